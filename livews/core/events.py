@@ -1,0 +1,341 @@
+"""What a frame means to an application: Step to events.
+
+- One frame may give several events, in the order of the signals in protocol/machine.json; TurnEnd is always last.
+- Audio that the machine says to ignore (the trickle of an interrupted turn) gives no event.
+- Every event keeps its Step: `event.message` is the whole message in canonical form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from livews.core import machine, wire
+from livews.core.conversation import Step
+
+
+@dataclass(slots=True)
+class Event:
+    """What all events have: the Step they come from."""
+
+    step: Step = field(repr=False, compare=False, kw_only=True)
+
+    @property
+    def message(self) -> dict[str, Any]:
+        """The whole message, canonical: members nobody made an event of are reachable here."""
+        return self.step.body
+
+
+@dataclass(slots=True)
+class Ready(Event):
+    """setupComplete: the session may send. `session_id` is '' on the Gemini API."""
+
+    session_id: str
+
+
+@dataclass(slots=True)
+class Audio(Event):
+    """A piece of the model's voice: `pcm` is s16le mono at `rate` samples a second, of any size."""
+
+    pcm: bytes = field(repr=False)
+    rate: int
+    mime_type: str
+
+
+@dataclass(slots=True)
+class Media(Event):
+    """inlineData that is not sound, such as an avatar's video/mp4."""
+
+    data: bytes = field(repr=False)
+    mime_type: str
+
+
+@dataclass(slots=True)
+class Text(Event):
+    """A text part of modelTurn; a `thought` is the model's own note and not part of the answer."""
+
+    text: str
+    thought: bool
+
+
+@dataclass(slots=True)
+class Transcript(Event):
+    """Words of a voice. `of` is "model" or "user". Pieces are appended; an `interim` one replaces the interim before."""
+
+    text: str
+    of: Literal["model", "user"]
+    interim: bool
+    finished: bool
+
+
+@dataclass(slots=True)
+class Part(Event):
+    """A part of modelTurn that has no event of its own: executableCode, codeExecutionResult and what is to come."""
+
+    part: dict[str, Any]
+
+
+@dataclass(slots=True)
+class ToolCall(Event):
+    """A function to run; answer it with `respond(id, name, ...)`."""
+
+    id: str
+    name: str
+    args: dict[str, Any]
+
+
+@dataclass(slots=True)
+class ToolCancelled(Event):
+    """Calls whose answers are no longer wanted."""
+
+    ids: list[str]
+
+
+@dataclass(slots=True)
+class Interrupted(Event):
+    """The user cut in: empty the playback queue. What still trickles in of this turn gives no event."""
+
+
+@dataclass(slots=True)
+class GenerationComplete(Event):
+    """All of the turn has been generated; TurnEnd follows when it would have been heard."""
+
+
+@dataclass(slots=True)
+class Activity(Event):
+    """The service heard speech begin ("start") or end ("end"), `offset` seconds into the audio it received."""
+
+    kind: Literal["start", "end"]
+    offset: float
+
+
+@dataclass(slots=True)
+class Grounding(Event):
+    """groundingMetadata or urlContextMetadata with something in it."""
+
+    metadata: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Usage(Event):
+    """Tokens of the turn, whichever vocabulary they came in: response* (Gemini API) or candidates* (Vertex)."""
+
+    prompt: int
+    response: int
+    total: int
+    thoughts: int
+    prompt_by: dict[str, int]
+    response_by: dict[str, int]
+
+
+@dataclass(slots=True)
+class Status(Event):
+    """interactionStatus: IN_PROGRESS while work goes on in the background, IDLE when none is left."""
+
+    status: str
+
+
+@dataclass(slots=True)
+class Resumable(Event):
+    """A handle to resume this session with, or resumable=False while there is none."""
+
+    handle: str
+    resumable: bool
+
+
+@dataclass(slots=True)
+class GoAway(Event):
+    """The service will close the socket in `seconds`; None when it did not say."""
+
+    seconds: float | None
+
+
+@dataclass(slots=True)
+class TurnEnd(Event):
+    """The turn is over. `waiting` says that a tool call is still unanswered: more comes after the answer."""
+
+    interrupted: bool
+    reason: str
+    waiting: bool
+
+
+def events(step: Step) -> Iterator[Event]:
+    """The events of a step, in a fixed order."""
+    if step.sender != "server":
+        return
+    if step.effects == _PLAY and step.signals == _SOUND and step.audio:  # nine frames of ten
+        for mime_type, pcm in step.audio:
+            yield Audio(pcm, wire.rate_of(mime_type, wire.OUTPUT_RATE), mime_type, step=step)
+        return
+    body = step.body
+    for signal in step.signals:
+        make = _MAKERS.get(signal)
+        if make is not None:
+            yield from make(step, body)
+
+
+_PLAY = ("playAudio",)
+_SOUND = ("output", "modelTurn", "audio")
+
+
+def seconds(duration: Any) -> float | None:
+    """A protobuf Duration string such as "0.440s" in seconds; None for anything else."""
+    if isinstance(duration, str) and duration.endswith("s"):
+        try:
+            return float(duration[:-1])
+        except ValueError:
+            return None
+    return None
+
+
+def _content(body: dict[str, Any]) -> dict[str, Any]:
+    content = body.get("serverContent")
+    return content if isinstance(content, dict) else {}
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _ready(step: Step, body: dict[str, Any]) -> Iterator[Event]:
+    yield Ready(_text(_dict(body["setupComplete"]).get("sessionId")), step=step)
+
+
+def _resumable(step: Step, body: dict[str, Any]) -> Iterator[Event]:
+    update = _dict(body["sessionResumptionUpdate"])
+    yield Resumable(_text(update.get("newHandle")), update.get("resumable") is True, step=step)
+
+
+def _go_away(step: Step, body: dict[str, Any]) -> Iterator[Event]:
+    yield GoAway(seconds(_dict(body["goAway"]).get("timeLeft")), step=step)
+
+
+def _activity(step: Step, body: dict[str, Any]) -> Iterator[Event]:
+    heard = _dict(body.get("voiceActivity"))
+    word = _text(heard.get("type")) or _text(_dict(body.get("voiceActivityDetectionSignal")).get("vadSignalType"))
+    if word.endswith(("_START", "_SOS")):
+        yield Activity("start", seconds(heard.get("audioOffset")) or 0.0, step=step)
+    elif word.endswith(("_END", "_EOS")):
+        yield Activity("end", seconds(heard.get("audioOffset")) or 0.0, step=step)
+
+
+def _transcript(name: str, of: Literal["model", "user"], interim: bool) -> Callable[..., Iterator[Event]]:
+    def make(step: Step, body: dict[str, Any]) -> Iterator[Event]:
+        words = _dict(_content(body).get(name, body.get(name)))
+        text, finished = _text(words.get("text")), words.get("finished") is True
+        if text or finished:
+            yield Transcript(text, of, interim, finished, step=step)
+
+    return make
+
+
+def _interrupted(step: Step, body: dict[str, Any]) -> Iterator[Event]:
+    yield Interrupted(step=step)
+
+
+def _model_turn(step: Step, body: dict[str, Any]) -> Iterator[Event]:
+    sounds = iter(step.audio)
+    stale = "ignoreAudio" in step.effects
+    for part in machine.values(body, ("serverContent", "modelTurn", "parts", "*")):
+        if not isinstance(part, dict):
+            continue
+        blob = _dict(part.get("inlineData"))
+        mime_type = _text(blob.get("mimeType"))
+        if isinstance(part.get("text"), str):
+            if part["text"]:
+                yield Text(part["text"], part.get("thought") is True, step=step)
+        elif mime_type.startswith("audio/"):
+            sound = next(sounds, None)
+            if sound is not None and not stale:
+                yield Audio(sound[1], wire.rate_of(sound[0], wire.OUTPUT_RATE), sound[0], step=step)
+        elif blob:
+            try:
+                yield Media(wire.decode_base64(_text(blob.get("data"))), mime_type, step=step)
+            except wire.WireError:
+                continue  # the Step carries the fault when it is inspected
+        elif part:
+            yield Part(part, step=step)
+
+
+def _tool_call(step: Step, body: dict[str, Any]) -> Iterator[Event]:
+    for call in machine.values(body, ("toolCall", "functionCalls", "*")):
+        if isinstance(call, dict):
+            yield ToolCall(_text(call.get("id")), _text(call.get("name")), _dict(call.get("args")), step=step)
+
+
+def _tool_cancelled(step: Step, body: dict[str, Any]) -> Iterator[Event]:
+    ids = [str(call) for call in machine.values(body, ("toolCallCancellation", "ids", "*"))]
+    yield ToolCancelled(ids, step=step)
+
+
+def _generation_complete(step: Step, body: dict[str, Any]) -> Iterator[Event]:
+    yield GenerationComplete(step=step)
+
+
+def _grounding(step: Step, body: dict[str, Any]) -> Iterator[Event]:
+    for name in ("groundingMetadata", "urlContextMetadata"):
+        metadata = _dict(_content(body).get(name))
+        if metadata:
+            yield Grounding(metadata, step=step)
+
+
+def _usage(step: Step, body: dict[str, Any]) -> Iterator[Event]:
+    usage = _dict(body["usageMetadata"])
+    if not usage:
+        return
+
+    def count(*names: str) -> int:
+        value = next((usage[name] for name in names if name in usage), 0)
+        return int(value) if isinstance(value, (int, float, str)) and str(value).isdigit() else 0
+
+    def by(*names: str) -> dict[str, int]:
+        rows = next((usage[name] for name in names if isinstance(usage.get(name), list)), [])
+        return {
+            _text(row.get("modality")): row.get("tokenCount", 0)
+            for row in rows
+            if isinstance(row, dict) and isinstance(row.get("tokenCount", 0), int)
+        }
+
+    yield Usage(
+        count("promptTokenCount"),
+        count("responseTokenCount", "candidatesTokenCount"),
+        count("totalTokenCount"),
+        count("thoughtsTokenCount"),
+        by("promptTokensDetails"),
+        by("responseTokensDetails", "candidatesTokensDetails"),
+        step=step,
+    )
+
+
+def _status(step: Step, body: dict[str, Any]) -> Iterator[Event]:
+    yield Status(_text(_content(body).get("interactionStatus", body.get("interactionStatus"))), step=step)
+
+
+def _turn_end(step: Step, body: dict[str, Any]) -> Iterator[Event]:
+    reason = _text(_content(body).get("turnCompleteReason"))
+    yield TurnEnd(step.interrupted, reason, step.states["turn"] == "waitingForTool", step=step)
+
+
+_MAKERS: dict[str, Callable[[Step, dict[str, Any]], Iterator[Event]]] = {
+    "setupComplete": _ready,
+    "sessionResumptionUpdate": _resumable,
+    "goAway": _go_away,
+    "voiceActivity": _activity,
+    "interimInputTranscription": _transcript("interimInputTranscription", "user", True),
+    "inputTranscription": _transcript("inputTranscription", "user", False),
+    "interrupted": _interrupted,
+    "modelTurn": _model_turn,
+    "outputTranscription": _transcript("outputTranscription", "model", False),
+    "toolCall": _tool_call,
+    "toolCallCancellation": _tool_cancelled,
+    "generationComplete": _generation_complete,
+    "grounding": _grounding,
+    "usageMetadata": _usage,
+    "interactionStatus": _status,
+    "turnEnd": _turn_end,
+}

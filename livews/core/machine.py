@@ -1,0 +1,152 @@
+"""Run signals through the rows of protocol/machine.json.
+
+- No state, signal or effect is named here: they are data.
+- Compiled once; a run is a few dictionary look-ups.
+- A pair of state and signal without a row changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from livews.core import spec
+
+Traits = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    to: str | None
+    effect: str | None
+    fault: str | None
+    note: str | None
+    guard: tuple[tuple[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    name: str
+    sender: str
+    paths: tuple[tuple[str, ...], ...]
+    equals: tuple[Any, ...] | None
+    starts: str | None
+    guard: tuple[tuple[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a frame's signals did: the new states by region, effects in order, ids of rules broken or remarked."""
+
+    states: tuple[str, ...]
+    effects: tuple[str, ...]
+    faults: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+class Machine:
+    """The compiled rows. Pure: states go in, states come out."""
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        self.regions: tuple[str, ...] = tuple(data["regions"])
+        self.initial: tuple[str, ...] = tuple(region["initial"] for region in data["regions"].values())
+        self.effects: dict[str, str] = data["effects"]
+        self._rows: list[dict[tuple[str, str], list[Row]]] = []
+        for region in data["regions"].values():
+            rows: dict[tuple[str, str], list[Row]] = {}
+            for row in region["rows"]:
+                made = Row(row.get("to"), row.get("effect"), row.get("fault"), row.get("note"), _guard(row))
+                for state in _list(row["from"]):
+                    for signal in _list(row["on"]):
+                        rows.setdefault((state, signal), []).append(made)
+            self._rows.append(rows)
+        self._signals = [
+            Signal(
+                s["name"],
+                s["from"],
+                tuple(tuple(path.split("/")[1:]) for path in _list(s["at"])),
+                tuple(_list(s["is"])) if "is" in s else None,
+                s.get("startsWith"),
+                _guard(s),
+            )
+            for s in data["signals"]
+        ]
+        self._by_sender = {
+            sender: [s for s in self._signals if s.sender in (sender, "both")] for sender in ("client", "server")
+        }
+
+    def signals(self, sender: str, message: Mapping[str, Any], traits: Traits) -> tuple[str, ...]:
+        """The signals of a canonical message, in the order of machine.json, each once."""
+        found: list[str] = []
+        for signal in self._by_sender[sender]:
+            if signal.name in found or not _holds(signal.guard, traits):
+                continue
+            for path in signal.paths:
+                if path[0] in message and any(_matches(signal, value) for value in values(message, path)):
+                    found.append(signal.name)
+                    break
+        return tuple(found)
+
+    def run(self, states: tuple[str, ...], signals: Iterable[str], traits: Traits) -> Outcome:
+        """Move every region by every signal in turn. A fault leaves all states as they were."""
+        now = list(states)
+        effects: list[str] = []
+        faults: list[str] = []
+        notes: list[str] = []
+        for signal in signals:
+            for region, rows in enumerate(self._rows):
+                for row in rows.get((now[region], signal), ()):
+                    if not _holds(row.guard, traits):
+                        continue
+                    if row.fault:
+                        faults.append(row.fault)
+                    if row.note and row.note not in notes:
+                        notes.append(row.note)
+                    if row.effect and row.effect not in effects:
+                        effects.append(row.effect)
+                    if row.to:
+                        now[region] = row.to
+                    break
+        if faults:
+            return Outcome(states, (), tuple(dict.fromkeys(faults)), tuple(notes))
+        return Outcome(tuple(now), tuple(effects), (), tuple(notes))
+
+
+def values(message: Any, path: tuple[str, ...]) -> list[Any]:
+    """Every value at a path of member names; `*` stands for each item of a list."""
+    found = [message]
+    for step in path:
+        if step == "*":
+            found = [item for value in found if isinstance(value, list) for item in value]
+        else:
+            found = [value[step] for value in found if isinstance(value, dict) and step in value]
+        if not found:
+            break
+    return found
+
+
+def _matches(signal: Signal, value: Any) -> bool:
+    if signal.equals is not None:
+        return any(value is wanted or (value == wanted and type(value) is type(wanted)) for wanted in signal.equals)
+    if signal.starts is not None:
+        return isinstance(value, str) and value.startswith(signal.starts)
+    return value is not None
+
+
+def _guard(row: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    return tuple(row.get("if", {}).items())
+
+
+def _holds(guard: tuple[tuple[str, Any], ...], traits: Traits) -> bool:
+    return all(traits.get(name) == wanted for name, wanted in guard)
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+@cache
+def machine() -> Machine:
+    return Machine(spec.machine())

@@ -1,0 +1,67 @@
+"""What is known about a model: its profile in protocol/models.json.
+
+- No model is named in code. An id nobody knows gets the `unknown` profile, which forbids nothing.
+- A profile is a dated opinion: readers warn by it, they do not refuse by it.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from livews.core import spec
+
+Profile = dict[str, Any]
+
+
+def bare_id(model: str) -> str:
+    """The id without its prefix: `models/x`, `tunedModels/x`, `projects/p/.../publishers/google/models/x` -> `x`."""
+    return model.rsplit("/", 1)[-1]
+
+
+@cache
+def profile(model: str) -> Profile:
+    """The merged profile of a model, by any form of its name."""
+    data = spec.models()
+    model_id = bare_id(model)
+    best: tuple[int, Profile] | None = None
+    for row in data["profiles"]:
+        for pattern in row["ids"]:
+            if _fits(pattern, model_id):
+                weight = len(pattern) + (not pattern.endswith("*"))
+                if best is None or weight > best[0]:
+                    best = (weight, row)
+    row = best[1] if best else {"name": model_id, **data["unknown"]}
+    merged: Profile = {**data["defaults"], **row, "id": model_id}
+    merged["wire"] = {**data["defaults"]["wire"], **row.get("wire", {})}
+    if row.get("known", True):
+        merged["refuses"] = [*data["defaults"]["refuses"], *row.get("refuses", [])]
+    old = retired(model_id)
+    merged["retired"] = old is not None
+    if old:
+        merged["replacedBy"] = old["replacedBy"]
+    return merged
+
+
+def retired(model: str) -> dict[str, Any] | None:
+    """The row of a dead id, with `replacedBy` and, where known, the month by which it was gone."""
+    model_id = bare_id(model)
+    return next((row for row in spec.models()["retired"] if row["id"] == model_id), None)
+
+
+def default_model() -> str:
+    return spec.models()["default"]  # type: ignore[no-any-return]
+
+
+def live_ids(surface: str) -> list[str]:
+    """Ids that can be dialled today on `gemini` or `vertex`, newest first as the file has them."""
+    return [
+        row["ids"][0]
+        for row in spec.models()["profiles"]
+        if surface in row.get("surfaces", spec.models()["defaults"]["surfaces"])
+        and row.get("evidence") != ["livews"]
+    ]
+
+
+def _fits(pattern: str, model_id: str) -> bool:
+    return model_id.startswith(pattern[:-1]) if pattern.endswith("*") else model_id == pattern

@@ -1,0 +1,72 @@
+"""Find and load protocol/, once.
+
+- The one module that knows where the data lies: inside the wheel, or beside the package in a checkout.
+- Everything is loaded when first asked for, so that `--help` and a plain session read only what they use.
+- Nothing here interprets the data; a file that is missing or broken is a broken installation and says so.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+@cache
+def root() -> Path:
+    """The folder that holds machine.json; `_protocol` in a wheel, `protocol` beside the package in a checkout."""
+    for folder in (_PACKAGE / "_protocol", _PACKAGE.parent / "protocol"):
+        if (folder / "machine.json").is_file():
+            return folder
+    raise RuntimeError(f"livews is not installed whole: no protocol folder in {_PACKAGE} or beside it; reinstall it")
+
+
+@cache
+def load(name: str) -> Any:
+    """A JSON file of protocol/ by its relative name, as in `load("machine.json")`."""
+    try:
+        return orjson.loads((root() / name).read_bytes())
+    except (OSError, orjson.JSONDecodeError) as problem:
+        raise RuntimeError(f"livews is not installed whole: protocol/{name}: {problem}; reinstall it") from problem
+
+
+def machine() -> dict[str, Any]:
+    return load("machine.json")  # type: ignore[no-any-return]
+
+
+@cache
+def rules() -> dict[str, dict[str, Any]]:
+    """Rule id to its row: title, level, says, do, close, evidence, provedBy."""
+    return {row["id"]: row for row in load("rules.json")["rules"]}
+
+
+def closes() -> list[dict[str, Any]]:
+    return load("closes.json")["closes"]  # type: ignore[no-any-return]
+
+
+@cache
+def close_row(close_id: str) -> dict[str, Any]:
+    return next(row for row in closes() if row["id"] == close_id)
+
+
+def models() -> dict[str, Any]:
+    return load("models.json")  # type: ignore[no-any-return]
+
+
+def revision() -> str:
+    """The revision of the protocol folder, as asyncapi.json states it."""
+    return load("asyncapi.json")["info"]["version"]  # type: ignore[no-any-return]
+
+
+@cache
+def schemas() -> dict[str, dict[str, Any]]:
+    """Every schema by its $id, `livews:/schemas/<folder>/<name>.json`."""
+    found = {}
+    for path in sorted((root() / "schemas").rglob("*.json")):
+        schema = load(path.relative_to(root()).as_posix())
+        found[schema["$id"]] = schema
+    return found

@@ -1,0 +1,149 @@
+"""Bytes to message and back.
+
+- A frame is a JSON object in UTF-8, in a text or a binary WebSocket frame; both are taken from either side.
+- `parse()` never guesses: what is not a JSON object is a WireError that says what it is and where it broke.
+- base64 in may be standard or URL-safe, padded or not; base64 out is standard and padded.
+- Frames livews writes are compact JSON. Audio frames are a constant head, the base64 and a constant tail.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+
+import orjson
+import pybase64
+
+OUTPUT_RATE = 24_000
+"""Samples a second of the model's voice when the mime type names no rate (AUDIO-3)."""
+INPUT_RATE = 16_000
+"""Samples a second the service assumes for input when the mime type names no rate (AUDIO-1)."""
+
+_RATE = re.compile(r";\s*rate=(\d+)")
+_URL_SAFE = str.maketrans("-_", "+/")
+
+
+class WireError(ValueError):
+    """A frame that is not a message. The text says what it is instead."""
+
+
+def parse(raw: bytes) -> dict[str, Any]:
+    """The JSON object of a frame; WireError when it is none."""
+    try:
+        message = orjson.loads(raw)
+    except orjson.JSONDecodeError as problem:
+        raise WireError(_not_json(raw, problem)) from None
+    except RecursionError:
+        raise WireError("the JSON is nested too deeply") from None
+    if not isinstance(message, dict):
+        kind = {list: "a list", str: "a string", bool: "a bool", type(None): "null"}.get(type(message), "a number")
+        raise WireError(f"expected a JSON object, got {kind}")
+    return message
+
+
+def _not_json(raw: bytes, problem: orjson.JSONDecodeError) -> str:
+    if not raw.strip():
+        return "expected a JSON object, got an empty frame"
+    try:
+        raw.decode()
+    except UnicodeDecodeError as bad:
+        return f"expected UTF-8 JSON, got byte 0x{raw[bad.start]:02x} at offset {bad.start}"
+    return f"expected JSON: {str(problem).split(':')[0]} (line {problem.lineno}, column {problem.colno})"
+
+
+def dump(message: Any) -> bytes:
+    """Compact UTF-8 JSON, the form livews sends."""
+    return orjson.dumps(message)
+
+
+def dump_as_service(message: Any) -> bytes:
+    """The service's own form: two spaces of indent, one trailing newline, nothing but ASCII (WIRE-1)."""
+    import json
+
+    # json and not orjson: orjson has no ASCII mode, and clients exist that decode frames as ASCII
+    return json.dumps(message, indent=2, ensure_ascii=True).encode() + b"\n"
+
+
+def audio_as_service(data: str, mime_type: str, role: str | None) -> bytes:
+    """One audio part in the service's form, without walking 15 kB of base64 character by character."""
+    frame = dump_as_service(_audio_message("\0", mime_type, role))
+    return frame.replace(b"\\u0000", data.encode(), 1)
+
+
+def _audio_message(data: str, mime_type: str, role: str | None) -> dict[str, Any]:
+    turn: dict[str, Any] = {"role": role} if role else {}
+    turn["parts"] = [{"inlineData": {"mimeType": mime_type, "data": data}}]
+    return {"serverContent": {"modelTurn": turn}}
+
+
+def decode_base64(text: str | bytes) -> bytes:
+    """The bytes of a base64 member: standard or URL-safe, padded or not. WireError when it is neither (WIRE-3)."""
+    try:
+        return pybase64.b64decode(text, validate=True)
+    except ValueError:
+        pass
+    if isinstance(text, bytes):
+        text = text.decode("latin-1")
+    plain = text.translate(_URL_SAFE)
+    try:
+        return pybase64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+    except ValueError:
+        raise WireError("expected base64, got something else") from None
+
+
+def encode_base64(data: bytes) -> str:
+    return pybase64.b64encode_as_string(data)
+
+
+@lru_cache(maxsize=64)
+def rate_of(mime_type: str, default: int) -> int:
+    """Samples a second from a mime type such as `audio/pcm;rate=24000`; `default` when it names none."""
+    found = _RATE.search(mime_type)
+    return int(found[1]) if found and int(found[1]) else default
+
+
+@lru_cache(maxsize=16)
+def _audio_head(mime_type: str) -> bytes:
+    return b'{"realtimeInput":{"audio":{"mimeType":' + orjson.dumps(mime_type) + b',"data":"'
+
+
+def audio_frame(pcm: bytes, rate: int = INPUT_RATE) -> bytes:
+    """A realtimeInput.audio frame, ready to send: `pcm` is s16le mono at `rate` samples a second."""
+    return b"".join((_audio_head(f"audio/pcm;rate={rate}"), pybase64.b64encode(pcm), b'"}}}'))
+
+
+class Template:
+    """A frame seen before, but for its base64: the bytes before and after it.
+
+    A frame that starts and ends with them, and whose middle the validating decoder takes, is the same message
+    with other sound: a middle of base64 characters cannot close the string it stands in.
+    """
+
+    __slots__ = ("head", "meaning", "mime_type", "tail")
+
+    def __init__(self, head: bytes, tail: bytes, mime_type: str) -> None:
+        self.head = head
+        self.tail = tail
+        self.mime_type = mime_type
+        self.meaning: dict[Any, Any] = {}
+
+    @classmethod
+    def learn(cls, raw: bytes, data: str, mime_type: str) -> Template | None:
+        """The template of a frame that holds this base64 exactly once; None when it cannot be one."""
+        needle = data.encode()
+        if len(needle) < 16 or raw.count(needle) != 1:
+            return None
+        start = raw.index(needle)
+        if raw[start - 1 : start] != b'"' or raw[start + len(needle) : start + len(needle) + 1] != b'"':
+            return None
+        return cls(raw[:start], raw[start + len(needle) :], mime_type)
+
+    def pcm(self, raw: bytes) -> bytes | None:
+        """The decoded bytes of a frame of this shape, None for any other frame."""
+        if raw.startswith(self.head) and raw.endswith(self.tail):
+            try:
+                return pybase64.b64decode(memoryview(raw)[len(self.head) : -len(self.tail)], validate=True)
+            except ValueError:  # not plain base64: the full parse decides
+                return None
+        return None
