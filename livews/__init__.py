@@ -1,1 +1,141 @@
-"""livews"""
+"""livews: the Gemini Live API (BidiGenerateContent) over one WebSocket, without an SDK.
+
+    async with livews.connect(voice="Puck") as session:
+        await session.say("Hello? Gemini, are you there?")
+        async for event in session.turn():
+            ...
+
+Importing this package loads nothing but this file; each name is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from livews.client import Session, connect
+    from livews.core.closes import Advice, explain
+    from livews.core.conversation import Conversation, Step
+    from livews.core.errors import (
+        BadRequest,
+        Closed,
+        LivewsError,
+        LocalProtocolError,
+        Lost,
+        Refused,
+        RemoteProtocolError,
+        TraceFailed,
+        Unreachable,
+    )
+    from livews.core.events import (
+        Activity,
+        Audio,
+        Event,
+        GenerationComplete,
+        GoAway,
+        Grounding,
+        Interrupted,
+        Media,
+        Part,
+        Ready,
+        Resumable,
+        Status,
+        Text,
+        ToolCall,
+        ToolCancelled,
+        Transcript,
+        TurnEnd,
+        Usage,
+    )
+    from livews.core.judge import Finding, check
+
+_HOMES = {
+    "livews.client": ("Session", "connect"),
+    "livews.core.closes": ("Advice", "explain"),
+    "livews.core.conversation": ("Conversation", "Step"),
+    "livews.core.judge": ("Finding", "check"),
+    "livews.core.errors": (
+        "BadRequest",
+        "Closed",
+        "LivewsError",
+        "LocalProtocolError",
+        "Lost",
+        "Refused",
+        "RemoteProtocolError",
+        "TraceFailed",
+        "Unreachable",
+    ),
+    "livews.core.events": (
+        "Activity",
+        "Audio",
+        "Event",
+        "GenerationComplete",
+        "GoAway",
+        "Grounding",
+        "Interrupted",
+        "Media",
+        "Part",
+        "Ready",
+        "Resumable",
+        "Status",
+        "Text",
+        "ToolCall",
+        "ToolCancelled",
+        "Transcript",
+        "TurnEnd",
+        "Usage",
+    ),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Activity",
+    "Advice",
+    "Audio",
+    "BadRequest",
+    "Closed",
+    "Conversation",
+    "Event",
+    "Finding",
+    "GenerationComplete",
+    "GoAway",
+    "Grounding",
+    "Interrupted",
+    "LivewsError",
+    "LocalProtocolError",
+    "Lost",
+    "Media",
+    "Part",
+    "Ready",
+    "Refused",
+    "RemoteProtocolError",
+    "Resumable",
+    "Session",
+    "Status",
+    "Step",
+    "Text",
+    "ToolCall",
+    "ToolCancelled",
+    "TraceFailed",
+    "Transcript",
+    "TurnEnd",
+    "Unreachable",
+    "Usage",
+    "__version__",
+    "check",
+    "connect",
+    "explain",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module 'livews' has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value

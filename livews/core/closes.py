@@ -112,7 +112,8 @@ def explain(code: int, reason: str = "", *, model: str = "") -> Advice:
             best = (rank, pattern, values)
     if best is not None:
         row, values = best[1].row, best[2]
-        also = [r["cause"] for r in spec.closes() if r["match"] == row["match"] and r is not row and r["code"] == code]
+        alike = [r for r in spec.closes() if r["match"] == row["match"] and r["code"] == row["code"]]
+        also = [r["cause"] for r in alike if r is not row]
         return _advice(code, reason, row, values, tuple(also), model)
     if not reason:
         for row in spec.closes():

@@ -10,36 +10,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
-from livews.core import closes, machine, models, schema, spec, wire
+from livews.core import closes, judge, machine, models, schema, spec, wire
+from livews.core.judge import Finding, finding
 from livews.core.schema import Sender
 
-Level = Literal["error", "refused", "note"]
-
 _TEMPLATES = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing to say about a frame.
-
-    `level` is "error" (the wire does not take it), "refused" (this model or surface refused it when last seen)
-    or "note" (worth knowing). `close` is the code and reason the service answers with, where that is known.
-    """
-
-    level: Level
-    rule: str
-    path: str
-    complaint: str
-    cure: str = ""
-    sender: Sender = "client"
-    close: tuple[int, str] | None = None
-
-    def __str__(self) -> str:
-        return f"{self.complaint} ({self.rule})"
 
 
 @dataclass(slots=True)
@@ -131,7 +110,7 @@ class Conversation:
         try:
             message = wire.parse(raw)
         except wire.WireError as problem:
-            fault = self._finding("WIRE-2", "", str(problem), sender)
+            fault = finding("WIRE-2", "", str(problem), sender)
             return Step(sender, "unreadable", raw, state=self._state, faults=[fault])
         return self._step(sender, raw, message)
 
@@ -193,13 +172,15 @@ class Conversation:
         found = schema.canonical(sender, message, self._where)
         body: dict[str, Any] = found.message
         step = Step(sender, "+".join(body) or "empty", raw, parsed=body)
-        step.faults, step.notes = [], []
-        self._judge_names(sender, found, step)
+        said = list(judge.names(sender, found, self._where))
         if self.inspect:
-            for violation in schema.violations(sender, body):
-                if not (violation.kind == "unknown" and sender == "server"):
-                    step.faults.append(self._from_violation(sender, violation))
-        step.audio = self._decode(sender, body, step)
+            said += judge.violations(sender, body)
+        elif sender == "client":
+            said += judge.unknown(found)
+        if sender == "server" and (found.unknown or found.unknown_values):
+            self.news.update(judge.plain_path(path) for path, _, _ in found.unknown)
+            self.news.update(f"{kind}.{value}" for _, value, kind in found.unknown_values)
+        step.audio = self._decode(sender, body, said)
 
         before = self._state
         traits = self.traits
@@ -207,10 +188,13 @@ class Conversation:
             traits = self._traits_of(body["setup"])
         step.signals = self._machine.signals(sender, body, traits)
         outcome = self._machine.run(before, step.signals, traits)
-        step.faults += [self._rule(rule, sender) for rule in outcome.faults]
-        step.notes += [self._rule(rule, sender) for rule in outcome.notes]
+        said += [finding(rule, sender=sender) for rule in outcome.faults]
+        said += [finding(rule, sender=sender, level="note") for rule in outcome.notes]
         if sender == "client":
-            self._judge_content(body, step)
+            said += judge.content(body, self.profile, self._endpoint["version"])
+            said += self._against_session(body, step)
+        step.faults = [one for one in said if one.level != "note"]
+        step.notes = [one for one in said if one.level == "note"]
         if sender == "client" and any(fault.level == "error" for fault in step.faults):
             step.state = before
             return step
@@ -225,154 +209,46 @@ class Conversation:
             self._learn(step, before, outcome)
         return step
 
-    def _judge_names(self, sender: Sender, found: schema.Canonical, step: Step) -> None:
-        for path, key, parent in found.unknown:
-            if sender == "server":
-                plain = "/".join("*" if part.isdigit() else part for part in path.split("/"))
-                self.news[plain] += 1
-                words = f"{plain.strip('/').replace('/', '.')} is not in the schema"
-                step.notes.append(Finding("note", "WIRE-6", path, words, sender=sender))
-            elif not self.inspect:
-                close = closes.say("unknown-name", name=key, path=parent)
-                step.faults.append(
-                    self._finding("WIRE-5", path, f"no member {key} at {path}", sender, close=close)
-                )
-        if sender == "server":
-            for path, value, kind in found.unknown_values:
-                self.news[f"{kind}.{value}"] += 1
-                words = f"{value} is not among the values of {kind} at {path}"
-                step.notes.append(Finding("note", "WIRE-6", path, words, sender=sender))
-        for rule, path, words in found.remarks:
-            step.notes.append(Finding("note", rule, path, f"{words} at {path}", sender=sender))
-        for path, key, parent in found.elsewhere:
-            if sender == "client":
-                words = f"{key} is not taken on {self._where} at {path}"
-                close = closes.say("unknown-name", name=key, path=parent)
-                step.faults.append(self._finding("MODEL-7", path, words, sender, close=close))
-
-    def _from_violation(self, sender: Sender, violation: schema.Violation) -> Finding:
-        match violation.kind:
-            case "unknown":
-                close = closes.say("unknown-name", name=violation.key, path=violation.parent)
-                cure = ""
-                homes = [home for home in schema.homes(violation.key)][:3]
-                if homes and "did you mean" not in violation.complaint:
-                    cure = f"{violation.key} is a member of {' and of '.join(homes)}: put it there"
-                return self._finding("WIRE-5", violation.path, violation.complaint, sender, close=close, cure=cure)
-            case "oneof":
-                close = closes.say("invalid-value", path=violation.parent, type="oneof", value="")
-                return self._finding("WIRE-8", violation.path, violation.complaint, sender, close=close)
-            case _:
-                value = violation.value if isinstance(violation.value, str) else wire.dump(violation.value).decode()
-                kind = f"type.googleapis.com/google.ai.generativelanguage.v1beta.{violation.type}"
-                close = closes.say("invalid-value", path=violation.parent, type=kind, value=value)
-                return self._finding("WIRE-7", violation.path, violation.complaint, sender, close=close)
-
-    def _decode(self, sender: Sender, body: dict[str, Any], step: Step) -> tuple[tuple[str, bytes], ...]:
+    def _decode(
+        self, sender: Sender, body: dict[str, Any], said: list[Finding]
+    ) -> tuple[tuple[str, bytes], ...]:
+        """The sound of a message. Other media is decoded by whoever wants it, and checked when we inspect."""
         sounds = []
-        for path, blob in _blobs(sender, body):
-            mime_type, data = blob.get("mimeType", ""), blob.get("data", "")
-            if not isinstance(mime_type, str) or not isinstance(data, str):
-                continue
-            sound = mime_type.startswith("audio/")
-            if not sound and not self.inspect:
-                continue
-            try:
-                decoded = wire.decode_base64(data)
-            except wire.WireError as problem:
-                step.faults.append(self._finding("WIRE-3", f"{path}/data", f"{problem} at {path}/data", sender))
-                continue
-            if sound:
-                sounds.append((mime_type, decoded))
+        for path, blob in judge.blobs(sender, body):
+            mime_type, data = blob.get("mimeType"), blob.get("data")
+            if isinstance(mime_type, str) and mime_type.startswith("audio/") and isinstance(data, str):
+                try:
+                    sounds.append((mime_type, wire.decode_base64(data)))
+                except wire.WireError as problem:
+                    said.append(finding("WIRE-3", f"{path}/data", f"{problem} at {path}/data", sender))
+            elif self.inspect:
+                said += judge.undecodable(sender, path, blob)
         return tuple(sounds)
 
-    def _judge_content(self, body: dict[str, Any], step: Step) -> None:
-        """What the model's profile and the session so far have against a client message."""
-        if "setup" in body and isinstance(body["setup"], dict):
-            self._judge_setup(body, step)
-        else:
-            self._judge_refusals(body, self.profile, step)
+    def _against_session(self, body: dict[str, Any], step: Step) -> list[Finding]:
+        """What the session so far has against a client message that is fine by itself."""
+        said = []
+        path = "/realtimeInput/audio/mimeType"
         for mime_type, _ in step.audio:
-            if not mime_type.startswith("audio/pcm"):
-                continue
-            rate = wire.rate_of(mime_type, wire.INPUT_RATE)
-            if self.input_rate and rate != self.input_rate:
-                words = f"the rate was {self.input_rate} and is now {rate} at /realtimeInput/audio/mimeType"
-                close = closes.say("sample-rate-changed", **{"from": str(self.input_rate), "to": str(rate)})
-                step.faults.append(
-                    self._finding("AUDIO-2", "/realtimeInput/audio/mimeType", words, "client", close=close)
-                )
-            elif not step.faults:
-                self.input_rate = rate
-        if "toolResponse" in body:
-            for i, answer in enumerate(machine.values(body, ("toolResponse", "functionResponses", "*"))):
-                path = f"/toolResponse/functionResponses/{i}"
-                call = answer.get("id") if isinstance(answer, dict) else None
-                if call is None:
-                    step.notes.append(self._finding("TOOL-1", path, f"no id at {path}", "client", level="note"))
-                elif call not in self.pending and self._state[0] != self._machine.initial[0]:
-                    words = f"no call {schema.short(str(call))} is open at {path}/id"
-                    step.notes.append(self._finding("TOOL-2", f"{path}/id", words, "client", level="note"))
-        if "clientContent" in body and self.traits.get("clientContent") == "none":
-            step.notes.append(self._rule("TURN-6", "client"))
-        elif "prompt" in step.signals and "clientContent" in body and self.traits.get("clientContent") == "seed":
-            step.notes.append(self._rule("TURN-6", "client"))
-
-    def _judge_setup(self, body: dict[str, Any], step: Step) -> None:
-        setup: dict[str, Any] = body["setup"]
-        model = setup.get("model")
-        if not isinstance(model, str) or not model:
-            step.notes.append(self._rule("SETUP-4", "client"))
-            return
-        about = models.profile(model)
-        if about["retired"]:
-            words = f"{about['id']} is retired at /setup/model"
-            cure = f"use {about['replacedBy']}"
-            close = closes.say("model-not-found", model=model, version=self._endpoint["version"])
-            step.faults.append(self._finding("MODEL-2", "/setup/model", words, "client", close=close, cure=cure))
-            return
-        if not about["known"]:
-            words = f"{about['id']} is not in models.json at /setup/model"
-            step.notes.append(self._finding("MODEL-1", "/setup/model", words, "client", level="note"))
-            return
-        self._judge_modalities(setup, about, model, step)
-        self._judge_refusals(body, about, step)
-        for row in about.get("requires", ()):
-            if not machine.values(body, tuple(row["at"].split("/")[1:])):
-                words = f"{about['name']} wants {row['at'].rsplit('/', 1)[-1]} at {row['at'].rsplit('/', 1)[0]}"
-                step.faults.append(self._finding(row["rule"], row["at"], words, "client"))
-        for check in spec.load("rules.json")["checks"]:
-            for value in machine.values(body, tuple(check["at"].split("/")[1:])):
-                low, high = check["within"]
-                if isinstance(value, (int, str)) and str(value).lstrip("-").isdigit() and not low <= int(value) <= high:
-                    words = f"expected {low} to {high}, got {value} at {check['at']}"
-                    close = closes.say(check["close"])
-                    step.faults.append(self._finding(check["rule"], check["at"], words, "client", close=close))
-
-    def _judge_modalities(self, setup: dict[str, Any], about: models.Profile, model: str, step: Step) -> None:
-        path = "/setup/generationConfig/responseModalities"
-        asked = [m for m in machine.values({"setup": setup}, tuple(path.split("/")[1:] + ["*"])) if isinstance(m, str)]
-        wanted = [m for m in asked if m != "MODALITY_UNSPECIFIED"]
-        if not wanted or (len(wanted) == 1 and wanted[0] in about["output"]):
-            return
-        takes = " or ".join(about["output"])
-        words = f"{about['name']} answers in {takes} alone, not {' and '.join(wanted)} at {path}"
-        cure = f"ask for {about['output'][0]}"
-        if "TEXT" in wanted and "TEXT" not in about["output"]:
-            cure += "; for text add outputAudioTranscription, the transcript of the voice (--text does it)"
-        close = closes.say(
-            "text-not-supported", modalities=", ".join(wanted), model=model, accepted="\n* ".join(about["output"])
-        )
-        step.faults.append(self._finding("MODEL-3", path, words, "client", close=close, cure=cure))
-
-    def _judge_refusals(self, body: dict[str, Any], about: models.Profile, step: Step) -> None:
-        for row in about["refuses"]:
-            if machine.values(body, tuple(row["at"].split("/")[1:])):
-                name = row["at"].rsplit("/", 1)[-1]
-                words = f"{about['name']} does not take {name} at {row['at']}"
-                step.faults.append(
-                    self._finding(row["rule"], row["at"], words, "client", close=closes.say(row["close"]))
-                )
+            if mime_type.startswith("audio/pcm"):
+                rate = wire.rate_of(mime_type, wire.INPUT_RATE)
+                if self.input_rate and rate != self.input_rate:
+                    words = f"the rate was {self.input_rate} and is now {rate} at {path}"
+                    close = closes.say("sample-rate-changed", **{"from": str(self.input_rate), "to": str(rate)})
+                    said.append(finding("AUDIO-2", path, words, close=close))
+        for i, answer in enumerate(machine.values(body, ("toolResponse", "functionResponses", "*"))):
+            path = f"/toolResponse/functionResponses/{i}"
+            call = answer.get("id") if isinstance(answer, dict) else None
+            if call is None:
+                said.append(finding("TOOL-1", path, f"no id at {path}"))
+            elif call not in self.pending and self.setup:
+                words = f"no call {schema.short(str(call))} is open at {path}/id"
+                said.append(finding("TOOL-2", f"{path}/id", words))
+        takes = self.traits["clientContent"]
+        asked = "clientContent" in step.signals and (takes == "none" or "prompt" in step.signals)
+        if asked and takes != "always":
+            said.append(finding("TURN-6", "/clientContent"))
+        return said
 
     def _remember(self, sender: Sender, body: dict[str, Any], step: Step) -> None:
         if "rememberSetup" in step.effects and isinstance(body.get("setup"), dict):
@@ -392,6 +268,8 @@ class Conversation:
         if sender == "client":
             for call_id in machine.values(body, ("toolResponse", "functionResponses", "*", "id")):
                 self.pending.pop(str(call_id), None)
+            for mime_type, _ in step.audio:
+                self.input_rate = wire.rate_of(mime_type, wire.INPUT_RATE)
         if "interrupted" in step.signals:
             self._cut = True
 
@@ -416,48 +294,6 @@ class Conversation:
                 value = given[0] if given else value
             traits[name] = value
         return traits
-
-    # Findings
-
-    def _rule(self, rule: str, sender: Sender) -> Finding:
-        row = spec.rules()[rule]
-        return self._finding(rule, "", row["title"], sender, level="note" if row["level"] == "should" else None)
-
-    def _finding(
-        self,
-        rule: str,
-        path: str,
-        complaint: str,
-        sender: Sender,
-        *,
-        level: Level | None = None,
-        close: tuple[int, str] | None = None,
-        cure: str = "",
-    ) -> Finding:
-        row = spec.rules()[rule]
-        if level is None:
-            level = {"must": "error", "model": "refused"}.get(row["level"], "note")  # type: ignore[assignment]
-        if close is None and "close" in row and sender == "client" and level != "note":
-            close = closes.say(row["close"])
-        return Finding(level, rule, path, complaint, cure or row["do"], sender, close)  # type: ignore[arg-type]
-
-
-def _blobs(sender: Sender, body: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The media of a message, as (path, Blob)."""
-    if sender == "server":
-        for i, part in enumerate(machine.values(body, ("serverContent", "modelTurn", "parts", "*"))):
-            if isinstance(part, dict) and isinstance(part.get("inlineData"), dict):
-                yield f"/serverContent/modelTurn/parts/{i}/inlineData", part["inlineData"]
-        return
-    given = body.get("realtimeInput")
-    if not isinstance(given, dict):
-        return
-    for name in ("audio", "video"):
-        if isinstance(given.get(name), dict):
-            yield f"/realtimeInput/{name}", given[name]
-    for i, blob in enumerate(machine.values(given, ("mediaChunks", "*"))):
-        if isinstance(blob, dict):
-            yield f"/realtimeInput/mediaChunks/{i}", blob
 
 
 def _only_blob(sender: Sender, body: dict[str, Any]) -> dict[str, Any] | None:

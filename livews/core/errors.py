@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from livews.core.closes import Advice
-    from livews.core.conversation import Finding
+    from livews.core.judge import Finding
 
 
 class Exit(IntEnum):

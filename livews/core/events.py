@@ -61,7 +61,7 @@ class Text(Event):
 
 @dataclass(slots=True)
 class Transcript(Event):
-    """Words of a voice. `of` is "model" or "user". Pieces are appended; an `interim` one replaces the interim before."""
+    """Words of a voice, the model's or the user's. Pieces are appended; an `interim` one replaces the one before."""
 
     text: str
     of: Literal["model", "user"]
@@ -294,7 +294,7 @@ def _usage(step: Step, body: dict[str, Any]) -> Iterator[Event]:
         return int(value) if isinstance(value, (int, float, str)) and str(value).isdigit() else 0
 
     def by(*names: str) -> dict[str, int]:
-        rows = next((usage[name] for name in names if isinstance(usage.get(name), list)), [])
+        rows: list[Any] = next((usage[name] for name in names if isinstance(usage.get(name), list)), [])
         return {
             _text(row.get("modality")): row.get("tokenCount", 0)
             for row in rows

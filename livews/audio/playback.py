@@ -1,0 +1,329 @@
+"""What the voice still has to say: filled by the event loop, emptied by the sound thread.
+
+- No lock. One thread calls `push`, `end`, `flush`; one calls `fill`; every field has one writer.
+- `fill` fills the whole buffer, always, in bounded work. It never raises, waits, logs, or grows.
+- Samples are played unchanged and in order. Only the fade in after a gap scales them; a fade out comes after.
+- A fill that begins after `flush` returned plays no sample of what was flushed; it only lets the last one it
+  played before ring out, in 5 ms.
+- Empty is an underrun only if more audio of the same turn follows. It is counted when that audio resumes.
+- Nobody is woken: how long the queue lasts is known (`remaining`), so who waits for its end sleeps that long.
+- No clock of its own, no sounddevice: time is the `clock` given, the device's delay is told to `fill`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+from .pcm import (
+    FADE_SECONDS,
+    Aligner,
+    falling,
+    last_sample,
+    ms_of,
+    raise_in_place,
+    seconds_of,
+)
+from .turn import Turn, TurnReport
+
+# The start delay, in seconds, chosen by simulation (tests/audio/test_jitter.py holds its targets).
+FIRST_START = 0.160  # before anything is known about this network
+LEAST_START = 0.120
+MOST_START = 0.400  # a stall longer than this is better heard than waited for
+MARGIN = 0.020
+EARLY = 1.5  # start before the delay is over when this many times as much has arrived behind the first chunk
+AFTER_UNDERRUN = 1.5  # the next turns wait this much longer than the one that ran dry
+RESUME_AFTER = 0.060  # gather at least this much before going on after an underrun
+TURNS_REMEMBERED = 20
+
+CAP_BYTES = 64 << 20  # 22 minutes at 24 kHz
+_LOG_BLOCKS = 64  # 1.3 s at 20 ms a block: more than any device holds
+
+
+class _Generation:
+    """All that was queued between two flushes."""
+
+    __slots__ = ("pulled", "pushed", "turns")
+
+    def __init__(self) -> None:
+        self.turns: deque[Turn] = deque()  # the loop appends, the sound thread removes what is over
+        self.pushed = 0  # bytes; written by the event loop
+        self.pulled = 0  # bytes; written by the sound thread
+
+
+class PlaybackBuffer:
+    """The queue between the socket and the sound card. Audio is s16le mono at `rate` Hz.
+
+    `prebuffer` is the start delay in seconds; None adapts it to what the last turns needed. A turn starts when
+    that time has passed since its first chunk, or earlier when half as much again has arrived behind that chunk,
+    or at once when it is ended. (Counting all that is buffered would do nothing: the first chunk alone is often
+    longer.)
+
+    `latency` (seconds) is how much the device holds: a callback later than that found it empty.
+    """
+
+    def __init__(
+        self,
+        rate: int = 24000,
+        *,
+        prebuffer: float | None = None,
+        cap_bytes: int = CAP_BYTES,
+        latency: float = 0.060,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.rate = rate
+        self.latency = latency
+        self._prebuffer = prebuffer
+        self._cap = cap_bytes
+        self._clock = clock
+        self._fade = int(FADE_SECONDS * rate)
+
+        # Written by the event loop only.
+        self._live = _Generation()
+        self._retired: list[_Generation] = []  # flushed, kept until the sound thread has let go of them
+        self._open: Turn | None = None  # the turn that is being received
+        self._turns: deque[Turn] = deque(maxlen=TURNS_REMEMBERED)
+        self._aligner = Aligner()
+
+        # Written by the sound thread only.
+        self._seen = self._live  # the generation of the last fill
+        self._position = 0  # bytes given to the device, silence included
+        self._level = 0  # the last sample given to the device
+        self._tail = memoryview(b"")  # what is left of a fade out
+        self._due = float("inf")  # when the device will have run out
+        self._silent_at = float("-inf")  # when the last sound leaves the loudspeaker
+        # A ring of (time it leaves the loudspeaker, turn, first byte, bytes). A slot is replaced whole, so a
+        # reader sees old or new but never a mixture.
+        self._log: list[tuple[float, Turn, int, int] | None] = [None] * _LOG_BLOCKS
+        self._logged = 0
+
+    # The event loop's side.
+
+    def push(self, pcm: bytes) -> None:
+        """Queue audio of the present turn; any size, an odd byte waits for the next piece.
+
+        Beyond the cap audio is dropped and counted: to stop reading the socket would hold up `interrupted`.
+        """
+        self._release()
+        pcm = self._aligner.whole(bytes(pcm))
+        if not pcm:
+            return
+        now = self._clock()
+        live, turn = self._live, self._open
+        if turn is None:
+            turn = self._open = Turn(now, self._start_after())
+            self._turns.append(turn)
+            live.turns.append(turn)
+        if live.pushed - live.pulled + len(pcm) > self._cap:
+            turn.dropped += len(pcm)
+            return
+        turn.need = max(turn.need, now - turn.first_at - seconds_of(turn.received, self.rate))
+        turn.chunks.append(memoryview(pcm))
+        turn.received += len(pcm)
+        live.pushed += len(pcm)
+
+    def end(self) -> None:
+        """No more audio of this turn (`generationComplete`, or it is over): empty now means finished."""
+        self._release()
+        self._aligner.forget()
+        if self._open is not None:
+            self._open.ended = True
+            self._open = None
+
+    def flush(self) -> float:
+        """Drop all that is queued (`interrupted`); returns how many ms of the cut turn were heard up to now.
+
+        Constant time whatever is queued: the next fill finds another generation.
+        """
+        heard = self.heard_ms()
+        self._retired.append(self._live)
+        self._live = _Generation()
+        self._open = None
+        self._aligner.forget()
+        for turn in self._turns:
+            turn.cut = turn.cut or not turn.ended or turn.queued > 0
+        return heard
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is queued and no fade is pending. The device may still hold the end: see `remaining`."""
+        live = self._live
+        return live.pulled >= live.pushed and not self._tail and (self._seen is live or not self._level)
+
+    @property
+    def remaining(self) -> float:
+        """Seconds until the last sound leaves the loudspeaker, at the earliest."""
+        live = self._live
+        queued = seconds_of(max(0, live.pushed - live.pulled), self.rate)
+        return queued + max(0.0, self._silent_at - self._clock())
+
+    @property
+    def turns(self) -> tuple[TurnReport, ...]:
+        """The last twenty turns, oldest first."""
+        return tuple(self._report(turn) for turn in self._turns)
+
+    def heard_ms(self, now: float | None = None) -> float:
+        """How much of the newest turn had left the loudspeaker at `now`.
+
+        Counting samples given to the device would be too high by what the device holds, 30 to 220 ms.
+        """
+        if not self._turns:
+            return 0.0
+        return self._heard_ms(self._turns[-1], self._clock() if now is None else now)
+
+    def _heard_ms(self, turn: Turn, now: float) -> float:
+        played = turn.played  # read before the log: every block is logged before it is counted
+        blocks = [block for block in self._log.copy() if block is not None and block[1] is turn]
+        if not blocks:
+            return ms_of(played, self.rate)  # pushed out of the log by newer blocks: long over
+        past = [block for block in blocks if block[0] <= now]
+        if not past:
+            return ms_of(min(block[2] for block in blocks), self.rate)
+        at, _, first, size = max(past, key=_leaves_at)
+        return ms_of(first, self.rate) + min(ms_of(size, self.rate), 1000 * (now - at))
+
+    def _report(self, turn: Turn) -> TurnReport:
+        rate, started = self.rate, turn.started_at
+        return TurnReport(
+            received_ms=ms_of(turn.received, rate),
+            played_ms=ms_of(turn.played, rate),
+            heard_ms=self._heard_ms(turn, self._clock()),
+            start_delay_ms=None if started is None else 1000 * (started - turn.first_at),
+            need_ms=1000 * turn.need,
+            underruns=turn.underruns,
+            underrun_ms=ms_of(turn.underrun, rate),
+            late=turn.late,
+            dropped_ms=ms_of(turn.dropped, rate),
+            ended=turn.ended,
+            cut=turn.cut,
+        )
+
+    def _start_after(self) -> float:
+        """The start delay of the next turn: what the worst of the last turns would have needed."""
+        if self._prebuffer is not None:
+            return self._prebuffer
+        if not self._turns:
+            return FIRST_START
+        wanted = max(turn.need + MARGIN for turn in self._turns)
+        last = self._turns[-1]
+        if last.underruns:
+            wanted = max(wanted, last.start_after * AFTER_UNDERRUN)
+        return min(max(wanted, LEAST_START), MOST_START)
+
+    def _release(self) -> None:
+        """Free flushed audio here, in the loop: ten minutes of it would cost the sound thread 0.2 ms."""
+        if self._retired and self._seen is self._live:
+            for generation in self._retired:
+                for turn in generation.turns:
+                    turn.chunks.clear()
+            self._retired.clear()
+
+    # The sound thread's side.
+
+    def fill(self, out: memoryview | bytearray, dac_delay: float = 0.0) -> None:
+        """Write the next block into `out`, all of it; it is heard in `dac_delay` seconds."""
+        now = self._clock()
+        block = memoryview(out).cast("B")
+        size = len(block) & ~1
+        live = self._live
+        if live is not self._seen:
+            self._seen = live
+            self._let_ring(self._level)
+        elif now > self._due and live.turns and live.turns[0].playing:
+            live.turns[0].late += 1
+
+        heard = now + dac_delay
+        at = self._ring_out(block, 0)
+        while at < size and (turn := self._next(live, now)) is not None:
+            if not turn.playing:
+                self._begin(turn, now, self._position + at)
+            if turn.chunks:
+                end = self._copy(turn, block, at, size)
+                leaves = heard + seconds_of(at, self.rate)
+                self._log[self._logged % _LOG_BLOCKS] = (leaves, turn, turn.played, end - at)
+                self._logged += 1
+                turn.played += end - at
+                live.pulled += end - at
+                at = end
+            else:
+                self._run_dry(turn, self._position + at)
+                self._let_ring(last_sample(block[:at]) if at else self._level)
+                at = self._ring_out(block, at)
+
+        if at:
+            self._silent_at = heard + seconds_of(at, self.rate)
+        block[at:] = bytes(len(block) - at)
+        if size:
+            self._level = last_sample(block[:size])
+        self._position += size
+        self._due = now + seconds_of(size, self.rate) + self.latency
+
+    def _next(self, live: _Generation, now: float) -> Turn | None:
+        """The turn that has the word: it has audio and may start, or it plays and has just run dry."""
+        while live.turns:
+            turn = live.turns[0]
+            ended = turn.ended  # read before the chunks: once it is set, no chunk can follow unseen
+            if turn.chunks:
+                return turn if turn.playing or self._starts(turn, now, ended) else None
+            if not ended:
+                return turn if turn.playing else None
+            live.turns.popleft()
+        return None
+
+    def _starts(self, turn: Turn, now: float, ended: bool) -> bool:
+        if turn.started_at is None:
+            since, wait = turn.first_at, turn.start_after
+        else:
+            if turn.waiting_since is None:
+                turn.waiting_since = now
+            since, wait = turn.waiting_since, min(turn.start_after, RESUME_AFTER)
+        behind_first = seconds_of(turn.queued - len(turn.chunks[0]), self.rate)
+        return ended or now - since >= wait or behind_first >= EARLY * wait
+
+    def _begin(self, turn: Turn, now: float, position: int) -> None:
+        turn.playing = True
+        if turn.started_at is None:
+            turn.started_at = now
+            turn.risen = self._fade  # a voice begins as it was made: no fade in
+        else:
+            turn.underruns += 1
+            turn.underrun += position - turn.dry_at
+            turn.risen = 0
+
+    def _run_dry(self, turn: Turn, position: int) -> None:
+        turn.playing = False
+        turn.waiting_since = None
+        turn.dry_at = position
+
+    def _copy(self, turn: Turn, block: memoryview, at: int, size: int) -> int:
+        """Move audio of `turn` to `block[at:size]` until either has no more. Returns where it ended."""
+        start = at
+        while at < size and turn.chunks:
+            chunk = turn.chunks[0]
+            count = min(len(chunk), size - at)
+            block[at : at + count] = chunk[:count]
+            if count == len(chunk):
+                turn.chunks.popleft()
+            else:
+                turn.chunks[0] = chunk[count:]
+            at += count
+        if turn.risen < self._fade:
+            turn.risen = raise_in_place(block[start:at], turn.risen, self._fade)
+        return at
+
+    def _let_ring(self, level: int) -> None:
+        """The voice stops mid-wave: let its last sample fall to 0 instead of clicking."""
+        if level:
+            self._tail = falling(level, self._fade)
+
+    def _ring_out(self, block: memoryview, at: int) -> int:
+        """Write what is left of a fade out."""
+        size = min(len(self._tail), (len(block) & ~1) - at)
+        block[at : at + size] = self._tail[:size]
+        self._tail = self._tail[size:]
+        return at + size
+
+
+def _leaves_at(block: tuple[float, Turn, int, int]) -> float:
+    return block[0]

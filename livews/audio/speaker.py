@@ -1,0 +1,186 @@
+"""A loudspeaker: one stream, opened once and kept running, fed from a playback buffer.
+
+- The sound thread calls `PlaybackBuffer.fill` and nothing else.
+- `start` and `close` block for milliseconds: from asyncio, `await asyncio.to_thread(speaker.start)`. All else
+  returns at once and belongs to the event loop's thread.
+- Audio may be pushed before the stream is open; it plays when it is.
+- A stream has one rate. Audio at another rate waits until what was queued has been heard, then gets its own.
+- A lost device is told once and is final: later audio is dropped, nothing raises, `drain` waits for nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from . import device as sound
+from .device import NoSound, OutputStream
+from .playback import PlaybackBuffer
+from .turn import TurnReport
+
+DRAIN_GRACE = 2.0  # seconds a drain may last beyond what is queued
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerReport:
+    rate: int
+    latency_ms: float  # what the device granted
+    lost: NoSound | None
+    turns: tuple[TurnReport, ...]  # the last ones, oldest first
+
+
+class Speaker:
+    """Plays s16le mono. `latency` is asked for in seconds, `blocksize` is in frames at `rate` Hz.
+
+    `device` is None, an index or a part of a name (see `device.output_device`). `on_lost(why)` is called once
+    when the device goes away, from PortAudio's thread: use `loop.call_soon_threadsafe` in it.
+    """
+
+    def __init__(
+        self,
+        rate: int = 24000,
+        device: int | str | None = None,
+        latency: float = 0.060,
+        blocksize: int = 480,
+        *,
+        prebuffer: float | None = None,
+        on_lost: Callable[[NoSound], None] | None = None,
+    ) -> None:
+        self.lost: NoSound | None = None
+        self._device = device
+        self._latency = latency
+        self._block_seconds = blocksize / rate
+        self._prebuffer = prebuffer
+        self._on_lost = on_lost
+        # The first is played, the last is filled; there are two only at a change of rate.
+        self._line = deque([self._buffer(rate)])
+        self._past: deque[TurnReport] = deque(maxlen=20)  # of buffers that have left the line
+        self._change: asyncio.Task[None] | None = None
+        self._opening = threading.Lock()  # one open or close at a time; the sound thread never asks for it
+        self._stream: OutputStream | None = None
+        self._stream_name: object = None  # forgotten before we close: a stream that ends under it was lost
+        self._started = False
+        self._closed = False
+
+    def start(self) -> None:
+        """Open the device and start it. Blocks; raises `NoSound`."""
+        with self._opening:
+            self._started = True
+            self._reopen()
+
+    def play(self, pcm: bytes, rate: int = 24000) -> None:
+        """Queue audio of the present turn, in pieces of any size."""
+        if self.lost or self._closed:
+            return
+        if rate != self._line[-1].rate:
+            self._line[-1].end()
+            self._line.append(self._buffer(rate))
+            if self._change is None or self._change.done():
+                self._change = asyncio.get_running_loop().create_task(self._change_rate())
+        self._line[-1].push(pcm)
+
+    def turn_ended(self) -> None:
+        """No more audio of this turn will come."""
+        self._line[-1].end()
+
+    def flush(self) -> float:
+        """Fall silent, but for what the device holds; returns how many ms of the newest turn were heard."""
+        return [buffer.flush() for buffer in self._line][-1]
+
+    @property
+    def idle(self) -> bool:
+        """All has been heard."""
+        return all(buffer.idle and not buffer.remaining for buffer in self._line)
+
+    @property
+    def buffer(self) -> PlaybackBuffer:
+        """Where audio goes at present: for counts and positions."""
+        return self._line[-1]
+
+    def report(self) -> SpeakerReport:
+        turns = [*self._past, *(turn for buffer in self._line for turn in buffer.turns)]
+        playing = self._line[0]
+        return SpeakerReport(playing.rate, 1000 * playing.latency, self.lost, tuple(turns))
+
+    async def drain(self) -> bool:
+        """Wait until all has been heard, at most its duration and two seconds. False: not all was."""
+        return await self._heard_out(*self._line)
+
+    def close(self) -> None:
+        """Drop what is queued, let what the device holds be heard, close. Blocks for about its latency."""
+        with self._opening:
+            if self._closed:
+                return
+            self._closed = True
+            playing = self._line[0]
+            if not self.idle:
+                self.flush()
+            if self._stream is not None and self.lost is None and playing.turns:
+                # Closing cuts off what the device holds: feed it silence until the last sample is out.
+                time.sleep(playing.remaining + 2 * self._block_seconds)
+            self._close_stream()
+
+    def _buffer(self, rate: int) -> PlaybackBuffer:
+        return PlaybackBuffer(rate, prebuffer=self._prebuffer, latency=self._latency)
+
+    async def _heard_out(self, *buffers: PlaybackBuffer) -> bool:
+        def left() -> float:
+            return sum(buffer.remaining for buffer in buffers)
+
+        deadline = time.monotonic() + left() + DRAIN_GRACE
+        while self.lost is None and time.monotonic() < deadline:
+            wait = left()
+            if not wait and all(buffer.idle for buffer in buffers):
+                return True
+            # Not longer than 0.1 s: a flush may make it shorter.
+            await asyncio.sleep(min(max(wait, self._block_seconds), 0.1))
+        return False
+
+    async def _change_rate(self) -> None:
+        while len(self._line) > 1 and not self._closed and self.lost is None:
+            await self._heard_out(self._line[0])
+            await asyncio.sleep(2 * self._block_seconds)
+            self._past.extend(self._line.popleft().turns)
+            try:
+                await asyncio.to_thread(self._reopen_if_started)
+            except NoSound as error:
+                self._lose(error)
+
+    def _reopen_if_started(self) -> None:
+        with self._opening:
+            if self._started and not self._closed:
+                self._reopen()
+
+    def _reopen(self) -> None:
+        self._close_stream()
+        buffer = self._line[0]
+        name = self._stream_name = object()
+
+        def finished() -> None:
+            if self._stream_name is name:
+                self._lose(NoSound("no more sound", "the device went away", "Connect it and start again"))
+
+        self._stream = sound.open_output(
+            sound.output_device(self._device),
+            rate=buffer.rate,
+            latency=self._latency,
+            blocksize=round(self._block_seconds * buffer.rate),
+            fill=buffer.fill,
+            finished=finished,
+        )
+        buffer.latency = self._stream.latency
+
+    def _close_stream(self) -> None:
+        self._stream_name = None
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+    def _lose(self, why: NoSound) -> None:
+        self.lost = why
+        if self._on_lost is not None:
+            self._on_lost(why)

@@ -1,0 +1,470 @@
+"""One socket beside one conversation.
+
+- Every frame, both ways, goes through `Conversation.step` and to the recorders, in the order it met the socket.
+- The socket is read all the time, whatever the caller does: `interrupted` never waits behind unread audio.
+- A frame of ours that the service would refuse is not sent: LocalProtocolError.
+- No exception of websockets leaves this module, and no credential is in any text of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import ssl
+from collections import deque
+from collections.abc import AsyncIterator, Generator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import connect as dial
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI, ProxyError
+
+from livews import __version__, endpoint, setup
+from livews.core import closes, models, wire
+from livews.core.conversation import Conversation, Step
+from livews.core.errors import (
+    BadRequest,
+    Closed,
+    LocalProtocolError,
+    Lost,
+    Refused,
+    RemoteProtocolError,
+    TraceFailed,
+    Unreachable,
+)
+from livews.core.events import Event, Ready, TurnEnd, events
+from livews.core.judge import Finding
+from livews.endpoint import Endpoint
+from livews.trace.writer import Clock, Recorder, TraceFile
+
+MAX_SIZE = 64 * 1024 * 1024
+"""Bytes of one inbound message: well above the 1 MiB that websockets allows by default (WIRE-13)."""
+PING_EVERY = 20.0
+PONG_WITHIN = 60.0
+"""Seconds. Pongs of 8 to 30 s were measured under load, so a default of 20 kills living sessions (CLOSE-4)."""
+
+
+class connect:
+    """Dial and set up: `async with livews.connect() as session:`, or `session = await livews.connect()`.
+
+    Without arguments the model is the default of protocol/models.json and the key comes from the environment
+    (GOOGLE_API_KEY before GEMINI_API_KEY). `url` is any base URL, a path prefix is kept. `token` is an ephemeral
+    token (auth_tokens/...), or with `vertex=True` an OAuth bearer. `setup` is a dict merged into the setup message,
+    in either spelling. `text=True` asks for text alone. `trace` is a file for the trace. `unchecked=True` sends a
+    setup as it is, whatever livews thinks of it.
+
+    Raises BadRequest, LocalProtocolError, Unreachable, Refused, Lost, RemoteProtocolError.
+    """
+
+    def __init__(
+        self,
+        model: str = "",
+        *,
+        voice: str = "",
+        system: str = "",
+        text: bool = False,
+        setup: dict[str, Any] | None = None,
+        url: str = "",
+        api_key: str = "",
+        token: str = "",
+        vertex: bool | None = None,
+        project: str = "",
+        location: str = "",
+        api_version: str = "",
+        trace: str | Path | None = None,
+        recorders: tuple[Recorder, ...] = (),
+        unchecked: bool = False,
+        open_timeout: float = 10.0,
+        setup_timeout: float = 30.0,
+    ) -> None:
+        self._asked_model = model
+        self._voice, self._system, self._text, self._setup = voice, system, text, setup
+        self._settings = endpoint.from_environment(
+            os.environ,
+            url=url,
+            api_key=api_key,
+            token=token,
+            vertex=vertex,
+            project=project,
+            location=location,
+            version=api_version,
+        )
+        self._trace = trace
+        self._recorders = recorders
+        self._unchecked = unchecked
+        self._open_timeout = open_timeout
+        self._setup_timeout = setup_timeout
+        self._session: Session | None = None
+
+    async def __aenter__(self) -> Session:
+        self._session = await self._open()
+        return self._session
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    def __await__(self) -> Generator[Any, None, Session]:
+        return self._open().__await__()
+
+    async def _open(self) -> Session:
+        settings = self._settings
+        model = self._asked_model or str(setup.bare(self._setup or {}).get("model") or "") or models.default_model()
+        where = endpoint.resolve(settings, model)
+        if settings.vertex and settings.project and not where.headers:
+            from dataclasses import replace
+
+            where = endpoint.resolve(replace(settings, token=await endpoint.bearer()), model)
+        remarks: list[Finding] = []
+        if self._setup:
+            remarks = setup.findings(self._setup)
+            wrong = [finding for finding in remarks if finding.level == "error"]
+            if wrong and not self._unchecked:
+                raise LocalProtocolError(wrong)
+        message = setup.compose(
+            where.model, voice=self._voice, system=self._system, text=self._text, setup=self._setup
+        )
+        recorders = list(self._recorders)
+        if self._trace is not None:
+            recorders.append(TraceFile(self._trace, url=where.shown, side="client", hide=where.secrets.hide_known))
+        session = Session(where, recorders, unchecked=self._unchecked, remarks=remarks)
+        try:
+            await session._start(message, self._open_timeout, self._setup_timeout)
+        except BaseException:
+            await session.close()
+            raise
+        return session
+
+
+class Session:
+    """A conversation that is set up. Made by `connect`."""
+
+    def __init__(
+        self, where: Endpoint, recorders: list[Recorder], *, unchecked: bool, remarks: list[Finding]
+    ) -> None:
+        self.endpoint = where
+        self.conversation = Conversation(surface=where.surface, version=where.version)
+        self.remarks = remarks
+        """What livews had to say about the caller's setup, short of refusing it."""
+        self.session_id = ""
+        self.clock = Clock()
+        self.ping_seconds: float | None = None
+        """Round trip of the last ping."""
+        self._recorders = recorders
+        self._unchecked = unchecked
+        self._socket: ClientConnection | None = None
+        self._queue: deque[Event] = deque()
+        self._more = asyncio.Event()
+        self._ready = asyncio.Event()
+        self._ended: Closed | TraceFailed | RemoteProtocolError | None = None
+        self._over = False
+        self._closing = False
+        self._cut_turn = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    # What the user says
+
+    async def say(self, text: str) -> None:
+        """One user turn of text, sent as the model's profile wants it, that asks for a reply."""
+        if self.conversation.profile["textInput"] == "realtimeInput":
+            await self.send_text(text)
+        else:
+            await self.send_turns([{"role": "user", "parts": [{"text": text}]}])
+
+    async def send_turns(self, turns: list[dict[str, Any]], *, turn_complete: bool = True) -> None:
+        """clientContent: turns for the history; with `turn_complete` the model answers now."""
+        await self._send({"clientContent": {"turns": turns, "turnComplete": turn_complete}})
+
+    async def send_text(self, text: str) -> None:
+        """realtimeInput.text: counts as activity, so it interrupts and asks for a reply."""
+        await self._send({"realtimeInput": {"text": text}})
+
+    async def send_audio(self, pcm: bytes, rate: int = wire.INPUT_RATE) -> None:
+        """A piece of the user's voice: s16le mono at `rate` samples a second, 20 to 100 ms of it."""
+        raw = wire.audio_frame(pcm, rate)
+        await self._send_raw(raw, self.conversation.step("client", raw))
+
+    async def send_image(self, data: bytes, mime_type: str = "image/jpeg") -> None:
+        """One still picture; at most one a second is of use to the service."""
+        await self._send({"realtimeInput": {"video": {"mimeType": mime_type, "data": wire.encode_base64(data)}}})
+
+    async def activity_start(self) -> None:
+        """The user begins; only with automaticActivityDetection.disabled (ACTIVITY-1)."""
+        await self._send({"realtimeInput": {"activityStart": {}}})
+
+    async def activity_end(self) -> None:
+        """The user is done; at least some input must have come since the start (ACTIVITY-2)."""
+        await self._send({"realtimeInput": {"activityEnd": {}}})
+
+    async def audio_end(self) -> None:
+        """audioStreamEnd: the microphone is off for a while; sending audio again opens the stream anew."""
+        await self._send({"realtimeInput": {"audioStreamEnd": True}})
+
+    async def respond(
+        self, call_id: str, name: str, response: dict[str, Any], *, scheduling: str | None = None
+    ) -> None:
+        """The answer to a ToolCall. `scheduling` is SILENT, WHEN_IDLE or INTERRUPT, for NON_BLOCKING functions."""
+        answer: dict[str, Any] = {"id": call_id, "name": name, "response": response}
+        if not call_id:
+            del answer["id"]
+        if scheduling:
+            answer["scheduling"] = scheduling
+        await self._send({"toolResponse": {"functionResponses": [answer]}})
+
+    async def update_context(self, *, system: str = "", tools: list[dict[str, Any]] | None = None) -> None:
+        """contextUpdate: another system instruction, other tools; `tools=[]` takes all away."""
+        update: dict[str, Any] = {}
+        if system:
+            update["systemInstruction"] = {"parts": [{"text": system}]}
+        if tools is not None:
+            update["tools"] = {"tools": tools}
+        await self._send({"contextUpdate": update})
+
+    async def send_raw(self, message: dict[str, Any]) -> None:
+        """A message of the caller's own making; judged like any other before it is sent."""
+        from livews.core import judge
+
+        wrong = [finding for finding in judge.check("client", message) if finding.level == "error"]
+        if wrong and not self._unchecked:
+            raise LocalProtocolError(wrong)
+        await self._send(message)
+
+    # What the model says
+
+    async def events(self) -> AsyncIterator[Event]:
+        """Every event until the session is over. Raises Closed when the service closed it with an error."""
+        while True:
+            while self._queue:
+                yield self._queue.popleft()
+            if self._over:
+                if self._ended is not None:
+                    raise self._ended
+                return
+            self._more.clear()
+            await self._more.wait()
+
+    async def turn(self) -> AsyncIterator[Event]:
+        """The events of one turn, TurnEnd last. What comes after it waits for the next `turn()`.
+
+        Raises Closed when the socket closes before the turn has ended.
+        """
+        async for event in self.events():
+            yield event
+            if isinstance(event, TurnEnd):
+                return
+        if not self._closing:
+            raise Closed(closes.explain(1000), where=self.endpoint.shown, during="in the middle of a turn")
+
+    async def close(self) -> None:
+        """Close with 1000 and wait for the echo. What has arrived until then stays readable."""
+        self._closing = True
+        if self._socket is not None and not self._over:
+            self._record_close("send", "client", 1000, "")
+            await self._socket.close()
+        for task in self._tasks:
+            if task is not asyncio.current_task():
+                with contextlib.suppress(asyncio.CancelledError):
+                    if not task.done() and task.get_name() != "livews-read":
+                        task.cancel()
+                    await task
+        self._finish(None)
+        recorders, self._recorders = self._recorders, []
+        for recorder in recorders:
+            recorder.close()
+
+    # The socket
+
+    async def _start(self, message: dict[str, Any], open_timeout: float, setup_timeout: float) -> None:
+        self._socket = await self._dial(open_timeout)
+        self._tasks = [
+            asyncio.create_task(self._read(), name="livews-read"),
+            asyncio.create_task(self._keep_alive(), name="livews-ping"),
+        ]
+        await self._send(message)
+        try:
+            async with asyncio.timeout(setup_timeout):
+                await self._ready.wait()
+        except TimeoutError:
+            raise RemoteProtocolError(
+                f"no setupComplete within {setup_timeout:g} s",
+                where=self.endpoint.shown,
+                why="the socket is open, setup was sent, and nothing came back",
+                cure="see with --trace what came instead; a proxy or another server may be answering",
+            ) from None
+        if self._ended is not None:
+            raise self._ended
+        if self._over:
+            raise Refused(closes.explain(1000), where=self.endpoint.shown)
+
+    async def _dial(self, timeout: float) -> ClientConnection:
+        where = self.endpoint
+        try:
+            return await dial(
+                where.url,
+                additional_headers=dict(where.headers),
+                user_agent_header=f"livews/{__version__}",
+                compression=None,  # base64 audio gains little and costs 3 to 10 times the CPU (WIRE-13)
+                max_size=MAX_SIZE,
+                max_queue=None,  # reading never stops: back-pressure would hold `interrupted` back
+                open_timeout=timeout,
+                ping_interval=None,  # pings are ours: see _keep_alive
+                close_timeout=5,
+            )
+        except Exception as problem:
+            raise _named(problem, where, timeout) from None
+
+    async def _read(self) -> None:
+        assert self._socket is not None
+        receive, step_of, queue = self._socket.recv, self.conversation.step, self._queue
+        try:
+            while True:
+                frame = await receive()
+                opcode: Literal["text", "binary"] = "binary"
+                if isinstance(frame, str):
+                    opcode, frame = "text", frame.encode(errors="surrogatepass")
+                step = step_of("server", frame)
+                for recorder in self._recorders:
+                    recorder.frame(self.clock(), "recv", opcode, step)
+                for event in events(step):
+                    if isinstance(event, Ready):
+                        self.session_id = event.session_id
+                        self._ready.set()
+                    else:
+                        queue.append(event)
+                self._more.set()
+        except ConnectionClosed as closed:
+            self._was_closed(closed)
+        except TraceFailed as failed:
+            self._finish(failed)
+            await self._socket.close()
+
+    def _was_closed(self, closed: ConnectionClosed) -> None:
+        received = closed.rcvd
+        if self._over:
+            return
+        code, reason = (received.code, received.reason) if received else (1006, "")
+        step = self._record_close("recv", "server", code, reason)
+        if self._closing:
+            self._finish(None)
+            return
+        reason = self.endpoint.secrets.hide(reason)
+        advice = closes.explain(code, reason, model=str(self.conversation.setup.get("model", "")))
+        during = "in the middle of a turn" if "cutTurn" in step.effects else ""
+        where = self.endpoint.shown
+        if code == 1006:
+            self._finish(Lost(advice, where=where, during=during))
+        elif not self._ready.is_set():
+            self._finish(Refused(advice, where=where))
+        elif code != 1000 or during:
+            self._finish(Closed(advice, where=where, during=during))
+        else:
+            self._finish(None)
+
+    def _finish(self, ended: Closed | TraceFailed | RemoteProtocolError | None) -> None:
+        if not self._over:
+            self._over, self._ended = True, ended
+        self._more.set()
+        self._ready.set()
+
+    async def _keep_alive(self) -> None:
+        """Ping, allow a minute for the pong, and say who gave up when none comes."""
+        assert self._socket is not None
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await asyncio.sleep(PING_EVERY)
+                sent = self.clock()
+                pong = await self._socket.ping()
+                self._control(sent, "send", "ping", {})
+                try:
+                    async with asyncio.timeout(PONG_WITHIN):
+                        await pong
+                except TimeoutError:
+                    advice = closes.explain(1011, "keepalive ping timeout")
+                    self._finish(Lost(advice, where=self.endpoint.shown))
+                    await self._socket.close(1011, "keepalive ping timeout")
+                    return
+                self.ping_seconds = self.clock() - sent
+                self._control(self.clock(), "recv", "pong", {"seconds": round(self.ping_seconds, 6)})
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        step = self.conversation.step_message("client", message)
+        await self._send_raw(step.raw, step)
+
+    async def _send_raw(self, raw: bytes, step: Step) -> None:
+        if not self._unchecked:
+            wrong = [fault for fault in step.faults if fault.level == "error"]
+            if wrong:
+                raise LocalProtocolError(wrong)
+        if self._over or self._socket is None:
+            raise self._ended or Closed(closes.explain(1000), where=self.endpoint.shown)
+        try:
+            await self._socket.send(raw, text=True)
+        except ConnectionClosed as closed:
+            self._was_closed(closed)
+            raise self._ended or Closed(closes.explain(1000), where=self.endpoint.shown) from None
+        for recorder in self._recorders:
+            recorder.frame(self.clock(), "send", "text", step)
+
+    def _record_close(
+        self, direction: Literal["send", "recv"], sender: Literal["client", "server"], code: int, reason: str
+    ) -> Step:
+        step = self.conversation.close(sender, code, reason)
+        self._control(self.clock(), direction, "close", {"code": code, "reason": reason})
+        return step
+
+    def _control(self, t: float, direction: Literal["send", "recv"], kind: str, about: dict[str, Any]) -> None:
+        try:
+            for recorder in self._recorders:
+                recorder.control(t, direction, kind, about)
+        except TraceFailed as failed:
+            self._finish(failed)
+
+
+def _named(problem: Exception, where: Endpoint, timeout: float) -> Exception:
+    """A failure to connect in livews's own words."""
+    said = where.secrets.hide(str(problem))
+    host = where.shown
+    if isinstance(problem, InvalidStatus):
+        status = problem.response.status_code
+        return Refused(closes.explain_http(status, model=where.model), where=host)
+    if isinstance(problem, InvalidURI):
+        return BadRequest("not a URL to dial", where="--url", why=said, cure="write it as in ws://127.0.0.1:8765")
+    if isinstance(problem, ProxyError):
+        cure = "check HTTPS_PROXY, or unset it"
+        return Unreachable("the proxy did not let the connection through", where=host, why=said, cure=cure)
+    if isinstance(problem, (TimeoutError, asyncio.TimeoutError)):
+        return Unreachable(
+            f"no answer within {timeout:g} s",
+            where=host,
+            why="the name resolved, and nobody finished the handshake",
+            cure="check the network, a firewall or a proxy (HTTPS_PROXY)",
+        )
+    if isinstance(problem, ssl.SSLCertVerificationError):
+        return Unreachable(
+            "the server's certificate is not trusted",
+            where=host,
+            why=problem.verify_message or said,
+            cure="for a server of your own set SSL_CERT_FILE to its CA file; else check the clock and the proxy",
+        )
+    if isinstance(problem, (ssl.SSLError, ConnectionResetError)) and where.url.startswith("wss:"):
+        cure = "a plain server is dialled with ws://, not wss://"
+        return Unreachable("the server does not speak TLS", where=host, why=said, cure=cure)
+    if isinstance(problem, socket.gaierror):
+        cure = "check the name, the network and DNS"
+        return Unreachable("the host name does not resolve", where=host, why=said, cure=cure)
+    if isinstance(problem, ConnectionRefusedError):
+        cure = "start the server there (for the stand-in: livews serve), or correct the port"
+        return Unreachable("nobody listens there", where=host, why="connection refused", cure=cure)
+    if isinstance(problem, (InvalidHandshake, EOFError)):
+        cure = "check host, port and path: something else than this API is listening"
+        return Unreachable("the server does not speak WebSocket", where=host, why=said, cure=cure)
+    if isinstance(problem, OSError):
+        cure = "check the network"
+        return Unreachable("no connection", where=host, why=problem.strerror or said, cure=cure)
+    return problem

@@ -1,0 +1,32 @@
+"""Text from the wire, made safe to show.
+
+- Nothing that moves a cursor, changes a colour, rings, retitles a window or turns text around reaches a terminal:
+  such characters are written as escapes. Line breaks and tabs stay unless a single line is asked for.
+"""
+
+from __future__ import annotations
+
+import re
+
+# C0 but tab and newline, DEL and C1, line and paragraph separators, bidirectional controls, zero-width, BOM, tags,
+# and lone surrogates, which no terminal encoding takes.
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb"
+    "\U000e0000-\U000e007f\ud800-\udfff]"
+)
+
+
+def printable(text: str) -> str:
+    """`text` with every unsafe character as an escape such as `\\x1b` or `\\u202e`."""
+    return _UNSAFE.sub(_escape, text)
+
+
+def one_line(text: str, limit: int = 0) -> str:
+    """The same on one line, cut with an ellipsis at `limit` characters when it is longer."""
+    text = printable(text).replace("\n", "\\n").replace("\t", "\\t")
+    return text if not limit or len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

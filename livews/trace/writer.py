@@ -1,0 +1,168 @@
+"""Write the trace file, format `livews-trace` version 1.
+
+- JSON lines, append-only, one write() a line: what was seen is on disk, also when the next thing is a crash.
+- The bytes of a JSON frame are written as they came; only raw line breaks become spaces, which JSON allows.
+- No credential of the session is ever written, wherever it stands in a frame.
+- A trace that cannot be written stops the program (TraceFailed): a recorder that forgets is worse than none.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import orjson
+
+from livews.core import spec, wire
+from livews.core.conversation import Step
+from livews.core.errors import TraceFailed
+from livews.core.judge import Finding
+
+Direction = Literal["send", "recv"]
+Opcode = Literal["text", "binary"]
+
+
+class Recorder(Protocol):
+    """Whoever is told of every frame: the trace file, the view on a terminal.
+
+    `t` is seconds since the session's start on a monotonic clock, `direction` as the client sees it.
+    """
+
+    def frame(self, t: float, direction: Direction, opcode: Opcode, step: Step) -> None: ...
+
+    def control(self, t: float, direction: Direction, kind: str, about: dict[str, Any]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class TraceFile:
+    """A trace on disk. `media="elide"` keeps length and hash in place of base64."""
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        url: str,
+        side: str,
+        hide: Callable[[bytes], bytes],
+        media: Literal["keep", "elide"] = "keep",
+    ) -> None:
+        self.path = Path(path)
+        self._hide = hide
+        self._media = media
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        except OSError as problem:
+            raise self._failed(problem) from None
+        self._write(orjson.dumps(header(url, side)) + b"\n")
+
+    def frame(self, t: float, direction: Direction, opcode: Opcode, step: Step) -> None:
+        raw = step.raw
+        if step.kind == "unreadable":
+            body = b'"raw":"' + wire.encode_base64(self._hide(raw)).encode() + b'"'
+        elif self._media == "elide" and step.body:
+            body = b'"message":' + orjson.dumps(elided(orjson.loads(raw)))
+        else:
+            if b"\n" in raw:
+                raw = raw.replace(b"\n", b" ")
+            if b"\r" in raw:
+                raw = raw.replace(b"\r", b" ")
+            body = b'"message":' + raw.strip()
+        head = b'{"t":%.6f,"dir":"%s","opcode":"%s","size":%d,' % (
+            t,
+            direction.encode(),
+            opcode.encode(),
+            len(step.raw),
+        )
+        tail = _findings(step) if step.faults or step.notes else b"}\n"
+        self._write(self._hide(b"".join((head, body, tail))))
+
+    def control(self, t: float, direction: Direction, kind: str, about: dict[str, Any]) -> None:
+        line = b'{"t":%.6f,"dir":"%s","%s":%s}\n' % (t, direction.encode(), kind.encode(), orjson.dumps(about))
+        self._write(self._hide(line))
+
+    def close(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _write(self, line: bytes) -> None:
+        try:
+            done = os.write(self._file, line)
+            while done < len(line):  # a full disk takes half a line before it says so
+                line = line[done:]
+                done = os.write(self._file, line)
+        except OSError as problem:
+            raise self._failed(problem) from None
+
+    def _failed(self, problem: OSError) -> TraceFailed:
+        return TraceFailed(
+            f"cannot write the trace: {problem.strerror or problem}",
+            where=str(self.path),
+            why="a session that was to be traced is not run untraced",
+            cure="free the disk or name another file after --trace",
+        )
+
+
+def header(url: str, side: str) -> dict[str, Any]:
+    """The first line of a trace. `url` must be redacted already."""
+    import livews
+
+    started = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return {
+        "trace": "livews",
+        "version": 1,
+        "started": started,
+        "url": url,
+        "side": side,
+        "livews": livews.__version__,
+        "protocol": spec.revision(),
+    }
+
+
+def _findings(step: Step) -> bytes:
+    said = b"".join(
+        b',"%s":%s' % (name, orjson.dumps([_line(finding) for finding in found]))
+        for name, found in ((b"faults", step.faults), (b"notes", step.notes))
+        if found
+    )
+    return said + b"}\n"
+
+
+def _line(finding: Finding) -> dict[str, str]:
+    return {"rule": finding.rule, "path": finding.path, "complaint": finding.complaint}
+
+
+def elided(value: Any) -> Any:
+    """A message with every long base64 `data` replaced by its length and hash: `elided:<bytes>:<sha256>`."""
+    import hashlib
+
+    if isinstance(value, list):
+        return [elided(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    out = {}
+    for key, child in value.items():
+        if key == "data" and isinstance(child, str) and len(child) > 64:
+            try:
+                data = wire.decode_base64(child)
+                child = f"elided:{len(data)}:{hashlib.sha256(data).hexdigest()}"
+            except wire.WireError:
+                child = f"elided:{len(child)}:not-base64"
+        out[key] = elided(child)
+    return out
+
+
+class Clock:
+    """Seconds since the start of a session, on the monotonic clock."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+
+    def __call__(self) -> float:
+        return time.monotonic() - self._start

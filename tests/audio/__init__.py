@@ -1,0 +1,1 @@
+"""Tests of livews.audio. `pulse.py` is a sound card for tests anywhere."""

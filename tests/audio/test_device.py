@@ -1,0 +1,268 @@
+"""What is said when there is no sound. Real imports run in a child: sounddevice is imported once a process."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from livews.audio import device
+from livews.audio.device import NoSound
+
+ROOT = Path(__file__).parents[2]
+
+
+def child(code: str, **env: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env={"PATH": "", **env}, capture_output=True, text=True, timeout=30
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_only_one_module_imports_sounddevice_and_only_when_asked() -> None:
+    importers = [
+        path.name for path in (ROOT / "livews").rglob("*.py") if "import sounddevice" in path.read_text("utf-8")
+    ]
+    assert importers == ["device.py"]
+    child(
+        "import sys, livews.audio.playback, livews.audio.speaker, livews.audio.wav, livews.audio.device\n"
+        "assert not {'sounddevice', 'numpy'} & set(sys.modules)"
+    )
+
+
+WITHOUT_PORTAUDIO = """
+import ctypes.util
+ctypes.util.find_library = lambda name: None
+from livews.audio.device import NoSound, load
+for _ in range(2):
+    try:
+        load()
+    except NoSound as error:
+        print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the wheel carries PortAudio")
+def test_a_missing_library_is_explained_each_time() -> None:
+    first, second = child(WITHOUT_PORTAUDIO).splitlines()
+    assert first == second
+    assert first.startswith("no sound: PortAudio library not found. ")
+    assert "LIVEWS_PORTAUDIO=" in first
+    assert "--wav PATH" in first
+
+
+def test_the_variable_must_name_a_library(tmp_path: Path) -> None:
+    told = child(WITHOUT_PORTAUDIO, LIVEWS_PORTAUDIO="/no/such.so").splitlines()[0]
+    assert "LIVEWS_PORTAUDIO names /no/such.so, which is not a file" in told
+    assert "Correct or unset LIVEWS_PORTAUDIO=/no/such.so" in told
+    (tmp_path / "text.so").write_text("not a library")
+    told = child(WITHOUT_PORTAUDIO, LIVEWS_PORTAUDIO=str(tmp_path / "text.so")).splitlines()[0]
+    assert "no sound: " in told
+    assert "Correct or unset" in told
+
+
+def test_the_variable_is_used_and_only_around_the_import(tmp_path: Path) -> None:
+    import ctypes.util
+
+    name = ctypes.util.find_library("portaudio")
+    found = [path for path in Path("/usr/lib").rglob(f"{name}*") if path.is_file()] if name else []
+    if not found:
+        pytest.skip("no libportaudio to copy")
+    copy = tmp_path / "elsewhere.so"
+    copy.write_bytes(found[0].read_bytes())
+    out = child(
+        "import ctypes.util\n"
+        "ctypes.util.find_library = nothing = lambda name: None\n"
+        "from livews.audio.device import load\n"
+        "print(load().__name__, ctypes.util.find_library is nothing)\n"
+        "print(open('/proc/self/maps').read())",
+        LIVEWS_PORTAUDIO=str(copy),
+    )
+    assert out.startswith("sounddevice True\n")
+    assert str(copy) in out
+
+
+def test_a_missing_package_is_explained() -> None:
+    told = child(
+        "import sys; sys.modules['sounddevice'] = None\n"
+        "from livews.audio.device import NoSound, load\n"
+        "try: load()\n"
+        "except NoSound as error: print(error.cure)"
+    )
+    assert told.startswith("pip install sounddevice, ")
+
+
+@pytest.mark.parametrize(
+    ("release", "first"),
+    [
+        ({"ID": "debian"}, "apt-get install libportaudio2"),
+        ({"ID": "linuxmint", "ID_LIKE": "ubuntu debian"}, "apt-get install libportaudio2"),
+        ({"ID": "fedora"}, "dnf install portaudio"),
+        ({"ID": "rocky", "ID_LIKE": "rhel centos fedora"}, "dnf install portaudio"),
+        ({"ID": "manjaro", "ID_LIKE": "arch"}, "pacman -S portaudio"),
+        ({"ID": "alpine"}, "apk add portaudio"),
+        ({"ID": "opensuse-leap", "ID_LIKE": "suse opensuse"}, "zypper install libportaudio2"),
+        ({"ID": "nixos"}, "Install PortAudio"),
+        (None, "Install PortAudio"),
+    ],
+)
+def test_the_package_of_this_distribution_comes_first(
+    release: dict[str, str] | None, first: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def os_release() -> dict[str, str]:
+        if release is None:
+            raise OSError("no /etc/os-release")
+        return release
+
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(platform, "freedesktop_os_release", os_release)
+    monkeypatch.delenv(device.LIBRARY_VARIABLE, raising=False)
+    cure = device.library_cure()
+    assert cure.startswith(first + "; ")
+    for _, _, command in device.PACKAGES:
+        assert cure.count(command) == 1
+
+
+@pytest.mark.parametrize("system", ["darwin", "win32"])
+def test_where_the_wheel_carries_portaudio_no_package_is_named(
+    system: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", system)
+    assert "its wheel carries PortAudio" in device.library_cure()
+    assert "apt-get" not in device.library_cure()
+
+
+class PortAudioError(Exception):
+    pass
+
+
+class FakeStream:
+    latency = 0.07
+    failure: Exception | None = None
+    closed = False
+
+    def __init__(self, **options: Any) -> None:
+        self.options = options
+
+    def start(self) -> None:
+        if self.failure:
+            raise self.failure
+
+    def close(self) -> None:
+        type(self).closed = True
+
+
+@pytest.fixture
+def devices(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
+    """A sounddevice with the devices that are put into this list; the first is the default."""
+    present: list[dict[str, Any]] = []
+
+    def query_devices(kind: str | None = None) -> Any:
+        if kind is None:
+            return present
+        if not present:
+            raise PortAudioError("Error querying device -1")
+        return present[0]
+
+    fake = SimpleNamespace(
+        PortAudioError=PortAudioError,
+        RawOutputStream=FakeStream,
+        WasapiSettings=SimpleNamespace,
+        query_devices=query_devices,
+        query_hostapis=lambda: [{"name": "ALSA"}],
+    )
+    monkeypatch.setattr(device, "load", lambda: fake)
+    monkeypatch.setattr(FakeStream, "failure", None)
+    monkeypatch.setattr(FakeStream, "closed", False)
+    yield present
+
+
+def entry(index: int, name: str, outputs: int = 2) -> dict[str, Any]:
+    return {
+        "index": index, "name": name, "hostapi": 0, "max_output_channels": outputs, "default_samplerate": 48000.0,
+    }  # fmt: skip
+
+
+def refusal(call: Callable[[], object]) -> NoSound:
+    with pytest.raises(NoSound) as caught:
+        call()
+    error = caught.value
+    assert error.what
+    assert error.why
+    assert error.cure
+    assert str(error) == f"{error.what}: {error.why}. {error.cure}"
+    return error
+
+
+def test_no_device_is_explained(devices: list[dict[str, Any]]) -> None:
+    devices.append(entry(0, "microphone", outputs=0))
+    error = refusal(lambda: device.output_device())
+    assert error.why == "there is no output device"
+    assert "--wav PATH" in error.cure
+
+
+def test_a_device_is_found_by_index_name_or_part(devices: list[dict[str, Any]]) -> None:
+    devices += [entry(0, "HDMI 1"), entry(1, "mic", outputs=0), entry(2, "HDMI 10"), entry(3, "USB Headset")]
+    assert device.output_device(None).index == 0
+    assert device.output_device(3).name == "USB Headset"
+    assert device.output_device("2").name == "HDMI 10"
+    assert device.output_device("headset").index == 3
+    assert device.output_device("HDMI 1").index == 0, "the whole name wins over a part of another"
+
+
+@pytest.mark.parametrize("spec", ["mic", "Bluetooth", 1, 9, -1])
+def test_an_unknown_device_lists_those_there_are(devices: list[dict[str, Any]], spec: int | str) -> None:
+    devices += [entry(0, "HDMI"), entry(1, "mic", outputs=0), entry(2, "USB")]
+    error = refusal(lambda: device.output_device(spec))
+    assert error.why == "there is no such output device"
+    assert error.cure == "Choose one of 0: HDMI, 2: USB"
+
+
+def test_an_unclear_name_lists_what_it_matches(devices: list[dict[str, Any]]) -> None:
+    devices += [entry(0, "HDMI 1"), entry(1, "HDMI 2"), entry(2, "USB")]
+    error = refusal(lambda: device.output_device("hdmi"))
+    assert error.why == "2 output devices match"
+    assert error.cure == "Choose one of 0: HDMI 1, 1: HDMI 2"
+
+
+def open_output() -> device.OutputStream:
+    return device.open_output(
+        device.output_device(),
+        rate=24000,
+        latency=0.06,
+        blocksize=480,
+        fill=lambda block, delay: None,
+        finished=lambda: None,
+    )
+
+
+def test_a_rate_that_is_refused_and_a_device_that_is_busy_are_told_apart(devices: list[dict[str, Any]]) -> None:
+    devices.append(entry(0, "HDMI"))
+    FakeStream.failure = PortAudioError("Error opening RawOutputStream: Invalid sample rate [PaErrorCode -9997]")
+    error = refusal(open_output)
+    assert error.what == "no sound on 'HDMI' at 24000 Hz"
+    assert error.cure.startswith("It plays 48000 Hz and does not convert: ")
+    assert FakeStream.closed
+    FakeStream.failure = PortAudioError("Device unavailable [PaErrorCode -9985]")
+    assert refusal(open_output).cure.startswith("Another program may hold it: ")
+
+
+def test_the_delay_of_a_block_is_a_difference_or_else_the_latency(devices: list[dict[str, Any]]) -> None:
+    devices.append(entry(0, "HDMI"))
+    delays: list[float] = []
+    stream = device.open_output(
+        device.output_device(), rate=24000, latency=0.06, blocksize=480,
+        fill=lambda block, delay: delays.append(delay), finished=lambda: None,
+    )  # fmt: skip
+    assert isinstance(stream, FakeStream)
+    callback = stream.options["callback"]
+    callback(bytearray(960), 480, SimpleNamespace(outputBufferDacTime=1e9 + 0.5, currentTime=1e9), None)
+    callback(bytearray(960), 480, SimpleNamespace(outputBufferDacTime=0.0, currentTime=1e9), None)
+    assert delays == [0.5, 0.07]

@@ -1,0 +1,170 @@
+"""WAV files as others read them: with the standard library, at any moment, after a kill."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import wave
+from pathlib import Path
+
+import pytest
+
+from livews.audio.wav import WavRefused, WavTurns, WavWriter
+
+ROOT = Path(__file__).parents[2]
+
+
+def read(path: Path) -> tuple[int, bytes]:
+    with wave.open(str(path)) as file:
+        assert (file.getnchannels(), file.getsampwidth()) == (1, 2)
+        return file.getframerate(), file.readframes(file.getnframes())
+
+
+def test_the_file_is_valid_after_every_write(tmp_path: Path) -> None:
+    path = tmp_path / "voice.wav"
+    with WavWriter(path) as writer:
+        said = b""
+        for i in range(1, 30):
+            piece = bytes([i]) * (2 * i)
+            writer.write(piece)
+            said += piece
+            assert read(path) == (24000, said)
+            assert path.stat().st_size == 44 + len(said)
+            assert int.from_bytes(path.read_bytes()[4:8], "little") == 36 + len(said)
+
+
+def test_odd_pieces_make_whole_samples(tmp_path: Path) -> None:
+    path = tmp_path / "voice.wav"
+    with WavWriter(path, 16000) as writer:
+        for piece in (b"\1", b"", b"\2\3", b"\4\5\6", b"\7"):
+            writer.write(piece)
+            if path.exists():
+                assert len(read(path)[1]) % 2 == 0
+    assert read(path) == (16000, b"\1\2\3\4\5\6")
+
+
+def test_a_file_is_kept_until_there_is_audio(tmp_path: Path) -> None:
+    path = tmp_path / "voice.wav"
+    path.write_text("precious")
+    with WavWriter(path) as writer:
+        writer.write(b"")
+        writer.write(b"\1")
+        assert path.read_text() == "precious"
+    assert path.read_text() == "precious"
+    with WavWriter(path) as writer:
+        writer.write(b"\1\0")
+    assert read(path) == (24000, b"\1\0")
+
+
+def test_closing_twice_is_fine_and_writing_then_is_not(tmp_path: Path) -> None:
+    writer = WavWriter(tmp_path / "voice.wav")
+    writer.write(b"\1\0")
+    writer.close()
+    writer.close()
+    with pytest.raises(ValueError, match="closed"):
+        writer.write(b"\1\0")
+
+
+def test_sizes_beyond_32_bits_do_not_break_the_header(tmp_path: Path) -> None:
+    writer = WavWriter(tmp_path / "voice.wav")
+    writer.write(b"\1\0")
+    writer._size = 0xFFFFFFFF
+    writer.write(b"\2\0")
+    assert (tmp_path / "voice.wav").read_bytes()[4:8] == b"\xf7\xff\xff\xff"
+
+
+KILLED = """
+import itertools, sys
+from livews.audio.wav import WavWriter
+writer = WavWriter(sys.argv[1])
+for i in itertools.count():
+    writer.write(bytes([i % 251]) * 999)
+    if i == 20:
+        print("writing", flush=True)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
+def test_a_killed_process_leaves_a_valid_file(tmp_path: Path) -> None:
+    for attempt in range(5):
+        path = tmp_path / f"{attempt}.wav"
+        with subprocess.Popen(
+            [sys.executable, "-c", KILLED, str(path)], cwd=ROOT, stdout=subprocess.PIPE
+        ) as writer:
+            assert writer.stdout is not None
+            assert writer.stdout.readline() == b"writing\n"
+            writer.kill()
+        rate, pcm = read(path)
+        assert rate == 24000
+        assert len(pcm) >= 20 * 999
+        expected = b"".join(bytes([i % 251]) * 999 for i in range(len(pcm) // 999 + 1))
+        assert pcm == expected[: len(pcm)]
+
+
+def test_a_folder_is_refused_as_a_file(tmp_path: Path) -> None:
+    with pytest.raises(WavRefused, match=f"cannot write {tmp_path}: it is a folder"):
+        WavWriter(tmp_path)
+
+
+def test_a_missing_folder_is_named_with_its_cure(tmp_path: Path) -> None:
+    with pytest.raises(WavRefused) as refused:
+        WavWriter(tmp_path / "no" / "voice.wav")
+    assert refused.value.cure == f"Create it: mkdir -p {tmp_path / 'no'}"
+    assert isinstance(refused.value, OSError)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full on this system")
+def test_a_full_disk_is_told() -> None:
+    writer = WavWriter("/dev/full")
+    with pytest.raises(WavRefused, match="cannot write /dev/full: No space left"):
+        writer.write(b"\1\0")
+
+
+def test_a_file_without_permission_is_refused_before_the_first_audio(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anywhere
+    with pytest.raises(WavRefused, match="no permission"):
+        WavWriter(tmp_path / "voice.wav")
+    with pytest.raises(WavRefused, match="no permission"):
+        WavTurns(tmp_path)
+
+
+def test_one_file_holds_all_turns(tmp_path: Path) -> None:
+    path = tmp_path / "all.wav"
+    with WavTurns(path) as turns:
+        turns.write(b"\1\0\7")
+        turns.end_turn()
+        turns.end_turn()
+        turns.write(b"\2\0")
+    assert read(path) == (24000, b"\1\0\2\0")
+
+
+@pytest.mark.parametrize("name", ["deep/er/", "there"])
+def test_a_folder_gets_a_file_a_turn(tmp_path: Path, name: str) -> None:
+    (tmp_path / "there").mkdir()
+    with WavTurns(f"{tmp_path}/{name}") as turns:
+        turns.write(b"\1\0")
+        turns.write(b"\2\0")
+        turns.end_turn()
+        turns.end_turn()  # a turn without audio: no file, but it counts
+        turns.write(b"\3\0", rate=16000)
+        assert read(tmp_path / name / "audio_2.wav") == (16000, b"\3\0")
+    folder = tmp_path / name
+    assert sorted(path.name for path in folder.iterdir()) == ["audio_0.wav", "audio_2.wav"]
+    assert read(folder / "audio_0.wav") == (24000, b"\1\0\2\0")
+
+
+def test_one_file_has_one_rate(tmp_path: Path) -> None:
+    with WavTurns(tmp_path / "all.wav") as turns:
+        turns.write(b"\1\0")
+        with pytest.raises(WavRefused, match="24000 Hz and 16000 Hz"):
+            turns.write(b"\1\0", rate=16000)
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WavRefused, match="cannot write"):
+        WavTurns(f"{tmp_path}/file/folder/")
