@@ -78,12 +78,13 @@ class connect:
         trace: str | Path | None = None,
         recorders: tuple[Recorder, ...] = (),
         unchecked: bool = False,
+        settings: endpoint.Settings | None = None,
         open_timeout: float = 10.0,
         setup_timeout: float = 30.0,
     ) -> None:
         self._asked_model = model
         self._voice, self._system, self._text, self._setup = voice, system, text, setup
-        self._settings = endpoint.from_environment(
+        self._settings = settings or endpoint.from_environment(
             os.environ,
             url=url,
             api_key=api_key,

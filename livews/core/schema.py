@@ -261,6 +261,8 @@ def _unknown(sender: Sender, steps: list[Any]) -> Violation:
     near = _nearest(key, of)
     owner = f"in {of.name}" if of else "here"
     hint = f"; did you mean {near}?" if near else ""
+    if len(steps) == 1 and sender == "client" and key in table(ENVELOPE["server"]).members:
+        hint = "; only the server sends it"
     return Violation(
         path, f"no member {key} {owner} at {path}{hint}", "unknown", key=key, parent=snake_path(sender, steps[:-1])
     )

@@ -21,7 +21,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from livews.core import closes, machine, models, wire
+from livews.core import closes, machine, wire
 from livews.core.conversation import Conversation, Step
 from livews.core.judge import Finding
 from livews.kit import voice

@@ -37,7 +37,7 @@ class View:
         arrow = self._paint("send", "→") if direction == "send" else self._paint("recv", "←")
         about = self._paint("dim", " · ".join(words)) if words else ""
         size = f"{len(step.raw):,} B"
-        self._say(f"{t:8.3f}  {arrow}  {one_line(step.kind, 34):<22} {size:>10}   {about}")
+        self._say(f"{t:8.3f}  {arrow}  {one_line(step.kind, 34):<27} {size:>9}   {about}")
         for fault in step.faults:
             self._find(fault, "error" if fault.level == "error" else "warn")
         for note in step.notes:
@@ -50,7 +50,7 @@ class View:
         arrow = self._paint("send", "→") if direction == "send" else self._paint("recv", "←")
         words = " ".join(one_line(str(value)) for value in about.values() if value not in ("", None))
         style = "error" if kind == "close" and about.get("code") not in (1000, 1005) else "dim"
-        self._say(f"{t:8.3f}  {arrow}  {self._paint(style, f'{kind:<22}')} {'':>10}   {self._paint(style, words)}")
+        self._say(f"{t:8.3f}  {arrow}  {self._paint(style, f'{kind:<27}')} {'':>9}   {self._paint(style, words)}")
 
     def close(self) -> None:
         pass

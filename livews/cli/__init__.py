@@ -1,0 +1,47 @@
+"""The command line: which command, and what a failure looks like.
+
+- `talk` is the default: what does not start with the name of a command is said to the model.
+- Each command is one module, imported when it is asked for; `--help` loads argparse and nothing else.
+- Every LivewsError ends here, as what, where, why, do, and an exit code of `errors.Exit`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+COMMANDS = {
+    "talk": "talk to the model (the default: `livews Hello` is `livews talk Hello`)",
+    "serve": "run the stand-in, a server to talk to without a key",
+    "check": "judge messages and traces by the schemas and rules",
+    "explain": "say why a socket closed, or what a rule wants",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    command = words.pop(0) if words and words[0] in COMMANDS else "talk"
+    from livews.cli.terminal import Console
+
+    try:
+        options = import_module(f"livews.cli.{command}").parse(words)
+    except SystemExit as leave:  # argparse has printed what there is to say
+        return int(leave.code or 0) if not isinstance(leave.code, str) else 2
+    console = Console(color=getattr(options, "color", "auto"), quiet=getattr(options, "quiet", False))
+    try:
+        return int(import_module(f"livews.cli.{command}").run(options, console))
+    except KeyboardInterrupt:
+        console.clear()
+        return 130
+    except BrokenPipeError:  # `livews ... | head`: whoever read us has enough
+        console.abandon_stdout()
+        return 0
+    except Exception as problem:
+        from livews.core.errors import LivewsError
+
+        if not isinstance(problem, LivewsError):
+            raise
+        console.error(problem)
+        return int(problem.exit_code)

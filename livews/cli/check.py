@@ -1,0 +1,185 @@
+"""`livews check`: judge messages and traces.
+
+- One message, JSON lines of messages, or a trace; a bare setup object, as --setup takes it, is a client message.
+- A loose message is judged by itself; a trace is followed as a conversation, so order is judged too.
+- One line a finding on stdout, the sum on stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from livews.cli.terminal import COLOR_HELP, Console
+
+if TYPE_CHECKING:
+    from livews.core.judge import Finding
+
+_SIDES = {"client": "client", "server": "server", "send": "client", "recv": "server"}
+_SIDE_KEYS = ("dir", "direction", "from", "sender")
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="livews check",
+        description="Judge messages and traces by the schemas and rules of protocol/.",
+        epilog="One line a finding: FILE:LINE error|note PATH: complaint (RULE). Exit 0 when there is no error, "
+        "1 when there is one. `livews explain RULE` tells more.",
+    )
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE", help="a message, JSON lines of messages, a trace, or - for stdin"
+    )
+    parser.add_argument("--from", dest="side", choices=("client", "server"), help="who sent the messages")
+    parser.add_argument("--strict", action="store_true", help="notes count as errors")
+    parser.add_argument("--json", action="store_true", help="one JSON object a finding")
+    parser.add_argument("--quiet", action="store_true", help="findings only, no sum")
+    parser.add_argument("--color", choices=("auto", "always", "never"), default="auto", help=COLOR_HELP)
+    return parser.parse_args(argv)
+
+
+def run(options: argparse.Namespace, console: Console) -> int:
+    from livews.core.errors import BadRequest, Exit
+
+    messages = errors = notes = 0
+    for name in options.files:
+        shown = "stdin" if name == "-" else name
+        try:
+            with sys.stdin.buffer if name == "-" else Path(name).open("rb") as file:
+                judged = _judge(file, options.side)
+                for line, findings in judged:
+                    messages += 1
+                    for finding in findings:
+                        wrong = finding.level == "error" or options.strict
+                        errors, notes = errors + wrong, notes + (not wrong)
+                        console.say(_shown(shown, line, finding, "error" if wrong else "note", options.json))
+        except OSError as problem:
+            raise BadRequest(
+                f"cannot read {shown}: {problem.strerror}", where=shown, cure="name a file that can be read, or -"
+            ) from None
+    console.note(f"{_many(messages, 'message')}: {_many(errors, 'error')}, {_many(notes, 'note')}")
+    return Exit.CHECK_FAILED if errors else Exit.OK
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _shown(name: str, line: int, finding: Finding, level: str, as_json: bool) -> str:
+    words = finding.complaint.removesuffix(f" at {finding.path}")
+    if as_json:
+        row: dict[str, Any] = {"file": name, "line": line, "level": level, "path": finding.path}
+        row |= {"complaint": words, "rule": finding.rule, "do": finding.cure}
+        if finding.close:
+            row["close"] = {"code": finding.close[0], "reason": finding.close[1]}
+        return json.dumps(row, ensure_ascii=False)
+    return f"{name}:{line} {level} {finding.path or '/'}: {words} ({finding.rule})"
+
+
+def _judge(file: BinaryIO, side: str | None) -> Iterator[tuple[int, list[Finding]]]:
+    """Line number and findings of each message."""
+    from livews.core.judge import finding
+
+    first = _first_line(file)
+    try:
+        head = json.loads(first)
+    except ValueError:
+        head = None
+    if isinstance(head, dict) and head.get("trace") == "livews":
+        yield from _judge_trace(file)
+        return
+    if head is None and first.strip():  # not one message a line: one message over several lines, or nothing readable
+        whole = first + file.read()
+        try:
+            message = json.loads(whole)
+        except ValueError:
+            pass
+        else:
+            for one in message if isinstance(message, list) else [message]:
+                yield 1, _loose(one, side)
+            return
+        lines: Iterator[bytes] = iter(whole.splitlines())
+    else:
+        lines = iter([first, *file])
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            message = json.loads(line)
+        except (ValueError, RecursionError) as problem:
+            yield number, [finding("WIRE-2", "", f"expected JSON: {problem}", "client")]
+            continue
+        yield number, _loose(message, side)
+
+
+def _first_line(file: BinaryIO) -> bytes:
+    """The first line that is not blank."""
+    for line in file:
+        if line.strip():
+            return line.removeprefix(b"\xef\xbb\xbf")
+    return b""
+
+
+def _loose(message: Any, side: str | None) -> list[Finding]:
+    from livews.core.judge import check
+
+    if isinstance(message, dict) and "message" in message:
+        wrapped = next((message[key] for key in _SIDE_KEYS if key in message), None)
+        if isinstance(wrapped, str) and wrapped in _SIDES:
+            return check(side or _SIDES[wrapped], message["message"])  # type: ignore[arg-type]
+    if not isinstance(message, dict):
+        return check(side or "client", message)  # type: ignore[arg-type]
+    told = side or _side(message)
+    if told is None:
+        return check("client", {"setup": message})
+    return check(told, message)  # type: ignore[arg-type]
+
+
+def _side(message: dict[str, Any]) -> str | None:
+    """Whose message this is by its members; None for the inside of a setup; a message of no known member is judged
+    as a client's, the side on which an unknown member matters."""
+    from livews.core import schema
+
+    tables = {side: schema.table(envelope).members for side, envelope in schema.ENVELOPE.items()}
+    if not message or any(key in tables["server"] for key in message):
+        return "server"
+    if any(key in tables["client"] for key in message):
+        return "client"
+    setup = schema.table("livews:/schemas/client/setup.json").members
+    return None if any(key in setup for key in message) else "client"
+
+
+def _judge_trace(file: BinaryIO) -> Iterator[tuple[int, list[Finding]]]:
+    from livews.core.conversation import Conversation
+    from livews.core.judge import finding
+    from livews.core.wire import WireError, decode_base64
+
+    talk = Conversation(inspect=True)
+    for number, line in enumerate(file, 2):
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+            sender = _SIDES[entry["dir"]]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            if not line.endswith(b"\n"):
+                yield number, [finding("WIRE-2", "", "the trace ends in mid-line: it was cut off here", level="note")]
+            elif b'"trace"' in line:
+                talk = Conversation(inspect=True)  # another session appended to the same file
+            else:
+                yield number, [finding("WIRE-2", "", "not a line of a trace")]
+            continue
+        if "close" in entry:
+            close = entry["close"] if isinstance(entry["close"], dict) else {}
+            talk.close(sender, int(close.get("code", 1006)), str(close.get("reason", "")))  # type: ignore[arg-type]
+        elif "message" in entry:
+            raw = json.dumps(entry["message"]).encode()
+            yield number, talk.step(sender, raw).findings  # type: ignore[arg-type]
+        elif "raw" in entry:
+            try:
+                yield number, talk.step(sender, decode_base64(str(entry["raw"]))).findings  # type: ignore[arg-type]
+            except WireError:
+                yield number, [finding("WIRE-3", "/raw", "expected base64 at /raw")]

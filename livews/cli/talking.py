@@ -1,0 +1,417 @@
+"""A conversation at the terminal: turns in, words and voice out.
+
+- The words go to stdout as they come; everything else is on stderr.
+- Sound steps down: no library or no device means one line about it and the words all the same.
+- Whatever ends the session (the last turn, `q`, Ctrl-C, a close), the WAV and the trace are whole.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from livews import client, endpoint
+from livews.cli import events as lines
+from livews.cli.terminal import Console
+from livews.core import events as e
+from livews.core.errors import BadRequest, Exit, LivewsError, LocalProtocolError
+from livews.core.judge import Finding
+from livews.printable import one_line
+from livews.trace.writer import Recorder, TraceFile
+
+if TYPE_CHECKING:
+    from livews.audio.speaker import Speaker
+    from livews.audio.wav import WavTurns
+
+PROMPT = "message > "
+
+
+async def talk(options: argparse.Namespace, console: Console) -> int:
+    """Run the whole session; the exit code."""
+    # The sound thread must get the interpreter within a millisecond, however busy the event loop is.
+    sys.setswitchinterval(0.001)
+    async with contextlib.AsyncExitStack() as stack:
+        options.setup_message = _read_setup(options.setup) if options.setup else None
+        settings = await _settle(options, console, stack)
+        conversation = _Talk(options, console)
+        stack.push_async_callback(conversation.close)
+        try:
+            return await conversation.run(settings)
+        except LivewsError as problem:
+            if options.json:
+                console.say(lines.failure(problem, conversation.seconds))
+            raise
+
+
+async def _settle(
+    options: argparse.Namespace, console: Console, stack: contextlib.AsyncExitStack
+) -> endpoint.Settings:
+    """Where to dial: what the flags and the environment say, else the stand-in, which says so."""
+    settings = endpoint.from_environment(
+        os.environ,
+        url=options.url,
+        token=options.token,
+        vertex=options.vertex,
+        project=options.project,
+        location=options.location,
+        version=options.api_version,
+    )
+    if options.offline or not settings.has_credentials:
+        from livews.kit.standin import stand_in
+
+        url = await stack.enter_async_context(stand_in())
+        if options.offline:
+            console.note("livews: offline, the built-in stand-in answers")
+        else:
+            console.note(
+                "livews: no key is set, so the built-in stand-in answers; to reach Gemini set GOOGLE_API_KEY "
+                "(https://aistudio.google.com/apikey)"
+            )
+        return endpoint.Settings(url=url)
+    if settings.both_keys and settings.api_key:
+        console.warn("GOOGLE_API_KEY and GEMINI_API_KEY are both set; GOOGLE_API_KEY is used")
+    return settings
+
+
+def _read_setup(name: str) -> dict[str, Any]:
+    """The JSON object of a --setup file; BadRequest with file, line and cure."""
+    try:
+        raw = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except OSError as problem:
+        cure = "name a JSON file with members of the setup message"
+        raise BadRequest(f"cannot read the setup: {problem.strerror}", where=name, cure=cure) from None
+    try:
+        message = orjson.loads(raw)
+    except orjson.JSONDecodeError as problem:
+        where = f"{name}:{problem.lineno}:{problem.colno}"
+        cure = "JSON wants double quotes, no comments and no comma before a closing bracket"
+        raise BadRequest("the setup is not JSON", where=where, why=str(problem).split(": ")[0], cure=cure) from None
+    if not isinstance(message, dict):
+        cure = 'write an object, as in {"generationConfig": {"temperature": 0.5}}'
+        raise BadRequest("the setup is not an object", where=name, cure=cure)
+    return message
+
+
+class _Talk:
+    """One run of the command."""
+
+    def __init__(self, options: argparse.Namespace, console: Console) -> None:
+        self._options = options
+        self._console = console
+        self._session: client.Session | None = None
+        self._speaker: Speaker | None = None
+        self._opening: asyncio.Task[None] | None = None
+        self._wav: WavTurns | None = None
+        self._chunks = 0
+        self._mime_type = ""
+        self._held: list[str] = []
+        self._in_line = False
+        self._news: set[str] = set()
+
+    @property
+    def seconds(self) -> float:
+        return self._session.clock() if self._session is not None else 0.0
+
+    async def run(self, settings: endpoint.Settings) -> int:
+        options = self._options
+        if options.wav:
+            self._wav = _open_wav(options.wav)
+        if options.device:
+            await self._open_speaker()  # a device that was named is wanted: fail before dialling
+        self._console.status("connecting …")
+        session = self._session = await self._connect(settings)
+        self._console.clear()
+        for finding in session.remarks:
+            self._remark(finding)
+        if options.json:
+            ready = {"event": "ready", "t": round(self.seconds, 6), "sessionId": session.session_id}
+            self._console.say(lines.line({**ready, "model": session.endpoint.model}))
+        if not (options.text or options.mute or self._speaker):
+            self._opening = asyncio.create_task(self._open_speaker())
+        async for text in self._turns():
+            await session.say(text)
+            await self._listen()
+        if self._opening is not None:
+            await self._opening
+        if self._speaker is not None:
+            await self._speaker.drain()
+        return Exit.OK
+
+    async def close(self) -> None:
+        """Leave nothing half done, in whatever state we are."""
+        self._end_line()
+        if self._opening is not None and not self._opening.done():
+            self._opening.cancel()
+        if self._opening is not None:
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._opening
+        if self._wav is not None:
+            with contextlib.suppress(OSError):
+                self._wav.close()
+        if self._session is not None:
+            await self._session.close()
+        if self._speaker is not None:
+            await asyncio.to_thread(self._speaker.close)
+
+    # Where the turns come from
+
+    async def _turns(self) -> AsyncIterator[str]:
+        words: list[str] = self._options.words
+        if words and words != ["-"]:
+            for text in words:
+                yield text
+            return
+        prompting = not words
+        async for line in _stdin_lines(self._prompt if prompting else None):
+            if prompting and line.strip() == "q":
+                return
+            if line.strip():
+                yield line
+        if prompting and sys.stdin.isatty():
+            self._console.say("")
+
+    def _prompt(self) -> None:
+        stream = sys.stdout if sys.stdout.isatty() and sys.stdin.isatty() else sys.stderr
+        stream.write(PROMPT)
+        stream.flush()
+
+    # What the model answers
+
+    async def _listen(self) -> None:
+        """One turn, and the turn behind it when a tool call of ours was answered in between."""
+        session = self._session
+        assert session is not None
+        answered = True
+        self._console.status("…")
+        while answered:
+            answered, waiting = False, False
+            async for event in session.turn():
+                if self._options.json:
+                    self._console.say(lines.as_json(event, session.clock()))
+                match event:
+                    case e.Audio():
+                        self._hear(event)
+                    case e.Transcript(of="model") | e.Text(thought=False):
+                        self._words(event.text)
+                    case e.Interrupted():
+                        if self._speaker is not None:
+                            self._speaker.flush()
+                    case e.GenerationComplete():
+                        if self._speaker is not None:
+                            self._speaker.turn_ended()
+                        self._end_line()
+                        if self._speaker is not None and not self._speaker.idle:
+                            self._console.status("playing …")
+                    case e.ToolCall():
+                        answered = True
+                        await self._refuse_tool(event)
+                    case e.GoAway():
+                        left = f"in {event.seconds:g} s" if event.seconds is not None else "soon"
+                        self._console.warn(f"the service closes this connection {left} (goAway)")
+                    case e.TurnEnd():
+                        waiting = event.waiting
+                self._tell_news()
+            answered = answered and waiting
+        self._end_turn()
+
+    def _hear(self, event: e.Audio) -> None:
+        self._chunks += 1
+        if self._wav is not None:
+            try:
+                self._wav.write(event.pcm, event.rate)
+            except OSError as problem:
+                raise _no_wav(problem, self._options.wav) from None
+            if not self._options.json:
+                self._console.progress(f"{event.mime_type} ." if event.mime_type != self._mime_type else ".")
+        self._mime_type = event.mime_type
+        if self._speaker is not None or self._opening is not None:
+            self._play(event)
+
+    def _play(self, event: e.Audio) -> None:
+        if self._speaker is not None:
+            self._speaker.play(event.pcm, event.rate)
+
+    def _words(self, text: str) -> None:
+        if self._options.json:
+            return
+        if self._wav is not None and self._console.live:
+            self._held.append(text)  # a line of dots is being drawn: the words follow it
+            return
+        if not self._in_line:
+            text = text.lstrip()
+        if text:
+            self._console.say(text, end="")
+            self._in_line = True
+
+    def _end_line(self) -> None:
+        if self._held:
+            self._console.progress("\n")
+            self._console.say("".join(self._held).strip())
+            self._held = []
+        if self._in_line:
+            self._console.say("")
+            self._in_line = False
+
+    def _end_turn(self) -> None:
+        self._end_line()
+        self._console.clear()
+        if self._wav is not None:
+            before = self._wav.path
+            self._wav.end_turn()
+            if self._chunks and before is not None:
+                self._console.note(f"{before}: {one_line(self._mime_type)}, {self._wav.seconds:.1f} s")
+            elif not self._chunks:
+                self._console.note("no sound came in this turn, so no WAV was written for it")
+        self._chunks, self._mime_type = 0, ""
+
+    async def _refuse_tool(self, call: e.ToolCall) -> None:
+        """No function is known here: say so, rather than leave the model waiting (TOOL-3)."""
+        assert self._session is not None
+        self._console.warn(f"the model called {one_line(call.name)}(), which is not here; it was told so")
+        await self._session.respond(call.id, call.name, {"error": f"there is no function {call.name} here"})
+
+    def _tell_news(self) -> None:
+        assert self._session is not None
+        news = self._session.conversation.news
+        if len(news) > len(self._news):
+            for name in sorted(set(news) - self._news):
+                self._console.note(f"livews: the service sent {one_line(name)}, which no schema has yet")
+            self._news.update(news)
+
+    def _remark(self, finding: Finding) -> None:
+        if finding.level == "refused":
+            self._console.warn(f"{finding.complaint} ({finding.rule}): the service is likely to refuse it; {finding.cure}")
+        else:
+            self._console.note(f"livews: {finding.complaint} ({finding.rule})")
+
+    # The parts
+
+    async def _connect(self, settings: endpoint.Settings) -> client.Session:
+        options, console = self._options, self._console
+        recorders: list[Recorder] = []
+        where = endpoint.resolve(settings, options.model or "any") if options.trace else None
+        if where is not None:
+            for name in options.trace_files:
+                hide = where.secrets.hide_known
+                file = TraceFile(name, url=where.shown, side="client", hide=hide, media=options.trace_media)
+                recorders.append(file)
+            if options.trace_view:
+                from livews.trace.show import View
+
+                recorders.append(View(console.stderr, console.paint, where.secrets.hide))
+        try:
+            return await client.connect(
+                options.model,
+                settings=settings,
+                voice=options.voice,
+                system=options.system,
+                text=options.text,
+                setup=options.setup_message,
+                recorders=tuple(recorders),
+                unchecked=options.unchecked,
+                open_timeout=options.timeout,
+            )
+        except LocalProtocolError as problem:
+            if options.setup:
+                problem.where = f"{options.setup}, {problem.where}"
+            raise
+
+    async def _open_speaker(self) -> None:
+        """PortAudio, loaded and opened off the event loop; without it one line, and the words go on."""
+        from livews.audio.device import NoSound
+        from livews.audio.speaker import Speaker
+
+        loop = asyncio.get_running_loop()
+
+        def lost(why: NoSound) -> None:
+            loop.call_soon_threadsafe(self._no_sound, why)
+
+        device = self._options.device
+        speaker = Speaker(device=int(device) if device.isdigit() else device or None, on_lost=lost)
+        self._speaker = speaker  # what arrives while the device opens is kept and played then
+        try:
+            await asyncio.to_thread(speaker.start)
+        except NoSound as why:
+            self._speaker = None
+            if device:
+                raise _NoDevice(why.what, where=f"--device {device}", why=why.why, cure=why.cure) from None
+            self._no_sound(why)
+
+    def _no_sound(self, why: Exception) -> None:
+        self._speaker = None
+        parts = [str(getattr(why, name, "")).rstrip(".") for name in ("what", "why", "cure")]
+        self._console.warn("; ".join(part for part in parts if part))
+
+
+class _NoDevice(LivewsError):
+    exit_code = Exit.NO_SOUND
+
+
+def _open_wav(path: str) -> WavTurns:
+    from livews.audio.wav import WavTurns
+
+    try:
+        return WavTurns(path)
+    except OSError as problem:
+        raise _no_wav(problem, path) from None
+
+
+def _no_wav(problem: OSError, path: str) -> BadRequest:
+    return BadRequest(
+        "cannot write the WAV",
+        where=path,
+        why=str(getattr(problem, "why", "") or problem.strerror or problem),
+        cure=str(getattr(problem, "cure", "") or "name another file, or a folder ending in /"),
+    )
+
+
+async def _stdin_lines(prompt: Any) -> AsyncIterator[str]:
+    """Lines of stdin as they are typed. A thread reads them, so the session goes on meanwhile."""
+    import threading
+
+    loop = asyncio.get_running_loop()
+    queue: asyncio.Queue[str | None] = asyncio.Queue()
+    wanted = threading.Semaphore(0)
+
+    def put(line: str | None) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is gone: nobody listens any more
+            loop.call_soon_threadsafe(queue.put_nowait, line)
+
+    def read() -> None:
+        # os.read and not sys.stdin: a thread inside sys.stdin keeps the interpreter from ending
+        held = b""
+        while True:
+            wanted.acquire()
+            while b"\n" not in held:
+                try:
+                    piece = os.read(sys.stdin.fileno(), 65536)
+                except OSError:
+                    piece = b""
+                if not piece:
+                    if held:
+                        put(held.decode(errors="replace"))
+                        held = b""
+                        wanted.acquire()
+                    put(None)
+                    return
+                held += piece
+            raw, held = held.split(b"\n", 1)
+            put(raw.decode(errors="replace").rstrip("\r"))
+
+    threading.Thread(target=read, name="livews-stdin", daemon=True).start()
+    while True:
+        if prompt is not None:
+            prompt()
+        wanted.release()
+        line = await queue.get()
+        if line is None:
+            return
+        yield line

@@ -1,0 +1,108 @@
+"""stdout for the reply, stderr for people.
+
+- Colour and the live line only on a terminal; NO_COLOR and --color decide otherwise.
+- Text from the wire passes `printable` before it is shown, and nothing here can be made to move the cursor by it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+from livews.printable import printable
+
+if TYPE_CHECKING:
+    from livews.core.errors import LivewsError
+
+_STYLES = {"send": "36", "recv": "32", "dim": "2", "warn": "33", "error": "31;1", "bold": "1"}
+COLOR_HELP = "colour: auto (on a terminal), always or never"
+
+
+class Console:
+    """Where a command prints."""
+
+    def __init__(self, color: str = "auto", quiet: bool = False) -> None:
+        self.quiet = quiet
+        self.live = sys.stderr.isatty() and not quiet
+        """Whether progress may be drawn."""
+        wanted = {"always": True, "never": False}.get(color)
+        self._color = sys.stderr.isatty() and not os.environ.get("NO_COLOR") if wanted is None else wanted
+        self._status = ""
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")  # a terminal of another encoding is no reason to fail
+
+    def paint(self, style: str, text: str) -> str:
+        return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if self._color and text else text
+
+    def say(self, text: str, end: str = "\n") -> None:
+        """The reply, on stdout."""
+        self.clear()
+        sys.stdout.write(printable(text) + end)
+        sys.stdout.flush()
+
+    def note(self, text: str, style: str = "dim") -> None:
+        """A line for the person at the terminal; --quiet silences it."""
+        if not self.quiet:
+            self._line(self.paint(style, printable(text)))
+
+    def warn(self, text: str) -> None:
+        self.note(f"livews: {text}", "warn")
+
+    def error(self, problem: LivewsError) -> None:
+        """A failure: what in a line of its own, then where, why and what to do."""
+        self._line(self.paint("error", "livews: ") + self.paint("bold", printable(problem.what)))
+        for name, text in problem.details():
+            if text:
+                self._line(paragraph(name, printable(text)))
+
+    def status(self, text: str) -> None:
+        """The live line, on a terminal only; the next line of anything replaces it."""
+        if self.live and text != self._status:
+            self._status = text
+            sys.stderr.write(f"\r\x1b[K{self.paint('dim', printable(text))}")
+            sys.stderr.flush()
+
+    def clear(self) -> None:
+        if self._status:
+            self._status = ""
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+    def progress(self, text: str) -> None:
+        """A piece of a line that grows, on a terminal only."""
+        if self.live:
+            self.clear()
+            sys.stderr.write(printable(text))
+            sys.stderr.flush()
+
+    def abandon_stdout(self) -> None:
+        """Nobody reads stdout any more: keep the interpreter from complaining about it at exit."""
+        sys.stdout.flush = lambda: None  # type: ignore[method-assign]
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    @property
+    def stderr(self) -> TextIO:
+        return sys.stderr
+
+    def _line(self, text: str) -> None:
+        self.clear()
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+
+
+def paragraph(name: str, text: str, width: int = 0) -> str:
+    """`  name  text`, wrapped and indented under itself."""
+    import shutil
+    import textwrap
+
+    width = width or min(max(shutil.get_terminal_size((100, 24)).columns, 40), 110)
+    head = f"  {name:<6} "
+    return "\n".join(
+        textwrap.fill(
+            part, width, initial_indent=head if i == 0 else " " * len(head), subsequent_indent=" " * len(head),
+            break_long_words=False, break_on_hyphens=False,
+        )
+        for i, part in enumerate(text.split("\n"))
+    )  # fmt: skip
