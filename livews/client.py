@@ -398,12 +398,12 @@ class Session:
         await self._send_raw(step.raw, step)
 
     async def _send_raw(self, raw: bytes, step: Step) -> None:
+        if self._over or self._socket is None:
+            raise self._ended or Closed(closes.explain(1000), where=self.endpoint.shown)
         if not self._unchecked:
             wrong = [fault for fault in step.faults if fault.level == "error"]
             if wrong:
                 raise LocalProtocolError(wrong)
-        if self._over or self._socket is None:
-            raise self._ended or Closed(closes.explain(1000), where=self.endpoint.shown)
         try:
             await self._socket.send(raw, text=True)
         except ConnectionClosed as closed:

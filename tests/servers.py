@@ -1,0 +1,62 @@
+"""Servers for tests: real sockets on loopback that say what they are told and keep what they hear."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from websockets.asyncio.server import ServerConnection, serve
+
+Script = Callable[[ServerConnection], Awaitable[None]]
+SETUP_COMPLETE = b'{\n  "setupComplete": {}\n}\n'
+
+
+@contextlib.asynccontextmanager
+async def scripted(script: Script) -> AsyncIterator[str]:
+    """A WebSocket server that runs `script` for each client; gives its ws:// URL."""
+    async with serve(script, "127.0.0.1", 0, compression=None, ping_interval=None, max_size=None) as server:
+        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+def frames(*payloads: bytes | str, close: tuple[int, str] | None = None, hold: bool = True) -> Script:
+    """Take setup, answer it, take one message, send `payloads`, then close as told or wait for the client."""
+
+    async def script(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send(SETUP_COMPLETE)
+        await socket.recv()
+        for payload in payloads:
+            await socket.send(payload)
+        if close is not None:
+            await socket.close(*close)
+        elif hold:
+            await socket.wait_closed()
+
+    return script
+
+
+class Recorder:
+    """A TCP server that keeps the first HTTP request of each connection and answers it with `answer`."""
+
+    def __init__(self, answer: bytes = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n") -> None:
+        self.requests: list[str] = []
+        self._answer = answer
+
+    @contextlib.asynccontextmanager
+    async def listening(self) -> AsyncIterator[int]:
+        server = await asyncio.start_server(self._handle, "127.0.0.1", 0)
+        try:
+            yield server.sockets[0].getsockname()[1]
+        finally:
+            server.close()
+            await server.wait_closed()
+
+    async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            self.requests.append((await reader.readuntil(b"\r\n\r\n")).decode("latin-1"))
+            writer.write(self._answer)
+            await writer.drain()
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()

@@ -1,0 +1,512 @@
+"""The client against real sockets: the stand-in for how it should be, scripted servers for how it can be."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.asyncio.server import ServerConnection
+
+import livews
+from livews.core import wire
+from livews.core.errors import Exit
+from livews.kit.standin import Policy, stand_in
+from tests.servers import SETUP_COMPLETE, Recorder, frames, scripted
+
+FAST = Policy(pace=0)
+PCM = bytes(range(256)) * 8
+
+
+def sound(pcm: bytes = PCM, mime_type: str = "audio/pcm;rate=24000") -> bytes:
+    return wire.audio_as_service(wire.encode_base64(pcm), mime_type, None)
+
+
+def content(**members: Any) -> bytes:
+    return wire.dump_as_service({"serverContent": members})
+
+
+def talk(
+    *payloads: bytes | str, close: tuple[int, str] | None = None, hold: bool = True, **options: Any
+) -> tuple[list[livews.Event], livews.LivewsError | None]:
+    """Say hello to a server that answers with `payloads`; the events of the turn, and what ended it if not TurnEnd."""
+
+    async def run() -> tuple[list[livews.Event], livews.LivewsError | None]:
+        seen: list[livews.Event] = []
+        async with scripted(frames(*payloads, close=close, hold=hold)) as url:
+            try:
+                async with livews.connect(url=url, **options) as session:
+                    await session.say("hello")
+                    async with asyncio.timeout(5):
+                        async for event in session.turn():
+                            seen.append(event)
+            except livews.LivewsError as problem:
+                return seen, problem
+        return seen, None
+
+    return asyncio.run(run())
+
+
+def with_standin(use: Callable[[livews.Session], Awaitable[None]], **options: Any) -> None:
+    async def run() -> None:
+        async with stand_in(policy=FAST) as url, livews.connect(url=url, **options) as session:
+            async with asyncio.timeout(10):
+                await use(session)
+
+    asyncio.run(run())
+
+
+END = content(turnComplete=True)
+
+
+def test_two_turns_with_voice_and_words() -> None:
+    async def use(session: livews.Session) -> None:
+        for text in ("Hello? Gemini, are you there?", "What's your name?"):
+            await session.say(text)
+            words, pcm, last = "", b"", None
+            async for event in session.turn():
+                last = event
+                match event:
+                    case livews.Audio(pcm=piece, rate=24000):
+                        pcm += piece
+                    case livews.Transcript(text=piece, of="model"):
+                        words += piece
+            assert isinstance(last, livews.TurnEnd)
+            assert text in words
+            assert "not Gemini" in words
+            assert len(pcm) > 24000
+
+    with_standin(use)
+
+
+def test_a_model_that_wants_realtime_text_gets_it() -> None:
+    async def use(session: livews.Session) -> None:
+        await session.say("hi")
+        assert [type(e) async for e in session.turn()][-1] is livews.TurnEnd
+        assert session.conversation.profile["textInput"] == "realtimeInput"
+
+    with_standin(use, model="gemini-3.1-flash-live-preview")
+
+
+def test_text_on_a_voice_only_model_is_its_transcript() -> None:
+    async def use(session: livews.Session) -> None:
+        assert session.conversation.setup["generationConfig"]["responseModalities"] == ["AUDIO"]
+        await session.say("hi")
+        words = "".join([e.text async for e in session.turn() if isinstance(e, livews.Transcript)])
+        assert '"hi"' in words
+
+    with_standin(use, text=True)
+
+
+def test_text_on_a_model_that_writes_is_text() -> None:
+    async def use(session: livews.Session) -> None:
+        assert session.conversation.setup["generationConfig"]["responseModalities"] == ["TEXT"]
+        await session.say("hi")
+        words = "".join([e.text async for e in session.turn() if isinstance(e, livews.Text)])
+        assert '"hi"' in words
+
+    with_standin(use, text=True, model="test-model")
+
+
+def test_every_part_of_a_bundled_frame_in_order() -> None:
+    parts = [{"inlineData": {"mimeType": "audio/pcm;rate=24000", "data": wire.encode_base64(PCM)}}] * 2
+    bundle = wire.dump_as_service(
+        {
+            "serverContent": {
+                "turnComplete": True,
+                "generationComplete": True,
+                "outputTranscription": {"text": "hey"},
+                "modelTurn": {"parts": [*parts, {"text": "note", "thought": True}]},
+                "inputTranscription": {"text": "hello"},
+            },
+            "usageMetadata": {"totalTokenCount": 7},
+        }
+    )
+    seen, problem = talk(bundle)
+    assert problem is None
+    names = [type(event).__name__ for event in seen]
+    assert names == ["Transcript", "Audio", "Audio", "Text", "Transcript", "GenerationComplete", "Usage", "TurnEnd"]
+    assert seen[0].message["usageMetadata"] == {"totalTokenCount": 7}
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_text_and_binary_frames(as_text: bool) -> None:
+    payloads = [sound(), END]
+    seen, problem = talk(*[p.decode() if as_text else p for p in payloads])
+    assert problem is None
+    assert [type(event) for event in seen] == [livews.Audio, livews.TurnEnd]
+
+
+def test_what_is_normal_but_looks_odd() -> None:
+    odd = [
+        b"{}",
+        content(),
+        content(outputTranscription={}),
+        b'{"server_content":{"model_turn":{"parts":[{"inline_data":{"mime_type":"audio/pcm","data":"AAAA"}}]}}}',
+        wire.dump_as_service({"serverContent": {}, "somethingNew": {"a": 1}}),
+        wire.dump_as_service({"onlyNew": 1}),
+        b"this is no JSON",
+        b"\xff\xfe",
+        b"[1]",
+        content(interrupted=False),
+    ]
+    seen, problem = talk(*odd, END)
+    assert problem is None
+    assert [type(event) for event in seen] == [livews.Audio, livews.TurnEnd]
+    assert seen[0].rate == 24000  # type: ignore[attr-defined]
+
+
+def test_a_message_of_two_mebibytes() -> None:
+    seen, problem = talk(sound(bytes(1_600_000)), END)
+    assert problem is None
+    assert len(seen[0].pcm) == 1_600_000  # type: ignore[attr-defined]
+
+
+def test_audio_that_trickles_in_after_an_interruption_is_dropped() -> None:
+    late = sound(b"\x7f\x7f" * 1000)
+    seen, problem = talk(sound(), content(interrupted=True), late, late, END)
+    assert problem is None
+    assert [type(event) for event in seen] == [livews.Audio, livews.Interrupted, livews.TurnEnd]
+    assert seen[-1].interrupted  # type: ignore[attr-defined]
+
+
+def test_no_event_is_lost_between_two_turns() -> None:
+    async def run() -> None:
+        script = frames(sound(b"\1\0" * 400), END, sound(b"\2\0" * 400), END)
+        async with scripted(script) as url, livews.connect(url=url) as session:
+            await session.say("hello")
+            for wanted in (b"\1\0", b"\2\0"):
+                async with asyncio.timeout(5):
+                    pcm = b"".join([e.pcm async for e in session.turn() if isinstance(e, livews.Audio)])
+                assert pcm == wanted * 400
+
+    asyncio.run(run())
+
+
+def test_the_socket_is_read_even_when_nobody_listens() -> None:
+    async def run() -> None:
+        flood = [sound(b"\5\0" * 20_000)] * 300
+        async with scripted(frames(*flood, content(interrupted=True))) as url, livews.connect(url=url) as session:
+            await session.say("hello")
+            async with asyncio.timeout(10):
+                while session.conversation.state("turn") != "interrupted":
+                    await asyncio.sleep(0.01)
+
+    asyncio.run(run())
+
+
+CLOSES = [
+    ((1007, "API key not valid. Please pass a valid API key."), Exit.CREDENTIALS),
+    ((1008, "Method doesn't allow unregistered callers (callers without established identity)."), Exit.CREDENTIALS),
+    ((1011, "You exceeded your current quota, please check your plan and billing details."), Exit.CREDENTIALS),
+    ((1007, "Request contains an invalid argument."), Exit.CLOSED),
+    ((1008, "models/gemini-2.0-flash-exp is not found for API version v1beta, or is"), Exit.CLOSED),
+    ((1011, "Internal error encountered."), Exit.CLOSED),
+    ((1011, "something nobody has seen"), Exit.CLOSED),
+]
+
+
+@pytest.mark.parametrize(("close", "exit_code"), CLOSES)
+def test_a_refused_setup_says_why(close: tuple[int, str], exit_code: Exit) -> None:
+    async def refuse(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.close(*close)
+
+    async def run() -> livews.Refused:
+        async with scripted(refuse) as url:
+            with pytest.raises(livews.Refused) as caught:
+                await livews.connect(url=url)
+            return caught.value
+
+    problem = asyncio.run(run())
+    assert (problem.code, problem.reason) == close
+    assert problem.exit_code == exit_code
+    assert problem.why
+    assert problem.cure
+    assert close[1] in str(problem)
+
+
+def test_a_dead_model_is_told_with_its_successor() -> None:
+    async def run() -> livews.Refused:
+        async with stand_in(policy=FAST) as url:
+            with pytest.raises(livews.Refused) as caught:
+                await livews.connect("gemini-2.0-flash-exp", url=url)
+            return caught.value
+
+    problem = asyncio.run(run())
+    assert problem.advice.id == "model-not-found"
+    assert "use gemini-3.8-live" in problem.cure
+
+
+def test_a_close_in_mid_turn_keeps_what_came_before() -> None:
+    seen, problem = talk(sound(), close=(1011, "Internal error encountered."))
+    assert [type(event) for event in seen] == [livews.Audio]
+    assert isinstance(problem, livews.Closed)
+    assert problem.during == "in the middle of a turn"
+    assert problem.advice.retry == "backoff"
+
+
+def test_a_normal_close_in_mid_turn_is_told_too() -> None:
+    seen, problem = talk(sound(), close=(1000, ""))
+    assert [type(event) for event in seen] == [livews.Audio]
+    assert isinstance(problem, livews.Closed)
+
+
+def test_a_socket_that_just_dies() -> None:
+    async def die(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send(SETUP_COMPLETE)
+        await socket.recv()
+        await socket.send(sound())
+        socket.transport.abort()
+
+    async def run() -> livews.LivewsError:
+        async with scripted(die) as url, livews.connect(url=url) as session:
+            await session.say("hello")
+            with pytest.raises(livews.Lost) as caught:
+                async with asyncio.timeout(5):
+                    async for _ in session.turn():
+                        pass
+            with pytest.raises(livews.Lost):
+                await session.say("still there?")
+            return caught.value
+
+    problem = asyncio.run(run())
+    assert problem.exit_code == Exit.UNREACHABLE
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "word"),
+    [
+        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", livews.Refused, "HTTP 404"),
+        (b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n", livews.Refused, "HTTP 401"),
+        (b"HTTP/1.1 418 Teapot\r\nContent-Length: 0\r\n\r\n", livews.Refused, "HTTP 418"),
+        (b"SSH-2.0-OpenSSH_9\r\n", livews.Unreachable, "WebSocket"),
+        (b"", livews.Unreachable, "WebSocket"),
+    ],
+)
+def test_what_is_no_such_server(answer: bytes, kind: type[livews.LivewsError], word: str) -> None:
+    async def run() -> None:
+        async with Recorder(answer).listening() as port:
+            with pytest.raises(kind, match=word) as caught:
+                await livews.connect(url=f"ws://127.0.0.1:{port}")
+            assert caught.value.cure
+
+    asyncio.run(run())
+
+
+def test_nobody_listens_and_no_such_host() -> None:
+    async def run() -> None:
+        for url, word in (("ws://127.0.0.1:1", "nobody listens"), ("ws://no-such-host.invalid", "does not resolve")):
+            with pytest.raises(livews.Unreachable, match=word) as caught:
+                await livews.connect(url=url)
+            assert caught.value.exit_code == Exit.UNREACHABLE
+            assert caught.value.where.startswith(url)
+
+    asyncio.run(run())
+
+
+def test_tls_against_a_plain_server() -> None:
+    async def run() -> None:
+        async with stand_in(policy=FAST) as url:
+            with pytest.raises(livews.Unreachable) as caught:
+                await livews.connect(url=url.replace("ws:", "wss:"))
+            assert "ws://" in caught.value.cure
+
+    asyncio.run(run())
+
+
+def test_no_setup_complete() -> None:
+    async def silent(socket: ServerConnection) -> None:
+        await socket.wait_closed()
+
+    async def run() -> None:
+        async with scripted(silent) as url:
+            with pytest.raises(livews.RemoteProtocolError, match="no setupComplete within"):
+                await livews.connect(url=url, setup_timeout=0.1)
+
+    asyncio.run(run())
+
+
+def test_a_faulty_frame_is_not_sent() -> None:
+    heard: list[str | bytes] = []
+
+    async def listen(socket: ServerConnection) -> None:
+        heard.append(await socket.recv())
+        await socket.send(SETUP_COMPLETE)
+        with contextlib.suppress(Exception):
+            while True:
+                heard.append(await socket.recv())
+
+    async def run() -> None:
+        async with scripted(listen) as url, livews.connect(url=url) as session:
+            with pytest.raises(livews.LocalProtocolError, match="ACTIVITY-1"):
+                await session.activity_start()
+            with pytest.raises(livews.LocalProtocolError, match="did you mean turnComplete"):
+                await session.send_raw({"clientContent": {"turnCompleted": True}})
+            await session.send_audio(b"\0\0" * 320, 16000)
+            with pytest.raises(livews.LocalProtocolError, match="AUDIO-2"):
+                await session.send_audio(b"\0\0" * 320, 24000)
+
+    asyncio.run(run())
+    assert len(heard) == 2, "the setup and one piece of audio"
+
+
+def test_a_wrong_setup_is_refused_before_dialling() -> None:
+    with pytest.raises(livews.LocalProtocolError) as caught:
+        asyncio.run(_connect(url="ws://127.0.0.1:1", setup={"generationConfig": {"temprature": 1}}))
+    assert caught.value.where == "/setup/generationConfig/temprature"
+    assert "temperature" in str(caught.value)
+
+
+async def _connect(**options: Any) -> None:
+    await livews.connect(**options)
+
+
+def test_no_key_says_how_to_get_one() -> None:
+    with pytest.raises(livews.BadRequest, match="no credentials") as caught:
+        asyncio.run(_connect())
+    assert "livews serve" in caught.value.cure
+
+
+def test_setup_is_merged_in_either_spelling() -> None:
+    async def use(session: livews.Session) -> None:
+        setup = session.conversation.setup
+        assert setup["generationConfig"]["temperature"] == 0.5
+        assert setup["generationConfig"]["responseModalities"] == ["AUDIO"]
+        voice = setup["generationConfig"]["speechConfig"]["voiceConfig"]["prebuiltVoiceConfig"]
+        assert voice == {"voiceName": "Puck"}
+        assert setup["systemInstruction"] == {"parts": [{"text": "Be brief."}]}
+
+    with_standin(use, setup={"generation_config": {"temperature": 0.5}}, voice="Puck", system="Be brief.")
+
+
+def test_a_trace_of_the_whole_session(tmp_path: Path) -> None:
+    path = tmp_path / "sub" / "session.jsonl"
+
+    async def use(session: livews.Session) -> None:
+        await session.say("hi")
+        async for _ in session.turn():
+            pass
+
+    with_standin(use, trace=path)
+    head, *lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert (head["trace"], head["version"], head["side"]) == ("livews", 1, "client")
+    first = [next(iter(line["message"])) for line in lines[:3]]
+    assert first == ["setup", "setupComplete", "clientContent"]
+    assert [line["dir"] for line in lines[:3]] == ["send", "recv", "send"]
+    assert [line["opcode"] for line in lines[:2]] == ["text", "binary"]
+    assert lines[-2]["close"] == {"code": 1000, "reason": ""}
+    assert lines[-1]["dir"] == "recv"
+    assert "close" in lines[-1]
+    times = [line["t"] for line in lines]
+    assert times == sorted(times)
+    assert lines[1]["size"] == len(SETUP_COMPLETE)
+
+
+def test_the_trace_of_a_failed_session_keeps_every_frame(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    talk(sound(), b"not json", close=(1011, "Internal error encountered."), trace=path)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert lines[-1]["close"] == {"code": 1011, "reason": "Internal error encountered."}
+    assert lines[-2]["raw"] == wire.encode_base64(b"not json")
+    assert lines[-2]["faults"][0]["rule"] == "WIRE-2"
+
+
+def test_a_full_disk_ends_the_session() -> None:
+    with pytest.raises(livews.TraceFailed, match="No space left"):
+        asyncio.run(_connect(url="ws://127.0.0.1:1", trace="/dev/full"))
+
+
+def test_a_disk_that_fills_up_in_mid_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    real, room = os.write, [8]
+
+    def write(file: int, data: bytes) -> int:  # the one thing that cannot be had for real without a full disk
+        if data.startswith(b'{"t"'):
+            room[0] -= 1
+            if room[0] < 0:
+                raise OSError(28, "No space left on device")
+        return real(file, data)
+
+    monkeypatch.setattr("livews.trace.writer.os.write", write)
+    seen, problem = talk(*[sound()] * 20, END, trace=tmp_path / "t.jsonl")
+    assert isinstance(problem, livews.TraceFailed)
+    assert len(seen) < 20
+
+
+KEY = "AIzaSyTOPSECRET_0123456789-abcdefghijkl"
+
+
+def test_no_key_in_trace_or_exception(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+
+    async def refuse(socket: ServerConnection) -> None:
+        assert socket.request is not None
+        key = socket.request.headers["x-goog-api-key"]
+        await socket.recv()
+        await socket.send(SETUP_COMPLETE)
+        await socket.recv()
+        await socket.send(json.dumps({"serverContent": {"modelTurn": {"parts": [{"text": f"I heard {key}"}]}}}))
+        await socket.close(1007, f"bad key {key}")
+
+    async def run() -> livews.LivewsError:
+        async with scripted(refuse) as url:
+            with pytest.raises(livews.Closed) as caught:
+                async with livews.connect(url=f"{url}/?key={KEY}x", api_key=KEY, trace=path) as session:
+                    await session.say(f"my key is {KEY}")
+                    async for _ in session.turn():
+                        pass
+            return caught.value
+
+    problem = asyncio.run(run())
+    for text in (path.read_text(), str(problem), repr(problem), problem.reason, problem.where):
+        assert KEY not in text
+    assert "[redacted]" in problem.reason
+
+
+def test_resumable_and_go_away() -> None:
+    seen, problem = talk(
+        wire.dump_as_service({"sessionResumptionUpdate": {"newHandle": "h-1", "resumable": True}}),
+        wire.dump_as_service({"goAway": {"timeLeft": "50s"}}),
+        END,
+    )
+    assert problem is None
+    assert [type(event).__name__ for event in seen] == ["Resumable", "GoAway", "TurnEnd"]
+    assert seen[1].seconds == 50.0  # type: ignore[attr-defined]
+
+
+def test_pings_are_answered_and_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("livews.client.PING_EVERY", 0.02)
+
+    async def use(session: livews.Session) -> None:
+        while session.ping_seconds is None:
+            await asyncio.sleep(0.01)
+
+    with_standin(use)
+
+
+def test_a_pong_that_never_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("livews.client.PING_EVERY", 0.02)
+    monkeypatch.setattr("livews.client.PONG_WITHIN", 0.1)
+
+    async def deaf(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send(SETUP_COMPLETE)
+        socket.transport.pause_reading()
+        await asyncio.sleep(1)
+
+    async def run() -> None:
+        async with scripted(deaf) as url:
+            session = await livews.connect(url=url)
+            with pytest.raises(livews.Lost, match="keepalive ping timeout"):
+                async with asyncio.timeout(5):
+                    async for _ in session.events():
+                        pass
+
+    asyncio.run(run())
