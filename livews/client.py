@@ -14,7 +14,7 @@ import os
 import socket
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Callable, Generator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -55,7 +55,8 @@ class connect:
     (GOOGLE_API_KEY before GEMINI_API_KEY). `url` is any base URL, a path prefix is kept. `token` is an ephemeral
     token (auth_tokens/...), or with `vertex=True` an OAuth bearer. `setup` is a dict merged into the setup message,
     in either spelling. `text=True` asks for text alone. `trace` is a file for the trace. `unchecked=True` sends a
-    setup as it is, whatever livews thinks of it.
+    setup as it is, whatever livews thinks of it. `remark` is told, before dialling, of what is not wrong but likely
+    to be refused; the same findings are in `session.remarks`.
 
     Raises BadRequest, LocalProtocolError, Unreachable, Refused, Lost, RemoteProtocolError.
     """
@@ -79,6 +80,7 @@ class connect:
         recorders: tuple[Recorder, ...] = (),
         unchecked: bool = False,
         settings: endpoint.Settings | None = None,
+        remark: Callable[[Finding], None] | None = None,
         open_timeout: float = 10.0,
         setup_timeout: float = 30.0,
     ) -> None:
@@ -97,6 +99,7 @@ class connect:
         self._trace = trace
         self._recorders = recorders
         self._unchecked = unchecked
+        self._remark = remark
         self._open_timeout = open_timeout
         self._setup_timeout = setup_timeout
         self._session: Session | None = None
@@ -122,15 +125,17 @@ class connect:
             from dataclasses import replace
 
             where = endpoint.resolve(replace(settings, token=await endpoint.bearer()), model)
-        remarks: list[Finding] = []
-        if self._setup:
-            remarks = setup.findings(self._setup)
-            wrong = [finding for finding in remarks if finding.level == "error"]
-            if wrong and not self._unchecked:
-                raise LocalProtocolError(wrong)
+        given = setup.written(self._setup) if self._setup else []
+        wrong = [finding for finding in given if finding.level == "error"]
+        if wrong and not self._unchecked:
+            raise LocalProtocolError(wrong)
         message = setup.compose(
             where.model, voice=self._voice, system=self._system, text=self._text, setup=self._setup
         )
+        remarks = [*(finding for finding in given if finding not in wrong), *setup.meant(message, where.version)]
+        if self._remark is not None:
+            for finding in remarks:
+                self._remark(finding)
         recorders = list(self._recorders)
         if self._trace is not None:
             recorders.append(TraceFile(self._trace, url=where.shown, side="client", hide=where.secrets.hide_known))

@@ -55,9 +55,15 @@ def bare(setup: dict[str, Any]) -> dict[str, Any]:
     return inner if isinstance(inner, dict) and len(setup) == 1 else setup
 
 
-def findings(setup: dict[str, Any]) -> list[Finding]:
-    """What is to be said about a caller's setup as it was written, errors first; paths start at /setup."""
-    return judge.check("client", {"setup": bare(setup)})
+def written(setup: dict[str, Any]) -> list[Finding]:
+    """What the wire has against a caller's setup as it was written: paths point into it, and start at /setup."""
+    found = judge.check("client", {"setup": bare(setup)})
+    return [finding for finding in found if finding.rule.startswith("WIRE")]
+
+
+def meant(message: dict[str, Any], version: str) -> list[Finding]:
+    """What its model has against a composed setup message, by models.json: warnings, since that may be out of date."""
+    return list(judge.content(message, models.profile(""), version))
 
 
 def _merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -111,11 +111,15 @@ class WavTurns:
         else:
             _make_folder(self._folder)
 
+    @property
+    def path(self) -> Path:
+        """Where the audio of the present turn goes."""
+        return self._path if self._folder is None else self._folder / f"audio_{self._turn}.wav"
+
     def write(self, pcm: bytes, rate: int = 24000) -> None:
         """Append audio of the present turn. The first audio of a file decides its rate."""
         if self._writer is None:
-            path = self._path if self._folder is None else self._folder / f"audio_{self._turn}.wav"
-            self._writer = WavWriter(path, rate)
+            self._writer = WavWriter(self.path, rate)
         elif self._writer.rate != rate:
             why = f"it holds sound at {self._writer.rate} Hz and {rate} Hz arrived"
             raise WavRefused(self._writer.path, why, "Use --wav FOLDER/ for a file a turn")

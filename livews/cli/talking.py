@@ -110,7 +110,7 @@ class _Talk:
         self._speaker: Speaker | None = None
         self._opening: asyncio.Task[None] | None = None
         self._wav: WavTurns | None = None
-        self._chunks = 0
+        self._heard_seconds = 0.0
         self._mime_type = ""
         self._held: list[str] = []
         self._in_line = False
@@ -129,8 +129,6 @@ class _Talk:
         self._console.status("connecting …")
         session = self._session = await self._connect(settings)
         self._console.clear()
-        for finding in session.remarks:
-            self._remark(finding)
         if options.json:
             ready = {"event": "ready", "t": round(self.seconds, 6), "sessionId": session.session_id}
             self._console.say(lines.line({**ready, "model": session.endpoint.model}))
@@ -223,7 +221,7 @@ class _Talk:
         self._end_turn()
 
     def _hear(self, event: e.Audio) -> None:
-        self._chunks += 1
+        self._heard_seconds += len(event.pcm) / 2 / event.rate
         if self._wav is not None:
             try:
                 self._wav.write(event.pcm, event.rate)
@@ -232,10 +230,6 @@ class _Talk:
             if not self._options.json:
                 self._console.progress(f"{event.mime_type} ." if event.mime_type != self._mime_type else ".")
         self._mime_type = event.mime_type
-        if self._speaker is not None or self._opening is not None:
-            self._play(event)
-
-    def _play(self, event: e.Audio) -> None:
         if self._speaker is not None:
             self._speaker.play(event.pcm, event.rate)
 
@@ -264,13 +258,12 @@ class _Talk:
         self._end_line()
         self._console.clear()
         if self._wav is not None:
-            before = self._wav.path
-            self._wav.end_turn()
-            if self._chunks and before is not None:
-                self._console.note(f"{before}: {one_line(self._mime_type)}, {self._wav.seconds:.1f} s")
-            elif not self._chunks:
+            if self._heard_seconds:
+                self._console.note(f"{self._wav.path}: {one_line(self._mime_type)}, {self._heard_seconds:.1f} s")
+            else:
                 self._console.note("no sound came in this turn, so no WAV was written for it")
-        self._chunks, self._mime_type = 0, ""
+            self._wav.end_turn()
+        self._heard_seconds, self._mime_type = 0.0, ""
 
     async def _refuse_tool(self, call: e.ToolCall) -> None:
         """No function is known here: say so, rather than leave the model waiting (TOOL-3)."""
@@ -317,6 +310,7 @@ class _Talk:
                 setup=options.setup_message,
                 recorders=tuple(recorders),
                 unchecked=options.unchecked,
+                remark=self._remark,
                 open_timeout=options.timeout,
             )
         except LocalProtocolError as problem:

@@ -241,7 +241,7 @@ class Conversation:
             call = answer.get("id") if isinstance(answer, dict) else None
             if call is None:
                 said.append(finding("TOOL-1", path, f"no id at {path}"))
-            elif call not in self.pending and self.setup:
+            elif str(call) not in self.pending and self.setup:
                 words = f"no call {schema.short(str(call))} is open at {path}/id"
                 said.append(finding("TOOL-2", f"{path}/id", words))
         takes = self.traits["clientContent"]
@@ -257,8 +257,9 @@ class Conversation:
             self._read_traits()
         if "rememberHandle" in step.effects:
             update = body["sessionResumptionUpdate"]
-            if update.get("resumable") and update.get("newHandle"):
-                self.handle = update["newHandle"]
+            handle = update.get("newHandle") if isinstance(update, dict) and update.get("resumable") is True else ""
+            if isinstance(handle, str) and handle:
+                self.handle = handle
         if "toolCall" in step.signals:
             for call in machine.values(body, ("toolCall", "functionCalls", "*")):
                 if isinstance(call, dict):
@@ -269,7 +270,8 @@ class Conversation:
             for call_id in machine.values(body, ("toolResponse", "functionResponses", "*", "id")):
                 self.pending.pop(str(call_id), None)
             for mime_type, _ in step.audio:
-                self.input_rate = wire.rate_of(mime_type, wire.INPUT_RATE)
+                if mime_type.startswith("audio/pcm"):
+                    self.input_rate = wire.rate_of(mime_type, wire.INPUT_RATE)
         if "interrupted" in step.signals:
             self._cut = True
 

@@ -290,15 +290,14 @@ def _usage(step: Step, body: dict[str, Any]) -> Iterator[Event]:
         return
 
     def count(*names: str) -> int:
-        value = next((usage[name] for name in names if name in usage), 0)
-        return int(value) if isinstance(value, (int, float, str)) and str(value).isdigit() else 0
+        return wire.whole(next((usage[name] for name in names if name in usage), 0)) or 0
 
     def by(*names: str) -> dict[str, int]:
         rows: list[Any] = next((usage[name] for name in names if isinstance(usage.get(name), list)), [])
         return {
-            _text(row.get("modality")): row.get("tokenCount", 0)
+            _text(row.get("modality")): wire.whole(row.get("tokenCount", 0)) or 0
             for row in rows
-            if isinstance(row, dict) and isinstance(row.get("tokenCount", 0), int)
+            if isinstance(row, dict)
         }
 
     yield Usage(

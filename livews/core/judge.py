@@ -156,8 +156,10 @@ def _setup(setup: dict[str, Any], version: str) -> Iterator[Finding]:
     model = setup.get("model")
     for row in spec.load("rules.json")["checks"]:
         yield from _within(row, {"setup": setup})
-    if not isinstance(model, str) or not model:
+    if not model:
         yield finding("SETUP-4", "/setup/model")
+        return
+    if not isinstance(model, str):
         return
     about = models.profile(model)
     if about["retired"]:
@@ -200,7 +202,8 @@ def _refusals(body: dict[str, Any], about: models.Profile) -> Iterator[Finding]:
 def _within(row: dict[str, Any], body: dict[str, Any]) -> Iterator[Finding]:
     low, high = row["within"]
     for value in machine.values(body, _path(row["at"])):
-        if isinstance(value, (int, str)) and str(value).lstrip("-").isdigit() and not low <= int(value) <= high:
+        number = wire.whole(value)
+        if number is not None and not low <= number <= high:
             words = f"expected {low} to {high}, got {value} at {row['at']}"
             yield finding(row["rule"], row["at"], words, close=closes.say(row["close"]))
 

@@ -264,7 +264,7 @@ def _unknown(sender: Sender, steps: list[Any]) -> Violation:
     if len(steps) == 1 and sender == "client" and key in table(ENVELOPE["server"]).members:
         hint = "; only the server sends it"
     return Violation(
-        path, f"no member {key} {owner} at {path}{hint}", "unknown", key=key, parent=snake_path(sender, steps[:-1])
+        path, f"no member {key} {owner}{hint} at {path}", "unknown", key=key, parent=snake_path(sender, steps[:-1])
     )
 
 

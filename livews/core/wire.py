@@ -20,7 +20,11 @@ OUTPUT_RATE = 24_000
 INPUT_RATE = 16_000
 """Samples a second the service assumes for input when the mime type names no rate (AUDIO-1)."""
 
-_RATE = re.compile(r";\s*rate=(\d+)")
+DEPTH = 100
+"""Levels of lists and objects a message may have; the reference protobuf parser takes no more (WIRE-2)."""
+
+_RATE = re.compile(r";\s*rate=([0-9]{1,7})(?![0-9])")
+_WHOLE = re.compile(r"[+-]?[0-9]{1,20}(\.0+)?")
 _URL_SAFE = str.maketrans("-_", "+/")
 
 
@@ -39,7 +43,23 @@ def parse(raw: bytes) -> dict[str, Any]:
     if not isinstance(message, dict):
         kind = {list: "a list", str: "a string", bool: "a bool", type(None): "null"}.get(type(message), "a number")
         raise WireError(f"expected a JSON object, got {kind}")
+    if raw.count(b"{") + raw.count(b"[") > DEPTH and _depth(message) > DEPTH:
+        raise WireError(f"the JSON is nested deeper than {DEPTH} levels")
     return message
+
+
+def _depth(message: Any) -> int:
+    """Levels of lists and objects, counted without recursion."""
+    levels, level = 0, [message]
+    while level:
+        levels += 1
+        level = [
+            child
+            for value in level
+            for child in (value.values() if isinstance(value, dict) else value)
+            if isinstance(child, (dict, list))
+        ]
+    return levels
 
 
 def _not_json(raw: bytes, problem: orjson.JSONDecodeError) -> str:
@@ -96,6 +116,15 @@ def encode_base64(data: bytes) -> str:
     return pybase64.b64encode_as_string(data)
 
 
+def whole(value: Any) -> int | None:
+    """The number in an int32 or int64 member, which comes as a number or in a string (WIRE-14); None for another."""
+    if isinstance(value, str):
+        return int(value.split(".")[0]) if _WHOLE.fullmatch(value) else None
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
 @lru_cache(maxsize=64)
 def rate_of(mime_type: str, default: int) -> int:
     """Samples a second from a mime type such as `audio/pcm;rate=24000`; `default` when it names none."""
@@ -130,9 +159,12 @@ class Template:
 
     @classmethod
     def learn(cls, raw: bytes, data: str, mime_type: str) -> Template | None:
-        """The template of a frame that holds this base64 exactly once; None when it cannot be one."""
+        """The template of a frame that holds this base64 exactly once; None when it cannot be one.
+
+        A frame with an escape in it is none: its base64 may be written otherwise than it reads.
+        """
         needle = data.encode()
-        if len(needle) < 16 or raw.count(needle) != 1:
+        if len(needle) < 16 or raw.count(needle) != 1 or b"\\" in raw:
             return None
         start = raw.index(needle)
         if raw[start - 1 : start] != b'"' or raw[start + len(needle) : start + len(needle) + 1] != b'"':
@@ -141,7 +173,7 @@ class Template:
 
     def pcm(self, raw: bytes) -> bytes | None:
         """The decoded bytes of a frame of this shape, None for any other frame."""
-        if raw.startswith(self.head) and raw.endswith(self.tail):
+        if raw.startswith(self.head) and raw.endswith(self.tail) and len(raw) >= len(self.head) + len(self.tail):
             try:
                 return pybase64.b64decode(memoryview(raw)[len(self.head) : -len(self.tail)], validate=True)
             except ValueError:  # not plain base64: the full parse decides
