@@ -210,6 +210,8 @@ class _Talk:
                             self._console.status("playing …")
                     case e.ToolCall():
                         answered = True
+                        if self._speaker is not None:
+                            self._speaker.turn_ended()  # the pause for the answer is no underrun
                         await self._refuse_tool(event)
                     case e.GoAway():
                         left = f"in {event.seconds:g} s" if event.seconds is not None else "soon"
@@ -236,8 +238,8 @@ class _Talk:
     def _words(self, text: str) -> None:
         if self._options.json:
             return
-        if self._wav is not None and self._console.live:
-            self._held.append(text)  # a line of dots is being drawn: the words follow it
+        if self._options.trace_view or (self._wav is not None and self._console.live):
+            self._held.append(text)  # lines or dots are being drawn: the words follow in one piece
             return
         if not self._in_line:
             text = text.lstrip()
@@ -247,7 +249,8 @@ class _Talk:
 
     def _end_line(self) -> None:
         if self._held:
-            self._console.progress("\n")
+            if self._wav is not None:
+                self._console.progress("\n")
             self._console.say("".join(self._held).strip())
             self._held = []
         if self._in_line:

@@ -172,7 +172,7 @@ def _value(value: Json, target: str, path: str, snake: str, found: Canonical, wh
     of = table(target)
     if of.values is not None:
         return _enum(value, of, path, found)
-    if isinstance(value, dict) and not of.is_struct:
+    if isinstance(value, dict) and of.is_message:
         return _fold(value, of, path, snake, found, where)
     return value
 

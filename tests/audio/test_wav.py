@@ -68,10 +68,10 @@ def test_closing_twice_is_fine_and_writing_then_is_not(tmp_path: Path) -> None:
 
 
 def test_sizes_beyond_32_bits_do_not_break_the_header(tmp_path: Path) -> None:
-    writer = WavWriter(tmp_path / "voice.wav")
-    writer.write(b"\1\0")
-    writer._size = 0xFFFFFFFF
-    writer.write(b"\2\0")
+    with WavWriter(tmp_path / "voice.wav") as writer:
+        writer.write(b"\1\0")
+        writer._size = 0xFFFFFFFF
+        writer.write(b"\2\0")
     assert (tmp_path / "voice.wav").read_bytes()[4:8] == b"\xf7\xff\xff\xff"
 
 
@@ -90,9 +90,7 @@ for i in itertools.count():
 def test_a_killed_process_leaves_a_valid_file(tmp_path: Path) -> None:
     for attempt in range(5):
         path = tmp_path / f"{attempt}.wav"
-        with subprocess.Popen(
-            [sys.executable, "-c", KILLED, str(path)], cwd=ROOT, stdout=subprocess.PIPE
-        ) as writer:
+        with subprocess.Popen([sys.executable, "-c", KILLED, str(path)], cwd=ROOT, stdout=subprocess.PIPE) as writer:
             assert writer.stdout is not None
             assert writer.stdout.readline() == b"writing\n"
             writer.kill()

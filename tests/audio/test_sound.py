@@ -1,0 +1,142 @@
+"""The whole way, through PortAudio into a sound server, compared with what was recorded there.
+
+- The player is another process; here only bytes are compared.
+- Sound is compared exactly. A run in which the machine stuttered, as the player's own count says, is repeated.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from array import array
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .pulse import RATE, ROOT, PulseServer
+
+FADE_MS = 5
+
+
+def player(pulse: PulseServer, plan: list[list[Any]], latency: float = 0.1) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.audio.player", json.dumps(plan), str(latency)],
+        cwd=ROOT, env={**os.environ, **pulse.env}, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def play(pulse: PulseServer, plan: list[list[Any]], latency: float = 0.1) -> tuple[bytes, list[dict[str, Any]]]:
+    """Perform the plan; what the sink got, and what the player told."""
+    for _ in range(3):
+        with pulse.record() as recording, player(pulse, plan, latency) as process:
+            out, _ = process.communicate(timeout=30)
+            assert process.returncode == 0
+        told = [json.loads(line) for line in out.splitlines()]
+        if not any(turn["late"] for turn in told[-1]["turns"]):
+            return recording.pcm, told
+    pytest.fail("three times the sound thread was not called in time: this machine is too busy")
+
+
+def noise(path: Path, ms: int, seed: int = 1) -> bytes:
+    """No sample is 0, so that silence is told from sound, and no two places are alike."""
+    luck = random.Random(seed)
+    pcm = array("h", (luck.choice((-1, 1)) * luck.randint(1, 9000) for _ in range(RATE * ms // 1000))).tobytes()
+    path.write_bytes(pcm)
+    return pcm
+
+
+def sound_of(pcm: bytes) -> bytes:
+    """Without the silence before and after."""
+    samples = array("h", pcm)
+    first = next((i for i, sample in enumerate(samples) if sample), len(samples))
+    last = next((i for i in range(len(samples) - 1, -1, -1) if samples[i]), -1)
+    return samples[first : last + 1].tobytes()
+
+
+def test_a_turn_is_heard_sample_for_sample(pulse: PulseServer, tmp_path: Path) -> None:
+    said = noise(tmp_path / "turn", 1500)
+    heard, told = play(pulse, [["play", str(tmp_path / "turn"), RATE, 1921], ["end"], ["drain"], ["close"]])
+    drained, report = told
+    assert drained["drained"] is True
+    assert 1.4 < drained["took"] < 2.5
+    (turn,) = report["turns"]
+    assert turn["played_ms"] == turn["heard_ms"] == 1500
+    assert turn["underruns"] == 0
+    assert sound_of(heard) == said
+
+
+def test_barge_in_falls_silent(pulse: PulseServer, tmp_path: Path) -> None:
+    said = noise(tmp_path / "turn", 5000)
+    heard, told = play(
+        pulse,
+        [["play", str(tmp_path / "turn"), RATE, 11520], ["wait", 0.9], ["flush"], ["wait", 0.4], ["close"]],
+        latency=0.06,
+    )
+    flush, report = told
+    sound = sound_of(heard)
+    (turn,) = report["turns"]
+    whole = round(turn["played_ms"] * RATE / 1000) * 2
+    assert sound[:whole] == said[:whole], "up to the flush nothing is changed"
+    assert len(sound) - whole <= 2 * FADE_MS * RATE // 1000, "behind it there is only the ring-out"
+    after_flush_ms = len(sound) / 2 * 1000 / RATE - flush["heard_ms"]
+    assert 0 <= after_flush_ms <= report["latency_ms"] + 50 + FADE_MS
+    assert flush["heard_ms"] == pytest.approx(800, abs=150)
+
+
+def test_a_turn_after_the_barge_in_is_heard(pulse: PulseServer, tmp_path: Path) -> None:
+    noise(tmp_path / "cut", 3000)
+    said = noise(tmp_path / "next", 500, seed=2)
+    heard, told = play(
+        pulse,
+        [
+            ["play", str(tmp_path / "cut"), RATE, 11520], ["wait", 0.5], ["flush"], ["end"],
+            ["play", str(tmp_path / "next"), RATE, 1001], ["end"], ["drain"], ["close"],
+        ],
+    )  # fmt: skip
+    assert told[1]["drained"] is True
+    assert sound_of(heard).endswith(said)
+
+
+def test_a_turn_at_another_rate_waits_for_the_first(pulse: PulseServer, tmp_path: Path) -> None:
+    said = noise(tmp_path / "24k", 500)
+    (tmp_path / "16k").write_bytes(b"\x88\x13" * 8000)  # 0.5 s of 5000, a level that resampling keeps
+    heard, told = play(
+        pulse,
+        [
+            ["play", str(tmp_path / "24k"), 24000, 1921], ["play", str(tmp_path / "16k"), 16000, 1921], ["end"],
+            ["drain"], ["close"],
+        ],
+    )  # fmt: skip
+    drained, report = told
+    assert drained["drained"] is True
+    assert report["rate"] == 16000
+    assert [turn["heard_ms"] for turn in report["turns"]] == [500, 500]
+    sound = sound_of(heard)
+    assert sound.startswith(said)
+    levels = [sample for sample in array("h", sound[len(said) :]) if abs(sample - 5000) <= 5]
+    assert len(levels) == pytest.approx(12000, abs=300)
+
+
+def test_a_lost_device_is_told_and_nothing_waits_for_it(pulse: PulseServer, tmp_path: Path) -> None:
+    noise(tmp_path / "turn", 20000)
+    plan: list[list[Any]] = [
+        ["flush"],
+        ["play", str(tmp_path / "turn"), RATE, 11520],
+        ["wait", 2],
+        ["drain"],
+        ["close"],
+    ]
+    with player(pulse, plan) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # it plays
+        pulse.kill()
+        out, _ = process.communicate(timeout=20)
+        assert process.returncode == 0
+    lost, drained, _ = [json.loads(line) for line in out.splitlines()]
+    assert lost["lost"].startswith("no more sound: the device went away")
+    assert drained["drained"] is False
+    assert drained["took"] < 0.5

@@ -1,0 +1,103 @@
+"""The README is true: its commands run, and print what it shows."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+_VARIES = (
+    (r"\b\d+\.\d{3}  ", "0.000  "),  # times of the trace
+    (r"127\.0\.0\.1:\d+", "127.0.0.1:0"),
+)
+
+
+def transcripts() -> list[list[tuple[str, list[str]]]]:
+    """Each console block as (command, lines shown)."""
+    blocks = []
+    for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL):
+        steps: list[tuple[str, list[str]]] = []
+        for line in block.splitlines():
+            if line.startswith("$ "):
+                steps.append((line[2:], []))
+            else:
+                steps[-1][1].append(line)
+        blocks.append(steps)
+    return blocks
+
+
+BLOCKS = transcripts()
+
+
+def normal(text: str) -> str:
+    for pattern, plain in _VARIES:
+        text = re.sub(pattern, plain, text)
+    return text
+
+
+@pytest.mark.parametrize("steps", BLOCKS, ids=lambda steps: steps[-1][0][:40])
+def test_transcript(steps: list[tuple[str, list[str]]], tmp_path: Path) -> None:
+    bin_folder = tmp_path / "bin"
+    bin_folder.mkdir()
+    (bin_folder / "livews").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m livews "$@"\n')
+    (bin_folder / "livews").chmod(0o755)
+    env = {**os.environ, "PATH": f"{bin_folder}:{os.environ['PATH']}", "COLUMNS": "100"}
+    for command, shown in steps:
+        if "pytest" in command:
+            continue  # this is it
+        command = command.rsplit("&& ", 1)[-1].replace(".venv/bin/python", f'"{sys.executable}"')
+        if " serve" in command:
+            command = f"timeout 3 {command.replace('8765', '0')}"
+        done = subprocess.run(
+            ["bash", "-c", command], capture_output=True, text=True, timeout=60, env=env, cwd=tmp_path
+        )
+        said = [line for line in (done.stderr + done.stdout).splitlines() if "--wav PATH" not in line]
+        for line in shown:
+            if line != "...":
+                assert normal(line) in [normal(one) for one in said], f"{command}\nprinted:\n" + "\n".join(said)
+
+
+def test_the_library_example_runs(tmp_path: Path) -> None:
+    code = re.search(r"```python\n(.*?)```", README, re.DOTALL)
+    assert code
+    serve = subprocess.Popen(
+        [sys.executable, "-m", "livews", "serve", "--port", "0", "--pace", "0"], stdout=subprocess.PIPE, text=True,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        assert serve.stdout is not None
+        url = serve.stdout.readline().strip()
+        done = subprocess.run(
+            [sys.executable, "-c", code[1]],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            env={**os.environ, "GOOGLE_GEMINI_BASE_URL": url},
+        )
+        assert done.stderr == ""
+        assert done.stdout.endswith('I heard "Hello? Gemini, are you there?".')
+    finally:
+        serve.terminate()
+        serve.communicate(timeout=10)
+
+
+def test_ci_runs_what_the_readme_says() -> None:
+    script = (ROOT / ".ci" / "run").read_text()
+    for steps in BLOCKS:
+        for command, _ in steps:
+            if command.startswith((".venv", "python3 -m venv")):
+                assert command in script, f".ci/run does not run: {command}"
+
+
+def test_every_exit_code_is_in_the_readme() -> None:
+    from livews.core.errors import Exit
+
+    told = re.search(r"Exit codes: (.*?)\.", README, re.DOTALL)
+    assert told
+    assert [int(n) for n in re.findall(r"(\d+) [a-zA-Z]", told[1])] == [code.value for code in Exit]
