@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(import_module(f"livews.cli.{command}").run(options, console))
     except KeyboardInterrupt:
-        console.clear()
+        console.progress("\n")  # the terminal has shown ^C
         return 130
     except BrokenPipeError:  # `livews ... | head`: whoever read us has enough
         console.abandon_stdout()

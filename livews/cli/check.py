@@ -82,11 +82,12 @@ def _shown(name: str, line: int, finding: Finding, level: str, as_json: bool) ->
 def _judge(file: BinaryIO, side: str | None) -> Iterator[tuple[int, list[Finding]]]:
     """Line number and findings of each message."""
     from livews.core.judge import finding
+    from livews.core.wire import WireError, parse_any
 
     first = _first_line(file)
     try:
-        head = json.loads(first)
-    except ValueError:
+        head = parse_any(first)
+    except WireError:
         head = None
     if isinstance(head, dict) and head.get("trace") == "livews":
         yield from _judge_trace(file)
@@ -94,8 +95,8 @@ def _judge(file: BinaryIO, side: str | None) -> Iterator[tuple[int, list[Finding
     if head is None and first.strip():  # not one message a line: one message over several lines, or nothing readable
         whole = first + file.read()
         try:
-            message = json.loads(whole)
-        except ValueError:
+            message = parse_any(whole)
+        except WireError:
             pass
         else:
             for one in message if isinstance(message, list) else [message]:
@@ -108,9 +109,9 @@ def _judge(file: BinaryIO, side: str | None) -> Iterator[tuple[int, list[Finding
         if not line.strip():
             continue
         try:
-            message = json.loads(line)
-        except (ValueError, RecursionError) as problem:
-            yield number, [finding("WIRE-2", "", f"expected JSON: {problem}", "client")]
+            message = parse_any(line)
+        except WireError as problem:
+            yield number, [finding("WIRE-2", "", str(problem))]
             continue
         yield number, _loose(message, side)
 
@@ -155,16 +156,16 @@ def _side(message: dict[str, Any]) -> str | None:
 def _judge_trace(file: BinaryIO) -> Iterator[tuple[int, list[Finding]]]:
     from livews.core.conversation import Conversation
     from livews.core.judge import finding
-    from livews.core.wire import WireError, decode_base64
+    from livews.core.wire import WireError, decode_base64, dump, parse_any
 
     talk = Conversation(inspect=True)
     for number, line in enumerate(file, 2):
         if not line.strip():
             continue
         try:
-            entry = json.loads(line)
+            entry = parse_any(line)
             sender = _SIDES[entry["dir"]]
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (WireError, KeyError, TypeError):
             if not line.endswith(b"\n"):
                 yield number, [finding("WIRE-2", "", "the trace ends in mid-line: it was cut off here", level="note")]
             elif b'"trace"' in line:
@@ -174,9 +175,10 @@ def _judge_trace(file: BinaryIO) -> Iterator[tuple[int, list[Finding]]]:
             continue
         if "close" in entry:
             close = entry["close"] if isinstance(entry["close"], dict) else {}
-            talk.close(sender, int(close.get("code", 1006)), str(close.get("reason", "")))  # type: ignore[arg-type]
+            code = close.get("code")
+            talk.close(sender, code if isinstance(code, int) else 1006, str(close.get("reason", "")))  # type: ignore[arg-type]
         elif "message" in entry:
-            raw = json.dumps(entry["message"]).encode()
+            raw = dump(entry["message"])
             yield number, talk.step(sender, raw).findings  # type: ignore[arg-type]
         elif "raw" in entry:
             try:

@@ -28,6 +28,7 @@ from livews.printable import one_line
 from livews.trace.writer import Recorder, TraceFile
 
 if TYPE_CHECKING:
+    from livews.audio.device import NoSound
     from livews.audio.speaker import Speaker
     from livews.audio.wav import WavTurns
 
@@ -134,6 +135,8 @@ class _Talk:
             self._console.say(lines.line({**ready, "model": session.endpoint.model}))
         if not (options.text or options.mute or self._speaker):
             self._opening = asyncio.create_task(self._open_speaker())
+            if not options.words:
+                await self._opening  # what it has to say is said before the prompt, not behind it
         async for text in self._turns():
             await session.say(text)
             await self._listen()
@@ -342,10 +345,9 @@ class _Talk:
                 raise _NoDevice(why.what, where=f"--device {device}", why=why.why, cure=why.cure) from None
             self._no_sound(why)
 
-    def _no_sound(self, why: Exception) -> None:
+    def _no_sound(self, why: NoSound) -> None:
         self._speaker = None
-        parts = [str(getattr(why, name, "")).rstrip(".") for name in ("what", "why", "cure")]
-        self._console.warn("; ".join(part for part in parts if part))
+        self._console.warn(f"{why.what}: {why.why}. {why.cure}.".replace("..", "."))
 
 
 class _NoDevice(LivewsError):

@@ -34,18 +34,22 @@ class WireError(ValueError):
 
 def parse(raw: bytes) -> dict[str, Any]:
     """The JSON object of a frame; WireError when it is none."""
-    try:
-        message = orjson.loads(raw)
-    except orjson.JSONDecodeError as problem:
-        raise WireError(_not_json(raw, problem)) from None
-    except RecursionError:
-        raise WireError("the JSON is nested too deeply") from None
+    message = parse_any(raw)
     if not isinstance(message, dict):
         kind = {list: "a list", str: "a string", bool: "a bool", type(None): "null"}.get(type(message), "a number")
         raise WireError(f"expected a JSON object, got {kind}")
-    if raw.count(b"{") + raw.count(b"[") > DEPTH and _depth(message) > DEPTH:
-        raise WireError(f"the JSON is nested deeper than {DEPTH} levels")
     return message
+
+
+def parse_any(raw: bytes) -> Any:
+    """Any JSON value that is not nested deeper than DEPTH; WireError when it is none."""
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError as problem:
+        raise WireError(_not_json(raw, problem)) from None
+    if raw.count(b"{") + raw.count(b"[") > DEPTH and isinstance(value, (dict, list)) and _depth(value) > DEPTH:
+        raise WireError(f"the JSON is nested deeper than {DEPTH} levels")
+    return value
 
 
 def _depth(message: Any) -> int:
