@@ -118,13 +118,9 @@ class connect:
         return self._open().__await__()
 
     async def _open(self) -> Session:
-        settings = self._settings
+        settings = await endpoint.with_bearer(self._settings)
         model = self._asked_model or str(setup.bare(self._setup or {}).get("model") or "") or models.default_model()
         where = endpoint.resolve(settings, model)
-        if settings.vertex and settings.project and not where.headers:
-            from dataclasses import replace
-
-            where = endpoint.resolve(replace(settings, token=await endpoint.bearer()), model)
         given = setup.written(self._setup) if self._setup else []
         wrong = [finding for finding in given if finding.level == "error"]
         if wrong and not self._unchecked:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
@@ -257,6 +257,13 @@ def _secrets_of(url: str) -> list[str]:
     parts = urlsplit(url)
     found = [value for name, value in parse_qsl(parts.query) if name.lower() in _SECRET_QUERY]
     return [*found, parts.password] if parts.password else found
+
+
+async def with_bearer(settings: Settings) -> Settings:
+    """The same settings, with a bearer of google-auth where Vertex wants one and none was given."""
+    if settings.vertex and settings.project and not settings.token:
+        return replace(settings, token=await bearer())
+    return settings
 
 
 async def bearer() -> str:

@@ -138,7 +138,11 @@ def test_what_does_not_fit_is_told_with_a_cure(settings: Settings, word: str) ->
 )
 def test_no_secret_of_a_url_is_shown(url: str) -> None:
     where = endpoint.resolve(Settings(url=url), "m")
-    for shown in (where.shown, repr(where), repr(Settings(url="ws://h", api_key="AIzaSecretSecret", token="tok-en-9"))):
+    for shown in (
+        where.shown,
+        repr(where),
+        repr(Settings(url="ws://h", api_key="AIzaSecretSecret", token="tok-en-9")),
+    ):
         for secret in ("AIzaSecretSecret", "tok%2Fen-99", "tok/en-99", "hunter22", "tok-en-9"):
             assert secret not in shown
     assert where.url.startswith(url.split("?")[0].rsplit("@", 1)[0][:5]), "what is dialled keeps its query"

@@ -27,7 +27,10 @@ lines = st.one_of(
     st.binary(max_size=60),
     messages.map(lambda m: json.dumps(m).encode()),
     st.builds(
-        lambda d, m, t: json.dumps({"t": t, "dir": d, "message": m}).encode(), st.sampled_from(["send", "recv", 5]), values, values
+        lambda d, m, t: json.dumps({"t": t, "dir": d, "message": m}).encode(),
+        st.sampled_from(["send", "recv", 5]),
+        values,
+        values,
     ),
     st.builds(lambda c: json.dumps({"dir": "recv", "close": c}).encode(), values),
     st.builds(lambda r: json.dumps({"dir": "send", "raw": r}).encode(), values),

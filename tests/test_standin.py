@@ -7,6 +7,7 @@ import json
 import time
 from array import array
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -132,14 +133,18 @@ def test_realtime_text_and_both_spellings() -> None:
         return await turn(socket, {"realtime_input": {"text": "two"}})
 
     frames = run(use)
-    text = "".join(p["text"] for f in frames for p in json.loads(f)["serverContent"].get("modelTurn", {}).get("parts", []))
+    text = "".join(
+        p["text"] for f in frames for p in json.loads(f)["serverContent"].get("modelTurn", {}).get("parts", [])
+    )
     assert '"two"' in text
 
 
 def test_a_turn_in_pieces_is_one_turn() -> None:
     part = {"clientContent": {"turns": [{"role": "user", "parts": [{"text": "first"}]}]}}
     frames = run(lambda socket: turn(socket, SETUP, part, HELLO))
-    words = "".join(json.loads(f).get("serverContent", {}).get("outputTranscription", {}).get("text", "") for f in frames)
+    words = "".join(
+        json.loads(f).get("serverContent", {}).get("outputTranscription", {}).get("text", "") for f in frames
+    )
     assert '"first Hello"' in words
 
 
@@ -157,7 +162,9 @@ def test_manual_activity_is_answered() -> None:
             socket, setup, {"realtimeInput": {"activityStart": {}}}, sound, {"realtimeInput": {"activityEnd": {}}}
         )
     )
-    words = "".join(json.loads(f).get("serverContent", {}).get("outputTranscription", {}).get("text", "") for f in frames)
+    words = "".join(
+        json.loads(f).get("serverContent", {}).get("outputTranscription", {}).get("text", "") for f in frames
+    )
     assert "1.0 seconds of sound" in words
 
 
@@ -241,7 +248,9 @@ def test_a_reason_is_cut_at_123_bytes() -> None:
     code, reason = closed(setup)
     assert code == 1007
     assert len(reason.encode()) == 123
-    assert reason.startswith("The requested combination of response modalities (TEXT) is not supported by the model. ")
+    assert reason.startswith(
+        "The requested combination of response modalities (TEXT) is not supported by the model. "
+    )
 
 
 @pytest.mark.parametrize(
@@ -292,7 +301,9 @@ def test_the_voice_is_soft_and_musical() -> None:
     samples = array("h", voice.render("Is this a voice, or noise? A voice."))
     assert len(samples) > voice.RATE
     assert max(map(abs, samples)) < 11_000
-    assert max(abs(a - b) for a, b in zip(samples, samples[1:], strict=False)) < 2_000, "no clicks: a step of one of these notes is below that"
-    crossings = sum(a < 0 <= b for a, b in zip(samples, samples[1:], strict=False)) / (len(samples) / voice.RATE)
+    assert max(abs(a - b) for a, b in pairwise(samples)) < 2_000, (
+        "no clicks: a step of one of these notes is below that"
+    )
+    crossings = sum(a < 0 <= b for a, b in pairwise(samples)) / (len(samples) / voice.RATE)
     assert 100 < crossings < 600, "a pitch, not noise"
     assert voice.render("") == b""

@@ -32,7 +32,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         epilog='examples: livews explain 1007 "Request contains an invalid argument."   livews explain 1006   '
         "livews explain 404 (an HTTP status)   livews explain SETUP-1",
     )
-    parser.add_argument("what", metavar="CODE|RULE|REASON", help="a close code, an HTTP status, a rule id or a reason")
+    parser.add_argument(
+        "what", metavar="CODE|RULE|REASON", help="a close code, an HTTP status, a rule id or a reason"
+    )
     parser.add_argument("reason", nargs="?", default="", metavar="REASON", help="the reason text, as it came")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
     parser.add_argument("--color", choices=("auto", "always", "never"), default="auto", help=COLOR_HELP)
@@ -46,7 +48,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     what, reason = options.what.strip(), options.reason
     if what.upper() in spec.rules():
         return _rule(what.upper(), options, console)
-    if what.isdigit():
+    if what.isascii() and what.isdigit():
         code = int(what)
         if code < 1000 and not 400 <= code < 600:
             raise BadRequest(

@@ -45,7 +45,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("words", nargs="*", metavar="TEXT", help="one turn each; - reads them from stdin, a line each; none: a prompt")
+    add(
+        "words", nargs="*", metavar="TEXT", help="one turn each; - reads them from stdin, a line each; none: a prompt"
+    )
 
     session = parser.add_argument_group("the session").add_argument
     session("--model", default="", metavar="ID", help="the model (default: the current one of protocol/models.json)")
@@ -56,7 +58,12 @@ def _parser() -> argparse.ArgumentParser:
     session("--unchecked", action="store_true", help="send the setup even if livews knows better")
 
     sound = parser.add_argument_group("sound").add_argument
-    sound("--wav", default="", metavar="PATH", help="write the voice to a file, or to FOLDER/audio_0.wav, ... one a turn")
+    sound(
+        "--wav",
+        default="",
+        metavar="PATH",
+        help="write the voice to a file, or to FOLDER/audio_0.wav, ... one a turn",
+    )
     sound("--mute", action="store_true", help="play nothing")
     sound("--device", default="", metavar="NAME", help="output device: its number or a part of its name")
 
@@ -68,7 +75,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="show every message on stderr; with a FILE ending in .jsonl (or as --trace=FILE) keep them there",
     )
-    look("--trace-media", choices=("keep", "elide"), default="keep", help="in a trace file: the base64, or length and hash")
+    look(
+        "--trace-media",
+        choices=("keep", "elide"),
+        default="keep",
+        help="in a trace file: the base64, or length and hash",
+    )
     look("--json", action="store_true", help="one JSON event a line on stdout instead of the words")
     look("--quiet", action="store_true", help="nothing on stderr but failures")
     look("--color", choices=("auto", "always", "never"), default="auto", help=COLOR_HELP)

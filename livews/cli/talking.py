@@ -79,7 +79,7 @@ async def _settle(
         return endpoint.Settings(url=url)
     if settings.both_keys and settings.api_key:
         console.warn("GOOGLE_API_KEY and GEMINI_API_KEY are both set; GOOGLE_API_KEY is used")
-    return settings
+    return await endpoint.with_bearer(settings)
 
 
 def _read_setup(name: str) -> dict[str, Any]:
@@ -287,7 +287,9 @@ class _Talk:
 
     def _remark(self, finding: Finding) -> None:
         if finding.level == "refused":
-            self._console.warn(f"{finding.complaint} ({finding.rule}): the service is likely to refuse it; {finding.cure}")
+            self._console.warn(
+                f"{finding.complaint} ({finding.rule}): the service is likely to refuse it; {finding.cure}"
+            )
         else:
             self._console.note(f"livews: {finding.complaint} ({finding.rule})")
 
@@ -335,7 +337,7 @@ class _Talk:
             loop.call_soon_threadsafe(self._no_sound, why)
 
         device = self._options.device
-        speaker = Speaker(device=int(device) if device.isdigit() else device or None, on_lost=lost)
+        speaker = Speaker(device=int(device) if device.isdecimal() else device or None, on_lost=lost)
         self._speaker = speaker  # what arrives while the device opens is kept and played then
         try:
             await asyncio.to_thread(speaker.start)

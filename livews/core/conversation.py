@@ -40,6 +40,8 @@ class Step:
     faults: list[Finding] = field(default_factory=list)
     notes: list[Finding] = field(default_factory=list)
     parsed: dict[str, Any] | None = None
+    template: wire.Template | None = None
+    """For a frame like one before: the shape they share. Then only the base64 is new in `raw`."""
 
     @property
     def body(self) -> dict[str, Any]:
@@ -144,7 +146,7 @@ class Conversation:
         self._state = outcome.states
         return Step(
             sender, kind, raw, signals, outcome.effects, outcome.states, ((template.mime_type, pcm),), self._cut,
-            _NO_FINDINGS, _NO_FINDINGS,
+            _NO_FINDINGS, _NO_FINDINGS, None, template,
         )  # fmt: skip
 
     def _learn(self, step: Step, before: tuple[str, ...], outcome: machine.Outcome) -> None:
@@ -209,9 +211,7 @@ class Conversation:
             self._learn(step, before, outcome)
         return step
 
-    def _decode(
-        self, sender: Sender, body: dict[str, Any], said: list[Finding]
-    ) -> tuple[tuple[str, bytes], ...]:
+    def _decode(self, sender: Sender, body: dict[str, Any], said: list[Finding]) -> tuple[tuple[str, bytes], ...]:
         """The sound of a message. Other media is decoded by whoever wants it, and checked when we inspect."""
         sounds = []
         for path, blob in judge.blobs(sender, body):

@@ -58,8 +58,7 @@ def live_ids(surface: str) -> list[str]:
     return [
         row["ids"][0]
         for row in spec.models()["profiles"]
-        if surface in row.get("surfaces", spec.models()["defaults"]["surfaces"])
-        and row.get("evidence") != ["livews"]
+        if surface in row.get("surfaces", spec.models()["defaults"]["surfaces"]) and row.get("evidence") != ["livews"]
     ]
 
 

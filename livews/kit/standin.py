@@ -315,4 +315,3 @@ def _pieces(words: str) -> Iterator[str]:
     parts = re.findall(r"\s*\S+", words)
     for i in range(0, len(parts), _BATCH):
         yield "".join(parts[i : i + _BATCH])
-

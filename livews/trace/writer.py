@@ -24,6 +24,7 @@ from livews.core.judge import Finding
 
 Direction = Literal["send", "recv"]
 Opcode = Literal["text", "binary"]
+_WORDS = {"send": b"send", "recv": b"recv", "text": b"text", "binary": b"binary"}
 
 
 class Recorder(Protocol):
@@ -54,6 +55,7 @@ class TraceFile:
         self.path = Path(path)
         self._hide = hide
         self._media = media
+        self._shapes: dict[wire.Template, tuple[bytes, bytes]] = {}
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -63,22 +65,19 @@ class TraceFile:
 
     def frame(self, t: float, direction: Direction, opcode: Opcode, step: Step) -> None:
         raw = step.raw
+        head = b'{"t":%.6f,"dir":"%s","opcode":"%s","size":%d,' % (t, _WORDS[direction], _WORDS[opcode], len(raw))
+        if step.template is not None and self._media == "keep":
+            # A frame like one before: what stands round its base64 was made fit for a line the first time.
+            before, after = self._shape(step.template)
+            new = memoryview(raw)[len(step.template.head) : len(raw) - len(step.template.tail)]
+            self._write(b"".join((head, before, new, after)))
+            return
         if step.kind == "unreadable":
             body = b'"raw":"' + wire.encode_base64(self._hide(raw)).encode() + b'"'
         elif self._media == "elide" and step.body:
             body = b'"message":' + orjson.dumps(elided(orjson.loads(raw)))
         else:
-            if b"\n" in raw:
-                raw = raw.replace(b"\n", b" ")
-            if b"\r" in raw:
-                raw = raw.replace(b"\r", b" ")
-            body = b'"message":' + raw.strip()
-        head = b'{"t":%.6f,"dir":"%s","opcode":"%s","size":%d,' % (
-            t,
-            direction.encode(),
-            opcode.encode(),
-            len(step.raw),
-        )
+            body = b'"message":' + _on_one_line(raw).strip()
         tail = _findings(step) if step.faults or step.notes else b"}\n"
         self._write(self._hide(b"".join((head, body, tail))))
 
@@ -90,6 +89,15 @@ class TraceFile:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+    def _shape(self, template: wire.Template) -> tuple[bytes, bytes]:
+        known = self._shapes.get(template)
+        if known is None:
+            if len(self._shapes) > 16:
+                self._shapes.clear()
+            before = self._hide(b'"message":' + _on_one_line(template.head).lstrip())
+            known = self._shapes[template] = (before, self._hide(_on_one_line(template.tail).rstrip() + b"}\n"))
+        return known
 
     def _write(self, line: bytes) -> None:
         try:
@@ -107,6 +115,13 @@ class TraceFile:
             why="a session that was to be traced is not run untraced",
             cure="free the disk or name another file after --trace",
         )
+
+
+def _on_one_line(raw: bytes) -> bytes:
+    """JSON without raw line breaks: between its tokens any white space is as good, inside a string there is none."""
+    if b"\n" in raw:
+        raw = raw.replace(b"\n", b" ")
+    return raw.replace(b"\r", b" ") if b"\r" in raw else raw
 
 
 def header(url: str, side: str) -> dict[str, Any]:

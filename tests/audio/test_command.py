@@ -42,5 +42,5 @@ def test_a_turn_of_the_command_is_heard_to_the_last_sample(pulse: PulseServer, t
         if said in heard:
             return
     at = heard.find(said[:960])
-    same = len(os.path.commonprefix([said, heard[max(at, 0) :]]))
+    same = next((i for i, (a, b) in enumerate(zip(said, heard[max(at, 0) :], strict=False)) if a != b), len(said))
     raise AssertionError(f"heard {same} of {len(said)} bytes in order, recorded {len(heard)}, started at {at}")

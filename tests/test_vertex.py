@@ -1,0 +1,83 @@
+"""A bearer token for Vertex from google-auth: the real package, against a token server on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+import livews
+from livews import endpoint
+from tests.servers import Recorder
+
+NEEDS = "pip install 'livews[vertex]' to test it"
+
+
+@pytest.fixture
+def token_server() -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            body = json.dumps({"access_token": "bearer-of-the-test", "expires_in": 3600}).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/token"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.filterwarnings("ignore")  # google-auth's own
+def test_application_default_credentials(token_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("google.auth.transport.requests", reason=NEEDS)
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    account = {"type": "service_account", "client_email": "a@p.iam.gserviceaccount.com", "token_uri": token_server}
+    account |= {"private_key": key.decode(), "private_key_id": "1", "project_id": "p"}
+    (tmp_path / "account.json").write_text(json.dumps(account))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "account.json"))
+
+    async def run() -> str:
+        recorder = Recorder()
+        async with recorder.listening() as port:
+            with pytest.raises(livews.LivewsError):
+                await livews.connect(vertex=True, project="p", location="l", url=f"ws://127.0.0.1:{port}")
+        return recorder.requests[0]
+
+    assert "authorization: bearer bearer-of-the-test" in asyncio.run(run()).lower()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_no_credentials_on_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("google.auth.transport.requests", reason=NEEDS)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
+    with pytest.raises(livews.BadRequest, match="no Google credentials") as caught:
+        asyncio.run(endpoint.bearer())
+    assert "gcloud auth" in caught.value.cure
+
+
+def test_without_google_auth_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "google.auth", None)
+    with pytest.raises(livews.BadRequest) as caught:
+        asyncio.run(endpoint.bearer())
+    assert "livews[vertex]" in caught.value.cure
+    assert "--token" in caught.value.cure
