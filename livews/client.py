@@ -164,6 +164,7 @@ class Session:
         self._queue: deque[Event] = deque()
         self._more = asyncio.Event()
         self._ready = asyncio.Event()
+        self._done = asyncio.Event()
         self._ended: Closed | TraceFailed | RemoteProtocolError | None = None
         self._over = False
         self._closing = False
@@ -262,6 +263,12 @@ class Session:
                 return
         if not self._closing:
             raise Closed(closes.explain(1000), where=self.endpoint.shown, during="in the middle of a turn")
+
+    async def wait_closed(self) -> None:
+        """Wait until the session is over. Raises Closed when the service closed it with an error."""
+        await self._done.wait()
+        if self._ended is not None:
+            raise self._ended
 
     async def close(self) -> None:
         """Close with 1000 and wait for the echo. What has arrived until then stays readable."""
@@ -373,6 +380,7 @@ class Session:
             self._over, self._ended = True, ended
         self._more.set()
         self._ready.set()
+        self._done.set()
 
     async def _keep_alive(self) -> None:
         """Ping, allow a minute for the pong, and say who gave up when none comes."""

@@ -137,6 +137,24 @@ def test_the_prompt_until_q(server: str) -> None:
     assert done.stderr.count("message > ") == 4
 
 
+def test_a_close_while_the_prompt_waits_is_told_at_once() -> None:
+    with serving("--pace", "0") as (url, server):
+        command = [sys.executable, "-m", "livews", "--mute", "--url", url]
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write("Hello\n")
+        process.stdin.flush()
+        assert "stand-in" in process.stdout.readline()
+        time.sleep(0.5)  # the prompt waits again
+        server.kill()
+        assert process.wait(timeout=10) == 4, "the socket is lost, and nothing more was typed"
+        _, stderr = process.communicate(timeout=10)
+    assert "livews: lost: 1006" in stderr
+
+
 def test_turns_from_stdin(server: str) -> None:
     done = livews("-", "--mute", "--url", server, stdin="one\ntwo\nq")
     assert [re.search('"(.*)"', line)[1] for line in done.stdout.splitlines()] == ["one", "two", "q"]  # type: ignore[index]

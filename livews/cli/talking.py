@@ -171,13 +171,35 @@ class _Talk:
                 yield text
             return
         prompting = not words
-        async for line in _stdin_lines(self._prompt if prompting else None):
+        lines = _stdin_lines(self._prompt if prompting else None)
+        while (line := await self._typed(lines)) is not None:
             if prompting and line.strip() == "q":
                 return
             if line.strip():
                 yield line
         if prompting and sys.stdin.isatty():
             self._console.say("")
+
+    async def _typed(self, lines: AsyncIterator[str]) -> str | None:
+        """The next line, None at the end; a close by the service while we wait is told at once, not at the next turn."""
+        assert self._session is not None
+
+        async def following() -> str | None:
+            return await anext(lines, None)
+
+        line = asyncio.create_task(following())
+        ended = asyncio.create_task(self._session.wait_closed())
+        try:
+            await asyncio.wait({line, ended}, return_when=asyncio.FIRST_COMPLETED)
+            if line.done():
+                return line.result()
+            self._console.progress("\n")  # leave the prompt's line
+            ended.result()
+            return None
+        finally:
+            for task in (line, ended):
+                task.cancel()
+            await asyncio.gather(line, ended, return_exceptions=True)
 
     def _prompt(self) -> None:
         stream = sys.stdout if sys.stdout.isatty() and sys.stdin.isatty() else sys.stderr
