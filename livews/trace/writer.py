@@ -2,7 +2,7 @@
 
 - JSON lines, append-only, one write() a line: what was seen is on disk, also when the next thing is a crash.
 - The bytes of a JSON frame are written as they came; only raw line breaks become spaces, which JSON allows.
-- No credential of the session is ever written, wherever it stands in a frame.
+- No credential of the session is written, wherever it stands in a frame; only the base64 of sound is not searched.
 - A trace that cannot be written stops the program (TraceFailed): a recorder that forgets is worse than none.
 """
 

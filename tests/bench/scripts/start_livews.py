@@ -1,0 +1,14 @@
+"""Set up a session with livews: URL."""
+
+import asyncio
+import sys
+
+import livews
+
+
+async def main() -> None:
+    async with livews.connect(url=sys.argv[1]) as session:
+        await session.say("hi")
+
+
+asyncio.run(main())
