@@ -172,6 +172,15 @@ def test_odd_values_where_a_rule_looks_for_a_number(tokens: Any) -> None:
     read(Conversation(inspect=True), "client", json.dumps(message).replace("Infinity", "1e400"))
 
 
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [(5, 5), ("5", 5), ("-5", -5), ("+5", 5), ("5.0", 5), (5.0, 5), (2**63, 2**63)]
+    + [(odd, None) for odd in (5.5, "5.5", "²", "--5", "", " 5", "9" * 40, True, None, [5], {}, float("inf"))],
+)
+def test_whole_numbers_in_either_form(value: Any, number: int | None) -> None:
+    assert wire.whole(value) == number
+
+
 def test_nesting_is_taken_up_to_the_limit_and_no_deeper() -> None:
     def nested(levels: int) -> bytes:
         return b'{"x":' * levels + b"1" + b"}" * levels

@@ -71,6 +71,7 @@ def test_message_vectors(group: dict[str, Any], test: dict[str, Any]) -> None:
         assert told == ([(test["rule"], test["path"])] if "rule" in test else [])
     else:
         assert errors == [(test["rule"], test["path"])]
+        assert not [one for one in found if one.level == "note"], "one complaint a place"
     folded = schema.canonical(group["sender"], test["message"]).message
     assert folded == test.get("canonical", folded)
     assert schema.canonical(group["sender"], folded).message == folded, "what is canonical stays as it is"
