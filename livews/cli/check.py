@@ -149,7 +149,7 @@ def _side(message: dict[str, Any]) -> str | None:
         return "server"
     if any(key in tables["client"] for key in message):
         return "client"
-    setup = schema.table("livews:/schemas/client/setup.json").members
+    setup = schema.table(schema.ENVELOPE["client"].replace("BidiGenerateContentClientMessage", "setup")).members
     return None if any(key in setup for key in message) else "client"
 
 

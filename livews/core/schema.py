@@ -1,6 +1,6 @@
 """What the schemas say: member names, and what is wrong with a message.
 
-- `table()` reads one schema file when a frame first needs it, so a plain session never loads all 197.
+- `table()` reads one schema file when a frame first needs it, so a plain session never loads them all.
 - `canonical()` does what a JSON Schema cannot: fold both spellings into camelCase, drop nulls, wrap a bare value
   where a list is meant and real clients send it so, turn enum numbers and lower-case enum names into names.
   It never touches the insides of a Struct: those keys are the application's.
@@ -24,8 +24,8 @@ Sender = Literal["client", "server"]
 Json = Any
 
 ENVELOPE: dict[str, str] = {
-    "client": "livews:/schemas/client/BidiGenerateContentClientMessage.json",
-    "server": "livews:/schemas/server/BidiGenerateContentServerMessage.json",
+    "client": f"{spec.SCHEMAS}client/BidiGenerateContentClientMessage.json",
+    "server": f"{spec.SCHEMAS}server/BidiGenerateContentServerMessage.json",
 }
 _OPEN_INSIDE = frozenset({"Struct", "Value"})
 
@@ -67,7 +67,7 @@ SCALARS = frozenset({"int32", "int64", "double", "bytes", "Duration", "Timestamp
 @cache
 def table(schema_id: str) -> Table:
     """The table of one type, read from its file on first use."""
-    schema = spec.load(schema_id.removeprefix("livews:/"))
+    schema = spec.load(f"schemas/{schema_id.removeprefix(spec.SCHEMAS)}")
     members: dict[str, Member] = {}
     groups: dict[str, list[str]] = {}
     for name, prop in schema.get("properties", {}).items():
@@ -249,8 +249,6 @@ def _complaints(sender: Sender, message: Json, error: Any) -> Iterator[Violation
         words = f"send one of {', '.join(given)}, not all"
         path = as_pointer(steps[:-1])
         yield Violation(path, f"{words} at {path or '/'}", "oneof", parent=snake_path(sender, steps[:-1]))
-    elif keyword[-1:] == ["not"]:
-        yield _unknown(sender, steps)
     else:
         yield _mistyped(sender, steps, value)
 
@@ -280,27 +278,25 @@ def _nearest(key: str, of: Table | None) -> str:
 
 def homes(key: str) -> list[str]:
     """Client types that do have a member of this name: for "put it there instead"."""
-    places = []
-    for schema_id, schema in spec.schemas().items():
-        if "/server/" not in schema_id and key in schema.get("properties", {}):
-            places.append(schema["title"])
-    return places
+    mine = [schema for schema_id, schema in spec.schemas().items() if "/client/" in schema_id]
+    return [schema["title"] for schema in mine if key in schema.get("properties", {})]
 
 
 def _mistyped(sender: Sender, steps: list[Any], value: Json) -> Violation:
-    path = as_pointer(steps)
-    expected, name = expectation(sender, steps)
-    if name and table_by_name(name).values is not None and isinstance(value, str):
-        values = [v for v in table_by_name(name).values or {} if not v.endswith("UNSPECIFIED")]
+    path, parent = as_pointer(steps), snake_path(sender, steps)
+    expected, of = expectation(sender, steps)
+    name = of.name if of else ""
+    if of is not None and of.values is not None and isinstance(value, str):
+        values = [v for v in of.values if not v.endswith("UNSPECIFIED")]
         shown = ", ".join(values[:8]) + (", ..." if len(values) > 8 else "")
         words = f"expected one of {shown}, got {short(value)} at {path}"
-        return Violation(path, words, "enum", parent=snake_path(sender, steps), value=value, type=name)
+        return Violation(path, words, "enum", parent=parent, value=value, type=name)
     words = f"expected {expected}, got {kind_of(value)} at {path or '/'}"
-    return Violation(path, words, "type", parent=snake_path(sender, steps), value=value, type=name)
+    return Violation(path, words, "type", parent=parent, value=value, type=name)
 
 
-def expectation(sender: Sender, steps: list[Any]) -> tuple[str, str]:
-    """What belongs at a path, in words, and the name of its type ('' for string and bool)."""
+def expectation(sender: Sender, steps: list[Any]) -> tuple[str, Table | None]:
+    """What belongs at a path, in words, and its type (None for string, bool, a list, a map)."""
     of: Table | None = table(ENVELOPE[sender])
     member: Member | None = None
     shape = "one"
@@ -311,18 +307,16 @@ def expectation(sender: Sender, steps: list[Any]) -> tuple[str, str]:
         of = table(member.target) if member and member.target else (of if member is None else None)
         member = of.members.get(str(step)) if of else None
         if member is None:
-            return "something else", ""
+            return "something else", None
         shape = member.shape
-    if member is None:
-        return "an object", ""
+    if member is None or shape == "map":
+        return "an object", None
     if shape == "list":
-        return "a list", ""
-    if shape == "map":
-        return "an object", ""
+        return "a list", None
     if member.target is None:
-        return member.plain, ""
-    name = table(member.target).name
-    return _WORDS.get(name, name if table(member.target).values is not None else f"an object ({name})"), name
+        return member.plain, None
+    of = table(member.target)
+    return _WORDS.get(of.name, of.name if of.values is not None else f"an object ({of.name})"), of
 
 
 _WORDS = {
@@ -334,17 +328,6 @@ _WORDS = {
     "Timestamp": "an RFC 3339 time",
     "Struct": "an object",
 }
-
-
-@cache
-def table_by_name(name: str) -> Table:
-    for folder in ("types", "client", "server"):
-        if (spec.root() / "schemas" / folder / f"{name}.json").is_file():
-            return table(f"livews:/schemas/{folder}/{name}.json")
-    for schema_id, schema in spec.schemas().items():
-        if schema["title"] == name:
-            return table(schema_id)
-    raise KeyError(name)
 
 
 def table_at(sender: Sender, steps: list[Any]) -> Table | None:

@@ -13,6 +13,8 @@ from typing import Any
 
 import orjson
 
+SCHEMAS = "https://livews.invalid/schemas/"
+"""What every $id of a schema starts with: a name, not a place; nothing is ever fetched."""
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -64,7 +66,7 @@ def revision() -> str:
 
 @cache
 def schemas() -> dict[str, dict[str, Any]]:
-    """Every schema by its $id, `livews:/schemas/<folder>/<name>.json`."""
+    """Every schema by its $id."""
     found = {}
     for path in sorted((root() / "schemas").rglob("*.json")):
         schema = load(path.relative_to(root()).as_posix())

@@ -78,9 +78,7 @@ async def _start(service: Service, command: list[str], env: dict[str, str]) -> t
     with tempfile.TemporaryFile() as said:
         cpu = 0.0
         started = time.perf_counter()
-        process = subprocess.Popen(
-            command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said
-        )
+        process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said)
         try:
             async with asyncio.timeout(_PATIENCE):
                 arrived = await service.setup_at
