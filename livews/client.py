@@ -403,7 +403,11 @@ class Session:
                 self._control(self.clock(), "recv", "pong", {"seconds": round(self.ping_seconds, 6)})
 
     async def _send(self, message: dict[str, Any]) -> None:
-        step = self.conversation.step_message("client", message)
+        try:
+            step = self.conversation.step_message("client", message)
+        except wire.WireError as problem:
+            cure = "send strings, numbers, bools, lists and dicts with string keys"
+            raise BadRequest("not sent: the message cannot be written", why=str(problem), cure=cure) from None
         await self._send_raw(step.raw, step)
 
     async def _send_raw(self, raw: bytes, step: Step) -> None:

@@ -348,6 +348,8 @@ def test_a_faulty_frame_is_not_sent() -> None:
                 await session.activity_start()
             with pytest.raises(livews.LocalProtocolError, match="did you mean turnComplete"):
                 await session.send_raw({"clientContent": {"turnCompleted": True}})
+            with pytest.raises(livews.BadRequest, match="cannot be written"):
+                await session.respond("1", "f", {"answer": object()})
             await session.send_audio(b"\0\0" * 320, 16000)
             with pytest.raises(livews.LocalProtocolError, match="AUDIO-2"):
                 await session.send_audio(b"\0\0" * 320, 24000)

@@ -248,6 +248,8 @@ def test_signals_and_setup_traits_point_at_members_that_exist() -> None:
             assert _member("client", f"/setup{trait['setup']}"), name
         elif "profile" in trait:
             assert trait["profile"] in models.profile("gemini-3.8-live"), name
+        elif "session" in trait:
+            assert trait["session"] == "callsOpen", name
         else:
             assert trait["endpoint"] in {"surface", "version"}, name
 

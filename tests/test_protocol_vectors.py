@@ -254,8 +254,12 @@ def walk(
 ) -> tuple[dict[str, str], list[str], list[str], list[Fired]]:
     """States, effects, faults and the rows that fired."""
     now, effects, faults, fired = dict(states), [], [], []
+    end = spec.machine()["end"]
+    over = states[end["region"]] == end["state"]
     for signal in signals:
         for region, rows in spec.machine()["regions"].items():
+            if over and region != end["region"]:
+                continue
             for number, row in enumerate(rows["rows"]):
                 if now[region] in listed(row["from"]) and signal in listed(row["on"]) and holds(row, traits):
                     fired.append((region, number, now[region], signal))
@@ -295,7 +299,7 @@ class Walked(Conversation):
             step = self.step(line["sender"], base64.b64decode(line["raw"]))
         else:
             step = follow(self, line)
-        self.walk(line, step, before, traits)
+        self.walk(line, step, before, {**traits, "callsOpen": bool(self.pending)})
 
 
 @cache

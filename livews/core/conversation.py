@@ -141,7 +141,7 @@ class Conversation:
     def _repeat(self, sender: Sender, raw: bytes, template: wire.Template, pcm: bytes) -> Step:
         known = template.meaning.get(self._state)
         if known is None:
-            return self._step(sender, raw, wire.parse(raw), learn=False)
+            return self._step(sender, raw, wire.parse(raw))
         kind, signals, outcome = known
         self._state = outcome.states
         return Step(
@@ -170,7 +170,7 @@ class Conversation:
 
     # Any other frame
 
-    def _step(self, sender: Sender, raw: bytes, message: dict[str, Any], learn: bool = True) -> Step:
+    def _step(self, sender: Sender, raw: bytes, message: dict[str, Any]) -> Step:
         found = schema.canonical(sender, message, self._where)
         body: dict[str, Any] = found.message
         step = Step(sender, "+".join(body) or "empty", raw, parsed=body)
@@ -188,6 +188,8 @@ class Conversation:
         traits = self.traits
         if sender == "client" and "setup" in body and isinstance(body["setup"], dict) and not self.setup:
             traits = self._traits_of(body["setup"])
+        pending = self._calls_after(sender, body)
+        traits = {**traits, "callsOpen": bool(pending)}
         step.signals = self._machine.signals(sender, body, traits)
         outcome = self._machine.run(before, step.signals, traits)
         said += [finding(rule, sender=sender) for rule in outcome.faults]
@@ -202,6 +204,7 @@ class Conversation:
             return step
         self._state = step.state = outcome.states
         step.effects = outcome.effects
+        self.pending = pending
         self._remember(sender, body, step)
         step.interrupted = self._cut
         if "endTurn" in step.effects or "cutTurn" in step.effects:
@@ -250,6 +253,25 @@ class Conversation:
             said.append(finding("TURN-6", "/clientContent"))
         return said
 
+    def _calls_after(self, sender: Sender, body: dict[str, Any]) -> dict[str, str]:
+        """The open calls, id to name, once this message is taken. Vertex calls may come without an id: their name is it."""
+        if not any(name in body for name in ("toolCall", "toolCallCancellation", "toolResponse")):
+            return self.pending
+        open_calls = dict(self.pending)
+        if sender == "server":
+            for call in machine.values(body, ("toolCall", "functionCalls", "*")):
+                if isinstance(call, dict):
+                    name = str(call.get("name", ""))
+                    open_calls[str(call.get("id") or name)] = name
+            for call_id in machine.values(body, ("toolCallCancellation", "ids", "*")):
+                open_calls.pop(str(call_id), None)
+        else:
+            for answer in machine.values(body, ("toolResponse", "functionResponses", "*")):
+                if isinstance(answer, dict):
+                    known = (call_id for call_id, name in open_calls.items() if name == answer.get("name"))
+                    open_calls.pop(str(answer.get("id") or next(known, "")), None)
+        return open_calls
+
     def _remember(self, sender: Sender, body: dict[str, Any], step: Step) -> None:
         if "rememberSetup" in step.effects and isinstance(body.get("setup"), dict):
             self.setup = body["setup"]
@@ -260,15 +282,7 @@ class Conversation:
             handle = update.get("newHandle") if isinstance(update, dict) and update.get("resumable") is True else ""
             if isinstance(handle, str) and handle:
                 self.handle = handle
-        if "toolCall" in step.signals:
-            for call in machine.values(body, ("toolCall", "functionCalls", "*")):
-                if isinstance(call, dict):
-                    self.pending[str(call.get("id", ""))] = str(call.get("name", ""))
-        for call_id in machine.values(body, ("toolCallCancellation", "ids", "*")):
-            self.pending.pop(str(call_id), None)
         if sender == "client":
-            for call_id in machine.values(body, ("toolResponse", "functionResponses", "*", "id")):
-                self.pending.pop(str(call_id), None)
             for mime_type, _ in step.audio:
                 if mime_type.startswith("audio/pcm"):
                     self.input_rate = wire.rate_of(mime_type, wire.INPUT_RATE)
@@ -291,7 +305,7 @@ class Conversation:
                 value = about.get(source["profile"], value)
             elif "endpoint" in source:
                 value = self._endpoint.get(source["endpoint"], value)
-            else:
+            elif "setup" in source:
                 given = machine.values(setup, tuple(source["setup"].split("/")[1:]))
                 value = given[0] if given else value
             traits[name] = value

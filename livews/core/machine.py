@@ -53,6 +53,7 @@ class Machine:
         self.regions: tuple[str, ...] = tuple(data["regions"])
         self.initial: tuple[str, ...] = tuple(region["initial"] for region in data["regions"].values())
         self.effects: dict[str, str] = data["effects"]
+        self._end = (self.regions.index(data["end"]["region"]), data["end"]["state"])
         self._rows: list[dict[tuple[str, str], list[Row]]] = []
         for region in data["regions"].values():
             rows: dict[tuple[str, str], list[Row]] = {}
@@ -90,13 +91,19 @@ class Machine:
         return tuple(found)
 
     def run(self, states: tuple[str, ...], signals: Iterable[str], traits: Traits) -> Outcome:
-        """Move every region by every signal in turn. A fault leaves all states as they were."""
+        """Move every region by every signal in turn. A fault leaves all states as they were.
+
+        Once the end was reached only the region that reached it moves any more.
+        """
         now = list(states)
+        end, state = self._end
+        rows_now = self._rows[end : end + 1] if states[end] == state else self._rows
+        assert end == 0 or rows_now is self._rows, "the region that ends is the first"
         effects: list[str] = []
         faults: list[str] = []
         notes: list[str] = []
         for signal in signals:
-            for region, rows in enumerate(self._rows):
+            for region, rows in enumerate(rows_now):
                 for row in rows.get((now[region], signal), ()):
                     if not _holds(row.guard, traits):
                         continue

@@ -77,8 +77,11 @@ def _not_json(raw: bytes, problem: orjson.JSONDecodeError) -> str:
 
 
 def dump(message: Any) -> bytes:
-    """Compact UTF-8 JSON, the form livews sends."""
-    return orjson.dumps(message)
+    """Compact UTF-8 JSON, the form livews sends. WireError when a value in it has no JSON form."""
+    try:
+        return orjson.dumps(message)
+    except orjson.JSONEncodeError as problem:
+        raise WireError(f"not JSON: {problem}") from None
 
 
 def dump_as_service(message: Any) -> bytes:
