@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
 from livews.core.errors import BadRequest
@@ -276,7 +276,7 @@ async def bearer() -> str:
         import google.auth.transport.requests
 
         try:
-            credentials, _ = google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])
+            credentials: Any = google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])[0]
             credentials.refresh(google.auth.transport.requests.Request())
         except google.auth.exceptions.GoogleAuthError as problem:
             raise BadRequest(
