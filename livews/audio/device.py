@@ -156,20 +156,18 @@ def open_output(
 
 
 def library_cure() -> str:
-    """How to get PortAudio here: this system's own command first."""
+    """How to get PortAudio here: this system's own command, or all of them where the system is not known."""
     path = os.environ.get(LIBRARY_VARIABLE)
     if path:
         return f"Correct or unset {LIBRARY_VARIABLE}={path}, {KEEP_IT}"
     if sys.platform in ("darwin", "win32"):
         return f"pip install --force-reinstall sounddevice: its wheel carries PortAudio, {KEEP_IT}"
     ours = _this_distribution()
-    rows = sorted(PACKAGES, key=lambda row: not ours.intersection(row[0]))
-    commands = [f"{command} ({name})" for _, name, command in rows]
-    if ours.intersection(rows[0][0]):
-        first, others = rows[0][2], f"elsewhere {', '.join(commands[1:])}"
-    else:
-        first, others = "Install PortAudio", ", ".join(commands)
-    return f"{first}; {others}; without root {LIBRARY_VARIABLE}=/path/to/libportaudio.so.2; {KEEP_IT}"
+    mine = next((command for ids, _, command in PACKAGES if ours.intersection(ids)), None)
+    if mine:
+        return f"{mine}, {KEEP_IT}"
+    commands = ", ".join(f"{command} ({name})" for _, name, command in PACKAGES)
+    return f"Install PortAudio: {commands}; {KEEP_IT}"
 
 
 _loading = threading.Lock()
