@@ -10,18 +10,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as dial
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI, ProxyError
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidHandshake,
+    InvalidProxy,
+    InvalidStatus,
+    InvalidURI,
+    ProxyError,
+    WebSocketException,
+)
+from websockets.protocol import State
 
 from livews import __version__, endpoint, setup
 from livews.core import closes, models, wire
@@ -33,7 +43,6 @@ from livews.core.errors import (
     Lost,
     Refused,
     RemoteProtocolError,
-    TraceFailed,
     Unreachable,
 )
 from livews.core.events import Event, Ready, TurnEnd, events
@@ -48,15 +57,28 @@ PONG_WITHIN = 60.0
 """Seconds. Pongs of 8 to 30 s were measured under load, so a default of 20 kills living sessions (CLOSE-4)."""
 
 
+# At DEBUG websockets writes every header and frame, the key among them: its lines stop at INFO.
+_LOGGER = logging.getLogger("livews.websockets")
+_LOGGER.setLevel(logging.INFO)
+
+
+class _Dial(dial):
+    """websockets follows redirects and takes x-goog-api-key along to the other host: we do not follow."""
+
+    def process_redirect(self, exc: Exception) -> Exception:
+        return exc
+
+
 class connect:
     """Dial and set up: `async with livews.connect() as session:`, or `session = await livews.connect()`.
 
     Without arguments the model is the default of protocol/models.json and the key comes from the environment
     (GOOGLE_API_KEY before GEMINI_API_KEY). `url` is any base URL, a path prefix is kept. `token` is an ephemeral
     token (auth_tokens/...), or with `vertex=True` an OAuth bearer. `setup` is a dict merged into the setup message,
-    in either spelling. `text=True` asks for text alone. `trace` is a file for the trace. `unchecked=True` sends a
-    setup as it is, whatever livews thinks of it. `remark` is told, before dialling, of what is not wrong but likely
-    to be refused; the same findings are in `session.remarks`.
+    in either spelling. `text=True` asks for text alone. `trace` is a file for the trace. `unchecked=True` sends
+    what livews thinks is wrong. `remark` is told, before dialling, of what is not wrong but likely
+    to be refused; the same findings are in `session.remarks`. `recorders` make whoever else is to be told of every
+    frame, given the endpoint.
 
     Raises BadRequest, LocalProtocolError, Unreachable, Refused, Lost, RemoteProtocolError.
     """
@@ -77,7 +99,7 @@ class connect:
         location: str = "",
         api_version: str = "",
         trace: str | Path | None = None,
-        recorders: tuple[Recorder, ...] = (),
+        recorders: Sequence[Callable[[Endpoint], Recorder]] = (),
         unchecked: bool = False,
         settings: endpoint.Settings | None = None,
         remark: Callable[[Finding], None] | None = None,
@@ -132,9 +154,9 @@ class connect:
         if self._remark is not None:
             for finding in remarks:
                 self._remark(finding)
-        recorders = list(self._recorders)
+        recorders = [make(where) for make in self._recorders]
         if self._trace is not None:
-            recorders.append(TraceFile(self._trace, url=where.shown, side="client", hide=where.secrets.hide_known))
+            recorders.append(TraceFile.of(self._trace, where))
         session = Session(where, recorders, unchecked=self._unchecked, remarks=remarks)
         try:
             await session._start(message, self._open_timeout, self._setup_timeout)
@@ -165,10 +187,9 @@ class Session:
         self._more = asyncio.Event()
         self._ready = asyncio.Event()
         self._done = asyncio.Event()
-        self._ended: Closed | TraceFailed | RemoteProtocolError | None = None
+        self._ended: Exception | None = None
         self._over = False
         self._closing = False
-        self._cut_turn = False
         self._tasks: list[asyncio.Task[None]] = []
 
     # What the user says
@@ -272,20 +293,20 @@ class Session:
 
     async def close(self) -> None:
         """Close with 1000 and wait for the echo. What has arrived until then stays readable."""
-        self._closing = True
-        if self._socket is not None and not self._over:
-            self._record_close("send", "client", 1000, "")
-            await self._socket.close()
-        for task in self._tasks:
-            if task is not asyncio.current_task():
-                with contextlib.suppress(asyncio.CancelledError):
-                    if not task.done() and task.get_name() != "livews-read":
-                        task.cancel()
-                    await task
-        self._finish(None)
-        recorders, self._recorders = self._recorders, []
-        for recorder in recorders:
-            recorder.close()
+        first, self._closing = not self._closing, True
+        try:
+            if self._socket is not None:
+                if first and not self._over:
+                    self._record_close("send", "client", 1000, "")
+                await self._socket.close()  # owed too when it was the trace or the pong that failed
+                await asyncio.gather(*self._tasks[:1], return_exceptions=True)  # the echo, read to the end
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            self._finish(None)
+            recorders, self._recorders = self._recorders, []
+            for recorder in recorders:
+                recorder.close()
 
     # The socket
 
@@ -314,7 +335,7 @@ class Session:
     async def _dial(self, timeout: float) -> ClientConnection:
         where = self.endpoint
         try:
-            return await dial(
+            return await _Dial(
                 where.url,
                 additional_headers=dict(where.headers),
                 user_agent_header=f"livews/{__version__}",
@@ -324,6 +345,7 @@ class Session:
                 open_timeout=timeout,
                 ping_interval=None,  # pings are ours: see _keep_alive
                 close_timeout=5,
+                logger=_LOGGER,
             )
         except Exception as problem:
             raise _named(problem, where, timeout) from None
@@ -349,24 +371,29 @@ class Session:
                 self._more.set()
         except ConnectionClosed as closed:
             self._was_closed(closed)
-        except TraceFailed as failed:
+        except Exception as failed:  # the trace, or a recorder of the caller's: whoever waits is told
             self._finish(failed)
             await self._socket.close()
 
     def _was_closed(self, closed: ConnectionClosed) -> None:
-        received = closed.rcvd
         if self._over:
             return
-        code, reason = (received.code, received.reason) if received else (1006, "")
-        step = self._record_close("recv", "server", code, reason)
+        # websockets gives up first, with a close of its own, on frames that are too large or no WebSocket
+        ours = closed.sent is not None and not closed.rcvd_then_sent and not self._closing
+        frame = closed.sent if ours else closed.rcvd
+        code, reason = (frame.code, frame.reason) if frame else (1006, "")
+        step = self._record_close(*(("send", "client") if ours else ("recv", "server")), code, reason)
         if self._closing:
             self._finish(None)
             return
         reason = self.endpoint.secrets.hide(reason)
         advice = closes.explain(code, reason, model=str(self.conversation.setup.get("model", "")))
-        during = "in the middle of a turn" if "cutTurn" in step.effects else ""
+        during = _during(step)
         where = self.endpoint.shown
-        if code == 1006:
+        if ours:
+            what = f"given up: {code} {reason}".strip()
+            self._finish(RemoteProtocolError(what, where=where, why=advice.meaning, cure=advice.do))
+        elif code == 1006:
             self._finish(Lost(advice, where=where, during=during))
         elif not self._ready.is_set():
             self._finish(Refused(advice, where=where))
@@ -375,7 +402,7 @@ class Session:
         else:
             self._finish(None)
 
-    def _finish(self, ended: Closed | TraceFailed | RemoteProtocolError | None) -> None:
+    def _finish(self, ended: Exception | None) -> None:
         if not self._over:
             self._over, self._ended = True, ended
         self._more.set()
@@ -396,8 +423,9 @@ class Session:
                         await pong
                 except TimeoutError:
                     advice = closes.explain(1011, "keepalive ping timeout")
-                    self._finish(Lost(advice, where=self.endpoint.shown))
-                    await self._socket.close(1011, "keepalive ping timeout")
+                    step = self._record_close("send", "client", advice.code, advice.reason)
+                    self._finish(Lost(advice, where=self.endpoint.shown, during=_during(step)))
+                    await self._socket.close(advice.code, advice.reason)
                     return
                 self.ping_seconds = self.clock() - sent
                 self._control(self.clock(), "recv", "pong", {"seconds": round(self.ping_seconds, 6)})
@@ -417,13 +445,19 @@ class Session:
             wrong = [fault for fault in step.faults if fault.level == "error"]
             if wrong:
                 raise LocalProtocolError(wrong)
+        if self._socket.state is State.OPEN:
+            # Before it is sent: the socket takes the whole frame at once, also when waiting for room is cancelled.
+            try:
+                for recorder in self._recorders:
+                    recorder.frame(self.clock(), "send", "text", step)
+            except Exception as failed:
+                self._finish(failed)
+                raise
         try:
             await self._socket.send(raw, text=True)
         except ConnectionClosed as closed:
             self._was_closed(closed)
             raise self._ended or Closed(closes.explain(1000), where=self.endpoint.shown) from None
-        for recorder in self._recorders:
-            recorder.frame(self.clock(), "send", "text", step)
 
     def _record_close(
         self, direction: Literal["send", "recv"], sender: Literal["client", "server"], code: int, reason: str
@@ -436,8 +470,12 @@ class Session:
         try:
             for recorder in self._recorders:
                 recorder.control(t, direction, kind, about)
-        except TraceFailed as failed:
+        except Exception as failed:
             self._finish(failed)
+
+
+def _during(step: Step) -> str:
+    return "in the middle of a turn" if "cutTurn" in step.effects else ""
 
 
 def _named(problem: Exception, where: Endpoint, timeout: float) -> Exception:
@@ -447,10 +485,10 @@ def _named(problem: Exception, where: Endpoint, timeout: float) -> Exception:
     if isinstance(problem, InvalidStatus):
         status = problem.response.status_code
         return Refused(closes.explain_http(status, model=where.model), where=host)
-    if isinstance(problem, InvalidURI):
+    if isinstance(problem, (InvalidURI, UnicodeError)):
         return BadRequest("not a URL to dial", where="--url", why=said, cure="write it as in ws://127.0.0.1:8765")
-    if isinstance(problem, ProxyError):
-        cure = "check HTTPS_PROXY, or unset it"
+    if isinstance(problem, (ProxyError, InvalidProxy, ImportError)):  # ImportError: SOCKS wants a package more
+        cure = "check HTTPS_PROXY, or unset it; for a SOCKS proxy pip install python-socks"
         return Unreachable("the proxy did not let the connection through", where=host, why=said, cure=cure)
     if isinstance(problem, (TimeoutError, asyncio.TimeoutError)):
         return Unreachable(
@@ -481,4 +519,6 @@ def _named(problem: Exception, where: Endpoint, timeout: float) -> Exception:
     if isinstance(problem, OSError):
         cure = "check the network"
         return Unreachable("no connection", where=host, why=problem.strerror or said, cure=cure)
+    if isinstance(problem, WebSocketException):
+        return Unreachable("no connection", where=host, why=said)
     return problem

@@ -41,10 +41,7 @@ class Secrets:
         return self.hide_bytes(text.encode(errors="surrogateescape")).decode(errors="surrogateescape")
 
     def hide_bytes(self, raw: bytes) -> bytes:
-        for value in self._values:
-            if value in raw:
-                raw = raw.replace(value, _HIDDEN.encode())
-        return _SHAPES.sub(_HIDDEN.encode(), raw)
+        return _SHAPES.sub(_HIDDEN.encode(), self.hide_known(raw))
 
     def hide_known(self, raw: bytes) -> bytes:
         """The cheap form for frames: the values of this session alone."""
@@ -88,7 +85,7 @@ def redact_url(url: str) -> str:
 class Settings:
     """What a caller or the environment asks for; None and "" mean: not given."""
 
-    url: str = ""
+    url: str = field(default="", repr=False)
     api_key: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
     vertex: bool = False
@@ -119,7 +116,9 @@ def from_environment(
         flags = ("GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GENAI_USE_ENTERPRISE")
         vertex = any(env.get(flag, "").lower() in ("1", "true") for flag in flags)
     google, gemini = env.get("GOOGLE_API_KEY", "").strip(), env.get("GEMINI_API_KEY", "").strip()
-    project = project or env.get("GOOGLE_CLOUD_PROJECT", "")
+    project = project or (
+        "" if api_key else env.get("GOOGLE_CLOUD_PROJECT", "")
+    )  # a key that was given: express mode
     if not api_key and not token and not (vertex and project):
         api_key = google or gemini
     if not token and not api_key and vertex:
@@ -145,6 +144,15 @@ def resolve(settings: Settings, model: str) -> Endpoint:
 
     The version is v1beta for a key, v1alpha for an ephemeral token and v1beta1 on Vertex unless one is given.
     """
+    try:
+        urlsplit(settings.url)
+    except ValueError as problem:
+        cure = "write it as in ws://127.0.0.1:8765 or wss://example.com/prefix"
+        raise BadRequest("not a URL to dial", where="--url", why=str(problem), cure=cure) from None
+    for what, value in (("key", settings.api_key), ("token", settings.token)):
+        if value and not re.fullmatch(r"[!-~]+", value):
+            cure = "copy it again: no space, no quotation marks around it, nothing but ASCII"
+            raise BadRequest(f"the {what} cannot be one", where="credentials", why="it cannot be sent", cure=cure)
     secrets = Secrets(settings.api_key, settings.token, *_secrets_of(settings.url))
     if settings.vertex:
         return _vertex(settings, model, secrets)

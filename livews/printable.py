@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 
-# C0 but tab and newline, DEL and C1, line and paragraph separators, bidirectional controls, zero-width, BOM, tags,
-# and lone surrogates, which no terminal encoding takes.
+# C0 but tab and newline, DEL and C1, line and paragraph separators, bidirectional controls, zero-width space, BOM and
+# lone surrogates, which no terminal encoding takes. The joiners
+# stay, since Persian, Indic scripts and emoji are spelt with them; tags hide text and do not.
 _UNSAFE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb"
     "\U000e0000-\U000e007f\ud800-\udfff]"
 )
 
@@ -19,6 +20,13 @@ _UNSAFE = re.compile(
 def printable(text: str) -> str:
     """`text` with every unsafe character as an escape such as `\\x1b` or `\\u202e`."""
     return _UNSAFE.sub(_escape, text)
+
+
+def json_line(text: str) -> str:
+    """A finished JSON text with the same characters as JSON's own escapes, so that it stays JSON."""
+    import json
+
+    return _UNSAFE.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def one_line(text: str, limit: int = 0) -> str:

@@ -19,7 +19,7 @@ ALLOWED = {
     "livews.setup": ("livews.core",),
     "livews.endpoint": ("livews.core",),
     "livews.audio": ("livews.audio", "livews.core"),
-    "livews.trace": ("livews", "livews.core", "livews.trace", "livews.printable"),
+    "livews.trace": ("livews", "livews.core", "livews.trace", "livews.printable", "livews.endpoint"),
     "livews.client": ("livews", "livews.core", "livews.trace", "livews.endpoint", "livews.setup"),
     "livews.kit": ("livews.core", "livews.kit", "livews.trace", "livews.printable"),
 }

@@ -385,6 +385,12 @@ def test_a_reader_that_leaves(server: str) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_reader_of_the_trace_that_leaves(server: str) -> None:
+    command = f"{sys.executable} -m livews --mute --trace hello --url {server} 2>&1 >/dev/null | head -n 3"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=30)
+    assert len(done.stdout.splitlines()) == 3
+
+
 def test_serve_prints_its_url_first_and_ends_on_sigterm() -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         with serving() as (url, process):
@@ -481,6 +487,25 @@ def test_check_a_pretty_printed_message_and_a_bare_setup() -> None:
     assert check('{\n  "setupComplete": {}\n}\n').returncode == 0
     done = check('{\n  "generationConfig": {"temperature": "x"}\n}\n')
     assert "/setup/generationConfig/temperature" in done.stdout
+
+
+def test_check_takes_an_elided_trace(server: str, tmp_path: Path) -> None:
+    path = tmp_path / "session.jsonl"
+    livews("--trace", str(path), "--trace-media", "elide", "hi", "--mute", "--url", server)
+    done = livews("check", str(path))
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_check_counts_blank_lines() -> None:
+    done = check('\n\n{"setup":{"nope":1}}\n')
+    assert done.stdout.startswith("stdin:3 error /setup/nope")
+
+
+def test_json_stays_json(tmp_path: Path) -> None:
+    odd = "\x7f\x85\u202e\U000e0067"
+    done = check({"serverContent": {}, odd: 1}, "--json")
+    assert json.loads(done.stdout)["path"] == f"/{odd}"
+    assert odd[0] not in done.stdout
 
 
 def test_check_a_trace_judges_the_order(tmp_path: Path) -> None:

@@ -472,6 +472,153 @@ def test_no_key_in_trace_or_exception(tmp_path: Path) -> None:
     assert "[redacted]" in problem.reason
 
 
+def test_every_kind_of_part_beside_sound() -> None:
+    parts = [
+        {"text": "hi"},
+        {"inlineData": {"mimeType": "audio/pcm", "data": wire.encode_base64(PCM)}},
+        {"executableCode": {"code": "1"}},
+        {"inlineData": {"mimeType": "video/mp4", "data": "AAAA"}},
+        {"inlineData": {"mimeType": "audio/pcm", "data": "*"}},
+    ]
+    seen, problem = talk(content(modelTurn={"parts": parts}), END)
+    assert problem is None
+    assert [type(event).__name__ for event in seen] == ["Text", "Audio", "Part", "Media", "TurnEnd"]
+
+
+def test_a_redirect_does_not_carry_the_key_away() -> None:
+    async def run() -> None:
+        other = Recorder()
+        async with other.listening() as there:
+            answer = f"HTTP/1.1 307 Elsewhere\r\nLocation: ws://localhost:{there}/\r\nContent-Length: 0\r\n\r\n"
+            async with Recorder(answer.encode()).listening() as here:
+                with pytest.raises(livews.Refused, match="HTTP 307"):
+                    await livews.connect(url=f"ws://127.0.0.1:{here}", api_key=KEY)
+        assert other.requests == []
+
+    asyncio.run(run())
+
+
+class Failing:
+    """A recorder that fails at its nth frame or control line."""
+
+    def __init__(self, frames: int = 1000, controls: int = 1000) -> None:
+        self.frames, self.controls = frames, controls
+
+    def frame(self, *about: object) -> None:
+        self.frames -= 1
+        if self.frames < 0:
+            raise ZeroDivisionError("a recorder of the caller's")
+
+    def control(self, *about: object) -> None:
+        self.controls -= 1
+        if self.controls < 0:
+            raise livews.TraceFailed("no room")
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 5])
+def test_a_recorder_that_fails_ends_the_session_and_is_told(frames: int) -> None:
+    async def run() -> None:
+        async with stand_in(policy=FAST) as url:
+            with pytest.raises(ZeroDivisionError):
+                async with asyncio.timeout(10):
+                    async with livews.connect(url=url, recorders=[lambda where: Failing(frames)]) as session:
+                        await session.say("hi")
+                        async for _ in session.turn():
+                            pass
+
+    asyncio.run(run())
+
+
+def test_a_ping_that_cannot_be_recorded_ends_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("livews.client.PING_EVERY", 0.02)
+
+    async def run() -> None:
+        async with stand_in(policy=FAST) as url, asyncio.timeout(10):
+            with pytest.raises(livews.TraceFailed):
+                async with livews.connect(url=url, recorders=[lambda where: Failing(controls=0)]) as session:
+                    await session.wait_closed()
+
+    asyncio.run(run())
+
+
+def test_what_was_sent_is_in_the_trace_also_when_sending_was_cancelled(tmp_path: Path) -> None:
+    async def slow(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send(SETUP_COMPLETE)
+        socket.transport.pause_reading()
+        await asyncio.sleep(2)
+
+    async def run() -> None:
+        async with scripted(slow) as url:
+            session = await livews.connect(url=url, trace=tmp_path / "t.jsonl")
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    await session.send_image(bytes(9_000_000))
+            session._socket.transport.abort()  # type: ignore[union-attr]
+            await session.close()
+
+    asyncio.run(run())
+    assert "realtimeInput" in (tmp_path / "t.jsonl").read_text()
+
+
+def test_a_frame_too_large_is_our_own_close(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("livews.client.MAX_SIZE", 100_000)
+    _, problem = talk(sound(bytes(200_000)), END)
+    assert isinstance(problem, livews.RemoteProtocolError)
+    assert "1009" in problem.what
+    assert problem.exit_code == Exit.CLOSED
+
+
+@pytest.mark.parametrize(
+    ("options", "kind"),
+    [
+        ({"url": "ws://["}, livews.BadRequest),
+        ({"url": f"ws://{'x' * 70}.example"}, livews.BadRequest),
+        ({"url": "ws://é..com"}, livews.BadRequest),
+        ({"url": "ws://127.0.0.1:1", "api_key": "“quoted”"}, livews.BadRequest),
+        ({"url": "ws://127.0.0.1:1", "api_key": "two words"}, livews.BadRequest),
+        ({"url": "ws://127.0.0.1:1", "setup": {"labels": {1: b"x"}}}, livews.LocalProtocolError),
+    ],
+)
+def test_what_cannot_be_dialled(options: dict[str, Any], kind: type[livews.LivewsError]) -> None:
+    with pytest.raises(kind):
+        asyncio.run(_connect(**options))
+
+
+@pytest.mark.parametrize("proxy", ["foo", "socks5://127.0.0.1:1"])
+def test_a_proxy_that_is_none(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    with pytest.raises(livews.Unreachable, match="proxy") as caught:
+        asyncio.run(_connect(api_key=KEY))
+    assert "HTTPS_PROXY" in caught.value.cure
+
+
+def test_closing_twice_closes_once(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+
+    async def use(session: livews.Session) -> None:
+        await session.close()
+        await session.close()
+
+    with_standin(use, trace=path)
+    assert path.read_text().count('"dir":"send","close"') == 1
+
+
+def test_no_key_in_the_logs_of_the_socket(caplog: pytest.LogCaptureFixture) -> None:
+    import logging
+
+    async def use(session: livews.Session) -> None:
+        await session.say("hi")
+
+    with caplog.at_level(logging.DEBUG):
+        with_standin(use, api_key=KEY)
+    ours = [record for record in caplog.records if "server" not in record.name]
+    assert KEY not in "".join(record.getMessage() for record in ours)
+
+
 def test_resumable_and_go_away() -> None:
     seen, problem = talk(
         wire.dump_as_service({"sessionResumptionUpdate": {"newHandle": "h-1", "resumable": True}}),

@@ -297,6 +297,21 @@ def test_a_wrong_method_is_not_found() -> None:
     assert caught.value.response.status_code == 404
 
 
+def test_a_long_name_does_not_make_a_long_reply() -> None:
+    answer = {"toolResponse": {"functionResponses": [{"name": "a " * 200_000, "response": {}}]}}
+    assert len(run(lambda socket: turn(socket, SETUP, answer))) < 100
+
+
+def test_the_prompt_is_counted() -> None:
+    asked = {"clientContent": {"turns": [{"parts": [{"text": "one two three"}]}], "turnComplete": True}}
+    assert json.loads(run(lambda socket: turn(socket, SETUP, asked))[-1])["usageMetadata"]["promptTokenCount"] == 11
+
+
+@pytest.mark.parametrize("path", ["//[x", "/%zz?key=%zz", "//"])
+def test_odd_paths_are_served(path: str) -> None:
+    assert run(lambda socket: turn(socket, SETUP, HELLO), path=path)
+
+
 def test_the_voice_is_soft_and_musical() -> None:
     samples = array("h", voice.render("Is this a voice, or noise? A voice."))
     assert len(samples) > voice.RATE

@@ -10,7 +10,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -55,7 +56,10 @@ def run(options: argparse.Namespace, console: Console) -> int:
                     for finding in findings:
                         wrong = finding.level == "error" or options.strict
                         errors, notes = errors + wrong, notes + (not wrong)
-                        console.say(_shown(shown, line, finding, "error" if wrong else "note", options.json))
+                        print_line = console.data if options.json else console.say
+                        print_line(_shown(shown, line, finding, "error" if wrong else "note", options.json))
+        except BrokenPipeError:
+            raise  # it is stdout that broke, not the file
         except OSError as problem:
             raise BadRequest(
                 f"cannot read {shown}: {problem.strerror}", where=shown, cure="name a file that can be read, or -"
@@ -84,13 +88,13 @@ def _judge(file: BinaryIO, side: str | None) -> Iterator[tuple[int, list[Finding
     from livews.core.judge import finding
     from livews.core.wire import WireError, parse_any
 
-    first = _first_line(file)
+    blank, first = _first_line(file)
     try:
         head = parse_any(first)
     except WireError:
         head = None
     if isinstance(head, dict) and head.get("trace") == "livews":
-        yield from _judge_trace(file)
+        yield from _judge_trace(file, blank + 2)
         return
     if head is None and first.strip():  # not one message a line: one message over several lines, or nothing readable
         whole = first + file.read()
@@ -100,12 +104,12 @@ def _judge(file: BinaryIO, side: str | None) -> Iterator[tuple[int, list[Finding
             pass
         else:
             for one in message if isinstance(message, list) else [message]:
-                yield 1, _loose(one, side)
+                yield blank + 1, _loose(one, side)
             return
-        lines: Iterator[bytes] = iter(whole.splitlines())
+        lines: Iterable[bytes] = whole.splitlines()
     else:
-        lines = iter([first, *file])
-    for number, line in enumerate(lines, 1):
+        lines = chain([first], file)
+    for number, line in enumerate(lines, blank + 1):
         if not line.strip():
             continue
         try:
@@ -116,12 +120,12 @@ def _judge(file: BinaryIO, side: str | None) -> Iterator[tuple[int, list[Finding
         yield number, _loose(message, side)
 
 
-def _first_line(file: BinaryIO) -> bytes:
-    """The first line that is not blank."""
-    for line in file:
+def _first_line(file: BinaryIO) -> tuple[int, bytes]:
+    """How many blank lines come first, and the line behind them."""
+    for blank, line in enumerate(file):
         if line.strip():
-            return line.removeprefix(b"\xef\xbb\xbf")
-    return b""
+            return blank, line.removeprefix(b"\xef\xbb\xbf")
+    return 0, b""
 
 
 def _loose(message: Any, side: str | None) -> list[Finding]:
@@ -153,13 +157,14 @@ def _side(message: dict[str, Any]) -> str | None:
     return None if any(key in setup for key in message) else "client"
 
 
-def _judge_trace(file: BinaryIO) -> Iterator[tuple[int, list[Finding]]]:
+def _judge_trace(file: BinaryIO, start: int) -> Iterator[tuple[int, list[Finding]]]:
     from livews.core.conversation import Conversation
     from livews.core.judge import finding
     from livews.core.wire import WireError, decode_base64, dump, parse_any
+    from livews.trace.writer import emptied
 
     talk = Conversation(inspect=True)
-    for number, line in enumerate(file, 2):
+    for number, line in enumerate(file, start):
         if not line.strip():
             continue
         try:
@@ -178,7 +183,7 @@ def _judge_trace(file: BinaryIO) -> Iterator[tuple[int, list[Finding]]]:
             code = close.get("code")
             talk.close(sender, code if isinstance(code, int) else 1006, str(close.get("reason", "")))  # type: ignore[arg-type]
         elif "message" in entry:
-            raw = dump(entry["message"])
+            raw = dump(emptied(entry["message"]))
             yield number, talk.step(sender, raw).findings  # type: ignore[arg-type]
         elif "raw" in entry:
             try:

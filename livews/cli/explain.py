@@ -59,7 +59,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     else:
         advice = closes.explain(0, f"{what} {reason}".strip())
     if options.json:
-        console.say(json.dumps(asdict(advice), ensure_ascii=False))
+        console.data(json.dumps(asdict(advice), ensure_ascii=False))
         return 0
     head = " ".join(
         part for part in (str(advice.code or ""), json.dumps(advice.reason) if advice.reason else "") if part
@@ -79,7 +79,7 @@ def _rule(rule: str, options: argparse.Namespace, console: Console) -> int:
 
     row = spec.rules()[rule]
     if options.json:
-        console.say(json.dumps(row, ensure_ascii=False))
+        console.data(json.dumps(row, ensure_ascii=False))
         return 0
     console.say(f"{rule}  {row['title']}  ({row['level']}, {_CONFIDENCE.get(row['confidence'], 'documented')})")
     console.say(paragraph("says", row["says"]))

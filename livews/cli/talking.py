@@ -12,7 +12,8 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +49,7 @@ async def talk(options: argparse.Namespace, console: Console) -> int:
             return await conversation.run(settings)
         except LivewsError as problem:
             if options.json:
-                console.say(lines.failure(problem, conversation.seconds))
+                console.data(lines.failure(problem, conversation.seconds))
             raise
 
 
@@ -132,7 +133,7 @@ class _Talk:
         self._console.clear()
         if options.json:
             ready = {"event": "ready", "t": round(self.seconds, 6), "sessionId": session.session_id}
-            self._console.say(lines.line({**ready, "model": session.endpoint.model}))
+            self._console.data(lines.line({**ready, "model": session.endpoint.model}))
         if not (options.text or options.mute or self._speaker):
             self._opening = asyncio.create_task(self._open_speaker())
             if not options.words:
@@ -148,7 +149,8 @@ class _Talk:
 
     async def close(self) -> None:
         """Leave nothing half done, in whatever state we are."""
-        self._end_line()
+        with contextlib.suppress(OSError):  # whoever read us may be gone; the rest is owed all the same
+            self._end_line()
         if self._opening is not None and not self._opening.done():
             self._opening.cancel()
         if self._opening is not None:
@@ -215,14 +217,16 @@ class _Talk:
         answered = True
         self._console.status("…")
         while answered:
-            answered, waiting = False, False
+            answered = False
             async for event in session.turn():
                 if self._options.json:
-                    self._console.say(lines.as_json(event, session.clock()))
+                    self._console.data(lines.as_json(event, session.clock()))
                 match event:
                     case e.Audio():
+                        answered = False  # this is what the model makes of the answer
                         self._hear(event)
                     case e.Transcript(of="model") | e.Text(thought=False):
+                        answered = False
                         self._words(event.text)
                     case e.Interrupted():
                         if self._speaker is not None:
@@ -234,17 +238,15 @@ class _Talk:
                         if self._speaker is not None and not self._speaker.idle:
                             self._console.status("playing …")
                     case e.ToolCall():
-                        answered = True
+                        # where a call ends the turn, a second turn speaks about the answer
+                        answered = session.conversation.profile["wire"]["toolCallEndsTurn"]
                         if self._speaker is not None:
                             self._speaker.turn_ended()  # the pause for the answer is no underrun
                         await self._refuse_tool(event)
                     case e.GoAway():
                         left = f"in {event.seconds:g} s" if event.seconds is not None else "soon"
                         self._console.warn(f"the service closes this connection {left} (goAway)")
-                    case e.TurnEnd():
-                        waiting = event.waiting
                 self._tell_news()
-            answered = answered and waiting
         self._end_turn()
 
     def _hear(self, event: e.Audio) -> None:
@@ -319,17 +321,13 @@ class _Talk:
 
     async def _connect(self, settings: endpoint.Settings) -> client.Session:
         options, console = self._options, self._console
-        recorders: list[Recorder] = []
-        where = endpoint.resolve(settings, options.model or "any") if options.trace else None
-        if where is not None:
-            for name in options.trace_files:
-                hide = where.secrets.hide_known
-                file = TraceFile(name, url=where.shown, side="client", hide=hide, media=options.trace_media)
-                recorders.append(file)
-            if options.trace_view:
-                from livews.trace.show import View
+        recorders: list[Callable[[endpoint.Endpoint], Recorder]] = [
+            partial(TraceFile.of, name, media=options.trace_media) for name in options.trace_files
+        ]
+        if options.trace_view:
+            from livews.trace.show import View
 
-                recorders.append(View(console.stderr, console.paint, where.secrets.hide))
+            recorders.append(lambda where: View(console.line, console.paint, where.secrets.hide))
         try:
             return await client.connect(
                 options.model,

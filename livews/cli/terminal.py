@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
-from livews.printable import printable
+from livews.printable import json_line, printable
 
 if TYPE_CHECKING:
     from livews.core.errors import LivewsError
@@ -42,20 +42,26 @@ class Console:
         sys.stdout.write(printable(text) + end)
         sys.stdout.flush()
 
+    def data(self, line: str) -> None:
+        """A line of JSON, on stdout."""
+        self.clear()
+        sys.stdout.write(json_line(line) + "\n")
+        sys.stdout.flush()
+
     def note(self, text: str, style: str = "dim") -> None:
         """A line for the person at the terminal; --quiet silences it."""
         if not self.quiet:
-            self._line(self.paint(style, printable(text)))
+            self.line(self.paint(style, printable(text)))
 
     def warn(self, text: str) -> None:
         self.note(f"livews: {text}", "warn")
 
     def error(self, problem: LivewsError) -> None:
         """A failure: what in a line of its own, then where, why and what to do."""
-        self._line(self.paint("error", "livews: ") + self.paint("bold", printable(problem.what)))
+        self.line(self.paint("error", "livews: ") + self.paint("bold", printable(problem.what)))
         for name, text in problem.details():
             if text:
-                self._line(paragraph(name, printable(text)))
+                self.line(paragraph(name, printable(text)))
 
     def status(self, text: str) -> None:
         """The live line, on a terminal only; the next line of anything replaces it."""
@@ -82,11 +88,8 @@ class Console:
         sys.stdout.flush = lambda: None  # type: ignore[method-assign]
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
-    @property
-    def stderr(self) -> TextIO:
-        return sys.stderr
-
-    def _line(self, text: str) -> None:
+    def line(self, text: str) -> None:
+        """A line on stderr."""
         self.clear()
         sys.stderr.write(text + "\n")
         sys.stderr.flush()

@@ -92,9 +92,7 @@ def _weight(template: str) -> int:
 
 def _cut_short(template: str, reason: str) -> bool:
     """Is the reason the start of what this template says, cut off before the template ends?"""
-    say = template
-    literal = say.split("{", 1)[0]
-    return len(reason) >= 12 and literal.startswith(reason)
+    return len(reason) >= 12 and template.split("{", 1)[0].startswith(reason)
 
 
 def explain(code: int, reason: str = "", *, model: str = "") -> Advice:
@@ -171,13 +169,24 @@ def _hint(row: dict[str, Any], values: dict[str, str], model: str) -> str:
 
 
 def _unknown(code: int, reason: str) -> Advice:
-    meaning = _CLASSES.get(code, "a code livews has no record of")
-    said = f"closed with {code}: {meaning}"
+    if not code:
+        return Advice(
+            code,
+            reason,
+            "unknown",
+            f"The upgrade to a WebSocket was answered with {reason}.",
+            "The service itself upgrades even with a wrong key (CLOSE-3), so this is most likely a proxy, a gateway or "
+            "a load balancer in between; 429 and 5xx may be the service under load.",
+            "Check the URL and the proxy (HTTPS_PROXY); for 429 and 5xx wait and try again, longer each time.",
+            "backoff" if reason[5:6] == "5" or reason.endswith("429") else "no",
+            _KINDS[0],
+            "none",
+        )
     return Advice(
         code,
         reason,
         "unknown",
-        said[0].upper() + said[1:] + ".",
+        f"Closed with {code}: {_CLASSES.get(code, 'a code livews has no record of')}.",
         "This reason is not in protocol/closes.json: it is new, or it was never written down.",
         "Run again with --trace FILE and look at the last frame sent before the close: it is the likeliest cause.",
         "backoff" if code == 1011 else "no",

@@ -249,7 +249,7 @@ class Conversation:
                 said.append(finding("TOOL-2", f"{path}/id", words))
         takes = self.traits["clientContent"]
         asked = "clientContent" in step.signals and (takes == "none" or "prompt" in step.signals)
-        if asked and takes != "always":
+        if asked and not (takes == "always" or (takes == "seed" and self.traits["historySeed"])):
             said.append(finding("TURN-6", "/clientContent"))
         return said
 

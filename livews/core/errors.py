@@ -11,7 +11,7 @@
      └─ TraceFailed             the trace cannot be written any more
 
 - No exception of websockets, orjson or sounddevice leaves livews.
-- Texts never hold a key or a token: what could is passed through `endpoint.redact` before it gets here.
+- Texts never hold a key or a token: what could is passed through `endpoint.Secrets` before it gets here.
 - `exit_code` is what the command line leaves with.
 """
 
@@ -121,6 +121,5 @@ class TraceFailed(LivewsError):
 _EXITS = {
     "credentials": Exit.CREDENTIALS,
     "quota": Exit.CREDENTIALS,
-    "network": Exit.UNREACHABLE,
-    "normal": Exit.OK,
+    "network": Exit.UNREACHABLE,  # any other kind, a normal close in mid-turn too, is Exit.CLOSED
 }

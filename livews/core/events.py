@@ -153,7 +153,11 @@ class GoAway(Event):
 
 @dataclass(slots=True)
 class TurnEnd(Event):
-    """The turn is over. `waiting` says that a tool call is still unanswered: more comes after the answer."""
+    """The turn is over.
+
+    `waiting` says that a tool call was still unanswered when it ended: more comes after the answer. A model that
+    ends the turn with its call may be a millisecond slower than the answer; then this is False, and more comes too.
+    """
 
     interrupted: bool
     reason: str
@@ -164,7 +168,7 @@ def events(step: Step) -> Iterator[Event]:
     """The events of a step, in a fixed order."""
     if step.sender != "server":
         return
-    if step.effects == _PLAY and step.signals == _SOUND and step.audio:  # nine frames of ten
+    if step.template is not None and step.effects == _PLAY:  # one blob of sound and nothing else: nine frames of ten
         for mime_type, pcm in step.audio:
             yield Audio(pcm, wire.rate_of(mime_type, wire.OUTPUT_RATE), mime_type, step=step)
         return
@@ -176,7 +180,6 @@ def events(step: Step) -> Iterator[Event]:
 
 
 _PLAY = ("playAudio",)
-_SOUND = ("output", "modelTurn", "audio")
 
 
 def seconds(duration: Any) -> float | None:
@@ -239,27 +242,33 @@ def _interrupted(step: Step, body: dict[str, Any]) -> Iterator[Event]:
 
 
 def _model_turn(step: Step, body: dict[str, Any]) -> Iterator[Event]:
-    sounds = iter(step.audio)
     stale = "ignoreAudio" in step.effects
     for part in machine.values(body, ("serverContent", "modelTurn", "parts", "*")):
-        if not isinstance(part, dict):
+        if not isinstance(part, dict) or not part:
             continue
         blob = _dict(part.get("inlineData"))
-        mime_type = _text(blob.get("mimeType"))
         if isinstance(part.get("text"), str):
             if part["text"]:
                 yield Text(part["text"], part.get("thought") is True, step=step)
-        elif mime_type.startswith("audio/"):
-            sound = next(sounds, None)
-            if sound is not None and not stale:
-                yield Audio(sound[1], wire.rate_of(sound[0], wire.OUTPUT_RATE), sound[0], step=step)
-        elif blob:
-            try:
-                yield Media(wire.decode_base64(_text(blob.get("data"))), mime_type, step=step)
-            except wire.WireError:
-                continue  # the Step carries the fault when it is inspected
-        elif part:
+        elif not blob:
             yield Part(part, step=step)
+        if blob:
+            yield from _media(step, blob, stale)
+
+
+def _media(step: Step, blob: dict[str, Any], stale: bool) -> Iterator[Event]:
+    mime_type = _text(blob.get("mimeType"))
+    sound = mime_type.startswith("audio/")
+    if sound and stale:
+        return
+    try:
+        data = wire.decode_base64(_text(blob.get("data")))
+    except wire.WireError:
+        return  # the Step carries the fault
+    if sound:
+        yield Audio(data, wire.rate_of(mime_type, wire.OUTPUT_RATE), mime_type, step=step)
+    else:
+        yield Media(data, mime_type, step=step)
 
 
 def _tool_call(step: Step, body: dict[str, Any]) -> Iterator[Event]:

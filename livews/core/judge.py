@@ -57,6 +57,10 @@ def check(sender: Sender, message: Any) -> list[Finding]:
     """Everything there is to say about one loose message, the errors first."""
     if not isinstance(message, dict):
         return [finding("WIRE-2", "", f"expected a JSON object, got {schema.kind_of(message)}", sender)]
+    try:
+        wire.dump(message)
+    except wire.WireError as problem:  # bytes, or a key that is no string: nothing that could go over the wire
+        return [finding("WIRE-2", "", str(problem), sender)]
     found = schema.canonical(sender, message)
     said = [*names(sender, found), *violations(sender, found.message)]
     for path, blob in blobs(sender, found.message):

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
@@ -85,10 +85,15 @@ def _shown(host: str) -> str:
 
 def _check_path(socket: ServerConnection, request: Request) -> Response | None:
     """404 for a path of the service with a method it does not have; a gateway's own paths are let through."""
-    path = urlsplit(request.path).path.replace("//", "/")
+    path = _path(request)
     if "/ws/google." in path and not re.search(r"[./]BidiGenerateContent(Constrained)?$", path):
         return socket.respond(HTTPStatus.NOT_FOUND, "no such method\n")
     return None
+
+
+def _path(request: Request) -> str:
+    """The path without its query; the leading double slash of the JavaScript SDK is one slash to the service."""
+    return request.path.partition("?")[0].replace("//", "/")
 
 
 class _Session:
@@ -99,13 +104,14 @@ class _Session:
         self._policy = policy
         self._number = number
         assert socket.request is not None
-        path = urlsplit(socket.request.path).path
+        path = _path(socket.request)
         vertex = "google.cloud.aiplatform" in path or "firebase.vertexai" in path
         found = re.search(r"\.(v1(?:alpha|beta)?)\.GenerativeService", path)
         self._version = found[1] if found else "v1beta"
         self._talk = Conversation(inspect=True, surface="vertex" if vertex else "gemini", version=self._version)
         self._reply: asyncio.Task[None] | None = None
-        self._said: list[str] = []
+        self._said = ""
+        self._said_words = 0
         self._heard_bytes = 0
 
     @property
@@ -156,9 +162,10 @@ class _Session:
 
     def _credential(self) -> str:
         assert self._socket.request is not None
-        headers, query = self._socket.request.headers, parse_qs(urlsplit(self._socket.request.path).query)
-        bearer = headers.get("Authorization", "").removeprefix("Bearer ").removeprefix("Token ")
-        return headers.get("x-goog-api-key") or bearer or (query.get("key") or query.get("access_token") or [""])[0]
+        headers, query = self._socket.request.headers, parse_qs(self._socket.request.path.partition("?")[2])
+        key, authorization = (next(iter(headers.get_all(name)), "") for name in ("x-goog-api-key", "Authorization"))
+        bearer = authorization.removeprefix("Bearer ").removeprefix("Token ")
+        return key or bearer or (query.get("key") or query.get("access_token") or [""])[0]
 
     async def _close(self, code: int, reason: str) -> None:
         self._policy.log(f"session {self._number}: closed {code} {one_line(reason)}")
@@ -176,21 +183,23 @@ class _Session:
             return
         if self._talk.state("session") != "ready":
             return
-        self._said += _texts(step)
+        for text in _texts(step):
+            self._said_words += len(text.split())
+            self._said = f"{self._said} {text}"[: 2 * _HEARD_LIMIT]  # what is not spoken is not kept
         self._heard_bytes += sum(len(pcm) for _, pcm in step.audio)
         if "prompt" in step.signals or "toolResponse" in step.signals:
             await self._interrupt()
-            words = self._words(step)
-            self._said, self._heard_bytes = [], 0
-            self._reply = asyncio.create_task(self._speak(words))
+            words, prompt = self._words(step), self._said_words
+            self._said, self._said_words, self._heard_bytes = "", 0, 0
+            self._reply = asyncio.create_task(self._speak(words, prompt))
         elif "clientContent" in step.signals:
             await self._interrupt()  # even a turn that asks for nothing cuts a running reply (TURN-1)
 
     def _words(self, step: Step) -> str:
-        said = one_line(" ".join(self._said).strip(), _HEARD_LIMIT)
+        said = one_line(self._said.strip(), _HEARD_LIMIT)
         if "toolResponse" in step.signals:
             names = machine.values(step.body, ("toolResponse", "functionResponses", "*", "name"))
-            said = f"your answer from {', '.join(map(str, names)) or 'a function'}"
+            said = f"your answer from {one_line(', '.join(map(str, names)), _HEARD_LIMIT) or 'a function'}"
         elif said:
             said = f'"{said}"'
         elif self._heard_bytes:
@@ -206,9 +215,9 @@ class _Session:
         with contextlib.suppress(asyncio.CancelledError):
             await self._reply
         await self._send({"serverContent": {"interrupted": True}})
-        await self._send({"serverContent": {"turnComplete": True}, "usageMetadata": self._usage("", 0)})
+        await self._send({"serverContent": {"turnComplete": True}, "usageMetadata": self._usage(0, "", 0)})
 
-    async def _speak(self, words: str) -> None:
+    async def _speak(self, words: str, prompt: int) -> None:
         with contextlib.suppress(ConnectionClosed):
             await self._wait(_THINK_SECONDS)
             if self._wire["opener"]:
@@ -229,7 +238,7 @@ class _Session:
                 await self._wait(seconds, already=spent)
             end: dict[str, Any] = {"serverContent": {"turnComplete": True}}
             if self._wire["usage"] != "none":
-                end["usageMetadata"] = self._usage(words, seconds)
+                end["usageMetadata"] = self._usage(prompt, words, seconds)
             if self._talk.profile["turnEndsAt"] == "interactionStatus":
                 end["serverContent"]["interactionStatus"] = "IDLE"
             await self._send(end)
@@ -270,9 +279,9 @@ class _Session:
             content = {**content, "modelTurn": {"role": "model", **content["modelTurn"]}}
         return {"serverContent": content}
 
-    def _usage(self, words: str, seconds: float) -> dict[str, Any]:
-        """Token counts that add up: a token a word in, a token a word or 25 a second out."""
-        prompt = sum(len(text.split()) for text in self._said) + 8
+    def _usage(self, asked: int, words: str, seconds: float) -> dict[str, Any]:
+        """Token counts that add up: a token a word in and a few besides, a token a word or 25 a second out."""
+        prompt = asked + 8
         modality = "AUDIO" if seconds else "TEXT"
         response = round(seconds * _TOKENS_A_SECOND) or len(words.split())
         name = "candidates" if self._wire["usage"] == "candidates" else "response"

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TextIO
+from typing import Any
 
 from livews.core import machine, wire
 from livews.core.conversation import Step
@@ -20,10 +20,12 @@ _WIDTH = 60
 
 
 class View:
-    """The trace on a terminal. `paint(style, text)` colours or does nothing; `hide` takes credentials out."""
+    """The trace on a terminal. `say` prints a line, `paint(style, text)` colours, `hide` takes credentials out."""
 
-    def __init__(self, out: TextIO, paint: Callable[[str, str], str], hide: Callable[[str], str]) -> None:
-        self._out = out
+    def __init__(
+        self, say: Callable[[str], None], paint: Callable[[str, str], str], hide: Callable[[str], str]
+    ) -> None:
+        self._line = say
         self._paint = paint
         self._hide = hide
         self._said: set[str] = set()
@@ -59,8 +61,7 @@ class View:
         self._say(f"{'':8}  {self._paint(style, '!')}  {self._paint(style, one_line(str(finding)))}")
 
     def _say(self, line: str) -> None:
-        self._out.write(self._hide(line.rstrip()) + "\n")
-        self._out.flush()
+        self._line(self._hide(line.rstrip()))
 
 
 def describe(step: Step) -> list[str]:

@@ -21,6 +21,7 @@ from livews.core import spec, wire
 from livews.core.conversation import Step
 from livews.core.errors import TraceFailed
 from livews.core.judge import Finding
+from livews.endpoint import Endpoint
 
 Direction = Literal["send", "recv"]
 Opcode = Literal["text", "binary"]
@@ -62,6 +63,11 @@ class TraceFile:
         except OSError as problem:
             raise self._failed(problem) from None
         self._write(orjson.dumps(header(url, side)) + b"\n")
+
+    @classmethod
+    def of(cls, path: str | Path, where: Endpoint, *, media: Literal["keep", "elide"] = "keep") -> TraceFile:
+        """The trace of a client's session with `where`."""
+        return cls(path, url=where.shown, side="client", hide=where.secrets.hide_known, media=media)
 
     def frame(self, t: float, direction: Direction, opcode: Opcode, step: Step) -> None:
         raw = step.raw
@@ -171,6 +177,19 @@ def elided(value: Any) -> Any:
                 child = f"elided:{len(child)}:not-base64"
         out[key] = elided(child)
     return out
+
+
+def emptied(value: Any) -> Any:
+    """A message of an elided trace with empty `data` where base64 was: fit to be judged."""
+    if isinstance(value, list):
+        return [emptied(item) for item in value]
+    if isinstance(value, dict):
+        return {key: "" if _is_elided(key, child) else emptied(child) for key, child in value.items()}
+    return value
+
+
+def _is_elided(key: str, value: Any) -> bool:
+    return key == "data" and isinstance(value, str) and value.startswith("elided:")
 
 
 class Clock:

@@ -12,6 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any
 
+from websockets.protocol import State
+
 NAME = "google-genai"
 INSTALL = "pip install google-genai==3.4.0"
 
@@ -30,6 +32,7 @@ class Socket:
     def __init__(self, frames: list[bytes]) -> None:
         self._frames: Iterator[bytes] = itertools.cycle(frames)
         self.sent: str | bytes = b""
+        self.state = State.OPEN
 
     async def recv(self, decode: bool = True) -> bytes:
         return next(self._frames)
