@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         LivewsError,
         LocalProtocolError,
         Lost,
+        NoCredentials,
         Refused,
         RemoteProtocolError,
         TraceFailed,
@@ -62,6 +63,7 @@ _HOMES = {
         "LivewsError",
         "LocalProtocolError",
         "Lost",
+        "NoCredentials",
         "Refused",
         "RemoteProtocolError",
         "TraceFailed",
@@ -107,6 +109,7 @@ __all__ = [
     "LocalProtocolError",
     "Lost",
     "Media",
+    "NoCredentials",
     "Part",
     "Ready",
     "Refused",
@@ -139,3 +142,7 @@ def __getattr__(name: str) -> Any:
     value = getattr(importlib.import_module(home), name)
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -16,6 +16,7 @@ import socket
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -106,6 +107,8 @@ class connect:
         open_timeout: float = 10.0,
         setup_timeout: float = 30.0,
     ) -> None:
+        if setup is not None and not isinstance(setup, dict):
+            raise BadRequest("setup is not a dict", cure='pass members of the setup message, as in {"tools": [...]}')
         self._asked_model = model
         self._voice, self._system, self._text, self._setup = voice, system, text, setup
         self._settings = settings or endpoint.from_environment(
@@ -422,7 +425,11 @@ class Session:
                     async with asyncio.timeout(PONG_WITHIN):
                         await pong
                 except TimeoutError:
-                    advice = closes.explain(1011, "keepalive ping timeout")
+                    advice = replace(
+                        closes.explain(1011, "keepalive ping timeout"),
+                        cause=f"livews gave up: no pong came for {PONG_WITHIN:g} s.",
+                        do="The network or the service has stalled: connect again, with the newest handle.",
+                    )
                     step = self._record_close("send", "client", advice.code, advice.reason)
                     self._finish(Lost(advice, where=self.endpoint.shown, during=_during(step)))
                     await self._socket.close(advice.code, advice.reason)
@@ -487,9 +494,11 @@ def _named(problem: Exception, where: Endpoint, timeout: float) -> Exception:
         return Refused(closes.explain_http(status, model=where.model), where=host)
     if isinstance(problem, (InvalidURI, UnicodeError)):
         return BadRequest("not a URL to dial", where="--url", why=said, cure="write it as in ws://127.0.0.1:8765")
-    if isinstance(problem, (ProxyError, InvalidProxy, ImportError)):  # ImportError: SOCKS wants a package more
+    if isinstance(problem, (ProxyError, InvalidProxy, ImportError, ValueError)):
+        # ImportError: SOCKS wants a package more. The text may quote the proxy's password, so only its kind is told.
         cure = "check HTTPS_PROXY, or unset it; for a SOCKS proxy pip install python-socks"
-        return Unreachable("the proxy did not let the connection through", where=host, why=said, cure=cure)
+        why = said if isinstance(problem, (ProxyError, ImportError)) else "its URL is none"
+        return Unreachable("the proxy did not let the connection through", where=host, why=why, cure=cure)
     if isinstance(problem, (TimeoutError, asyncio.TimeoutError)):
         return Unreachable(
             f"no answer within {timeout:g} s",
@@ -512,6 +521,8 @@ def _named(problem: Exception, where: Endpoint, timeout: float) -> Exception:
         return Unreachable("the host name does not resolve", where=host, why=said, cure=cure)
     if isinstance(problem, ConnectionRefusedError):
         cure = "start the server there (for the stand-in: livews serve), or correct the port"
+        if where.url.startswith("wss:") and (os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy")):
+            cure = "HTTPS_PROXY is set: check that the proxy runs, or unset it"
         return Unreachable("nobody listens there", where=host, why="connection refused", cure=cure)
     if isinstance(problem, (InvalidHandshake, EOFError)):
         cure = "check host, port and path: something else than this API is listening"

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
-from livews.core.errors import BadRequest
+from livews.core.errors import BadRequest, NoCredentials
 
 GEMINI_HOST = "generativelanguage.googleapis.com"
 VERTEX_HOST = "aiplatform.googleapis.com"
@@ -152,7 +152,8 @@ def resolve(settings: Settings, model: str) -> Endpoint:
     for what, value in (("key", settings.api_key), ("token", settings.token)):
         if value and not re.fullmatch(r"[!-~]+", value):
             cure = "copy it again: no space, no quotation marks around it, nothing but ASCII"
-            raise BadRequest(f"the {what} cannot be one", where="credentials", why="it cannot be sent", cure=cure)
+            why = "there is a space, a line break or something else in it that no header can carry"
+            raise NoCredentials(f"the {what} cannot be one", where="credentials", why=why, cure=cure)
     secrets = Secrets(settings.api_key, settings.token, *_secrets_of(settings.url))
     if settings.vertex:
         return _vertex(settings, model, secrets)
@@ -173,7 +174,7 @@ def resolve(settings: Settings, model: str) -> Endpoint:
     elif settings.api_key:
         headers = {"x-goog-api-key": settings.api_key}
     elif not settings.url:
-        raise BadRequest(
+        raise NoCredentials(
             "no credentials",
             where="environment",
             why="neither GOOGLE_API_KEY nor GEMINI_API_KEY is set, and no url was given",
@@ -286,22 +287,23 @@ async def bearer() -> str:
         try:
             credentials: Any = google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])[0]
             credentials.refresh(google.auth.transport.requests.Request())
-        except google.auth.exceptions.GoogleAuthError as problem:
-            raise BadRequest(
+        except (google.auth.exceptions.GoogleAuthError, OSError, ValueError) as problem:
+            raise NoCredentials(
                 "no Google credentials for Vertex",
                 where="Application Default Credentials",
-                why=str(problem).splitlines()[0],
-                cure="run `gcloud auth application-default login`, or pass a token: --token $(gcloud auth "
-                "print-access-token)",
+                # never the text of the problem: it may quote the key file
+                why=f"google-auth found none that work ({type(problem).__name__})",
+                cure="run `gcloud auth application-default login`, correct GOOGLE_APPLICATION_CREDENTIALS, or pass a "
+                "token: --token $(gcloud auth print-access-token)",
             ) from None
         return str(credentials.token)
 
     try:
         return await asyncio.to_thread(fetch)
     except ImportError:
-        raise BadRequest(
+        raise NoCredentials(
             "Vertex wants a token",
             where="--token",
             why="no token was given, and google-auth, which fetches one, is not installed",
-            cure="pip install 'livews[vertex]', or pass --token $(gcloud auth print-access-token)",
+            cure="pip install google-auth requests, or pass --token $(gcloud auth print-access-token)",
         ) from None

@@ -24,7 +24,7 @@ def compose(
     """The setup message for `model` (in the form its endpoint wants).
 
     `text` asks for text alone: the TEXT modality where the model has it, else the transcript of its voice.
-    `setup` is the value of a setup message, or the message itself.
+    `setup` is the value of a setup message, or the message itself; null takes away what livews would add.
     """
     about = models.profile(model)
     modality = "TEXT" if text and about["known"] and "TEXT" in about["output"] else about["output"][0]
@@ -35,8 +35,11 @@ def compose(
         own[row["at"].rsplit("/", 1)[-1]] = {}
     given = schema.canonical_setup(bare(setup)).message if setup else {}
     asked = given.get("generationConfig") if isinstance(given, dict) else None
-    if isinstance(asked, dict) and asked.get("responseModalities") and not text:
-        own.pop("outputAudioTranscription", None)  # who chooses modalities chooses transcripts too
+    wanted = asked.get("responseModalities") if isinstance(asked, dict) and not text else None
+    if (isinstance(wanted, list) and wanted and "AUDIO" not in wanted) or _switched_off(
+        setup, "outputAudioTranscription"
+    ):
+        own.pop("outputAudioTranscription", None)
     if text and isinstance(asked, dict):
         asked.pop("responseModalities", None)  # --text chooses them
     merged = _merge(own, given)
@@ -47,6 +50,12 @@ def compose(
     if system:
         merged["systemInstruction"] = {"parts": [{"text": system}]}
     return {"setup": merged}
+
+
+def _switched_off(setup: dict[str, Any] | None, name: str) -> bool:
+    """Did the caller write `null` for a member that livews would add?"""
+    given = bare(setup or {})
+    return any(key in given and given[key] is None for key in (name, schema.snake(name)))
 
 
 def bare(setup: dict[str, Any]) -> dict[str, Any]:

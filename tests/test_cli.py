@@ -317,6 +317,11 @@ def test_unreachable() -> None:
         (["proxy"], "livews talk proxy"),
         (["--nonsense"], "unrecognized"),
         (["--timeout", "soon", "hi"], "seconds"),
+        (["--wav", "", "hi"], "empty"),
+        (["--url=", "hi"], "empty"),
+        (["--trace=", "hi"], "no file"),
+        (["explain", "SETUP-99"], "rules.json"),
+        (["explain", ""], "close code"),
         (["-", "hi"], "stdin"),
         (["serve", "--port", "99999"], "0 to 65535"),
         (["explain"], "required"),
@@ -489,6 +494,76 @@ def test_check_a_pretty_printed_message_and_a_bare_setup() -> None:
     assert "/setup/generationConfig/temperature" in done.stdout
 
 
+def test_check_tells_how_a_trace_ended(server: str, tmp_path: Path) -> None:
+    path = tmp_path / "session.jsonl"
+    livews("--trace", str(path), "hi", "--model", "nope", "--url", server)
+    done = livews("check", str(path))
+    assert 'closed 1008 "models/nope is not found' in done.stdout
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[1:]))
+    assert livews("check", str(path)).returncode == 0, "the same without its first line"
+
+
+def test_a_trace_spoils_no_other_file(server: str, tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("mine")
+    done = livews("--trace", str(path), "hi", "--url", server)
+    assert done.returncode == 2
+    assert "no trace" in done.stderr
+    assert path.read_text() == "mine"
+
+
+def test_nothing_to_check() -> None:
+    assert check("").returncode == 2
+    assert livews("check", "-", "-", stdin="{}").returncode == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["1007", "Request contains an invalid argument."],
+        ["1007 Request contains an invalid argument."],
+        ["1007: Request contains an invalid argument."],
+        ["1007", "None. Request contains an invalid argument."],
+        ["Request contains an invalid argument."],
+        ["1007", "Request", "contains", "an", "invalid", "argument."],
+    ],
+)
+def test_explain_takes_what_people_paste(words: list[str]) -> None:
+    assert "invalid-argument" in livews("explain", *words).stdout.splitlines()[0]
+
+
+def test_explain_says_when_it_does_not_know() -> None:
+    assert "nobody has written" in livews("explain", "a new reason").stdout
+    assert "Request contains an" in livews("explain", "1007").stdout, "the reasons known with the code"
+    assert "proxy" in livews("explain", "503").stdout
+
+
+def test_words_also_when_setup_names_the_modality(server: str, tmp_path: Path) -> None:
+    setup = tmp_path / "setup.json"
+    for text in (
+        '{"generationConfig":{"responseModalities":["AUDIO"]}}',
+        '{"generation_config":{"response_modalities":"AUDIO"}}',
+    ):
+        setup.write_text(text)
+        assert '"hi"' in livews("hi", "--mute", "--setup", str(setup), "--url", server).stdout
+    setup.write_text('{"outputAudioTranscription":null}')
+    assert livews("hi", "--mute", "--setup", str(setup), "--url", server).stdout == ""
+
+
+def test_a_stdout_that_takes_nothing(server: str) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "livews", "hi", "--mute", "--url", server],
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=30,
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert "the reply cannot be written" in done.stderr
+    closed = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m livews hi --mute --url {server} >&-"], capture_output=True, timeout=30
+    )
+    assert b"Traceback" not in closed.stderr
+
+
 def test_check_takes_an_elided_trace(server: str, tmp_path: Path) -> None:
     path = tmp_path / "session.jsonl"
     livews("--trace", str(path), "--trace-media", "elide", "hi", "--mute", "--url", server)
@@ -515,7 +590,7 @@ def test_check_a_trace_judges_the_order(tmp_path: Path) -> None:
     path.write_text(head + line + '{"t":1,"dir":"se')
     done = livews("check", str(path))
     assert done.returncode == 1
-    assert f"{path}:2 error /: setup comes first and once (SETUP-1)" in done.stdout
+    assert f"{path}:2 error /: setup must come first, and only once (SETUP-1)" in done.stdout
     assert "cut off" in done.stdout
 
 

@@ -47,7 +47,7 @@ def test_check_survives_anything(
 ) -> None:
     path = tmp_path / "x.jsonl"
     path.write_bytes(head + b"\n".join(content))
-    assert main(["check", str(path)]) in (0, 1)
+    assert main(["check", str(path)]) in (0, 1, 2)
     shown = capsys.readouterr()
     for line in shown.out.splitlines():
         assert printable(line) == line, "nothing of the file moves a cursor"

@@ -67,17 +67,25 @@ def test_application_default_credentials(token_server: str, tmp_path: Path, monk
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_no_credentials_on_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("content", [None, b"", b'{"private_key":"TESTSECRET\xe9"', b"{}"])
+def test_no_credentials_on_the_machine(
+    content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("google.auth.transport.requests", reason=NEEDS)
-    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
+    path = tmp_path / "account.json"
+    if content is not None:
+        path.write_bytes(content)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
     with pytest.raises(livews.BadRequest, match="no Google credentials") as caught:
         asyncio.run(endpoint.bearer())
     assert "gcloud auth" in caught.value.cure
+    assert "TESTSECRET" not in str(caught.value)
+    assert caught.value.exit_code == 3
 
 
 def test_without_google_auth_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "google.auth", None)
     with pytest.raises(livews.BadRequest) as caught:
         asyncio.run(endpoint.bearer())
-    assert "livews[vertex]" in caught.value.cure
+    assert "pip install google-auth" in caught.value.cure
     assert "--token" in caught.value.cure

@@ -11,6 +11,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from livews.core.judge import Finding
 
 _SIDES = {"client": "client", "server": "server", "send": "client", "recv": "server"}
+_CONTROLS = ("close", "ping", "pong")
 _SIDE_KEYS = ("dir", "direction", "from", "sender")
 
 
@@ -49,8 +51,9 @@ def run(options: argparse.Namespace, console: Console) -> int:
     for name in options.files:
         shown = "stdin" if name == "-" else name
         try:
-            with sys.stdin.buffer if name == "-" else Path(name).open("rb") as file:
+            with nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as file:
                 judged = _judge(file, options.side)
+                before = messages
                 for line, findings in judged:
                     messages += 1
                     for finding in findings:
@@ -58,6 +61,10 @@ def run(options: argparse.Namespace, console: Console) -> int:
                         errors, notes = errors + wrong, notes + (not wrong)
                         print_line = console.data if options.json else console.say
                         print_line(_shown(shown, line, finding, "error" if wrong else "note", options.json))
+                if messages == before:
+                    raise BadRequest(
+                        f"there is no message in {shown}", where=shown, cure="name a file that holds some"
+                    )
         except BrokenPipeError:
             raise  # it is stdout that broke, not the file
         except OSError as problem:
@@ -131,6 +138,8 @@ def _first_line(file: BinaryIO) -> tuple[int, bytes]:
 def _loose(message: Any, side: str | None) -> list[Finding]:
     from livews.core.judge import check
 
+    if isinstance(message, dict) and "dir" in message and any(key in message for key in _CONTROLS):
+        return []  # a line of a trace whose head is missing
     if isinstance(message, dict) and "message" in message:
         wrapped = next((message[key] for key in _SIDE_KEYS if key in message), None)
         if isinstance(wrapped, str) and wrapped in _SIDES:
@@ -158,8 +167,10 @@ def _side(message: dict[str, Any]) -> str | None:
 
 
 def _judge_trace(file: BinaryIO, start: int) -> Iterator[tuple[int, list[Finding]]]:
+    from livews.core.closes import explain
     from livews.core.conversation import Conversation
     from livews.core.judge import finding
+    from livews.core.schema import short
     from livews.core.wire import WireError, decode_base64, dump, parse_any
     from livews.trace.writer import emptied
 
@@ -180,8 +191,13 @@ def _judge_trace(file: BinaryIO, start: int) -> Iterator[tuple[int, list[Finding
             continue
         if "close" in entry:
             close = entry["close"] if isinstance(entry["close"], dict) else {}
-            code = close.get("code")
-            talk.close(sender, code if isinstance(code, int) else 1006, str(close.get("reason", "")))  # type: ignore[arg-type]
+            code, reason = close.get("code"), str(close.get("reason", ""))
+            code = code if isinstance(code, int) else 1006
+            talk.close(sender, code, reason)  # type: ignore[arg-type]
+            if code not in (1000, 1005):
+                advice = explain(code, reason, model=str(talk.setup.get("model", "")))
+                words = f"closed {code} {short(reason, 130)}: {advice.meaning} `livews explain` tells more"
+                yield number, [finding("CLOSE-3", "", words, sender, level="note")]  # type: ignore[arg-type]
         elif "message" in entry:
             raw = dump(emptied(entry["message"]))
             yield number, talk.step(sender, raw).findings  # type: ignore[arg-type]

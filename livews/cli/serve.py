@@ -69,6 +69,6 @@ async def _serve(options: argparse.Namespace, console: Console) -> int:
         raise Unreachable(
             f"cannot listen on {options.host}:{options.port}",
             why=problem.strerror or str(problem),
-            cure="--port 0 picks a free port",
+            cure="--host names an address of this machine" if options.port == 0 else "--port 0 picks a free port",
         ) from None
     return Exit.OK

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from itertools import pairwise
 
 from livews.cli import COMMANDS
 from livews.cli.terminal import COLOR_HELP, Console
 
 _LATER = ("proxy", "trace", "conform", "doctor", "devices", "inspect")
-_FILES = (".jsonl", ".ndjson", ".json")
+_FILES = (".jsonl", ".ndjson", ".json", ".log", ".txt", ".trace")
 _PLACES = ("/", "./", "../", "~/")
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = _parser()
+    _refuse_empty(parser, argv)
     options = parser.parse_intermixed_args(_split_trace(argv))
     if options.text and (options.wav or options.device):
         parser.error("--text wants no sound: leave out --wav and --device, or leave out --text")
     if options.offline and (options.url or options.vertex or options.token):
         parser.error("--offline is the built-in stand-in: leave out --url, --vertex and --token")
+    if not all(name for name in options.trace):
+        parser.error("--trace= names no file: write --trace=FILE, or --trace alone for the terminal")
+    for text in options.words:
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            parser.error(f"a TEXT is not UTF-8: {text.encode(errors='backslashreplace').decode()}; check the locale")
     if options.mute and options.device:
         parser.error("--mute plays nothing: leave out --device, or leave out --mute")
     if len(options.words) == 1 and options.words[0] in _LATER:
@@ -40,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Talk to a Gemini Live model: text in, voice and words out, over one WebSocket.",
         epilog=f"commands:\n{commands}\n\n"
         "Without a key in GOOGLE_API_KEY or GEMINI_API_KEY the built-in stand-in answers.\n"
-        "exit: 0 fine, 2 usage, 3 credentials or quota, 4 unreachable, 5 closed by the service,\n"
+        "exit: 0 fine, 1 a check failed, 2 usage, 3 credentials or quota, 4 unreachable, 5 closed by the service,\n"
         "      6 no sound where a device was named, 130 Ctrl-C",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -50,7 +59,12 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     session = parser.add_argument_group("the session").add_argument
-    session("--model", default="", metavar="ID", help="the model (default: the current one of protocol/models.json)")
+    session(
+        "--model",
+        default="",
+        metavar="ID",
+        help="the model (default: the current one of protocol/models.json)",
+    )
     session("--voice", default="", metavar="NAME", help="a prebuilt voice, such as Puck")
     session("--system", default="", metavar="TEXT", help="the system instruction")
     session("--setup", default="", metavar="FILE", help="a JSON file with members for the setup message")
@@ -73,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="FILE",
-        help="show every message on stderr; with a FILE ending in .jsonl (or as --trace=FILE) keep them there",
+        help="show every message on stderr; with a FILE such as session.jsonl (or as --trace=FILE) keep them there",
     )
     look(
         "--trace-media",
@@ -86,9 +100,17 @@ def _parser() -> argparse.ArgumentParser:
     look("--color", choices=("auto", "always", "never"), default="auto", help=COLOR_HELP)
 
     where = parser.add_argument_group("where").add_argument
-    where("--url", default="", help="another server: ws://, wss://, http:// or https://, a path prefix is kept")
+    where(
+        "--url",
+        default="",
+        help="another server: ws://, wss://, http:// or https://, a path prefix is kept",
+    )
     where("--offline", action="store_true", help="the built-in stand-in, also when a key is set")
-    where("--token", default="", help="an ephemeral token (auth_tokens/...), or with --vertex an OAuth token")
+    where(
+        "--token",
+        default="",
+        help="an ephemeral token (auth_tokens/...), or with --vertex an OAuth token",
+    )
     where("--vertex", action="store_true", default=None, help="Vertex AI instead of the Gemini API")
     where("--project", default="", metavar="ID", help="Google Cloud project, for --vertex")
     where("--location", default="", metavar="NAME", help="region, us, eu or global, for --vertex")
@@ -102,6 +124,15 @@ def _version() -> str:
     from livews import __version__
 
     return f"livews {__version__}"
+
+
+def _refuse_empty(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
+    """An empty value is a shell variable that is not set, and never what was meant."""
+    for flag, value in pairwise([*argv, "-"]):
+        if flag == "--":
+            return
+        if flag.startswith("--") and (flag.endswith("=") or not value.strip()) and not flag.startswith("--trace="):
+            parser.error(f"{flag.rstrip('=')} is empty; leave it out, or is a variable of your shell not set?")
 
 
 def _seconds(text: str) -> float:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from livews.audio.wav import WavTurns
 
 PROMPT = "message > "
+_SKIPPED = {"WIRE-2": "a frame that is no JSON object", "WIRE-3": "media that is no base64"}
 
 
 async def talk(options: argparse.Namespace, console: Console) -> int:
@@ -86,7 +87,7 @@ async def _settle(
 def _read_setup(name: str) -> dict[str, Any]:
     """The JSON object of a --setup file; BadRequest with file, line and cure."""
     try:
-        raw = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        raw = (sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()).removeprefix(b"\xef\xbb\xbf")
     except OSError as problem:
         cure = "name a JSON file with members of the setup message"
         raise BadRequest(f"cannot read the setup: {problem.strerror}", where=name, cure=cure) from None
@@ -115,7 +116,6 @@ class _Talk:
         self._heard_seconds = 0.0
         self._mime_type = ""
         self._held: list[str] = []
-        self._in_line = False
         self._news: set[str] = set()
 
     @property
@@ -173,6 +173,8 @@ class _Talk:
                 yield text
             return
         prompting = not words
+        if prompting and sys.stdin.isatty():
+            self._console.note("livews: a line is a turn; q or Ctrl-D ends")
         lines = _stdin_lines(self._prompt if prompting else None)
         while (line := await self._typed(lines)) is not None:
             if prompting and line.strip() == "q":
@@ -247,6 +249,7 @@ class _Talk:
                         left = f"in {event.seconds:g} s" if event.seconds is not None else "soon"
                         self._console.warn(f"the service closes this connection {left} (goAway)")
                 self._tell_news()
+                self._tell_faults()
         self._end_turn()
 
     def _hear(self, event: e.Audio) -> None:
@@ -268,11 +271,10 @@ class _Talk:
         if self._options.trace_view or (self._wav is not None and self._console.live):
             self._held.append(text)  # lines or dots are being drawn: the words follow in one piece
             return
-        if not self._in_line:
+        if not self._console.mid_line:
             text = text.lstrip()
         if text:
             self._console.say(text, end="")
-            self._in_line = True
 
     def _end_line(self) -> None:
         if self._held:
@@ -280,9 +282,7 @@ class _Talk:
                 self._console.progress("\n")
             self._console.say("".join(self._held).strip())
             self._held = []
-        if self._in_line:
-            self._console.say("")
-            self._in_line = False
+        self._console.end_line()
 
     def _end_turn(self) -> None:
         self._end_line()
@@ -304,10 +304,17 @@ class _Talk:
     def _tell_news(self) -> None:
         assert self._session is not None
         news = self._session.conversation.news
-        if len(news) > len(self._news):
-            for name in sorted(set(news) - self._news):
-                self._console.note(f"livews: the service sent {one_line(name)}, which no schema has yet")
-            self._news.update(news)
+        for name in sorted(set(news) - self._news):
+            self._console.note(f"livews: the service sent {one_line(name)}, which no schema has yet")
+        self._news.update(news)
+
+    def _tell_faults(self) -> None:
+        """What the service sent and nobody could read, once a kind."""
+        assert self._session is not None
+        for rule, words in _SKIPPED.items():
+            if self._session.conversation.server_faults[rule] and rule not in self._news:
+                self._news.add(rule)
+                self._console.warn(f"the service sent {words} ({rule}); it was skipped, --trace shows it")
 
     def _remark(self, finding: Finding) -> None:
         if finding.level == "refused":

@@ -23,12 +23,18 @@ class Console:
     """Where a command prints."""
 
     def __init__(self, color: str = "auto", quiet: bool = False) -> None:
+        for name in ("stdout", "stderr"):
+            if getattr(sys, name) is None:  # closed by whoever started us
+                setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
         self.quiet = quiet
         self.live = sys.stderr.isatty() and not quiet
         """Whether progress may be drawn."""
         wanted = {"always": True, "never": False}.get(color)
-        self._color = sys.stderr.isatty() and not os.environ.get("NO_COLOR") if wanted is None else wanted
+        plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+        self._color = sys.stderr.isatty() and not plain if wanted is None else wanted
         self._status = ""
+        self.mid_line = False
+        """A part of the reply was written without its line break."""
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")  # a terminal of another encoding is no reason to fail
@@ -39,14 +45,34 @@ class Console:
     def say(self, text: str, end: str = "\n") -> None:
         """The reply, on stdout."""
         self.clear()
-        sys.stdout.write(printable(text) + end)
-        sys.stdout.flush()
+        self._write(printable(text) + end)
+        self.mid_line = not end
+
+    def end_line(self) -> None:
+        """Finish the line of the reply that is being written, if one is."""
+        if self.mid_line:
+            self.mid_line = False
+            self._write("\n")
+
+    def _write(self, text: str) -> None:
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as problem:
+            from livews.core.errors import BadRequest
+
+            self.abandon_stdout()
+            cure = "free the disk, or send stdout elsewhere"
+            raise BadRequest(
+                "the reply cannot be written", where="stdout", why=str(problem.strerror), cure=cure
+            ) from None
 
     def data(self, line: str) -> None:
         """A line of JSON, on stdout."""
         self.clear()
-        sys.stdout.write(json_line(line) + "\n")
-        sys.stdout.flush()
+        self._write(json_line(line) + "\n")
 
     def note(self, text: str, style: str = "dim") -> None:
         """A line for the person at the terminal; --quiet silences it."""
@@ -89,8 +115,10 @@ class Console:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def line(self, text: str) -> None:
-        """A line on stderr."""
+        """A line on stderr; on a terminal never behind a half-written reply."""
         self.clear()
+        if self.mid_line and sys.stdout.isatty():
+            self.end_line()
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
 

@@ -97,7 +97,7 @@ def _cut_short(template: str, reason: str) -> bool:
 
 def explain(code: int, reason: str = "", *, model: str = "") -> Advice:
     """The advice for a close with this code and reason; `model` is the id the session asked for, when known."""
-    reason = reason.strip()
+    reason = reason.strip().removeprefix("None. ")  # as google-genai puts it before the reason
     best: tuple[tuple[int, int], _Pattern, dict[str, str]] | None = None
     also: list[str] = []
     for pattern in _patterns():
@@ -169,7 +169,7 @@ def _hint(row: dict[str, Any], values: dict[str, str], model: str) -> str:
 
 
 def _unknown(code: int, reason: str) -> Advice:
-    if not code:
+    if not code and reason.startswith("HTTP "):
         return Advice(
             code,
             reason,
@@ -182,12 +182,17 @@ def _unknown(code: int, reason: str) -> Advice:
             _KINDS[0],
             "none",
         )
+    known = [row["match"] for row in spec.closes() if row["code"] == code and row["match"]]
+    cause = "This reason is not in protocol/closes.json: it is new, or it was never written down."
+    if not reason and known:
+        cause = f"No reason was given, and the code alone has many: {'; '.join(known[:12])} ..."
+    meaning = f"Closed with {code}: {_CLASSES.get(code, 'a code livews has no record of')}."
     return Advice(
         code,
         reason,
         "unknown",
-        f"Closed with {code}: {_CLASSES.get(code, 'a code livews has no record of')}.",
-        "This reason is not in protocol/closes.json: it is new, or it was never written down.",
+        meaning if code else "A reason without a code, and not one that was written down.",
+        cause,
         "Run again with --trace FILE and look at the last frame sent before the close: it is the likeliest cause.",
         "backoff" if code == 1011 else "no",
         _KINDS.get(code, "server"),

@@ -93,6 +93,8 @@ class Conversation:
         self.turns = 0
         self.news: Counter[str] = Counter()
         """Members and enum values of the server that the schemas do not have, by path without indices."""
+        self.server_faults: Counter[str] = Counter()
+        """Rules that frames of the server broke."""
 
     @property
     def states(self) -> dict[str, str]:
@@ -112,6 +114,8 @@ class Conversation:
         try:
             message = wire.parse(raw)
         except wire.WireError as problem:
+            if sender == "server":
+                self.server_faults["WIRE-2"] += 1
             fault = finding("WIRE-2", "", str(problem), sender)
             return Step(sender, "unreadable", raw, state=self._state, faults=[fault])
         return self._step(sender, raw, message)
@@ -199,6 +203,8 @@ class Conversation:
             said += self._against_session(body, step)
         step.faults = [one for one in said if one.level != "note"]
         step.notes = [one for one in said if one.level == "note"]
+        if sender == "server":
+            self.server_faults.update(fault.rule for fault in step.faults)
         if sender == "client" and any(fault.level == "error" for fault in step.faults):
             step.state = before
             return step

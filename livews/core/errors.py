@@ -2,6 +2,7 @@
 
     LivewsError                 what, where, why, and what to do
      ├─ BadRequest              a flag, a file or an argument that cannot work; nothing was sent
+     │   └─ NoCredentials       ... no key, or one that cannot be one
      ├─ LocalProtocolError      a frame of ours that the service would refuse; it was not sent
      ├─ RemoteProtocolError     the other side does not speak this protocol
      ├─ Unreachable             no connection: name, network, TLS, proxy, time
@@ -62,6 +63,10 @@ class LivewsError(Exception):
 
 class BadRequest(LivewsError):
     exit_code = Exit.USAGE
+
+
+class NoCredentials(BadRequest):
+    exit_code = Exit.CREDENTIALS
 
 
 class LocalProtocolError(LivewsError):

@@ -50,7 +50,7 @@ def finding(
     level = level or _LEVELS[row["level"]]
     if close is None and "close" in row and sender == "client" and level != "note":
         close = closes.say(row["close"])
-    return Finding(level, rule, path, complaint or row["title"], cure or row["do"], sender, close)
+    return Finding(level, rule, path, complaint or row.get("broken", row["title"]), cure or row["do"], sender, close)
 
 
 def check(sender: Sender, message: Any) -> list[Finding]:

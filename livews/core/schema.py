@@ -359,6 +359,11 @@ def snake_path(sender: Sender, steps: list[Any]) -> str:
     return out
 
 
+def snake(name: str) -> str:
+    """The snake_case form of a member's name."""
+    return "".join(f"_{char.lower()}" if char.isupper() else char for char in name)
+
+
 def at(message: Json, steps: list[Any]) -> Json:
     for step in steps:
         message = message[step]

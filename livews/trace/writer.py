@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -59,9 +60,17 @@ class TraceFile:
         self._shapes: dict[wire.Template, tuple[bytes, bytes]] = {}
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         except OSError as problem:
             raise self._failed(problem) from None
+        if not self._is_ours():
+            os.close(self._file)
+            raise TraceFailed(
+                "the file is no trace, and would be spoilt by one",
+                where=str(self.path),
+                why="it has content that does not start with the first line of a trace",
+                cure="name another file after --trace",
+            )
         self._write(orjson.dumps(header(url, side)) + b"\n")
 
     @classmethod
@@ -96,6 +105,13 @@ class TraceFile:
             os.close(self._file)
             self._file = -1
 
+    def _is_ours(self) -> bool:
+        """Is the file empty, a device, or a trace to append to?"""
+        if not stat.S_ISREG(os.fstat(self._file).st_mode):
+            return True
+        start = os.pread(self._file, 64, 0)
+        return not start or start.startswith(b'{"trace":"livews"')
+
     def _shape(self, template: wire.Template) -> tuple[bytes, bytes]:
         known = self._shapes.get(template)
         if known is None:
@@ -119,7 +135,7 @@ class TraceFile:
             f"cannot write the trace: {problem.strerror or problem}",
             where=str(self.path),
             why="a session that was to be traced is not run untraced",
-            cure="free the disk or name another file after --trace",
+            cure="name another file after --trace, or free the disk if it is full",
         )
 
 
