@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -177,6 +178,24 @@ def test_json_of_a_failure(server: str) -> None:
     row = json.loads(done.stdout.splitlines()[-1])
     assert (row["event"], row["code"]) == ("error", 1008)
     assert done.returncode == 5
+
+
+def test_a_service_that_stalls_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from livews.cli import talk, talking
+    from livews.cli.terminal import Console
+    from tests.servers import frames, scripted
+
+    monkeypatch.setattr(talking, "STALL", 0.2)
+
+    async def run() -> None:
+        async with scripted(frames()) as url:
+            session = asyncio.create_task(talking.talk(talk.parse(["hi", "--mute", "--url", url]), Console()))
+            await asyncio.sleep(1)
+            session.cancel()
+            await asyncio.gather(session, return_exceptions=True)
+
+    asyncio.run(run())
+    assert capsys.readouterr().err.count("nothing has come for 0.2 s") == 1
 
 
 # The trace

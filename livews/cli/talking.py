@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from livews.audio.wav import WavTurns
 
 PROMPT = "message > "
+STALL = 20.0
+"""Seconds without a frame in a turn before it is said."""
 _SKIPPED = {"WIRE-2": "a frame that is no JSON object", "WIRE-3": "media that is no base64"}
 
 
@@ -114,6 +116,7 @@ class _Talk:
         self._opening: asyncio.Task[None] | None = None
         self._wav: WavTurns | None = None
         self._heard_seconds = 0.0
+        self._last = 0.0
         self._mime_type = ""
         self._held: list[str] = []
         self._news: set[str] = set()
@@ -216,11 +219,29 @@ class _Talk:
         """One turn, and the turn behind it when a tool call of ours was answered in between."""
         session = self._session
         assert session is not None
-        answered = True
         self._console.status("…")
+        watch = asyncio.create_task(self._watch())
+        try:
+            await self._hear_out(session)
+        finally:
+            watch.cancel()
+        self._end_turn()
+
+    async def _watch(self) -> None:
+        """Say it when nothing comes: a service that stalls says nothing itself."""
+        assert self._session is not None
+        self._last = self._session.clock()
+        while (quiet := self._session.clock() - self._last) < STALL:  # noqa: ASYNC110 (nothing sets an event)
+            await asyncio.sleep(STALL - quiet)
+        self._console.warn(f"nothing has come for {STALL:g} s; the service may have stalled (Ctrl-C leaves)")
+
+    async def _hear_out(self, session: client.Session) -> None:
+        """The events of the turn, each to where it belongs."""
+        answered = True
         while answered:
             answered = False
             async for event in session.turn():
+                self._last = session.clock()
                 if self._options.json:
                     self._console.data(lines.as_json(event, session.clock()))
                 match event:
@@ -234,6 +255,7 @@ class _Talk:
                         if self._speaker is not None:
                             self._speaker.flush()
                     case e.GenerationComplete():
+                        self._last += self._heard_seconds  # turnComplete waits until all has been heard (TURN-3)
                         if self._speaker is not None:
                             self._speaker.turn_ended()
                         self._end_line()
@@ -250,7 +272,6 @@ class _Talk:
                         self._console.warn(f"the service closes this connection {left} (goAway)")
                 self._tell_news()
                 self._tell_faults()
-        self._end_turn()
 
     def _hear(self, event: e.Audio) -> None:
         self._heard_seconds += len(event.pcm) / 2 / event.rate
