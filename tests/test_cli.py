@@ -388,6 +388,8 @@ def test_ctrl_c_leaves_a_whole_wav_and_trace(tmp_path: Path) -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            # a shell that runs these tests in the background has SIGINT ignored, and children inherit that
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline and not (sound.exists() and sound.stat().st_size > 20_000):
