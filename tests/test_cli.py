@@ -198,6 +198,35 @@ def test_a_service_that_stalls_is_told(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert capsys.readouterr().err.count("nothing has come for 0.2 s") == 1
 
 
+def test_a_long_reply_is_no_stall(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """turnComplete comes when all has been heard: no frame for as long as the voice plays is as it should be."""
+    from websockets.asyncio.server import ServerConnection
+
+    from livews.cli import talk, talking
+    from livews.cli.terminal import Console
+    from livews.core import wire
+    from tests.servers import SETUP_COMPLETE, scripted
+
+    monkeypatch.setattr(talking, "STALL", 0.3)
+
+    async def long(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send(SETUP_COMPLETE)
+        await socket.recv()
+        await socket.send(wire.audio_as_service(wire.encode_base64(bytes(48_000)), "audio/pcm;rate=24000", None))
+        await socket.send('{"serverContent": {"generationComplete": true}}')
+        await asyncio.sleep(0.8)
+        await socket.send('{"serverContent": {"turnComplete": true}}')
+        await socket.wait_closed()
+
+    async def run() -> int:
+        async with scripted(long) as url:
+            return await talking.talk(talk.parse(["hi", "--mute", "--url", url]), Console())
+
+    assert asyncio.run(run()) == 0
+    assert "nothing has come" not in capsys.readouterr().err
+
+
 # The trace
 
 

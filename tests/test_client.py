@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from websockets.asyncio.server import ServerConnection
+from websockets.protocol import State
 
 import livews
 from livews.core import wire
@@ -533,13 +534,15 @@ def test_a_recorder_that_fails_ends_the_session_and_is_told(frames: int) -> None
 
 
 def test_a_ping_that_cannot_be_recorded_ends_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("livews.client.PING_EVERY", 0.02)
+    monkeypatch.setattr("livews.client.PING_EVERY", 0.3)
 
     async def run() -> None:
         async with stand_in(policy=FAST) as url, asyncio.timeout(10):
             with pytest.raises(livews.TraceFailed):
                 async with livews.connect(url=url, recorders=[lambda where: Failing(controls=0)]) as session:
                     await session.wait_closed()
+            assert session._socket is not None
+            assert session._socket.state is State.CLOSED, "the socket is not left to the server"
 
     asyncio.run(run())
 
