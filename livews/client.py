@@ -153,7 +153,10 @@ class connect:
         message = setup.compose(
             where.model, voice=self._voice, system=self._system, text=self._text, setup=self._setup
         )
-        remarks = [*(finding for finding in given if finding not in wrong), *setup.meant(message, where.version)]
+        remarks = [
+            *(finding for finding in given if finding not in wrong),
+            *setup.meant(message, where.surface, where.version),
+        ]
         if self._remark is not None:
             for finding in remarks:
                 self._remark(finding)

@@ -70,9 +70,9 @@ def written(setup: dict[str, Any]) -> list[Finding]:
     return [finding for finding in found if finding.rule.startswith("WIRE")]
 
 
-def meant(message: dict[str, Any], version: str) -> list[Finding]:
+def meant(message: dict[str, Any], surface: str, version: str) -> list[Finding]:
     """What its model has against a composed setup message, by models.json: warnings, since that may be out of date."""
-    return list(judge.content(message, models.profile(""), version))
+    return list(judge.content(message, models.profile(""), judge.Place(surface, version)))
 
 
 def _merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def livews(*words: str, stdin: str = "", env: dict[str, str] | None = None, time
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """A stand-in without waits, run as a user runs it; gives its URL."""
-    with serving("--pace", "0") as (url, _):
+    with serving("--pace", "0", "--as-of", "2026-11") as (url, _):
         yield url
 
 
@@ -139,7 +139,7 @@ def test_the_prompt_until_q(server: str) -> None:
 
 
 def test_a_close_while_the_prompt_waits_is_told_at_once() -> None:
-    with serving("--pace", "0") as (url, server):
+    with serving("--pace", "0", "--as-of", "2026-11") as (url, server):
         command = [sys.executable, "-m", "livews", "--mute", "--url", url]
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -233,7 +233,7 @@ def test_a_refused_setup_says_why(close: tuple[int, str], exit_code: Exit) -> No
 
 def test_a_dead_model_is_told_with_its_successor() -> None:
     async def run() -> livews.Refused:
-        async with stand_in(policy=FAST) as url:
+        async with stand_in(policy=Policy(pace=0, as_of="2026-11")) as url:
             with pytest.raises(livews.Refused) as caught:
                 await livews.connect("gemini-2.0-flash-exp", url=url)
             return caught.value

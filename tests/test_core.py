@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from livews.core import closes, events, models, schema, spec, wire
+from livews.core import closes, events, judge, models, schema, spec, wire
 from livews.core.conversation import Conversation, Step
 
 quick = settings(deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
@@ -384,3 +384,39 @@ def test_a_reason_is_cut_to_what_a_close_frame_holds(reason: str) -> None:
 @given(st.text(max_size=30))
 def test_any_model_has_a_profile(model: str) -> None:
     assert models.profile(model)["output"]
+
+
+def test_a_voice_that_does_not_exist_is_told() -> None:
+    def said(voice: str) -> list[str]:
+        speech = {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": voice}}}
+        message = {"setup": {"model": "models/test", "generationConfig": {"speechConfig": speech}}}
+        return [str(one.close) for one in judge.check("client", message) if one.rule == "MODEL-8"]
+
+    assert said("Puck") == said("kore") == said("") == []
+    assert said("Pucky") == ["(1007, 'No matching speaker voice found for name: Pucky')"]
+
+
+def test_history_counts_only_for_who_asks_for_it() -> None:
+    def reasons(as_of: str, surface: str = "gemini") -> list[str]:
+        talk = Conversation(surface=surface, as_of=as_of)
+        model = "publishers/google/models/gemini-3.8-live" if surface == "vertex" else "models/gemini-3.8-live"
+        setup = {"setup": {"model": model, "generationConfig": {"responseModalities": ["TEXT"]}}}
+        return [one.close[1][:24] for one in talk.step_message("client", setup).faults if one.close]
+
+    assert reasons("") == ["The requested combinatio"]
+    assert reasons("2025-10") == ["Request contains an inva"]
+    assert reasons("2026-02") == ["Cannot extract voices fr"]
+    assert reasons("", "vertex") == ["Text output is not suppo"]
+
+
+def test_clientContent_on_31_was_refused_for_two_months() -> None:
+    def refused(as_of: str, **more: Any) -> bool:
+        talk = Conversation(as_of=as_of)
+        talk.step_message("client", {"setup": {"model": "models/gemini-3.1-flash-live-preview", **more}})
+        talk.step_message("server", {"setupComplete": {}})
+        return any(one.close for one in talk.step_message("client", {"clientContent": {"turnComplete": True}}).faults)
+
+    assert refused("2026-04")
+    assert not refused("2026-04", historyConfig={"initialHistoryInClientContent": True})
+    assert not refused("2026-08")
+    assert not refused("")

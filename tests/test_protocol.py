@@ -432,9 +432,11 @@ def test_models_hold_together() -> None:
     data = spec.models()
     ids = [model_id for row in data["profiles"] for model_id in row["ids"]]
     assert len(set(ids)) == len(ids)
-    live = {model_id for model_id in ids if not model_id.endswith("*")}
+    gone = {model_id for row in data["profiles"] if row.get("status") == "retired" for model_id in row["ids"]}
+    live = {model_id for model_id in ids if not model_id.endswith("*")} - gone
     dead = {row["id"] for row in data["retired"]}
     assert not live & dead
+    assert gone <= dead
     assert data["default"] in live
     for row in data["profiles"]:
         assert row["evidence"], row["name"]

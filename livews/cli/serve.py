@@ -3,25 +3,90 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import contextlib
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from livews.cli.terminal import COLOR_HELP, Console
+
+if TYPE_CHECKING:
+    from livews.kit.policy import Policy
+    from livews.kit.standin import House
+    from livews.trace.writer import Recorder
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="livews serve",
         description="Run the stand-in: a server that speaks the Live API's wire, needs no key and no network, "
-        "and says what it is.",
-        epilog="Point a client at it: livews --url URL, GOOGLE_GEMINI_BASE_URL=URL, or baseUrl in an SDK's options.",
+        "and says what it is. With a SCENARIO (.json) or a trace (.jsonl) it plays that instead, one a connection.",
+        epilog="Point a client at it: livews --url URL, GOOGLE_GEMINI_BASE_URL=URL, or baseUrl in an SDK's options. "
+        "URL/livews/status, with http in front, tells its state as JSON.",
     )
-    parser.add_argument("--port", type=_port, default=8765, help="port; 0 picks a free one (default 8765)")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
-    parser.add_argument("--pace", type=_pace, default=1.0, help="scales every wait: 1 as the service, 0 at once")
-    parser.add_argument("--require-key", default="", metavar="KEY", help="refuse other keys, as the service does")
-    parser.add_argument("--quiet", action="store_true", help="no line a session on stderr")
-    parser.add_argument("--color", choices=("auto", "always", "never"), default="auto", help=COLOR_HELP)
-    return parser.parse_args(argv)
+    parser.add_argument("scripts", nargs="*", metavar="SCENARIO", help="a scenario, or a trace to replay")
+    where = parser.add_argument_group("where").add_argument
+    where("--port", type=_port, default=8765, help="port; 0 picks a free one (default 8765)")
+    where("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
+    where("--tls", action="store_true", help="wss://, with a throw-away certificate authority made on the spot")
+    where("--ca", default="", metavar="FILE", help="with --tls: write the authority's certificate here")
+
+    time = parser.add_argument_group("time").add_argument
+    time("--pace", type=_pace, default=1.0, help="scales the short waits: 1 as the service, 0 at once")
+    time(
+        "--time-scale", type=_scale, default=1.0, metavar="N", help="long times (a connection's life) N times shorter"
+    )
+    time("--go-away", type=_seconds, default=0.0, metavar="S", help="goAway S seconds after setupComplete")
+    time("--fast", action="store_true", help="replay a trace without its timing")
+
+    what = parser.add_argument_group("what it says and takes").add_argument
+    what("--voice", default="auto", metavar="NAME", help="what speaks: auto, tones, espeak-ng, say (default auto)")
+    what("--reply", choices=("words", "echo"), default="words", help="echo also plays a spoken turn back")
+    what("--heard", action="append", default=[], metavar="TEXT", help="the words of a client's next spoken turn")
+    what(
+        "--calls",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="call a declared function when a prompt names it, the first one always, or never",
+    )
+    what("--require-key", default="", metavar="KEY", help="refuse other keys, as the service does")
+    what("--sessions-per-key", type=_count, default=0, metavar="N", help="refuse session N+1 of a key (1011 quota)")
+    what("--as-of", type=_month, default=None, metavar="MONTH", help="refuse what was refused then, as in 2026-03")
+    what(
+        "--wire", action="append", type=_trait, default=[], metavar="NAME=VALUE",
+        help="a member of the model profile's `wire`, as in toolCallEndsTurn=true",
+    )  # fmt: skip
+    what(
+        "--fault", action="append", default=[], metavar="NAME[=VALUE][@N]",
+        help="do this wrong, @N at the N-th message; `--fault help` lists them",
+    )  # fmt: skip
+
+    look = parser.add_argument_group("what is shown").add_argument
+    look(
+        "--trace", default="", metavar="FOLDER", help="keep every session as FOLDER/session-1.jsonl, ...; - shows it"
+    )
+    look("--once", action="store_true", help="end after the first session (with scripts: after one of each)")
+    look("--quiet", action="store_true", help="no line a session on stderr")
+    look("--color", choices=("auto", "always", "never"), default="auto", help=COLOR_HELP)
+    options = parser.parse_args(argv)
+    if options.ca and not options.tls:
+        parser.error("--ca goes with --tls")
+    if options.fast and not options.scripts:
+        parser.error("--fast goes with a trace to replay")
+    if "help" in options.fault:
+        _list_faults()
+        parser.exit(0)
+    return options
+
+
+def _list_faults() -> None:
+    from livews.kit.faults import KINDS
+
+    for name, kind in KINDS.items():
+        value = f"={kind.value}" if kind.value else ""
+        about = f" (default {kind.default})" if kind.default else ""
+        print(f"{name + value + ('@N' if kind.once else ''):28} {kind.help}{about}")
 
 
 def _port(text: str) -> int:
@@ -30,14 +95,56 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _pace(text: str) -> float:
+def _number(text: str, low: float, high: float, what: str) -> float:
     try:
-        pace = float(text)
+        number = float(text)
     except ValueError:
-        pace = -1
-    if not 0 <= pace <= 100:
-        raise argparse.ArgumentTypeError(f"{text} is no pace: a number from 0 to 100")
-    return pace
+        number = float("nan")
+    if not low <= number <= high:
+        raise argparse.ArgumentTypeError(f"{text} is no {what}: a number from {low:g} to {high:g}")
+    return number
+
+
+def _pace(text: str) -> float:
+    return _number(text, 0, 100, "pace")
+
+
+def _scale(text: str) -> float:
+    return _number(text, 0.01, 100_000, "scale")
+
+
+def _seconds(text: str) -> float:
+    return _number(text, 0.001, 86_400, "time in seconds")
+
+
+def _count(text: str) -> int:
+    return int(_number(text, 1, 1_000_000, "count"))
+
+
+def _month(text: str) -> str:
+    if not re.fullmatch(r"20\d\d-(0[1-9]|1[0-2])(-\d\d)?", text):
+        raise argparse.ArgumentTypeError(f"{text} is no month: write it as in 2026-03")
+    return text[:7]
+
+
+def _trait(text: str) -> tuple[str, Any]:
+    """NAME=VALUE of a profile's `wire`, the value in JSON or as a bare word, of the kind the profile has."""
+    from livews.core import models, wire
+
+    name, equals, value = text.partition("=")
+    known = models.profile("")["wire"]
+    if not equals or name not in known:
+        raise argparse.ArgumentTypeError(f"{text}: NAME=VALUE is wanted, NAME one of {', '.join(known)}")
+    try:
+        made = wire.parse_any(value.encode())
+    except wire.WireError:
+        made = value
+    kind = (int, float) if isinstance(known[name], (int, float)) else type(known[name])
+    if not isinstance(made, kind) or isinstance(made, bool) is not isinstance(known[name], bool):
+        raise argparse.ArgumentTypeError(f"{name} is written like {wire.dump(known[name]).decode()}, not {value}")
+    if name == "chunkMs" and not 1 <= made <= 10_000:
+        raise argparse.ArgumentTypeError("chunkMs is a number of milliseconds from 1 to 10000")
+    return name, made
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
@@ -46,29 +153,147 @@ def run(options: argparse.Namespace, console: Console) -> int:
     return asyncio.run(_serve(options, console))
 
 
+def _policy(options: argparse.Namespace, console: Console) -> Policy:
+    import os
+
+    from livews.core.errors import BadRequest
+    from livews.kit import faults
+    from livews.kit.policy import Policy
+    from livews.kit.script import scripts
+
+    try:
+        wrong = [faults.parse(text) for text in options.fault]
+    except ValueError as problem:
+        raise BadRequest(str(problem), where="--fault", cure="livews serve --fault help lists them") from None
+    return Policy(
+        pace=options.pace,
+        time_scale=options.time_scale,
+        require_key=options.require_key,
+        as_of=options.as_of or "",
+        wire=dict(options.wire),
+        faults=wrong,
+        voice=options.voice,
+        heard=options.heard,
+        reply=options.reply,
+        calls=options.calls,
+        sessions_per_key=options.sessions_per_key,
+        go_away=options.go_away,
+        seed=os.urandom(8).hex(),
+        scripts=scripts(options.scripts),
+        fast=options.fast,
+        log=console.note,
+    )
+
+
+@contextlib.contextmanager
+def _ca_file(options: argparse.Namespace) -> Iterator[Path]:
+    """Where the authority's certificate goes: the file that was named, or one that goes when the server does."""
+    import tempfile
+
+    if options.ca:
+        yield Path(options.ca)
+    else:
+        with tempfile.TemporaryDirectory(prefix="livews-") as folder:
+            yield Path(folder) / "ca.pem"
+
+
 async def _serve(options: argparse.Namespace, console: Console) -> int:
     import asyncio
     import signal
     import sys
 
-    from livews.core.errors import Exit, Unreachable
-    from livews.kit.standin import Policy, stand_in
+    from livews.core.errors import BadRequest, Exit, LivewsError, Unreachable
+    from livews.kit.standin import opened
 
-    policy = Policy(pace=options.pace, require_key=options.require_key, log=console.note)
+    policy = _policy(options, console)
     stop = asyncio.Event()
+    failed: list[LivewsError] = []
+
+    def fail(problem: LivewsError) -> None:
+        failed.append(problem)
+        stop.set()
+
+    policy.record, policy.fail = _recording(options, console), fail
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         if sys.platform != "win32":
             loop.add_signal_handler(name, stop.set)
+    with contextlib.ExitStack() as stack:
+        context = None
+        if options.tls:
+            ca = stack.enter_context(_ca_file(options))
+            context = _context(ca, options.host)
+        try:
+            async with opened(options.host, options.port, policy, context) as house:
+                policy.session_ended = lambda: _maybe_stop(options, house, stop)
+                console.say(house.url)
+                console.note(f"the livews stand-in is listening, {_plays(house, options)}; Ctrl-C ends it")
+                if options.tls:
+                    _tell_tls(console, house.url, ca)
+                await stop.wait()
+        except ValueError as problem:
+            raise BadRequest(str(problem), where="--voice", cure="--voice tones needs nothing") from None
+        except OSError as problem:
+            raise Unreachable(
+                f"cannot listen on {options.host}:{options.port}",
+                why=problem.strerror or str(problem),
+                cure="--host names an address of this machine" if options.port == 0 else "--port 0 picks a free port",
+            ) from None
+    if failed:
+        raise failed[0]
+    return Exit.CHECK_FAILED if house.differences else Exit.OK
+
+
+def _plays(house: House, options: argparse.Namespace) -> str:
+    if options.scripts:
+        names = ", ".join(script.name for script in house.policy.scripts)
+        return f"playing {names}"
+    return "its voice is tones" if house.speech.name == "tones" else f"its voice is {house.speech.name}"
+
+
+def _maybe_stop(options: argparse.Namespace, house: House, stop: Any) -> None:
+    if options.once and house.total - len(house.sessions) >= max(1, len(house.policy.scripts)):
+        stop.set()
+
+
+def _recording(options: argparse.Namespace, console: Console) -> Any:
+    """What makes the recorder of a session, None without --trace."""
+    if not options.trace:
+        return None
+
+    def record(number: int, path: str, credential: str) -> Recorder:
+        from livews.endpoint import Secrets
+        from livews.trace.show import View
+        from livews.trace.writer import TraceFile
+
+        secrets = Secrets(credential)
+        if options.trace == "-":
+            return View(lambda line: console.line(f"{number:>3} {line}"), console.paint, secrets.hide)
+        file = Path(options.trace) / f"session-{number}.jsonl"
+        return TraceFile(file, url=path, side="stand-in", hide=secrets.hide_known)
+
+    return record
+
+
+def _context(ca: Path, host: str) -> Any:
+    from livews.core.errors import BadRequest
+    from livews.kit.tls import TlsMissing, context
+
     try:
-        async with stand_in(options.host, options.port, policy) as url:
-            console.say(url)
-            console.note("the livews stand-in is listening; Ctrl-C ends it")
-            await stop.wait()
-    except OSError as problem:
-        raise Unreachable(
-            f"cannot listen on {options.host}:{options.port}",
-            why=problem.strerror or str(problem),
-            cure="--host names an address of this machine" if options.port == 0 else "--port 0 picks a free port",
+        return context(ca, host)
+    except TlsMissing:
+        raise BadRequest(
+            "--tls wants the package trustme, which is not installed", where="--tls", cure="pip install 'livews[tls]'"
         ) from None
-    return Exit.OK
+    except OSError as problem:
+        raise BadRequest(
+            f"cannot write {ca}: {problem.strerror}", where="--ca", cure="name a file in a folder that exists"
+        ) from None
+
+
+def _tell_tls(console: Console, url: str, ca: Path) -> None:
+    https = re.sub(r"^wss://(127\.0\.0\.1|\[::1\]|0\.0\.0\.0|\[::\])", "https://localhost", url)
+    console.note(f"its certificate authority, for as long as it runs: {ca}")
+    console.note(f"  google-genai (Python)    GOOGLE_GEMINI_BASE_URL={https} SSL_CERT_FILE={ca}")
+    console.note(f"  @google/genai (Node)     GOOGLE_GEMINI_BASE_URL={https} NODE_EXTRA_CA_CERTS={ca}")
+    console.note(f"  livews                   SSL_CERT_FILE={ca} livews --url {url}")

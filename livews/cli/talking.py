@@ -70,9 +70,10 @@ async def _settle(
         version=options.api_version,
     )
     if options.offline or not settings.has_credentials:
-        from livews.kit.standin import stand_in
+        from livews.core import spec
+        from livews.kit.standin import Policy, stand_in
 
-        url = await stack.enter_async_context(stand_in())
+        url = await stack.enter_async_context(stand_in(policy=Policy(as_of=spec.models()["asOf"])))
         if options.offline:
             console.note("livews: offline, the built-in stand-in answers")
         else:

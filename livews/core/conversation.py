@@ -72,14 +72,15 @@ class Conversation:
 
     `inspect` runs every schema and rule over every frame that is not a repetition; without it only the machine and
     the member names are looked at, which is what a plain client needs. `surface` is "gemini" or "vertex" and
-    `version` the API version: with them given, members that surface does not take are told ("refused").
+    `version` the API version: with them given, members that surface does not take are told ("refused"). `as_of`, a
+    month such as "2026-03", asks for what models refused then.
     """
 
-    def __init__(self, *, inspect: bool = False, surface: str = "", version: str = "") -> None:
+    def __init__(self, *, inspect: bool = False, surface: str = "", version: str = "", as_of: str = "") -> None:
         self.inspect = inspect
         self._machine = machine.machine()
         self._where = "vertex" if surface == "vertex" else (version if version in ("v1alpha", "v1beta") else None)
-        self._endpoint = {"surface": surface or "gemini", "version": version or "v1beta"}
+        self.place = judge.Place(surface or "gemini", version or "v1beta", as_of)
         self._state = self._machine.initial
         self._templates: dict[str, list[wire.Template]] = {"client": [], "server": []}
         self._cut = False
@@ -199,7 +200,7 @@ class Conversation:
         said += [finding(rule, sender=sender) for rule in outcome.faults]
         said += [finding(rule, sender=sender, level="note") for rule in outcome.notes]
         if sender == "client":
-            said += judge.content(body, self.profile, self._endpoint["version"])
+            said += judge.content(body, self.profile, self.place, self.setup)
             said += self._against_session(body, step)
         step.faults = [one for one in said if one.level != "note"]
         step.notes = [one for one in said if one.level == "note"]
@@ -281,7 +282,7 @@ class Conversation:
     def _remember(self, sender: Sender, body: dict[str, Any], step: Step) -> None:
         if "rememberSetup" in step.effects and isinstance(body.get("setup"), dict):
             self.setup = body["setup"]
-            self.profile = models.profile(str(self.setup.get("model", "")))
+            self.profile = models.profile(str(self.setup.get("model", "")), self.place.surface)
             self._read_traits()
         if "rememberHandle" in step.effects:
             update = body["sessionResumptionUpdate"]
@@ -303,14 +304,14 @@ class Conversation:
             templates.clear()
 
     def _traits_of(self, setup: Mapping[str, Any]) -> dict[str, Any]:
-        about = models.profile(str(setup.get("model", "")))
+        about = models.profile(str(setup.get("model", "")), self.place.surface)
         traits: dict[str, Any] = {}
         for name, source in spec.machine()["traits"].items():
             value = source["default"]
             if "profile" in source:
                 value = about.get(source["profile"], value)
             elif "endpoint" in source:
-                value = self._endpoint.get(source["endpoint"], value)
+                value = getattr(self.place, source["endpoint"])
             elif "setup" in source:
                 given = machine.values(setup, tuple(source["setup"].split("/")[1:]))
                 value = given[0] if given else value

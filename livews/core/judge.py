@@ -66,7 +66,7 @@ def check(sender: Sender, message: Any) -> list[Finding]:
     for path, blob in blobs(sender, found.message):
         said += undecodable(sender, path, blob)
     if sender == "client":
-        said += content(found.message, models.profile(""), "v1beta")
+        said += content(found.message, models.profile(""), Place())
     return sorted(said, key=lambda one: ("error", "refused", "note").index(one.level))
 
 
@@ -147,41 +147,59 @@ def undecodable(sender: Sender, path: str, blob: dict[str, Any]) -> Iterator[Fin
             yield finding("WIRE-3", f"{path}/data", f"{problem} at {path}/data", sender)
 
 
-def content(body: dict[str, Any], profile: models.Profile, version: str) -> Iterator[Finding]:
-    """What models have against a client message; `profile` is the session's, a setup brings its own."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where and when a message is judged. `as_of` is a month such as "2026-03"; empty is today."""
+
+    surface: str = "gemini"
+    version: str = "v1beta"
+    as_of: str = ""
+
+
+def content(
+    body: dict[str, Any], profile: models.Profile, place: Place, session: dict[str, Any] | None = None
+) -> Iterator[Finding]:
+    """What models have against a client message; `profile` and `session` (its setup) are the session's, a setup
+    brings its own."""
     setup = body.get("setup")
     if isinstance(setup, dict):
-        yield from _setup(setup, version)
+        yield from _setup(setup, place)
     else:
-        yield from _refusals(body, profile)
+        yield from _refusals(body, profile, place, session or {})
 
 
-def _setup(setup: dict[str, Any], version: str) -> Iterator[Finding]:
+def _setup(setup: dict[str, Any], place: Place) -> Iterator[Finding]:
     model = setup.get("model")
     for row in spec.load("rules.json")["checks"]:
-        yield from _within(row, {"setup": setup})
+        yield from _unfit(row, {"setup": setup})
     if not model:
         yield finding("SETUP-4", "/setup/model")
         return
     if not isinstance(model, str):
         return
-    about = models.profile(model)
+    about = models.profile(model, place.surface)
     if about["retired"]:
-        close = closes.say("model-not-found", model=model, version=version)
+        close = not_found(model, place)
         words = f"{about['id']} is retired at /setup/model"
         yield finding("MODEL-2", "/setup/model", words, close=close, cure=f"use {about['replacedBy']}")
     elif not about["known"]:
         yield finding("MODEL-1", "/setup/model", f"{about['id']} is not in models.json at /setup/model", level="note")
     else:
-        yield from _modalities(setup, about, model)
-        yield from _refusals({"setup": setup}, about)
+        yield from _modalities(setup, about, model, place)
+        yield from _refusals({"setup": setup}, about, place, setup)
         for row in about.get("requires", ()):
             if not machine.values({"setup": setup}, _path(row["at"])):
                 parent, _, name = row["at"].rpartition("/")
                 yield finding(row["rule"], row["at"], f"{about['name']} wants {name} at {parent}")
 
 
-def _modalities(setup: dict[str, Any], about: models.Profile, model: str) -> Iterator[Finding]:
+def not_found(model: str, place: Place) -> tuple[int, str]:
+    """How a model that is not there is refused."""
+    row = next(row for row in models.profile("")["notFound"] if models.holds(row, place.surface, place.as_of))
+    return closes.say(row["close"], model=model, version=place.version)
+
+
+def _modalities(setup: dict[str, Any], about: models.Profile, model: str, place: Place) -> Iterator[Finding]:
     path = "/setup/generationConfig/responseModalities"
     asked = machine.values({"setup": setup}, (*_path(path), "*"))
     wanted = [m for m in asked if isinstance(m, str) and m != "MODALITY_UNSPECIFIED"]
@@ -192,20 +210,34 @@ def _modalities(setup: dict[str, Any], about: models.Profile, model: str) -> Ite
     if "TEXT" in wanted and "TEXT" not in about["output"]:
         cure += "; for text add outputAudioTranscription, the transcript of the voice (--text does it)"
     accepted = "\n* ".join(about["output"])
-    close = closes.say("text-not-supported", modalities=", ".join(wanted), model=model, accepted=accepted)
+    row = next(row for row in about["textRefused"] if models.holds(row, place.surface, place.as_of))
+    close = closes.say(row["close"], modalities=", ".join(wanted), model=model, accepted=accepted)
     yield finding("MODEL-3", path, words, close=close, cure=cure)
 
 
-def _refusals(body: dict[str, Any], about: models.Profile) -> Iterator[Finding]:
+def _refusals(body: dict[str, Any], about: models.Profile, place: Place, setup: dict[str, Any]) -> Iterator[Finding]:
     for row in about["refuses"]:
+        if not models.holds(row, place.surface, place.as_of):
+            continue
+        if "unless" in row and True in machine.values({"setup": setup}, _path(row["unless"])):
+            continue
         if machine.values(body, _path(row["at"])):
             words = f"{about['name']} does not take {row['at'].rsplit('/', 1)[-1]} at {row['at']}"
             yield finding(row["rule"], row["at"], words, close=closes.say(row["close"]))
 
 
-def _within(row: dict[str, Any], body: dict[str, Any]) -> Iterator[Finding]:
+def _unfit(row: dict[str, Any], body: dict[str, Any]) -> Iterator[Finding]:
+    """A value that is not `within` two numbers, or not `among` the names of a list, upper or lower case."""
+    values = machine.values(body, _path(row["at"]))
+    if "among" in row:
+        names = {name.lower() for name in spec.models()[row["among"]]}
+        for value in values:
+            if isinstance(value, str) and value and value.lower() not in names:
+                words = f"{schema.short(value)} is none of the {row['among']} known at {row['at']}"
+                yield finding(row["rule"], row["at"], words, close=closes.say(row["close"], voice=value))
+        return
     low, high = row["within"]
-    for value in machine.values(body, _path(row["at"])):
+    for value in values:
         number = wire.whole(value)
         if number is not None and not low <= number <= high:
             words = f"expected {low} to {high}, got {value} at {row['at']}"

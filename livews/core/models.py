@@ -2,6 +2,8 @@
 
 - No model is named in code. An id nobody knows gets the `unknown` profile, which forbids nothing.
 - A profile is a dated opinion: readers warn by it, they do not refuse by it.
+- A row with `since` or `until` counts for a reader who names a month (`as_of`) within them, and for no other; the
+  rows of today have neither.
 """
 
 from __future__ import annotations
@@ -19,9 +21,12 @@ def bare_id(model: str) -> str:
     return model.rsplit("/", 1)[-1]
 
 
+_MERGED = ("wire", "vad", "life", "resumption")
+
+
 @cache
-def profile(model: str) -> Profile:
-    """The merged profile of a model, by any form of its name."""
+def profile(model: str, surface: str = "") -> Profile:
+    """The merged profile of a model, by any form of its name, on `surface` ("vertex" differs)."""
     data = spec.models()
     model_id = bare_id(model)
     best: tuple[int, Profile] | None = None
@@ -33,7 +38,9 @@ def profile(model: str) -> Profile:
                     best = (weight, row)
     row = best[1] if best else {"name": model_id, **data["unknown"]}
     merged: Profile = {**data["defaults"], **row, "id": model_id}
-    merged["wire"] = {**data["defaults"]["wire"], **row.get("wire", {})}
+    overlay = data["defaults"]["onVertex"] if surface == "vertex" else {}
+    for name in _MERGED:
+        merged[name] = {**data["defaults"][name], **overlay.get(name, {}), **row.get(name, {})}
     if row.get("known", True):
         merged["refuses"] = [*data["defaults"]["refuses"], *row.get("refuses", [])]
     old = retired(model_id)
@@ -58,8 +65,25 @@ def live_ids(surface: str) -> list[str]:
     return [
         row["ids"][0]
         for row in spec.models()["profiles"]
-        if surface in row.get("surfaces", spec.models()["defaults"]["surfaces"]) and row.get("evidence") != ["livews"]
+        if surface in row.get("surfaces", spec.models()["defaults"]["surfaces"])
+        and row.get("evidence") != ["livews"]
+        and row.get("status") != "retired"
     ]
+
+
+def holds(row: dict[str, Any], surface: str = "", as_of: str = "") -> bool:
+    """Does a row that may name a surface or a time count here and now? `as_of` is a month, "2026-03", "" is today."""
+    if "surface" in row and row["surface"] != surface:
+        return False
+    if not as_of:
+        return "until" not in row
+    month = as_of[:7]
+    return bool(row.get("since", month) <= month <= row.get("until", month))
+
+
+def voices() -> list[str]:
+    """Names of prebuilt voices."""
+    return spec.models()["voices"]  # type: ignore[no-any-return]
 
 
 def _fits(pattern: str, model_id: str) -> bool:

@@ -1,78 +1,302 @@
 """A server to talk to: the service's framing, order, pace and closes, and a voice that says what it is.
 
-- Judges clients with the same conversation everybody uses, and closes as the service does: code and reason of
-  protocol/closes.json, cut at 123 bytes. It never answers with an error frame.
-- What differs between models is read from the model's profile, never decided here.
-- Deterministic: the same words get the same frames. It never claims to be Gemini.
+- One socket, one `Session`; what they share is in the `House`: conversations by handle, tokens, the voice, counts.
+- A credential is judged as the service does it: never at the upgrade, but after setup, by a close (CLOSE-3, AUTH-1).
+- Besides WebSockets the port answers `POST .../auth_tokens` and `GET /livews/status`, and nothing else.
+- It never claims to be Gemini.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
+import ssl
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs
 
 from websockets.asyncio.server import Server, ServerConnection, serve
-from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from livews.core import closes, machine, wire
-from livews.core.conversation import Conversation, Step
-from livews.core.judge import Finding
-from livews.kit import voice
-from livews.printable import one_line
+from livews.core.errors import TraceFailed
+from livews.kit import faults, tokens
+from livews.kit.memory import Memory
+from livews.kit.play import Player
+from livews.kit.policy import Policy
+from livews.kit.session import Session
+from livews.kit.speech import Speech
+from livews.trace.writer import Clock, Recorder
 
-_FASTER = 4.5
-"""Audio is sent this much faster than it plays (AUDIO-5)."""
-_SETUP_SECONDS = 0.08
-_THINK_SECONDS = 0.25
-_TOKENS_A_SECOND = 25
-"""What a second of the model's voice is counted as."""
-_HEARD_LIMIT = 120
-_BATCH = 4
+__all__ = ["House", "Policy", "opened", "stand_in"]
+
+STATUS_PATH = "/livews/status"
+_MAX_SIZE = 16 * 1024 * 1024
+"""Bytes of one client message. What the service takes was never measured; pictures of 10 MB pass."""
+_BACKLOG = 1024
+_HTTP_LIMIT = 256 * 1024
+_LATE_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
-@dataclass
-class Policy:
-    """How this stand-in behaves. `pace` scales every wait: 1 is the service's, 0 is none."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a client dialled. `credential` is whatever it showed, "" for none."""
 
-    pace: float = 1.0
-    require_key: str = ""
-    """Refuse other keys, as the service does, after setup. Empty: any credential will do, also none."""
-    log: Callable[[str], None] = field(default=lambda line: None)
+    path: str
+    surface: str
+    version: str
+    constrained: bool
+    credential: str
+
+
+class Connection(ServerConnection):
+    """A socket that knows when it last heard from its client, and answers HTTP requests that are no upgrade."""
+
+    house: House
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.opened_at = self.heard_at = self.loop.time()
+        self._start = b""
+        self._is_post: bool | None = None
+
+    def data_received(self, data: bytes) -> None:
+        self.heard_at = self.loop.time()
+        if self._is_post is None:
+            self._start += data
+            if len(self._start) < 4:
+                return
+            # websockets reads GET alone; the SDKs make their tokens by POST at the same address
+            self._is_post = self._start.startswith(b"POST")
+            data, self._start = self._start, b""
+        if not self._is_post:
+            super().data_received(data)
+            return
+        self._start += data
+        answer = tokens.http(self._start, self.house.make_token)
+        if answer is None and len(self._start) > _HTTP_LIMIT:
+            answer = tokens.response(413, {"error": {"code": 413, "message": "the request is too large"}})
+        if answer is not None:
+            self._start = b""
+            self.transport.write(answer)
+            self.transport.close()
+
+
+class House:
+    """What the sessions of one stand-in share."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.url = ""
+        self.clock = Clock()
+        self.memory = Memory(self.clock, scale=policy.time_scale, seed=policy.seed)
+        self.speech = Speech(policy.voice, log=policy.log)
+        self.sessions: dict[int, Session | Player] = {}
+        self.total = 0
+        self.failures = 0
+        self.differences = 0
+        """What clients did otherwise than the scripts they were played."""
+        self.ended: Counter[str] = Counter()
+        """How sessions ended, counted by the first words."""
+        self._late: Counter[int] = Counter()
+        self._latest = 0.0
+
+    async def handle(self, socket: Connection) -> None:
+        self.total += 1
+        number = self.total
+        began = self.clock()
+        scripts = self.policy.scripts
+        session: Session | Player
+        try:
+            if scripts:
+                session = Player(socket, self, number, scripts[(number - 1) % len(scripts)])
+            else:
+                session = Session(socket, self, number)
+        except TraceFailed as problem:
+            self.policy.fail(problem)
+            return
+        self.sessions[number] = session
+        try:
+            await session.run()
+        except TraceFailed as problem:  # what was to be recorded is not run unrecorded
+            self.policy.fail(problem)
+        except Exception:
+            self.failures += 1  # websockets writes it to its log, with the traceback, and closes 1011
+            raise
+        finally:
+            del self.sessions[number]
+            self.ended[session.ended] += 1
+            self.differences += len(session.found) if isinstance(session, Player) else 0
+            self.policy.log(f"session {number}: {session.summary(self.clock() - began)}")
+            self.policy.session_ended()
+
+    # Who may come in
+
+    def place_of(self, socket: ServerConnection) -> Place:
+        assert socket.request is not None
+        return place_of(socket.request)
+
+    def judge_credential(self, session: Session) -> tuple[int, str] | None:
+        """The close a credential earns. A token made here is counted whether keys are required or not (AUTH-2)."""
+        given = session.place.credential
+        if given.startswith("auth_tokens/"):
+            resumes = bool(machine.values(session.talk.setup, ("sessionResumption", "handle")))
+            token, refusal = self.memory.spend(given, counts=not resumes)
+            if refusal:
+                return closes.say(refusal)
+            if token is not None:
+                return None if session.place.constrained else closes.say("no-credentials")
+        wanted = self.policy.require_key
+        if not wanted or given == wanted:
+            return None
+        return closes.say("key-not-valid" if given else "no-credentials")
+
+    def full(self, session: Session) -> bool:
+        """Is this one session more than its credential may have?"""
+        limit = self.policy.sessions_per_key
+        mine = session.place.credential
+        others = (s for s in self.sessions.values() if s is not session and s.set_up and s.place.credential == mine)
+        return bool(limit) and sum(1 for _ in others) >= limit
+
+    def make_token(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, Any]]:
+        """POST auth_tokens: the HTTP status and the body of the answer."""
+        path, _, query = path.partition("?")
+        given = credential(headers.get("x-goog-api-key", ""), headers.get("authorization", ""), query)
+        if self.policy.require_key and given != self.policy.require_key:
+            return tokens.refused(400, closes.say("key-not-valid" if given else "no-credentials")[1])
+        return tokens.create(self.memory, path, body)
+
+    def recorder(self, number: int, place: Place) -> Recorder | None:
+        return self.policy.record(number, place.path, place.credential) if self.policy.record else None
+
+    # What can be asked of it
+
+    def late(self, seconds: float) -> None:
+        """A chunk of voice went out this many seconds after it was due."""
+        ms = seconds * 1000
+        self._late[next((limit for limit in _LATE_MS if ms <= limit), 10_000)] += 1
+        self._latest = max(self._latest, seconds)
+
+    def lateness(self) -> dict[str, Any]:
+        """How late chunks of voice went out, in ms: upper bounds that hold for 50, 99 and 100 % of them."""
+        total = sum(self._late.values())
+        found: dict[str, Any] = {"chunks": total}
+        for share in (0.5, 0.99):
+            seen = 0
+            for limit in (*_LATE_MS, 10_000):
+                seen += self._late[limit]
+                if total and seen >= share * total:
+                    found[f"p{share * 100:.0f}"] = limit
+                    break
+        found["max"] = round(self._latest * 1000, 1)
+        return found
+
+    def status(self) -> dict[str, Any]:
+        return {
+            "livews": "stand-in",
+            "seconds": round(self.clock(), 3),
+            "voice": self.speech.name,
+            "sessions": {
+                "total": self.total,
+                "open": len(self.sessions),
+                "failures": self.failures,
+                "differences": self.differences,
+            },
+            "ended": dict(self.ended),
+            "lateMs": self.lateness(),
+            "open": [session.status() for session in self.sessions.values()],
+        }
+
+    def answer_http(self, socket: ServerConnection, request: Request) -> Response | None:
+        """An answer to what is no upgrade to a session, None to go on with one."""
+        path = request.path.partition("?")[0]
+        if path == STATUS_PATH:
+            response = socket.respond(HTTPStatus.OK, wire.dump(self.status()).decode() + "\n")
+            response.headers["Content-Type"] = "application/json"
+            return response
+        for fault in self.policy.faults:
+            if status := faults.http_status(fault):
+                return socket.respond(HTTPStatus(status), "refused on purpose (--fault)\n")
+        place = place_of(request)
+        if place.surface == "vertex" and self.policy.require_key and not place.credential:
+            return socket.respond(HTTPStatus.UNAUTHORIZED, "no bearer token\n")
+        if "/ws/google." in place.path and not re.search(r"[./]BidiGenerateContent(Constrained)?$", place.path):
+            return socket.respond(HTTPStatus.NOT_FOUND, "no such method\n")
+        if "upgrade" not in {token.strip().lower() for token in request.headers.get("Connection", "").split(",")}:
+            return socket.respond(HTTPStatus.UPGRADE_REQUIRED, _HELLO.format(url=self.url))
+        return None
+
+
+_HELLO = """This is the livews stand-in, a server that speaks the Gemini Live API over WebSockets.
+Dial {url} with a client, or see {path} here for its state.
+""".replace("{path}", STATUS_PATH)
+
+
+def place_of(request: Request) -> Place:
+    path, _, query = request.path.partition("?")
+    path = path.replace("//", "/")  # the JavaScript SDK's double slash is one to the service
+    vertex = "google.cloud.aiplatform" in path or "firebase.vertexai" in path
+    version = re.search(r"\.(v1(?:alpha|beta)?)\.GenerativeService", path)
+    headers = request.headers
+    key, authorization = (next(iter(headers.get_all(name)), "") for name in ("x-goog-api-key", "Authorization"))
+    return Place(
+        path,
+        "vertex" if vertex else "gemini",
+        version[1] if version else "v1beta",
+        path.endswith("BidiGenerateContentConstrained"),
+        credential(key, authorization, query),
+    )
+
+
+def credential(key: str, authorization: str, query: str) -> str:
+    """The one credential of a request: header, bearer, token or query, as each client shows it."""
+    asked = parse_qs(query)
+    bearer = authorization.removeprefix("Bearer ").removeprefix("Token ")
+    return key or bearer or (asked.get("key") or asked.get("access_token") or [""])[0]
 
 
 @contextlib.asynccontextmanager
-async def stand_in(host: str = "127.0.0.1", port: int = 0, policy: Policy | None = None) -> AsyncIterator[str]:
-    """A running stand-in; gives the URL to connect to. OSError when the port is taken."""
-    chosen = policy or Policy()
-    sessions = 0
+async def opened(
+    host: str = "127.0.0.1", port: int = 0, policy: Policy | None = None, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[House]:
+    """A running stand-in. OSError when the port is taken; ValueError when the policy's voice is not there."""
+    house = House(policy or Policy())
 
-    async def handle(socket: ServerConnection) -> None:
-        nonlocal sessions
-        sessions += 1
-        await _Session(socket, chosen, sessions).run()
+    class Ours(Connection):
+        pass
 
+    Ours.house = house
     server = await serve(
-        handle,
+        house.handle,  # type: ignore[arg-type]  # it is handed what create_connection makes
         host,
         port,
         compression=None,
-        max_size=64 * 1024 * 1024,
+        max_size=_MAX_SIZE,
         ping_interval=None,  # the service sends no pings (CLOSE-4)
-        process_request=_check_path,
+        process_request=house.answer_http,
         server_header=None,
+        create_connection=Ours,
+        ssl=tls,
+        backlog=_BACKLOG,
     )
+    house.url = f"{'wss' if tls else 'ws'}://{_shown(host)}:{_port(server)}"
     try:
-        yield f"ws://{_shown(host)}:{_port(server)}"
+        yield house
     finally:
         server.close()
         await server.wait_closed()
+
+
+@contextlib.asynccontextmanager
+async def stand_in(
+    host: str = "127.0.0.1", port: int = 0, policy: Policy | None = None, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[str]:
+    """A running stand-in; gives the URL to connect to. Errors as `opened`."""
+    async with opened(host, port, policy, tls) as house:
+        yield house.url
 
 
 def _port(server: Server) -> int:
@@ -81,246 +305,3 @@ def _port(server: Server) -> int:
 
 def _shown(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-
-def _check_path(socket: ServerConnection, request: Request) -> Response | None:
-    """404 for a path of the service with a method it does not have; a gateway's own paths are let through."""
-    path = _path(request)
-    if "/ws/google." in path and not re.search(r"[./]BidiGenerateContent(Constrained)?$", path):
-        return socket.respond(HTTPStatus.NOT_FOUND, "no such method\n")
-    return None
-
-
-def _path(request: Request) -> str:
-    """The path without its query; the leading double slash of the JavaScript SDK is one slash to the service."""
-    return request.path.partition("?")[0].replace("//", "/")
-
-
-class _Session:
-    """One client's socket."""
-
-    def __init__(self, socket: ServerConnection, policy: Policy, number: int) -> None:
-        self._socket = socket
-        self._policy = policy
-        self._number = number
-        assert socket.request is not None
-        path = _path(socket.request)
-        vertex = "google.cloud.aiplatform" in path or "firebase.vertexai" in path
-        found = re.search(r"\.(v1(?:alpha|beta)?)\.GenerativeService", path)
-        self._version = found[1] if found else "v1beta"
-        self._talk = Conversation(inspect=True, surface="vertex" if vertex else "gemini", version=self._version)
-        self._reply: asyncio.Task[None] | None = None
-        self._said = ""
-        self._said_words = 0
-        self._heard_bytes = 0
-
-    @property
-    def _wire(self) -> dict[str, Any]:
-        return self._talk.profile["wire"]  # type: ignore[no-any-return]
-
-    async def run(self) -> None:
-        try:
-            async for frame in self._socket:
-                raw = frame.encode(errors="surrogatepass") if isinstance(frame, str) else frame
-                step = self._talk.step("client", raw)
-                if close := self._verdict(step):
-                    await self._close(*close)
-                    return
-                await self._answer(step)
-        except ConnectionClosed:
-            pass
-        finally:
-            if self._reply is not None:
-                self._reply.cancel()
-                with contextlib.suppress(asyncio.CancelledError, ConnectionClosed):
-                    await self._reply
-
-    # What is refused
-
-    def _verdict(self, step: Step) -> tuple[int, str] | None:
-        """The close this frame earns: the key first, then the frame's faults, then the model."""
-        if "setup" in step.signals and (close := self._judge_key()):
-            return close
-        if step.faults:
-            return _worst(step.faults).close or closes.say("invalid-argument")
-        if "rememberSetup" in step.effects:
-            model = str(self._talk.setup.get("model", ""))
-            if not self._talk.profile["known"]:
-                return closes.say("model-not-found", model=model, version=self._version)
-            if machine.values(self._talk.setup, ("sessionResumption", "handle")):
-                return closes.say("session-not-found")  # this stand-in keeps no session beyond its socket
-        return None
-
-    def _judge_key(self) -> tuple[int, str] | None:
-        wanted = self._policy.require_key
-        if not wanted:
-            return None
-        given = self._credential()
-        if not given:
-            return closes.say("no-credentials")
-        return None if given == wanted else closes.say("key-not-valid")
-
-    def _credential(self) -> str:
-        assert self._socket.request is not None
-        headers, query = self._socket.request.headers, parse_qs(self._socket.request.path.partition("?")[2])
-        key, authorization = (next(iter(headers.get_all(name)), "") for name in ("x-goog-api-key", "Authorization"))
-        bearer = authorization.removeprefix("Bearer ").removeprefix("Token ")
-        return key or bearer or (query.get("key") or query.get("access_token") or [""])[0]
-
-    async def _close(self, code: int, reason: str) -> None:
-        self._policy.log(f"session {self._number}: closed {code} {one_line(reason)}")
-        self._talk.close("server", code, reason)
-        await self._socket.close(code, reason)
-
-    # What is answered
-
-    async def _answer(self, step: Step) -> None:
-        if "rememberSetup" in step.effects:
-            await self._wait(_SETUP_SECONDS)
-            session_id = f"00000000-0000-4000-8000-{self._number:012d}" if self._wire["sessionId"] else None
-            await self._send({"setupComplete": {"sessionId": session_id} if session_id else {}})
-            self._policy.log(f"session {self._number}: {one_line(str(self._talk.setup.get('model')))}")
-            return
-        if self._talk.state("session") != "ready":
-            return
-        for text in _texts(step):
-            self._said_words += len(text.split())
-            self._said = f"{self._said} {text}"[: 2 * _HEARD_LIMIT]  # what is not spoken is not kept
-        self._heard_bytes += sum(len(pcm) for _, pcm in step.audio)
-        if "prompt" in step.signals or "toolResponse" in step.signals:
-            await self._interrupt()
-            words, prompt = self._words(step), self._said_words
-            self._said, self._said_words, self._heard_bytes = "", 0, 0
-            self._reply = asyncio.create_task(self._speak(words, prompt))
-        elif "clientContent" in step.signals:
-            await self._interrupt()  # even a turn that asks for nothing cuts a running reply (TURN-1)
-
-    def _words(self, step: Step) -> str:
-        said = one_line(self._said.strip(), _HEARD_LIMIT)
-        if "toolResponse" in step.signals:
-            names = machine.values(step.body, ("toolResponse", "functionResponses", "*", "name"))
-            said = f"your answer from {one_line(', '.join(map(str, names)), _HEARD_LIMIT) or 'a function'}"
-        elif said:
-            said = f'"{said}"'
-        elif self._heard_bytes:
-            said = f"{self._heard_bytes / (2 * (self._talk.input_rate or wire.INPUT_RATE)):.1f} seconds of sound"
-        else:
-            said = "nothing"
-        return f"This is the livews stand-in, not Gemini. I heard {said}."
-
-    async def _interrupt(self) -> None:
-        if self._reply is None or self._reply.done():
-            return
-        self._reply.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._reply
-        await self._send({"serverContent": {"interrupted": True}})
-        await self._send({"serverContent": {"turnComplete": True}, "usageMetadata": self._usage(0, "", 0)})
-
-    async def _speak(self, words: str, prompt: int) -> None:
-        with contextlib.suppress(ConnectionClosed):
-            await self._wait(_THINK_SECONDS)
-            if self._wire["opener"]:
-                await self._send({"serverContent": {}})
-            setup = self._talk.setup
-            modalities = machine.values(setup, ("generationConfig", "responseModalities", "*"))
-            seconds = 0.0
-            if "TEXT" in modalities:
-                for piece in _pieces(words):
-                    await self._send(self._content({"modelTurn": {"parts": [{"text": piece}]}}))
-                    await self._wait(0.04)
-            else:
-                started = asyncio.get_running_loop().time()
-                seconds = await self._speak_aloud(words, "outputAudioTranscription" in setup)
-            await self._send({"serverContent": {"generationComplete": True}})
-            if seconds:  # turnComplete comes when the voice would have been heard (TURN-3)
-                spent = asyncio.get_running_loop().time() - started
-                await self._wait(seconds, already=spent)
-            end: dict[str, Any] = {"serverContent": {"turnComplete": True}}
-            if self._wire["usage"] != "none":
-                end["usageMetadata"] = self._usage(prompt, words, seconds)
-            if self._talk.profile["turnEndsAt"] == "interactionStatus":
-                end["serverContent"]["interactionStatus"] = "IDLE"
-            await self._send(end)
-
-    async def _speak_aloud(self, words: str, transcribed: bool) -> float:
-        """The voice in chunks, with the words as this model sends them; how many seconds it lasts."""
-        about = self._wire
-        pcm = await asyncio.to_thread(voice.render, words)
-        size = about["chunkMs"] * voice.RATE // 1000 * 2
-        chunks = [pcm[i : i + size] for i in range(0, len(pcm), size)]
-        pieces = list(_pieces(words)) if transcribed else []
-        if about["transcript"] == "first":
-            await self._send({"serverContent": {"outputTranscription": {}}})
-            for piece in pieces:
-                await self._send({"serverContent": {"outputTranscription": {"text": piece}}})
-            if about.get("finished"):
-                await self._send({"serverContent": {"outputTranscription": {"finished": True}}})
-            pieces = []
-        for i, chunk in enumerate(chunks):
-            due = pieces[: -(-len(pieces) // (len(chunks) - i))]
-            del pieces[: len(due)]
-            data = wire.encode_base64(chunk)
-            if due and about["bundled"]:
-                blob = {"mimeType": about["mimeType"], "data": data}
-                turn = self._content({"modelTurn": {"parts": [{"inlineData": blob}]}})
-                turn["serverContent"]["outputTranscription"] = {"text": "".join(due)}
-                await self._send(turn)
-            else:
-                for piece in due:
-                    await self._send({"serverContent": {"outputTranscription": {"text": piece}}})
-                frame = wire.audio_as_service(data, about["mimeType"], "model" if about["role"] else None)
-                await self._send_raw(frame)
-            await self._wait(about["chunkMs"] / 1000 / _FASTER)
-        return len(pcm) / 2 / voice.RATE
-
-    def _content(self, content: dict[str, Any]) -> dict[str, Any]:
-        if self._wire["role"] and "modelTurn" in content:
-            content = {**content, "modelTurn": {"role": "model", **content["modelTurn"]}}
-        return {"serverContent": content}
-
-    def _usage(self, asked: int, words: str, seconds: float) -> dict[str, Any]:
-        """Token counts that add up: a token a word in and a few besides, a token a word or 25 a second out."""
-        prompt = asked + 8
-        modality = "AUDIO" if seconds else "TEXT"
-        response = round(seconds * _TOKENS_A_SECOND) or len(words.split())
-        name = "candidates" if self._wire["usage"] == "candidates" else "response"
-        usage: dict[str, Any] = {"promptTokenCount": prompt}
-        if response:
-            usage[f"{name}TokenCount"] = response
-        usage["totalTokenCount"] = prompt + response
-        usage["promptTokensDetails"] = [{"modality": "TEXT", "tokenCount": prompt}]
-        if response:
-            usage[f"{name}TokensDetails"] = [{"modality": modality, "tokenCount": response}]
-        return usage
-
-    # The socket
-
-    async def _send(self, message: dict[str, Any]) -> None:
-        await self._send_raw(wire.dump_as_service(message))
-
-    async def _send_raw(self, frame: bytes) -> None:
-        self._talk.step("server", frame)
-        await self._socket.send(frame)  # bytes: a binary frame (WIRE-1)
-
-    async def _wait(self, seconds: float, already: float = 0.0) -> None:
-        await asyncio.sleep(max(0.0, seconds * self._policy.pace - already))
-
-
-def _worst(faults: list[Finding]) -> Finding:
-    return next((fault for fault in faults if fault.level == "error"), faults[0])
-
-
-def _texts(step: Step) -> Iterator[str]:
-    """What the user said in words in this frame."""
-    for turn in machine.values(step.body, ("clientContent", "turns", "*")):
-        if isinstance(turn, dict) and str(turn.get("role", "user")).lower() == "user":
-            yield from (t for t in machine.values(turn, ("parts", "*", "text")) if isinstance(t, str))
-    yield from (t for t in machine.values(step.body, ("realtimeInput", "text")) if isinstance(t, str))
-
-
-def _pieces(words: str) -> Iterator[str]:
-    """Words in pieces as transcripts come: a few at a time, spaces kept, so that joining gives the text."""
-    parts = re.findall(r"\s*\S+", words)
-    for i in range(0, len(parts), _BATCH):
-        yield "".join(parts[i : i + _BATCH])

@@ -1,0 +1,156 @@
+"""Run the server and the clients as processes of their own.
+
+- A process that was started is ended, whatever happens, and nothing is waited for without a limit.
+- The children see none of the machine's keys, proxies and endpoints, only what is named here.
+- A client that is not installed is a reason to skip; with LIVEWS_REQUIRE_CLIENTS=1 it is a failure.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "LD_LIBRARY_PATH")
+_START_SECONDS = 20
+_STOP_SECONDS = 10
+_TALK_SECONDS = 20
+"""How long a client's program may spend on one conversation; it is told, and they all run at once."""
+_CLIENT_SECONDS = 40
+
+
+def need(found: bool, how: str) -> None:
+    """Skip who asks (a module, a fixture), or fail where every client is required, when it is not `found`."""
+    if found:
+        return
+    if os.environ.get("LIVEWS_REQUIRE_CLIENTS"):
+        raise ModuleNotFoundError(how)
+    pytest.skip(how, allow_module_level=True)
+
+
+def environment(**more: str) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    return {**kept, "PYTHONPATH": str(ROOT), **more}
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Three stand-ins, by base URL as an SDK takes it, and the file of the certificates that vouch for them."""
+
+    plain: str
+    told: str
+    """Was told the words it hears."""
+    leaving: str
+    """Says goAway soon."""
+    trust: Path | None
+
+
+@contextlib.contextmanager
+def servers(folder: Path, *, tls: bool, heard: str) -> Iterator[Servers]:
+    """`livews serve` three times, side by side, on free ports."""
+    flags = {
+        "plain": [],
+        "told": ["--heard", heard],
+        "leaving": ["--go-away", "1", "--time-scale", "20"],
+    }
+    with contextlib.ExitStack() as stack:
+        started = {}
+        for name, more in flags.items():
+            if tls:
+                more = [*more, "--tls", "--ca", str(folder / f"{name}.pem")]
+            started[name] = stack.enter_context(_serving("--pace", "0.2", "--voice", "tones", *more))
+        urls = {name: _url(process) for name, process in started.items()}
+        trust = None
+        if tls:
+            trust = folder / "trust.pem"
+            trust.write_bytes(b"".join((folder / f"{name}.pem").read_bytes() for name in flags))
+        yield Servers(**urls, trust=trust)
+
+
+@contextlib.contextmanager
+def _serving(*flags: str) -> Iterator[subprocess.Popen[str]]:
+    with tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "livews", "serve", "--port", "0", *flags],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env=environment(),
+            text=True,
+        )
+        try:
+            yield process
+        except BaseException as problem:
+            problem.add_note(f"livews serve {' '.join(flags)} {_end(process, errors)[1]}")
+            raise
+        code, said = _end(process, errors)
+        assert code == 0 and "Traceback" not in said, f"livews serve {' '.join(flags)} {said}"
+
+
+def _end(process: subprocess.Popen[str], errors: IO[str]) -> tuple[int, str]:
+    """Ask the process to end, or make it; gives its exit code and that with its stderr in words."""
+    process.terminate()
+    try:
+        code = process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        code = process.wait()
+    assert process.stdout is not None
+    process.stdout.close()
+    errors.seek(0)
+    return code, f"ended with {code} and said on stderr:\n{errors.read()}"
+
+
+def _url(process: subprocess.Popen[str]) -> str:
+    """The base URL for SDKs, from the server's first line; a server that says nothing is ended."""
+    assert process.stdout is not None
+    limit = threading.Timer(_START_SECONDS, process.kill)
+    limit.start()
+    try:
+        line = process.stdout.readline().strip()
+    finally:
+        limit.cancel()
+    scheme, _, place = line.partition("://")
+    assert scheme in ("ws", "wss"), f"the first line of livews serve is {line!r}"
+    if scheme == "wss":
+        return f"https://localhost:{place.rpartition(':')[2]}"
+    return f"http://{place}"
+
+
+def talk(command: list[str], to: Servers, media: Mapping[str, Path], extra: Mapping[str, str]) -> dict[str, Any]:
+    """Run a client's program; gives {conversation: what its user saw, or {"error": text}}.
+
+    The program reads one JSON object from stdin and writes a JSON line a conversation.
+    """
+    told = {
+        "plain": to.plain,
+        "told": to.told,
+        "leaving": to.leaving,
+        "seconds": _TALK_SECONDS,
+        **{name: str(path) for name, path in media.items()},
+    }
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(GOOGLE_GEMINI_BASE_URL=to.plain, **extra),
+        text=True,
+    ) as process:
+        try:
+            out, errors = process.communicate(json.dumps(told), timeout=_CLIENT_SECONDS)
+        finally:
+            process.kill()
+    lines = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+    assert process.returncode == 0, f"the client's program ended with {process.returncode}:\n{errors}"
+    return {line["conversation"]: line for line in lines}
