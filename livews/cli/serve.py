@@ -39,6 +39,13 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     time("--go-away", type=_seconds, default=0.0, metavar="S", help="goAway S seconds after setupComplete")
     time("--fast", action="store_true", help="replay a trace without its timing")
+    time(
+        "--patience",
+        type=_seconds,
+        default=30.0,
+        metavar="S",
+        help="how long a script waits for a client (default 30)",
+    )
 
     what = parser.add_argument_group("what it says and takes").add_argument
     what("--voice", default="auto", metavar="NAME", help="what speaks: auto, tones, espeak-ng, say (default auto)")
@@ -181,6 +188,7 @@ def _policy(options: argparse.Namespace, console: Console) -> Policy:
         seed=os.urandom(8).hex(),
         scripts=scripts(options.scripts),
         fast=options.fast,
+        patience=options.patience,
         log=console.note,
     )
 

@@ -415,7 +415,7 @@ class _Answer:
             self.prompt.use(said)
         return _pick(about, must, said, _invented(about) if must and self.spend(_SEARCH) else 1)
 
-    def copy(self, value: Any, depth: int = _DEPTH) -> Any:
+    def copy(self, value: Any, depth: int = _HOPS) -> Any:
         """A value of the declaration, as far as depth and budget go."""
         if isinstance(value, dict):
             return {k: self.copy(v, depth - 1) for k, v in value.items() if depth and self.spend(8 + len(k))}

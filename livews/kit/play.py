@@ -30,8 +30,6 @@ from livews.trace.writer import emptied
 if TYPE_CHECKING:
     from livews.kit.standin import Connection, House
 
-PATIENCE_SECONDS = 30.0
-"""How long a scenario waits for a frame that fits, and a replay for a client that says less than it had said."""
 _TOLD = 20
 """Differences that are told; the rest is counted."""
 _SOUND_TOLERANCE = 0.25
@@ -46,6 +44,7 @@ class Player:
         self._socket = socket
         self._house = house
         self._script = script
+        self._patience = house.policy.patience
         self.number = number
         self.place = house.place_of(socket)
         self.talk = Conversation(inspect=True, surface=self.place.surface, version=self.place.version)
@@ -73,10 +72,10 @@ class Player:
                     await self._play(self._script.steps)
                 else:
                     await self._replay(self._script.lines)
-                async with asyncio.timeout(PATIENCE_SECONDS):
+                async with asyncio.timeout(self._patience):
                     await self._socket.wait_closed()
         except TimeoutError:
-            self.found.append(f"the script is over, and the client stayed for {PATIENCE_SECONDS:g} s")
+            self.found.append(f"the script is over, and the client stayed for {self._patience:g} s")
         finally:
             reader.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -153,7 +152,7 @@ class Player:
         waits = f"step {i + 1} waits for {'+'.join(pattern) or 'a message'}"
         others = 0
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(self._patience):
                 while True:
                     body = None if self._gone and self._inbox.empty() else await self._inbox.get()
                     if body is None:
@@ -166,7 +165,7 @@ class Player:
                     if others <= 3:
                         self.found.append(f"{waits}; {'+'.join(body) or 'something unreadable'} came: {words}")
         except TimeoutError:
-            self.found.append(f"{waits}, and nothing that fits came in {PATIENCE_SECONDS:g} s")
+            self.found.append(f"{waits}, and nothing that fits came in {self._patience:g} s")
             await self.line.close(*faults.close_of("deadline-expired"))
 
     # A recorded session
@@ -187,6 +186,8 @@ class Player:
         last_t, last_at = (lines[0].t if lines else 0.0), loop.time()
         for line in lines:
             if line.sender == "client":
+                if line.control == "close":
+                    break
                 if line.raw is not None:
                     body = _folded(line.raw)
                     seconds = sum(_seconds(body))
@@ -208,15 +209,16 @@ class Player:
                 await self.line.close(code if isinstance(code, int) else 1006, str(line.about.get("reason", "")))
             assert line.raw is not None
             await self.line.put(_refilled(line.raw), text=line.opcode == "text")
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE_SECONDS):
+        try:
+            async with asyncio.timeout(self._patience):
                 await self._socket.wait_closed()
-        self._compare(said, sound)
+        finally:
+            self._compare(said, sound)
 
     async def _heard_as_much(self, messages: int, sound: float) -> None:
         """Wait until the client has said as much as it had said here."""
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(self._patience):
                 while len(self._messages) < messages or self._sound < sound - _SOUND_TOLERANCE:
                     if self._gone:
                         self._compare_with(messages, sound)
@@ -225,7 +227,7 @@ class Player:
                     await self._news.wait()
         except TimeoutError:
             self.found.append(
-                f"went on after {PATIENCE_SECONDS:g} s: the client had said {messages} messages and {sound:.1f} s of "
+                f"went on after {self._patience:g} s: the client had said {messages} messages and {sound:.1f} s of "
                 f"sound here, and now {len(self._messages)} and {self._sound:.1f} s"
             )
 

@@ -50,6 +50,8 @@ class Policy:
     """Scenarios and recorded sessions to play, one a connection, over and over; () to answer freely."""
     fast: bool = False
     """Recorded sessions are replayed without their timing."""
+    patience: float = 30.0
+    """Seconds a script waits for what the client has to say."""
     record: Callable[[int, str, str], Recorder] | None = None
     """Makes the recorder of a session from its number, the path that was dialled and the credential to hide."""
     session_ended: Callable[[], None] = field(default=lambda: None)

@@ -79,6 +79,8 @@ def _scenario(path: str, data: dict[str, Any]) -> Script:
             raise BadRequest(
                 f"not a step of a scenario: {wrong}", where=f"{path}, /steps/{i}", cure="correct the step"
             )
+    if not steps:
+        raise BadRequest("a scenario with no step", where=f"{path}, /steps", cure="write some")
     return Script(str(data.get("id") or Path(path).stem), steps=steps)
 
 

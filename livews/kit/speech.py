@@ -54,7 +54,7 @@ class _Command:
 # and pitch asked for here are that much slower and lower: the pace and pitch it has by itself (175 words a minute,
 # pitch 50), from a slightly smaller head, and no resampling, which costs pure Python 80 ms a second. At amplitude 45
 # its peaks stay below half of full scale.
-_ESPEAK = _Command(("--stdin", "-b", "1", "-v", "en", "-s", "160", "-p", "41", "-a", "45", "-w"), 22_050)
+_ESPEAK = _Command(("--stdin", "-v", "en", "-s", "160", "-p", "41", "-a", "45", "-w"), 22_050)
 _COMMANDS = {
     "espeak-ng": _ESPEAK,
     "espeak": _ESPEAK,
@@ -119,7 +119,6 @@ class Speech:
         self._log, self._patience, self._keep = log, patience, keep
         self._voices: OrderedDict[str, Voice] = OrderedDict()  # the one said last is the last
         self._works: dict[str, _Work] = {}
-        self._tasks: set[asyncio.Task[Voice]] = set()
         self._turn = asyncio.Semaphore(_AT_ONCE)
         self._failures = 0
         voice.prepare()
@@ -131,7 +130,7 @@ class Speech:
         if made is None:
             aloud = self.name != TONES and any(map(str.isalnum, words))
             made = await self._share(words) if aloud else Voice(voice.render(words))
-        self._remember(words, made)
+        self._remember(words, made)  # also the tones of a failure: it is not tried again with every reply
         return made
 
     async def _share(self, words: str) -> Voice:
@@ -139,8 +138,6 @@ class Speech:
         work = self._works.get(words)
         if work is None:
             work = self._works[words] = _Work(asyncio.create_task(self._render(words)))
-            self._tasks.add(work.task)  # the loop itself holds tasks only weakly
-            work.task.add_done_callback(self._tasks.discard)
         work.waiting += 1
         try:
             return await asyncio.shield(work.task)
@@ -153,9 +150,7 @@ class Speech:
     async def _render(self, words: str) -> Voice:
         async with self._turn:
             pcm = await self._speak(words)
-        made = Voice(pcm or voice.render(words))
-        self._remember(words, made)  # also tones: a text that once failed is not tried with every reply
-        return made
+        return Voice(pcm or voice.render(words))
 
     async def _speak(self, words: str) -> bytes:
         """What the command says; nothing when it fails or finds nothing to say."""
@@ -237,10 +232,8 @@ def _start(argv: list[str], words: str) -> subprocess.Popen[bytes]:
     null = subprocess.DEVNULL
     process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=null, stderr=null)
     assert process.stdin is not None
-    with contextlib.suppress(OSError):  # it ended without reading; its exit code or its file will tell
-        process.stdin.write(words.encode())  # at most 800 bytes, which any pipe takes at once
-    with contextlib.suppress(OSError):
-        process.stdin.close()
+    with contextlib.suppress(OSError), process.stdin as stdin:  # it may end without reading
+        stdin.write(words.encode())  # at most 800 bytes, which any pipe takes at once
     return process
 
 
