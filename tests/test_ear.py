@@ -10,6 +10,7 @@ from itertools import pairwise
 from math import cos, log10, pi, sin
 from typing import Any
 
+import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +21,7 @@ from livews.kit.ear import SILENCE_DB, Ear, Mark, Meter, Sound, level, settings
 RATES = (8000, 11025, 16000, 22050, 24000, 44100, 48000)
 FRAME = 0.0201
 """Seconds of an analysis frame, at the longest."""
+LONG = hypothesis.settings(max_examples=40, deadline=None)
 Samples = list[float]
 
 
@@ -107,12 +109,13 @@ def test_soft_and_loud_speech_are_heard(peak: int) -> None:
 
 @pytest.mark.parametrize("text", ["Hello.", "What time is it?", "Six thick thistle sticks, set apart; and no more!"])
 def test_the_stand_ins_own_voice_is_speech(text: str) -> None:
-    said = voice.render(text)
+    said = voice.render(text).rstrip(b"\0")
+    said += b"\0" * (len(said) % 2)
     gap = bytes(2 * voice.RATE)
     ear = Ear()
     marks = ear.push(gap + said + gap + said + gap, voice.RATE)
     assert kinds(marks) == "start end start end"
-    assert ear.sound.seconds == pytest.approx(len(said) / 2 / voice.RATE, abs=0.12)
+    assert ear.sound.seconds == pytest.approx(len(said) / 2 / voice.RATE, abs=0.05)
 
 
 def test_speech_in_noise_and_noise_alone() -> None:
@@ -204,6 +207,7 @@ def test_no_tone_hides_between_the_samples_that_are_looked_at(rate: int) -> None
 # to the frame
 
 
+@LONG
 @given(rate=st.sampled_from((8000, 11025, 16000, 48000)), ms=st.integers(0, 1200), dip=st.floats(-0.2, 0.2))
 def test_no_shorter_silence_is_an_end_and_every_longer_one_is(rate: int, ms: int, dip: float) -> None:
     quiet = max(ms / 1000 + dip, 0.001)
@@ -216,6 +220,7 @@ def test_no_shorter_silence_is_an_end_and_every_longer_one_is(rate: int, ms: int
         assert max(ms / 1000, 0.02) - 0.001 <= marks[1].offset - 0.2 <= max(ms / 1000, 0.02) + 2 * FRAME
 
 
+@LONG
 @given(rate=st.sampled_from((8000, 11025, 16000, 48000)), ms=st.integers(0, 600), lead=st.floats(0.0, 0.1))
 def test_a_start_takes_as_much_speech_as_was_asked_for(rate: int, ms: int, lead: float) -> None:
     start, *_ = hear(pcm(silence(lead, rate), tone(1.0, -20, rate=rate)), rate, start_ms=ms)
@@ -239,6 +244,7 @@ def scene(rate: int) -> bytes:
     return pcm(over(room, said))
 
 
+@LONG
 @given(
     rate=st.sampled_from((8000, 11025, 16000, 24000)),
     sizes=st.lists(st.one_of(st.sampled_from((0, 1, 84, 640)), st.integers(0, 9000)), min_size=1, max_size=40),
@@ -261,7 +267,7 @@ def test_the_pieces_do_not_matter(rate: int, sizes: list[int], stop: int) -> Non
     def pieces(half: bytes) -> Iterable[bytes]:
         at = 0
         while at < len(half):
-            for size in [*sizes, 1]:
+            for size in [*sizes, 641]:
                 yield half[at : at + size]
                 at += size
 
@@ -463,11 +469,11 @@ def test_settings_of_a_profile_that_leaves_things_out() -> None:
 
 
 def test_settings_are_obeyed() -> None:
-    audio = pcm(silence(0.5), tone(0.3, -30), silence(0.45), tone(0.3, -30), silence(2.0))
+    audio = pcm(silence(0.5), tone(0.3, -30), silence(0.46), tone(0.3, -30), silence(2.0))
     assert [m.offset for m in settings({}, PROFILE).push(audio, 16000)] == [0.66, 2.36]
     low = settings(asked(startOfSpeechSensitivity="START_SENSITIVITY_LOW"), PROFILE)
     assert low.push(audio, 16000) == []
     late = settings(asked(endOfSpeechSensitivity="END_SENSITIVITY_LOW"), PROFILE)
     assert [m.offset for m in late.push(audio, 16000)] == [0.66, 3.16]
     quick = settings(asked(prefixPaddingMs=40, silenceDurationMs=400), PROFILE)
-    assert [m.offset for m in quick.push(audio, 16000)] == [0.54, 1.22, 1.3, 1.96]
+    assert [m.offset for m in quick.push(audio, 16000)] == [0.54, 1.2, 1.3, 1.96]

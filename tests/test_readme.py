@@ -15,6 +15,10 @@ README = (ROOT / "README.md").read_text()
 _VARIES = (
     (r"\b\d+\.\d{3}  ", "0.000  "),  # times of the trace
     (r"127\.0\.0\.1:\d+", "127.0.0.1:0"),
+    (r"its voice is [\w-]+", "its voice is tones"),  # a machine with a speech command speaks, at another length
+    (r", \d+\.\d s", ", 0.0 s"),
+    (r"\d+ out,", "0 out,"),
+    (r"\d+ tokens", "0 tokens"),
 )
 
 
@@ -52,7 +56,11 @@ def test_transcript(steps: list[tuple[str, list[str]]], tmp_path: Path) -> None:
         if "pytest" in command:
             continue  # this is it
         command = command.rsplit("&& ", 1)[-1].replace(".venv/bin/python", f'"{sys.executable}"')
-        if " serve" in command:
+        if " serve" in command and "--once" in command:
+            text = "(" + command.replace("8765", "0") + """) 2>&1 | while IFS= read -r line; do echo "$line"
+                case $line in ws:*) livews --quiet --mute --url "$line" "Good day" >/dev/null & esac; done; wait"""
+            command = text
+        elif " serve" in command and "help" not in command:
             command = f"timeout 3 {command.replace('8765', '0')}"
         done = subprocess.run(
             ["bash", "-c", command], capture_output=True, text=True, timeout=60, env=env, cwd=tmp_path

@@ -82,10 +82,12 @@ class Machine:
         """The signals of a canonical message, in the order of machine.json, each once."""
         found: list[str] = []
         for signal in self._by_sender[sender]:
-            if signal.name in found or not _holds(signal.guard, traits):
-                continue
             for path in signal.paths:
-                if path[0] in message and any(_matches(signal, value) for value in values(message, path)):
+                if path[0] not in message:  # most signals end here
+                    continue
+                if signal.name in found or not _holds(signal.guard, traits):
+                    break
+                if any(_matches(signal, value) for value in values(message, path)):
                     found.append(signal.name)
                     break
         return tuple(found)
@@ -123,7 +125,16 @@ class Machine:
 
 def values(message: Any, path: tuple[str, ...]) -> list[Any]:
     """Every value at a path of member names; `*` stands for each item of a list."""
-    found = [message]
+    for i, step in enumerate(path):
+        if step == "*":
+            return _values([message], path[i:])
+        if not isinstance(message, dict) or step not in message:
+            return []
+        message = message[step]
+    return [message]
+
+
+def _values(found: list[Any], path: tuple[str, ...]) -> list[Any]:
     for step in path:
         if step == "*":
             found = [item for value in found if isinstance(value, list) for item in value]
@@ -147,7 +158,7 @@ def _guard(row: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
 
 
 def _holds(guard: tuple[tuple[str, Any], ...], traits: Traits) -> bool:
-    return all(traits.get(name) == wanted for name, wanted in guard)
+    return not guard or all(traits.get(name) == wanted for name, wanted in guard)
 
 
 def _list(value: Any) -> list[Any]:

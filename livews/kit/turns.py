@@ -110,6 +110,8 @@ class Turns:
         """Pictures that came while nobody spoke."""
         self._seeded = False
         self._reply: asyncio.Task[None] | None = None
+        self._asked = Heard()
+        """What the running reply answers."""
         self._said: Counter[str] = Counter()
         self._prompted: Counter[str] = Counter()
         self._after: deque[Heard] = deque()
@@ -154,6 +156,7 @@ class Turns:
 
     async def _realtime(self, given: dict[str, Any], step: Step) -> None:
         if "activityStart" in step.signals and not self._marked:
+            await self._settle()
             self._marked, self._marked_at = True, self._offset
             self._meter.reset()
             if self._running and self._interruptible:
@@ -269,6 +272,7 @@ class Turns:
     # The user's voice
 
     async def _user_begins(self, offset: float) -> None:
+        await self._settle()
         await self._activity("ACTIVITY_START", offset)
         if self._running and self._interruptible:
             await self._interrupt()
@@ -276,7 +280,7 @@ class Turns:
             await self._line.send({"serverContent": {}})
 
     async def _user_ends(self, offset: float, seconds: float, db: float) -> None:
-        await self._activity("ACTIVITY_END", offset)
+        await self._settle()
         self._interim = 0.0
         heard = self._heard
         heard.spoken = True
@@ -288,21 +292,28 @@ class Turns:
         if self._coverage == "TURN_INCLUDES_ONLY_ACTIVITY":
             self._aside.clear()
         if self._wire["speaks"]:
+            await self._activity("ACTIVITY_END", offset)
             await self._prompt(interrupts=self._interruptible)
             while self._later:
                 await self._schedule(self._later.popleft(), "WHEN_IDLE")
             return
         self._heard, self._since_turn = Heard(), 0.0
         self._thread.context += heard.tokens()
-        self._background(self._segment(heard))
+        self._background(self._segment(heard, offset))
 
-    async def _segment(self, heard: Heard) -> None:
-        """The end of speech on a model that only transcribes."""
+    async def _segment(self, heard: Heard, offset: float) -> None:
+        """The end of speech on a model that only transcribes: the words come before the mark."""
         await self._pause(_SEGMENT_SECONDS)
         for beat in reply.hearing(self._style, heard):
             await self._line.send(beat.frame)
         await self._line.send({"serverContent": {"generationComplete": True}})
+        await self._activity("ACTIVITY_END", offset)
         await self._turn_ended()
+
+    async def _settle(self) -> None:
+        """What is still to be told of an activity, told: in a burst of sound, too, its marks and words keep their order."""
+        for task in tuple(self._tasks):
+            await task
 
     async def _activity(self, kind: str, offset: float) -> None:
         if self._wire["voiceActivity"]:
@@ -313,6 +324,7 @@ class Turns:
         """What was heard so far; each replaces the one before."""
         if not (self._wire["interim"] and self._style.hears) or seconds < self._interim + _INTERIM_SECONDS:
             return
+        await self._settle()
         self._interim = seconds
         heard = Heard(seconds=seconds, db=db)
         known = self._policy.heard[self._thread.spoken_turns :][:1]
@@ -343,6 +355,7 @@ class Turns:
         self._start(heard)
 
     def _start(self, heard: Heard) -> None:
+        self._asked = heard
         self._thread.context += heard.tokens()
         self._prompted = Counter(self._thread.context)
         self._said = Counter()
@@ -417,7 +430,7 @@ class Turns:
             await self._line.send({"serverContent": {}})
         await self._line.send({"serverContent": {"interrupted": True}})
         status = "IDLE" if self._style.utterances else ""
-        await self._line.send(reply.ending(self._style, Heard(), self._prompted, self._said, status))
+        await self._line.send(reply.ending(self._style, self._asked, self._prompted, self._said, status))
         self._thread.context += self._said
         self._said = Counter()
         await self._turn_ended()

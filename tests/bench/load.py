@@ -1,0 +1,247 @@
+"""Many voice sessions at once: how late a stand-in on one core sends its voice, and what a session costs.
+
+- The server is `livews serve`, a process pinned to one core; the clients are another process on another core. Where a
+  system pins nothing, or has one core, that is told: the figures then are of the machine, not of a core.
+- Lateness is told twice: as the server sees it (/livews/status; upper bounds) and as the clients do. A client that was
+  late itself is told, too: the figures are no better than it.
+- CPU and memory are the server process's own, from /proc, so this measurement wants Linux.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from .children import environment, livews, script
+from .rounds import FULL, QUICK, Effort
+from .rows import Row, Target
+
+IN_TIME = Target("at most", 50, "ms late")
+A_CORE_HOLDS = Target("at most", 5, "ms, 200 to a core")
+SMALL = Target("at most", 150, "kB")
+_PATIENCE = 60.0
+_TICK = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+
+
+@dataclass(frozen=True)
+class Load:
+    sessions: int
+    seconds: float
+    ms: int = 40
+
+
+def measure(effort: Effort) -> list[Row]:
+    load = Load(200, 30) if effort is FULL else Load(50, 5) if effort is QUICK else Load(3, 2)
+    told = run(load)
+    if wrong := troubles(load, told):
+        raise RuntimeError("; ".join(wrong))
+    what = f"{load.sessions} voice sessions"
+    client, growth = told["client"], told["rss"]["end"] - told["rss"]["start"]
+    return [
+        Row(f"{what}, p99 late as the clients see it", "cost", "ms", [client["late"]["p99"]], target=IN_TIME),
+        Row(f"{what}, p99 late as the server does", "cost", "ms", [float(told["lateMs"]["p99"])], target=IN_TIME),
+        Row(f"{what}, CPU a session a second", "cost", "ms", [told["cpuMs"]], target=A_CORE_HOLDS),
+        Row(f"{what}, memory a session", "cost", "kB", [told["rss"]["session"]], target=SMALL),
+        Row(f"{what}, growth a session", "cost", "kB", [max(0.0, growth / load.sessions)]),
+    ]
+
+
+def main(argv: list[str]) -> int:
+    """`python -m tests.bench load`: one table, a line for each number of sessions."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench load", description="Voice sessions in real time against livews serve on one core."
+    )
+    parser.add_argument("--sessions", type=int, nargs="+", default=[200], help="how many at once (default 200)")
+    parser.add_argument("--seconds", type=float, default=30.0, help="how long they talk (default 30)")
+    parser.add_argument("--ms", type=int, choices=(20, 40, 100), default=40, help="of sound a frame (default 40)")
+    parser.add_argument("--json", action="store_true", help="everything that was measured, a line a number")
+    options = parser.parse_args(argv)
+    if not options.json:
+        print(pinned()[1])
+        print(HEADING)
+    bad = False
+    for sessions in options.sessions:
+        load = Load(sessions, options.seconds, options.ms)
+        told = run(load)
+        wrong = troubles(load, told)
+        bad = bad or bool(wrong)
+        print(json.dumps({**vars(load), **told, "troubles": wrong}) if options.json else line(load, told), flush=True)
+        for words in wrong:
+            print(f"    {words}", file=sys.stderr)
+    return 1 if bad else 0
+
+
+HEADING = (
+    "sessions  CPU %  chunks   server ms late     client ms late       play ms late    kB a session    client's own\n"
+    "                          p50  p99   max     p50   p99    max     p99    max      start    end    p99 ms  CPU %"
+)
+
+
+def line(load: Load, told: dict[str, Any]) -> str:
+    """One number of sessions as a line under `HEADING`."""
+    server, client, rss = told["lateMs"], told["client"], told["rss"]
+    late, needed = client["late"], client["needed"]
+    base = rss["idle"]
+    start, end = (max(0, rss[name] - base) / load.sessions for name in ("start", "end"))
+    return (
+        f"{load.sessions:8}  {told['cpu'] * 100:5.1f}  {server['chunks']:6}   "
+        f"{server.get('p50', 0):3}  {server.get('p99', 0):3}  {server['max']:4.0f}   "
+        f"{late['p50']:5.1f} {late['p99']:5.1f}  {late['max']:5.0f}   {needed['p99']:5.1f}  {needed['max']:5.0f}      "
+        f"{start:5.0f}  {end:5.0f}    {client['clientLag']['p99']:6.1f}  {client['clientCpu'] * 100:5.1f}"
+    )
+
+
+def troubles(load: Load, told: dict[str, Any]) -> list[str]:
+    """What must not be, whatever the figures."""
+    client, sessions = told["client"], told["sessions"]
+    wanted = {
+        f"{load.sessions - told['ready']} sessions were not set up": told["ready"] == load.sessions,
+        f"{client['gone']} sessions were lost: {client['lost']}": client["gone"] == 0,
+        f"{sessions['failures']} sessions failed in the server": sessions["failures"] == 0,
+        f"{client['silent']} sessions were never answered": load.seconds < 4 or client["silent"] == 0,
+        f"{told['closed']} sockets were closed with 1000": told["closed"] == load.sessions,
+        f"the server wrote: {told['stderr'][:500]}": not told["stderr"],
+    }
+    return [words for words, is_so in wanted.items() if not is_so]
+
+
+def run(load: Load) -> dict[str, Any]:
+    """Everything about one number of sessions. RuntimeError when it cannot be measured here."""
+    if not Path("/proc/self/stat").exists():
+        raise RuntimeError("no /proc on this system, so the server's CPU and memory cannot be told")
+    cores, _ = pinned()
+    with serving(cores[0]) as server, talking(server.port, load, cores[1]) as client:
+        rss = {"idle": server.rss}
+        ready = _line(client)
+        rss["start"] = server.rss
+        before, began = server.cpu, _monotonic()
+        spoken = _line(client)
+        cpu, wall = server.cpu - before, _monotonic() - began
+        rss["end"] = server.rss
+        status = server.status()
+        assert client.stdin is not None
+        client.stdin.write("\n")
+        client.stdin.flush()
+        closed = _line(client)
+        after = server.status()
+        stderr = server.said()
+    rss["session"] = max(0.0, rss["end"] - rss["idle"]) / load.sessions
+    return {
+        **ready,
+        "client": spoken,
+        **closed,
+        "cpu": cpu / wall,
+        "cpuMs": cpu / wall / load.sessions * 1000,
+        "rss": rss,
+        "lateMs": status["lateMs"],
+        "sessions": after["sessions"],
+        "ended": after["ended"],
+        "stderr": stderr,
+    }
+
+
+def pinned() -> tuple[tuple[int | None, int | None], str]:
+    """The core of the server and the one of the clients, and that in words."""
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    if len(cores) < 2:
+        return (None, None), "server and clients share what cores there are: no figure of one core"
+    return (cores[0], cores[1]), f"the server on core {cores[0]}, the clients on core {cores[1]}"
+
+
+@dataclass
+class _Server:
+    process: subprocess.Popen[str]
+    port: int
+    errors: Path
+
+    @property
+    def rss(self) -> float:
+        """kB of memory it holds."""
+        text = Path(f"/proc/{self.process.pid}/status").read_text()
+        return float(next(row.split()[1] for row in text.splitlines() if row.startswith("VmRSS:")))
+
+    @property
+    def cpu(self) -> float:
+        """Seconds it has run."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICK
+
+    def status(self) -> dict[str, Any]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_PATIENCE)
+        try:
+            connection.request("GET", "/livews/status")
+            told: dict[str, Any] = json.loads(connection.getresponse().read())
+            return told
+        finally:
+            connection.close()
+
+    def said(self) -> str:
+        return self.errors.read_text(errors="replace")
+
+
+@contextmanager
+def serving(core: int | None) -> Iterator[_Server]:
+    """`livews serve` in a process, on that core."""
+    with tempfile.TemporaryDirectory() as folder:
+        errors = Path(folder, "stderr")
+        command = livews("serve", "--port", "0", "--voice", "tones", "--quiet")
+        with errors.open("w") as file, _process(command, core, stderr=file) as process:
+            assert process.stdout is not None
+            url = process.stdout.readline().strip()
+            port = urlsplit(url).port
+            if not port:
+                raise RuntimeError(f"livews serve did not start: {errors.read_text()[-500:]}")
+            yield _Server(process, port, errors)
+
+
+@contextmanager
+def talking(port: int, load: Load, core: int | None) -> Iterator[subprocess.Popen[str]]:
+    """All clients in a process, on that core."""
+    words = (str(port), str(load.sessions), str(load.seconds), str(load.ms))
+    with _process(script("voices", *words), core, stdin=subprocess.PIPE) as process:
+        yield process
+
+
+@contextmanager
+def _process(command: list[str], core: int | None, **pipes: Any) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(command, env=environment(), text=True, stdout=subprocess.PIPE, **pipes)
+    try:
+        if core is not None:
+            os.sched_setaffinity(process.pid, {core})
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+
+def _line(client: subprocess.Popen[str]) -> dict[str, Any]:
+    assert client.stdout is not None
+    said = client.stdout.readline()
+    if not said:
+        raise RuntimeError(f"the clients ended with {client.wait()}")
+    told: dict[str, Any] = json.loads(said)
+    return told
+
+
+def _monotonic() -> float:
+    import time
+
+    return time.monotonic()
