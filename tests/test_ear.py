@@ -93,8 +93,8 @@ def test_a_phrase_is_one_activity(rate: int) -> None:
     audio = pcm(silence(0.5, rate), speech(2.0, -12, rate), silence(1.0, rate))
     start, end = hear(audio, rate)
     assert (start.kind, end.kind) == ("start", "end")
-    # 60 ms of each syllable are no sound: they cost the start one step each, and once
-    assert 0.5 + 0.16 <= start.offset <= 0.5 + 0.16 + 2 * 0.06 + FRAME
+    # the first frame may be loud for a part only; 60 ms of each syllable are no sound and cost as much again
+    assert 0.5 + 0.16 - FRAME <= start.offset <= 0.5 + 0.16 + 2 * 0.06 + FRAME
     assert 2.5 + 0.8 <= end.offset <= 2.5 + 0.8 + FRAME
 
 
@@ -169,7 +169,7 @@ def test_what_is_not_speech(name: str) -> None:
     assert ear.sound == Sound(0.0, SILENCE_DB)
 
 
-@pytest.mark.parametrize("hum", [-49, -52, -55])
+@pytest.mark.parametrize("hum", [-51, -54, -57])
 @pytest.mark.parametrize("before", [0.0, 3.0])
 def test_noise_between_the_thresholds_does_not_hold_an_activity_open(hum: int, before: float) -> None:
     # known before the speech or not: a microphone that is switched on with the first word
@@ -213,7 +213,7 @@ def test_no_shorter_silence_is_an_end_and_every_longer_one_is(rate: int, ms: int
     quiet = max(ms / 1000 + dip, 0.001)
     phrase = tone(0.2, -20, rate=rate)
     marks = hear(pcm(phrase, silence(quiet, rate), phrase), rate, start_ms=0, silence_ms=ms)
-    if quiet < ms / 1000:
+    if quiet < ms / 1000 - 0.001:
         assert kinds(marks) == "start"
     if quiet >= max(ms / 1000, 0.02) + 2 * FRAME:
         assert kinds(marks) == "start end start"
@@ -301,6 +301,7 @@ def test_half_a_sample_and_nothing_at_all() -> None:
     assert ear.offset == 1 / 16000
 
 
+@LONG
 @given(
     st.lists(
         st.tuples(
@@ -329,11 +330,11 @@ def test_nothing_breaks_it(pieces: list[tuple[bytes, int, bool]]) -> None:
 
 def test_time_goes_on_at_another_rate() -> None:
     ear = Ear()
-    (start,) = ear.push(pcm(tone(1.0, -20)) + b"\0", 16000)
+    (start,) = ear.push(pcm(tone(1.005, -20)) + b"\0", 16000)
     (end,) = ear.push(pcm(tone(1.0, -20, rate=8000), silence(1.0, 8000)), 8000)
-    assert ear.offset == 3.0
-    assert (start.offset, end.offset) == (0.16, 2.8)
-    assert ear.sound.seconds == 2.0
+    assert ear.offset == 3.005
+    assert (start.offset, end.offset) == (0.16, pytest.approx(2.805))
+    assert ear.sound.seconds == pytest.approx(2.005)
 
 
 # the end of the stream
@@ -358,7 +359,7 @@ def test_speech_before_the_end_of_the_stream_is_no_part_of_what_follows() -> Non
     parted = Ear(start_ms=0)
     parted.push(pcm(silence(0.013)) + b"\x7f", 16000)
     parted.flush()
-    assert parted.push(pcm(tone(0.02, -20)), 16000) == [Mark("start", pytest.approx(0.033))]  # type: ignore[arg-type]
+    assert parted.push(pcm(tone(0.02, -20)), 16000) == [Mark("start", pytest.approx(0.033))]
 
 
 # what was said
@@ -368,21 +369,30 @@ def test_length_and_loudness_of_what_was_said() -> None:
     ear = Ear()
     ear.push(pcm(silence(0.5), tone(1.0, -20), silence(0.3), tone(0.5, -20), silence(0.4)), 16000)
     assert ear.talking
-    assert ear.sound == Sound(pytest.approx(1.8), pytest.approx(-20, abs=0.2))  # type: ignore[arg-type]
+    assert ear.sound == Sound(pytest.approx(1.8), pytest.approx(-20, abs=0.2))
     ear.push(pcm(silence(1.0)), 16000)
     assert not ear.talking
-    assert ear.sound == Sound(pytest.approx(1.8), pytest.approx(-20, abs=0.2))  # type: ignore[arg-type]
+    assert ear.sound == Sound(pytest.approx(1.8), pytest.approx(-20, abs=0.2))
     # a click that starts nothing is not the last activity
     ear.push(pcm(tone(0.04, -3), silence(0.5)), 16000)
     assert ear.sound.seconds == pytest.approx(1.8)
     ear.push(pcm(tone(0.5, -40), silence(2.0)), 16000)
-    assert ear.sound == Sound(pytest.approx(0.5), pytest.approx(-40, abs=0.2))  # type: ignore[arg-type]
+    assert ear.sound == Sound(pytest.approx(0.5), pytest.approx(-40, abs=0.2))
+
+
+def test_after_an_end_everything_begins_anew() -> None:
+    assert kinds(hear(pcm(tone(0.5, -20), silence(0.8), tone(0.04, -20), silence(1.0)))) == "start end"
+
+
+def test_noise_that_is_not_known_yet_is_not_taken_for_soft_speech() -> None:
+    start, end = hear(pcm(tone(0.2, -20), noise(1.0, -53)))
+    assert (start.offset, end.offset) == (0.16, 1.0)
 
 
 def test_a_click_long_before_is_no_part_of_the_speech() -> None:
     ear = Ear()
     ear.push(pcm(silence(0.5), tone(0.02, -3), silence(0.5), tone(1.0, -20), silence(1.0)), 16000)
-    assert ear.sound == Sound(pytest.approx(1.0), pytest.approx(-20, abs=0.2))  # type: ignore[arg-type]
+    assert ear.sound == Sound(pytest.approx(1.0), pytest.approx(-20, abs=0.2))
 
 
 @pytest.mark.parametrize("rate", RATES)
@@ -405,6 +415,9 @@ def test_the_meter_hears_what_is_too_short_for_a_start_and_forgets_it() -> None:
     assert (meter.seconds, meter.db) == (0.0, SILENCE_DB)
     meter.push(pcm(noise(1.0, -60)), 16000)
     assert (meter.seconds, meter.db) == (0.0, SILENCE_DB)
+    # soft sound belongs to what was said, but does not begin it
+    meter.push(pcm(noise(1.0, -70), tone(0.5, -53), tone(0.2, -30), tone(0.2, -53)), 16000)
+    assert meter.seconds == pytest.approx(0.4)
     quiet = Meter(threshold_db=-65)
     quiet.push(pcm(noise(1.0, -60)), 16000)
     assert quiet.seconds == pytest.approx(1.0)

@@ -269,7 +269,7 @@ def _recording(options: argparse.Namespace, console: Console) -> Any:
     if not options.trace:
         return None
 
-    def record(number: int, path: str, credential: str) -> Recorder:
+    def record(number: int, url: str, credential: str) -> Recorder:
         from livews.endpoint import Secrets
         from livews.trace.show import View
         from livews.trace.writer import TraceFile
@@ -278,7 +278,7 @@ def _recording(options: argparse.Namespace, console: Console) -> Any:
         if options.trace == "-":
             return View(lambda line: console.line(f"{number:>3} {line}"), console.paint, secrets.hide)
         file = Path(options.trace) / f"session-{number}.jsonl"
-        return TraceFile(file, url=path, side="stand-in", hide=secrets.hide_known)
+        return TraceFile(file, url=url, side="stand-in", hide=secrets.hide_known)
 
     return record
 

@@ -87,7 +87,8 @@ class Machine:
                     continue
                 if signal.name in found or not _holds(signal.guard, traits):
                     break
-                if any(_matches(signal, value) for value in values(message, path)):
+                there = values(message, path)
+                if there and any(_matches(signal, value) for value in there):
                     found.append(signal.name)
                     break
         return tuple(found)

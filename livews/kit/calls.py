@@ -298,8 +298,10 @@ class _Answer:
 
     def resolve(self, ref: str) -> Any:
         """What a local pointer such as #/$defs/City points at; None for any other."""
+        if not self.spend(len(ref)):
+            return None
         at: Any = self.root
-        start, *steps = ref[:1_000].split("/")
+        start, *steps = ref.split("/")
         for step in steps:
             at = at.get(unquote(step).replace("~1", "/").replace("~0", "~")) if isinstance(at, dict) else None
         return at if start == "#" else None

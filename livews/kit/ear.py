@@ -58,7 +58,7 @@ class Ear:
     """Automatic activity detection for one session.
 
     `start_ms`: milliseconds of speech that make a start. `silence_ms`: milliseconds of silence that make an end; no
-    shorter one does. Both count whole frames of 20 ms, one at least. `threshold_db`: dBFS from which sound is speech.
+    shorter one does. Both are counted in whole frames of 20 ms, of which there is one at least. `threshold_db`: dBFS from which sound is speech.
     """
 
     __slots__ = ("_count", "_frames", "_last", "_quiet", "_room", "_said", "_spare", "_talking", "silence_ms",
@@ -263,7 +263,7 @@ class _Room:
         long = min(past) if len(past) == self._LONG else 0.0
         late = min(past[i] for i in range(max(len(past) - self._LATE, 0), len(past)))
         self._loud = max(self._threshold, self._ABOVE * long)
-        self._soft = min(self._loud, max(self._threshold / self._BELOW, self._ABOVE * late))
+        self._soft = max(self._threshold / self._BELOW, self._ABOVE * late)
 
 
 class _Said:
@@ -313,8 +313,8 @@ class _Frames:
         return self._before + (self._done + len(self._rest) // 2) / self._rate
 
     def count(self, ms: int) -> int:
-        """Whole frames that last so long, one at least."""
-        return max(1, -(-ms * self._rate // (1000 * self._size)))
+        """Frames that last so long together."""
+        return -(-ms * self._rate // (1000 * self._size))
 
     def drop(self) -> None:
         """Begin a frame with the next piece; what waits for one to fill is only counted."""
@@ -350,8 +350,8 @@ class _Frames:
 
 
 def _size(rate: int) -> int:
-    """Samples in a frame: 20 ms, rounded up where a rate has no whole number of them, and enough to have a level."""
-    return max(-(-rate // 50), 16)
+    """Samples in a frame: 20 ms, rounded up where a rate has no whole number of them."""
+    return -(-rate // 50)
 
 
 @lru_cache(maxsize=16)

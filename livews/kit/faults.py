@@ -80,18 +80,21 @@ def parse(text: str, *, here: int = 0) -> Fault:
 
     `here` is the number of the next message: where a fault that happens once and names no place happens.
     """
-    found = _FORM.fullmatch(text)
-    kind = KINDS.get(found[1]) if found else None
-    if found is None or kind is None:
-        raise ValueError(f"{text} is no fault; there are {', '.join(KINDS)}")
-    name, value, at = found[1], found[2], found[3]
+    name = re.split("[=@]", text, maxsplit=1)[0]
+    kind, found = KINDS.get(name), _FORM.fullmatch(text)
+    if kind is None:
+        raise ValueError(f'"{text}" is no fault; there are {", ".join(KINDS)}')
+    if found is None:
+        form = name + (f"={kind.value}" if kind.value else "") + ("@N" if kind.once else "")
+        raise ValueError(f"{text} is written {form}" + (", N a number from 1" if kind.once else ""))
+    value, at = found[2], found[3]
     if value is not None and not kind.value:
         raise ValueError(f"{name} takes no value")
     value = value or kind.default
     if kind.value and not value:
         raise ValueError(f"{name} wants a value: {name}={kind.value}")
     if kind.value in _NUMBERS and not _is_number(value):
-        raise ValueError(f"{value} is no number of {kind.value.lower()} above 0, in {text}")
+        raise ValueError(f"{name} wants a number above 0 ({kind.value.lower()}), not {value}")
     if kind.value == "ID" and value not in {row["id"] for row in spec.closes()}:
         raise ValueError(f"{value} is no row of protocol/closes.json; there are {', '.join(_ids())}")
     if at is not None and (not kind.once or int(at) < 1):
@@ -111,12 +114,15 @@ def _ids() -> list[str]:
 
 
 def close_of(close_id: str, **values: str) -> tuple[int, str]:
-    """Code and reason of a row, its blanks filled: by `values` where all are known, else as it was seen."""
+    """Code and reason of a row, its blanks filled: by `values` where all are known, else as it was seen.
+
+    A row that was never seen says the names of its blanks.
+    """
     row = spec.close_row(close_id)
     blanks = re.findall(r"\{(\w+)\}", row.get("say", ""))
     if all(values.get(name) for name in blanks):
         return closes.say(close_id, **values)
-    return row["code"], closes.cut(row["reason"])
+    return row["code"], closes.cut(re.sub(r"\{(\w+)\}", r"\1", row["reason"]))
 
 
 def http_status(fault: Fault) -> int:
@@ -169,7 +175,7 @@ class Bundle:
     def __init__(self) -> None:
         self._message: dict[str, Any] = {}
 
-    def add(self, message: dict[str, Any]) -> dict[str, Any] | None:
+    def add(self, message: dict[str, Any], ends_at: str = "turnComplete") -> dict[str, Any] | None:
         """The one message, when this one ends the turn; None while it is collected; another's own is given back."""
         content = message.get("serverContent")
         if not isinstance(content, dict) or not ({"serverContent", "usageMetadata"} >= set(message)):
@@ -186,7 +192,7 @@ class Bundle:
                 whole[name] = value
         if "usageMetadata" in message:
             self._message["usageMetadata"] = message["usageMetadata"]
-        if not (content.get("turnComplete") or content.get("interrupted")):
+        if not content.keys() & {ends_at, "interrupted", "interactionStatus"}:
             return None
         done, self._message = self._message, {}
         return done

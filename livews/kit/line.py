@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 
 from websockets.asyncio.server import ServerConnection
@@ -33,7 +33,10 @@ class Gone(Exception):
 
 
 class Line:
-    """Sends for one session. `values` fill the blanks of a close that a fault asks for."""
+    """Sends for one session. `values` fill the blanks of a close that a fault asks for.
+
+    `go_away` says goAway with so many seconds left, and closes when they are over.
+    """
 
     def __init__(
         self,
@@ -41,12 +44,16 @@ class Line:
         talk: Conversation,
         given: Iterable[Fault] = (),
         recorder: Recorder | None = None,
-        go_away: Callable[[float], None] | None = None,
+        go_away: Callable[[float], Awaitable[None]] | None = None,
     ) -> None:
         self.sent = 0
         """Messages that went out."""
         self.values: dict[str, str] = {}
         self.muted = False
+        self.stalled = False
+        """Nothing is sent, and nothing closed: only the client can end it."""
+        self.turn_ends_at = "turnComplete"
+        """What ends a turn for the fault that bundles one."""
         self.ended = ""
         """How the socket ended, when this side ended it."""
         self.failure: Exception | None = None
@@ -59,6 +66,7 @@ class Line:
         self._once: list[Fault] = []
         self._always: dict[str, Fault] = {}
         self._bundle: faults.Bundle | None = None
+        self._sending: set[asyncio.Task[None]] = set()
         for fault in given:
             self.arm(fault)
 
@@ -105,6 +113,11 @@ class Line:
         """What the faults that change whole messages make of one."""
         if "no-setup-complete" in self._always and "setupComplete" in message:
             return []
+        if self._bundle is not None:
+            whole = self._bundle.add(message, self.turn_ends_at)
+            if whole is None:
+                return []
+            message = whole
         content = message.get("serverContent")
         if isinstance(content, dict):
             for fault, name in (
@@ -116,20 +129,17 @@ class Line:
                     message = {**message, "serverContent": content}
                     if not content and "usageMetadata" not in message:
                         return []
-        if self._bundle is not None:
-            whole = self._bundle.add(message)
-            if whole is None:
-                return []
-            message = whole
         if "usage-apart" in self._always and "usageMetadata" in message and len(message) > 1:
             usage = {"usageMetadata": message["usageMetadata"]}
             return [{key: value for key, value in message.items() if key != "usageMetadata"}, usage]
         return [message]
 
     async def _send_one(self, message: dict[str, Any] | bytes) -> None:
-        due = [fault for fault in self._once if fault.at == self.sent + 1] if self._once else []
+        # <=: what a fault puts in between is counted too, and may be the message that was meant
+        due = [fault for fault in self._once if fault.at <= self.sent + 1] if self._once else []
+        if due:
+            self._once = [fault for fault in self._once if fault not in due]
         for fault in due:
-            self._once.remove(fault)
             await self._happen(fault)
         if self.muted:
             return
@@ -145,7 +155,7 @@ class Line:
         if any(fault.name == "truncated" for fault in due):
             raw = raw[: len(raw) // 2]
         await self._put(raw)
-        if names and b'"goAway"' in raw and "silent-after-goaway" in names:
+        if "silent-after-goaway" in names and isinstance(message, dict) and "goAway" in message:
             self.muted = True
 
     async def _happen(self, fault: Fault) -> None:
@@ -158,9 +168,9 @@ class Line:
         elif fault.name == "close":
             await self.close(*faults.close_of(fault.value, **self.values))
         elif fault.name == "stall":
-            self.muted = True
+            self.muted = self.stalled = True
         elif fault.name == "go-away" and self._go_away is not None:
-            self._go_away(fault.number)
+            await self._go_away(fault.number)
 
     async def _put(self, raw: bytes, *, opcode_text: bool | None = None) -> None:
         step = self._talk.step("server", raw)
@@ -171,11 +181,23 @@ class Line:
         try:
             fragments = self._always.get("fragments")
             if fragments is not None:
-                await self._socket.send(_cut(raw.decode() if text else raw, max(1, int(fragments.number))))
+                await self._finish_sending(_cut(raw, max(1, int(fragments.number))), text)
             else:
                 await self._socket.send(raw, text=text)  # bytes: a binary frame (WIRE-1)
         except ConnectionClosed:
             raise Gone(self.ended) from None
+
+    async def _finish_sending(self, fragments: list[bytes], text: bool) -> None:
+        """Fragments go out to the last also when their turn is cut meanwhile: a message cannot be left half said."""
+        sending = asyncio.create_task(self._socket.send(fragments, text=text))
+        self._sending.add(sending)
+        sending.add_done_callback(self._sent)
+        await asyncio.shield(sending)
+
+    def _sent(self, sending: asyncio.Task[None]) -> None:
+        self._sending.discard(sending)
+        if not sending.cancelled():
+            sending.exception()  # that the socket is gone is told to whoever waits, if anybody does
 
     async def put(self, raw: bytes, *, text: bool) -> None:
         """Bytes as they are, as a frame of this kind."""
@@ -188,8 +210,13 @@ class Line:
 
         A row without a code stands for a socket that dies without a close frame.
         """
+        if self.stalled:
+            await self._socket.wait_closed()
+            raise Gone(self.ended)
         if code in (0, 1005, 1006):
             self.drop()
+        if self._sending:
+            await asyncio.wait(self._sending, timeout=_FINISH_SECONDS)
         self.ended = f"closed {code} {reason}".strip()
         self._talk.close("server", code, reason)
         self.control("recv", "close", {"code": code, "reason": reason})
@@ -208,14 +235,24 @@ class Line:
         if self._recorder is not None:
             self._recorder.control(self._clock(), direction, kind, about)
 
-    def closed_by_client(self) -> None:
-        """The client ended it: told to conversation and recorder."""
-        received = self._socket.protocol.close_rcvd
+    def note_close(self) -> None:
+        """A close nobody here asked for, told to conversation and recorder: the client's, or the socket's own."""
+        if self.ended:
+            return
+        protocol = self._socket.protocol
+        sent, received = protocol.close_sent, protocol.close_rcvd
+        if sent is not None and not protocol.close_rcvd_then_sent:  # the server stops, or what came was no frame
+            self.ended = f"closed {sent.code} {sent.reason}".strip()
+            self._talk.close("server", sent.code, sent.reason)
+            self.control("recv", "close", {"code": sent.code, "reason": sent.reason})
+            return
         code, reason = (received.code, received.reason) if received else (1006, "")
         self._talk.close("client", code, reason)
         self.control("send", "close", {"code": code, "reason": reason})
 
     def finish(self) -> None:
+        for sending in self._sending:
+            sending.cancel()
         if self._recorder is not None:
             self._recorder.close()
 
@@ -230,7 +267,9 @@ class Line:
                 self.failure = problem
                 self._socket.transport.abort()
 
-        return asyncio.create_task(watched())
+        task = asyncio.create_task(watched())
+        task.add_done_callback(lambda _: work.close())  # a task that is cancelled before it began awaits nothing
+        return task
 
     def _answer_pings_late(self, seconds: float) -> None:
         # websockets answers pings inside its protocol object; holding back that one frame is the least intrusion
@@ -252,8 +291,10 @@ class Line:
             self._socket.send_data()
 
 
+_FINISH_SECONDS = 5.0
+"""What a message in fragments is given to end in, ahead of a close."""
 _CONTENT = {"no-setup-complete", "no-generation-complete", "no-turn-complete", "usage-apart", "bundled"}
 
 
-def _cut(whole: str | bytes, size: int) -> list[Any]:
+def _cut(whole: bytes, size: int) -> list[bytes]:
     return [whole[i : i + size] for i in range(0, len(whole), size)]

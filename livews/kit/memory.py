@@ -14,12 +14,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from livews.core import wire
 from livews.kit import reply
 
 _HANDLES = 8
 """Handles a conversation keeps; models that send one every two seconds let the older ones go."""
 _CONVERSATIONS = 10_000
 _TOKENS = 10_000
+_URL_SAFE = str.maketrans("+/", "-_")
 UNLIMITED = -1
 """Uses of a token that never runs out."""
 _SETTLE_SECONDS = 1.5
@@ -83,9 +85,14 @@ class Memory:
         self._begun += 1
         return Conversation(model, self._begun, self.clock())
 
-    def new_handle(self, conversation: Conversation, lives: float) -> str:
-        """Another handle for this conversation, good for `lives` seconds of the service's time."""
+    def new_handle(self, conversation: Conversation, lives: float, *, uuid: bool = True) -> str:
+        """Another handle for this conversation, good for `lives` seconds of the service's time.
+
+        A UUID, or longer and opaque, as models differ; clients should look into neither.
+        """
         handle = self.new_id("handle")
+        if not uuid:
+            handle = wire.encode_base64(hashlib.sha512(handle.encode()).digest()).translate(_URL_SAFE).rstrip("=")
         self._handles[handle] = (conversation, self.clock() + lives / self._scale)
         conversation.handles.append(handle)
         for old in conversation.handles[:-_HANDLES]:

@@ -23,6 +23,7 @@ from livews.kit import faults
 from livews.kit.line import Gone, Line
 from livews.kit.pattern import differences, misfit
 from livews.kit.script import Script
+from livews.kit.turns import duration
 from livews.printable import one_line
 from livews.trace.read import Line as Recorded
 from livews.trace.writer import emptied
@@ -48,7 +49,7 @@ class Player:
         self.number = number
         self.place = house.place_of(socket)
         self.talk = Conversation(inspect=True, surface=self.place.surface, version=self.place.version)
-        self.line = Line(socket, self.talk, house.policy.faults, house.recorder(number, self.place))
+        self.line = Line(socket, self.talk, house.policy.faults, house.recorder(number, self.place), self._go_away)
         self.received = 0
         self.ended = ""
         self.found: list[str] = []
@@ -59,6 +60,7 @@ class Player:
         self._sound = 0.0
         self._news = asyncio.Event()
         self._gone = False
+        self._leaving: asyncio.Task[None] | None = None
 
     @property
     def model(self) -> str:
@@ -77,9 +79,11 @@ class Player:
         except TimeoutError:
             self.found.append(f"the script is over, and the client stayed for {self._patience:g} s")
         finally:
-            reader.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await reader
+            for task in (reader, self._leaving):
+                if task is not None:
+                    task.cancel()
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await task
             received = self._socket.protocol.close_rcvd
             self.ended = self.line.ended or (f"closed by the client, {received.code}" if received else "lost")
             self.line.finish()
@@ -113,11 +117,11 @@ class Player:
     async def _read(self) -> None:
         """Everything the client says, followed and put where the script looks for it."""
         try:
-            async for frame in self._socket:
+            while True:
+                raw, text = await self._socket.message()
                 self.received += 1
-                raw = frame.encode(errors="surrogatepass") if isinstance(frame, str) else frame
                 step = self.talk.step("client", raw)
-                self.line.heard(raw, isinstance(frame, str), step)
+                self.line.heard(raw, text, step)
                 if self._script.steps:
                     await self._inbox.put(step.body)
                 else:
@@ -125,12 +129,20 @@ class Player:
         except ConnectionClosed:
             pass
         finally:
-            if not self.line.ended:
-                self.line.closed_by_client()
+            self.line.note_close()
             self._gone = True
             self._news.set()
             with contextlib.suppress(asyncio.QueueFull):
                 self._inbox.put_nowait(None)
+
+    async def _go_away(self, left: float) -> None:
+        """goAway because a fault asks for it, and the close when `left` seconds are over."""
+        await self.line.send({"goAway": {"timeLeft": duration(left)}})
+        self._leaving = self._leaving or self.line.watch(self._leave(left))
+
+    async def _leave(self, left: float) -> None:
+        await asyncio.sleep(left)
+        await self.line.close(*faults.close_of("goaway-ignored"))
 
     # A scenario
 

@@ -53,7 +53,7 @@ class Policy:
     patience: float = 30.0
     """Seconds a script waits for what the client has to say."""
     record: Callable[[int, str, str], Recorder] | None = None
-    """Makes the recorder of a session from its number, the path that was dialled and the credential to hide."""
+    """Makes the recorder of a session from its number, the URL that was dialled and the credential to hide."""
     session_ended: Callable[[], None] = field(default=lambda: None)
     fail: Callable[[LivewsError], None] = field(default=lambda problem: None)
     """Told what makes going on pointless: a recorder that cannot write."""

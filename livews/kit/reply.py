@@ -150,14 +150,14 @@ class Style:
         """usageMetadata that adds up, in this model's vocabulary (USAGE-1)."""
         asked, given = sum(prompt.values()), sum(response.values())
         name = "candidates" if self.wire["usage"] == "candidates" else "response"
-        usage: Message = {"promptTokenCount": asked}
-        if given:
-            usage[f"{name}TokenCount"] = given
-        usage["totalTokenCount"] = asked + given
-        usage["promptTokensDetails"] = _details(prompt)
-        if given:
-            usage[f"{name}TokensDetails"] = _details(response)
-        return usage
+        usage: Message = {
+            "promptTokenCount": asked,
+            f"{name}TokenCount": given,
+            "totalTokenCount": asked + given,
+            "promptTokensDetails": _details(prompt),
+            f"{name}TokensDetails": _details(response),
+        }
+        return {key: value for key, value in usage.items() if value}  # protobuf writes no zeros and no empty lists
 
 
 def _details(tokens: Counter[str]) -> list[Message]:
@@ -175,13 +175,13 @@ def response_tokens(style: Style, words: str, seconds: float) -> Counter[str]:
     return Counter({"AUDIO": round(seconds * TOKENS_A_SECOND)})
 
 
-def hearing(style: Style, heard: Heard) -> Iterator[Beat]:
-    """The transcript of what the user said, as this model gives it, ahead of its answer."""
-    if not (heard.spoken and style.hears):
+def hearing(style: Style, heard: Heard) -> Iterator[Message]:
+    """The transcript of what the user said aloud, as this model gives it, ahead of its answer."""
+    if not style.hears:
         return
     words = heard.transcript()
     for piece in [words] if style.wire["heard"] == "whole" else pieces(words):
-        yield Beat(0.0, {"serverContent": {"inputTranscription": {"text": piece}}})
+        yield {"serverContent": {"inputTranscription": {"text": piece}}}
 
 
 def opening(style: Style, heard: Heard, prompt: Counter[str]) -> Iterator[Beat]:

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from websockets.exceptions import ConnectionClosed
@@ -47,7 +49,7 @@ class Session:
             inspect=True, surface=self.place.surface, version=self.place.version, as_of=self._policy.as_of
         )
         recorder = house.recorder(number, self.place)
-        self.line = Line(socket, self.talk, self._policy.faults, recorder, self._go_away_soon)
+        self.line = Line(socket, self.talk, self._policy.faults, recorder, self._go_away)
         self.received = 0
         self.ended = ""
         """How it ended, in words."""
@@ -57,6 +59,8 @@ class Session:
         self._turns: Turns | None = None
         self._updates: asyncio.Task[None] | None = None
         self._life: asyncio.Task[None] | None = None
+        self._leaving = False
+        """goAway was said."""
 
     @property
     def model(self) -> str:
@@ -70,16 +74,12 @@ class Session:
         clean = True
         self._life = self.line.watch(self._leave_when_idle(float("inf")))
         try:
-            async for frame in self._socket:
+            while True:
+                raw, text = await self._socket.message()
                 self.received += 1
-                if isinstance(frame, str):
-                    await self._take(frame.encode(errors="surrogatepass"), text=True)
-                else:
-                    await self._take(frame, text=False)
-            self.line.closed_by_client()
+                await self._take(raw, text=text)
         except ConnectionClosed:
-            if not self.line.ended:
-                self.line.closed_by_client()
+            self.line.note_close()
         except Gone:
             pass
         finally:
@@ -132,8 +132,12 @@ class Session:
     # What is refused
 
     async def _take(self, raw: bytes, *, text: bool) -> None:
+        if self.line.ended:  # it crossed our close
+            return
         step = self._step(raw)
         self.line.heard(raw, text, step)
+        if self.line.stalled:
+            return
         if close := self._verdict(step):
             await self._refuse(step, close)
         if "rememberSetup" in step.effects:
@@ -144,35 +148,44 @@ class Session:
     def _step(self, raw: bytes) -> Step:
         """The frame, followed. A token may fix the setup: then that one counts (AUTH-2)."""
         token = self._house.memory.token(self.place.credential) if self.talk.state("session") == "new" else None
-        if token is not None and token.lock is not None:
-            step = self.talk.step_message("client", self._locked(raw, token.lock))
-        else:
-            step = self.talk.step("client", raw)
+        given = self._locked(raw, token.lock) if token is not None and token.lock is not None else None
+        step = self.talk.step("client", raw) if given is None else self.talk.step_message("client", given)
         if "setup" in step.signals:
             self.line.values = {"model": self.model, "version": self.place.version}
         return step
 
-    def _locked(self, raw: bytes, lock: Lock) -> dict[str, Any]:
+    def _locked(self, raw: bytes, lock: Lock) -> dict[str, Any] | None:
+        """The message with the setup that counts, None for one that is no setup."""
         try:
             given = schema.canonical("client", wire.parse(raw)).message
         except wire.WireError:
-            return {}
+            return None
         setup = given.get("setup")
-        return {**given, "setup": lock.applied(setup)} if isinstance(setup, dict) else given
+        return {**given, "setup": lock.applied(setup)} if isinstance(setup, dict) else None
 
     def _verdict(self, step: Step) -> tuple[int, str] | None:
         """The close this frame earns: the key first, then the frame's faults, then the model and the handle."""
         if "setup" in step.signals and (close := self._house.judge_credential(self)):
             return close
         if wrong := [fault for fault in step.faults if not self._forgiven(fault)]:
-            return _worst(wrong).close or closes.say("invalid-argument")
+            return _close_by(_worst(wrong), step) or closes.say("invalid-argument")
         if "rememberSetup" not in step.effects:
             return None
+        if close := self._misnamed():
+            return close
         if not self.talk.profile["known"]:
             return not_found(self.model, self.talk.place)
         if self._house.full(self):
             return closes.say("quota")
         return self._resume()
+
+    def _misnamed(self) -> tuple[int, str] | None:
+        """The close of a model name that this surface cannot read, whether it knows the model or not."""
+        for row in self.talk.profile["misnamed"]:
+            if models.holds(row, self.place.surface, self._policy.as_of) and not re.search(row["unlike"], self.model):
+                self._broken = f"{one_line(self.model, 80) or 'no model'} is no name of a model here"
+                return closes.say(row["close"])
+        return None
 
     def _forgiven(self, fault: Finding) -> bool:
         """A dead model is served to whoever names no month: old clients are to be tried, too."""
@@ -218,17 +231,18 @@ class Session:
         )  # fmt: skip
         await asyncio.sleep(_SETUP_SECONDS * self._policy.pace)
         wire = {**self.talk.profile["wire"], **self._policy.wire}
+        if not wire["speaks"]:
+            self.line.turn_ends_at = "generationComplete"
         session_id = {"sessionId": self._house.memory.new_id("session")} if wire["sessionId"] else {}
         await self.line.send({"setupComplete": session_id})
         if resumed:
             if self._thread.model != models.bare_id(self.model):
                 self._broken = "the handle belongs to another model (RESUME-3)"
-                await self.line.close(*closes.say("internal-error"))
+                await self.line.close(*closes.say(spec.rules()["RESUME-3"]["close"]))
             self.talk.pending = dict(self._thread.pending)
         self._updates = self.line.watch(self._send_updates(resumed))
-        if self._life is not None:
-            self._life.cancel()
-        self._life = self.line.watch(self._live())
+        if not self._leaving:
+            self._live_on(self._live())
 
     # Resumption
 
@@ -252,7 +266,10 @@ class Session:
 
     async def _update(self) -> None:
         assert self._thread is not None
-        handle = self._house.memory.new_handle(self._thread, self.talk.profile["resumption"]["handleSeconds"])
+        about = self.talk.profile["resumption"]
+        handle = self._house.memory.new_handle(
+            self._thread, about["handleSeconds"], uuid=about.get("handle") == "uuid"
+        )
         await self.line.send({"sessionResumptionUpdate": {"newHandle": handle, "resumable": True}})
 
     # Life and death
@@ -297,15 +314,22 @@ class Session:
         return min(at, max(0.0, limit - spent - float(about["timeLeftSeconds"])))
 
     async def _go_away(self, left: float) -> None:
+        """goAway with `left` seconds to go, and the close when they are over. Once is enough (GOAWAY-1)."""
+        if self._leaving:
+            return
+        self._leaving = True
         await self.line.send({"goAway": {"timeLeft": duration(left)}})
-        await self._leave_when_idle(asyncio.get_running_loop().time() + left)
+        self._live_on(self._leave(asyncio.get_running_loop().time() + left))
+
+    async def _leave(self, at: float) -> None:
+        await self._leave_when_idle(at)
         await self.line.close(*faults.close_of("goaway-ignored"))
 
-    def _go_away_soon(self, left: float) -> None:
-        """goAway on demand, with `left` seconds to go."""
-        if self._life is not None:
-            self._life.cancel()
-        self._life = self.line.watch(self._go_away(left))
+    def _live_on(self, rest: Coroutine[Any, Any, None]) -> None:
+        """What is to become of this session from here on, in place of what was."""
+        before, self._life = self._life, self.line.watch(rest)
+        if before is not None:
+            before.cancel()
 
 
 _WHY = {
@@ -313,6 +337,14 @@ _WHY = {
     "invalid-session-handle": "it is too old (RESUME-1)",
     "internal-error": "its old socket is still open, or was lost a moment ago (RESUME-2)",
 }
+
+
+def _close_by(fault: Finding, step: Step) -> tuple[int, str] | None:
+    """The close of a broken rule, which a few rules have by what is in the message."""
+    for pointer, close_id in spec.rules()[fault.rule].get("closeBy", {}).items():
+        if machine.values(step.body, tuple(pointer.split("/")[1:])):
+            return closes.say(close_id)
+    return fault.close
 
 
 def _worst(wrong: list[Finding]) -> Finding:

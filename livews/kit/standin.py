@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import re
 import ssl
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -19,7 +19,9 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.frames import DATA_OPCODES, CloseCode, Frame, Opcode
 from websockets.http11 import Request, Response
+from websockets.protocol import Event, State
 
 from livews.core import closes, machine, wire
 from livews.core.errors import TraceFailed
@@ -37,7 +39,8 @@ STATUS_PATH = "/livews/status"
 _MAX_SIZE = 16 * 1024 * 1024
 """Bytes of one client message. What the service takes was never measured; pictures of 10 MB pass."""
 _BACKLOG = 1024
-_HTTP_LIMIT = 256 * 1024
+_PONGS = 1024 * 1024
+"""Bytes a client may leave unread before it is read no more: pongs wait for nothing and would fill the memory."""
 _LATE_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
@@ -62,27 +65,74 @@ class Connection(ServerConnection):
         self.opened_at = self.heard_at = self.loop.time()
         self._start = b""
         self._is_post: bool | None = None
+        self._answered = False
+        self._texts: deque[bool] = deque()
+        """Of the messages that wait to be taken: did they come as text?"""
+        self._deaf = False
+        self.house.connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.house.connections.discard(self)
+        super().connection_lost(exc)
+
+    async def message(self) -> tuple[bytes, bool]:
+        """The next message, and whether it came as text; ConnectionClosed when there is none any more.
+
+        Text is not decoded: what is no UTF-8 is no JSON either, and is judged as such.
+        """
+        raw = await self.recv(decode=False)
+        return raw, self._texts.popleft()
+
+    async def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
+        # Messages that are not taken any more would keep the reading paused, and the client's own close lies behind them.
+        self._deaf = True
+        self.transport.resume_reading()
+        await super().close(code, reason)
+
+    def process_event(self, event: Event) -> None:
+        if isinstance(event, Frame) and event.opcode in DATA_OPCODES:
+            if self._deaf:
+                return
+            if event.opcode is not Opcode.CONT:
+                self._texts.append(event.opcode is Opcode.TEXT)
+        super().process_event(event)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if not self.recv_messages.paused:
+            self.transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
         self.heard_at = self.loop.time()
         if self._is_post is None:
             self._start += data
+            if not self._start[:1].isalpha():  # no HTTP: most likely a client that wants to speak TLS
+                self.transport.close()
+                return
             if len(self._start) < 4:
                 return
-            # websockets reads GET alone; the SDKs make their tokens by POST at the same address
-            self._is_post = self._start.startswith(b"POST")
+            # websockets takes no body; the SDKs make their tokens by POST at the same address
+            self._is_post = self._start.startswith((b"POST", b"PUT ", b"PATC", b"DELE"))
             data, self._start = self._start, b""
         if not self._is_post:
             super().data_received(data)
+            if self.protocol.close_expected():
+                self.transport.resume_reading()  # what is left to read is the end of the connection
+            elif self.paused and self.transport.get_write_buffer_size() > _PONGS:
+                self.transport.pause_reading()
+            return
+        if self._answered:
             return
         self._start += data
         answer = tokens.http(self._start, self.house.make_token)
-        if answer is None and len(self._start) > _HTTP_LIMIT:
-            answer = tokens.response(413, {"error": {"code": 413, "message": "the request is too large"}})
         if answer is not None:
-            self._start = b""
+            self._start, self._answered = b"", True
             self.transport.write(answer)
-            self.transport.close()
+            # closed with something unread, the connection would be reset, and the answer lost on its way
+            if self.transport.can_write_eof():
+                self.transport.write_eof()
+            else:
+                self.transport.close()
 
 
 class House:
@@ -95,6 +145,8 @@ class House:
         self.memory = Memory(self.clock, scale=policy.time_scale, seed=policy.seed)
         self.speech = Speech(policy.voice, log=policy.log)
         self.sessions: dict[int, Session | Player] = {}
+        self.connections: set[Connection] = set()
+        """Everything that is connected, also what never asked for anything."""
         self.total = 0
         self.failures = 0
         self.differences = 0
@@ -143,12 +195,14 @@ class House:
         """The close a credential earns. A token made here is counted whether keys are required or not (AUTH-2)."""
         given = session.place.credential
         if given.startswith("auth_tokens/"):
+            if self.memory.token(given) is not None and not session.place.constrained:
+                return closes.say("no-credentials")
             resumes = bool(machine.values(session.talk.setup, ("sessionResumption", "handle")))
             token, refusal = self.memory.spend(given, counts=not resumes)
             if refusal:
                 return closes.say(refusal)
             if token is not None:
-                return None if session.place.constrained else closes.say("no-credentials")
+                return None
         wanted = self.policy.require_key
         if not wanted or given == wanted:
             return None
@@ -170,7 +224,7 @@ class House:
         return tokens.create(self.memory, path, body)
 
     def recorder(self, number: int, place: Place) -> Recorder | None:
-        return self.policy.record(number, place.path, place.credential) if self.policy.record else None
+        return self.policy.record(number, self.url + place.path, place.credential) if self.policy.record else None
 
     # What can be asked of it
 
@@ -215,6 +269,7 @@ class House:
         path = request.path.partition("?")[0]
         if path == STATUS_PATH:
             response = socket.respond(HTTPStatus.OK, wire.dump(self.status()).decode() + "\n")
+            del response.headers["Content-Type"]  # setting one adds it
             response.headers["Content-Type"] = "application/json"
             return response
         for fault in self.policy.faults:
@@ -225,8 +280,11 @@ class House:
             return socket.respond(HTTPStatus.UNAUTHORIZED, "no bearer token\n")
         if "/ws/google." in place.path and not re.search(r"[./]BidiGenerateContent(Constrained)?$", place.path):
             return socket.respond(HTTPStatus.NOT_FOUND, "no such method\n")
-        if "upgrade" not in {token.strip().lower() for token in request.headers.get("Connection", "").split(",")}:
-            return socket.respond(HTTPStatus.UPGRADE_REQUIRED, _HELLO.format(url=self.url))
+        wished = ",".join(request.headers.get_all("Connection")).lower()
+        if "upgrade" not in map(str.strip, wished.split(",")):
+            response = socket.respond(HTTPStatus.UPGRADE_REQUIRED, _HELLO.format(url=self.url))
+            response.headers["Upgrade"] = "websocket"
+            return response
         return None
 
 
@@ -287,6 +345,9 @@ async def opened(
         yield house
     finally:
         server.close()
+        for connection in house.connections:
+            if connection.protocol.state is State.CONNECTING:  # nobody has to wait for what it might have asked
+                connection.transport.abort()
         await server.wait_closed()
 
 

@@ -17,16 +17,21 @@ from livews.kit.memory import UNLIMITED, Memory
 
 Make = Callable[[str, dict[str, str], bytes], tuple[int, dict[str, Any]]]
 
-_PATH = re.compile(r"/v1(alpha|beta)?/auth_tokens")
+_PATH = re.compile(r"/v1(alpha|beta)?/auth_tokens$")
+_LARGEST = 256 * 1024
+"""Bytes of the head of a request, and of its body."""
 _MEMBERS = ("name", "expireTime", "newSessionExpireTime", "fieldMask", "bidiGenerateContentSetup", "uses")
 _LIVES_SECONDS = 30 * 60
 _STARTS_SECONDS = 60
 _AT_MOST_SECONDS = 20 * 3600
+_LENGTH_DIGITS = 9
 
 
 def http(raw: bytes, make: Make) -> bytes | None:
     """The answer to a request that is no GET, None while it is not complete."""
     head, found, body = raw.partition(b"\r\n\r\n")
+    if len(head) > _LARGEST:
+        return response(*refused(413, "the request is too large"))
     if not found:
         return None
     lines = head.decode("latin-1").split("\r\n")
@@ -35,10 +40,12 @@ def http(raw: bytes, make: Make) -> bytes | None:
     length = headers.get("content-length", "0")
     if not (length.isascii() and length.isdigit()) or "transfer-encoding" in headers:
         return response(*refused(411, "a Content-Length is needed"))
+    if len(length) > _LENGTH_DIGITS or int(length) > _LARGEST:
+        return response(*refused(413, "the request is too large"))
     if len(body) < int(length):
         return None
     path = rest.partition(" ")[0]
-    if not _PATH.search(path.partition("?")[0].replace("//", "/")):
+    if not _PATH.search(re.sub("/+", "/", path.partition("?")[0])):
         return response(*refused(404, "livews answers POST at /v1alpha/auth_tokens and nowhere else"))
     if method != "POST":
         return response(*refused(405, f"{method[:10]} is not answered here; POST is"))
@@ -70,10 +77,12 @@ def create(memory: Memory, path: str, body: bytes) -> tuple[int, dict[str, Any]]
     for name in asked:
         if name not in _MEMBERS:
             return refused(400, f'Invalid JSON payload received. Unknown name "{name[:60]}": Cannot find field.')
-    uses = wire.whole(asked.get("uses", 1))
+    uses, mask = wire.whole(asked.get("uses", 1)), asked.get("fieldMask", "")
     setup = asked.get("bidiGenerateContentSetup")
-    if uses is None or uses < 0 or not (setup is None or isinstance(setup, dict)):
-        return refused(400, "Invalid value: uses is a number from 0, bidiGenerateContentSetup an object")
+    if uses is None or uses < 0 or not (setup is None or isinstance(setup, dict)) or not isinstance(mask, str):
+        return refused(
+            400, "Invalid value: uses is a number from 0, bidiGenerateContentSetup an object, fieldMask a string"
+        )
     now = datetime.now(UTC)
     answer: dict[str, Any] = {}
     seconds = []
@@ -81,19 +90,16 @@ def create(memory: Memory, path: str, body: bytes) -> tuple[int, dict[str, Any]]
         try:
             until = datetime.fromisoformat(asked[name]) if name in asked else now + timedelta(seconds=default)
             left = (until - now).total_seconds()
-        except (TypeError, ValueError):
+            answer[name] = until.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        except (TypeError, ValueError, OverflowError):
             return refused(400, f"Invalid value at '{name}': an RFC 3339 time is wanted")
         if left > _AT_MOST_SECONDS:
             return refused(400, f"{name} must be less than 20 hours ahead")
         seconds.append(left)
-        answer[name] = until.astimezone(UTC).isoformat().replace("+00:00", "Z")
     lock = None
     if isinstance(setup, dict):
         body_of = schema.canonical("client", {"setup": setup}).message["setup"]
-        mask = asked.get("fieldMask")
-        lock = Lock(
-            body_of, [_camel(one.strip()) for one in mask.split(",")] if isinstance(mask, str) and mask else []
-        )
+        lock = Lock(body_of, [_camel(one.strip()) for one in mask.split(",") if one.strip()])
     name = memory.new_token(uses or UNLIMITED, seconds[0], seconds[1], lock)
     return 200, {"name": name, **answer, "uses": uses}
 

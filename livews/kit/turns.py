@@ -16,6 +16,7 @@ from array import array
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from math import gcd
 from typing import Any
 
 from livews.core import machine, wire
@@ -39,6 +40,8 @@ _BETWEEN_SECONDS = 0.5
 """From one utterance to the next, where a turn has several."""
 _ECHO_SECONDS = 30
 """Of sound kept to be played back."""
+_ECHO_RATE = 48_000
+"""Samples a second of it that are kept; what claims more is kept for a shorter time."""
 _CALL_TOKENS = 6
 _NOT_FIRST = "One moment, I am thinking."
 
@@ -88,6 +91,8 @@ class Turns:
             thoughts=True in thinking,
             utterances=profile["turnEndsAt"] == "interactionStatus",
         )
+        self._reads = "text" in profile["input"]
+        self._interims = bool(self._wire["interim"] and self._style.hears)
         self._default = profile["tools"].get("default", "BLOCKING")
         self._functions = calls.declared(setup.get("tools"), self._default)
         realtime = setup.get("realtimeInputConfig", {})
@@ -109,6 +114,8 @@ class Turns:
         self._aside: list[tuple[str, int]] = []
         """Pictures that came while nobody spoke."""
         self._seeded = False
+        self._seed = ""
+        """The user's words at the end of the history: a prompt without words asks for their answer."""
         self._reply: asyncio.Task[None] | None = None
         self._asked = Heard()
         """What the running reply answers."""
@@ -162,14 +169,14 @@ class Turns:
             if self._running and self._interruptible:
                 await self._interrupt()
             self._background(self._acknowledge(self._offset))
-        await self._hear(step.audio)
         for blob in [*machine.values(given, ("video",)), *machine.values(given, ("mediaChunks", "*"))]:
             mime_type = str(blob.get("mimeType", ""))
             if not mime_type.startswith("audio/"):
                 self._see(mime_type, str(blob.get("data", "")))
+        await self._hear(step.audio)
         if "audioStreamEnd" in step.signals and self._ear is not None:
             await self._stream_ended()
-        for text in machine.values(given, ("text",)):
+        for text in machine.values(given, ("text",)) if self._reads else ():
             self._heard.say(str(text))
             if not self._marked:
                 await self._prompt(interrupts=self._interruptible)
@@ -200,7 +207,8 @@ class Turns:
                 if self._marked:  # ACTIVITY-4: outside of one, sound is only counted
                     self._meter.push(pcm, rate)
                     self._keep(pcm, rate)
-                    await self._interim_transcript(self._offset - self._marked_at, self._meter.db)
+                    if self._interims:
+                        await self._interim_transcript(self._offset - self._marked_at, self._meter.db)
                 continue
             talking = self._ear.talking
             for mark in self._ear.push(pcm, rate):
@@ -211,13 +219,13 @@ class Turns:
                     await self._user_ends(mark.offset, self._ear.sound.seconds, self._ear.sound.db)
             if talking:
                 self._keep(pcm, rate)
-            if self._ear.talking:
+            if self._interims and self._ear.talking:
                 await self._interim_transcript(self._ear.sound.seconds, self._ear.sound.db)
 
     def _keep(self, pcm: bytes, rate: int) -> None:
         """Sound for a reply that plays it back."""
-        if self._policy.reply == "echo" and len(self._echo) < _ECHO_SECONDS * rate * 2:
-            self._echo += pcm
+        if self._policy.reply == "echo":
+            self._echo += pcm[: max(0, _ECHO_SECONDS * min(rate, _ECHO_RATE) * 2 - len(self._echo))]
             self._echo_rate = rate
 
     def _see(self, mime_type: str, data: str) -> None:
@@ -230,22 +238,33 @@ class Turns:
 
     async def _content(self, given: dict[str, Any], *, asks: bool) -> None:
         """clientContent: history, or a turn; even one that asks for nothing cuts a running reply (TURN-1)."""
-        await self._interrupt()
-        takes, seeds = self._talk.traits["clientContent"], self._talk.traits["historySeed"]
-        for turn in given.get("turns", []):
-            self._read(turn)
-        history = seeds and not self._seeded
-        self._seeded = True
-        if not asks:
+        if self._talk.traits["clientContent"] == "none":  # TURN-6: it is not read at all
             return
-        if history or takes == "none":
-            self._thread.context += self._heard.tokens()
-            self._heard = Heard()
+        await self._interrupt()
+        answered = False
+        for turn in given.get("turns", []):
+            user = str(turn.get("role", "user")).lower() == "user"
+            if user and answered and says(turn):  # what came before an answer of the model is history
+                self._remember()
+            answered = not user
+            self._read(turn, user=user)
+        if not asks:
+            self._next()  # an answer that waited for the reply that was cut
+            return
+        history = self._talk.traits["historySeed"] and not (self._seeded or self._wire["historyAnswers"])
+        self._seeded = True
+        if history:
+            self._seed = "" if answered else self._heard.text
+            self._remember()
             return
         await self._prompt(interrupts=True)
 
-    def _read(self, turn: dict[str, Any]) -> None:
-        user = str(turn.get("role", "user")).lower() == "user"
+    def _remember(self) -> None:
+        """What was heard so far asks for nothing any more: it is context."""
+        self._thread.context += self._heard.tokens()
+        self._heard = Heard()
+
+    def _read(self, turn: dict[str, Any], *, user: bool) -> None:
         for part in turn.get("parts", []):
             blob = part.get("inlineData", {})
             mime_type, data = str(blob.get("mimeType", "")), str(blob.get("data", ""))
@@ -293,6 +312,7 @@ class Turns:
             self._aside.clear()
         if self._wire["speaks"]:
             await self._activity("ACTIVITY_END", offset)
+            await self._transcript(heard)
             await self._prompt(interrupts=self._interruptible)
             while self._later:
                 await self._schedule(self._later.popleft(), "WHEN_IDLE")
@@ -304,11 +324,15 @@ class Turns:
     async def _segment(self, heard: Heard, offset: float) -> None:
         """The end of speech on a model that only transcribes: the words come before the mark."""
         await self._pause(_SEGMENT_SECONDS)
-        for beat in reply.hearing(self._style, heard):
-            await self._line.send(beat.frame)
+        await self._transcript(heard)
         await self._line.send({"serverContent": {"generationComplete": True}})
         await self._activity("ACTIVITY_END", offset)
         await self._turn_ended()
+
+    async def _transcript(self, heard: Heard) -> None:
+        """What the user said. It waits for no reply, and no reply that is cut takes it along."""
+        for frame in reply.hearing(self._style, heard):
+            await self._line.send(frame)
 
     async def _settle(self) -> None:
         """What is still to be told of an activity, told: in a burst of sound, too, its marks and words keep their order."""
@@ -322,7 +346,7 @@ class Turns:
 
     async def _interim_transcript(self, seconds: float, db: float) -> None:
         """What was heard so far; each replaces the one before."""
-        if not (self._wire["interim"] and self._style.hears) or seconds < self._interim + _INTERIM_SECONDS:
+        if seconds < self._interim + _INTERIM_SECONDS:
             return
         await self._settle()
         self._interim = seconds
@@ -346,6 +370,9 @@ class Turns:
     async def _prompt(self, *, interrupts: bool) -> None:
         """What was heard so far asks for a reply."""
         heard, self._heard = self._heard, Heard()
+        if not heard.seconds and not wordy(heard.text):
+            heard.text = self._seed or heard.text
+        self._seed = ""
         heard.pictures = [*self._aside, *heard.pictures]
         self._aside, self._since_turn = [], 0.0
         if self._running and not interrupts:
@@ -354,24 +381,27 @@ class Turns:
         await self._interrupt()
         self._start(heard)
 
-    def _start(self, heard: Heard) -> None:
+    def _start(self, heard: Heard, *, goes_on: bool = False) -> None:
+        """A reply. One that `goes_on` after a call belongs to the same turn, and so do the counts so far."""
         self._asked = heard
         self._thread.context += heard.tokens()
         self._prompted = Counter(self._thread.context)
-        self._said = Counter()
+        if not goes_on:
+            self._said = Counter()
         self._reply = self._line.watch(self._run(heard))
 
     async def _run(self, heard: Heard) -> None:
         await self._turn(heard)
-        if self._after and not self._held:
+        self._reply = None
+        self._next()
+
+    def _next(self) -> None:
+        if self._after and not self._running:
             self._start(self._after.popleft())
 
     async def _turn(self, heard: Heard) -> None:
         started = asyncio.get_running_loop().time()
-        for beat in [
-            *reply.hearing(self._style, heard),
-            *reply.opening(self._style, heard, self._prompted),
-        ]:
+        for beat in reply.opening(self._style, heard, self._prompted):
             await self._until(started + beat.at * self._policy.pace)
             await self._line.send(beat.frame)
         if functions := self._wanted(heard):
@@ -453,7 +483,7 @@ class Turns:
             made.append({"name": function.name, "args": arguments, "id": call_id})
             if self._wire["executableCode"]:
                 given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
-                code = {"language": "PYTHON", "code": f"print(default_api.{function.name}({given}))\n"}
+                code = {"language": "PYTHON", "code": f"print(default_api.{function.name}({given}))"}
                 await self._line.send(self._style.content({"modelTurn": {"parts": [{"executableCode": code}]}}))
         await self._line.send({"toolCall": {"functionCalls": made}})
         self._said["TEXT"] += _CALL_TOKENS * len(made)
@@ -488,15 +518,19 @@ class Turns:
         return next(known, Function(name, {}, self._default))
 
     async def _answered(self, given: dict[str, Any]) -> None:
-        """toolResponse: the held turn goes on when all it waits for is there; other answers find their moment."""
+        """toolResponse: the held turn goes on when all it waits for is there; other answers find their moment.
+
+        What comes together and may be said at the same moment is said together.
+        """
+        spoken: dict[str, str] = {}
         for one in given.get("functionResponses", []):
             name, response = str(one.get("name", "")), one.get("response")
             call_id = str(one.get("id", "")) or self._named(name)
             call = self._calls.get(call_id)
             words = reply.answered(name or (call.function.name if call else ""), response)
             if call is None:
-                if self._talk.place.surface == "vertex":  # TOOL-2
-                    await self._schedule(Heard(answers=words), "INTERRUPT")
+                if self._talk.place.surface == "vertex" and self._wire["speaks"]:  # TOOL-2
+                    spoken["INTERRUPT"] = f"{spoken.get('INTERRUPT', '')} {words}".strip()
                 continue
             if one.get("willContinue") is not True:
                 del self._calls[call_id]
@@ -504,12 +538,15 @@ class Turns:
                 self._holding = f"{self._holding} {words}".strip()
                 if not self._held:
                     heard, self._holding = Heard(answers=self._holding), ""
-                    self._start(heard)
+                    self._start(heard, goes_on=True)
                 continue
             inside = response.get("scheduling") if isinstance(response, dict) else None
             wish = str(one.get("scheduling") or inside or "WHEN_IDLE")
             scheduled = self._talk.profile["tools"]["scheduling"] and call.function.behavior == "NON_BLOCKING"
-            await self._schedule(Heard(answers=words), wish if scheduled else "WHEN_IDLE")
+            wish = wish if scheduled else "WHEN_IDLE"
+            spoken[wish] = f"{spoken.get(wish, '')} {words}".strip()
+        for wish, words in spoken.items():
+            await self._schedule(Heard(answers=words), wish)
 
     def _named(self, name: str) -> str:
         """The oldest open call of a function, for an answer without an id."""
@@ -556,6 +593,16 @@ class Turns:
         task.add_done_callback(self._tasks.discard)
 
 
+def wordy(text: Any) -> bool:
+    """Are there words in it? Clients send " " or "." to ask for a reply to what they said before."""
+    return any(map(str.isalnum, str(text)))
+
+
+def says(turn: dict[str, Any]) -> bool:
+    """Does a turn say or show something of its own?"""
+    return any("inlineData" in part or wordy(part.get("text", "")) for part in turn.get("parts", []))
+
+
 def duration(seconds: float) -> str:
     """A Duration as the service writes it: "0s", "10s", "0.440s"."""
     return f"{seconds:.0f}s" if abs(seconds - round(seconds)) < 0.0005 else f"{seconds:.3f}s"
@@ -566,11 +613,13 @@ def resampled(pcm: bytes, rate: int) -> bytes:
     samples = array("h", pcm[: len(pcm) & ~1])
     if rate == RATE or len(samples) < 2:
         return samples.tobytes()
-    step = rate / RATE
-    last = len(samples) - 1
-    out = array("h")
-    for i in range(int(last / step)):
-        at = i * step
-        left = int(at)
-        out.append(int(samples[left] + (samples[left + 1] - samples[left]) * (at - left)))
+    common = gcd(rate, RATE)
+    up, down = RATE // common, rate // common
+    out = array("h", bytes((len(samples) - 1) * RATE // rate * 2))
+    # every up-th sample lies equally far between two others: one pass for each such distance is five times faster
+    for first in range(min(up, len(out))):
+        left, share = first * down // up, first * down % up / up
+        count = len(range(first, len(out), up))
+        pairs = zip(samples[left::down][:count], samples[left + 1 :: down][:count], strict=True)
+        out[first::up] = array("h", [int(a + (b - a) * share) for a, b in pairs])
     return out.tobytes()

@@ -1,4 +1,4 @@
-"""`python -m tests.bench`: measure everything, print one table.
+"""`python -m tests.bench`: measure everything, print one table. `python -m tests.bench load`: many sessions, at length.
 
 Exit 0 when everything ran, whatever the figures; 1 when a measurement could not run.
 """
@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import livews
 
-from . import decode, microphone, peer, receive, startup, tracing
+from . import decode, load, microphone, peer, receive, startup, tracing
 from .rounds import FULL, QUICK, TINY
 from .rows import SHORT, UNJUDGED, Row, table
 
@@ -25,6 +25,7 @@ MEASUREMENTS = {
     "receive": receive.measure,
     "startup": startup.measure,
     "tracing": tracing.measure,
+    "load": load.measure,
 }
 _PACKAGES = ("websockets", "orjson", "pybase64", "jsonschema-rs", peer.NAME)
 _EFFORTS = {"full": FULL, "quick": QUICK, "tiny": TINY}
@@ -39,6 +40,8 @@ QUICK_NOTE = "This was not a full run: look at min..max before you believe a ver
 
 
 def main() -> int:
+    if sys.argv[1:2] == ["load"]:
+        return load.main(sys.argv[2:])
     options = _parser().parse_args()
     effort = _EFFORTS[options.effort]
     warnings.filterwarnings("ignore", module="google")
@@ -66,7 +69,9 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m tests.bench", description="Measure livews against google-genai, in one run, on this machine."
+        prog="python -m tests.bench",
+        description="Measure livews against google-genai, in one run, on this machine.",
+        epilog="python -m tests.bench load --help: many voice sessions against livews serve on one core.",
     )
     efforts = parser.add_mutually_exclusive_group()
     for name, about in (("quick", "few and short rounds"), ("tiny", "one round of next to nothing: does it run?")):

@@ -37,7 +37,7 @@ class Row:
 
     measurement: str
     kind: Literal["peer", "limit", "cost"]
-    unit: Literal["us", "ms"]
+    unit: Literal["us", "ms", "kB"]
     livews: list[float]
     name: str = ""
     other: list[float] | None = None

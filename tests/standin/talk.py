@@ -25,8 +25,8 @@ from livews.kit.standin import House, opened
 
 GEMINI = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
 VERTEX = "/ws/google.cloud.aiplatform.v1beta1.LlmBidiService/BidiGenerateContent"
-PACE = 0.05
-"""Of the stand-in's waits: a reply of four seconds takes 0.2."""
+PACE = 0.02
+"""Of the stand-in's waits: a reply of four seconds takes 0.08."""
 PATIENCE = 10.0
 """Seconds any one wait may last. Nothing should come near."""
 RATE = 16_000

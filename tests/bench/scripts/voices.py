@@ -1,5 +1,5 @@
-"""Talk to a server with many voices at once: PORT SESSIONS SECONDS MS. Two lines of JSON: when all are set up, when
-all have spoken; it stays connected until a line comes on stdin, and then says how the sockets were closed.
+"""Talk to a server with many voices at once: PORT SESSIONS SECONDS MS. A line of JSON when all are set up, at half
+time, and when all have spoken; they stay connected until a line comes on stdin: the last line tells how they closed.
 
 - As cheap as a client can be: frames are made before, one clock drives all voices, and of what is received no more is
   looked at than its kind and the length of its sound. It must not be what the measurement measures.
@@ -167,7 +167,10 @@ async def speak(voices: list[Voice], sounds: list[list[bytes]], seconds: float, 
     )  # when in a period, whose, where in its round
     lag = array("d")
     began = time.perf_counter() + 0.05
-    for period in range(round(seconds * 1000 / ms)):
+    periods = round(seconds * 1000 / ms)
+    for period in range(periods):
+        if period == periods // 2:
+            print(json.dumps({"half": True}), flush=True)
         for offset, i, phase in order:
             due = began + period * ms / 1000 + offset
             while (left := due - time.perf_counter()) > 0:
