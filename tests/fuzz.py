@@ -32,7 +32,7 @@ from random import Random
 from typing import Any
 from urllib.parse import urlsplit
 
-from livews.core import closes, judge, schema, spec
+from livews.core import closes, judge, machine, schema, spec
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = ROOT.parent / "shared" / "facts" / "samples.jsonl"
@@ -195,9 +195,7 @@ def _frames(source: Random, *, vertex: bool) -> Iterator[Raw]:
     count = source.choice((1, 2, 3, 5, 8, 12, 20, 30))
     bad = {"good": 0.0, "one bad": 0.0, "wild": 0.4}[temper]
     setup = _setup(source, vertex)
-    marked = (
-        setup["setup"].get("realtimeInputConfig", {}).get("automaticActivityDetection", {}).get("disabled") is True
-    )
+    marked = machine.values(setup, _DISABLED) == [True]
     if source.random() < 0.06:
         setup = mutated(source, setup)
     if source.random() < 0.97:
@@ -232,7 +230,9 @@ def _setup(source: Random, vertex: bool) -> Message:
     if source.random() < 0.3:
         given["realtimeInputConfig"] = source.choice(_REALTIME)
     if source.random() < 0.15:
-        given["sessionResumption"] = source.choice([{}, {}, {}, {}, {}, {}, {"handle": "none"}, {"transparent": True}])
+        given["sessionResumption"] = source.choice(
+            [{}, {}, {}, {}, {}, {}, {"handle": "none"}, {"transparent": True}]
+        )
     if source.random() < 0.1 and "transcribe" not in model:
         given["historyConfig"] = {"initialHistoryInClientContent": True}
     return {"setup": given}
@@ -248,6 +248,7 @@ _TOOLS: list[list[Message]] = [
     [{"functionDeclarations": [{"name": "g", "parameters": {"type": "ARRAY", "minItems": "99", "items": {}}}]}],
     [],
 ]  # fmt: skip
+_DISABLED = ("setup", "realtimeInputConfig", "automaticActivityDetection", "disabled")
 _REALTIME: list[Message] = [
     {"automaticActivityDetection": {"disabled": True}},
     {"automaticActivityDetection": {"silenceDurationMs": 100, "prefixPaddingMs": 20}},
@@ -808,7 +809,7 @@ def _look(report: Report, server: Server, key: str, snake: bool, who: str) -> No
         report.findings.append(f"{who} is gone")
         return
     try:
-        asyncio.run(_clean_turn(port, key, snake))
+        asyncio.run(clean_turn(port, key, snake))
     except Exception as problem:
         report.findings.append(f"{who} answers no clean turn: {type(problem).__name__} {problem}")
     deadline = time.monotonic() + PATIENCE
@@ -820,7 +821,7 @@ def _look(report: Report, server: Server, key: str, snake: bool, who: str) -> No
         report.findings.append(f"{who} failed {state['sessions']['failures']} times")
 
 
-async def _clean_turn(port: int, key: str, snake: bool) -> None:
+async def clean_turn(port: int, key: str = "none", snake: bool = False) -> None:
     """One turn as a good client has it."""
     from websockets.asyncio.client import connect
 

@@ -184,6 +184,7 @@ def test_a_lone_function_is_called_by_the_word_tool() -> None:
     assert names("use the tool", "light") == ["light"]
     assert names("Call the functions!", "light") == ["light"]
     assert names("use the stool", "light") == []
+    assert names(" " * 10_000 + "light", "light") == []
     assert names("use the tool", "light", "dark") == []
     assert names("a new tune", "get_news") == []
 
@@ -218,6 +219,7 @@ def test_a_lone_function_is_called_by_the_word_tool() -> None:
         ({"type": "string", "default": "home"}, "the weather", "home"),
         ({"type": "string", "default": 5, "example": "Redmond, WA"}, "the weather", "Redmond, WA"),
         ({"type": "string", "default": "home"}, "in London", "London"),
+        ({"type": "string", "default": "a", "minLength": 2}, "the weather", "weather"),
         ({"type": "string", "pattern": "^[a-z]$", "examples": ["x"]}, "in London", "x"),
         ({}, "in London", "London"),
         (True, "in London", "London"),
@@ -238,6 +240,10 @@ def test_a_lone_function_is_called_by_the_word_tool() -> None:
         ({"type": "integer"}, "9" * 5000, 1),
         ({"type": "integer"}, "9" * 30, 1),
         ({"minimum": 3}, "", 3),
+        ({"type": "integer", "minimum": 2**63}, "", 2.0**63),
+        ({"type": "number", "exclusiveMinimum": 1e300}, "", 2e300),
+        ({"type": "number", "multipleOf": 0.1}, "0.3", 0.3),
+        ({"type": "integer"}, " " * 10_000 + "5", 1),
         ({"type": "boolean"}, "the light", True),
         ({"type": "boolean"}, "the light off", False),
         ({"type": "boolean"}, "don't", False),
@@ -247,6 +253,7 @@ def test_a_lone_function_is_called_by_the_word_tool() -> None:
         ({"type": "string", "enum": ["celsius", "fahrenheit"]}, "in Fahrenheit", "fahrenheit"),
         ({"type": "string", "enum": ["celsius", "fahrenheit"]}, "in degrees", "celsius"),
         ({"type": "string", "enum": ["a", "LIVING_ROOM", "room"]}, "light the living rooms", "LIVING_ROOM"),
+        ({"type": "string", "enum": ["LIVING_ROOM", "room"]}, "light the rooms", "room"),
         ({"enum": ["ON", "OFF"]}, "turn it off on Monday", "OFF"),
         ({"enum": ["-", "+"]}, "what is 2 + 3", "+"),
         ({"enum": ["x", "y"], "default": "y"}, "", "y"),
@@ -260,13 +267,20 @@ def test_a_lone_function_is_called_by_the_word_tool() -> None:
         ({"type": "STRING", "nullable": True, "default": None}, "it", None),
         ({"type": "array", "items": {"type": "string"}}, "Rome or Oslo", ["Oslo"]),
         ({"type": "array", "items": {"type": "integer"}, "minItems": "2"}, "4, 5, 6", [4, 5]),
-        ({"type": "array", "minItems": 9}, "x", ["x", "x", "x"]),
+        ({"type": "array", "minItems": 9, "maxItems": 20}, "x", ["x", "x", "x"]),
+        ({"type": "array", "items": [{"type": "integer"}, {"type": "boolean"}], "minItems": 2}, "no, 7", [7, False]),
         ({"type": "array", "maxItems": 0}, "x", []),
         ({"type": "array", "items": False}, "x", []),
         ({"prefixItems": [{"type": "integer"}, {"type": "boolean"}], "minItems": 2}, "no, 7", [7, False]),
         ({"anyOf": [{"type": "null"}, {"type": "integer"}, {"type": "string"}]}, "3", 3),
         ({"oneOf": [{"const": "low"}, {"const": "high"}]}, "on high", "high"),
         ({"allOf": [{"minimum": 4}, {"minimum": 3, "type": "number"}, {"type": "integer"}]}, "4.5, 3", 4),
+        ({"allOf": [{"type": ["string", "integer"]}, {"type": "number"}]}, "3", 3),
+        ({"allOf": [{"maximum": 5}, {"maximum": 3}], "type": "integer"}, "4, 2", 2),
+        ({"allOf": [{"items": {"type": "integer"}}, {"items": {"minimum": 3}}]}, "2, 4", [4]),
+        ({"allOf": [{"default": "y"}], "default": "x"}, "the weather", "x"),
+        ({"properties": {"a": {"const": 1}}, "required": ["a"]}, "", {"a": 1}),
+        ({"required": ["a"]}, "in Rome", {"a": "Rome"}),
         ({"allOf": [{"enum": ["a", "b", "c"]}, {"enum": ["b", "c"]}]}, "", "b"),
     ],
 )
@@ -304,7 +318,7 @@ def test_optional_members_need_a_word_in_the_prompt() -> None:
     schema = {"type": "object", "properties": {**optional, "city": {"type": "string"}}, "required": ["city"]}
     assert fill(schema, "the weather") == {"city": "weather"}
     assert fill(schema, "in Paris") == {"city": "Paris"}
-    assert fill(schema, "from Paris or Rome") == {"city": "Paris", "text": "Rome"}
+    assert list(fill(schema, "from Paris or Rome").items()) == [("text", "Rome"), ("city", "Paris")]
     assert fill(schema, "paris in fahrenheit") == {"city": "fahrenheit", "unit": "fahrenheit"}
     assert fill(schema, "12 degrees") == {"city": "degrees", "list": [12]}
     assert fill(schema, "8 and 9 degrees") == {"city": "degrees", "count": 8, "list": [9]}
@@ -696,6 +710,7 @@ WIDE = {f"p{i}": {"$ref": "#"} for i in range(1_000)}
         {"enum": [str(i) for i in range(100_000)]},
         {"const": ["x" * 100] * 100_000},
         {"type": "integer", "minimum": 1e307, "multipleOf": 5e-324},
+        {"type": "integer", "multipleOf": 3, "default": 10**5_000},
         {"type": "integer", "exclusiveMinimum": 1e307, "exclusiveMaximum": 1e307},
         {"type": "string", "pattern": "(a+)+$", "default": "a" * 50 + "!"},
         {
@@ -708,6 +723,14 @@ WIDE = {f"p{i}": {"$ref": "#"} for i in range(1_000)}
 def test_hostile_schemas_get_a_bounded_answer(schema: dict[str, Any]) -> None:
     made = fill({"type": "object", "properties": {"it": schema}, "required": ["it"]}, 'say "it" in Rome, 5')
     assert len(json.dumps(made)) < 200_000
+
+
+def test_a_long_enum_leaves_room_for_the_rest() -> None:
+    schema = {
+        "properties": {"it": {"enum": [f"value {i}" for i in range(50_000)]}, "city": {}},
+        "required": ["it", "city"],
+    }
+    assert fill(schema, "in Rome") == {"it": "value 0", "city": "Rome"}
 
 
 def test_a_thousand_functions_and_long_prompts() -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from livews.core import closes, judge, machine, models, schema, spec, wire
@@ -179,15 +180,16 @@ class Conversation:
         found = schema.canonical(sender, message, self._where)
         body: dict[str, Any] = found.message
         step = Step(sender, "+".join(body) or "empty", raw, parsed=body)
-        said = list(judge.names(sender, found, self._where))
+        said = list(islice(judge.names(sender, found, self._where), schema.MOST))
         if self.inspect:
             said += judge.violations(sender, body)
         elif sender == "client":
-            said += judge.unknown(found)
+            said += islice(judge.unknown(found), schema.MOST)
         if sender == "server" and (found.unknown or found.unknown_values):
             self.news.update(judge.plain_path(path) for path, _, _ in found.unknown)
             self.news.update(f"{kind}.{value}" for _, value, kind in found.unknown_values)
-        step.audio = self._decode(sender, body, said)
+        step.audio, undecodable = self._decode(sender, body)
+        said += undecodable
 
         before = self._state
         traits = self.traits
@@ -221,9 +223,11 @@ class Conversation:
             self._learn(step, before, outcome)
         return step
 
-    def _decode(self, sender: Sender, body: dict[str, Any], said: list[Finding]) -> tuple[tuple[str, bytes], ...]:
-        """The sound of a message. Other media is decoded by whoever wants it, and checked when we inspect."""
+    def _decode(self, sender: Sender, body: dict[str, Any]) -> tuple[tuple[tuple[str, bytes], ...], list[Finding]]:
+        """The sound of a message, and what is no base64. Other media is decoded by whoever wants it, and checked when
+        we inspect."""
         sounds = []
+        said: list[Finding] = []
         for path, blob in judge.blobs(sender, body):
             mime_type, data = blob.get("mimeType"), blob.get("data")
             if isinstance(mime_type, str) and mime_type.startswith("audio/") and isinstance(data, str):
@@ -233,7 +237,9 @@ class Conversation:
                     said.append(finding("WIRE-3", f"{path}/data", f"{problem} at {path}/data", sender))
             elif self.inspect:
                 said += judge.undecodable(sender, path, blob)
-        return tuple(sounds)
+            if len(said) == schema.MOST:
+                break
+        return tuple(sounds), said
 
     def _against_session(self, body: dict[str, Any], step: Step) -> list[Finding]:
         """What the session so far has against a client message that is fine by itself."""
@@ -254,6 +260,8 @@ class Conversation:
             elif str(call) not in self.pending and self.setup:
                 words = f"no call {schema.short(str(call))} is open at {path}/id"
                 said.append(finding("TOOL-2", f"{path}/id", words))
+            if len(said) == schema.MOST:
+                break
         takes = self.traits["clientContent"]
         asked = "clientContent" in step.signals and (takes == "none" or "prompt" in step.signals)
         if asked and not (takes == "always" or (takes == "seed" and self.traits["historySeed"])):

@@ -114,7 +114,7 @@ def violations(sender: Sender, body: dict[str, Any]) -> Iterator[Finding]:
             yield finding("WIRE-8", path, words, sender, close=close)
         else:
             value = violation.value
-            said = value if isinstance(value, str) else wire.dump(value).decode()
+            said = (value if isinstance(value, str) else wire.dump(value).decode())[: closes.REASON_LIMIT]
             kind = f"type.googleapis.com/google.ai.generativelanguage.v1beta.{violation.type}"
             close = closes.say("invalid-value", path=parent, type=kind, value=said)
             yield finding("WIRE-7", path, words, sender, close=close)

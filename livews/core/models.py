@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from livews.core import spec
@@ -21,12 +21,19 @@ def bare_id(model: str) -> str:
     return model.rsplit("/", 1)[-1]
 
 
+_NAME = 200
+"""Characters of the longest name that is a model's."""
 _MERGED = ("wire", "vad", "life", "resumption")
 
 
-@cache
 def profile(model: str, surface: str = "") -> Profile:
     """The merged profile of a model, by any form of its name, on `surface` ("vertex" differs)."""
+    # a name comes from whoever connects: few are kept, and no long one
+    return (_profile if len(model) <= _NAME else _profile.__wrapped__)(model, surface)
+
+
+@lru_cache(maxsize=256)
+def _profile(model: str, surface: str) -> Profile:
     data = spec.models()
     model_id = bare_id(model)
     best: tuple[int, Profile] | None = None

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -27,6 +27,10 @@ ENVELOPE: dict[str, str] = {
     "client": f"{spec.SCHEMAS}client/BidiGenerateContentClientMessage.json",
     "server": f"{spec.SCHEMAS}server/BidiGenerateContentServerMessage.json",
 }
+MOST = 100
+"""Complaints of one kind that are made about one message: nobody reads more, and some messages have a million."""
+_LARGE = 5_000
+"""Values in a message from which one complaint is enough."""
 _OPEN_INSIDE = frozenset({"Struct", "Value"})
 
 
@@ -221,15 +225,48 @@ def is_valid(sender: Sender, message: Json) -> bool:
 
 
 def violations(sender: Sender, message: Json) -> list[Violation]:
-    """What the schemas have against a canonical message, in the order of its members, one complaint a place."""
+    """What the schemas have against a canonical message, in the order of its members, one complaint a place.
+
+    At most `MOST` of them, and of a large message one.
+    """
     validator = _validator(sender)
     if validator.is_valid(message):
         return []
     found: dict[str, Violation] = {}
-    for error in validator.iter_errors(message):
+    for error in _errors(validator, message):
         for violation in _complaints(sender, message, error):
             found.setdefault(violation.path if violation.kind != "oneof" else violation.complaint, violation)
+            if len(found) == MOST:
+                return list(found.values())
     return list(found.values())
+
+
+def _errors(validator: jsonschema_rs.Draft202012Validator, message: Json) -> Iterable[Any]:
+    """The errors of a message; of a large one the first alone, for all are made before the first is given, and a
+    megabyte has half a million of them."""
+    import jsonschema_rs
+
+    if _counts_less(message, _LARGE):
+        return validator.iter_errors(message)
+    try:
+        validator.validate(message)
+    except jsonschema_rs.ValidationError as error:
+        return [error]
+    return []
+
+
+def _counts_less(value: Json, limit: int) -> bool:
+    """Has it fewer values in it than `limit`? No more of it is looked at than that takes."""
+    stack = [value]
+    while stack:
+        inner = stack.pop()
+        limit -= len(inner)
+        if limit < 0:
+            return False
+        stack += [
+            one for one in (inner.values() if isinstance(inner, dict) else inner) if isinstance(one, (dict, list))
+        ]
+    return True
 
 
 def _complaints(sender: Sender, message: Json, error: Any) -> Iterator[Violation]:

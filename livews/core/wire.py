@@ -23,6 +23,8 @@ INPUT_RATE = 16_000
 DEPTH = 100
 """Levels of lists and objects a message may have; the reference protobuf parser takes no more (WIRE-2)."""
 
+_LONG = 1_000
+"""Bytes beside the base64 of a frame, and characters of a mime type: what is longer is not kept to be known again."""
 _RATE = re.compile(r";\s*rate=([0-9]{1,7})(?![0-9])")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,20}(\.0+)?")
 _URL_SAFE = str.maketrans("-_", "+/")
@@ -144,9 +146,13 @@ def whole(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-@lru_cache(maxsize=64)
 def rate_of(mime_type: str, default: int) -> int:
     """Samples a second from a mime type such as `audio/pcm;rate=24000`; `default` when it names none."""
+    return (_rate_of if len(mime_type) <= _LONG else _rate_of.__wrapped__)(mime_type, default)
+
+
+@lru_cache(maxsize=64)
+def _rate_of(mime_type: str, default: int) -> int:
     found = _RATE.search(mime_type)
     return int(found[1]) if found and int(found[1]) else default
 
@@ -183,7 +189,7 @@ class Template:
         A frame with an escape in it is none: its base64 may be written otherwise than it reads.
         """
         needle = data.encode()
-        if len(needle) < 16 or raw.count(needle) != 1 or b"\\" in raw:
+        if len(needle) < 16 or len(raw) - len(needle) > _LONG or raw.count(needle) != 1 or b"\\" in raw:
             return None
         start = raw.index(needle)
         if raw[start - 1 : start] != b'"' or raw[start + len(needle) : start + len(needle) + 1] != b'"':

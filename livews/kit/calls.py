@@ -349,9 +349,8 @@ class _Answer:
 
     def items(self, about: dict[str, Any], depth: int, must: bool) -> Any:
         """An array: one item, or as many as it must have, three at most."""
-        first, rest = _list(about.get("prefixItems")), about.get("items")
-        if isinstance(rest, list):  # before 2020-12 a list of schemas was prefixItems
-            first, rest = rest, None
+        rest = about.get("items")
+        first = _list(about.get("prefixItems")) or _list(rest)  # prefixItems was a list of items before 2020-12
         count = min(max(1, about.get("minItems", 1)), about.get("maxItems", _ITEMS), _ITEMS)
         if rest is False:
             count = min(count, len(first))

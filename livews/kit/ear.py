@@ -58,7 +58,8 @@ class Ear:
     """Automatic activity detection for one session.
 
     `start_ms`: milliseconds of speech that make a start. `silence_ms`: milliseconds of silence that make an end; no
-    shorter one does. Both are counted in whole frames of 20 ms, of which there is one at least. `threshold_db`: dBFS from which sound is speech.
+    shorter one does. Both are counted in whole frames of 20 ms, of which there is one at least. `threshold_db`: dBFS
+    from which sound is speech.
     """
 
     __slots__ = ("_count", "_frames", "_last", "_quiet", "_room", "_said", "_spare", "_talking", "silence_ms",

@@ -118,6 +118,11 @@ class Memory:
             return None, "internal-error"  # RESUME-2
         return conversation, ""
 
+    def expire(self, conversation: Conversation) -> None:
+        """Its time is over: none of its handles is good any more."""
+        for handle in conversation.handles:
+            self._handles[handle] = (conversation, float("-inf"))
+
     def release(self, conversation: Conversation, *, clean: bool) -> None:
         """Its socket is gone; `clean` when a close frame was seen."""
         conversation.held = False

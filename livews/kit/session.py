@@ -294,17 +294,19 @@ class Session:
         scale = self._policy.time_scale
         if self._policy.go_away:
             await self._leave_when_idle(opened + self._policy.go_away)
-        elif about["goAwaySeconds"]:
-            while (at := opened + self._lifetime(about) / scale) > loop.time():
-                await self._leave_when_idle(min(at, loop.time() + 1.0))  # video shortens it when it comes
         else:
-            await self._leave_when_idle(opened + about["closeSeconds"] / scale)
-            await self.line.close(*faults.close_of(about["close"]))
+            while (at := opened + self._lifetime(about) / scale) > (now := loop.time()):
+                await self._leave_when_idle(min(at, now + max(0.01, 1.0 / scale)))  # video shortens it when it comes
+            if not about["goAwaySeconds"] and now >= opened + about["closeSeconds"] / scale:
+                assert self._thread is not None
+                self._house.memory.expire(self._thread)
+                await self.line.close(*faults.close_of(about["close"]))
         await self._go_away(about["timeLeftSeconds"] / scale)
 
     def _lifetime(self, about: dict[str, Any]) -> float:
-        """Seconds after which this connection gets its goAway: the connection's own limit, or the conversation's."""
-        at = float(about["goAwaySeconds"])
+        """Seconds after which this connection gets its goAway (its close, where it gets none): the connection's own
+        limit, or the conversation's."""
+        at = float(about["goAwaySeconds"] or about["closeSeconds"])
         if self._thread is None or "contextWindowCompression" in self.talk.setup:
             return at
         limit = float(about["videoSeconds" if self._thread.saw_video else "audioSeconds"])

@@ -41,6 +41,8 @@ _MAX_SIZE = 16 * 1024 * 1024
 _BACKLOG = 1024
 _PONGS = 1024 * 1024
 """Bytes a client may leave unread before it is read no more: pongs wait for nothing and would fill the memory."""
+_ENDINGS = 1000
+"""Last words that are told apart: a reason may quote anything a client says."""
 _LATE_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
@@ -152,7 +154,7 @@ class House:
         self.differences = 0
         """What clients did otherwise than the scripts they were played."""
         self.ended: Counter[str] = Counter()
-        """How sessions ended, counted by the first words."""
+        """How sessions ended, counted by their last words."""
         self._late: Counter[int] = Counter()
         self._latest = 0.0
 
@@ -180,7 +182,8 @@ class House:
             raise
         finally:
             del self.sessions[number]
-            self.ended[session.ended] += 1
+            known = session.ended in self.ended or len(self.ended) < _ENDINGS
+            self.ended[session.ended if known else "otherwise"] += 1
             self.differences += len(session.found) if isinstance(session, Player) else 0
             self.policy.log(f"session {number}: {session.summary(self.clock() - began)}")
             self.policy.session_ended()

@@ -43,6 +43,12 @@ _ECHO_SECONDS = 30
 _ECHO_RATE = 48_000
 """Samples a second of it that are kept; what claims more is kept for a shorter time."""
 _CALL_TOKENS = 6
+_WAITING = 100
+"""Turns that may wait for their reply."""
+_OPEN_CALLS = 100
+"""Calls that may wait for their answer; with more of them no function is called."""
+_ANSWERED = 1_000
+"""Characters of answers that are said together, more or less."""
 _NOT_FIRST = "One moment, I am thinking."
 
 
@@ -233,13 +239,14 @@ class Turns:
         if self._marked or self.speech_open:
             self._heard.see(mime_type, size)
         elif len(self._aside) < 1000:
-            self._aside.append((mime_type, size))
+            self._aside.append((mime_type[:100], size))
         self._thread.saw_video = True
 
     async def _content(self, given: dict[str, Any], *, asks: bool) -> None:
         """clientContent: history, or a turn; even one that asks for nothing cuts a running reply (TURN-1)."""
         if self._talk.traits["clientContent"] == "none":  # TURN-6: it is not read at all
             return
+        cut = self._asked if self._running else None
         await self._interrupt()
         answered = False
         for turn in given.get("turns", []):
@@ -257,6 +264,11 @@ class Turns:
             self._seed = "" if answered else self._heard.text
             self._remember()
             return
+        heard = self._heard
+        if cut is not None and not (heard.seconds or heard.pictures or wordy(heard.text)):
+            # a turn without words asks for what was asked already
+            self._thread.context.subtract(cut.tokens())
+            self._heard = cut
         await self._prompt(interrupts=True)
 
     def _remember(self) -> None:
@@ -314,8 +326,9 @@ class Turns:
             await self._activity("ACTIVITY_END", offset)
             await self._transcript(heard)
             await self._prompt(interrupts=self._interruptible)
-            while self._later:
-                await self._schedule(self._later.popleft(), "WHEN_IDLE")
+            later, self._later = self._later, deque()
+            for answer in later:  # it waits on where the same sound began the next speech
+                await self._schedule(answer, "WHEN_IDLE")
             return
         self._heard, self._since_turn = Heard(), 0.0
         self._thread.context += heard.tokens()
@@ -376,7 +389,7 @@ class Turns:
         heard.pictures = [*self._aside, *heard.pictures]
         self._aside, self._since_turn = [], 0.0
         if self._running and not interrupts:
-            self._after.append(heard)
+            self._wait(self._after, heard)
             return
         await self._interrupt()
         self._start(heard)
@@ -468,7 +481,7 @@ class Turns:
     # Functions
 
     def _wanted(self, heard: Heard) -> list[Function]:
-        if heard.answers or self._policy.calls == "never":
+        if heard.answers or self._policy.calls == "never" or len(self._calls) >= _OPEN_CALLS:
             return []
         if self._policy.calls == "always":
             return self._functions[:1]
@@ -530,12 +543,12 @@ class Turns:
             words = reply.answered(name or (call.function.name if call else ""), response)
             if call is None:
                 if self._talk.place.surface == "vertex" and self._wire["speaks"]:  # TOOL-2
-                    spoken["INTERRUPT"] = f"{spoken.get('INTERRUPT', '')} {words}".strip()
+                    spoken["INTERRUPT"] = together(spoken.get("INTERRUPT", ""), words)
                 continue
             if one.get("willContinue") is not True:
                 del self._calls[call_id]
             if call.holds:
-                self._holding = f"{self._holding} {words}".strip()
+                self._holding = together(self._holding, words)
                 if not self._held:
                     heard, self._holding = Heard(answers=self._holding), ""
                     self._start(heard, goes_on=True)
@@ -544,7 +557,7 @@ class Turns:
             wish = str(one.get("scheduling") or inside or "WHEN_IDLE")
             scheduled = self._talk.profile["tools"]["scheduling"] and call.function.behavior == "NON_BLOCKING"
             wish = wish if scheduled else "WHEN_IDLE"
-            spoken[wish] = f"{spoken.get(wish, '')} {words}".strip()
+            spoken[wish] = together(spoken.get(wish, ""), words)
         for wish, words in spoken.items():
             await self._schedule(Heard(answers=words), wish)
 
@@ -557,14 +570,21 @@ class Turns:
         if wish == "SILENT":
             self._thread.context += heard.tokens()
         elif self._marked or self.speech_open:
-            self._later.append(heard)  # even INTERRUPT lets a talking user finish
+            self._wait(self._later, heard)  # even INTERRUPT lets a talking user finish
         elif self._running and wish == "INTERRUPT":
             await self._interrupt()
             self._start(heard)
         elif self._running:
-            self._after.append(heard)
+            self._wait(self._after, heard)
         else:
             self._start(heard)
+
+    def _wait(self, line: deque[Heard], heard: Heard) -> None:
+        """At the end of the line, which a client that never stops does not make endless."""
+        if len(line) == _WAITING:
+            self._log(f"more than {_WAITING} turns wait for their reply: the oldest gets none")
+            line.popleft()
+        line.append(heard)
 
     async def _let_go(self) -> None:
         """The user cut a turn that waits for calls: they are withdrawn, or stay open, as the profile has it (TOOL-4)."""
@@ -591,6 +611,11 @@ class Turns:
         task = self._line.watch(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def together(before: str, words: str) -> str:
+    """Answers in one breath, as far as anybody would listen."""
+    return before if len(before) >= _ANSWERED else f"{before} {words}".strip()
 
 
 def wordy(text: Any) -> bool:

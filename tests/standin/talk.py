@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from livews.core import schema, wire
+from livews.core import models, schema, wire
 from livews.kit.policy import Policy
 from livews.kit.standin import House, opened
 
@@ -38,9 +38,10 @@ Result = TypeVar("Result")
 class Caller:
     """One client's socket. What came is in `frames` and `messages`, with its time on the loop's clock in `times`."""
 
-    def __init__(self, socket: ClientConnection, house: House, *, judged: bool = True) -> None:
+    def __init__(self, socket: ClientConnection, house: House, *, model: str = "", judged: bool = True) -> None:
         self.socket = socket
         self.house = house
+        self.model = model
         self.frames: list[bytes] = []
         self.messages: list[Message] = []
         self.times: list[float] = []
@@ -83,7 +84,13 @@ class Caller:
         await self.say(*messages)
         return await self.until("turnComplete")
 
-    async def rest(self, seconds: float = 0.15) -> list[Message]:
+    async def settle(self) -> None:
+        """Take the handle that some models send unasked, a moment after setupComplete."""
+        about = models.profile(self.model)["resumption"]
+        if about["unasked"] and about["updates"] == "once":
+            await self.until("handle")
+
+    async def rest(self, seconds: float = 0.1) -> list[Message]:
         """What comes until nothing has come for so many seconds: [] when all stays silent."""
         got: list[Message] = []
         while True:
@@ -115,9 +122,10 @@ async def calling(
     async with connect(
         house.url + path, additional_headers=headers, compression=None, max_size=None, ping_interval=None
     ) as socket:
-        caller = Caller(socket, house, judged=judged)
+        setup = {"model": setup} if isinstance(setup, str) else setup
+        caller = Caller(socket, house, model=setup.get("model", "") if setup else "", judged=judged)
         if setup is not None:
-            await caller.say({"setup": {"model": setup} if isinstance(setup, str) else setup})
+            await caller.say({"setup": setup})
             assert "setupComplete" in await caller.hear()
         yield caller
 

@@ -1,0 +1,807 @@
+"""How long a session lives, what outlives it, and that nothing else does.
+
+- Long times are shortened by time_scale, as whoever tries a client would do it; where hours are meant the memory's
+  clock is set on.
+- Times are bounded from below alone, or by what comes first: a slow machine is no failure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
+
+from livews.core import models, spec
+from livews.kit import faults
+from livews.kit.session import Session
+from livews.kit.standin import House, opened
+from livews.kit.turns import Turns, duration
+from tests.standin.talk import (
+    GEMINI,
+    MANUAL,
+    START,
+    STREAM_END,
+    VERTEX,
+    Caller,
+    Message,
+    answer,
+    audio,
+    brief,
+    brief_all,
+    calling,
+    calls,
+    content,
+    functions,
+    policy,
+    run,
+    silence,
+    speech,
+    text,
+    words,
+)
+
+TEST = "models/test"
+DIALOGUE = "models/gemini-3.8-live"
+LEGACY = "models/gemini-3.1-flash-live-preview"
+NATIVE = "models/gemini-2.5-flash-native-audio-latest"
+TRANSLATE = "models/gemini-3.5-live-translate-preview"
+TRANSCRIBE = "models/gemini-3.5-transcribe-live"
+INTERNAL = (1011, "Internal error encountered.")
+IGNORED = spec.close_row("goaway-ignored")["reason"][:123]
+RESUMABLE: Message = {"model": TEST, "sessionResumption": {}}
+COMPRESSED: Message = {"contextWindowCompression": {"slidingWindow": {}}}
+PICTURE: Message = {"realtimeInput": {"video": {"mimeType": "image/jpeg", "data": "/9j/4AAQ"}}}
+
+
+@contextlib.asynccontextmanager
+async def house_of(seconds: float = 30, **changes: Any) -> AsyncIterator[House]:
+    async with asyncio.timeout(seconds), opened(policy=policy(**changes)) as house:
+        yield house
+        assert house.failures == 0
+
+
+async def ended(house: House) -> None:
+    while house.sessions:
+        await asyncio.sleep(0.005)
+
+
+@contextlib.asynccontextmanager
+async def pinging(caller: Caller, seconds: float = 0.02) -> AsyncIterator[None]:
+    """A client that is there, and says nothing."""
+
+    async def ping() -> None:
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await caller.socket.ping()
+                await asyncio.sleep(seconds)
+
+    task = asyncio.create_task(ping())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def last_of(caller: Caller) -> tuple[list[Message], tuple[int, str], float]:
+    """What comes until the close, the close, and the seconds from here to it."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    before = len(caller.messages)
+    end = await caller.closed()
+    return caller.messages[before:], end, loop.time() - began
+
+
+# goAway
+
+
+@pytest.mark.parametrize(
+    ("model", "path", "left"),
+    [
+        (TEST, GEMINI, "0.100s"),
+        (LEGACY, GEMINI, "0.100s"),
+        (NATIVE, GEMINI, "0.100s"),
+        (TRANSLATE, GEMINI, "0.100s"),
+        ("publishers/google/models/gemini-live-2.5-flash", VERTEX, "0.120s"),
+    ],
+)
+def test_go_away_comes_by_the_profile_and_the_close_behind_it(model: str, path: str, left: str) -> None:
+    """GOAWAY-1: 540 seconds after the start with 50 left, 60 on Vertex; here 500 times as fast."""
+
+    async def go() -> None:
+        async with house_of(time_scale=500) as house, calling(house, model, path=path) as caller:
+            began = asyncio.get_running_loop().time()
+            async with pinging(caller):
+                got, end, seconds = await last_of(caller)
+            assert got[-1] == {"goAway": {"timeLeft": left}}
+            assert sum("goAway" in one for one in got) == 1
+            assert end == (1008, IGNORED)
+            assert caller.times[-1] - began >= 0.9 * 540 / 500
+            assert seconds >= 0.9 * (540 + 1000 * float(left[:-1]) / 2) / 500
+
+    asyncio.run(go())
+
+
+def test_go_away_on_demand() -> None:
+    async def go() -> None:
+        async with house_of(go_away=0.2, time_scale=200) as house, calling(house, DIALOGUE) as caller:
+            await caller.say(content("hello"))
+            got, end, seconds = await last_of(caller)
+            assert {"goAway": {"timeLeft": "0.250s"}} in got
+            assert end == (1008, IGNORED)
+            assert seconds >= 0.44
+
+    asyncio.run(go())
+
+
+def test_a_client_that_leaves_in_time_is_not_told_again() -> None:
+    async def go() -> None:
+        async with house_of(go_away=0.05) as house, calling(house, TEST) as caller:
+            assert "goAway" in await caller.hear()
+            got = await caller.turn(content("hello"))
+            assert words(await caller.turn(content("hello"))) == words(got)
+            assert brief(got[-1]) == ["turnComplete", "usage"], "the session goes on until the time is over"
+            await caller.socket.close()
+            assert await caller.closed() == (1000, "")
+            await ended(house)
+            assert dict(house.ended) == {"closed by the client, 1000": 1}
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.001, 0.12345, 1.0, 50.0, 59.9995, 600.25, 1e6])
+def test_time_left_is_a_duration(seconds: float) -> None:
+    assert re.fullmatch(r"[0-9]+(\.[0-9]{3})?s", duration(seconds))
+    assert abs(float(duration(seconds)[:-1]) - seconds) <= 0.0006
+
+
+# How long
+
+
+@pytest.mark.parametrize(
+    ("setup", "says", "seconds"),
+    [
+        ({"model": TEST}, None, 540),
+        ({"model": TEST}, PICTURE, 70),
+        ({"model": TEST, **COMPRESSED}, PICTURE, 540),
+        ({"model": DIALOGUE}, PICTURE, 70),
+        ({"model": DIALOGUE}, None, 850),
+    ],
+    ids=["sound", "video", "video, compressed", "video, without a limit of its own", "sound, the same"],
+)
+def test_video_shortens_and_compression_lifts_the_limit(setup: Message, says: Message | None, seconds: float) -> None:
+    """A session of sound lasts 15 minutes, one with video two, and any length with compression; goAway comes ahead."""
+
+    async def go() -> float:
+        async with house_of(time_scale=600) as house, calling(house, setup) as caller:
+            began = asyncio.get_running_loop().time()
+            if says is not None:
+                await caller.say(says)
+            async with pinging(caller):
+                await caller.until("goAway")
+            return (caller.times[-1] - began) * 600
+
+    took = asyncio.run(go())
+    assert took >= 0.9 * seconds
+    assert took < 540 or seconds >= 540, "the shorter limit counts"
+
+
+def test_the_first_picture_shortens_a_session_that_runs() -> None:
+    async def go() -> float:
+        async with house_of(time_scale=300) as house, calling(house, TEST) as caller:
+            began = asyncio.get_running_loop().time()
+            async with pinging(caller):
+                await asyncio.sleep(0.1)
+                await caller.say(PICTURE)
+                await caller.until("goAway")
+            return (caller.times[-1] - began) * 300
+
+    assert 68 <= asyncio.run(go()) < 500
+
+
+def test_a_conversation_grows_old_over_its_connections() -> None:
+    """The limits are the session's, and a session is longer than a socket."""
+
+    async def go() -> tuple[float, float]:
+        async with house_of(time_scale=600) as house:
+            handle, spent = "", []
+            for resumes in (False, True):
+                setup = {"model": TEST, "sessionResumption": {"handle": handle} if resumes else {}}
+                async with calling(house, setup) as caller:
+                    began = asyncio.get_running_loop().time()
+                    handle = (await caller.until("handle"))[-1]["sessionResumptionUpdate"]["newHandle"]
+                    async with pinging(caller):
+                        await caller.until("goAway")
+                    spent.append((caller.times[-1] - began) * 600)
+            return spent[0], spent[1]
+
+    first, second = asyncio.run(go())
+    assert first >= 0.9 * 540
+    assert second < 500, "of the 850 seconds ahead of goAway 540 were spent"
+
+
+def test_fifty_eight_minutes_are_all_and_nothing_is_left_to_resume() -> None:
+    async def go() -> None:
+        async with house_of(time_scale=4000) as house:
+            async with calling(house, {"model": DIALOGUE, **COMPRESSED}) as caller:
+                async with pinging(caller):
+                    got, end, seconds = await last_of(caller)
+            assert end == (1011, "Deadline expired before operation could complete.")
+            assert brief_all(got) == ["handle"], "no goAway"
+            assert seconds >= 0.9 * 3480 / 4000
+            again = {
+                "model": DIALOGUE,
+                "sessionResumption": {"handle": got[0]["sessionResumptionUpdate"]["newHandle"]},
+            }
+            assert await refusal(house, again) == (1007, "Invalid session handle")
+
+    asyncio.run(go())
+
+
+# Idleness
+
+
+def test_a_client_that_is_silent_is_closed_and_one_that_pings_is_not() -> None:
+    """480 s after anything came from it, a ping included: then 1011, and nothing before."""
+
+    async def go() -> None:
+        async with house_of(time_scale=1600) as house:
+            async with calling(house, {"model": TEST, **COMPRESSED}) as there, calling(house) as silent:
+                async with pinging(there, 0.05):
+                    began = asyncio.get_running_loop().time()
+                    await silent.say({"setup": {"model": TEST}})
+                    got, end, _ = await last_of(silent)
+                    assert (brief_all(got), end) == (["setupComplete"], INTERNAL)
+                    assert asyncio.get_running_loop().time() - began >= 0.9 * 480 / 1600
+                assert there.socket.close_code is None
+            await ended(house)
+            assert set(house.ended) == {"closed 1011 Internal error encountered.", "closed by the client, 1000"}
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize("says", [audio(silence(0.02)), text("x"), "{}"], ids=["sound", "text", "nothing"])
+def test_whatever_a_client_sends_it_is_there(says: str | Message) -> None:
+    async def go() -> None:
+        setup = {"model": DIALOGUE, **COMPRESSED}  # lives longer than it may be idle
+        async with house_of(time_scale=1600, pace=0) as house, calling(house, setup) as caller:
+            for _ in range(10):
+                await caller.say(says)
+                await asyncio.sleep(0.05)
+            assert caller.socket.close_code is None
+            assert (await last_of(caller))[1] == INTERNAL
+
+    asyncio.run(go())
+
+
+def test_who_never_says_setup_is_closed_too() -> None:
+    async def go() -> None:
+        async with house_of(time_scale=2400) as house, calling(house) as caller:
+            got, end, seconds = await last_of(caller)
+            assert (got, end) == ([], INTERNAL)
+            assert seconds >= 0.9 * 0.2
+            await ended(house)
+            assert list(house.ended) == ["closed 1011 Internal error encountered."]
+
+    asyncio.run(go())
+
+
+class Watching(ClientConnection):
+    """Keeps the kinds of all frames that came."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.kinds: list[Opcode] = []
+
+    def process_event(self, event: Any) -> None:
+        if isinstance(event, Frame):
+            self.kinds.append(event.opcode)
+        super().process_event(event)
+
+
+def test_the_stand_in_sends_no_pings_and_nothing_unasked() -> None:
+    """CLOSE-4, WIRE-13: also no permessage-deflate, whatever the client offers."""
+
+    async def go() -> None:
+        async with house_of() as house:
+            async with connect(house.url + GEMINI, create_connection=Watching, ping_interval=None) as socket:
+                await socket.send('{"setup": {"model": "models/test"}}')
+                await socket.recv()
+                await asyncio.sleep(0.5)
+                assert socket.kinds == [Opcode.BINARY]  # type: ignore[attr-defined]
+                assert socket.protocol.extensions == []
+                session = next(iter(house.sessions.values()))
+                assert session._socket.ping_interval is None, "half a second proves little"
+                async with asyncio.timeout(5):
+                    await (await socket.ping(b"mine"))
+
+    asyncio.run(go())
+
+
+# Speech that does not end
+
+
+def test_speech_without_silence_is_never_answered() -> None:
+    """ACTIVITY-6: silence is heard in the sound that is sent, not in the time that passes."""
+    lines: list[str] = []
+
+    async def use(caller: Caller) -> None:
+        await caller.speak(speech(1.0))
+        assert brief_all(await caller.rest(0.8), leave=["handle"]) == ["empty+activityStart"]
+        await caller.speak(speech(1.0) + silence(0.5))
+        assert await caller.rest(0.8) == [], "too short a silence is a pause"
+        await caller.speak(silence(1.5))
+        assert brief_all(await caller.until("turnComplete"))[-1] == "turnComplete+usage"
+        await caller.speak(speech(1.0))
+        await caller.until("activityStart")
+
+    run(use, DIALOGUE, log=lines.append, pace=0.01)
+    assert [line for line in lines if "(ACTIVITY-6)" in line], "whoever runs the stand-in is told"
+
+
+# Handles
+
+UNASKED: Message = {}
+ASKED: Message = {"sessionResumption": {}}
+
+
+@pytest.mark.parametrize(
+    ("model", "asked", "handles"),
+    [
+        (DIALOGUE, UNASKED, 1),
+        (DIALOGUE, ASKED, 1),
+        ("models/gemini-3.8-live-extended-thinking", UNASKED, 1),
+        (TEST, UNASKED, 0),
+        (TEST, ASKED, 1),
+        (LEGACY, UNASKED, 3),
+        (NATIVE, UNASKED, 0),
+        (NATIVE, ASKED, 3),
+    ],
+)
+def test_handles_come_as_the_model_has_it(model: str, asked: Message, handles: int) -> None:
+    """`once` a connection, or with every turn; unasked on some."""
+
+    async def use(caller: Caller) -> list[str]:
+        for _ in range(3):
+            await caller.say(text("hello") if model == LEGACY else content("hello"))
+            await caller.until("IDLE" if "thinking" in model else "turnComplete")
+        await caller.rest()
+        updates = [one["sessionResumptionUpdate"] for one in caller.messages if "sessionResumptionUpdate" in one]
+        assert all(update["resumable"] is True for update in updates)
+        after = [
+            brief_all(caller.messages)[i - 1] for i, one in enumerate(brief_all(caller.messages)) if one == "handle"
+        ]
+        if handles == 3:
+            assert all(one.startswith("turnComplete") for one in after), "with the turn"
+        return [update["newHandle"] for update in updates]
+
+    found = run(use, {"model": model, **asked})
+    assert len(found) == len(set(found)) == handles
+
+
+def test_a_handle_comes_a_tenth_of_a_second_after_setup_and_at_once_when_resumed() -> None:
+    async def go() -> None:
+        async with house_of(pace=1.0) as house:
+            async with calling(house, DIALOGUE) as caller:
+                handle = (await caller.hear())["sessionResumptionUpdate"]["newHandle"]
+                assert caller.times[1] - caller.times[0] >= 0.095
+                assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", handle)
+            async with calling(house, resuming(handle, DIALOGUE)) as caller:
+                again = (await caller.hear())["sessionResumptionUpdate"]["newHandle"]
+                assert caller.times[1] - caller.times[0] < 0.095
+                assert again != handle
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_handle_every_two_seconds(asked: bool) -> None:
+    setup: Message = {"model": TRANSLATE, **(ASKED if asked else {})}
+
+    async def use(caller: Caller) -> None:
+        async with pinging(caller):
+            if not asked:
+                assert await caller.rest(0.5) == []
+                return
+            await caller.until("handle")
+            for _ in range(4):
+                assert brief(await caller.hear()) == ["handle"]
+            gaps = [after - before for before, after in zip(caller.times[1:-1], caller.times[2:], strict=True)]
+            assert sum(gaps) >= 4 * 0.98 * 2 / 20
+
+    run(use, setup, time_scale=20)
+
+
+def test_a_model_that_never_gives_one() -> None:
+    async def use(caller: Caller) -> None:
+        await caller.say(START)
+        await caller.speak(speech())
+        await caller.say({"realtimeInput": {"activityEnd": {}}})
+        await caller.until("generationComplete")
+        assert "handle" not in brief_all([*caller.messages, *await caller.rest()])
+
+    run(use, {"model": TRANSCRIBE, "inputAudioTranscription": {}, **MANUAL, **ASKED})
+
+
+# Resuming
+
+
+def resuming(handle: str, model: str = TEST) -> Message:
+    return {"model": model, "sessionResumption": {"handle": handle}}
+
+
+async def handle_of(caller: Caller) -> str:
+    update = (await caller.until("handle"))[-1]["sessionResumptionUpdate"]
+    return str(update["newHandle"])
+
+
+async def refusal(house: House, setup: Message) -> tuple[int, str]:
+    """The close that comes instead of setupComplete."""
+    async with calling(house) as caller:
+        await caller.say({"setup": setup})
+        end = await caller.closed()
+        assert caller.messages == []
+        return end
+
+
+def asked_tokens(messages: list[Message]) -> int:
+    return int(messages[-1]["usageMetadata"]["promptTokenCount"])
+
+
+def test_a_resumed_conversation_knows_what_was_said() -> None:
+    async def go() -> None:
+        async with house_of() as house:
+            async with calling(house, RESUMABLE) as caller:
+                handle = await handle_of(caller)
+                first = asked_tokens(await caller.turn(content("one two three")))
+                second = asked_tokens(await caller.turn(content("four")))
+                assert second > first
+            async with calling(house, resuming(handle)) as caller:
+                newer = await handle_of(caller)
+                third = asked_tokens(await caller.turn(content("five")))
+                assert third > second
+            for one in (handle, newer):  # C17: a handle is the session, not a copy of it
+                async with calling(house, resuming(one)) as caller:
+                    fourth = asked_tokens(await caller.turn(content("six")))
+                    assert fourth > third
+                    third = fourth
+            async with calling(house, TEST) as caller:
+                assert asked_tokens(await caller.turn(content("one two three"))) == first, "another one is new"
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize(("model", "says"), [(DIALOGUE, content), (NATIVE, content), (LEGACY, text)])
+def test_calls_that_wait_are_answered_after_resuming(model: str, says: Any) -> None:
+    async def go() -> None:
+        async with house_of() as house:
+            setup: Message = {
+                "model": model,
+                "outputAudioTranscription": {},
+                "tools": functions("getWeather"),
+                **ASKED,
+            }
+            async with calling(house, setup) as caller:
+                got = await caller.turn(says("hello"))
+                got += await caller.rest()
+                await caller.say(says("what does getWeather say?"))
+                got += await caller.until("toolCall")
+                call = calls(got)[0]
+                got += await caller.rest()
+                handle = [
+                    one["sessionResumptionUpdate"]["newHandle"] for one in got if "sessionResumptionUpdate" in one
+                ][-1]
+            again = {**setup, "sessionResumption": {"handle": handle}}
+            async with calling(house, again) as caller:
+                assert "toolCall" not in brief_all(await caller.rest()), "nothing is asked twice"
+                session = next(iter(house.sessions.values()))
+                assert session.status()["openCalls"] == 1
+                await caller.say(answer({"sky": "blue"}, call["id"], "getWeather"))
+                assert words(await caller.until("turnComplete")).endswith('getWeather answered {"sky":"blue"}.')
+                assert session.status()["openCalls"] == 0
+                await caller.say(answer({"sky": "blue"}, call["id"], "getWeather"))
+                assert "audio" not in brief_all(await caller.rest()), "and answered once"
+
+    asyncio.run(go())
+
+
+def test_an_open_socket_keeps_its_session() -> None:
+    """RESUME-2: the old socket is open: 1011. Once it is closed, by a close frame, at once."""
+
+    async def go() -> None:
+        async with house_of() as house:
+            async with calling(house, RESUMABLE) as caller:
+                handle = await handle_of(caller)
+                for _ in range(3):
+                    assert await refusal(house, resuming(handle)) == INTERNAL
+                assert (await caller.turn(content("still here")))[-1]["usageMetadata"]
+            await ended(house)
+            async with calling(house, resuming(handle)) as caller:
+                assert await refusal(house, resuming(handle)) == INTERNAL, "the new one, too"
+                assert await caller.turn(content("hello"))
+
+    asyncio.run(go())
+
+
+def test_a_socket_that_was_lost_keeps_its_session_for_a_while() -> None:
+    """RESUME-2: within 1.5 s of a drop without a close frame 1011, later fine."""
+
+    async def go() -> None:
+        async with house_of() as house:
+            async with calling(house, RESUMABLE) as caller:
+                handle = await handle_of(caller)
+                caller.socket.transport.abort()
+            await ended(house)
+            assert dict(house.ended) == {"lost": 1}
+            assert await refusal(house, resuming(handle)) == INTERNAL
+            loop = asyncio.get_running_loop()
+            began, end = loop.time(), INTERNAL
+            while end == INTERNAL:
+                await asyncio.sleep(0.1)
+                end = await tried(house, handle)
+            assert end == (0, "")
+            assert loop.time() - began >= 1.3
+
+    asyncio.run(go())
+
+
+async def tried(house: House, handle: str) -> tuple[int, str]:
+    """The close, or (0, "") for a session that is resumed."""
+    async with calling(house) as caller:
+        await caller.say({"setup": resuming(handle)})
+        with contextlib.suppress(ConnectionClosed):
+            assert "setupComplete" in await caller.hear()
+            return 0, ""
+        return await caller.closed()
+
+
+def test_a_drop_of_the_stand_ins_own_is_one() -> None:
+    async def go() -> None:
+        async with house_of(faults=[faults.parse("drop@3")]) as house:
+            async with calling(house, RESUMABLE) as caller:
+                handle = await handle_of(caller)
+                await caller.say(content("hello"))
+                assert await caller.closed() == (1006, "")
+            await ended(house)
+            assert await refusal(house, resuming(handle)) == INTERNAL
+
+    asyncio.run(go())
+
+
+def test_a_handle_belongs_to_its_model() -> None:
+    """RESUME-3: setupComplete comes, and then 1011, every time; the model it belongs to takes it still."""
+
+    async def go() -> None:
+        async with house_of() as house:
+            async with calling(house, RESUMABLE) as caller:
+                handle = await handle_of(caller)
+            for _ in range(2):
+                async with calling(house, resuming(handle, DIALOGUE)) as caller:
+                    assert await caller.closed() == (1011, "Internal error occurred.")
+                    assert brief_all(caller.messages) == ["setupComplete"]
+            async with calling(house, resuming(handle, "tunedModels/test")) as caller:
+                assert await caller.turn(content("hello"))
+
+    asyncio.run(go())
+
+
+def test_everything_but_the_model_may_change() -> None:
+    async def go() -> None:
+        async with house_of() as house:
+            async with calling(house, {**RESUMABLE, "outputAudioTranscription": {}}) as caller:
+                handle = await handle_of(caller)
+                assert "audio" in brief_all(await caller.turn(content("hello")))
+            setup = {**resuming(handle), "generationConfig": {"responseModalities": ["TEXT"]}}
+            async with calling(house, setup) as caller:
+                got = await caller.turn(content("hello"))
+                assert brief_all(got, leave=["handle"]) == ["text", "generationComplete", "turnComplete+usage"]
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize(("path", "hours"), [(GEMINI, 2), (VERTEX, 24)])
+def test_handles_that_are_unknown_or_too_old(path: str, hours: int) -> None:
+    async def go() -> None:
+        async with house_of() as house:
+            model = TEST if path == GEMINI else "publishers/google/models/test"
+            assert await refusal(house, resuming("no such handle")) == (1008, "BidiGenerateContent session not found")
+            async with calling(house, {"model": model, **ASKED}, path=path) as caller:
+                handle = await handle_of(caller)
+            for seconds, good in ((-60, True), (60, False)):
+                house.memory.clock = lambda seconds=seconds: house.clock() + 3600 * hours + seconds
+                async with calling(house, path=path) as caller:
+                    await caller.say({"setup": resuming(handle, model)})
+                    if good:
+                        assert "setupComplete" in await caller.hear()
+                    else:
+                        assert await caller.closed() == (1007, "Invalid session handle")
+
+    asyncio.run(go())
+
+
+def test_an_empty_handle_is_none() -> None:
+    async def go() -> None:
+        async with house_of() as house:
+            async with calling(house, resuming("")) as caller:
+                assert await handle_of(caller)
+
+    asyncio.run(go())
+
+
+def test_only_the_newest_handles_are_kept() -> None:
+    async def go() -> None:
+        async with house_of() as house:
+            async with calling(house, {"model": NATIVE, **ASKED}) as caller:
+                handles = []
+                for _ in range(12):
+                    await caller.turn(content("x"))
+                    handles.append(await handle_of(caller))
+            assert await refusal(house, resuming(handles[0], NATIVE)) == (
+                1008,
+                "BidiGenerateContent session not found",
+            )
+            async with calling(house, resuming(handles[-8], NATIVE)) as caller:
+                assert await caller.turn(content("x"))
+            assert len(house.memory._handles) <= 8
+
+    asyncio.run(go())
+
+
+def test_the_same_seed_gives_the_same_handles() -> None:
+    async def use(caller: Caller) -> str:
+        return await handle_of(caller)
+
+    first, second, third = (run(use, RESUMABLE, seed=seed) for seed in ("a", "a", "b"))
+    assert first == second != third
+
+
+# Nothing is left
+
+
+def tasks() -> set[str]:
+    return {str(task.get_coro()) for task in asyncio.all_tasks() if task is not asyncio.current_task()}
+
+
+ENDS: dict[str, Any] = {
+    "a client's close": lambda caller: caller.socket.close(),
+    "a client's death": lambda caller: _abort(caller),
+    "a close in a reply": lambda caller: _leave_in_reply(caller),
+    "a refusal": lambda caller: _say_and_wait(caller, "not json"),
+    "a call that waits": lambda caller: _leave_a_call(caller),
+    "speech that never ended": lambda caller: _leave_speech(caller),
+    "an activity that never ended": lambda caller: caller.say(START, audio(speech(0.3))),
+}
+
+
+async def _abort(caller: Caller) -> None:
+    await caller.say(content("hello"))
+    await caller.hear()
+    caller.socket.transport.abort()
+
+
+async def _leave_in_reply(caller: Caller) -> None:
+    await caller.say(content("hello"), content("again"))
+    await caller.hear()
+
+
+async def _say_and_wait(caller: Caller, says: str) -> None:
+    await caller.say(says)
+    assert (await caller.closed())[0] == 1007
+
+
+async def _leave_a_call(caller: Caller) -> None:
+    await caller.say(content("getWeather"))
+    await caller.until("toolCall")
+
+
+async def _leave_speech(caller: Caller) -> None:
+    await caller.speak(speech())
+    await caller.say(STREAM_END, text("and"))
+
+
+@pytest.mark.parametrize("name", ENDS)
+@pytest.mark.parametrize("model", [DIALOGUE, LEGACY, TRANSLATE, NATIVE])
+def test_a_session_leaves_nothing(name: str, model: str) -> None:
+    async def go() -> None:
+        async with house_of() as house:
+            before = tasks()
+            manual = MANUAL if name.startswith("an activity") else {}
+            if name == "a call that waits" and model == TRANSLATE:
+                return  # it has no functions
+            if name == "a call that waits" and model == LEGACY:
+                return  # it is asked by realtimeInput; TURN-6
+            tools = {} if model == TRANSLATE else {"tools": functions("getWeather")}
+            for _ in range(3):
+                async with calling(house, {"model": model, **ASKED, **manual, **tools}, judged=False) as caller:
+                    with contextlib.suppress(ConnectionClosed, TimeoutError):
+                        async with asyncio.timeout(0.5):
+                            await ENDS[name](caller)
+            await ended(house)
+            while house.connections or tasks() != before:
+                await asyncio.sleep(0.005)
+            assert house.sessions == {}
+            del caller
+            gc.collect()
+            left = [one for one in gc.get_objects() if isinstance(one, (Session, Turns))]
+            assert left == []
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize("fault", ["drop@4", "close=quota@4", "go-away=0.05@4", "stall@4", "fragments=10", "late-pong=0.05",
+                                   "silent-after-goaway", "bundled"])  # fmt: skip
+def test_a_session_with_a_fault_leaves_nothing(fault: str) -> None:
+    async def go() -> None:
+        async with house_of(faults=[faults.parse(fault)]) as house:
+            before = tasks()
+            # a client that leaves fragments unread does not see its close answered: max_queue
+            async with connect(house.url + GEMINI, max_size=None, max_queue=None, ping_interval=None) as socket:
+                caller = Caller(socket, house, judged=False)
+                await caller.say({"setup": {"model": DIALOGUE}}, content("hello"))
+                async with pinging(caller):
+                    with contextlib.suppress(ConnectionClosed, TimeoutError):
+                        async with asyncio.timeout(0.2):
+                            while True:
+                                await caller.hear()
+            await ended(house)
+            await asyncio.sleep(0.1)
+            while house.connections or tasks() != before:
+                await asyncio.sleep(0.005)
+            del caller, socket
+            gc.collect()
+            assert [one for one in gc.get_objects() if isinstance(one, (Session, Turns))] == []
+
+    asyncio.run(go())
+
+
+def test_a_stand_in_that_stops_ends_its_sessions() -> None:
+    async def go() -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            async with house_of() as house:
+                callers = [await stack.enter_async_context(calling(house, DIALOGUE)) for _ in range(5)]
+                for caller in callers:
+                    await caller.say(content("hello"))
+                    await caller.until("audio")
+            assert house.sessions == {}
+            assert house.connections == set()
+            assert dict(house.ended) == {"closed 1001": 5}, "its own close, not the client's"
+            for caller in callers:
+                assert await caller.closed() == (1001, "")
+        assert tasks() == set()
+
+    asyncio.run(go())
+
+
+def test_endings_do_not_pile_up() -> None:
+    """A reason quotes what a client said: how sessions ended is counted, and the count stays small."""
+
+    async def go() -> None:
+        async with house_of() as house:
+            house.ended.update({f"end {i}": 1 for i in range(999)})
+            for i in range(3):
+                async with calling(house) as caller:
+                    await caller.say({"setup": {"model": TEST, f"key{i}": 1}})
+                    assert (await caller.closed())[0] == 1007
+            await ended(house)
+            assert len(house.ended) == 1001
+            assert house.ended["otherwise"] == 2
+
+    asyncio.run(go())
+
+
+def test_every_profile_has_its_life_and_its_handles() -> None:
+    for row in spec.models()["profiles"]:
+        about = models.profile(row["ids"][0].removesuffix("*"))
+        assert about["resumption"]["updates"] in ("once", "turn", "2s", "never")
+        assert about["life"]["goAwaySeconds"] or about["life"]["closeSeconds"]
+        assert spec.close_row(about["life"]["close"])
+        assert spec.close_row(about["life"]["idleClose"])
