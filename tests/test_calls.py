@@ -277,7 +277,7 @@ def test_a_lone_function_is_called_by_the_word_tool() -> None:
         ({"allOf": [{"minimum": 4}, {"minimum": 3, "type": "number"}, {"type": "integer"}]}, "4.5, 3", 4),
         ({"allOf": [{"type": ["string", "integer"]}, {"type": "number"}]}, "3", 3),
         ({"allOf": [{"maximum": 5}, {"maximum": 3}], "type": "integer"}, "4, 2", 2),
-        ({"allOf": [{"items": {"type": "integer"}}, {"items": {"minimum": 3}}]}, "2, 4", [4]),
+        ({"allOf": [{"items": {"minimum": 3}}, {"items": {"type": "integer"}}]}, "2, 4", [4]),
         ({"allOf": [{"default": "y"}], "default": "x"}, "the weather", "x"),
         ({"properties": {"a": {"const": 1}}, "required": ["a"]}, "", {"a": 1}),
         ({"required": ["a"]}, "in Rome", {"a": "Rome"}),

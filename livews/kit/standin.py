@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 import ssl
 from collections import Counter, deque
@@ -66,7 +67,7 @@ class Connection(ServerConnection):
         super().connection_made(transport)
         self.opened_at = self.heard_at = self.loop.time()
         self._start = b""
-        self._is_post: bool | None = None
+        self._is_get: bool | None = None
         self._answered = False
         self._texts: deque[bool] = deque()
         """Of the messages that wait to be taken: did they come as text?"""
@@ -106,17 +107,17 @@ class Connection(ServerConnection):
 
     def data_received(self, data: bytes) -> None:
         self.heard_at = self.loop.time()
-        if self._is_post is None:
+        if self._is_get is None:
             self._start += data
             if not self._start[:1].isalpha():  # no HTTP: most likely a client that wants to speak TLS
                 self.transport.close()
                 return
             if len(self._start) < 4:
                 return
-            # websockets takes no body; the SDKs make their tokens by POST at the same address
-            self._is_post = self._start.startswith((b"POST", b"PUT ", b"PATC", b"DELE"))
+            # websockets reads GET alone; the SDKs make their tokens by POST at the same address
+            self._is_get = self._start.startswith(b"GET ")
             data, self._start = self._start, b""
-        if not self._is_post:
+        if self._is_get:
             super().data_received(data)
             if self.protocol.close_expected():
                 self.transport.resume_reading()  # what is left to read is the end of the connection
@@ -130,11 +131,10 @@ class Connection(ServerConnection):
         if answer is not None:
             self._start, self._answered = b"", True
             self.transport.write(answer)
-            # closed with something unread, the connection would be reset, and the answer lost on its way
-            if self.transport.can_write_eof():
+            # The client closes it: with something unread it would be reset here, and the answer lost on its way. One
+            # that does not is cut off as one that asks for nothing is.
+            if self.transport.can_write_eof():  # not over TLS
                 self.transport.write_eof()
-            else:
-                self.transport.close()
 
 
 class House:
@@ -291,6 +291,10 @@ class House:
         return None
 
 
+_LOGGER = logging.getLogger("livews.standin")
+_LOGGER.setLevel(logging.INFO)  # at DEBUG every header is written, the key among them
+# until 16 websockets writes a traceback for every request that becomes no session, a POST among them
+_LOGGER.addFilter(lambda record: record.msg != "opening handshake failed")
 _HELLO = """This is the livews stand-in, a server that speaks the Gemini Live API over WebSockets.
 Dial {url} with a client, or see {path} here for its state.
 """.replace("{path}", STATUS_PATH)
@@ -341,6 +345,7 @@ async def opened(
         server_header=None,
         create_connection=Ours,
         ssl=tls,
+        logger=_LOGGER,
         backlog=_BACKLOG,
     )
     house.url = f"{'wss' if tls else 'ws'}://{_shown(host)}:{_port(server)}"

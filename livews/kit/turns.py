@@ -119,6 +119,8 @@ class Turns:
         self._heard = Heard()
         self._aside: list[tuple[str, int]] = []
         """Pictures that came while nobody spoke."""
+        self._model_last = False
+        """The last turn of clientContent was one of the model."""
         self._seeded = False
         self._seed = ""
         """The user's words at the end of the history: a prompt without words asks for their answer."""
@@ -172,6 +174,7 @@ class Turns:
             await self._settle()
             self._marked, self._marked_at = True, self._offset
             self._meter.reset()
+            self._user_goes_on()
             if self._running and self._interruptible:
                 await self._interrupt()
             self._background(self._acknowledge(self._offset))
@@ -183,6 +186,8 @@ class Turns:
         if "audioStreamEnd" in step.signals and self._ear is not None:
             await self._stream_ended()
         for text in machine.values(given, ("text",)) if self._reads else ():
+            if wordy(text):
+                self._user_goes_on()
             self._heard.say(str(text))
             if not self._marked:
                 await self._prompt(interrupts=self._interruptible)
@@ -248,20 +253,22 @@ class Turns:
             return
         cut = self._asked if self._running else None
         await self._interrupt()
-        answered = False
+        user = True
         for turn in given.get("turns", []):
-            user = str(turn.get("role", "user")).lower() == "user"
-            if user and answered and says(turn):  # what came before an answer of the model is history
-                self._remember()
-            answered = not user
+            user = str(turn.get("role") or "user").lower() == "user"
+            if user and says(turn):
+                self._user_goes_on()
+            elif not user:
+                self._model_last = True
             self._read(turn, user=user)
         if not asks:
             self._next()  # an answer that waited for the reply that was cut
             return
-        history = self._talk.traits["historySeed"] and not (self._seeded or self._wire["historyAnswers"])
+        history = self._talk.traits["historySeed"] and not self._seeded
+        history = history and not (user and self._wire["historyAnswers"])
         self._seeded = True
         if history:
-            self._seed = "" if answered else self._heard.text
+            self._seed = "" if self._model_last else self._heard.text
             self._remember()
             return
         heard = self._heard
@@ -270,6 +277,12 @@ class Turns:
             self._thread.context.subtract(cut.tokens())
             self._heard = cut
         await self._prompt(interrupts=True)
+
+    def _user_goes_on(self) -> None:
+        """The user speaks: what came before an answer of the model, in clientContent, is history by now."""
+        if self._model_last:
+            self._remember()
+        self._model_last = False
 
     def _remember(self) -> None:
         """What was heard so far asks for nothing any more: it is context."""
@@ -305,6 +318,7 @@ class Turns:
     async def _user_begins(self, offset: float) -> None:
         await self._settle()
         await self._activity("ACTIVITY_START", offset)
+        self._user_goes_on()
         if self._running and self._interruptible:
             await self._interrupt()
         elif self._wire["opener"]:

@@ -317,6 +317,19 @@ def test_a_reason_is_not_cut_inside_a_character() -> None:
     assert reason == unknown("a" + "ü" * 100, "setup")[: len(reason)]
 
 
+@pytest.mark.parametrize("frames", [1, 200])
+def test_a_client_that_sends_on_is_told_at_once(frames: int) -> None:
+    """What it still sends is not taken, and does not stand between its own close and the stand-in."""
+
+    async def use(caller: Caller) -> tuple[int, str]:
+        for message in ["not json", *[audio(silence(0.1))] * frames]:
+            await caller.say(message)
+        async with asyncio.timeout(3):
+            return await caller.closed()
+
+    assert run(use, TEST) == (1007, "Request contains an invalid argument.")
+
+
 def test_who_asks_for_a_month_gets_what_was_said_then() -> None:
     """The same setup, three wordings and one silence in the life of a model."""
 
@@ -449,7 +462,8 @@ async def nothing_is_heard_of_the_client() -> tuple[int, str]:
 
 @way("deadline-expired")
 async def fifty_eight_minutes() -> tuple[int, str]:
-    async with opened(policy=policy(time_scale=4000)) as house, calling(house, DIALOGUE) as caller:
+    setup = {"model": DIALOGUE, "contextWindowCompression": {"slidingWindow": {}}}
+    async with opened(policy=policy(time_scale=1500)) as house, calling(house, setup) as caller:
         pinging = asyncio.create_task(_keep_pinging(caller, 0.02))
         try:
             return await caller.closed()

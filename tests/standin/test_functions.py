@@ -533,6 +533,21 @@ def test_a_cut_withdraws_the_calls_that_hold_the_turn(by: str) -> None:
     assert brief_all(run(use, setup)) == ["cancelled", "interrupted", "turnComplete+usage"]
 
 
+def test_only_calls_that_hold_the_turn_are_withdrawn() -> None:
+    """TOOL-4: a NON_BLOCKING one called beside them goes on, and its answer is spoken."""
+    tools = [*functions("book_table"), *functions("order_wine", **ASYNC)]
+
+    async def use(caller: Caller) -> list[Message]:
+        table, wine = await called(caller)
+        await caller.say(text("stop"))
+        got = await caller.until("turnComplete")
+        assert got[0] == {"toolCallCancellation": {"ids": [table["id"]]}}
+        await caller.until("turnComplete")
+        return await caller.turn(answer({"n": 1}, wine["id"]))
+
+    assert words(run(use, about(NATIVE, tools=tools))).endswith('order_wine answered {"n":1}.')
+
+
 def test_only_calls_that_are_open_are_withdrawn() -> None:
     """TOOL-4: one of two was answered before."""
 

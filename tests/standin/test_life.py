@@ -92,13 +92,15 @@ async def pinging(caller: Caller, seconds: float = 0.02) -> AsyncIterator[None]:
             await task
 
 
-async def last_of(caller: Caller) -> tuple[list[Message], tuple[int, str], float]:
-    """What comes until the close, the close, and the seconds from here to it."""
-    loop = asyncio.get_running_loop()
-    began = loop.time()
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def last_of(caller: Caller) -> tuple[list[Message], tuple[int, str]]:
+    """What comes until the close, and the close."""
     before = len(caller.messages)
     end = await caller.closed()
-    return caller.messages[before:], end, loop.time() - began
+    return caller.messages[before:], end
 
 
 # goAway
@@ -118,27 +120,28 @@ def test_go_away_comes_by_the_profile_and_the_close_behind_it(model: str, path: 
     """GOAWAY-1: 540 seconds after the start with 50 left, 60 on Vertex; here 500 times as fast."""
 
     async def go() -> None:
+        began = now()
         async with house_of(time_scale=500) as house, calling(house, model, path=path) as caller:
-            began = asyncio.get_running_loop().time()
             async with pinging(caller):
-                got, end, seconds = await last_of(caller)
+                got, end = await last_of(caller)
             assert got[-1] == {"goAway": {"timeLeft": left}}
             assert sum("goAway" in one for one in got) == 1
             assert end == (1008, IGNORED)
-            assert caller.times[-1] - began >= 0.9 * 540 / 500
-            assert seconds >= 0.9 * (540 + 1000 * float(left[:-1]) / 2) / 500
+            assert caller.times[-1] - began >= 540 / 500
+            assert now() - began >= 540 / 500 + float(left[:-1])
 
     asyncio.run(go())
 
 
 def test_go_away_on_demand() -> None:
     async def go() -> None:
+        began = now()
         async with house_of(go_away=0.2, time_scale=200) as house, calling(house, DIALOGUE) as caller:
             await caller.say(content("hello"))
-            got, end, seconds = await last_of(caller)
+            got, end = await last_of(caller)
             assert {"goAway": {"timeLeft": "0.250s"}} in got
             assert end == (1008, IGNORED)
-            assert seconds >= 0.44
+            assert now() - began >= 0.45
 
     asyncio.run(go())
 
@@ -182,8 +185,8 @@ def test_video_shortens_and_compression_lifts_the_limit(setup: Message, says: Me
     """A session of sound lasts 15 minutes, one with video two, and any length with compression; goAway comes ahead."""
 
     async def go() -> float:
+        began = now()
         async with house_of(time_scale=600) as house, calling(house, setup) as caller:
-            began = asyncio.get_running_loop().time()
             if says is not None:
                 await caller.say(says)
             async with pinging(caller):
@@ -191,21 +194,21 @@ def test_video_shortens_and_compression_lifts_the_limit(setup: Message, says: Me
             return (caller.times[-1] - began) * 600
 
     took = asyncio.run(go())
-    assert took >= 0.9 * seconds
+    assert took >= seconds
     assert took < 540 or seconds >= 540, "the shorter limit counts"
 
 
 def test_the_first_picture_shortens_a_session_that_runs() -> None:
     async def go() -> float:
+        began = now()
         async with house_of(time_scale=300) as house, calling(house, TEST) as caller:
-            began = asyncio.get_running_loop().time()
             async with pinging(caller):
                 await asyncio.sleep(0.1)
                 await caller.say(PICTURE)
                 await caller.until("goAway")
             return (caller.times[-1] - began) * 300
 
-    assert 68 <= asyncio.run(go()) < 500
+    assert 70 <= asyncio.run(go()) < 500
 
 
 def test_a_conversation_grows_old_over_its_connections() -> None:
@@ -216,8 +219,8 @@ def test_a_conversation_grows_old_over_its_connections() -> None:
             handle, spent = "", []
             for resumes in (False, True):
                 setup = {"model": TEST, "sessionResumption": {"handle": handle} if resumes else {}}
+                began = now()
                 async with calling(house, setup) as caller:
-                    began = asyncio.get_running_loop().time()
                     handle = (await caller.until("handle"))[-1]["sessionResumptionUpdate"]["newHandle"]
                     async with pinging(caller):
                         await caller.until("goAway")
@@ -225,19 +228,20 @@ def test_a_conversation_grows_old_over_its_connections() -> None:
             return spent[0], spent[1]
 
     first, second = asyncio.run(go())
-    assert first >= 0.9 * 540
+    assert first >= 540
     assert second < 500, "of the 850 seconds ahead of goAway 540 were spent"
 
 
 def test_fifty_eight_minutes_are_all_and_nothing_is_left_to_resume() -> None:
     async def go() -> None:
-        async with house_of(time_scale=4000) as house:
+        began = now()
+        async with house_of(time_scale=1500) as house:
             async with calling(house, {"model": DIALOGUE, **COMPRESSED}) as caller:
                 async with pinging(caller):
-                    got, end, seconds = await last_of(caller)
+                    got, end = await last_of(caller)
             assert end == (1011, "Deadline expired before operation could complete.")
             assert brief_all(got) == ["handle"], "no goAway"
-            assert seconds >= 0.9 * 3480 / 4000
+            assert now() - began >= 3480 / 1500
             again = {
                 "model": DIALOGUE,
                 "sessionResumption": {"handle": got[0]["sessionResumptionUpdate"]["newHandle"]},
@@ -257,11 +261,11 @@ def test_a_client_that_is_silent_is_closed_and_one_that_pings_is_not() -> None:
         async with house_of(time_scale=1600) as house:
             async with calling(house, {"model": TEST, **COMPRESSED}) as there, calling(house) as silent:
                 async with pinging(there, 0.05):
-                    began = asyncio.get_running_loop().time()
+                    began = now()
                     await silent.say({"setup": {"model": TEST}})
-                    got, end, _ = await last_of(silent)
+                    got, end = await last_of(silent)
                     assert (brief_all(got), end) == (["setupComplete"], INTERNAL)
-                    assert asyncio.get_running_loop().time() - began >= 0.9 * 480 / 1600
+                    assert now() - began >= 480 / 1600
                 assert there.socket.close_code is None
             await ended(house)
             assert set(house.ended) == {"closed 1011 Internal error encountered.", "closed by the client, 1000"}
@@ -285,10 +289,10 @@ def test_whatever_a_client_sends_it_is_there(says: str | Message) -> None:
 
 def test_who_never_says_setup_is_closed_too() -> None:
     async def go() -> None:
+        began = now()
         async with house_of(time_scale=2400) as house, calling(house) as caller:
-            got, end, seconds = await last_of(caller)
-            assert (got, end) == ([], INTERNAL)
-            assert seconds >= 0.9 * 0.2
+            assert await last_of(caller) == ([], INTERNAL)
+            assert now() - began >= 480 / 2400
             await ended(house)
             assert list(house.ended) == ["closed 1011 Internal error encountered."]
 
@@ -416,7 +420,7 @@ def test_a_handle_every_two_seconds(asked: bool) -> None:
             for _ in range(4):
                 assert brief(await caller.hear()) == ["handle"]
             gaps = [after - before for before, after in zip(caller.times[1:-1], caller.times[2:], strict=True)]
-            assert sum(gaps) >= 4 * 0.98 * 2 / 20
+            assert sum(gaps) >= 0.9 * 4 * 2 / 20
 
     run(use, setup, time_scale=20)
 
@@ -539,17 +543,17 @@ def test_a_socket_that_was_lost_keeps_its_session_for_a_while() -> None:
         async with house_of() as house:
             async with calling(house, RESUMABLE) as caller:
                 handle = await handle_of(caller)
+                began = now()
                 caller.socket.transport.abort()
             await ended(house)
             assert dict(house.ended) == {"lost": 1}
             assert await refusal(house, resuming(handle)) == INTERNAL
-            loop = asyncio.get_running_loop()
-            began, end = loop.time(), INTERNAL
+            end = INTERNAL
             while end == INTERNAL:
                 await asyncio.sleep(0.1)
                 end = await tried(house, handle)
             assert end == (0, "")
-            assert loop.time() - began >= 1.3
+            assert now() - began >= 1.5
 
     asyncio.run(go())
 
@@ -652,6 +656,7 @@ def test_only_the_newest_handles_are_kept() -> None:
             async with calling(house, resuming(handles[-8], NATIVE)) as caller:
                 assert await caller.turn(content("x"))
             assert len(house.memory._handles) <= 8
+            assert [len(one.handles) for one in house.memory._newest.values()] == [8]
 
     asyncio.run(go())
 

@@ -157,10 +157,9 @@ def test_a_key_is_counted_by_whom_it_belongs_to() -> None:
                 calling(house, TEST, headers={"x-goog-api-key": "a"}),
             ):
                 assert (await end_of(house, f"{GEMINI}?key=a"))[0] == 1011
-                assert await end_of(house, f"{GEMINI}?key=b") == (0, "")
-                async with calling(house) as idle:  # says no setup, and is none
+                # one of another key, and one that says no setup: that is none yet
+                async with calling(house, path=f"{GEMINI}?key=b"), calling(house, TEST, path=f"{GEMINI}?key=b"):
                     assert await end_of(house, f"{GEMINI}?key=b") == (0, "")
-                    await idle.socket.close()
             while house.sessions:
                 await asyncio.sleep(0.005)
             assert await end_of(house, f"{GEMINI}?key=a") == (0, "")
@@ -504,7 +503,7 @@ def test_other_places_and_methods(method: str, path: str, status: int) -> None:
     asyncio.run(go())
 
 
-@pytest.mark.parametrize("size", [250_000, 300_000, 3_000_000])
+@pytest.mark.parametrize("size", [250_000, 300_000, 30_000_000])
 def test_a_large_body_is_answered_before_the_connection_ends(size: int) -> None:
     async def go() -> None:
         async with house_of() as house:
@@ -555,8 +554,10 @@ HEAD = b"POST /v1alpha/auth_tokens HTTP/1.1\r\nHost: x\r\n"
         ((b"POST \xff\xfe\r\nA\r\n:\r\n\r\n",), 404),
         ((b"PUT /v1alpha/auth_tokens HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}",), 405),
         ((b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",), 426),
-        ((b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n",), 426),
-        ((b"OPTIONS / HTTP/1.1\r\nHost: x\r\n\r\n",), 426),
+        ((b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n",), 404),
+        ((b"OPTIONS / HTTP/1.1\r\nHost: x\r\n\r\n",), 404),
+        ((b"HEAD /v1alpha/auth_tokens HTTP/1.1\r\nHost: x\r\n\r\n",), 405),
+        ((b"GETUP / HTTP/1.1\r\n\r\n",), 404),
         ((b"GET /livews/status HTTP/1.1\r\nHost: x\r\n\r\n",), 200),
         ((b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\n\r\n",), 414),
         ((b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 5000 + b"\r\n",), 431),

@@ -414,6 +414,20 @@ def test_two_utterances_in_one_burst() -> None:
     assert [at for _, at in offsets(got)] == sorted(at for _, at in offsets(got))
 
 
+def test_every_utterance_has_interim_transcripts() -> None:
+    """C5: a short one after a long one, too."""
+
+    async def use(caller: Caller) -> list[list[Message]]:
+        got = []
+        for seconds in (3.0, 1.2):
+            await caller.speak(utterance(seconds))
+            got.append(await caller.until("activityEnd"))
+        return got
+
+    long, short = run(use, about(TRANSCRIBE))
+    assert sum("interim" in brief(one) for one in long) > sum("interim" in brief(one) for one in short) >= 2
+
+
 def test_a_voice_cuts_the_reply_to_the_voice_before() -> None:
     """C8, C9: two utterances in one burst on a model that speaks: the first is cut by the start of the second."""
 
@@ -506,8 +520,9 @@ def test_marks_in_a_burst_keep_their_order(model: str) -> None:
         assert told[:8] == [*one, *cut, *one]
 
 
-def test_sound_outside_of_marks_is_only_counted() -> None:
-    """C27, ACTIVITY-4: it asks for nothing and belongs to no turn, but audioOffset goes on."""
+@pytest.mark.parametrize("model", [LIVE_38, TRANSCRIBE])
+def test_sound_outside_of_marks_is_only_counted(model: str) -> None:
+    """C27, ACTIVITY-4: it asks for nothing, belongs to no turn and has no transcript, but audioOffset goes on."""
 
     async def use(caller: Caller) -> list[Message]:
         await caller.settle()
@@ -516,12 +531,14 @@ def test_sound_outside_of_marks_is_only_counted() -> None:
         await caller.say(START)
         await caller.speak(speech(1.0))
         await caller.say(END)
-        return await caller.until("turnComplete")
+        got = await caller.until("activityEnd")
+        return got + (await caller.until("turnComplete") if model == LIVE_38 else [])
 
-    got = run(use, about(LIVE_38, MANUAL))
+    got = run(use, about(model, MANUAL))
     assert offsets(got) == [("START", 3.5), ("END", 4.5)]
-    assert "I heard 1.0 seconds" in words(got)
-    assert usages(got)[0]["promptTokensDetails"][-1] == {"modality": "AUDIO", "tokenCount": 25}
+    assert "1.0 s of sound" in heard(got)
+    if model == LIVE_38:
+        assert usages(got)[0]["promptTokensDetails"][-1] == {"modality": "AUDIO", "tokenCount": 25}
 
 
 def test_a_second_activity_start_is_ignored() -> None:
@@ -542,6 +559,23 @@ def test_a_second_activity_start_is_ignored() -> None:
     got = run(use, about(LIVE_38, MANUAL))
     assert offsets(got) == [("START", 0.0), ("END", 2.0)]
     assert "I heard 2.0 seconds" in words(got)
+
+
+def test_each_activity_is_measured_by_itself() -> None:
+    """C27: a loud one leaves nothing behind for a silent one."""
+
+    async def use(caller: Caller) -> list[str]:
+        got = []
+        for sound in (speech(1.0), silence(1.0)):
+            await caller.say(START)
+            await caller.speak(sound)
+            await caller.say(END)
+            got.append(heard(await caller.until("turnComplete")))
+        return got
+
+    loud, still = run(use, about(LIVE_38, MANUAL))
+    assert "dBFS" in loud
+    assert still == "[1.0 s of silence]"
 
 
 @pytest.mark.parametrize("model", [LIVE_38, TRANSCRIBE, NATIVE])
@@ -638,6 +672,24 @@ def test_turn_coverage(coverage: str | None, seconds: float, pictures: int) -> N
     assert f"I saw {pictures} picture" in words(got)
     counted = {row["modality"]: row["tokenCount"] for row in usages(got)[0]["promptTokensDetails"]}
     assert counted == {"TEXT": 8, "AUDIO": round(25 * seconds), "IMAGE": 258 * pictures}
+
+
+def test_all_input_is_that_since_the_turn_before() -> None:
+    """GD-REF TURN_INCLUDES_ALL_INPUT: each turn has its own, pauses and all; a written turn ends one, too."""
+
+    async def use(caller: Caller) -> list[str]:
+        got = []
+        for quiet in (1.0, 2.0):
+            await caller.speak(silence(quiet) + speech(1.0) + silence(1.2))
+            got.append(words(await caller.until("turnComplete")))
+        await caller.speak(silence(3.0))
+        await caller.turn(text("Hm"))
+        await caller.speak(speech(1.0) + silence(1.2))
+        return [*got, words(await caller.until("turnComplete"))]
+
+    config = {"realtimeInputConfig": {"turnCoverage": "TURN_INCLUDES_ALL_INPUT"}}
+    said = run(use, about(LIVE_38, config))
+    assert [float(re.findall(r"([0-9.]+) seconds", one)[0]) for one in said] == [3.2, 4.2, 2.2]
 
 
 def test_the_coverage_of_2_5_is_the_activity() -> None:
