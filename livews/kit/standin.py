@@ -292,8 +292,8 @@ class House:
 
 
 _LOGGER = logging.getLogger("livews.standin")
-_LOGGER.setLevel(logging.INFO)  # at DEBUG every header is written, the key among them
-# until 16 websockets writes a traceback for every request that becomes no session, a POST among them
+_LOGGER.setLevel(logging.WARNING)  # below, it writes every header, the key among them
+# older versions of websockets write a traceback for every request that becomes no session, a POST among them
 _LOGGER.addFilter(lambda record: record.msg != "opening handshake failed")
 _HELLO = """This is the livews stand-in, a server that speaks the Gemini Live API over WebSockets.
 Dial {url} with a client, or see {path} here for its state.
