@@ -6,7 +6,8 @@
 - Sessions do not wait: all frames of one go out at once, then mostly a frame that is no JSON, which a server that has
   read so far closes for. A session without an answer is a finding; so is a close that protocol/closes.json does not know.
 - After all that the server must be up, must answer a turn, must have failed in nothing and said nothing on stderr.
-- Nothing here is random but by the seed, and nothing is asserted about time.
+- Nothing here is random but by the seed, but for the handles of sessions, which the servers make; and nothing is
+  asserted about time.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -153,6 +154,10 @@ class Plan:
     number: int
     head: bytes = b""
     upgrades: bool = True
+    reacts: bool = False
+    """It answers calls, and ends a while after its last frame."""
+    resumes: bool = False
+    """Its handle is one that a server gave before: the one thing that no seed knows."""
     eager: bool = False
     """Its frames do not wait for the answer to the upgrade, which no client may do."""
     frames: list[bytes] = field(default_factory=list)
@@ -180,7 +185,9 @@ def plan(seed: int, number: int, key: str = "") -> Plan:
         made.frames += _on_the_wire(source, opcode, payload)
         made.count += 1
     made.ending = source.choices(["poison", "close", "abort", "half", "nothing"], [78, 8, 6, 5, 3])[0]
-    if made.ending == "poison":
+    made.reacts = source.random() < 0.03
+    made.resumes = source.random() < 0.5
+    if made.ending == "poison" and not made.reacts:
         made.frames.append(frame(TEXT, POISON))
         made.count += 1
     made.eager = source.random() < 0.02
@@ -231,13 +238,14 @@ def _setup(source: Random, vertex: bool) -> Message:
         given["realtimeInputConfig"] = source.choice(_REALTIME)
     if source.random() < 0.15:
         given["sessionResumption"] = source.choice(
-            [{}, {}, {}, {}, {}, {}, {"handle": "none"}, {"transparent": True}]
+            [{}, {}, {}, {}, {"handle": _HANDLE}, {"handle": _HANDLE}, {"handle": _HANDLE}, {"transparent": True}]
         )
     if source.random() < 0.1 and "transcribe" not in model:
         given["historyConfig"] = {"initialHistoryInClientContent": True}
     return {"setup": given}
 
 
+_HANDLE = "00000000-0000-4000-8000-000000000000"
 _LIGHT = {"name": "set_light", "description": "Switches the light of a room", "parameters": {
     "type": "OBJECT", "properties": {"on": {"type": "BOOLEAN"}, "room": {"type": "STRING"}}, "required": ["on"]}}  # fmt: skip
 _TOOLS: list[list[Message]] = [
@@ -526,6 +534,13 @@ def _token_request(source: Random, key: str) -> bytes:
 # A client
 
 
+handles: deque[str] = deque(maxlen=50)
+"""The newest handles that servers gave."""
+_ANSWERS: list[Message] = [
+    {}, {}, {"willContinue": True}, {"scheduling": "INTERRUPT"}, {"scheduling": "SILENT"}, {"response": {"scheduling": "WHEN_IDLE"}},
+]  # fmt: skip
+
+
 class Client(asyncio.Protocol):
     """Plays one plan. What became of it is in `closed`: a code and a reason, an HTTP status, or "lost"."""
 
@@ -540,6 +555,7 @@ class Client(asyncio.Protocol):
         self.left = False
         """This side went first."""
         self._said_all = False
+        self._handle = _HANDLE
         self._keep = keep
         self._buffer = bytearray()
         self._message = b""
@@ -547,6 +563,8 @@ class Client(asyncio.Protocol):
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
+        if self.plan.resumes and handles:
+            self._handle = handles[self.plan.number % len(handles)]
         if self.plan.eager:
             self._write(self.plan.head + b"".join(self.plan.frames))
         elif self.plan.upgrades:
@@ -556,6 +574,8 @@ class Client(asyncio.Protocol):
 
     def _write(self, whole: bytes) -> None:
         """All there is to say, in one piece or two; then the end."""
+        if self._handle != _HANDLE:
+            whole = whole.replace(_HANDLE.encode(), self._handle.encode())
         if self.plan.cut:
             self.transport.write(whole[: self.plan.cut])
             asyncio.get_running_loop().call_later(0.002, self._rest, whole[self.plan.cut :])
@@ -575,11 +595,28 @@ class Client(asyncio.Protocol):
             loop.call_later(0.003, self.leave)
         elif ending == "half":
             loop.call_later(0.003, self._half)
+        elif ending == "poison" and self.plan.reacts:
+            loop.call_later(0.2, self._say, POISON)
         elif ending == "close":
             self.left = True
             self.transport.write(frame(CLOSE, (1000).to_bytes(2, "big")))
         elif ending == "nothing":
             loop.call_later(0.1, self.leave)
+
+    def _say(self, message: bytes) -> None:
+        if not self.transport.is_closing() and not self._said_all:
+            self.transport.write(frame(TEXT, message))
+
+    def _react(self, message: bytes) -> None:
+        """Answer the calls in a message, one in three of them badly; keep the handle in it."""
+        source = Random(f"{self.plan.number}/{self.received}")
+        if b'"newHandle"' in message:
+            handles.append(json.loads(message)["sessionResumptionUpdate"]["newHandle"])
+        elif b'"toolCall"' in message and self.plan.reacts:
+            made = [{"id": call.get("id"), "name": call["name"], "response": {"ok": True}, **source.choice(_ANSWERS)}
+                    for call in json.loads(message)["toolCall"]["functionCalls"]]  # fmt: skip
+            answer = {"toolResponse": {"functionResponses": made}}
+            self._say(written(source, mutated(source, answer) if source.random() < 0.3 else answer))
 
     def _half(self) -> None:
         self.left = True
@@ -606,7 +643,7 @@ class Client(asyncio.Protocol):
             # the library answers pings that came with the upgrade ahead of it
             self.status = buffer[start : buffer.find(b"\r\n", start)].decode("latin-1")
             del buffer[: end + 4]
-            if self.upgraded and not self.plan.eager:
+            if self.upgraded and self.plan.upgrades and not self.plan.eager:
                 self._write(b"".join(self.plan.frames))
         if not self.upgraded:
             return
@@ -632,6 +669,8 @@ class Client(asyncio.Protocol):
                 if first & 0x80:
                     if self._keep:
                         self.messages.append(self._message)
+                    if b'"newHandle"' in self._message or b'"toolCall"' in self._message:
+                        self._react(self._message)
                     self._message = b""
         del buffer[:at]
 

@@ -420,3 +420,15 @@ def test_clientContent_on_31_was_refused_for_two_months() -> None:
     assert not refused("2026-04", historyConfig={"initialHistoryInClientContent": True})
     assert not refused("2026-08")
     assert not refused("")
+
+
+def test_a_call_stays_open_while_its_answers_continue() -> None:
+    talk = opened()
+    talk.step_message("server", {"toolCall": {"functionCalls": [{"name": "f", "args": {}, "id": "1"}]}})
+    answer: dict[str, Any] = {"id": "1", "name": "f", "response": {}}
+    talk.step_message("client", {"toolResponse": {"functionResponses": [{**answer, "willContinue": True}]}})
+    assert talk.pending == {"1": "f"}
+    assert talk.state("turn") == "waitingForTool"
+    talk.step_message("client", {"toolResponse": {"functionResponses": [answer]}})
+    assert talk.pending == {}
+    assert talk.state("turn") == "generating"

@@ -315,9 +315,9 @@ def _proofs() -> set[str]:
             found |= {f"vector:{folder}/{test['id']}" for group in spec.load(rel(path)) for test in group["tests"]}
     found |= {f"vector:closes/{t['id']}" for group in spec.load("vectors/closes.json") for t in group["tests"]}
     found |= {f"scenario:{path.stem}" for path in (PROTOCOL / "scenarios").glob("*.json")}
-    for path in (ROOT / "tests").glob("test_*.py"):
+    for path in (ROOT / "tests").rglob("test_*.py"):
         names = [node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)]
-        found |= {f"test:tests/{path.name}::{name}" for name in names}
+        found |= {f"test:{path.relative_to(ROOT).as_posix()}::{name}" for name in names}
     return found
 
 

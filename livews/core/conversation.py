@@ -282,7 +282,7 @@ class Conversation:
                 open_calls.pop(str(call_id), None)
         else:
             for answer in machine.values(body, ("toolResponse", "functionResponses", "*")):
-                if isinstance(answer, dict):
+                if isinstance(answer, dict) and answer.get("willContinue") is not True:
                     known = (call_id for call_id, name in open_calls.items() if name == answer.get("name"))
                     open_calls.pop(str(answer.get("id") or next(known, "")), None)
         return open_calls
