@@ -497,6 +497,13 @@ def _named(problem: Exception, where: Endpoint, timeout: float) -> Exception:
         return Refused(closes.explain_http(status, model=where.model), where=host)
     if isinstance(problem, (InvalidURI, UnicodeError)):
         return BadRequest("not a URL to dial", where="--url", why=said, cure="write it as in ws://127.0.0.1:8765")
+    if isinstance(problem, ssl.SSLCertVerificationError):  # a ValueError, as a wrong proxy is
+        return Unreachable(
+            "the server's certificate is not trusted",
+            where=host,
+            why=problem.verify_message or said,
+            cure="for a server of your own set SSL_CERT_FILE to its CA file; else check the clock and the proxy",
+        )
     if isinstance(problem, (ProxyError, InvalidProxy, ImportError, ValueError)):
         # ImportError: SOCKS wants a package more. The text may quote the proxy's password, so only its kind is told.
         cure = "check HTTPS_PROXY, or unset it; for a SOCKS proxy pip install python-socks"
@@ -508,13 +515,6 @@ def _named(problem: Exception, where: Endpoint, timeout: float) -> Exception:
             where=host,
             why="the name resolved, and nobody finished the handshake",
             cure="check the network, a firewall or a proxy (HTTPS_PROXY)",
-        )
-    if isinstance(problem, ssl.SSLCertVerificationError):
-        return Unreachable(
-            "the server's certificate is not trusted",
-            where=host,
-            why=problem.verify_message or said,
-            cure="for a server of your own set SSL_CERT_FILE to its CA file; else check the clock and the proxy",
         )
     if isinstance(problem, (ssl.SSLError, ConnectionResetError)) and where.url.startswith("wss:"):
         cure = "a plain server is dialled with ws://, not wss://"

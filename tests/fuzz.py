@@ -343,10 +343,15 @@ def written(source: Random, message: Any) -> bytes:
 
 def mutated(source: Random, message: Any) -> Any:
     """The message with one to three of its values or names changed."""
-    made = json.loads(json.dumps(message))
+    made = _copy(message)
     for _ in range(source.choice((1, 1, 1, 2, 3))):
         made = _mutated_once(source, made)
     return made
+
+
+def _copy(value: Any) -> Any:
+    """The same JSON, none of it shared."""
+    return json.loads(json.dumps(value))
 
 
 def _mutated_once(source: Random, message: Any) -> Any:
@@ -363,15 +368,17 @@ def _mutated_once(source: Random, message: Any) -> Any:
     elif kind == 2 and isinstance(name, str):
         holder[_respelt(source, name)] = source.choice([value, source.choice(_junk(source))])
     elif kind == 3 and isinstance(name, str):
-        holder[name] = source.choice(values_seen().get(name) or [None])
+        holder[name] = _copy(source.choice(values_seen().get(name) or [None]))
     elif kind == 4:
-        holder[name] = source.choice(all_values())
+        holder[name] = _copy(source.choice(all_values()))
     elif kind == 5 and isinstance(value, list):
-        holder[name] = source.choice([value * 50, [], [None, *value], value[::-1], [value], dict(enumerate(value))])
+        holder[name] = source.choice(
+            [_copy(value * 50), [], [None, *value], value[::-1], [value], dict(enumerate(value))]
+        )
     elif kind == 6 and isinstance(value, str):
         holder[name] = _broken_text(source, value)
     elif kind == 7:
-        message.update(source.choice(corpus())) if isinstance(message, dict) else message.append(value)
+        message.update(_copy(source.choice(corpus()))) if isinstance(message, dict) else message.append(value)
     else:
         holder[name] = source.choice([source.choice(_junk(source)), [value], {"a": value}, str(value)])
     return message
@@ -698,6 +705,8 @@ class Client(asyncio.Protocol):
             return ""
         if self.code == 1007 and NOWHERE.fullmatch(self.reason):
             return ""
+        if len(self.reason) == closes.REASON_LIMIT and " " not in self.reason:
+            return ""  # a model's name that leaves no room for more
         if self.code not in _CODES:
             return f"closed with {self.code}, which is in no row of closes.json"
         if not closes.explain(self.code, self.reason).known:

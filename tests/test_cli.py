@@ -671,3 +671,46 @@ def test_every_flag_of_help_is_in_the_readme() -> None:
         flags = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", livews(*command, "--help").stdout))
         missing = {flag for flag in flags if flag not in readme} - {"--help"}
         assert not missing, f"{command}: {missing}"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--go-away", "1"], "--go-away does not go with a script"),
+        (["--require-key", "k"], "--require-key does not go with a script"),
+        (["--wire", "chunkMs=40"], "--wire does not go with a script"),
+    ],
+)
+def test_what_a_script_would_ignore_is_refused(words: list[str], told: str) -> None:
+    done = livews("serve", *words, "protocol/scenarios/audio-turn.json")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert told in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--wire", "transcript=nonsense"], "transcript is one of first, interleaved, with-audio"),
+        (["--wire", "chunkMs=abc"], "chunkMs is written like 240"),
+        (["--wire", "nothing=1"], "NAME one of mimeType"),
+        (["--trace", "session.jsonl"], "--trace names a folder"),
+        (["--as-of", "march"], "march is no month"),
+        (["--fast"], "--fast goes with a trace"),
+        (["--ca", "x.pem"], "--ca goes with --tls"),
+        (["--fault", "close=nosuch"], "nosuch is no row"),
+        (["--voice", "nobody"], "nobody"),
+        (["--host", "nosuchhost.invalid"], "--host names an address"),
+    ],
+)
+def test_what_serve_cannot_do_is_told(words: list[str], told: str) -> None:
+    done = livews("serve", "--port", "0", *words)
+    assert done.returncode in (2, 4)
+    assert done.stdout == ""
+    assert told in done.stderr
+
+
+def test_a_second_server_keeps_the_traces_of_the_first(tmp_path: Path) -> None:
+    for _ in range(2):
+        with serving("--pace", "0", "--trace", str(tmp_path)) as (url, _process):
+            assert livews("hi", "--url", url, "--mute").returncode == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["session-1.jsonl", "session-2.jsonl"]

@@ -57,8 +57,12 @@ def test_transcript(steps: list[tuple[str, list[str]]], tmp_path: Path) -> None:
             continue  # this is it
         command = command.rsplit("&& ", 1)[-1].replace(".venv/bin/python", f'"{sys.executable}"')
         if " serve" in command and "--once" in command:
-            text = "(" + command.replace("8765", "0") + """) 2>&1 | while IFS= read -r line; do echo "$line"
+            text = (
+                "("
+                + command.replace("8765", "0")
+                + """) 2>&1 | while IFS= read -r line; do echo "$line"
                 case $line in ws:*) livews --quiet --mute --url "$line" "Good day" >/dev/null & esac; done; wait"""
+            )
             command = text
         elif " serve" in command and "help" not in command:
             command = f"timeout 3 {command.replace('8765', '0')}"

@@ -81,10 +81,20 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         parser.error("--ca goes with --tls")
     if options.fast and not options.scripts:
         parser.error("--fast goes with a trace to replay")
+    unused = [flag for flag in _FREE if getattr(options, flag) != parser.get_default(flag)]
+    if options.scripts and unused:
+        flag = unused[0].replace("_", "-")
+        parser.error(f"--{flag} does not go with a script, which says itself what the server does")
+    if options.trace.endswith(".jsonl") or (options.trace not in ("", "-") and Path(options.trace).is_file()):
+        parser.error("--trace names a folder here: each session has a file of its own in it")
     if "help" in options.fault:
         _list_faults()
         parser.exit(0)
     return options
+
+
+_FREE = ("go_away", "time_scale", "reply", "heard", "calls", "require_key", "sessions_per_key", "as_of", "wire")
+"""Flags about a stand-in that answers by itself."""
 
 
 def _list_faults() -> None:
@@ -93,7 +103,9 @@ def _list_faults() -> None:
     for name, kind in KINDS.items():
         value = f"={kind.value}" if kind.value else ""
         about = f" (default {kind.default})" if kind.default else ""
-        print(f"{name + value + ('@N' if kind.once else ''):28} {kind.help}{about}")
+        print(f"{name + value + ('[@N]' if kind.once else ''):28} {kind.help}{about}")
+    print("@N: at the server's N-th message; without it the second, for close the first (setupComplete)")
+    print("ID: an id of protocol/closes.json, as `livews explain CODE REASON` tells it in brackets")
 
 
 def _port(text: str) -> int:
@@ -136,7 +148,7 @@ def _month(text: str) -> str:
 
 def _trait(text: str) -> tuple[str, Any]:
     """NAME=VALUE of a profile's `wire`, the value in JSON or as a bare word, of the kind the profile has."""
-    from livews.core import models, wire
+    from livews.core import models, spec, wire
 
     name, equals, value = text.partition("=")
     known = models.profile("")["wire"]
@@ -146,6 +158,8 @@ def _trait(text: str) -> tuple[str, Any]:
         made = wire.parse_any(value.encode())
     except wire.WireError:
         made = value
+    if isinstance(made, str) and made not in (allowed := spec.models()["wireValues"].get(name, [made])):
+        raise argparse.ArgumentTypeError(f"{name} is one of {', '.join(allowed)}, not {made}")
     kind = (int, float) if isinstance(known[name], (int, float)) else type(known[name])
     if not isinstance(made, kind) or isinstance(made, bool) is not isinstance(known[name], bool):
         raise argparse.ArgumentTypeError(f"{name} is written like {wire.dump(known[name]).decode()}, not {value}")
@@ -207,6 +221,7 @@ def _ca_file(options: argparse.Namespace) -> Iterator[Path]:
 
 async def _serve(options: argparse.Namespace, console: Console) -> int:
     import asyncio
+    import errno
     import signal
     import sys
 
@@ -245,7 +260,9 @@ async def _serve(options: argparse.Namespace, console: Console) -> int:
             raise Unreachable(
                 f"cannot listen on {options.host}:{options.port}",
                 why=problem.strerror or str(problem),
-                cure="--host names an address of this machine" if options.port == 0 else "--port 0 picks a free port",
+                cure="--port 0 picks a free port"
+                if problem.errno in (errno.EADDRINUSE, errno.EACCES)
+                else "--host names an address of this machine",
             ) from None
     if failed:
         raise failed[0]
@@ -269,6 +286,10 @@ def _recording(options: argparse.Namespace, console: Console) -> Any:
     if not options.trace:
         return None
 
+    folder = Path(options.trace)
+    kept = [re.fullmatch(r"session-(\d+)\.jsonl", file.name) for file in folder.glob("session-*.jsonl")]
+    before = max((int(found[1]) for found in kept if found), default=0)  # what is there is not added to
+
     def record(number: int, url: str, credential: str) -> Recorder:
         from livews.endpoint import Secrets
         from livews.trace.show import View
@@ -277,7 +298,7 @@ def _recording(options: argparse.Namespace, console: Console) -> Any:
         secrets = Secrets(credential)
         if options.trace == "-":
             return View(lambda line: console.line(f"{number:>3} {line}"), console.paint, secrets.hide)
-        file = Path(options.trace) / f"session-{number}.jsonl"
+        file = folder / f"session-{before + number}.jsonl"
         return TraceFile(file, url=url, side="stand-in", hide=secrets.hide_known)
 
     return record

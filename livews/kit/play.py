@@ -220,7 +220,10 @@ class Player:
                 code = line.about.get("code")
                 await self.line.close(code if isinstance(code, int) else 1006, str(line.about.get("reason", "")))
             assert line.raw is not None
-            await self.line.put(_refilled(line.raw), text=line.opcode == "text")
+            if self._house.policy.faults:  # in the form they ask for
+                await self.line.send(_refilled(line.raw))
+            else:
+                await self.line.put(_refilled(line.raw), text=line.opcode == "text")
         try:
             async with asyncio.timeout(self._patience):
                 await self._socket.wait_closed()

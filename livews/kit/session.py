@@ -110,7 +110,8 @@ class Session:
 
     def summary(self, seconds: float) -> str:
         """The session on one line."""
-        said = f"{one_line(models.bare_id(self.model), 60) or 'no setup'}, {seconds:.1f} s, "
+        said = f"{one_line(models.bare_id(self.model), 60) or 'no setup'}, "
+        said += f"{'resumed, ' if self._thread and self._handle() else ''}{seconds:.1f} s, "
         said += f"{self.talk.turns} turn{'' if self.talk.turns == 1 else 's'}, "
         said += f"{self.received} in, {self.line.sent} out, {one_line(self.ended)}"
         return said + (f" [{one_line(self._broken, 160)}]" if self._broken else "")

@@ -281,7 +281,7 @@ class House:
         place = place_of(request)
         if place.surface == "vertex" and self.policy.require_key and not place.credential:
             return socket.respond(HTTPStatus.UNAUTHORIZED, "no bearer token\n")
-        if "/ws/google." in place.path and not re.search(r"[./]BidiGenerateContent(Constrained)?$", place.path):
+        if "/ws/google." in place.path and not _METHOD.search(place.path):
             return socket.respond(HTTPStatus.NOT_FOUND, "no such method\n")
         wished = ",".join(request.headers.get_all("Connection")).lower()
         if "upgrade" not in map(str.strip, wished.split(",")):
@@ -291,6 +291,8 @@ class House:
         return None
 
 
+_METHOD = re.compile(r"[./]BidiGenerateContent(Constrained|/locations/[^/]+)?$")
+"""How a session's path ends; Firebase names a region behind it."""
 _LOGGER = logging.getLogger("livews.standin")
 _LOGGER.setLevel(logging.WARNING)  # below, it writes every header, the key among them
 # older versions of websockets write a traceback for every request that becomes no session, a POST among them
@@ -303,7 +305,7 @@ Dial {url} with a client, or see {path} here for its state.
 def place_of(request: Request) -> Place:
     path, _, query = request.path.partition("?")
     path = path.replace("//", "/")  # the JavaScript SDK's double slash is one to the service
-    vertex = "google.cloud.aiplatform" in path or "firebase.vertexai" in path
+    vertex = ".LlmBidiService/" in path  # Firebase has both services, its GenerativeService is the Gemini API's
     version = re.search(r"\.(v1(?:alpha|beta)?)\.GenerativeService", path)
     headers = request.headers
     key, authorization = (next(iter(headers.get_all(name)), "") for name in ("x-goog-api-key", "Authorization"))

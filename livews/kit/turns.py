@@ -29,6 +29,7 @@ from livews.kit.policy import Policy
 from livews.kit.reply import Heard, Style
 from livews.kit.speech import Speech, Voice
 from livews.kit.voice import RATE
+from livews.printable import one_line
 
 _ACK_SECONDS = 0.04
 """From activityStart to its voiceActivity."""
@@ -43,6 +44,8 @@ _ECHO_SECONDS = 30
 _ECHO_RATE = 48_000
 """Samples a second of it that are kept; what claims more is kept for a shorter time."""
 _CALL_TOKENS = 6
+_PATIENCE_SECONDS = 5
+"""After these a call that holds the turn, and has no answer, is told on the log."""
 _WAITING = 100
 """Turns that may wait for their reply."""
 _OPEN_CALLS = 100
@@ -136,6 +139,7 @@ class Turns:
         self._calls: dict[str, Call] = {}
         self._holding = ""
         """The answers so far to the calls that hold the turn."""
+        self._reminder: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         for call_id, name in thread.pending.items():
             self._calls[call_id] = Call(self._function(name), holds=False)
@@ -146,6 +150,8 @@ class Turns:
         return self._ear is not None and self._ear.talking
 
     async def stop(self) -> None:
+        if self._reminder is not None:
+            self._reminder.cancel()
         for task in (self._reply, *self._tasks):
             if task is not None:
                 task.cancel()
@@ -516,12 +522,23 @@ class Turns:
         self._said["TEXT"] += _CALL_TOKENS * len(made)
         if self._held:
             self._holding = ""
+            if self._reminder is not None:
+                self._reminder.cancel()
+            self._reminder = asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, self._remind)
             return
         await self._line.send({"serverContent": {"generationComplete": True}})
         status = "IN_PROGRESS" if self._style.utterances else ""
         await self._line.send(reply.ending(self._style, heard, self._prompted, self._said, status))
         self._thread.context += self._said
         await self._turn_ended()
+
+    def _remind(self) -> None:
+        if self._held:
+            names = ", ".join(one_line(call.function.name, 60) for call in self._calls.values() if call.holds)
+            self._log(
+                f"no answer to {names} yet, and this model is silent until there is (TOOL-3); "
+                "for a client that waits for turnComplete first: --wire toolCallEndsTurn=true"
+            )
 
     def _ends_turn(self, function: Function) -> bool:
         """Does the turn end beside this call (TOOL-3)? By the profile for the model's own kind of call, else by name."""

@@ -111,7 +111,7 @@ def troubles(load: Load, told: dict[str, Any]) -> list[str]:
         f"{load.sessions - told['ready']} sessions were not set up": told["ready"] == load.sessions,
         f"{client['gone']} sessions were lost: {client['lost']}": client["gone"] == 0,
         f"{sessions['failures']} sessions failed in the server": sessions["failures"] == 0,
-        f"{client['silent']} sessions were never answered": load.seconds < 4 or client["silent"] == 0,
+        f"{client['silent']} sessions were never answered": load.seconds < 6 or client["silent"] == 0,
         f"{told['closed']} sockets were closed with 1000": told["closed"] == load.sessions,
         f"the server wrote: {told['stderr'][:500]}": not told["stderr"],
     }

@@ -265,3 +265,15 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 def test_ca_goes_with_tls() -> None:
     told = refused("--ca", "ca.pem")
     assert told[-1] == "livews serve: error: --ca goes with --tls"
+
+
+def test_livews_without_the_authority_says_so(tmp_path: Path) -> None:
+    async def run() -> str:
+        async with house_of(tmp_path / "ca.pem") as house:
+            with pytest.raises(livews.Unreachable) as caught:
+                await livews.connect(url=house.url)
+            return str(caught.value)
+
+    said = asyncio.run(run())
+    assert "certificate is not trusted" in said
+    assert "SSL_CERT_FILE" in said
