@@ -139,6 +139,9 @@ class Session:
         self.line.heard(raw, text, step)
         if self.line.stalled:
             return
+        if step.template is not None and self._turns is not None:  # like one before it, that nothing was wrong with
+            await self._turns.take(step)
+            return
         if close := self._verdict(step):
             await self._refuse(step, close)
         if "rememberSetup" in step.effects:
