@@ -865,7 +865,11 @@ def test_help_lists_every_fault() -> None:
         cwd=ROOT,
     )
     assert done.returncode == 0
-    assert [re.split("[=@ ]", line)[0] for line in done.stdout.splitlines()] == list(faults.KINDS)
+    lines = done.stdout.splitlines()
+    assert [re.split(r"[=\[ ]", line)[0] for line in lines[: len(faults.KINDS)]] == list(faults.KINDS)
+    assert [line.split(":")[0] for line in lines[len(faults.KINDS) :]] == ["@N", "ID"]
+    for name, kind in faults.KINDS.items():
+        assert any(line.startswith(name) and kind.help in line for line in lines)
 
 
 def test_every_fault_is_tried_here() -> None:
