@@ -1149,6 +1149,8 @@ def test_21_go_away_on_request_and_once() -> None:
     assert talking(unasked) == []
     (one,) = talking(count, go_away=0.01, time_scale=100)
     assert one["timeLeft"] == "0.500s"
+    (one,) = talking(count, faults=[faults.parse(f"go-away=0.2@{at}") for at in (2, 4)])
+    assert one["timeLeft"] == "0.200s"
 
 
 def test_22_over_tls(tmp_path: Path) -> None:
