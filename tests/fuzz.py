@@ -705,8 +705,6 @@ class Client(asyncio.Protocol):
             return ""
         if self.code == 1007 and NOWHERE.fullmatch(self.reason):
             return ""
-        if len(self.reason) == closes.REASON_LIMIT and " " not in self.reason:
-            return ""  # a model's name that leaves no room for more
         if self.code not in _CODES:
             return f"closed with {self.code}, which is in no row of closes.json"
         if not closes.explain(self.code, self.reason).known:

@@ -373,6 +373,30 @@ def test_a_reason_cut_anywhere_past_its_match_still_finds_its_row(row: dict[str,
             assert closes.explain(row["code"], row["reason"][:end]).id == first
 
 
+@pytest.mark.parametrize(
+    ("row", "values"),
+    [
+        ("model-not-found", {"model": "models/" + "m" * 200}),
+        ("model-not-found", {"model": "models/" + "é" * 200}),
+        ("not-a-live-model", {"model": "models/" + "m" * 200}),
+        ("unknown-name", {"name": "n" * 200}),
+        ("invalid-value", {"path": "setup." * 40}),
+    ],
+)
+def test_a_reason_cut_within_a_name_finds_its_row(row: str, values: dict[str, str]) -> None:
+    code, reason = closes.say(row, **values)
+    advice = closes.explain(code, reason)
+    assert advice.id == row
+    ((name, whole),) = values.items()
+    assert len(advice.values[name]) > 20
+    assert whole.startswith(advice.values[name])
+
+
+def test_a_long_reason_nobody_has_seen_is_not_taken_for_a_long_name() -> None:
+    assert not closes.explain(1008, "This is news. " * 20).known
+    assert not closes.explain(1008, "models/short").known
+
+
 @quick
 @given(st.text(max_size=200))
 def test_a_reason_is_cut_to_what_a_close_frame_holds(reason: str) -> None:

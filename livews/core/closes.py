@@ -95,16 +95,28 @@ def _cut_short(template: str, reason: str) -> bool:
     return len(reason) >= 12 and template.split("{", 1)[0].startswith(reason)
 
 
+def _cut_inside(template: str, reason: str) -> dict[str, str] | None:
+    """The values of a reason that was cut within one of them: a name so long that it left no room for the rest."""
+    if len(reason.encode()) <= REASON_LIMIT - 4:  # the last character may have been one of four bytes
+        return None
+    ends = [value.end() for value in re.finditer(r"\{\w+\}", template)]
+    found = (_regex(template[:end]).fullmatch(reason) for end in reversed(ends))
+    return next((match.groupdict() for match in found if match), None)
+
+
 def explain(code: int, reason: str = "", *, model: str = "") -> Advice:
     """The advice for a close with this code and reason; `model` is the id the session asked for, when known."""
     reason = reason.strip().removeprefix("None. ")  # as google-genai puts it before the reason
     best: tuple[tuple[int, int], _Pattern, dict[str, str]] | None = None
     also: list[str] = []
     for pattern in _patterns():
+        template = pattern.row["match"]
         found = pattern.regex.match(reason) if reason else None
-        if found is None and not (reason and _cut_short(pattern.row["match"], reason)):
-            continue
         values = found.groupdict() if found else {}
+        if found is None and pattern.row["code"] == code and (cut_values := _cut_inside(template, reason)):
+            values = cut_values
+        elif found is None and not (reason and _cut_short(template, reason)):
+            continue
         rank = (pattern.literal if found else 0, int(pattern.row["code"] == code))
         if best is None or rank > best[0]:
             best = (rank, pattern, values)
