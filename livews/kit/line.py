@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from dataclasses import replace
 from typing import Any
 
 from websockets.asyncio.server import ServerConnection
@@ -18,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
 from livews.core import closes, wire
-from livews.core.conversation import Conversation
+from livews.core.conversation import Conversation, Step
 from livews.kit import faults
 from livews.kit.faults import Fault
 from livews.trace.writer import Clock, Recorder
@@ -91,8 +92,10 @@ class Line:
 
     # What comes in is told to the recorder too
 
-    def heard(self, raw: bytes, text: bool, step: Any) -> None:
+    def heard(self, raw: bytes, text: bool, step: Step) -> None:
         if self._recorder is not None:
+            if step.raw is not raw:  # a token fixes the setup: what counts is not what came
+                step = replace(step, raw=raw)
             self._recorder.frame(self._clock(), "send", "text" if text else "binary", step)
 
     # What goes out

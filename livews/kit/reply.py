@@ -66,6 +66,10 @@ class Heard:
     """The words of the sound, where whoever started the stand-in gave them."""
     answers: str = ""
     """What functions answered, in words."""
+    turns: int = 0
+    """Of the user, in clientContent."""
+    retold: bool = False
+    """The words are a history of several turns: functions named in it were called already."""
 
     def say(self, text: str) -> None:
         self.words += len(text.split())

@@ -125,8 +125,8 @@ class Turns:
         self._model_last = False
         """The last turn of clientContent was one of the model."""
         self._seeded = False
-        self._seed = ""
-        """The user's words at the end of the history: a prompt without words asks for their answer."""
+        self._seed = Heard()
+        """What the user says at the end of the history: a prompt without words asks for its answer."""
         self._reply: asyncio.Task[None] | None = None
         self._asked = Heard()
         """What the running reply answers."""
@@ -267,6 +267,7 @@ class Turns:
             elif not user:
                 self._model_last = True
             self._read(turn, user=user)
+            self._heard.turns += user
         if not asks:
             self._next()  # an answer that waited for the reply that was cut
             return
@@ -274,7 +275,7 @@ class Turns:
         history = history and not (user and self._wire["historyAnswers"])
         self._seeded = True
         if history:
-            self._seed = "" if self._model_last else self._heard.text
+            self._seed = Heard() if self._model_last else self._heard
             self._remember()
             return
         heard = self._heard
@@ -404,8 +405,9 @@ class Turns:
         """What was heard so far asks for a reply."""
         heard, self._heard = self._heard, Heard()
         if not heard.seconds and not wordy(heard.text):
-            heard.text = self._seed or heard.text
-        self._seed = ""
+            heard.text = self._seed.text or heard.text
+            heard.retold = self._seed.turns > 1
+        self._seed = Heard()
         heard.pictures = [*self._aside, *heard.pictures]
         self._aside, self._since_turn = [], 0.0
         if self._running and not interrupts:
@@ -505,6 +507,8 @@ class Turns:
             return []
         if self._policy.calls == "always":
             return self._functions[:1]
+        if heard.retold:
+            return []
         return calls.wanted(self._functions, heard.prompt)
 
     async def _call(self, functions: list[Function], heard: Heard) -> None:

@@ -666,3 +666,20 @@ def test_an_answer_asks_for_no_function() -> None:
         return await caller.turn(answer({"next": "order_wine"}, call["id"]))
 
     assert calls(run(use, about(NATIVE, tools=TWO), calls="always")) == []
+
+
+def test_a_history_of_several_turns_calls_nothing_again() -> None:
+    """A client that retells the calls of another agent as the user's words, and then asks with a dot, wants words."""
+    setup = about(LIVE_38, tools=functions("hand_over"), historyConfig={"initialHistoryInClientContent": True})
+    question = {"role": "user", "parts": [{"text": "what do I owe"}]}
+    retold = {"role": "user", "parts": [{"text": "For context: called tool hand_over"}]}
+
+    def asked(*turns: Message) -> list[Message]:
+        async def use(caller: Caller) -> list[Message]:
+            await caller.say({"clientContent": {"turns": list(turns), "turnComplete": True}})
+            return await caller.turn(text("."))
+
+        return run(use, setup)
+
+    assert calls(asked(question, retold)) == []
+    assert calls(asked(retold)) != [], "a lone question that names a function is asked now"

@@ -730,3 +730,21 @@ def test_a_token_is_not_in_the_trace_of_its_session(tmp_path: Path) -> None:
         assert name.removeprefix("auth_tokens/") not in written
 
     asyncio.run(go())
+
+
+def test_the_trace_of_a_locked_session_has_what_the_client_sent(tmp_path: Path) -> None:
+    from livews.cli.serve import _recording, parse
+    from livews.cli.terminal import Console
+
+    sent = {"model": TEST, "systemInstruction": {"parts": [{"text": "of the client"}]}}
+
+    async def go() -> None:
+        record = _recording(parse(["--trace", str(tmp_path), "--quiet"]), Console(color="never"))
+        async with house_of(record=record) as house:
+            name = await token_of(house, bidiGenerateContentSetup={"model": TEST}, uses=1)
+            async with calling(house, sent, path=with_token(name)) as caller:
+                await caller.turn(content("hello"))
+
+    asyncio.run(go())
+    first = json.loads((tmp_path / "session-1.jsonl").read_text().splitlines()[1])
+    assert first["message"] == {"setup": sent}
