@@ -51,6 +51,8 @@ if TYPE_CHECKING:
         Usage,
     )
     from livews.core.judge import Finding, check
+    from livews.tools.function import Tool, tool
+    from livews.tools.running import ToolRun
 
 _HOMES = {
     "livews.client": ("Session", "connect"),
@@ -89,6 +91,8 @@ _HOMES = {
         "TurnEnd",
         "Usage",
     ),
+    "livews.tools.function": ("Tool", "tool"),
+    "livews.tools.running": ("ToolRun",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -119,8 +123,10 @@ __all__ = [
     "Status",
     "Step",
     "Text",
+    "Tool",
     "ToolCall",
     "ToolCancelled",
+    "ToolRun",
     "TraceFailed",
     "Transcript",
     "TurnEnd",
@@ -130,6 +136,7 @@ __all__ = [
     "check",
     "connect",
     "explain",
+    "tool",
 ]
 
 

@@ -19,7 +19,7 @@ from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as dial
@@ -51,6 +51,10 @@ from livews.core.judge import Finding
 from livews.endpoint import Endpoint
 from livews.trace.writer import Clock, Recorder, TraceFile
 
+if TYPE_CHECKING:
+    from livews.tools.function import Tool
+    from livews.tools.running import Toolbox, ToolRun
+
 MAX_SIZE = 64 * 1024 * 1024
 """Bytes of one inbound message: well above the 1 MiB that websockets allows by default (WIRE-13)."""
 PING_EVERY = 20.0
@@ -81,6 +85,11 @@ class connect:
     to be refused; the same findings are in `session.remarks`. `recorders` make whoever else is to be told of every
     frame, given the endpoint.
 
+    `tools` are functions the model may call, plain or async, with type hints; livews.tool gives them options. They
+    are declared, run and answered by the session; their ToolCall events still come. With tools a call of a function
+    nobody declared is answered with an error; what `setup` or `update_context` declare is the caller's to answer.
+    `on_tool` is told of each call as it starts and when it is over.
+
     Raises BadRequest, LocalProtocolError, Unreachable, Refused, Lost, RemoteProtocolError.
     """
 
@@ -92,6 +101,8 @@ class connect:
         system: str = "",
         text: bool = False,
         setup: dict[str, Any] | None = None,
+        tools: Sequence[Callable[..., Any] | Tool] = (),
+        on_tool: Callable[[ToolRun], None] | None = None,
         url: str = "",
         api_key: str = "",
         token: str = "",
@@ -111,6 +122,12 @@ class connect:
             raise BadRequest("setup is not a dict", cure='pass members of the setup message, as in {"tools": [...]}')
         self._asked_model = model
         self._voice, self._system, self._text, self._setup = voice, system, text, setup
+        self._tools: list[Tool] = []
+        self._on_tool = on_tool
+        if tools:
+            from livews.tools.running import gathered
+
+            self._tools = gathered(tools)
         self._settings = settings or endpoint.from_environment(
             os.environ,
             url=url,
@@ -150,20 +167,33 @@ class connect:
         wrong = [finding for finding in given if finding.level == "error"]
         if wrong and not self._unchecked:
             raise LocalProtocolError(wrong)
+        tools: Toolbox | None = None
+        if self._tools:
+            from livews.tools.running import Toolbox
+
+            tools = Toolbox(self._tools, models.profile(where.model, where.surface), self._on_tool)
         message = setup.compose(
-            where.model, voice=self._voice, system=self._system, text=self._text, setup=self._setup
+            where.model,
+            voice=self._voice,
+            system=self._system,
+            text=self._text,
+            setup=self._setup,
+            functions=tools.declarations if tools is not None else (),
         )
         remarks = [
             *(finding for finding in given if finding not in wrong),
             *setup.meant(message, where.surface, where.version),
         ]
+        if tools is not None:
+            tools.declared(message["setup"])
+            remarks += tools.remarks
         if self._remark is not None:
             for finding in remarks:
                 self._remark(finding)
         recorders = [make(where) for make in self._recorders]
         if self._trace is not None:
             recorders.append(TraceFile.of(self._trace, where))
-        session = Session(where, recorders, unchecked=self._unchecked, remarks=remarks)
+        session = Session(where, recorders, unchecked=self._unchecked, remarks=remarks, tools=tools)
         try:
             await session._start(message, self._open_timeout, self._setup_timeout)
         except BaseException:
@@ -176,7 +206,13 @@ class Session:
     """A conversation that is set up. Made by `connect`."""
 
     def __init__(
-        self, where: Endpoint, recorders: list[Recorder], *, unchecked: bool, remarks: list[Finding]
+        self,
+        where: Endpoint,
+        recorders: list[Recorder],
+        *,
+        unchecked: bool,
+        remarks: list[Finding],
+        tools: Toolbox | None = None,
     ) -> None:
         self.endpoint = where
         self.conversation = Conversation(surface=where.surface, version=where.version)
@@ -197,6 +233,9 @@ class Session:
         self._over = False
         self._closing = False
         self._tasks: list[asyncio.Task[None]] = []
+        self._tools = tools
+        if tools is not None:
+            tools.open(self.respond, where.secrets.hide)
 
     # What the user says
 
@@ -248,12 +287,15 @@ class Session:
         await self._send({"toolResponse": {"functionResponses": [answer]}})
 
     async def update_context(self, *, system: str = "", tools: list[dict[str, Any]] | None = None) -> None:
-        """contextUpdate: another system instruction, other tools; `tools=[]` takes all away."""
+        """contextUpdate: another system instruction, other tools in the place of all there were; `tools=[]` takes all
+        away. Calls of functions declared here are the caller's to answer."""
         update: dict[str, Any] = {}
         if system:
             update["systemInstruction"] = {"parts": [{"text": system}]}
         if tools is not None:
             update["tools"] = {"tools": tools}
+            if self._tools is not None:
+                self._tools.left_to_caller(tools)
         await self._send({"contextUpdate": update})
 
     async def send_raw(self, message: dict[str, Any]) -> None:
@@ -264,6 +306,14 @@ class Session:
         if wrong and not self._unchecked:
             raise LocalProtocolError(wrong)
         await self._send(message)
+
+    def answers(self, name: str) -> bool:
+        """Does the session itself answer calls of this function, by the `tools` it was given?"""
+        return self._tools is not None and self._tools.answers(name)
+
+    def note(self, kind: str, about: dict[str, Any]) -> None:
+        """A line of the caller's own for the recorders, such as how much of a reply was `heard`."""
+        self._control(self.clock(), "recv", kind, about)
 
     # What the model says
 
@@ -301,6 +351,8 @@ class Session:
         """Close with 1000 and wait for the echo. What has arrived until then stays readable."""
         first, self._closing = not self._closing, True
         try:
+            if self._tools is not None:
+                await self._tools.close()
             if self._socket is not None:
                 if first and not self._over:
                     self._record_close("send", "client", 1000, "")
@@ -358,7 +410,7 @@ class Session:
 
     async def _read(self) -> None:
         assert self._socket is not None
-        receive, step_of, queue = self._socket.recv, self.conversation.step, self._queue
+        receive, step_of, queue, tools = self._socket.recv, self.conversation.step, self._queue, self._tools
         try:
             while True:
                 frame = await receive()
@@ -373,6 +425,8 @@ class Session:
                         self.session_id = event.session_id
                         self._ready.set()
                     else:
+                        if tools is not None:
+                            tools.take(event)
                         queue.append(event)
                 self._more.set()
         except ConnectionClosed as closed:
@@ -411,6 +465,8 @@ class Session:
     def _finish(self, ended: Exception | None) -> None:
         if not self._over:
             self._over, self._ended = True, ended
+        if self._tools is not None:
+            self._tools.stop()
         self._more.set()
         self._ready.set()
         self._done.set()

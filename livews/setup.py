@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from livews.core import judge, models, schema
@@ -20,11 +21,13 @@ def compose(
     system: str = "",
     text: bool = False,
     setup: dict[str, Any] | None = None,
+    functions: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
     """The setup message for `model` (in the form its endpoint wants).
 
     `text` asks for text alone: the TEXT modality where the model has it, else the transcript of its voice.
     `setup` is the value of a setup message, or the message itself; null takes away what livews would add.
+    `functions` are declarations that go beside whatever tools `setup` has.
     """
     about = models.profile(model)
     modality = "TEXT" if text and about["known"] and "TEXT" in about["output"] else about["output"][0]
@@ -49,6 +52,9 @@ def compose(
         merged = _merge(merged, {"generationConfig": {"speechConfig": speech}})
     if system:
         merged["systemInstruction"] = {"parts": [{"text": system}]}
+    if functions:
+        others = merged.get("tools")
+        merged["tools"] = [*(others if isinstance(others, list) else ()), {"functionDeclarations": [*functions]}]
     return {"setup": merged}
 
 

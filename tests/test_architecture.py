@@ -19,8 +19,10 @@ ALLOWED = {
     "livews.setup": ("livews.core",),
     "livews.endpoint": ("livews.core",),
     "livews.audio": ("livews.audio", "livews.core"),
+    "livews.pictures": ("livews.pictures", "livews.core"),
+    "livews.tools": ("livews.tools", "livews.core"),
     "livews.trace": ("livews", "livews.core", "livews.trace", "livews.printable", "livews.endpoint"),
-    "livews.client": ("livews", "livews.core", "livews.trace", "livews.endpoint", "livews.setup"),
+    "livews.client": ("livews", "livews.core", "livews.trace", "livews.endpoint", "livews.setup", "livews.tools"),
     "livews.kit": ("livews.core", "livews.kit", "livews.trace", "livews.printable"),
 }
 PURE = {"core": ("asyncio", "socket", "threading", "time", "subprocess", "os", "websockets", "sounddevice")}
