@@ -144,10 +144,15 @@ class PortAudioError(Exception):
 class FakeStream:
     latency = 0.07
     failure: Exception | None = None
+    no_mono = False
     closed = False
+    last: FakeStream
 
     def __init__(self, **options: Any) -> None:
+        if self.no_mono and options["channels"] == 1:
+            raise PortAudioError("Error opening RawInputStream: Invalid number of channels [PaErrorCode -9998]")
         self.options = options
+        type(self).last = self
 
     def start(self) -> None:
         if self.failure:
@@ -172,19 +177,22 @@ def devices(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     fake = SimpleNamespace(
         PortAudioError=PortAudioError,
         RawOutputStream=FakeStream,
+        RawInputStream=FakeStream,
         WasapiSettings=SimpleNamespace,
         query_devices=query_devices,
         query_hostapis=lambda: [{"name": "ALSA"}],
     )
-    monkeypatch.setattr(device, "load", lambda: fake)
+    monkeypatch.setattr(device, "load", lambda *texts: fake)
     monkeypatch.setattr(FakeStream, "failure", None)
+    monkeypatch.setattr(FakeStream, "no_mono", False)
     monkeypatch.setattr(FakeStream, "closed", False)
     return present
 
 
-def entry(index: int, name: str, outputs: int = 2) -> dict[str, Any]:
+def entry(index: int, name: str, outputs: int = 2, inputs: int = 0) -> dict[str, Any]:
     return {
-        "index": index, "name": name, "hostapi": 0, "max_output_channels": outputs, "default_samplerate": 48000.0,
+        "index": index, "name": name, "hostapi": 0, "max_output_channels": outputs, "max_input_channels": inputs,
+        "default_samplerate": 48000.0,
     }  # fmt: skip
 
 
@@ -259,8 +267,112 @@ def test_the_delay_of_a_block_is_a_difference_or_else_the_latency(devices: list[
         device.output_device(), rate=24000, latency=0.06, blocksize=480,
         fill=lambda block, delay: delays.append(delay), finished=lambda: None,
     )  # fmt: skip
-    assert isinstance(stream, FakeStream)
-    callback = stream.options["callback"]
+    callback = FakeStream.last.options["callback"]
     callback(bytearray(960), 480, SimpleNamespace(outputBufferDacTime=1e9 + 0.5, currentTime=1e9), None)
     callback(bytearray(960), 480, SimpleNamespace(outputBufferDacTime=0.0, currentTime=1e9), None)
     assert delays == [0.5, 0.07]
+    assert (stream.latency, FakeStream.closed) == (0.07, False)
+    stream.close()
+    assert FakeStream.closed
+
+
+# microphones
+
+
+def open_input(take: Callable[[bytes, float], None] = lambda block, age: None) -> device.InputStream:
+    return device.open_input(
+        device.input_device(), rate=16000, latency=0.06, blocksize=640, take=take, finished=lambda: None
+    )
+
+
+def test_a_headset_is_one_of_each(devices: list[dict[str, Any]]) -> None:
+    devices += [entry(0, "HDMI", outputs=8), entry(1, "USB headset", inputs=1), entry(2, "mic", outputs=0, inputs=4)]
+    assert [(d.name, d.channels) for d in device.output_devices()] == [("HDMI", 8), ("USB headset", 2)]
+    assert [(d.name, d.channels) for d in device.input_devices()] == [("USB headset", 1), ("mic", 4)]
+    assert device.input_device("headset") == device.input_device(1)
+    assert device.input_device().name == "USB headset", "none is the default one: the first"
+
+
+@pytest.mark.parametrize(
+    ("system", "cure"),
+    [
+        ("linux", "Start the sound server (PipeWire, PulseAudio)"),
+        ("darwin", "System Settings > Privacy & Security > Microphone"),
+        ("win32", "Settings > Privacy & security > Microphone"),
+    ],
+)
+def test_no_microphone_is_explained(
+    devices: list[dict[str, Any]], system: str, cure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", system)
+    devices.append(entry(0, "HDMI"))
+    error = refusal(lambda: device.input_device())
+    assert (error.what, error.why) == ("no microphone", "there is no input device")
+    assert cure in error.cure
+    assert device.SPEAK_A_FILE in error.cure
+    assert "--wav" not in error.cure
+    assert "loudspeakers" not in error.cure
+
+
+def test_an_unknown_microphone_lists_those_there_are(devices: list[dict[str, Any]]) -> None:
+    devices += [entry(0, "HDMI"), entry(1, "mic", outputs=0, inputs=1)]
+    error = refusal(lambda: device.input_device("HDMI"))
+    assert (error.what, error.why) == ("no microphone on 'HDMI'", "there is no such input device")
+    assert error.cure == "Choose one of 1: mic"
+
+
+def test_a_missing_library_is_no_microphone() -> None:
+    first = child(WITHOUT_PORTAUDIO.replace("load", "input_device")).splitlines()[0]
+    assert first.startswith("no microphone: PortAudio library not found. ")
+    assert device.SPEAK_A_FILE in first
+
+
+@pytest.mark.parametrize(
+    ("system", "cure"),
+    [
+        ("linux", "See that the source is not muted"),
+        ("darwin", "System Settings > Privacy & Security > Microphone"),
+        ("win32", "Settings > Privacy & security > Microphone"),
+    ],
+)
+def test_a_microphone_that_does_not_open_is_explained(
+    devices: list[dict[str, Any]], system: str, cure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", system)
+    devices.append(entry(0, "mic", inputs=1))
+    FakeStream.failure = PortAudioError("Error opening RawInputStream: Invalid sample rate [PaErrorCode -9997]")
+    error = refusal(open_input)
+    assert isinstance(error, device.RateRefused)
+    assert error.what == "no microphone on 'mic' at 16000 Hz"
+    assert error.cure.startswith("It records 48000 Hz and does not convert: ")
+    assert FakeStream.closed
+    FakeStream.failure = PortAudioError("Device unavailable [PaErrorCode -9985]")
+    error = refusal(open_input)
+    assert not isinstance(error, device.RateRefused)
+    assert error.cure.startswith("Another program may hold it: ")
+    assert cure in error.cure
+
+
+def test_mono_is_asked_for_and_what_has_none_gives_all_its_channels(devices: list[dict[str, Any]]) -> None:
+    devices.append(entry(0, "mic", inputs=2))
+    assert open_input().channels == 1
+    FakeStream.no_mono = True
+    assert open_input().channels == FakeStream.last.options["channels"] == 2
+    devices[0] = entry(0, "mic", inputs=1)
+    assert refusal(open_input).why.endswith("Invalid number of channels [PaErrorCode -9998]")
+
+
+def test_a_block_is_copied_and_as_old_as_its_last_sample(devices: list[dict[str, Any]]) -> None:
+    devices.append(entry(0, "mic", inputs=1))
+    taken: list[tuple[bytes, float]] = []
+    open_input(lambda block, age: taken.append((block, age)))
+    callback = FakeStream.last.options["callback"]
+    data = bytearray(b"\1" * 1280)
+    callback(data, 640, SimpleNamespace(inputBufferAdcTime=1e9, currentTime=1e9 + 0.5), None)
+    data[:] = bytes(1280)
+    callback(data, 640, SimpleNamespace(inputBufferAdcTime=0.0, currentTime=1e9), None)
+    callback(data, 640, SimpleNamespace(inputBufferAdcTime=1e9, currentTime=1e9 + 0.01), None)
+    (first, unknown, odd) = taken
+    assert first == (b"\1" * 1280, pytest.approx(0.46))
+    assert unknown == (bytes(1280), pytest.approx(0.03)), "the latency that was granted"
+    assert odd[1] == 0.0, "no sound comes before it is made"

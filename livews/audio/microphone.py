@@ -1,0 +1,280 @@
+"""A microphone: one stream, opened once and kept running, read as chunks of equal length.
+
+- The sound thread copies a block, stamps it and wakes the reader: it converts, waits and logs nothing.
+- `start` and `close` block for milliseconds: from asyncio, `await asyncio.to_thread(microphone.start)`. All else
+  returns at once and belongs to the event loop's thread. `chunks` has one reader at a time.
+- A slow reader never holds anything up: the newest sound is kept, what is older than `hold` goes and is counted.
+- Nothing that was captured while muted is ever delivered, and nothing from before comes after it.
+- A lost device is told once and is final: what was captured is delivered, then `chunks` ends; nothing raises.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from livews.core.errors import BadRequest
+from livews.core.wire import INPUT_RATE
+
+from . import device as sound
+from .device import InputStream, NoSound, RateRefused
+from .pcm import SAMPLE_BYTES, seconds_of
+from .resample import Resampler, mono, resampler
+
+CHUNK_MS = 40
+STALLED = 5.0  # seconds without a block: a device that runs gives silence, never nothing; the slowest first took 2
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    pcm: bytes  # s16le mono
+    at: float  # time.monotonic() when its last sample was captured
+
+
+class Microphone:
+    """Records s16le mono. `chunk_ms`, 20 to 100, is how much comes at once; `hold` and `latency` are in seconds.
+
+    `device` is None, an index or a part of a name (see `device.input_device`). `rate` is asked for: a device that
+    refuses it is opened at its own, and its sound is converted (extra `resample`) or, without soxr, delivered as it
+    is. So read `rate` after `start` and tell it to the service.
+
+    `on_lost(why)` is called once when the device goes away, from PortAudio's thread or the loop's: use
+    `loop.call_soon_threadsafe` in it.
+    """
+
+    def __init__(
+        self,
+        device: int | str | None = None,
+        *,
+        rate: int = INPUT_RATE,
+        chunk_ms: int = CHUNK_MS,
+        hold: float = 5.0,
+        latency: float = 0.060,
+        on_lost: Callable[[NoSound], None] | None = None,
+    ) -> None:
+        self.rate = rate
+        """Of what is delivered, in Hz; final when `start` has returned."""
+        self.lost: NoSound | None = None
+        self.heard = False
+        """A sample was not 0. A microphone that is refused by the system or switched off gives nothing but zeros:
+        see `device.unmute_cure`."""
+        self._device = device
+        self._chunk_ms = checked_chunk_ms(chunk_ms)
+        self._hold = hold
+        self._latency = latency
+        self._on_lost = on_lost
+        self._opening = threading.Lock()  # one open or close at a time; the sound thread never asks for it
+        self._renewing = threading.Lock()  # held for microseconds, and never by the sound thread
+        self._losing = threading.Lock()
+        self._stream: InputStream | None = None
+        self._stream_name: object = None  # forgotten before we close: a stream that ends under it was lost
+        self._own_rate = rate  # of the device
+        self._line: _Line | None = None  # None: nobody wants what is captured. Replaced whole, as turns are
+        self._muted = False
+        self._dropped_ms = 0.0  # of lines that have been replaced
+        self._called = 0.0  # when the last block came
+        self._over = False
+        self._closed = False
+        self._wake: Callable[[], object] = lambda: None
+
+    def start(self) -> None:
+        """Open the device and start it. Blocks; raises `NoSound`. Nothing happens when it is open or closed."""
+        with self._opening:
+            if self._closed or self._stream is not None:
+                return
+            device = sound.input_device(self._device)
+            try:
+                stream = self._open(device, self.rate)
+            except RateRefused:
+                if device.rate == self.rate:
+                    raise
+                stream = self._open(device, device.rate)
+                self._own_rate = device.rate
+                if resampler(device.rate, self.rate) is None:
+                    self.rate = device.rate
+            self._stream = stream
+            self._renew_line()
+
+    @property
+    def muted(self) -> bool:
+        return self._muted
+
+    @muted.setter
+    def muted(self, muted: bool) -> None:
+        if muted != self._muted:
+            self._muted = muted
+            self._renew_line()
+
+    @property
+    def dropped_ms(self) -> float:
+        """How much sound a slow reader has missed."""
+        return self._dropped_ms + (self._line.dropped_ms if self._line else 0.0)
+
+    async def chunks(self) -> AsyncIterator[Chunk]:
+        """What is captured, from `start` on, until the device is lost or closed."""
+        loop, woken = asyncio.get_running_loop(), asyncio.Event()
+
+        def wake() -> None:
+            try:
+                loop.call_soon_threadsafe(woken.set)
+            except RuntimeError:  # the loop is closed: nobody reads
+                self._wake = lambda: None
+
+        self._wake = wake
+        while True:
+            woken.clear()
+            over = self._over  # read before the line: once it is set, no block can follow unseen
+            line = self._line
+            while line is not None and line is self._line and (chunks := line.take()) is not None:
+                for chunk in chunks:
+                    if line is not self._line:  # muted while the last one was sent
+                        break
+                    self.heard = self.heard or any(chunk.pcm)
+                    yield chunk
+            if over:
+                return
+            try:
+                async with asyncio.timeout(STALLED):
+                    await woken.wait()
+            except TimeoutError:
+                if self._stream is not None and time.monotonic() - self._called > STALLED:
+                    why = f"the device has given nothing for {STALLED:g} seconds"
+                    self._lose(NoSound("no more microphone", why, "Connect it anew and start again"))
+
+    def close(self) -> None:
+        """Stop at once: what was captured and not yet read is dropped. Blocks for some milliseconds."""
+        with self._opening:
+            self._closed = self._over = True
+            self._renew_line()
+            self._wake()
+            self._stream_name = None
+            if self._stream is not None:
+                self._stream.close()
+                self._stream = None
+
+    def _open(self, device: sound.Device, rate: int) -> InputStream:
+        name = self._stream_name = object()
+
+        def finished() -> None:
+            if self._stream_name is name:
+                self._lose(NoSound("no more microphone", "the device went away", "Connect it and start again"))
+
+        self._called = time.monotonic()
+        return sound.open_input(
+            device,
+            rate=rate,
+            latency=self._latency,
+            blocksize=rate * self._chunk_ms // 1000,
+            take=self._take,
+            finished=finished,
+        )
+
+    def _take(self, pcm: bytes, age: float) -> None:
+        """In the sound thread."""
+        self._called = now = time.monotonic()
+        line = self._line
+        if line is not None:
+            line.put(pcm, now - age)
+            self._wake()
+
+    def _renew_line(self) -> None:
+        """A block that is being put into the old one right now is lost with it."""
+        with self._renewing:
+            old, self._line = self._line, None
+            if old is not None:
+                self._dropped_ms += old.dropped_ms
+            if self._stream is not None and not self._muted and not self._closed:
+                most = max(1, int(1000 * self._hold / self._chunk_ms))
+                self._line = _Line(most, self._stream.channels, self._own_rate, self.rate, self._chunk_ms)
+
+    def _lose(self, why: NoSound) -> None:
+        with self._losing:
+            if self.lost is not None or self._closed:
+                return
+            self.lost = why
+        self._over = True
+        self._wake()
+        if self._on_lost is not None:
+            self._on_lost(why)
+
+
+class _Line:
+    """Blocks on their way from the sound thread, which puts, to the reader, who takes chunks.
+
+    Blocks are numbered when they are put. Each side writes its own number only, and what a full line has let go
+    shows as a gap: the count is exact without a lock.
+    """
+
+    def __init__(self, most: int, channels: int, rate: int, wanted: int, chunk_ms: int) -> None:
+        self._blocks: deque[tuple[int, bytes, float]] = deque(maxlen=most)
+        self._put = 0  # the sound thread's
+        self._next = 0  # the reader's, as all that follows
+        self._lost = 0
+        self._block_ms = chunk_ms
+        self._channels = channels
+        self._cutter = Cutter(wanted, chunk_ms, resampler(rate, wanted))
+
+    def put(self, pcm: bytes, at: float) -> None:
+        self._blocks.append((self._put, pcm, at))
+        self._put += 1
+
+    def take(self) -> list[Chunk] | None:
+        """The chunks that the oldest block completes, which may be none; None: there is no block."""
+        if not self._blocks:
+            return None
+        number, pcm, at = self._blocks.popleft()
+        self._lost += number - self._next
+        self._next = number + 1
+        return self._cutter.push(mono(pcm, self._channels), at)
+
+    @property
+    def dropped_ms(self) -> float:
+        try:
+            gap = self._blocks[0][0] - self._next
+        except IndexError:
+            gap = 0
+        return float((self._lost + gap) * self._block_ms)
+
+
+class Cutter:
+    """Sound in pieces of any size, converted if need be, out in chunks of `chunk_ms` at `rate` Hz."""
+
+    def __init__(self, rate: int, chunk_ms: int, resampler: Resampler | None) -> None:
+        self._rate = rate
+        self._size = rate * chunk_ms // 1000 * SAMPLE_BYTES
+        self._resampler = resampler
+        self._rest = bytearray()
+
+    def push(self, pcm: bytes, at: float) -> list[Chunk]:
+        """The chunks that are full now. `at`: when the last sample of `pcm` was captured."""
+        if self._resampler is not None:
+            pcm = self._resampler.push(pcm)
+            at -= self._resampler.delay
+        self._rest += pcm
+        return self._full(at)
+
+    def end(self, at: float) -> list[Chunk]:
+        """What is left: full chunks, and a shorter one at the end. Nothing can be pushed afterwards."""
+        if self._resampler is not None:
+            self._rest += self._resampler.end()
+        chunks = self._full(at)
+        return [*chunks, Chunk(bytes(self._rest), at)] if self._rest else chunks
+
+    def _full(self, at: float) -> list[Chunk]:
+        rest, size = self._rest, self._size
+        chunks = []
+        while len(rest) >= size:
+            pcm = bytes(rest[:size])
+            del rest[:size]
+            chunks.append(Chunk(pcm, at - seconds_of(len(rest), self._rate)))
+        return chunks
+
+
+def checked_chunk_ms(chunk_ms: int) -> int:
+    if not 20 <= chunk_ms <= 100:
+        raise BadRequest(f"chunks of {chunk_ms} ms", why="they are 20 to 100 ms long", cure=f"Take {CHUNK_MS}")
+    return chunk_ms
