@@ -1,4 +1,5 @@
-"""`python -m tests.bench`: measure everything, print one table. `python -m tests.bench load`: many sessions, at length.
+"""`python -m tests.bench`: measure everything, print one table. `python -m tests.bench load`: many sessions, at length;
+`playing`: how a reply sounds; `long`: ten minutes at once, and ten minutes of talk.
 
 Exit 0 when everything ran, whatever the figures; 1 when a measurement could not run.
 """
@@ -15,7 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import livews
 
-from . import decode, load, microphone, peer, receive, startup, tracing
+from . import decode, load, long, microphone, peer, playing, receive, startup, tracing
 from .rounds import FULL, QUICK, TINY
 from .rows import SHORT, UNJUDGED, Row, table
 
@@ -27,6 +28,8 @@ MEASUREMENTS = {
     "tracing": tracing.measure,
     "load": load.measure,
 }
+ALONE = {"load": load.main, "playing": playing.main, "long": long.main}
+"""Measurements at length, with options of their own."""
 _PACKAGES = ("websockets", "orjson", "pybase64", "jsonschema-rs", peer.NAME)
 _EFFORTS = {"full": FULL, "quick": QUICK, "tiny": TINY}
 
@@ -40,8 +43,8 @@ QUICK_NOTE = "This was not a full run: look at min..max before you believe a ver
 
 
 def main() -> int:
-    if sys.argv[1:2] == ["load"]:
-        return load.main(sys.argv[2:])
+    if sys.argv[1:2] and (alone := ALONE.get(sys.argv[1])):
+        return alone(sys.argv[2:])
     options = _parser().parse_args()
     effort = _EFFORTS[options.effort]
     warnings.filterwarnings("ignore", module="google")
@@ -71,7 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench",
         description="Measure livews against google-genai, in one run, on this machine.",
-        epilog="python -m tests.bench load --help: many voice sessions against livews serve on one core.",
+        epilog="With options of their own: load (many voice sessions against livews serve on one core), playing (how a "
+        "reply sounds, beside the cookbook's player), long (ten minutes at once, and ten minutes of talk); see load --help.",
     )
     efforts = parser.add_mutually_exclusive_group()
     for name, about in (("quick", "few and short rounds"), ("tiny", "one round of next to nothing: does it run?")):
