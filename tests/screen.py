@@ -1,0 +1,214 @@
+"""A terminal for tests: a program under a pty of its own, and what its screen shows.
+
+    with Terminal([sys.executable, "-m", "livews"], rows=10, columns=40) as terminal:
+        terminal.wait_for("message >")
+        terminal.type("hello\\r")
+        assert "hello" in terminal.text
+
+- The program has the pty as its controlling terminal, so that a resize and a hang-up reach it as they would.
+- Only what pyte makes of the bytes is judged; `raw` keeps them for what no screen shows.
+- Every wait is bounded, and the process that was started is stopped by its own id.
+- `save` is for looking at a screen, never for judging it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pyte
+
+ROOT = Path(__file__).resolve().parent.parent
+BRACKETED_PASTE = 2004 << 5  # as pyte keeps private modes
+CURSOR_VISIBLE = pyte.modes.DECTCEM
+# In the child and not as preexec_fn, which no process with threads should use.
+_LAUNCH = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execvp(sys.argv[1], sys.argv[1:])"
+_NAMED = {
+    "default": "#d6d6d6", "black": "#1c1c1c", "red": "#ff6b68", "green": "#7ec86f", "brown": "#e0b050",
+    "blue": "#6a9fe0", "magenta": "#c88adf", "cyan": "#5ec4cf", "white": "#e6e6e6",
+}  # fmt: skip
+
+
+class _Screen(pyte.HistoryScreen):
+    """pyte knows no dim text; it is kept as blinking, which nothing here does."""
+
+    def select_graphic_rendition(self, *attrs: int, **more: Any) -> None:
+        super().select_graphic_rendition(*(5 if a == 2 else a for a in attrs), **more)
+
+
+class Terminal:
+    """Runs `command` on a screen of its own. stdout may be sent elsewhere; stdin and stderr are the terminal."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        rows: int = 24,
+        columns: int = 80,
+        env: dict[str, str] | None = None,
+        stdout: int | None = None,
+    ) -> None:
+        self.raw = bytearray()
+        self.screen = _Screen(columns, rows, history=5000, ratio=0.5)
+        self._stream = pyte.ByteStream(self.screen)
+        self.end, ours = pty.openpty()
+        self._size(rows, columns)
+        self.modes_before = termios.tcgetattr(ours)
+        self._ours = ours  # held open, so that the modes can be read when the program has ended
+        self.process = subprocess.Popen(
+            [sys.executable, "-ISc", _LAUNCH, *command],
+            stdin=ours, stdout=ours if stdout is None else stdout, stderr=ours, cwd=ROOT,
+            env={**os.environ, "TERM": "xterm-256color", "LANG": "C.UTF-8", **(env or {})},
+            start_new_session=True,
+        )  # fmt: skip
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(10)
+        self.hang_up()
+        os.close(self._ours)
+
+    @property
+    def lines(self) -> list[str]:
+        """The screen, without the space at the end of each line."""
+        return [line.rstrip() for line in self.screen.display]
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines).rstrip("\n")
+
+    @property
+    def scrolled(self) -> list[str]:
+        """What has left the screen at its top."""
+        out = []
+        for row in self.screen.history.top:
+            out.append("".join(row[n].data for n in range(self.screen.columns)).rstrip())
+        return out
+
+    def type(self, text: str) -> None:
+        data = text.encode()
+        while data:
+            data = data[os.write(self.end, data[:512]) :]
+            self.read(0.01)
+
+    def paste(self, text: str) -> None:
+        """As a terminal does that was asked for bracketed paste."""
+        self.type(f"\x1b[200~{text}\x1b[201~")
+
+    def resize(self, rows: int, columns: int) -> None:
+        self.read(0.05)
+        self.screen.resize(rows, columns)
+        self._size(rows, columns)
+
+    def hang_up(self) -> None:
+        """Close the window."""
+        if self.end >= 0:
+            os.close(self.end)
+            self.end = -1
+
+    def send(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def read(self, seconds: float) -> bool:
+        """Take what comes within `seconds`; whether anything came."""
+        if not select.select([self.end], [], [], seconds)[0]:
+            return False
+        try:
+            data = os.read(self.end, 65536)
+        except OSError:  # the program has left
+            return False
+        self.raw += data
+        self._stream.feed(data)
+        return True
+
+    def wait_for(self, what: str | Callable[[], object], seconds: float = 15) -> None:
+        """Until the text is on the screen, or the condition holds."""
+        holds = (lambda: what in self.text) if isinstance(what, str) else what
+        until = time.monotonic() + seconds
+        while not holds() or self.read(0.02):  # not in the middle of a drawing
+            if not self.read(0.05) and time.monotonic() > until:
+                raise AssertionError(f"never came: {what}; the screen:\n{self.text}")
+
+    def settle(self, quiet: float = 0.2) -> None:
+        """Until nothing has come for a while."""
+        until = time.monotonic() + 10
+        while self.read(quiet) and time.monotonic() < until:
+            pass
+
+    def wait(self, seconds: float = 15) -> int:
+        """The exit code, when the program has ended by itself."""
+        until = time.monotonic() + seconds
+        while self.process.poll() is None:
+            self.read(0.05)
+            if time.monotonic() > until:
+                raise AssertionError(f"does not end; the screen:\n{self.text}")
+        while self.read(0.05):
+            pass
+        return self.process.returncode
+
+    def restored(self) -> bool:
+        """The terminal is as it was found: cooked, with its cursor, nothing left switched on."""
+        modes = self.screen.mode
+        return (
+            termios.tcgetattr(self._ours) == self.modes_before
+            and CURSOR_VISIBLE in modes
+            and BRACKETED_PASTE not in modes
+        )
+
+    def save(self, path: str | Path, scale: int = 16) -> None:
+        """The screen as a PNG (needs Pillow and a DejaVu font), to look at."""
+        from PIL import Image, ImageDraw, ImageFont
+
+        fonts = Path("/usr/share/fonts/truetype/dejavu")
+        plain = ImageFont.truetype(str(fonts / "DejaVuSansMono.ttf"), scale)
+        bold = ImageFont.truetype(str(fonts / "DejaVuSansMono-Bold.ttf"), scale)
+        wide, high = round(plain.getlength("M")), round(scale * 1.3)
+        pad = scale // 2
+        size = (wide * self.screen.columns + 2 * pad, high * self.screen.lines + 2 * pad)
+        image = Image.new("RGB", size, "#1c1c1c")
+        draw = ImageDraw.Draw(image)
+        cursor = (self.screen.cursor.y, self.screen.cursor.x) if not self.screen.cursor.hidden else None
+        for y in range(self.screen.lines):
+            for x in range(self.screen.columns):
+                cell = self.screen.buffer[y][x]
+                ink, paper = _colour(cell.fg), "#1c1c1c" if cell.bg == "default" else _colour(cell.bg)
+                if cell.blink:
+                    ink = _mix(ink, paper)
+                if cell.reverse or (y, x) == cursor:
+                    ink, paper = paper, ink
+                place = (pad + x * wide, pad + y * high)
+                if paper != "#1c1c1c":
+                    draw.rectangle((*place, place[0] + wide - 1, place[1] + high - 1), fill=paper)
+                if cell.data.strip():
+                    draw.text(place, cell.data, font=bold if cell.bold else plain, fill=ink)
+        image.save(path)
+
+    def _size(self, rows: int, columns: int) -> None:
+        fcntl.ioctl(self.end, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+
+def _colour(name: str) -> str:
+    return _NAMED.get(name.removeprefix("bright"), f"#{name}" if len(name) == 6 else "#d6d6d6")
+
+
+def _mix(ink: str, paper: str) -> str:
+    pairs = zip(bytes.fromhex(ink[1:]), bytes.fromhex(paper[1:]), strict=True)
+    return "#" + "".join(f"{(2 * a + 2 * b) // 4:02x}" for a, b in pairs)
