@@ -165,7 +165,10 @@ def test_json_lines(server: str) -> None:
     done = livews("hi", "--json", "--mute", "--url", server)
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert rows[0]["event"] == "ready"
-    assert rows[-1]["event"] == "turnEnd"
+    assert [row["event"] for row in rows[-3:]] == ["turnEnd", "latency", "summary"]
+    assert 0 < rows[-2]["firstByte"] <= rows[-2]["firstSound"]
+    assert rows[-2]["firstPlayed"] is None, "nothing was played"
+    assert rows[-1]["firstByte"] == {"p50": rows[-2]["firstByte"], "p95": rows[-2]["firstByte"], "replies": 1}
     audio = [row for row in rows if row["event"] == "audio"]
     assert all(row["rate"] == 24000 and row["bytes"] > 0 for row in audio)
     assert "".join(row["text"] for row in rows if row["event"] == "transcript").endswith('"hi".')
@@ -181,11 +184,11 @@ def test_json_of_a_failure(server: str) -> None:
 
 
 def test_a_service_that_stalls_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    from livews.cli import talk, talking
+    from livews.cli import replies, talk, talking
     from livews.cli.terminal import Console
     from tests.servers import frames, scripted
 
-    monkeypatch.setattr(talking, "STALL", 0.2)
+    monkeypatch.setattr(replies, "STALL", 0.2)
 
     async def run() -> None:
         async with scripted(frames()) as url:
@@ -202,12 +205,12 @@ def test_a_long_reply_is_no_stall(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     """turnComplete comes when all has been heard: no frame for as long as the voice plays is as it should be."""
     from websockets.asyncio.server import ServerConnection
 
-    from livews.cli import talk, talking
+    from livews.cli import replies, talk, talking
     from livews.cli.terminal import Console
     from livews.core import wire
     from tests.servers import SETUP_COMPLETE, scripted
 
-    monkeypatch.setattr(talking, "STALL", 0.3)
+    monkeypatch.setattr(replies, "STALL", 0.3)
 
     async def long(socket: ServerConnection) -> None:
         await socket.recv()
@@ -467,10 +470,16 @@ def test_a_port_that_is_taken(server: str) -> None:
 
 
 def test_on_a_terminal(server: str, tmp_path: Path) -> None:
-    """A pseudo terminal: the prompt, colour, dots for --wav, and no control character of the wire."""
+    """A terminal that can do no more than lines: prompt, colour, dots for --wav, no control character of the wire."""
     main, end = pty.openpty()
     command = [sys.executable, "-m", "livews", "--mute", "--wav", str(tmp_path / "v.wav"), "--url", server]
-    process = subprocess.Popen([*command, "--trace"], stdin=end, stdout=end, stderr=end, env={**os.environ})
+    process = subprocess.Popen(
+        [*command, "--trace", "--color", "always"],
+        stdin=end,
+        stdout=end,
+        stderr=end,
+        env={**os.environ, "TERM": "dumb"},
+    )
     os.close(end)
     seen = b""
 
@@ -667,7 +676,7 @@ def test_help_loads_nothing_heavy() -> None:
 
 def test_every_flag_of_help_is_in_the_readme() -> None:
     readme = (Path(__file__).parent.parent / "README.md").read_text()
-    for command in ([], ["serve"], ["check"], ["explain"]):
+    for command in ([], ["serve"], ["check"], ["explain"], ["devices"], ["doctor"]):
         flags = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", livews(*command, "--help").stdout))
         missing = {flag for flag in flags if flag not in readme} - {"--help"}
         assert not missing, f"{command}: {missing}"

@@ -6,6 +6,7 @@
 - A fill that begins after `flush` returned plays no sample of what was flushed; it only lets the last one it
   played before ring out, in 5 ms.
 - Empty is an underrun only if more audio of the same turn follows. It is counted when that audio resumes.
+- The tap sees every block as the device gets it, silence too, and changes nothing. Unread, it forgets the oldest.
 - Nobody is woken: how long the queue lasts is known (`remaining`), so who waits for its end sleeps that long.
 - No clock of its own, no sounddevice: time is the `clock` given, the device's delay is told to `fill`.
 """
@@ -38,7 +39,16 @@ RESUME_AFTER = 0.060  # gather at least this much before going on after an under
 TURNS_REMEMBERED = 20
 
 CAP_BYTES = 64 << 20  # 22 minutes at 24 kHz
+TAP_BLOCKS = 100  # 2 s at 20 ms a block
 _LOG_BLOCKS = 64  # 1.3 s at 20 ms a block: more than any device holds
+
+Tap = deque[tuple[bytes, int, float]]
+"""What the device was given: (s16le mono, its rate in Hz, time by the buffer's clock at which its first sample is
+heard). The sound thread appends, one other thread takes from the left."""
+
+
+def new_tap() -> Tap:
+    return deque(maxlen=TAP_BLOCKS)
 
 
 class _Generation:
@@ -61,6 +71,8 @@ class PlaybackBuffer:
     longer.)
 
     `latency` (seconds) is how much the device holds: a callback later than that found it empty.
+
+    `tap`, from `new_tap()`, gets a copy of every block: ValueError if it could grow without end.
     """
 
     def __init__(
@@ -71,12 +83,16 @@ class PlaybackBuffer:
         cap_bytes: int = CAP_BYTES,
         latency: float = 0.060,
         clock: Callable[[], float] = time.monotonic,
+        tap: Tap | None = None,
     ) -> None:
+        if tap is not None and tap.maxlen is None:
+            raise ValueError("a tap needs a bound: take new_tap()")
         self.rate = rate
         self.latency = latency
         self._prebuffer = prebuffer
         self._cap = cap_bytes
         self._clock = clock
+        self._tap = tap
         self._fade = int(FADE_SECONDS * rate)
 
         # Written by the event loop only.
@@ -100,15 +116,15 @@ class PlaybackBuffer:
 
     # The event loop's side.
 
-    def push(self, pcm: bytes) -> None:
-        """Queue audio of the present turn; any size, an odd byte waits for the next piece.
+    def push(self, pcm: bytes) -> Turn | None:
+        """Queue audio of the present turn, and tell which that is; any size, an odd byte waits for the next piece.
 
         Beyond the cap audio is dropped and counted: to stop reading the socket would hold up `interrupted`.
         """
         self._release()
         pcm = self._aligner.whole(bytes(pcm))
         if not pcm:
-            return
+            return self._open
         now = self._clock()
         live, turn = self._live, self._open
         if turn is None:
@@ -117,11 +133,12 @@ class PlaybackBuffer:
             live.turns.append(turn)
         if live.pushed - live.pulled + len(pcm) > self._cap:
             turn.dropped += len(pcm)
-            return
+            return turn
         turn.need = max(turn.need, now - turn.first_at - seconds_of(turn.received, self.rate))
         turn.chunks.append(memoryview(pcm))
         turn.received += len(pcm)
         live.pushed += len(pcm)
+        return turn
 
     def end(self) -> None:
         """No more audio of this turn (`generationComplete`, or it is over): empty now means finished."""
@@ -161,7 +178,7 @@ class PlaybackBuffer:
     @property
     def turns(self) -> tuple[TurnReport, ...]:
         """The last twenty turns, oldest first."""
-        return tuple(self._report(turn) for turn in self._turns)
+        return tuple(self.report(turn) for turn in self._turns)
 
     def heard_ms(self, now: float | None = None) -> float:
         """How much of the newest turn had left the loudspeaker at `now`.
@@ -183,7 +200,8 @@ class PlaybackBuffer:
         at, _, first, size = max(past, key=_leaves_at)
         return ms_of(first, self.rate) + min(ms_of(size, self.rate), 1000 * (now - at))
 
-    def _report(self, turn: Turn) -> TurnReport:
+    def report(self, turn: Turn) -> TurnReport:
+        """A turn of this buffer in numbers, as they are now."""
         rate, started = self.rate, turn.started_at
         return TurnReport(
             received_ms=ms_of(turn.received, rate),
@@ -238,6 +256,8 @@ class PlaybackBuffer:
         while at < size and (turn := self._next(live, now)) is not None:
             if not turn.playing:
                 self._begin(turn, now, self._position + at)
+                if turn.heard_from is None:
+                    turn.heard_from = heard + seconds_of(at, self.rate)
             if turn.chunks:
                 end = self._copy(turn, block, at, size)
                 leaves = heard + seconds_of(at, self.rate)
@@ -258,6 +278,8 @@ class PlaybackBuffer:
             self._level = last_sample(block[:size])
         self._position += size
         self._due = now + seconds_of(size, self.rate) + self.latency
+        if self._tap is not None:
+            self._tap.append((bytes(block[:size]), self.rate, heard))
 
     def _next(self, live: _Generation, now: float) -> Turn | None:
         """The turn that has the word: it has audio and may start, or it plays and has just run dry."""

@@ -6,6 +6,8 @@
 - Audio may be pushed before the stream is open; it plays when it is.
 - A stream has one rate. Audio at another rate waits until what was queued has been heard, then gets its own.
 - A lost device is told once and is final: later audio is dropped, nothing raises, `drain` waits for nothing.
+- Without PortAudio, or with nothing it could play on, the system's own player plays (player.py). A device that was
+  named is PortAudio's alone: to be heard elsewhere is not what was asked for.
 """
 
 from __future__ import annotations
@@ -18,9 +20,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from . import device as sound
+from . import player
 from .device import NoSound, OutputStream
-from .playback import PlaybackBuffer
-from .turn import TurnReport
+from .playback import PlaybackBuffer, new_tap
+from .turn import Turn, TurnReport
 
 DRAIN_GRACE = 2.0  # seconds a drain may last beyond what is queued
 
@@ -37,7 +40,8 @@ class Speaker:
     """Plays s16le mono. `latency` is asked for in seconds, `blocksize` is in frames at `rate` Hz.
 
     `device` is None, an index or a part of a name (see `device.output_device`). `on_lost(why)` is called once
-    when the device goes away, from PortAudio's thread: use `loop.call_soon_threadsafe` in it.
+    when the device goes away, from PortAudio's thread: use `loop.call_soon_threadsafe` in it. With `listened`,
+    `played()` tells what the device is really given.
     """
 
     def __init__(
@@ -49,13 +53,19 @@ class Speaker:
         *,
         prebuffer: float | None = None,
         on_lost: Callable[[NoSound], None] | None = None,
+        listened: bool = False,
     ) -> None:
         self.lost: NoSound | None = None
+        self.through = ""
+        """What plays: "PortAudio: NAME" or the name of a player; "" before the start."""
+        self.fallback = ""
+        """Where a player plays: a line that says so and why, for people."""
         self._device = device
         self._latency = latency
         self._block_seconds = blocksize / rate
         self._prebuffer = prebuffer
         self._on_lost = on_lost
+        self._tap = new_tap() if listened else None
         # The first is played, the last is filled; there are two only at a change of rate.
         self._line = deque([self._buffer(rate)])
         self._past: deque[TurnReport] = deque(maxlen=20)  # of buffers that have left the line
@@ -67,21 +77,21 @@ class Speaker:
         self._closed = False
 
     def start(self) -> None:
-        """Open the device and start it. Blocks; raises `NoSound`."""
+        """Open the device and start it. Blocks; raises `NoSound`, which names all that was tried."""
         with self._opening:
             self._started = True
             self._reopen()
 
-    def play(self, pcm: bytes, rate: int = 24000) -> None:
-        """Queue audio of the present turn, in pieces of any size."""
+    def play(self, pcm: bytes, rate: int = 24000) -> Turn | None:
+        """Queue audio of the present turn, in pieces of any size; the turn, None where there is no sound."""
         if self.lost or self._closed:
-            return
+            return None
         if rate != self._line[-1].rate:
             self._line[-1].end()
             self._line.append(self._buffer(rate))
             if self._change is None or self._change.done():
                 self._change = asyncio.get_running_loop().create_task(self._change_rate())
-        self._line[-1].push(pcm)
+        return self._line[-1].push(pcm)
 
     def turn_ended(self) -> None:
         """No more audio of this turn will come."""
@@ -100,6 +110,12 @@ class Speaker:
     def buffer(self) -> PlaybackBuffer:
         """Where audio goes at present: for counts and positions."""
         return self._line[-1]
+
+    def played(self) -> list[tuple[bytes, int, float]]:
+        """What the device was given since the last call, silence too: (s16le mono, Hz, when its first sample is
+        heard, on `time.monotonic`). Two seconds are kept; nothing without `listened`."""
+        tap = self._tap
+        return [tap.popleft() for _ in range(len(tap))] if tap else []
 
     def report(self) -> SpeakerReport:
         turns = [*self._past, *(turn for buffer in self._line for turn in buffer.turns)]
@@ -125,7 +141,7 @@ class Speaker:
             self._close_stream()
 
     def _buffer(self, rate: int) -> PlaybackBuffer:
-        return PlaybackBuffer(rate, prebuffer=self._prebuffer, latency=self._latency)
+        return PlaybackBuffer(rate, prebuffer=self._prebuffer, latency=self._latency, tap=self._tap)
 
     async def _heard_out(self, *buffers: PlaybackBuffer) -> bool:
         def left() -> float:
@@ -162,17 +178,41 @@ class Speaker:
 
         def finished() -> None:
             if self._stream_name is name:
-                self._lose(NoSound("no more sound", "the device went away", "Connect it and start again"))
+                self._lose(self._end_of(self._stream))
 
-        self._stream = sound.open_output(
-            sound.output_device(self._device),
+        self._stream = self._open(buffer, finished)
+        buffer.latency = self._stream.latency
+
+    def _open(self, buffer: PlaybackBuffer, finished: Callable[[], None]) -> OutputStream:
+        try:
+            device = sound.output_device(self._device)
+        except NoSound as missing:
+            if self._device is not None:
+                raise
+            try:
+                stream = player.open_player(
+                    rate=buffer.rate, fill=buffer.fill, finished=finished, latency=self._latency
+                )
+            except NoSound as silent:
+                raise NoSound(missing.what, f"{missing.why}; {silent.why}", missing.cure) from None
+            self.through = stream.name
+            self.fallback = f"{stream.name} plays the voice, without PortAudio: {missing.why}. {missing.cure}"
+            return stream
+        opened = sound.open_output(
+            device,
             rate=buffer.rate,
             latency=self._latency,
             blocksize=round(self._block_seconds * buffer.rate),
             fill=buffer.fill,
             finished=finished,
         )
-        buffer.latency = self._stream.latency
+        self.through, self.fallback = f"PortAudio: {device.name}", ""
+        return opened
+
+    def _end_of(self, stream: OutputStream | None) -> NoSound:
+        if isinstance(stream, player.PlayerStream):
+            return NoSound("no more sound", f"{stream.name} ended: {stream.why}", "Start again")
+        return NoSound("no more sound", "the device went away", "Connect it and start again")
 
     def _close_stream(self) -> None:
         self._stream_name = None

@@ -20,6 +20,7 @@ class Turn:
         "dry_at",
         "ended",
         "first_at",
+        "heard_from",
         "late",
         "need",
         "played",
@@ -49,6 +50,7 @@ class Turn:
         self.played = 0  # bytes handed to the device
         self.playing = False  # False before the start and while dry
         self.started_at: float | None = None
+        self.heard_from: float | None = None  # when its first sample leaves the loudspeaker
         self.waiting_since: float | None = None  # dry, and audio is there again since
         self.dry_at = 0  # byte position of the output where it ran dry
         self.risen = 0  # samples of the fade in that are done

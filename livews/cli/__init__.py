@@ -16,6 +16,8 @@ COMMANDS = {
     "serve": "run the stand-in, a server to talk to without a key",
     "check": "judge messages and traces by the schemas and rules",
     "explain": "say why a socket closed, or what a rule wants",
+    "devices": "list the sound devices",
+    "doctor": "check key, network, session and sound, and say what to do",
 }
 
 

@@ -521,6 +521,7 @@ class Live:
             self._end()
 
         @keys.add("enter")
+        @keys.add("c-j")  # what a program that types sends
         def _(event: KeyPressEvent) -> None:
             self._entered()
 

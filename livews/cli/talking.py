@@ -1,6 +1,7 @@
-"""A conversation at the terminal: turns in, words and voice out.
+"""A conversation at the terminal: who speaks when, and the parts that make it up.
 
 - The words go to stdout as they come; everything else is on stderr.
+- What cannot work (a file, a tool, a microphone that was asked for) is told before anything is dialled.
 - Sound steps down: no library or no device means one line about it and the words all the same.
 - Whatever ends the session (the last turn, `q`, Ctrl-C, a close), the WAV and the trace are whole.
 """
@@ -11,32 +12,41 @@ import argparse
 import asyncio
 import contextlib
 import os
+import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from livews import client, endpoint
+from livews.cli import asked
 from livews.cli import events as lines
+from livews.cli.display import Display, Plain
+from livews.cli.latency import Stopwatch
+from livews.cli.replies import Replies, no_wav
+from livews.cli.stdin import typed_lines
 from livews.cli.terminal import Console
-from livews.core import events as e
-from livews.core.errors import BadRequest, Exit, LivewsError, LocalProtocolError
+from livews.cli.voice import Voice
+from livews.core import closes, wire
+from livews.core.errors import Closed, Exit, LivewsError, LocalProtocolError
 from livews.core.judge import Finding
 from livews.printable import one_line
 from livews.trace.writer import Recorder, TraceFile
 
 if TYPE_CHECKING:
     from livews.audio.device import NoSound
-    from livews.audio.speaker import Speaker
+    from livews.audio.echo import Canceller
+    from livews.audio.microphone import Microphone
     from livews.audio.wav import WavTurns
+    from livews.audio.wavmic import WavMicrophone
+    from livews.cli.meter import Shown
+    from livews.cli.view import View as LiveView
+    from livews.pictures import Camera, Screen
+    from livews.tools import ToolRun
 
 PROMPT = "message > "
-STALL = 20.0
-"""Seconds without a frame in a turn before it is said."""
-_SKIPPED = {"WIRE-2": "a frame that is no JSON object", "WIRE-3": "media that is no base64"}
+AGAIN = 2.0
+"""Seconds in which a second Ctrl-C leaves."""
 
 
 async def talk(options: argparse.Namespace, console: Console) -> int:
@@ -44,9 +54,9 @@ async def talk(options: argparse.Namespace, console: Console) -> int:
     # The sound thread must get the interpreter within a millisecond, however busy the event loop is.
     sys.setswitchinterval(0.001)
     async with contextlib.AsyncExitStack() as stack:
-        options.setup_message = _read_setup(options.setup) if options.setup else None
+        wishes = stack.enter_context(contextlib.closing(asked.Wishes(options)))
         settings = await _settle(options, console, stack)
-        conversation = _Talk(options, console)
+        conversation = _Talk(options, console, wishes)
         stack.push_async_callback(conversation.close)
         try:
             return await conversation.run(settings)
@@ -87,264 +97,315 @@ async def _settle(
     return await endpoint.with_bearer(settings)
 
 
-def _read_setup(name: str) -> dict[str, Any]:
-    """The JSON object of a --setup file; BadRequest with file, line and cure."""
-    try:
-        raw = (sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()).removeprefix(b"\xef\xbb\xbf")
-    except OSError as problem:
-        cure = "name a JSON file with members of the setup message"
-        raise BadRequest(f"cannot read the setup: {problem.strerror}", where=name, cure=cure) from None
-    try:
-        message = orjson.loads(raw)
-    except orjson.JSONDecodeError as problem:
-        where = f"{name}:{problem.lineno}:{problem.colno}"
-        cure = "JSON wants double quotes, no comments and no comma before a closing bracket"
-        raise BadRequest("the setup is not JSON", where=where, why=str(problem).split(": ")[0], cure=cure) from None
-    if not isinstance(message, dict):
-        cure = 'write an object, as in {"generationConfig": {"temperature": 0.5}}'
-        raise BadRequest("the setup is not an object", where=name, cure=cure)
-    return message
-
-
 class _Talk:
     """One run of the command."""
 
-    def __init__(self, options: argparse.Namespace, console: Console) -> None:
+    def __init__(self, options: argparse.Namespace, console: Console, wishes: asked.Wishes) -> None:
         self._options = options
         self._console = console
+        self._wishes = wishes
+        self._watch = Stopwatch()
+        self._live: LiveView | None = None
+        self._display: Display = Plain(options, console)
         self._session: client.Session | None = None
-        self._speaker: Speaker | None = None
+        self._replies: Replies | None = None
         self._opening: asyncio.Task[None] | None = None
-        self._wav: WavTurns | None = None
-        self._heard_seconds = 0.0
-        self._last = 0.0
-        self._mime_type = ""
-        self._held: list[str] = []
-        self._news: set[str] = set()
+        self._microphone: Microphone | None = None
+        self._voice: Voice | None = None
+        self._canceller: Canceller | None = None
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._closers: list[Callable[[], None]] = []
+        self._leave = asyncio.Event()
+        self._exit = Exit.OK
+        self._failure: LivewsError | None = None
+        self._interrupted_at = float("-inf")
 
     @property
     def seconds(self) -> float:
         return self._session.clock() if self._session is not None else 0.0
 
+    @property
+    def _interactive(self) -> bool:
+        """Someone may speak or type at any time, until he leaves."""
+        return self._options.mic_open or not (self._options.words or self._options.mic_files)
+
     async def run(self, settings: endpoint.Settings) -> int:
         options = self._options
+        if self._interactive and not options.json and options.words != ["-"]:
+            from livews.cli import meter
+
+            if meter.usable():
+                from livews.cli.view import View
+
+                view = View(self._console, self, talks=options.push_to_talk, mutes=options.mic_open)
+                self._display = self._live = view
+        replies = self._replies = Replies(options, self._console, self._display, self._watch)
         if options.wav:
-            self._wav = _open_wav(options.wav)
+            replies.wav = _open_wav(options.wav)
         if options.device:
-            await self._open_speaker()  # a device that was named is wanted: fail before dialling
+            await self._open_speaker()
+        if options.mic_open:
+            await self._open_microphone()
+        if options.echo_cancel:
+            self._canceller = _canceller(self._microphone.rate if self._microphone else self._wishes.files[0].rate)
+        source = await self._open_pictures()
         self._console.status("connecting …")
         session = self._session = await self._connect(settings)
         self._console.clear()
         if options.json:
             ready = {"event": "ready", "t": round(self.seconds, 6), "sessionId": session.session_id}
             self._console.data(lines.line({**ready, "model": session.endpoint.model}))
-        if not (options.text or options.mute or self._speaker):
+        if not (options.text or options.mute or replies.speaker):
             self._opening = asyncio.create_task(self._open_speaker())
-            if not options.words:
+            if self._interactive:
                 await self._opening  # what it has to say is said before the prompt, not behind it
-        async for text in self._turns():
-            await session.say(text)
-            await self._listen()
+        for picture in self._wishes.stills:
+            if picture.note:
+                self._console.note(f"livews: {picture.note}")
+            await session.send_image(picture.data, picture.mime_type)
+        if source is not None:
+            self._tasks.append(asyncio.create_task(self._look(source)))
+        await self._until_over(session, replies)
         if self._opening is not None:
             await self._opening
-        if self._speaker is not None:
-            await self._speaker.drain()
-        return Exit.OK
+        if replies.speaker is not None and self._exit == Exit.OK:
+            await replies.speaker.drain()
+        await replies.finish()
+        self._summarise()
+        return self._exit
 
     async def close(self) -> None:
         """Leave nothing half done, in whatever state we are."""
         with contextlib.suppress(OSError):  # whoever read us may be gone; the rest is owed all the same
-            self._end_line()
+            self._display.model_done()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._opening is not None and not self._opening.done():
             self._opening.cancel()
         if self._opening is not None:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._opening
-        if self._wav is not None:
+        for close in reversed(self._closers):
+            await asyncio.to_thread(close)
+        if self._replies is not None:
             with contextlib.suppress(OSError):
-                self._wav.close()
+                await self._replies.finish()
+            if self._replies.wav is not None:
+                with contextlib.suppress(OSError):
+                    self._replies.wav.close()
         if self._session is not None:
             await self._session.close()
-        if self._speaker is not None:
-            await asyncio.to_thread(self._speaker.close)
+        if self._replies is not None and self._replies.speaker is not None:
+            await asyncio.to_thread(self._replies.speaker.close)
 
-    # Where the turns come from
+    # Who speaks when
 
-    async def _turns(self) -> AsyncIterator[str]:
-        words: list[str] = self._options.words
-        if words and words != ["-"]:
-            for text in words:
-                yield text
+    async def _until_over(self, session: client.Session, replies: Replies) -> None:
+        """Hear and speak until either has an end."""
+        hearing = asyncio.create_task(replies.run(session))
+        speaking = asyncio.create_task(self._speak(session, replies))
+        leaving = asyncio.create_task(self._leave.wait())
+        self._tasks += [hearing, speaking, leaving]
+        with self._signals():
+            await asyncio.wait({hearing, speaking, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if hearing.done():
+            if not speaking.done():
+                self._console.progress("\n")  # leave the prompt's line
+            hearing.result()
+            if not speaking.done() and not self._interactive:
+                raise Closed(closes.explain(1000), where=session.endpoint.shown)
+        if speaking.done():
+            speaking.result()
+        if self._failure is not None:
+            raise self._failure
+
+    async def _speak(self, session: client.Session, replies: Replies) -> None:
+        """Everything the user says: the TEXTs, then the files, then whatever is said or typed until he leaves."""
+        options = self._options
+        if self._microphone is not None:
+            await self._converse(session, replies, self._microphone)
             return
-        prompting = not words
-        if prompting and sys.stdin.isatty():
+        if options.words != ["-"]:
+            await self._say_all(options.words)
+        for name, file in zip(options.mic_files, self._wishes.files, strict=True):
+            await self._say_file(session, replies, name, file)
+        if options.words == ["-"]:
+            async for line in typed_lines(None):
+                if line.strip():
+                    await self._say(line)
+                    await replies.done()
+        elif not (options.words or options.mic_files):
+            await self._prompt(replies)
+
+    async def _say_all(self, words: list[str]) -> None:
+        assert self._replies is not None
+        for text in words:
+            await self._say(text)
+            await self._replies.done()
+
+    async def _say(self, text: str) -> None:
+        assert self._session is not None
+        assert self._replies is not None
+        await self._session.say(text)
+        self._replies.asked()
+
+    async def _prompt(self, replies: Replies) -> None:
+        """A line is a turn. On a terminal one may type all the while; else the next line is read after the reply."""
+        if self._live is not None:
+            await self._live.run()
+            return
+        if sys.stdin.isatty():
             self._console.note("livews: a line is a turn; q or Ctrl-D ends")
-        lines = _stdin_lines(self._prompt if prompting else None)
-        while (line := await self._typed(lines)) is not None:
-            if prompting and line.strip() == "q":
+        async for line in typed_lines(self._show_prompt):
+            if line.strip() == "q":
                 return
             if line.strip():
-                yield line
-        if prompting and sys.stdin.isatty():
+                await self._say(line)
+                await replies.done()
+        if sys.stdin.isatty():
             self._console.say("")
 
-    async def _typed(self, lines: AsyncIterator[str]) -> str | None:
-        """The next line, None at the end; a close by the service while we wait is told at once, not at the next turn."""
-        assert self._session is not None
-
-        async def following() -> str | None:
-            return await anext(lines, None)
-
-        line = asyncio.create_task(following())
-        ended = asyncio.create_task(self._session.wait_closed())
-        try:
-            await asyncio.wait({line, ended}, return_when=asyncio.FIRST_COMPLETED)
-            if line.done():
-                return line.result()
-            self._console.progress("\n")  # leave the prompt's line
-            ended.result()
-            return None
-        finally:
-            for task in (line, ended):
-                task.cancel()
-            await asyncio.gather(line, ended, return_exceptions=True)
-
-    def _prompt(self) -> None:
+    def _show_prompt(self) -> None:
         stream = sys.stdout if sys.stdout.isatty() and sys.stdin.isatty() else sys.stderr
         stream.write(PROMPT)
         stream.flush()
 
-    # What the model answers
-
-    async def _listen(self) -> None:
-        """One turn, and the turn behind it when a tool call of ours was answered in between."""
-        session = self._session
-        assert session is not None
-        self._console.status("…")
-        watch = asyncio.create_task(self._watch())
+    async def _say_file(self, session: client.Session, replies: Replies, name: str, source: WavMicrophone) -> None:
+        """Stream a WAV file as if it were spoken now, and wait for the reply to the last of it."""
+        voice = self._voice = self._voice_of(source, session, replies)
         try:
-            await self._hear_out(session)
+            await voice.talk(True)
+            await voice.run()
+            await voice.end()
         finally:
-            watch.cancel()
-        self._end_turn()
-
-    async def _watch(self) -> None:
-        """Say it when nothing comes: a service that stalls says nothing itself."""
-        assert self._session is not None
-        self._last = self._session.clock()
-        while (quiet := self._session.clock() - self._last) < STALL:  # noqa: ASYNC110 (nothing sets an event)
-            await asyncio.sleep(STALL - quiet)
-        self._console.warn(f"nothing has come for {STALL:g} s; the service may have stalled (Ctrl-C leaves)")
-
-    async def _hear_out(self, session: client.Session) -> None:
-        """The events of the turn, each to where it belongs."""
-        answered = True
-        while answered:
-            answered = False
-            async for event in session.turn():
-                self._last = session.clock()
-                if self._options.json:
-                    self._console.data(lines.as_json(event, session.clock()))
-                match event:
-                    case e.Audio():
-                        answered = False  # this is what the model makes of the answer
-                        self._hear(event)
-                    case e.Transcript(of="model") | e.Text(thought=False):
-                        answered = False
-                        self._words(event.text)
-                    case e.Interrupted():
-                        if self._speaker is not None:
-                            self._speaker.flush()
-                    case e.GenerationComplete():
-                        self._last += self._heard_seconds  # turnComplete waits until all has been heard (TURN-3)
-                        if self._speaker is not None:
-                            self._speaker.turn_ended()
-                        self._end_line()
-                        if self._speaker is not None and not self._speaker.idle:
-                            self._console.status("playing …")
-                    case e.ToolCall():
-                        # where a call ends the turn, a second turn speaks about the answer
-                        answered = session.conversation.profile["wire"]["toolCallEndsTurn"]
-                        if self._speaker is not None:
-                            self._speaker.turn_ended()  # the pause for the answer is no underrun
-                        await self._refuse_tool(event)
-                    case e.GoAway():
-                        left = f"in {event.seconds:g} s" if event.seconds is not None else "soon"
-                        self._console.warn(f"the service closes this connection {left} (goAway)")
-                self._tell_news()
-                self._tell_faults()
-
-    def _hear(self, event: e.Audio) -> None:
-        self._heard_seconds += len(event.pcm) / 2 / event.rate
-        if self._wav is not None:
-            try:
-                self._wav.write(event.pcm, event.rate)
-            except OSError as problem:
-                raise _no_wav(problem, self._options.wav) from None
-            if not self._options.json:
-                self._console.progress(f"{event.mime_type} ." if event.mime_type != self._mime_type else ".")
-        self._mime_type = event.mime_type
-        if self._speaker is not None:
-            self._speaker.play(event.pcm, event.rate)
-
-    def _words(self, text: str) -> None:
-        if self._options.json:
-            return
-        if self._options.trace_view or (self._wav is not None and self._console.live):
-            self._held.append(text)  # lines or dots are being drawn: the words follow in one piece
-            return
-        if not self._console.mid_line:
-            text = text.lstrip()
-        if text:
-            self._console.say(text, end="")
-
-    def _end_line(self) -> None:
-        if self._held:
-            if self._wav is not None:
-                self._console.progress("\n")
-            self._console.say("".join(self._held).strip())
-            self._held = []
-        self._console.end_line()
-
-    def _end_turn(self) -> None:
-        self._end_line()
-        self._console.clear()
-        if self._wav is not None:
-            if self._heard_seconds:
-                self._console.note(f"{self._wav.path}: {one_line(self._mime_type)}, {self._heard_seconds:.1f} s")
-            else:
-                self._console.note("no sound came in this turn, so no WAV was written for it")
-            self._wav.end_turn()
-        self._heard_seconds, self._mime_type = 0.0, ""
-
-    async def _refuse_tool(self, call: e.ToolCall) -> None:
-        """No function is known here: say so, rather than leave the model waiting (TOOL-3)."""
-        assert self._session is not None
-        self._console.warn(f"the model called {one_line(call.name)}(), which is not here; it was told so")
-        await self._session.respond(call.id, call.name, {"error": f"there is no function {call.name} here"})
-
-    def _tell_news(self) -> None:
-        assert self._session is not None
-        news = self._session.conversation.news
-        for name in sorted(set(news) - self._news):
-            self._console.note(f"livews: the service sent {one_line(name)}, which no schema has yet")
-        self._news.update(news)
-
-    def _tell_faults(self) -> None:
-        """What the service sent and nobody could read, once a kind."""
-        assert self._session is not None
-        for rule, words in _SKIPPED.items():
-            if self._session.conversation.server_faults[rule] and rule not in self._news:
-                self._news.add(rule)
-                self._console.warn(f"the service sent {words} ({rule}); it was skipped, --trace shows it")
-
-    def _remark(self, finding: Finding) -> None:
-        if finding.level == "refused":
-            self._console.warn(
-                f"{finding.complaint} ({finding.rule}): the service is likely to refuse it; {finding.cure}"
-            )
+            source.close()
+            self._voice = None
+        spoken = source.speech_ends_at
+        if spoken is None:
+            self._console.warn(f"{name}: no sound in it that could be speech, so no reply is waited for")
         else:
-            self._console.note(f"livews: {finding.complaint} ({finding.rule})")
+            self._watch.asked(spoken)
+            await replies.done(after=None if self._options.push_to_talk else spoken)
+
+    async def _converse(self, session: client.Session, replies: Replies, microphone: Microphone) -> None:
+        """The microphone is open, from the first TEXT on; lines may be typed as well."""
+        voice = self._voice = self._voice_of(microphone, session, replies)
+        microphone.muted = False
+        streaming = asyncio.create_task(self._stream(voice, microphone))
+        typing = asyncio.create_task(self._live.run() if self._live is not None else self._type(voice))
+        saying = asyncio.create_task(self._say_all(self._options.words))
+        self._tasks += [streaming, typing, saying]
+        running = {streaming, typing, saying}
+        while running and not self._leave.is_set():  # what has come to its end is fine, until the last one does
+            done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+
+    async def _stream(self, voice: Voice, microphone: Microphone) -> None:
+        """Until the device goes away; the session goes on then, with what is typed."""
+        await voice.run()
+        await voice.end()
+        self._voice = None
+        if (lost := microphone.lost) is not None:
+            self._console.warn(f"{lost.what}: {lost.why}. {lost.cure}. You can go on typing.".replace("..", "."))
+        await asyncio.Event().wait()
+
+    async def _type(self, voice: Voice) -> None:
+        if not self._options.quiet:
+            how = "Enter begins and ends your turn" if self._options.push_to_talk else "speak; a line is a turn, too"
+            self._console.note(f"livews: {how}; q or Ctrl-C leaves")
+        async for line in typed_lines(None):
+            if line.strip() == "q":
+                self._leave.set()
+                return
+            if line.strip():
+                await self._say(line)
+            elif self._options.push_to_talk:
+                await voice.talk(not voice.open)
+                self._console.note("livews: talking, Enter ends" if voice.open else "livews: sent")
+
+    # What the live view asks and tells
+
+    def typed(self, line: str) -> None:
+        assert self._live is not None
+        self._live.typed(line)
+        self._soon(self._say(line))
+
+    def leave(self) -> None:
+        self._leave.set()
+
+    def talked(self, on: bool) -> None:
+        if self._voice is not None:
+            self._soon(self._voice.talk(on))
+
+    def muted(self, on: bool) -> None:
+        if self._voice is not None:
+            self._soon(self._voice.mute(on))
+
+    def fill(self, shown: Shown) -> None:
+        replies, voice, clock = self._replies, self._voice, self._watch.clock()
+        assert replies is not None
+        shown.age = self.seconds
+        shown.closes_in = None if replies.closes_at is None else max(0.0, replies.closes_at - clock)
+        shown.first_sound = replies.first_sound
+        shown.out_db = replies.loudness() if replies.speaker is not None else None
+        if replies.tokens is not None:
+            shown.tokens_in, shown.tokens_out = replies.tokens.prompt_by, replies.tokens.response_by
+        shown.who, shown.detail = "", ""
+        if voice is not None:
+            shown.mic_db = voice.db
+            shown.who = ("you" if voice.talking.talking else "listening") if voice.open else ""
+
+    def _soon(self, work: Coroutine[Any, Any, None]) -> None:
+        """Something the user did with a key; what it fails with ends the session as anything else would."""
+
+        async def done() -> None:
+            try:
+                await work
+            except LivewsError as problem:
+                self._failure = self._failure or problem
+                self._leave.set()
+
+        self._tasks.append(asyncio.create_task(done()))
+
+    # Ctrl-C
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        """In a conversation Ctrl-C ends the turn, and a second one leaves; elsewhere it leaves."""
+        if not self._interactive or self._options.words == ["-"]:
+            yield
+            return
+        loop = asyncio.get_running_loop()
+        try:
+            loop.add_signal_handler(signal.SIGINT, self.on_interrupt)
+        except (NotImplementedError, RuntimeError, ValueError):  # Windows, or not the main thread: it leaves at once
+            yield
+            return
+        try:
+            yield
+        finally:
+            loop.remove_signal_handler(signal.SIGINT)
+
+    def on_interrupt(self) -> None:
+        now = self._watch.clock()
+        again = now - self._interrupted_at < AGAIN
+        self._interrupted_at = now
+        if not again and self._replies is not None and self._replies.stop():
+            self._hint("stopped; Ctrl-C again leaves")
+            return
+        if not again and self._live is not None:
+            self._hint("Ctrl-C again leaves")
+            return
+        self._exit = Exit.INTERRUPTED
+        self._leave.set()
+
+    def _hint(self, text: str) -> None:
+        if self._live is not None:
+            self._live.hint(text)
+        else:
+            self._console.note(f"livews: {text}")
 
     # The parts
 
@@ -364,7 +425,9 @@ class _Talk:
                 voice=options.voice,
                 system=options.system,
                 text=options.text,
-                setup=options.setup_message,
+                setup=self._wishes.setup,
+                tools=self._wishes.tools,
+                on_tool=self._tool_ran,
                 recorders=tuple(recorders),
                 unchecked=options.unchecked,
                 remark=self._remark,
@@ -376,33 +439,151 @@ class _Talk:
             raise
 
     async def _open_speaker(self) -> None:
-        """PortAudio, loaded and opened off the event loop; without it one line, and the words go on."""
+        """PortAudio or a player, opened off the event loop; without any one line, and the words go on."""
         from livews.audio.device import NoSound
         from livews.audio.speaker import Speaker
 
+        assert self._replies is not None
         loop = asyncio.get_running_loop()
 
         def lost(why: NoSound) -> None:
             loop.call_soon_threadsafe(self._no_sound, why)
 
         device = self._options.device
-        speaker = Speaker(device=int(device) if device.isdecimal() else device or None, on_lost=lost)
-        self._speaker = speaker  # what arrives while the device opens is kept and played then
+        speaker = Speaker(device=asked.device_of(device), on_lost=lost, listened=self._options.echo_cancel)
+        self._replies.speaker = speaker  # what arrives while the device opens is kept and played then
         try:
             await asyncio.to_thread(speaker.start)
         except NoSound as why:
-            self._speaker = None
+            self._replies.speaker = None
             if device:
-                raise _NoDevice(why.what, where=f"--device {device}", why=why.why, cure=why.cure) from None
+                raise asked.NoDevice(why.what, where=f"--device {device}", why=why.why, cure=why.cure) from None
             self._no_sound(why)
+            return
+        if speaker.fallback:
+            self._console.note(f"livews: {speaker.fallback}")
 
     def _no_sound(self, why: NoSound) -> None:
-        self._speaker = None
+        assert self._replies is not None
+        self._replies.speaker = None
         self._console.warn(f"{why.what}: {why.why}. {why.cure}.".replace("..", "."))
 
+    async def _open_microphone(self) -> None:
+        """Before dialling: who asks for the microphone and has none is told at once."""
+        from livews.audio.device import NoSound
+        from livews.audio.microphone import Microphone
 
-class _NoDevice(LivewsError):
-    exit_code = Exit.NO_SOUND
+        options = self._options
+        microphone = Microphone(asked.device_of(options.mic_device))
+        microphone.muted = True  # nothing is kept before the session is there
+        try:
+            await asyncio.to_thread(microphone.start)
+        except NoSound as why:
+            where = f"--mic-device {options.mic_device}" if options.mic_device else "--mic"
+            raise asked.NoDevice(why.what, where=where, why=why.why, cure=why.cure) from None
+        self._microphone = microphone
+        self._closers.append(microphone.close)
+
+    def _voice_of(self, source: Any, session: client.Session, replies: Replies) -> Voice:
+        from livews.audio.activity import Talking
+        from livews.audio.echo import Gate, SelfInterruption
+
+        options = self._options
+        if not (options.half_duplex or options.echo_cancel) and source is self._microphone:
+            replies.echo = SelfInterruption()
+        return Voice(
+            source,
+            session,
+            replies,
+            self._console,
+            Talking(source.rate),
+            manual=options.push_to_talk,
+            gate=Gate(rate=source.rate) if options.half_duplex else None,
+            canceller=self._canceller,
+        )
+
+    async def _open_pictures(self) -> Screen | Camera | None:
+        """The screen or the camera, where one was asked for; nothing else is ever captured."""
+        options = self._options
+        if not (options.screen or options.camera):
+            return None
+        from livews import pictures
+
+        source: Screen | Camera
+        if options.screen:
+            source = pictures.Screen(most_pixels=options.picture_size)
+        else:
+            source = pictures.Camera(options.camera_device, most_pixels=options.picture_size)
+        try:
+            await asyncio.to_thread(source.start)
+        except pictures.NoPicture as why:
+            where = "--screen" if options.screen else "--camera"
+            raise asked.NoDevice(why.what, where=where, why=why.why, cure=why.cure) from None
+        self._closers.append(source.close)
+        what = "screen" if options.screen else "camera"
+        self._console.note(f"livews: the model sees your {what}, a picture a second, until you leave")
+        return source
+
+    async def _look(self, source: Screen | Camera) -> None:
+        assert self._session is not None
+        async for picture in source.frames():
+            await self._session.send_image(picture.data, picture.mime_type)
+        if source.lost is not None:
+            self._console.warn(f"{source.lost.what}: {source.lost.why}. {source.lost.cure}.".replace("..", "."))
+
+    # What is told
+
+    def _tool_ran(self, run: ToolRun) -> None:
+        if self._options.json and run.done:
+            row = {"event": "tool", "t": round(self.seconds, 6), "id": run.call_id, "name": run.name}
+            row |= {"seconds": round(run.seconds, 3), "cancelled": run.cancelled, "error": run.error}
+            self._console.data(lines.line(row))
+        if run.done:
+            self._console.note(tool_line(run), "tool")
+
+    def _remark(self, finding: Finding) -> None:
+        if finding.level == "refused":
+            self._console.warn(
+                f"{finding.complaint} ({finding.rule}): the service is likely to refuse it; {finding.cure}"
+            )
+        else:
+            self._console.note(f"livews: {finding.complaint} ({finding.rule})")
+
+    def _summarise(self) -> None:
+        """The latencies of the session, at its end: for people where it was spoken or at a prompt, in --json always."""
+        summary = self._watch.summary()
+        if self._options.json:
+            row = {"event": "summary", "t": round(self.seconds, 6), **summary}
+            self._console.data(lines.line(row))
+        elif (self._interactive or self._options.mic) and summary:
+            names = {"firstByte": "first byte", "firstSound": "first sound", "firstPlayed": "heard"}
+            told = ", ".join(f"{names[name]} {row['p50']:.2f} / {row['p95']:.2f} s" for name, row in summary.items())
+            count = max(int(row["replies"]) for row in summary.values())
+            self._console.note(
+                f"livews: {count} {'reply' if count == 1 else 'replies'}, from the end of your words (p50 / p95): {told}"
+            )
+
+
+def tool_line(run: ToolRun) -> str:
+    """A call that is over, on one line."""
+    args = ", ".join(f"{name}={_brief(value)}" for name, value in run.args.items())
+    outcome = f"failed: {run.error}" if run.error else "cancelled" if run.cancelled else _brief(run.result)
+    return one_line(f"{run.name}({args}) → {outcome}  ({run.seconds:.1f} s)", 300)
+
+
+def _brief(value: Any) -> str:
+    text = wire.dump(value).decode()
+    return text if len(text) <= 80 else f"{text[:79]}…"
+
+
+def _canceller(rate: int) -> Canceller:
+    from livews.audio.device import NoSound
+    from livews.audio.echo import Canceller
+
+    try:
+        return Canceller(rate)
+    except NoSound as why:
+        raise asked.NoDevice(why.what, where="--echo-cancel", why=why.why, cure=why.cure) from None
 
 
 def _open_wav(path: str) -> WavTurns:
@@ -411,57 +592,4 @@ def _open_wav(path: str) -> WavTurns:
     try:
         return WavTurns(path)
     except OSError as problem:
-        raise _no_wav(problem, path) from None
-
-
-def _no_wav(problem: OSError, path: str) -> BadRequest:
-    return BadRequest(
-        "cannot write the WAV",
-        where=path,
-        why=str(getattr(problem, "why", "") or problem.strerror or problem),
-        cure=str(getattr(problem, "cure", "") or "name another file, or a folder ending in /"),
-    )
-
-
-async def _stdin_lines(prompt: Any) -> AsyncIterator[str]:
-    """Lines of stdin as they are typed. A thread reads them, so the session goes on meanwhile."""
-    import threading
-
-    loop = asyncio.get_running_loop()
-    queue: asyncio.Queue[str | None] = asyncio.Queue()
-    wanted = threading.Semaphore(0)
-
-    def put(line: str | None) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is gone: nobody listens any more
-            loop.call_soon_threadsafe(queue.put_nowait, line)
-
-    def read() -> None:
-        # os.read and not sys.stdin: a thread inside sys.stdin keeps the interpreter from ending
-        held = b""
-        while True:
-            wanted.acquire()
-            while b"\n" not in held:
-                try:
-                    piece = os.read(sys.stdin.fileno(), 65536)
-                except OSError:
-                    piece = b""
-                if not piece:
-                    if held:
-                        put(held.decode(errors="replace"))
-                        held = b""
-                        wanted.acquire()
-                    put(None)
-                    return
-                held += piece
-            raw, held = held.split(b"\n", 1)
-            put(raw.decode(errors="replace").rstrip("\r"))
-
-    threading.Thread(target=read, name="livews-stdin", daemon=True).start()
-    while True:
-        if prompt is not None:
-            prompt()
-        wanted.release()
-        line = await queue.get()
-        if line is None:
-            return
-        yield line
+        raise no_wav(problem, path) from None

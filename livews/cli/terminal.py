@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from livews.printable import json_line, printable
@@ -15,7 +16,7 @@ from livews.printable import json_line, printable
 if TYPE_CHECKING:
     from livews.core.errors import LivewsError
 
-_STYLES = {"send": "36", "recv": "32", "dim": "2", "warn": "33", "error": "31;1", "bold": "1"}
+_STYLES = {"send": "36", "recv": "32", "dim": "2", "warn": "33", "tool": "35", "error": "31;1", "bold": "1"}
 COLOR_HELP = "colour: auto (on a terminal), always or never"
 
 
@@ -33,14 +34,21 @@ class Console:
         plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
         self._color = sys.stderr.isatty() and not plain if wanted is None else wanted
         self._status = ""
+        self.above: Callable[[str, str], None] | None = None
+        """Prints a text in a style above the live view, while that is up."""
         self.mid_line = False
         """A part of the reply was written without its line break."""
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")  # a terminal of another encoding is no reason to fail
 
+    @property
+    def colored(self) -> bool:
+        return self._color
+
     def paint(self, style: str, text: str) -> str:
-        return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if self._color and text else text
+        plain = not self._color or self.above is not None or not text
+        return text if plain else f"\x1b[{_STYLES[style]}m{text}\x1b[0m"
 
     def say(self, text: str, end: str = "\n") -> None:
         """The reply, on stdout."""
@@ -77,7 +85,7 @@ class Console:
     def note(self, text: str, style: str = "dim") -> None:
         """A line for the person at the terminal; --quiet silences it."""
         if not self.quiet:
-            self.line(self.paint(style, printable(text)))
+            self.line(self.paint(style, printable(text)), style)
 
     def warn(self, text: str) -> None:
         self.note(f"livews: {text}", "warn")
@@ -91,7 +99,7 @@ class Console:
 
     def status(self, text: str) -> None:
         """The live line, on a terminal only; the next line of anything replaces it."""
-        if self.live and text != self._status:
+        if self.live and self.above is None and text != self._status:
             self._status = text
             sys.stderr.write(f"\r\x1b[K{self.paint('dim', printable(text))}")
             sys.stderr.flush()
@@ -104,7 +112,7 @@ class Console:
 
     def progress(self, text: str) -> None:
         """A piece of a line that grows, on a terminal only."""
-        if self.live:
+        if self.live and self.above is None:
             self.clear()
             sys.stderr.write(printable(text))
             sys.stderr.flush()
@@ -114,8 +122,11 @@ class Console:
         sys.stdout.flush = lambda: None  # type: ignore[method-assign]
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
-    def line(self, text: str) -> None:
-        """A line on stderr; on a terminal never behind a half-written reply."""
+    def line(self, text: str, style: str = "") -> None:
+        """A line on stderr; on a terminal never behind a half-written reply. `style` is for the live view."""
+        if self.above is not None:
+            self.above(text, style)
+            return
         self.clear()
         if self.mid_line and sys.stdout.isatty():
             self.end_line()

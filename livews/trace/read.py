@@ -14,12 +14,13 @@ from typing import Any, Literal
 from livews.core import wire
 from livews.core.errors import BadRequest
 
-CONTROLS = ("ping", "pong", "close")
+CONTROLS = ("ping", "pong", "close", "heard")
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line behind the header. `raw` is the frame's bytes (JSON on one line), None for a ping, pong or close."""
+    """One line behind the header. `raw` is the frame's bytes (JSON on one line), None for a control: a ping, a pong, a close,
+    or what was `heard` of a reply."""
 
     number: int
     t: float
@@ -72,7 +73,7 @@ class _Lines:
                 return
             line = _line(number, row)
             if line is None:
-                raise self._wrong(number, "this line is neither a frame nor a ping, a pong or a close")
+                raise self._wrong(number, f"this line is neither a frame nor one of {', '.join(CONTROLS)}")
             yield line
 
     def _row(self, number: int, text: bytes) -> dict[str, Any] | None:

@@ -50,7 +50,10 @@ class View:
 
     def control(self, t: float, direction: Direction, kind: str, about: dict[str, Any]) -> None:
         arrow = self._paint("send", "→") if direction == "send" else self._paint("recv", "←")
-        words = " ".join(one_line(str(value)) for value in about.values() if value not in ("", None))
+        if kind == "heard":
+            words = heard(about)
+        else:
+            words = " ".join(one_line(str(value)) for value in about.values() if value not in ("", None))
         style = "error" if kind == "close" and about.get("code") not in (1000, 1005) else "dim"
         self._say(f"{t:8.3f}  {arrow}  {self._paint(style, f'{kind:<27}')} {'':>9}   {self._paint(style, words)}")
 
@@ -62,6 +65,18 @@ class View:
 
     def _say(self, line: str) -> None:
         self._line(self._hide(line.rstrip()))
+
+
+def heard(about: dict[str, Any]) -> str:
+    """What the loudspeaker made of a reply, in words."""
+    words = [f"{about['heardMs']:,.0f} of {about['receivedMs']:,.0f} ms"]
+    if about.get("interrupted"):
+        words.append("interrupted")
+    if about.get("underruns"):
+        words.append(f"{about['underruns']} underruns, {about['underrunMs']:,.0f} ms of silence")
+    if about.get("late"):
+        words.append(f"{about['late']} late callbacks")
+    return " · ".join(words)
 
 
 def describe(step: Step) -> list[str]:

@@ -1,0 +1,61 @@
+"""`livews devices`: the real list of a real PortAudio, and what is said where there is none."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.audio.conftest import pulse
+from tests.audio.pulse import PulseServer
+
+__all__ = ["pulse"]
+ROOT = Path(__file__).parents[1]
+
+
+def devices(*options: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "livews", "devices", *options], cwd=ROOT, env={**os.environ, **env},
+        capture_output=True, text=True, timeout=30,
+    )  # fmt: skip
+
+
+def test_the_list_and_its_json_say_the_same(pulse: PulseServer) -> None:
+    done = devices("--json", **pulse.env)
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["index"] for row in rows] == sorted({row["index"] for row in rows})
+    server = next(row for row in rows if row["name"] == "pulse")
+    assert server["host"] == "ALSA"
+    assert server["in"] > 0
+    assert server["out"] > 0
+    assert sum(row["defaultIn"] for row in rows) == 1
+    assert sum(row["defaultOut"] for row in rows) == 1
+
+    people = devices(**pulse.env)
+    lines = people.stdout.splitlines()
+    assert len(lines) == len(rows)
+    for line, row in zip(lines, rows, strict=True):
+        mark = {(True, True): "*", (True, False): ">", (False, True): "<"}.get((row["defaultIn"], row["defaultOut"]))
+        assert line[0] == (mark or " ")
+        assert line[2:].strip() == (
+            f"{row['index']} {row['name']}, {row['host']} ({row['in']} in, {row['out']} out), {row['rate']} Hz"
+        )
+    assert "default output" in people.stderr
+    assert devices("--quiet", **pulse.env).stderr == ""
+
+
+def test_without_portaudio_there_is_one_message_and_what_plays_instead(tmp_path: Path) -> None:
+    (tmp_path / "paplay").write_text("#!/bin/sh\n")
+    (tmp_path / "paplay").chmod(0o755)
+    done = devices("--json", LIVEWS_PORTAUDIO="/no/such.so", PATH=str(tmp_path))
+    assert (done.returncode, done.stdout) == (6, "")
+    said = " ".join(done.stderr.split())
+    assert said.startswith("livews: no sound devices where PortAudio why LIVEWS_PORTAUDIO names /no/such.so")
+    assert "do Correct or unset LIVEWS_PORTAUDIO=/no/such.so" in said
+    assert said.endswith("without it paplay can play, on the system's own default device")
+    alone = devices(LIVEWS_PORTAUDIO="/no/such.so", PATH="")
+    assert alone.returncode == 6
+    assert "can play" not in alone.stderr
