@@ -19,6 +19,11 @@ _VARIES = (
     (r", \d+\.\d s", ", 0.0 s"),
     (r"\d+ out,", "0 out,"),
     (r"\d+ tokens", "0 tokens"),
+    (r"\[\d+\.\d s of sound, -\d+ dBFS\]", "[0.0 s of sound, -0 dBFS]"),
+    (r"\d+\.\d seconds of sound at -\d+ dBFS", "0.0 seconds of sound at -0 dBFS"),
+    (r"\d+\.\d\d / \d+\.\d\d s", "0.00 / 0.00 s"),
+    (r"\(\d+\.\d s\)", "(0.0 s)"),
+    (r"\b\d+ ms  ", "0 ms  "),
 )
 
 
@@ -30,6 +35,8 @@ def transcripts() -> list[list[tuple[str, list[str]]]]:
         for line in block.splitlines():
             if line.startswith("$ "):
                 steps.append((line[2:], []))
+            elif line.startswith("> "):  # the shell asks for more of a command
+                steps[-1] = (f"{steps[-1][0]}\n{line[2:]}", steps[-1][1])
             else:
                 steps[-1][1].append(line)
         blocks.append(steps)

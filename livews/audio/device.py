@@ -5,10 +5,12 @@
 - Every call may block and may run in any thread; none belongs on an event loop. Streams are opened and closed one
   after another: PortAudio is not made for two threads at once.
 - PortAudio lists the devices once, when it is loaded: a sound server has to run before.
+- A sound system may hang, and a call of it with it: `within` gives up waiting, and lets the process end all the same.
 """
 
 from __future__ import annotations
 
+import atexit
 import ctypes.util
 import os
 import platform
@@ -17,7 +19,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
+
+T = TypeVar("T")
+
+OPEN_WITHIN = 10.0
+CLOSE_WITHIN = 2.0
+"""Seconds. A Bluetooth headset may take some to open; closing takes what the device holds."""
 
 LIBRARY_VARIABLE = "LIVEWS_PORTAUDIO"
 KEEP_IT = "or keep the voice in a file with --wav PATH"
@@ -215,6 +223,33 @@ def library_cure(instead: str = KEEP_IT) -> str:
         return f"{mine}, {instead}"
     commands = ", ".join(f"{command} ({name})" for _, name, command in PACKAGES)
     return f"Install PortAudio: {commands}; {instead}"
+
+
+def within(seconds: float, nothing: str, work: Callable[[], T]) -> T:
+    """What `work` returns or raises, or `NoSound` when it takes longer: then it is left behind.
+
+    The sound system is not asked to clean up at exit then, since that would hang as well.
+    """
+    done: list[T] = []
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            done.append(work())
+        except BaseException as problem:
+            failed.append(problem)
+
+    thread = threading.Thread(target=run, name="livews-sound", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if failed:
+        raise failed[0]
+    if done:
+        return done[0]
+    if (sd := sys.modules.get("sounddevice")) is not None:
+        atexit.unregister(sd._exit_handler)
+    cure = f"Restart the sound server, or {KEEP_IT.removeprefix('or ')}"
+    raise NoSound(nothing, f"the sound system did not answer within {seconds:g} s", cure)
 
 
 _loading = threading.Lock()

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections import deque
@@ -83,6 +84,9 @@ class Microphone:
 
     def start(self) -> None:
         """Open the device and start it. Blocks; raises `NoSound`. Nothing happens when it is open or closed."""
+        sound.within(sound.OPEN_WITHIN, "no microphone", self._start)
+
+    def _start(self) -> None:
         with self._opening:
             if self._closed or self._stream is not None:
                 return
@@ -146,7 +150,14 @@ class Microphone:
                     self._lose(NoSound("no more microphone", why, "Connect it anew and start again"))
 
     def close(self) -> None:
-        """Stop at once: what was captured and not yet read is dropped. Blocks for some milliseconds."""
+        """Stop at once: what was captured and not yet read is dropped. Blocks for some milliseconds; raises nothing.
+
+        A device that hangs is left behind after two seconds.
+        """
+        with contextlib.suppress(NoSound):
+            sound.within(sound.CLOSE_WITHIN, "no microphone", self._close)
+
+    def _close(self) -> None:
         with self._opening:
             self._closed = self._over = True
             self._renew_line()

@@ -176,6 +176,11 @@ class PlaybackBuffer:
         return queued + max(0.0, self._silent_at - self._clock())
 
     @property
+    def overdue(self) -> float:
+        """Seconds since the device should have asked for more at the latest; 0 while it plays, or before it does."""
+        return max(0.0, self._clock() - self._due)
+
+    @property
     def turns(self) -> tuple[TurnReport, ...]:
         """The last twenty turns, oldest first."""
         return tuple(self.report(turn) for turn in self._turns)

@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections import deque
@@ -78,6 +79,9 @@ class Speaker:
 
     def start(self) -> None:
         """Open the device and start it. Blocks; raises `NoSound`, which names all that was tried."""
+        sound.within(sound.OPEN_WITHIN, "no sound", self._start)
+
+    def _start(self) -> None:
         with self._opening:
             self._started = True
             self._reopen()
@@ -123,11 +127,18 @@ class Speaker:
         return SpeakerReport(playing.rate, 1000 * playing.latency, self.lost, tuple(turns))
 
     async def drain(self) -> bool:
-        """Wait until all has been heard, at most its duration and two seconds. False: not all was."""
+        """Wait until all has been heard, at most its duration and two seconds. False: not all was, or the device hangs."""
         return await self._heard_out(*self._line)
 
     def close(self) -> None:
-        """Drop what is queued, let what the device holds be heard, close. Blocks for about its latency."""
+        """Drop what is queued, let what the device holds be heard, close. Blocks for about its latency; raises nothing.
+
+        A device that hangs is left behind after two seconds.
+        """
+        with contextlib.suppress(NoSound):
+            sound.within(sound.CLOSE_WITHIN + self._latency, "no sound", self._close)
+
+    def _close(self) -> None:
         with self._opening:
             if self._closed:
                 return
@@ -148,7 +159,7 @@ class Speaker:
             return sum(buffer.remaining for buffer in buffers)
 
         deadline = time.monotonic() + left() + DRAIN_GRACE
-        while self.lost is None and time.monotonic() < deadline:
+        while self.lost is None and time.monotonic() < deadline and self._line[0].overdue < DRAIN_GRACE:
             wait = left()
             if not wait and all(buffer.idle for buffer in buffers):
                 return True

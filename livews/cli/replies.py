@@ -33,6 +33,8 @@ STALL = 20.0
 """Seconds without a frame in a turn before it is said."""
 _SKIPPED = {"WIRE-2": "a frame that is no JSON object", "WIRE-3": "media that is no base64"}
 _METER_SECONDS = 0.05
+_SILENT_DEVICE = 3.0
+"""Seconds in which a device that plays has asked for nothing."""
 
 
 class Replies:
@@ -65,6 +67,7 @@ class Replies:
         self._news: set[str] = set()
         self._meters: deque[tuple[Reply, float, float]] = deque(maxlen=2000)
         self._telling: list[asyncio.Task[None]] = []
+        self._guarding: asyncio.Task[None] | None = None
         self._refusing: list[asyncio.Task[None]] = []
         self._first_sound: float | None = None
 
@@ -127,6 +130,7 @@ class Replies:
         """Take every event until the session is over; raises Closed when the service closed it with an error."""
         self.session = session
         profile = session.conversation.profile
+        self._guarding = asyncio.create_task(self._guard())
         async for event in session.events():
             self._last = max(self._last, self.watch.clock())
             if self._options.json:
@@ -266,6 +270,21 @@ class Replies:
 
     # What is told
 
+    async def _guard(self) -> None:
+        """Say it when the loudspeaker hangs: PortAudio does not."""
+        told = False
+        while True:
+            await asyncio.sleep(1.0)
+            stalled = self.speaker is not None and self.speaker.buffer.overdue > _SILENT_DEVICE
+            if stalled and not told:
+                self._console.warn(
+                    f"the loudspeaker has asked for no sound for {_SILENT_DEVICE:g} s: its device or the sound server "
+                    "hangs. The words go on; restart the sound server, or choose another --device"
+                )
+            elif told and not stalled:
+                self._console.note("livews: the loudspeaker plays again")
+            told = stalled
+
     async def _tell_heard(self, reply: Reply) -> None:
         """When all of it was played, say how quickly it came and how much of it was heard."""
         try:
@@ -293,6 +312,8 @@ class Replies:
         """Tell what is still to be told; nothing more is played."""
         await asyncio.sleep(0)  # a task that never began has no end in which it tells
         tasks, self._telling = self._telling, []
+        if self._guarding is not None:
+            tasks.append(self._guarding)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

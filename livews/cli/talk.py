@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"commands:\n{commands}\n\n"
         "Without a key in GOOGLE_API_KEY or GEMINI_API_KEY the built-in stand-in answers.\n"
         "exit: 0 fine, 1 a check failed, 2 usage, 3 credentials or quota, 4 unreachable, 5 closed by the service,\n"
-        "      6 no sound where a device was named, 130 Ctrl-C",
+        "      6 no sound device, camera or screen that was asked for, 130 Ctrl-C",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument

@@ -13,13 +13,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -137,6 +139,16 @@ class PulseServer:
         assert self._process is not None
         self._process.kill()
         self._process.wait(5)
+
+    @contextlib.contextmanager
+    def hanging(self) -> Iterator[None]:
+        """What a device that stalls looks like: the server is there, and does nothing."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def _ready(self) -> bool:
         assert self._process is not None

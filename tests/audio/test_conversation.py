@@ -193,3 +193,18 @@ def test_the_microphone_goes_away_and_the_session_goes_on(pulse: PulseServer, tm
     assert "the device went away" in err or "microphone" in err
     assert "Traceback" not in err
     assert not any("close" in row and row["close"]["code"] != 1000 for row in session.rows())
+
+
+def test_a_sound_server_that_hangs_is_told_and_keeps_nobody(pulse: PulseServer, tmp_path: Path) -> None:
+    """Neither the session nor the way out waits for it: closing such a device would last for ever."""
+    session = Session(pulse, tmp_path / "t.jsonl", "--json", "Hello")
+    session.wait(lambda rows: len(received(rows)) > RATE)
+    with pulse.hanging():
+        session.wait(has("turnComplete"))
+        time.sleep(2.5)
+        out, err = session.leave()
+    assert "the loudspeaker has asked for no sound for 3 s" in err
+    assert "no more microphone" in err
+    events = [json.loads(line)["event"] for line in out.splitlines()]
+    assert "turnEnd" in events
+    assert "Traceback" not in err
