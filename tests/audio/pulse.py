@@ -140,6 +140,13 @@ class PulseServer:
         self._process.kill()
         self._process.wait(5)
 
+    def loop_back(self) -> None:
+        """From here on the microphone hears the loudspeaker, as it does on a laptop."""
+        subprocess.run(
+            ["pactl", "load-module", "module-loopback", "source=spk.monitor", "sink=micin", "latency_msec=60"],
+            env={**os.environ, **self.env}, check=True, capture_output=True, timeout=10,
+        )  # fmt: skip
+
     @contextlib.contextmanager
     def hanging(self) -> Iterator[None]:
         """What a device that stalls looks like: the server is there, and does nothing."""

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import random
@@ -23,6 +24,7 @@ from typing import Any
 import pytest
 
 from livews.core.wire import decode_base64
+from tests.audio.conftest import no_sound
 from tests.audio.pulse import RATE, ROOT, PulseServer
 from tests.audio.test_sound import sound_of
 
@@ -208,3 +210,26 @@ def test_a_sound_server_that_hangs_is_told_and_keeps_nobody(pulse: PulseServer, 
     events = [json.loads(line)["event"] for line in out.splitlines()]
     assert "turnEnd" in events
     assert "Traceback" not in err
+
+
+def test_a_loudspeaker_that_interrupts_the_model_is_noticed(pulse: PulseServer, tmp_path: Path) -> None:
+    pulse.loop_back()
+    session = Session(pulse, tmp_path / "t.jsonl", "Tell me a story")
+    session.wait(has("interrupted", 3))
+    time.sleep(0.3)
+    _, err = session.leave()
+    assert err.count("most likely the microphone hears the loudspeaker") == 1
+    assert "--half-duplex" in err
+
+
+@pytest.mark.parametrize("cure", ["--half-duplex", "--echo-cancel"])
+def test_each_cure_keeps_the_loudspeaker_from_interrupting(cure: str, pulse: PulseServer, tmp_path: Path) -> None:
+    if cure == "--echo-cancel" and importlib.util.find_spec("pywebrtc_audio") is None:
+        no_sound("the extra aec is not installed")
+    pulse.loop_back()
+    session = Session(pulse, tmp_path / "t.jsonl", cure, "Tell me a story")
+    session.wait(has("turnComplete"))
+    rows = session.rows()
+    session.leave()
+    assert not has("interrupted")(rows)
+    assert len(received(rows)) > 2 * RATE * 2
