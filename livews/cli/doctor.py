@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
+from livews.cli import where
 from livews.cli.terminal import COLOR_HELP, Console, paragraph
 from livews.core.errors import Exit, LivewsError
 from livews.printable import one_line, printable
@@ -72,33 +73,14 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--model", default="", metavar="ID", help="the model to set up")
     parser.add_argument("--turn", action="store_true", help="take one short turn as well, which costs some tokens")
     parser.add_argument("--mute", action="store_true", help="leave the sound devices alone")
-    where = parser.add_argument_group("where").add_argument
-    where("--url", default="", help="another server: ws://, wss://, http:// or https://, a path prefix is kept")
-    where("--offline", action="store_true", help="the built-in stand-in, also when a key is set")
-    where("--token", default="", help="an ephemeral token (auth_tokens/...), or with --vertex an OAuth token")
-    where("--vertex", action="store_true", default=None, help="Vertex AI instead of the Gemini API")
-    where("--project", default="", metavar="ID", help="Google Cloud project, for --vertex")
-    where("--location", default="", metavar="NAME", help="region, us, eu or global, for --vertex")
-    where("--api-version", default="", metavar="V", help="v1beta, v1alpha, v1; on Vertex v1beta1, v1")
-    where("--timeout", type=_seconds, default=10.0, metavar="S", help="seconds a step may take (default 10)")
+    where.add_flags(parser, "seconds a step may take")
     look = parser.add_argument_group("what is shown").add_argument
     look("--json", action="store_true", help="one JSON object a check")
     look("--quiet", action="store_true", help="nothing on stderr but failures")
     look("--color", choices=("auto", "always", "never"), default="auto", help=COLOR_HELP)
     options = parser.parse_args(argv)
-    if options.offline and (options.url or options.vertex or options.token):
-        parser.error("--offline is the built-in stand-in: leave out --url, --vertex and --token")
+    where.check(parser, options)
     return options
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0
-    if not 0 < seconds <= 600:
-        raise argparse.ArgumentTypeError(f"{text} is no time: seconds above 0, 600 at most")
-    return seconds
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
@@ -182,15 +164,7 @@ class _Doctor:
         from livews import endpoint
 
         options = self._options
-        settings = endpoint.from_environment(
-            os.environ,
-            url=options.url,
-            token=options.token,
-            vertex=options.vertex,
-            project=options.project,
-            location=options.location,
-            version=options.api_version,
-        )
+        settings = where.settings(options)
         if options.offline or not settings.has_credentials:
             if options.offline:
                 row = Row("key", "ok", "not looked at (--offline): the built-in stand-in is checked")

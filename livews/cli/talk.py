@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from itertools import pairwise
 
-from livews.cli import COMMANDS
+from livews.cli import COMMANDS, where
 from livews.cli.terminal import COLOR_HELP, Console
 
 _LATER = ("proxy", "trace", "conform", "inspect")
@@ -23,8 +23,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     options.words += said
     if options.text and (options.wav or options.device):
         parser.error("--text wants no sound: leave out --wav and --device, or leave out --text")
-    if options.offline and (options.url or options.vertex or options.token):
-        parser.error("--offline is the built-in stand-in: leave out --url, --vertex and --token")
+    where.check(parser, options)
     if not all(name for name in options.trace):
         parser.error("--trace= names no file: write --trace=FILE, or --trace alone for the terminal")
     for text in options.words:
@@ -147,7 +146,13 @@ def _parser() -> argparse.ArgumentParser:
         help="a function the model may call: its arguments as JSON on the command's stdin, its stdout is the answer",
     )
     tools("--tool-schema", action="append", default=[], metavar="FILE", help="JSON with the functions' declarations")
-    tools("--tool-timeout", type=_seconds, default=30.0, metavar="S", help="seconds a command may take (default 30)")
+    tools(
+        "--tool-timeout",
+        type=where.seconds,
+        default=30.0,
+        metavar="S",
+        help="seconds a command may take (default 30)",
+    )
     tools("--search", action="store_true", help="the model may search with Google")
 
     look = parser.add_argument_group("what is shown").add_argument
@@ -168,26 +173,10 @@ def _parser() -> argparse.ArgumentParser:
     look("--quiet", action="store_true", help="nothing on stderr but failures")
     look("--color", choices=("auto", "always", "never"), default="auto", help=COLOR_HELP)
 
-    where = parser.add_argument_group("where").add_argument
-    where(
-        "--url",
-        default="",
-        help="another server: ws://, wss://, http:// or https://, a path prefix is kept",
-    )
-    where("--offline", action="store_true", help="the built-in stand-in, also when a key is set")
-    where(
-        "--token",
-        default="",
-        help="an ephemeral token (auth_tokens/...), or with --vertex an OAuth token",
-    )
-    where("--vertex", action="store_true", default=None, help="Vertex AI instead of the Gemini API")
-    where("--project", default="", metavar="ID", help="Google Cloud project, for --vertex")
-    where("--location", default="", metavar="NAME", help="region, us, eu or global, for --vertex")
-    where("--api-version", default="", metavar="V", help="v1beta, v1alpha, v1; on Vertex v1beta1, v1")
-    where("--timeout", type=_seconds, default=10.0, metavar="S", help="seconds to wait for a connection (default 10)")
-    where(
+    where.add_flags(parser, "seconds to wait for a connection")
+    add(
         "--turn-timeout",
-        type=_seconds,
+        type=where.seconds,
         default=120.0,
         metavar="S",
         help="seconds without a message in a turn before it is given up (default 120)",
@@ -213,16 +202,6 @@ def _refuse_empty(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
             and not flag.startswith(("--trace=", "--mic="))
         ):
             parser.error(f"{flag.rstrip('=')} is empty; leave it out, or is a variable of your shell not set?")
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0
-    if not 0 < seconds <= 3600:
-        raise argparse.ArgumentTypeError(f"{text} is no time: seconds above 0")
-    return seconds
 
 
 def _pixels(text: str) -> int:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator
@@ -19,7 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from livews import client, endpoint
-from livews.cli import asked
+from livews.cli import asked, where
 from livews.cli import events as lines
 from livews.cli.display import Display, Plain
 from livews.cli.latency import Stopwatch
@@ -70,15 +69,7 @@ async def _settle(
     options: argparse.Namespace, console: Console, stack: contextlib.AsyncExitStack
 ) -> endpoint.Settings:
     """Where to dial: what the flags and the environment say, else the stand-in, which says so."""
-    settings = endpoint.from_environment(
-        os.environ,
-        url=options.url,
-        token=options.token,
-        vertex=options.vertex,
-        project=options.project,
-        location=options.location,
-        version=options.api_version,
-    )
+    settings = where.settings(options)
     if options.offline or not settings.has_credentials:
         from livews.core import spec
         from livews.kit.standin import Policy, stand_in
