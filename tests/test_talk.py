@@ -267,8 +267,14 @@ def weather(tmp_path: Path) -> list[str]:
     return ["--tool", f"get_weather={sys.executable} {script}", "--tool-schema", str(schema)]
 
 
+@pytest.mark.parametrize("behavior", ["BLOCKING", "NON_BLOCKING"])
 @pytest.mark.parametrize("model", ["gemini-3.8-live", "gemini-2.5-flash-native-audio-latest"])
-def test_a_command_is_called_and_its_answer_spoken(model: str, weather: list[str], server: str) -> None:
+def test_a_command_is_called_and_its_answer_spoken(
+    model: str, behavior: str, weather: list[str], server: str
+) -> None:
+    """Also where the turn ends beside the call: the next TEXT waits for the answer's own turn."""
+    schema = Path(weather[-1])
+    schema.write_text(json.dumps({**json.loads(schema.read_text()), "behavior": behavior}))
     done = livews(*weather, "--model", model, "What is the weather in Paris?", "And now?", "--mute", "--url", server)
     first, second = words_of(done).splitlines()
     assert 'get_weather answered {"sky":"clear over Paris"}' in first
@@ -366,15 +372,18 @@ def test_one_types_while_the_model_speaks(slow: str) -> None:
 def test_ctrl_c_once_ends_the_turn_and_twice_leaves(slow: str) -> None:
     with live("--url", slow) as terminal:
         terminal.wait_for("message >")
-        terminal.type("tell me everything you know\r")
+        terminal.type("tell me everything you know, and then some more\r")
         terminal.wait_for("model  This is")
         terminal.type("\x03")
         terminal.wait_for("Ctrl-C again leaves")
         assert "stopped" in terminal.text
-        time.sleep(2.2)  # the second one would leave
+        deadline = time.monotonic() + 2.2  # the second one would leave until then
+        while time.monotonic() < deadline:
+            terminal.read(0.1)
+        said = [line for line in terminal.lines if line.startswith("model")]
+        assert len(said) == 1, "nothing more of the reply"
         terminal.type("still there?\r")
         terminal.wait_for('I heard "still there?"')
-        assert terminal.text.count("This is the livews stand-in") <= 2, "nothing more of the reply that was stopped"
         terminal.type("\x03")
         terminal.wait_for("Ctrl-C again leaves")
         terminal.type("\x03")

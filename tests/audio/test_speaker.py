@@ -250,3 +250,25 @@ def test_a_device_that_cannot_be_opened_says_so_at_the_start(outputs: Outputs) -
     with pytest.raises(NoSound, match="this rate"):
         speaker.start()
     speaker.close()
+
+
+def test_a_device_that_hangs_is_not_waited_for(outputs: Outputs) -> None:
+    """It played, and asks for nothing any more: a minute is queued, and nobody waits a minute for it."""
+
+    async def main() -> tuple[bool, float, float]:
+        speaker = Speaker(prebuffer=0.0)
+        await asyncio.to_thread(speaker.start)
+        for _ in range(60):
+            speaker.play(SECOND)
+        speaker.turn_ended()
+        await asyncio.sleep(0.1)
+        assert speaker.buffer.overdue == 0
+        outputs[0].stuck = True
+        began = time.monotonic()
+        drained = await speaker.drain()
+        return drained, time.monotonic() - began, speaker.buffer.overdue
+
+    drained, took, overdue = asyncio.run(main())
+    assert not drained
+    assert took < 20
+    assert overdue >= 2
