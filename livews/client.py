@@ -307,9 +307,9 @@ class Session:
             raise LocalProtocolError(wrong)
         await self._send(message)
 
-    def answers(self, name: str) -> bool:
-        """Does the session itself answer calls of this function, by the `tools` it was given?"""
-        return self._tools is not None and self._tools.answers(name)
+    def stop_tools(self, why: str) -> bool:
+        """End the functions that run now; the model is told `why` in their place. False when none runs."""
+        return self._tools is not None and self._tools.interrupt(why)
 
     def note(self, kind: str, about: dict[str, Any]) -> None:
         """A line of the caller's own for the recorders, such as how much of a reply was `heard`."""

@@ -158,6 +158,11 @@ def test_without_a_microphone_it_is_told_before_dialling() -> None:
         (["--picture-size", "3"], "pixels"),
         (["--tool-timeout", "0"], "seconds"),
         (["--tool", "noequals", "hi"], "="),
+        (["--mic", "speech.mp3", "hi"], "speech.mp3"),
+        (["--mic=a.wav", "--echo-cancel"], "a file hears no echo"),
+        (["--mic=a.wav", "--mic-device", "3"], "without a file"),
+        (["--screen", "--camera", "hi"], "choose --screen or --camera"),
+        (["--tool-schema", "a.json", "hi"], "add --tool"),
     ],
 )
 def test_flags_that_cannot_work(words: list[str], cure: str) -> None:
@@ -318,6 +323,40 @@ def test_a_function_of_the_setup_without_a_command_is_refused_to_the_model(serve
     assert done.stderr.count("the model called other_thing(), which is not here") == 1
 
 
+# What is told
+
+
+def test_the_view_of_a_trace_has_a_line_a_second_for_the_microphone(server: str, tmp_path: Path) -> None:
+    sound = wav(tmp_path / "a.wav", tone(0.5))
+    done = livews("--mic", sound, "--image", png(tmp_path / "a.png"), "--trace", "--mute", "--url", server)
+    lines = done.stderr.splitlines()
+    held = [re.search(r"realtimeInput x(\d+) .* audio ([\d,]+) ms", line) for line in lines]
+    merged = [(int(found[1]), int(found[2].replace(",", ""))) for found in held if found]
+    alone = sum("realtimeInput " in line and "audio 40 ms" in line for line in lines)
+    assert sum(ms for _, ms in merged) + 40 * alone >= 2000, "all of it is counted"
+    assert all(0 <= 40 * frames - ms < 40 for frames, ms in merged), "the last piece is a shorter one"
+    assert len(merged) + alone < 20
+    assert any("picture image/png" in line for line in lines)
+
+
+def test_a_warning_is_a_line_of_its_own_also_in_a_file_for_both(tmp_path: Path) -> None:
+    """stdout and stderr in one file, as 2>&1 has it."""
+    with serving("--pace", "0.2", "--voice", "tones", "--fault", "go-away=60@6") as (url, _):
+        command = [sys.executable, "-m", "livews", "--mute", "--url", url, "Hello there, my friend"]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=30)
+    assert "\nlivews: the service closes this connection in 60 s (goAway)\n" in done.stdout
+
+
+def test_a_wav_of_several_turns_tells_how_long_it_is(server: str, tmp_path: Path) -> None:
+    path = tmp_path / "v.wav"
+    done = livews("one", "two", "--mute", f"--wav={path}", "--url", server)
+    first, second = [re.findall(r"(\d+\.\d) s", line) for line in done.stderr.splitlines() if "v.wav" in line]
+    with wave.open(str(path)) as file:
+        assert float(second[1]) == pytest.approx(file.getnframes() / 24000, abs=0.06)
+    assert len(first) == 1
+    assert float(first[0]) + float(second[0]) == pytest.approx(float(second[1]), abs=0.11)
+
+
 # Stalls
 
 
@@ -389,6 +428,29 @@ def test_ctrl_c_once_ends_the_turn_and_twice_leaves(slow: str) -> None:
         terminal.type("\x03")
         assert terminal.wait() == 130
         assert terminal.restored()
+
+
+def test_a_second_ctrl_c_leaves_however_late(slow: str) -> None:
+    with live("--url", slow) as terminal:
+        terminal.wait_for("message >")
+        terminal.type("tell me everything you know\r")
+        terminal.wait_for("model  This is")
+        terminal.type("\x03")
+        terminal.wait_for("stopped")
+        time.sleep(2.5)  # the reply that was stopped would still be playing
+        terminal.type("\x03")
+        assert terminal.wait() == 130
+
+
+def test_ctrl_c_ends_a_command_that_runs_for_the_model(slow: str) -> None:
+    with live("--url", slow, "--tool", "get_weather=sleep 60") as terminal:
+        terminal.wait_for("message >")
+        terminal.type("please get_weather\r")
+        terminal.wait_for("● tool get_weather")
+        terminal.type("\x03")
+        terminal.wait_for("get_weather() → failed: stopped by the user")
+        terminal.type("q\r")
+        assert terminal.wait() == 0
 
 
 def test_a_close_ends_the_view_and_is_explained(tmp_path: Path) -> None:

@@ -522,7 +522,7 @@ def test_the_caller_still_reads_the_call_and_is_told_of_the_run() -> None:
 
     runs: list[livews.ToolRun] = []
     wire = with_standin(use, [get_weather], on_tool=runs.append)
-    assert [call.name for call in seen] == ["get_weather"]
+    assert [(call.name, call.handled) for call in seen] == [("get_weather", True)]
     first, last = runs
     assert (first.done, last.done) == (False, True)
     assert first.call_id == last.call_id == seen[0].id == wire.answers[0]["id"]
@@ -841,10 +841,38 @@ def test_functions_of_a_later_context_are_the_callers() -> None:
         await session.update_context(tools=[{"functionDeclarations": [{"name": "order_wine", "description": "x"}]}])
         await session.say("Please order_wine")
         async for event in session.turn():
-            if isinstance(event, livews.ToolCall):
+            if isinstance(event, livews.ToolCall) and not event.handled:
                 await session.respond(event.id, event.name, {"result": "red"})
 
     assert with_standin(use, [get_weather]).responses == [{"result": "red"}]
+
+
+@pytest.mark.parametrize("kind", ["async", "sync"])
+def test_what_runs_can_be_stopped_and_the_model_is_told_why(kind: str) -> None:
+    release = threading.Event()
+
+    async def hangs() -> str:
+        await asyncio.Event().wait()
+        return ""
+
+    def hangs_too() -> str:
+        release.wait(10)
+        return ""
+
+    async def use(session: livews.Session) -> None:
+        assert not session.stop_tools("nobody runs")
+        await session.say("Please hangs" if kind == "async" else "Please hangs_too")
+        async for event in session.turn():
+            if isinstance(event, livews.ToolCall):
+                await asyncio.sleep(0.05)
+                assert session.stop_tools("stopped by the user")
+
+    try:
+        assert with_standin(use, [hangs if kind == "async" else hangs_too]).responses == [
+            {"error": "stopped by the user"}
+        ]
+    finally:
+        release.set()
 
 
 def test_calls_without_an_id_and_calls_told_twice() -> None:

@@ -24,7 +24,7 @@ from .resample import Resampler
 
 MICROPHONE_RATE = 16000
 VOICE_RATE = 24000
-AEC_CURE = "pip install 'livews[aec]'"
+AEC_CURE = "pip install pywebrtc-audio soxr"
 
 HOLD = 0.2  # the device and the room still sound after the last block was given away
 
@@ -124,7 +124,7 @@ class Canceller:
     def __init__(self, rate: int = MICROPHONE_RATE, *, clock: Callable[[], float] = time.monotonic) -> None:
         if rate not in RATES:
             why = f"it works on {', '.join(map(str, RATES))} Hz"
-            cure = "pip install 'livews[resample]', or take a device or a file at 16000 Hz, or headphones or --half-duplex"
+            cure = "pip install soxr, or take a device or a file at 16000 Hz, or headphones or --half-duplex"
             raise NoSound(f"no echo cancellation at {rate} Hz", why, cure)
         self._np, aec = _load()
         try:

@@ -89,5 +89,5 @@ class NoList(LivewsError):
         from livews.audio import player
 
         names = ", ".join(one.name for one in player.found())
-        instead = f"\nwithout it {names} can play, on the system's own default device" if names else ""
+        instead = f"\nwithout it livews tries {names} on the system's own default device" if names else ""
         super().__init__("no sound devices", where="PortAudio", why=why.why, cure=why.cure + instead)

@@ -434,11 +434,12 @@ class Live:
         parts: dict[str, list[Row]] = {"who": [self._who()]}
         if shown.hint:
             parts["hint"] = [[("class:hint", one_line(self._text(shown.hint), 60))]]
-        if shown.muted:
+        if shown.muted or (shown.closed and shown.mic_db is not None):
+            shut = "muted" if shown.muted else "closed"
             dark = ("-" if self._ascii else "▁") * CELLS
             parts["mic"] = [
-                [("class:name", "mic "), ("class:dark", dark), ("class:who.muted", "  muted")],
-                [("class:name", "mic "), ("class:who.muted", f"{'muted':<{CELLS}}")],
+                [("class:name", "mic "), ("class:dark", dark), ("class:who.muted", f"  {shut}")],
+                [("class:name", "mic "), ("class:who.muted", f"{shut:<{CELLS}}")],
             ]
         elif shown.mic_db is not None:
             parts["mic"] = self._level("mic", shown.mic_db)

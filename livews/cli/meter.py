@@ -28,6 +28,8 @@ class Shown:
     mic_db: float | None = None
     out_db: float | None = None
     muted: bool = False
+    closed: bool = False
+    """Half-duplex: the microphone is closed while the loudspeaker plays."""
     you: str = ""
     """The words of the running turn that may still change."""
     model: str = ""

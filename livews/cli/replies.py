@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import contextlib
 from collections import deque
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from livews import client
@@ -61,7 +62,8 @@ class Replies:
         self._over.set()
         self._owed = False
         self._stopped = False
-        self._wav_seconds = 0.0
+        self._wav_seconds = self._wav_total = 0.0
+        self._wav_path: Path | None = None
         self._mime_type = ""
         self._last = 0.0
         self._news: set[str] = set()
@@ -115,14 +117,20 @@ class Replies:
 
     def stop(self) -> bool:
         """Silence what is being said, and what of it still comes; False when nothing is."""
-        playing = self.speaker is not None and not self.speaker.idle
-        if not (self.watch.reply or playing):
+        playing = self.speaker is not None and not self.speaker.idle and not self.speaker.buffer.overdue
+        working = self.session is not None and self.session.stop_tools("stopped by the user")
+        if self._stopped or not (self.watch.reply or playing or working):
             return False
         self._stopped = self.watch.reply is not None
         self._cut()
         self._display.model_done("stopped")
         self._display.status("")
         return True
+
+    @property
+    def stopped(self) -> bool:
+        """What is being said was silenced, and is not over yet."""
+        return self._stopped
 
     # What comes
 
@@ -160,7 +168,7 @@ class Replies:
                 self.watch.arrived()
                 self.running = True
                 self._over.clear()
-                if self.session is not None and not self.session.answers(event.name):
+                if not event.handled:
                     # where a call ends the turn, a second turn speaks about the answer
                     self._owed = profile["wire"]["toolCallEndsTurn"]
                     self._refusing.append(asyncio.create_task(self._refuse(event)))
@@ -321,7 +329,13 @@ class Replies:
     def _end_wav(self) -> None:
         if self.wav is not None:
             if self._wav_seconds:
-                self._console.note(f"{self.wav.path}: {one_line(self._mime_type)}, {self._wav_seconds:.1f} s")
+                told = f"{self._wav_seconds:.1f} s"
+                if self.wav.path == self._wav_path:  # a file for all turns
+                    told = f"{told} more, {self._wav_total + self._wav_seconds:.1f} s in all"
+                else:
+                    self._wav_path, self._wav_total = self.wav.path, 0.0
+                self._wav_total += self._wav_seconds
+                self._console.note(f"{self.wav.path}: {one_line(self._mime_type)}, {told}")
             else:
                 self._console.note("no sound came in this turn, so no WAV was written for it")
             self.wav.end_turn()
@@ -334,7 +348,7 @@ class Replies:
 
     def loudness(self) -> float | None:
         """dBFS of what leaves the loudspeaker now; None: nothing does."""
-        if self.speaker is None or self.speaker.idle:
+        if self.speaker is None or self.speaker.idle or self.speaker.buffer.overdue:
             return None
         heard = self.speaker.buffer.heard_ms() / 1000
         while len(self._meters) > 1 and self._meters[1][1] <= heard:

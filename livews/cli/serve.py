@@ -312,7 +312,7 @@ def _context(ca: Path, host: str) -> Any:
         return context(ca, host)
     except TlsMissing:
         raise BadRequest(
-            "--tls wants the package trustme, which is not installed", where="--tls", cure="pip install 'livews[tls]'"
+            "--tls wants the package trustme, which is not installed", where="--tls", cure="pip install trustme"
         ) from None
     except OSError as problem:
         raise BadRequest(

@@ -11,7 +11,7 @@ from livews.cli.terminal import COLOR_HELP, Console
 
 _LATER = ("proxy", "trace", "conform", "inspect")
 _FILES = (".jsonl", ".ndjson", ".json", ".log", ".txt", ".trace")
-_SOUNDS = (".wav", ".wave")
+_SOUNDS = (".wav", ".wave", ".mp3", ".m4a", ".aac", ".flac", ".ogg", ".opus", ".aif", ".aiff")  # told what they are
 _PLACES = ("/", "./", "../", "~/")
 
 
@@ -60,7 +60,13 @@ def _refuse_voice(parser: argparse.ArgumentParser, options: argparse.Namespace) 
         if getattr(options, flag) and not options.mic:
             parser.error(f"--{flag.replace('_', '-')} is about the microphone: add --mic")
     if options.mic_device and "-" not in options.mic:
-        parser.error("--mic-device chooses a microphone: add --mic")
+        parser.error("--mic-device chooses a microphone: add --mic, without a file")
+    if options.echo_cancel and "-" not in options.mic:
+        parser.error("a file hears no echo: leave out --echo-cancel")
+    if options.screen and options.camera:
+        parser.error("the model is shown one thing at a time: choose --screen or --camera")
+    if options.tool_schema and not options.tool:
+        parser.error("--tool-schema declares functions: add --tool 'NAME=COMMAND' for each")
     if options.half_duplex and options.echo_cancel:
         parser.error(
             "--half-duplex closes the microphone while the voice plays, --echo-cancel keeps it open: choose one"
@@ -122,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     voice("--mic-device", default="", metavar="NAME", help="microphone: its number or a part of its name")
     voice("--push-to-talk", action="store_true", help="you say when you talk: Space or Enter begins and ends it")
     voice("--half-duplex", action="store_true", help="close the microphone while the voice plays (loudspeakers)")
-    voice("--echo-cancel", action="store_true", help="take the voice out of the microphone, with livews[aec]")
+    voice("--echo-cancel", action="store_true", help="take the voice out of the microphone, with the extra aec")
 
     see = parser.add_argument_group("pictures").add_argument
     see(
@@ -132,7 +138,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="show a picture before the first turn; - is stdin",
     )
-    see("--screen", action="store_true", help="show the screen, a picture a second, with livews[screen]")
+    see("--screen", action="store_true", help="show the screen, a picture a second, with the extra screen")
     see("--camera", action="store_true", help="show the camera, a picture a second, through ffmpeg")
     see("--camera-device", default="", metavar="NAME", help="camera: /dev/video1, or as ffmpeg names it")
     see("--picture-size", type=_pixels, default=768, metavar="N", help="pixels of the longer side (default 768)")

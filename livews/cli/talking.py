@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from livews.tools import ToolRun
 
 PROMPT = "message > "
-AGAIN = 2.0
-"""Seconds in which a second Ctrl-C leaves."""
+AGAIN = 5.0
+"""Seconds in which a second Ctrl-C leaves where none ended a turn."""
 
 
 async def talk(options: argparse.Namespace, console: Console) -> int:
@@ -177,8 +177,9 @@ class _Talk:
         if self._opening is not None:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._opening
-        for close in reversed(self._closers):
-            await asyncio.to_thread(close)
+        closing = [asyncio.create_task(asyncio.to_thread(close)) for close in self._closers]
+        if self._replies is not None and self._replies.speaker is not None:
+            closing.append(asyncio.create_task(asyncio.to_thread(self._replies.speaker.close)))
         if self._replies is not None:
             with contextlib.suppress(OSError):
                 await self._replies.finish()
@@ -187,8 +188,7 @@ class _Talk:
                     self._replies.wav.close()
         if self._session is not None:
             await self._session.close()
-        if self._replies is not None and self._replies.speaker is not None:
-            await asyncio.to_thread(self._replies.speaker.close)
+        await asyncio.gather(*closing)
 
     # Who speaks when
 
@@ -273,7 +273,7 @@ class _Talk:
             source.close()
             self._voice = None
         spoken = source.speech_ends_at
-        if spoken is None:
+        if spoken is None or voice.talking.began_at is None:
             self._console.warn(f"{name}: no sound in it that could be speech, so no reply is waited for")
         else:
             self._watch.asked(spoken)
@@ -305,7 +305,7 @@ class _Talk:
     async def _type(self, voice: Voice) -> None:
         if not self._options.quiet:
             how = "Enter begins and ends your turn" if self._options.push_to_talk else "speak; a line is a turn, too"
-            self._console.note(f"livews: {how}; q or Ctrl-C leaves")
+            self._console.note(f"livews: {how}; Ctrl-C stops the reply, a second one leaves, as q does")
         async for line in typed_lines(None):
             if line.strip() == "q":
                 self._leave.set()
@@ -327,10 +327,17 @@ class _Talk:
         self._leave.set()
 
     def talked(self, on: bool) -> None:
-        if self._voice is not None:
-            self._soon(self._voice.talk(on))
+        assert self._live is not None
+        if self._voice is None or (on and self._voice.muted):
+            self._live.talk_ended()
+            self._hint("the microphone is muted: Ctrl-T" if self._voice is not None else "there is no microphone")
+            return
+        self._soon(self._voice.talk(on))
 
     def muted(self, on: bool) -> None:
+        assert self._live is not None
+        if on:
+            self._live.talk_ended()  # a turn that was begun ends here
         if self._voice is not None:
             self._soon(self._voice.mute(on))
 
@@ -344,8 +351,9 @@ class _Talk:
         if replies.tokens is not None:
             shown.tokens_in, shown.tokens_out = replies.tokens.prompt_by, replies.tokens.response_by
         shown.who, shown.detail = "", ""
+        shown.mic_db, shown.closed = None, False
         if voice is not None:
-            shown.mic_db = voice.db
+            shown.mic_db, shown.closed = voice.db, voice.closed
             shown.who = ("you" if voice.talking.talking else "listening") if voice.open else ""
 
     def _soon(self, work: Coroutine[Any, Any, None]) -> None:
@@ -380,13 +388,13 @@ class _Talk:
             loop.remove_signal_handler(signal.SIGINT)
 
     def on_interrupt(self) -> None:
-        now = self._watch.clock()
+        replies, now = self._replies, self._watch.clock()
         again = now - self._interrupted_at < AGAIN
         self._interrupted_at = now
-        if not again and self._replies is not None and self._replies.stop():
+        if replies is not None and replies.stop():
             self._hint("stopped; Ctrl-C again leaves")
             return
-        if not again and self._live is not None:
+        if self._live is not None and not again and not (replies is not None and replies.stopped):
             self._hint("Ctrl-C again leaves")
             return
         self._exit = Exit.INTERRUPTED

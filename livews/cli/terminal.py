@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from livews.printable import json_line, printable
 
@@ -34,6 +34,7 @@ class Console:
         plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
         self._color = sys.stderr.isatty() and not plain if wanted is None else wanted
         self._status = ""
+        self._one_place = _same_file(sys.stdout, sys.stderr)
         self.above: Callable[[str, str], None] | None = None
         """Prints a text in a style above the live view, while that is up."""
         self.mid_line = False
@@ -128,10 +129,18 @@ class Console:
             self.above(text, style)
             return
         self.clear()
-        if self.mid_line and sys.stdout.isatty():
+        if self.mid_line and self._one_place:
             self.end_line()
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
+
+
+def _same_file(one: TextIO, other: TextIO) -> bool:
+    """Do both streams end in the same place, a terminal or a file of 2>&1?"""
+    try:
+        return one.isatty() or os.path.sameopenfile(one.fileno(), other.fileno())
+    except (OSError, ValueError):
+        return False
 
 
 def paragraph(name: str, text: str, width: int = 0) -> str:

@@ -7,7 +7,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import sys
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from livews.cli.live import Live
@@ -53,6 +56,10 @@ class View:
             left.set()
             talk.leave()
 
+        with _libraries_silent():
+            await self._run(talk, end, left)
+
+    async def _run(self, talk: Conversation, end: Callable[[], None], left: asyncio.Event) -> None:
         async with Live(
             self._shown,
             color=self._console.colored,
@@ -77,7 +84,7 @@ class View:
                 self._console.above = None
                 self._live = None
 
-    def hint(self, text: str, seconds: float = 2.0) -> None:
+    def hint(self, text: str, seconds: float = 5.0) -> None:
         """What the next key would do, for a while."""
         self._shown.hint = text
         if self._hint_gone is not None:
@@ -88,6 +95,12 @@ class View:
     def _no_hint(self) -> None:
         self._shown.hint = ""
         self._refresh()
+
+    def talk_ended(self) -> None:
+        """Push-to-talk is over, and no key ended it."""
+        if self._live is not None:
+            self._live.talking = False
+            self._refresh()
 
     # What is said
 
@@ -146,3 +159,20 @@ class View:
     def _refresh(self) -> None:
         if self._live is not None:
             self._live.refresh()
+
+
+@contextlib.contextmanager
+def _libraries_silent() -> Iterator[None]:
+    """What C libraries write to stderr when they like, as PortAudio does when a device goes, would land in the view."""
+    old, shown, nothing = sys.stderr, os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    view = open(shown, "w", encoding=old.encoding, errors="backslashreplace", closefd=False)  # noqa: SIM115
+    os.dup2(nothing, 2)
+    os.close(nothing)
+    sys.stderr = view
+    try:
+        yield
+    finally:
+        view.flush()
+        os.dup2(shown, 2)
+        os.close(shown)
+        sys.stderr = old

@@ -54,6 +54,8 @@ class Voice:
         self.open = not manual
         """Sound is sent."""
         self.muted = False
+        self.closed = False
+        """Half-duplex: the loudspeaker plays, so silence is sent."""
         self._sent = 0
         self._dropped = 0.0
         self._told_at = float("-inf")
@@ -71,6 +73,7 @@ class Voice:
             if self._gate is not None:
                 began = chunk.at - len(pcm) / 2 / self._source.rate
                 pcm = self._gate.pass_on(pcm, playing=playing, at=began)
+                self.closed = playing
             self.db = sound.loudness(pcm)
             if self._replies.echo is not None:
                 self._replies.echo.user_level(self.db, chunk.at)
@@ -99,7 +102,7 @@ class Voice:
 
     async def talk(self, on: bool) -> None:
         """Push-to-talk: the key is down, or up again."""
-        if not self._manual or on == self.open:
+        if not self._manual or on == self.open or (on and self.muted):
             return
         if on:
             self._sent = 0

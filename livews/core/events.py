@@ -78,11 +78,12 @@ class Part(Event):
 
 @dataclass(slots=True)
 class ToolCall(Event):
-    """A function to run; answer it with `respond(id, name, ...)`."""
+    """A function to run; answer it with `respond(id, name, ...)`, unless it is `handled` by the session's `tools`."""
 
     id: str
     name: str
     args: dict[str, Any]
+    handled: bool = False
 
 
 @dataclass(slots=True)

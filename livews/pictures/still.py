@@ -23,7 +23,7 @@ from .picture import MOST_PIXELS, QUALITY, Picture, escaped
 MOST_BYTES = 10_000_000
 """Of one picture. What the service takes was never measured; base64 makes 13.4 MB of it, and the stand-in takes 16 MiB."""
 _MOST_READ = 100_000_000  # of a file that Pillow makes smaller
-EXTRA = "pip install 'livews[screen]'"
+EXTRA = "pip install mss pillow"
 
 # What the service takes. Its reference names JPEG and PNG for Live, the others for pictures in general (GIF nowhere).
 NAMES = {

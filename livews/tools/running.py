@@ -144,6 +144,7 @@ class Toolbox:
     def take(self, event: Event) -> None:
         """An event of the session, in the order they come. A turn that goes on after an answer is marked `waiting`."""
         if isinstance(event, ToolCall):
+            event.handled = self.answers(event.name)
             self._call(event)
         elif isinstance(event, ToolCancelled):
             self._turn = [""] * bool(self._turn)
@@ -167,6 +168,14 @@ class Toolbox:
             run.closes = run.closes or current in (run.task, run.work)
             if not run.closes:
                 run.task.cancel()
+
+    def interrupt(self, why: str) -> bool:
+        """End what runs now; the model is told `why`. False when nothing runs."""
+        for run in self._runs:
+            run.why = why
+            if run.work is not None:
+                run.work.cancel()
+        return bool(self._runs)
 
     async def close(self) -> None:
         """Cancel what runs, and wait for it, not for long."""
@@ -239,7 +248,7 @@ class Toolbox:
         if not in_time:
             return self._error(f"{about.name} did not finish within {one.timeout:g} s and was stopped")
         if work.cancelled():
-            return self._error(f"{about.name} was cancelled from within")
+            return self._error(run.why or f"{about.name} was cancelled from within")
         problem = work.exception()
         if isinstance(problem, Wrong):
             return self._error(f"wrong arguments: {problem}")
@@ -288,6 +297,8 @@ class _Run:
     def __init__(self, key: str) -> None:
         self.key = key
         self.work: asyncio.Future[Any] | None = None
+        self.why = ""
+        """Who stopped it, in words for the model."""
 
 
 def _looked_at(work: asyncio.Future[Any]) -> None:

@@ -1,6 +1,7 @@
 """A trace a person reads at a glance.
 
 - One line a frame: time, arrow, kind, size, and what it meant; findings follow with a `!`.
+- A microphone is a line a second, not one a frame; whatever else comes ends that line.
 - An arrow to the right is the client's. Text from the wire is escaped and shortened.
 - stderr, never stdout: the reply stays alone on stdout.
 """
@@ -29,17 +30,39 @@ class View:
         self._paint = paint
         self._hide = hide
         self._said: set[str] = set()
+        self._held: list[tuple[float, Step, int]] = []
         self._state = machine.machine().initial
 
-    def frame(self, t: float, direction: Direction, opcode: Opcode, step: Step) -> None:
+    def frame(self, t: float, direction: Direction, opcode: Opcode, step: Step, size: int | None = None) -> None:
+        """`size` is the frame's bytes on the wire where `step` was made from another form of it."""
+        size = len(step.raw) if size is None else size
+        if direction == "send" and step.template is not None and step.state == self._state and not step.faults:
+            self._held.append((t, step, size))  # a frame of sound like the one before
+            if t - self._held[0][0] >= 1.0:
+                self._release()
+            return
+        self._release()
+        self._frame(t, direction, step, size)
+
+    def _release(self) -> None:
+        """The frames of sound that were held back, as one line."""
+        held, self._held = self._held, []
+        if len(held) == 1:
+            self._frame(held[0][0], "send", *held[0][1:])
+        elif held:
+            size = sum(size for _, _, size in held)
+            seconds = sum(_seconds_of(step) for _, step, _ in held)
+            arrow, about = self._paint("send", "→"), self._paint("dim", f"audio {1000 * seconds:,.0f} ms")
+            self._say(f"{held[0][0]:8.3f}  {arrow}  {f'realtimeInput x{len(held)}':<27} {f'{size:,} B':>9}   {about}")
+
+    def _frame(self, t: float, direction: Direction, step: Step, size: int) -> None:
         words = describe(step)
         if step.state and step.state != self._state:
             old, self._state = self._state, step.state
             words += [new for before, new in zip(old, step.state, strict=True) if new != before and new != "none"]
         arrow = self._paint("send", "→") if direction == "send" else self._paint("recv", "←")
         about = self._paint("dim", " · ".join(words)) if words else ""
-        size = f"{len(step.raw):,} B"
-        self._say(f"{t:8.3f}  {arrow}  {one_line(step.kind, 34):<27} {size:>9}   {about}")
+        self._say(f"{t:8.3f}  {arrow}  {one_line(step.kind, 34):<27} {f'{size:,} B':>9}   {about}")
         for fault in step.faults:
             self._find(fault, "error" if fault.level == "error" else "warn")
         for note in step.notes:
@@ -49,6 +72,7 @@ class View:
                 self._find(note, "dim")
 
     def control(self, t: float, direction: Direction, kind: str, about: dict[str, Any]) -> None:
+        self._release()
         arrow = self._paint("send", "→") if direction == "send" else self._paint("recv", "←")
         if kind == "heard":
             words = heard(about)
@@ -58,7 +82,7 @@ class View:
         self._say(f"{t:8.3f}  {arrow}  {self._paint(style, f'{kind:<27}')} {'':>9}   {self._paint(style, words)}")
 
     def close(self) -> None:
-        pass
+        self._release()
 
     def _find(self, finding: Finding, style: str) -> None:
         self._say(f"{'':8}  {self._paint(style, '!')}  {self._paint(style, one_line(str(finding)))}")
@@ -69,14 +93,20 @@ class View:
 
 def heard(about: dict[str, Any]) -> str:
     """What the loudspeaker made of a reply, in words."""
-    words = [f"{about['heardMs']:,.0f} of {about['receivedMs']:,.0f} ms"]
-    if about.get("interrupted"):
+    words = [f"{number(about, 'heardMs'):,.0f} of {number(about, 'receivedMs'):,.0f} ms"]
+    if about.get("interrupted") is True:
         words.append("interrupted")
-    if about.get("underruns"):
-        words.append(f"{about['underruns']} underruns, {about['underrunMs']:,.0f} ms of silence")
-    if about.get("late"):
-        words.append(f"{about['late']} late callbacks")
+    if underruns := number(about, "underruns"):
+        words.append(f"{underruns:.0f} underruns, {number(about, 'underrunMs'):,.0f} ms of silence")
+    if late := number(about, "late"):
+        words.append(f"{late:.0f} late callbacks")
     return " · ".join(words)
+
+
+def number(about: dict[str, Any], name: str) -> float:
+    """A number of a control line; 0 where a file says something else."""
+    value = about.get(name)
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else 0.0
 
 
 def describe(step: Step) -> list[str]:
@@ -84,16 +114,24 @@ def describe(step: Step) -> list[str]:
     if step.kind == "unreadable":
         return [one_line(step.raw[:48].decode("latin-1"), _WIDTH)]
     words: list[str] = []
-    for mime_type, pcm in step.audio:
-        rate = wire.rate_of(mime_type, wire.OUTPUT_RATE if step.sender == "server" else wire.INPUT_RATE)
+    if step.audio:
         dropped = " dropped" if "ignoreAudio" in step.effects else ""
-        words.append(f"audio {len(pcm) * 500 / rate:.0f} ms{dropped}")
+        words += [f"audio {1000 * _length(step, *sound):.0f} ms{dropped}" for sound in step.audio]
     if len(step.audio) == 1 and step.parsed is None:
         return words
     body = step.body
     for signal in step.signals:
         words += [word for word in _SAYERS.get(signal, _silent)(body) if word]
     return words
+
+
+def _seconds_of(step: Step) -> float:
+    return sum(_length(step, *sound) for sound in step.audio)
+
+
+def _length(step: Step, mime_type: str, pcm: bytes) -> float:
+    rate = wire.rate_of(mime_type, wire.OUTPUT_RATE if step.sender == "server" else wire.INPUT_RATE)
+    return len(pcm) / 2 / rate
 
 
 def _silent(body: dict[str, Any]) -> list[str]:
@@ -117,6 +155,15 @@ def _setup(body: dict[str, Any]) -> list[str]:
 def _turns(body: dict[str, Any]) -> list[str]:
     texts = [t for t in machine.values(body, ("clientContent", "turns", "*", "parts", "*", "text"))]
     return _quoted(" ".join(t for t in texts if isinstance(t, str)))
+
+
+def _picture(body: dict[str, Any]) -> list[str]:
+    mime_type, data = (
+        _first(body, "realtimeInput", "video", "mimeType"),
+        _first(body, "realtimeInput", "video", "data"),
+    )
+    size = len(data) * 3 // 4 if isinstance(data, str) else 0
+    return [f"picture {one_line(str(mime_type), _WIDTH)} {size:,} B"]
 
 
 def _model_text(body: dict[str, Any]) -> list[str]:
@@ -157,6 +204,7 @@ def _word(word: str) -> Callable[[dict[str, Any]], list[str]]:
 _SAYERS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "setup": _setup,
     "clientContent": _turns,
+    "videoIn": _picture,
     "textIn": _heard("realtimeInput", "text"),
     "activityStart": _word("activityStart"),
     "activityEnd": _word("activityEnd"),
