@@ -282,6 +282,15 @@ def test_nothing_in_the_words_steers_the_command(commands: Commands, text: str, 
     assert (commands.folder / "heard").read_text() == heard
 
 
+def test_a_sound_server_that_hangs_is_not_asked(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    """espeak-ng connects to it even when it writes a file, and waits for ever for one that hangs."""
+    monkeypatch.setenv("PULSE_SERVER", "unix:/somewhere/that/hangs")
+    commands.add('echo "$PULSE_SERVER" > asked; cat > /dev/null; cp sound.wav "$last"')
+    (commands.folder / "sound.wav").write_bytes(wav(tone(0.3), 22_050))
+    say(Speech("espeak-ng"), "hello")
+    assert (commands.folder / "asked").read_text() == "unix:/dev/null\n"
+
+
 def test_say_writes_its_file_at_24_khz(commands: Commands) -> None:
     commands.add('printf "%s\\n" "$@" > args; cat > /dev/null; cp sound.wav "$last"', "say")
     (commands.folder / "sound.wav").write_bytes(wav(tone(0.5, rate=RATE), RATE, pad=4_044))

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
 import shutil
 import struct
@@ -230,7 +231,9 @@ async def _run(path: str, command: _Command, words: str, patience: float) -> byt
 
 def _start(argv: list[str], words: str) -> subprocess.Popen[bytes]:
     null = subprocess.DEVNULL
-    process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=null, stderr=null)
+    # espeak-ng asks the sound server even when it writes a file, and waits for ever for one that hangs.
+    alone = {**os.environ, "PULSE_SERVER": f"unix:{os.devnull}"}
+    process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=null, stderr=null, env=alone)
     assert process.stdin is not None
     with contextlib.suppress(OSError), process.stdin as stdin:  # it may end without reading
         stdin.write(words.encode())  # at most 800 bytes, which any pipe takes at once
