@@ -487,3 +487,17 @@ def test_the_screen_gets_nothing_of_the_wire_unescaped(server: str) -> None:
         terminal.type("q\r")
         assert terminal.wait() == 0
         assert "\u202e".encode() not in bytes(terminal.raw)
+
+
+def test_more_than_enough_ctrl_c(slow: str) -> None:
+    """Whoever hammers on the key gets out with 130 and no traceback, also while livews puts things in order."""
+    command = [sys.executable, "-m", "livews", "Hello", "--mute", "--url", slow]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    process.stdout.read(10)
+    while process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.01)
+    _, err = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert "Traceback" not in err

@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     command = words.pop(0) if words and words[0] in COMMANDS else "talk"
-    from livews.cli.terminal import Console
+    from livews.cli.terminal import Console, ignore_interrupts
 
     try:
         options = import_module(f"livews.cli.{command}").parse(words)
@@ -35,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(import_module(f"livews.cli.{command}").run(options, console))
     except KeyboardInterrupt:
+        ignore_interrupts()
         console.progress("\n")  # the terminal has shown ^C
         return 130
     except BrokenPipeError:  # `livews ... | head`: whoever read us has enough

@@ -24,7 +24,7 @@ from livews.cli.display import Display, Plain
 from livews.cli.latency import Stopwatch
 from livews.cli.replies import Replies, no_wav
 from livews.cli.stdin import typed_lines
-from livews.cli.terminal import Console
+from livews.cli.terminal import Console, ignore_interrupts
 from livews.cli.voice import Voice
 from livews.core import closes, wire
 from livews.core.errors import Closed, Exit, LivewsError, LocalProtocolError
@@ -386,6 +386,8 @@ class _Talk:
             yield
         finally:
             loop.remove_signal_handler(signal.SIGINT)
+            if self._exit == Exit.INTERRUPTED:
+                ignore_interrupts()
 
     def on_interrupt(self) -> None:
         replies, now = self._replies, self._watch.clock()

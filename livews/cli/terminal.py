@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -133,6 +134,14 @@ class Console:
             self.end_line()
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
+
+
+def ignore_interrupts() -> None:
+    """We are leaving, which takes seconds at most: one Ctrl-C more would only cut off what is being put in order."""
+    import signal
+
+    with contextlib.suppress(ValueError):  # not the main thread
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _same_file(one: TextIO, other: TextIO) -> bool:
