@@ -1,0 +1,423 @@
+"""A proxy on this machine: clients dial it as if it was the service, and what they say can be seen.
+
+- It goes to one upstream and nowhere else: no CONNECT, no absolute URL, nothing a web page of somebody else asks for.
+- The upgrade is passed on with another target and Host; from the 101 on, bytes are carried as they are (`relay`) and
+  looked at afterwards (`watch`). A client notices nothing but some fraction of a millisecond.
+- What a client shows as a credential, and one that is put in its place, are hidden in all that is said and recorded.
+- Other HTTP requests (tokens, the list of models) are passed on too, one a connection.
+- HTTPS_PROXY is not looked at: the upstream is dialled directly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import re
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from livews.core import closes
+from livews.core.errors import BadRequest, LivewsError, Refused, TraceFailed, Unreachable
+from livews.kit import head as heads
+from livews.kit.head import BadHead, Head, Upstream
+from livews.kit.relay import PIECE, End, relay
+from livews.kit.watch import Watch, warm
+from livews.printable import one_line
+from livews.trace.writer import Recorder
+
+_HEAD_SECONDS = 10.0
+"""What a client is given for the head of its request, and its TLS."""
+_ANSWER_SECONDS = 60.0
+"""What the upstream is given to answer an upgrade."""
+_BACKLOG = 256
+_LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1|\[::1\]")
+
+
+class Hides(Protocol):
+    """Takes credentials out: of text that is shown, and (the cheap form) of frames."""
+
+    def hide(self, text: str) -> str: ...
+
+    def hide_known(self, raw: bytes) -> bytes: ...
+
+
+def _nobody(*_: Any) -> Any:
+    return None
+
+
+@dataclass
+class Policy:
+    """What a proxy is to do. Everything it says goes through the callables here."""
+
+    upstream: Upstream
+    hides: Callable[[Sequence[str]], Hides]
+    """Made once a session, of its credentials."""
+    inject: Callable[[], Awaitable[Mapping[str, str]]] | None = None
+    """The headers that replace a client's credentials; LivewsError when there are none to be had."""
+    origins: Sequence[str] = ()
+    """Origins of web pages that may connect, beside those of this machine; `*` for any."""
+    timeout: float = 10.0
+    """Seconds to connect to the upstream."""
+    record: Callable[[int, str, Hides], Sequence[Recorder]] = field(default=lambda number, url, hides: ())
+    log: Callable[[str], None] = _nobody
+    """A line about a session; nothing in it is raw or secret."""
+    trouble: Callable[[int, LivewsError], None] = _nobody
+    """A session that did not come to be, and why; 0 for what was no session."""
+    fail: Callable[[LivewsError], None] = _nobody
+    """The proxy cannot go on: its trace cannot be written."""
+    session_ended: Callable[[], None] = _nobody
+
+
+class Refusal(Exception):
+    """A request that is answered here. `text` is for the one who sent it."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+
+
+class Door:
+    """The listening side; a session or an HTTP exchange is a task of it."""
+
+    def __init__(self, policy: Policy, host: str) -> None:
+        self.policy = policy
+        self.url = ""
+        self.sessions = 0
+        """Upgrades that were let in."""
+        self.tasks: set[asyncio.Task[Any]] = set()
+        self._host = host
+        self._tls: ssl.SSLContext | None = None
+        if policy.upstream.secure:
+            self._tls = ssl.create_default_context()  # SSL_CERT_FILE is read by it
+            self._tls.set_alpn_protocols(["http/1.1"])
+
+    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.tasks.add(task)
+        client = End(reader, writer)
+        try:
+            await self._serve(client)
+        except TraceFailed as problem:
+            self.policy.fail(problem)
+        except OSError:
+            pass  # the client is gone: there is nobody to tell
+        except asyncio.CancelledError:
+            pass  # the proxy ends
+        finally:
+            writer.transport.abort()
+            self.tasks.discard(task)
+
+    async def _serve(self, client: End) -> None:
+        hides = self.policy.hides(self.policy.upstream.credentials)
+        try:
+            head, rest = await self._request(client)
+            if head is None:
+                return
+            hides = self.policy.hides([*self.policy.upstream.credentials, *head.credentials])
+            self._let_in(head)
+        except Refusal as no:
+            self.policy.log(f"refused, HTTP {no.status}: {one_line(hides.hide(no.text.splitlines()[0]), 200)}")
+            await client.answer(_answer(no.status, no.text))
+            return
+        if not head.upgrades:
+            await self._pass(0, client, head, rest, hides)
+            return
+        self.sessions += 1
+        try:
+            await self._pass(self.sessions, client, head, rest, hides)
+        finally:
+            self.policy.session_ended()
+
+    async def _pass(self, number: int, client: End, head: Head, rest: bytes, hides: Hides) -> None:
+        """Let in: session `number`, or with 0 an HTTP exchange."""
+        try:
+            inject = await self.policy.inject() if self.policy.inject else None
+            if inject:
+                known = [*inject.values(), *(value.rpartition(" ")[2] for value in inject.values())]
+                hides = self.policy.hides([*self.policy.upstream.credentials, *head.credentials, *known])
+            server = await self._dial(hides)
+        except LivewsError as problem:
+            self.policy.trouble(number, problem)
+            await client.answer(_answer(502, f"livews proxy: {problem}\n"))
+            return
+        try:
+            asked = heads.request(head, self.policy.upstream, inject)
+            server.writer.write(asked.raw)
+            if number:
+                await self._session(number, client, server, asked, rest, hides)
+            else:
+                await self._exchange(client, server, head, rest, hides)
+            await asyncio.gather(server.let_go(), client.let_go())
+        finally:
+            server.writer.transport.abort()
+
+    # Who may come in
+
+    async def _request(self, client: End) -> tuple[Head | None, bytes]:
+        """The head of the request and what was read behind it; None when nothing was asked. Refusal when it is none."""
+        try:
+            async with asyncio.timeout(_HEAD_SECONDS):
+                raw, rest = await _read_head(client.reader)
+            return (heads.parse_request(raw) if raw else None), rest
+        except TimeoutError:
+            raise Refusal(408, f"no whole request within {_HEAD_SECONDS:g} s\n") from None
+        except BadHead as problem:
+            if not problem.status:
+                self.policy.log(f"refused: {problem}")
+                return None, b""
+            raise Refusal(problem.status, f"{problem}\n{self._how()}") from None
+
+    def _let_in(self, head: Head) -> None:
+        """Refusal for what a web page of somebody else asks for."""
+        anyone = "*" in self.policy.origins
+        for origin in head.values(b"origin"):
+            if not (_is_ours(origin) or origin in self.policy.origins or anyone):
+                shown = one_line(origin, 120)
+                cure = f"If that page is yours: livews proxy --allow-origin {shown}"
+                raise Refusal(403, f"a web page of {shown} may not use this proxy\n{cure}\n")
+        if not head.values(b"origin") and head.value(b"sec-fetch-site") == "cross-site" and not anyone:
+            raise Refusal(403, "a web page of another site may not use this proxy\n")
+        # A page whose name was made to point here (DNS rebinding) sends no Origin with a GET: its name is in Host. With
+        # an upgrade browsers always send one.
+        host = _without_port(head.value(b"host"))
+        if not head.upgrades and _LOOPBACK.fullmatch(self._host) and not _LOOPBACK.fullmatch(host.lower()):
+            raise Refusal(403, f"this proxy is not {one_line(host, 120)}\nDial it as 127.0.0.1 or localhost.\n")
+
+    def _how(self) -> str:
+        return (
+            f"This is livews proxy. It passes what it is sent on to {self.policy.upstream.shown} and nowhere else.\n"
+            f"Dial it in the service's place: GOOGLE_GEMINI_BASE_URL={self.url.replace('ws', 'http', 1)}, "
+            f"baseUrl in an SDK's options, or livews --url {self.url}\n"
+        )
+
+    # Where it goes
+
+    async def _dial(self, hides: Hides) -> End:
+        up = self.policy.upstream
+        more: dict[str, Any] = {}
+        if self._tls is not None:
+            more = {"ssl": self._tls, "server_hostname": up.host, "ssl_shutdown_timeout": 2.0}
+        try:
+            async with asyncio.timeout(self.policy.timeout):
+                return End(*await asyncio.open_connection(up.host, up.port, happy_eyeballs_delay=0.25, **more))
+        except (OSError, ValueError) as problem:
+            raise _named(problem, up, self.policy.timeout, hides) from None
+
+    async def _session(self, number: int, client: End, server: End, asked: Head, rest: bytes, hides: Hides) -> None:
+        policy = self.policy
+        place = policy.upstream.shown
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                raw, after = await _read_head(server.reader)
+            if not raw:
+                raise BadHead("the connection ended without an answer")
+            answer = heads.parse_answer(raw)
+        except (TimeoutError, BadHead, OSError) as problem:
+            why = f"no answer within {_ANSWER_SECONDS:g} s" if isinstance(problem, TimeoutError) else str(problem)
+            cure = "check host, port and path: something else than this API is listening"
+            found = Unreachable(
+                "the upstream does not answer as a WebSocket server", where=place, why=hides.hide(why), cure=cure
+            )
+            policy.trouble(number, found)
+            await client.answer(_answer(502, f"livews proxy: {found}\n"))
+            return
+        if answer.status != 101:
+            client.writer.write(raw)
+            policy.trouble(number, Refused(closes.explain_http(answer.status), where=place))
+            await _pass_body(server, client, answer, after)
+            return
+        agent = one_line(hides.hide(asked.value(b"user-agent")), 60)
+        path = one_line(hides.hide(asked.path), 160)
+        policy.log(f"session {number}: {agent + ', ' if agent else ''}{path}")
+        scheme = "wss" if policy.upstream.secure else "ws"
+        try:  # before the client hears that it is in: what was to be recorded is not run unrecorded
+            recorders = policy.record(number, f"{scheme}://{policy.upstream.authority}{asked.target}", hides)
+        except TraceFailed as problem:
+            await client.answer(_answer(500, "livews proxy: the trace cannot be written, so there is no session\n"))
+            raise problem
+        client.writer.write(raw)
+
+        def say(words: str) -> None:
+            policy.log(f"session {number}: {one_line(hides.hide(words), 300)}")
+
+        watch = Watch(asked.path, answer.value(b"sec-websocket-extensions"), recorders, say, policy.fail)
+        if watch.packed:
+            say("the messages are compressed (permessage-deflate); they are shown as they inflate (WIRE-13)")
+        try:
+            await relay(client, server, (rest, after), watch.saw, watch.ended)
+        finally:
+            watch.done()
+            say(watch.summary())
+
+    async def _exchange(self, client: End, server: End, head: Head, rest: bytes, hides: Hides) -> None:
+        """One HTTP request and its answer."""
+        start = b""
+        said = f"HTTP {head.method} {one_line(hides.hide(head.path), 160)}"
+
+        def saw(side: str, data: bytes) -> None:
+            nonlocal start
+            if side == "server" and len(start) < 12:
+                start += data[:12]
+                if len(start) >= 12:  # HTTP/1.1 200
+                    self.policy.log(f"{said}: {one_line(start[9:12].decode('latin-1'))}")
+
+        await relay(client, server, (rest, b""), saw)
+        if len(start) < 12:
+            self.policy.log(f"{said}: no answer")
+
+
+async def _read_head(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
+    """A head with its empty line, and what was read behind it; two empty ones when the other side said nothing."""
+    got = b""
+    while (end := got.find(b"\r\n\r\n")) < 0 and len(got) <= heads.LIMIT:
+        if b"\n\n" in got:
+            raise BadHead("a line of the head ends in LF alone")
+        piece = await reader.read(PIECE)
+        if not piece:
+            if got:
+                raise BadHead("the connection ended in the middle of the head")
+            return b"", b""
+        got += piece
+        if not got[:1].isalpha():
+            tls = " (it speaks TLS: dial ws:// or http://, or start with --tls)" if got[:1] == b"\x16" else ""
+            raise BadHead(f"what came is no HTTP{tls}", 0)
+    if not 0 <= end <= heads.LIMIT:
+        raise BadHead(f"the head is longer than {heads.LIMIT:,} bytes", 431)
+    return got[: end + 4], got[end + 4 :]
+
+
+async def _pass_body(server: End, client: End, answer: Head, after: bytes) -> None:
+    """What follows a head that is no 101. The connection is not used again: what else the client says stays here."""
+    length = answer.value(b"content-length")
+    left = int(length) if length.isascii() and length.isdigit() and len(length) < 19 else None
+    if answer.status in (204, 304):
+        left = 0
+    data = after
+    while True:
+        if left is not None:
+            data, left = data[:left], max(0, left - len(data))
+        if data:
+            client.writer.write(data)
+            await client.writer.drain()
+        if left == 0 or not (data := await server.reader.read(PIECE)):
+            break
+    await client.answer(b"")
+
+
+def _is_ours(origin: str) -> bool:
+    """Is it a page of this machine?"""
+    try:
+        host = urlsplit(origin).hostname
+    except ValueError:
+        return False
+    return bool(host and re.match(r"https?://", origin) and _LOOPBACK.fullmatch(host))
+
+
+def _without_port(host: str) -> str:
+    return re.sub(r":\d+$", "", host)
+
+
+def _answer(status: int, text: str) -> bytes:
+    body = text.encode(errors="replace")
+    return (
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: text/plain; charset=utf-8\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    ).encode() + body
+
+
+def _named(problem: Exception, up: Upstream, timeout: float, hides: Hides) -> Unreachable:
+    """A failure to reach the upstream, in livews's own words."""
+    said, where = hides.hide(str(problem)), up.shown
+    what, why, cure = "no connection to the upstream", getattr(problem, "strerror", None) or said, "check the network"
+    if isinstance(problem, TimeoutError):
+        what, why = f"the upstream did not answer within {timeout:g} s", "nobody finished the handshake"
+        cure = "check the network and the firewall; HTTPS_PROXY is not used here"
+    elif isinstance(problem, ssl.SSLCertVerificationError):
+        what, why = "the upstream's certificate is not trusted", problem.verify_message or said
+        cure = "for a server of your own set SSL_CERT_FILE to its CA file; else check the clock"
+    elif isinstance(problem, (ssl.SSLError, ConnectionResetError)) and up.secure:
+        what, cure = "the upstream does not speak TLS", "a plain server is dialled with ws://, not wss://"
+    elif isinstance(problem, socket.gaierror):
+        what, cure = "the upstream's host name does not resolve", "check the name in --upstream, the network and DNS"
+    elif (
+        isinstance(problem, ConnectionRefusedError) or f"[Errno {errno.ECONNREFUSED}]" in said
+    ):  # of several addresses
+        what, why = "nobody listens at the upstream", "connection refused"
+        cure = "start the server there (for the stand-in: livews serve), or correct --upstream"
+    return Unreachable(what, where=where, why=why, cure=cure)
+
+
+def _telling(log: Callable[[str], None]) -> type[ssl.SSLObject]:
+    """TLS that says why a handshake failed; asyncio keeps it to itself. (A client that leaves without saying why, as
+    asyncio's own do, is told of by nobody here: its own error says it.)"""
+
+    class Telling(ssl.SSLObject):
+        def do_handshake(self) -> None:
+            try:
+                super().do_handshake()
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                raise
+            except ssl.SSLError as problem:
+                log(_tls_words(problem))
+                raise
+
+        def read(self, *given: Any) -> Any:
+            # with TLS 1.3 a client looks at the certificate when this side is through already
+            try:
+                return super().read(*given)
+            except ssl.SSLError as problem:
+                if "CERTIFICATE" in (problem.reason or "") or "UNKNOWN_CA" in (problem.reason or ""):
+                    log(_tls_words(problem))
+                raise
+
+    return Telling
+
+
+def _tls_words(problem: ssl.SSLError) -> str:
+    reason = problem.reason or "no reason given"
+    if reason == "HTTP_REQUEST":
+        return "refused: a client speaks no TLS here: dial wss:// or https://, or start without --tls"
+    if "UNKNOWN_CA" in reason or "CERTIFICATE" in reason:
+        return f"refused by a client, which does not trust the certificate authority: give it the file of --ca ({reason})"
+    return f"refused: a client's TLS handshake failed ({reason})"
+
+
+@contextlib.asynccontextmanager
+async def opened(
+    policy: Policy, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Door]:
+    """A running proxy. OSError when it cannot listen; BadRequest when it would dial itself."""
+    warm()
+    door = Door(policy, host)
+    more: dict[str, Any] = {}
+    if tls is not None:
+        tls.sslobject_class = _telling(policy.log)
+        more = {"ssl": tls, "ssl_handshake_timeout": _HEAD_SECONDS, "ssl_shutdown_timeout": 2.0}
+    server = await asyncio.start_server(door.accept, host, port, backlog=_BACKLOG, **more)
+    try:
+        mine: int = server.sockets[0].getsockname()[1]
+        up = policy.upstream
+        if up.port == mine and (_LOOPBACK.fullmatch(up.host) or up.host == host):
+            raise BadRequest(
+                "the proxy would dial itself",
+                where=up.shown,
+                why="its upstream is the address it listens on; GOOGLE_GEMINI_BASE_URL may be set here, too",
+                cure="set that variable for the client alone, or name --upstream",
+            )
+        door.url = f"{'wss' if tls else 'ws'}://{f'[{host}]' if ':' in host else host}:{mine}"
+        yield door
+    finally:
+        server.close()
+        for task in list(door.tasks):
+            task.cancel()
+        if door.tasks:
+            await asyncio.wait(list(door.tasks), timeout=5)
+        await server.wait_closed()

@@ -1,0 +1,1009 @@
+"""The proxy carries every byte as it is, in both directions, sees what passes, and lets in nobody it should not.
+
+Real sockets everywhere: websockets clients, the stand-in, and plain TCP where the bytes themselves are compared.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import importlib.util
+import json
+import os
+import random
+import signal
+import socket
+import ssl
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.frames import Frame, Opcode
+
+from livews.cli.proxy import Shown
+from livews.cli.terminal import Console
+from livews.core.conversation import Step
+from livews.core.errors import BadRequest, LivewsError, TraceFailed
+from livews.endpoint import Secrets
+from livews.kit import faults, proxy, standin
+from livews.kit.framing import Control, Frames, Inflate, Message
+from livews.kit.head import BadHead, Upstream, parse_request, request
+from livews.trace.read import sessions
+from livews.trace.writer import TraceFile
+
+PATH = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
+SETUP = '{"setup":{"model":"models/gemini-3.8-live","generationConfig":{"responseModalities":["AUDIO"]}}}'
+HELLO = '{"clientContent":{"turns":[{"role":"user","parts":[{"text":"Hello"}]}],"turnComplete":true}}'
+ROOT = Path(__file__).resolve().parents[1]
+KEY = "AIza" + "k" * 35
+OTHER = "another-secret-of-the-client"
+CASES = random.Random(7)
+
+
+class Kept:
+    """A recorder that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.frames: list[tuple[str, str, bytes]] = []
+        self.steps: list[Step] = []
+        self.controls: list[tuple[str, str, dict[str, Any]]] = []
+        self.closed = 0
+
+    def frame(self, t: float, direction: str, opcode: str, step: Step) -> None:
+        self.frames.append((direction, opcode, step.raw))
+        self.steps.append(step)
+
+    def control(self, t: float, direction: str, kind: str, about: dict[str, Any]) -> None:
+        self.controls.append((direction, kind, about))
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class House:
+    """A proxy, and what it said and saw."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.said: list[str] = []
+        self.troubles: list[LivewsError] = []
+        self.failures: list[LivewsError] = []
+        self.seen: list[Kept] = []
+        self.urls: list[str] = []
+        self.over = asyncio.Event()
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    def record(self, number: int, url: str, hides: proxy.Hides) -> Sequence[Any]:
+        self.urls.append(url)
+        self.seen.append(Kept())
+        return [self.seen[-1]]
+
+    async def ended(self) -> None:
+        async with asyncio.timeout(10):
+            await self.over.wait()
+        self.over.clear()
+
+
+@contextlib.asynccontextmanager
+async def proxied(upstream: str, **more: Any) -> AsyncIterator[House]:
+    house = House()
+    given: dict[str, Any] = {
+        "hides": lambda values: Secrets(*values),
+        "record": house.record,
+        "log": house.said.append,
+        "trouble": lambda number, problem: house.troubles.append(problem),
+        "fail": house.failures.append,
+        "session_ended": house.over.set,
+        **more,
+    }
+    async with proxy.opened(proxy.Policy(upstream=Upstream.of(upstream), **given)) as door:
+        house.url = door.url
+        yield house
+
+
+Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@contextlib.asynccontextmanager
+async def tcp(handle: Handle) -> AsyncIterator[str]:
+    """A plain TCP server; gives its http:// URL."""
+
+    async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await handle(reader, writer)
+        except (ConnectionError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.transport.abort()
+
+    server = await asyncio.start_server(run, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+@contextlib.asynccontextmanager
+async def upstream(script: Callable[[ServerConnection], Awaitable[None]], **more: Any) -> AsyncIterator[str]:
+    given: dict[str, Any] = {"compression": None, "ping_interval": None, "max_size": None, **more}
+    async with serve(script, "127.0.0.1", 0, **given) as server:
+        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+def dial(url: str, **more: Any) -> Any:
+    given: dict[str, Any] = {"compression": None, "ping_interval": None, "max_size": None, "proxy": None, **more}
+    return connect(url + PATH, **given)
+
+
+async def ask(port: int, *lines: str, body: bytes = b"") -> bytes:
+    """The whole answer to a request of these lines."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write("\r\n".join([*lines, "", ""]).encode() + body)
+    async with asyncio.timeout(10):
+        answer = await reader.read()
+    writer.close()
+    return answer
+
+
+UPGRADE = (
+    f"GET {PATH}?alt=x HTTP/1.1",
+    "X-First: kept",
+    "hOsT: 127.0.0.1",
+    "Upgrade: WebSocket",
+    "Connection: keep-alive, Upgrade",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Protocol: odd,  spacing",
+    "user-agent:  two  spaces ",
+)
+SWITCH = b"HTTP/1.1 101 wHaTeVeR\r\nupgrade: websocket\r\nX-Odd:  1 \r\nConnection: Upgrade\r\n\r\n"
+
+
+def framed(opcode: Opcode, data: bytes, *, mask: bool, fin: bool = True) -> bytes:
+    return Frame(opcode, data, fin).serialize(mask=mask)
+
+
+# The bytes
+
+
+def test_every_byte_goes_through_as_it_is() -> None:
+    """Fragments, pings between them, a long message, garbage: in pieces of any size, both ways, and the heads."""
+    up = b"".join(
+        [
+            framed(Opcode.TEXT, SETUP.encode(), mask=True),
+            framed(Opcode.TEXT, HELLO[:20].encode(), mask=True, fin=False),
+            framed(Opcode.PING, b"p", mask=True),
+            framed(Opcode.CONT, HELLO[20:].encode(), mask=True),
+            framed(Opcode.BINARY, b"\x00\xff" * 40_000, mask=True),
+            b"\xff\xff what is this?",
+        ]
+    )
+    down = b"".join(
+        [
+            framed(Opcode.BINARY, b'{"setup', mask=False, fin=False),
+            framed(Opcode.CONT, b"", mask=False, fin=False),
+            framed(Opcode.PONG, b"odd" * 40, mask=False),
+            framed(Opcode.CONT, b'Complete":{}}', mask=False),
+            framed(Opcode.TEXT, b'{"serverContent":{"turnComplete":true}}' + b" " * 70_000, mask=False),
+            framed(Opcode.CLOSE, struct.pack("!H", 1000) + "Zeit\u00fcber".encode(), mask=False),
+        ]
+    )
+    heard: list[bytes] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.readuntil(b"\r\n\r\n"))
+        await _in_pieces(writer, SWITCH + down)
+        heard.append(await reader.readexactly(len(up)))
+        writer.write_eof()
+        heard.append(await reader.read())
+
+    async def talk() -> None:
+        async with tcp(handle) as url, proxied(url + "/a/prefix") as house:
+            reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+            writer.write("\r\n".join([*UPGRADE, "", ""]).encode())
+            answer = await reader.readexactly(len(SWITCH))
+            await _in_pieces(writer, up)
+            got = await reader.read()
+            writer.close()
+            await house.ended()
+            assert answer == SWITCH
+            assert got == down
+            assert heard[1] == up and heard[2] == b""
+            authority = url.removeprefix("http://")
+            sent = [line.replace("127.0.0.1", authority) if line.startswith("hOsT") else line for line in UPGRADE]
+            sent[0] = f"GET /a/prefix{PATH}?alt=x HTTP/1.1"
+            assert heard[0] == "\r\n".join([*sent, "", ""]).encode()
+            seen = house.seen[0]
+            assert [frame for frame in seen.frames if frame[0] == "send"][:2] == [
+                ("send", "text", SETUP.encode()),
+                ("send", "text", HELLO.encode()),
+            ]
+            assert ("recv", "binary", b'{"setupComplete":{}}') in seen.frames
+            assert ("send", "ping", {"size": 1}) in seen.controls
+            assert ("recv", "pong", {"size": 120}) in seen.controls
+            assert ("recv", "close", {"code": 1000, "reason": "Zeit\u00fcber"}) in seen.controls
+            blind = [line for line in house.said if "can see no more" in line]
+            assert len(blind) == 1 and "the client" in blind[0] and "pass it on all the same" in blind[0]
+
+    asyncio.run(talk())
+
+
+async def _in_pieces(writer: asyncio.StreamWriter, data: bytes) -> None:
+    at = 0
+    while at < len(data):
+        size = CASES.choice((1, 2, 3, 7, 100, 4096, 30_000))
+        writer.write(data[at : at + size])
+        await writer.drain()
+        await asyncio.sleep(0)
+        at += size
+
+
+def test_frames_are_read_in_pieces_of_any_size() -> None:
+    messages = [CASES.randbytes(size) for size in (0, 1, 125, 126, 127, 65_535, 65_536, 200_000)]
+    for masked in (True, False):
+        wire = b"".join(
+            framed(Opcode.BINARY, message[:5], mask=masked, fin=False)
+            + framed(Opcode.PING, b"between", mask=masked)
+            + framed(Opcode.CONT, message[5:], mask=masked)
+            for message in messages
+        )
+        for size in (1, 3, 1000, len(wire)):
+            frames = Frames(masked=masked)
+            found = [one for at in range(0, len(wire), size) for one in frames.feed(wire[at : at + size])]
+            assert [one.payload for one in found if isinstance(one, Message)] == messages
+            assert [one.payload for one in found if isinstance(one, Control)] == [b"between"] * len(messages)
+            assert frames.between and not frames.lost and not frames.odd
+
+
+@pytest.mark.parametrize(
+    ("wire", "why"),
+    [
+        (b"\x83\x00", "unknown kind 3"),
+        (b"\xc1\x00", "reserved bits"),
+        (b"\x80\x00", "a fragment of no message"),
+        (b"\x01\x00\x01\x00", "a message inside another"),
+        (b"\x09\x00", "in fragments"),
+        (b"\x89\x7e\x00\x80", "longer than 125"),
+        (b"\x82\x7f" + b"\xff" * 8, "more than 2"),
+    ],
+)
+def test_what_is_no_frame_is_told(wire: bytes, why: str) -> None:
+    frames = Frames(masked=False)
+    assert [one for i in range(len(wire)) for one in frames.feed(wire[i : i + 1])] in ([], [Message("text", b"", 0)])
+    assert why in frames.lost
+    assert frames.feed(framed(Opcode.PING, b"", mask=False)) == []
+
+
+def test_a_message_that_is_too_long_is_told_and_not_kept() -> None:
+    frames = Frames(masked=False, limit=1000)
+    parts = [framed(Opcode.TEXT, b"x" * 600, mask=False, fin=False), framed(Opcode.CONT, b"x" * 600, mask=False)]
+    assert frames.feed(b"".join(parts)) == [Message("text", None, 1200)]
+    assert frames.feed(framed(Opcode.TEXT, b"{}", mask=False)) == [Message("text", b"{}", 2)]
+    packer = zlib.compressobj(wbits=-15)
+    packed = packer.compress(bytes(100_000)) + packer.flush(zlib.Z_SYNC_FLUSH)
+    bomb = Frames(masked=False, inflate=Inflate(True), limit=1000)
+    wire = framed(Opcode.BINARY, packed[:-4], mask=False)
+    assert bomb.feed(bytes([wire[0] | 0x40]) + wire[1:]) == [Message("binary", None, len(packed) - 4)]
+    assert "more than 1,000 bytes" in bomb.lost
+
+
+def test_compressed_messages_go_through_and_are_seen_inflated() -> None:
+    said = [SETUP, HELLO, HELLO]
+
+    async def script(socket: ServerConnection) -> None:
+        assert socket.protocol.extensions
+        async for message in socket:
+            await socket.send(message)
+
+    async def talk() -> None:
+        async with upstream(script, compression="deflate") as url, proxied(url) as house:
+            async with dial(house.url, compression="deflate") as client:
+                for message in said:
+                    await client.send(message)
+                    assert await client.recv() == message
+            await house.ended()
+            raw = [message.encode() for message in said]
+            for direction in ("send", "recv"):
+                assert [frame[2] for frame in house.seen[0].frames if frame[0] == direction] == raw
+            assert any("permessage-deflate" in line for line in house.said)
+
+    asyncio.run(talk())
+
+
+def test_a_large_message_and_pings_both_ways() -> None:
+    big = json.dumps({"serverContent": {"modelTurn": {"parts": [{"text": "." * 2 * 1024 * 1024}]}}})
+
+    async def script(socket: ServerConnection) -> None:
+        await (await socket.ping(b"from the server \x00"))  # until the pong with the same payload
+        message = await socket.recv()
+        await socket.send(message)
+        with contextlib.suppress(ConnectionClosed):
+            await socket.recv()
+
+    async def talk() -> None:
+        async with upstream(script) as url, proxied(url) as house:
+            async with dial(house.url) as client:
+                await (await client.ping(b"from the client"))
+                await client.send(big)
+                assert await client.recv() == big
+            await house.ended()
+            seen = house.seen[0]
+            assert [raw for _, _, raw in seen.frames] == [big.encode(), big.encode()]
+            kinds = [(direction, kind, about["size"]) for direction, kind, about in seen.controls if kind != "close"]
+            assert sorted(kinds) == [
+                ("recv", "ping", 17),
+                ("recv", "pong", 15),
+                ("send", "ping", 15),
+                ("send", "pong", 17),
+            ]
+
+    asyncio.run(talk())
+
+
+def test_a_reader_that_is_slow_holds_up_its_sender_and_not_the_memory() -> None:
+    piece = framed(Opcode.BINARY, b"\x00" * 65_000, mask=False)
+    whole = 800
+    sent = 0
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(SWITCH)
+        for _ in range(whole):
+            writer.write(piece)
+            await writer.drain()
+            sent += 1
+        writer.write_eof()
+        await reader.read()
+
+    async def talk() -> None:
+        async with tcp(handle) as url, proxied(url) as house:
+            sock = socket.socket()
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+            sock.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", house.port))
+            reader, writer = await asyncio.open_connection(sock=sock, limit=1024)
+            writer.write("\r\n".join([*UPGRADE, "", ""]).encode())
+            before = -1
+            while before != sent or not sent:  # until nothing moves any more
+                before = sent
+                await asyncio.sleep(0.2)
+            assert sent < whole // 2
+            await reader.readexactly(len(SWITCH))
+            found = hashlib.sha256()
+            while data := await reader.read(1 << 20):
+                found.update(data)
+            assert found.digest() == hashlib.sha256(piece * whole).digest()
+            writer.close()
+            await house.ended()
+
+    asyncio.run(talk())
+
+
+# The ends
+
+
+@pytest.mark.parametrize("by", ["client", "server"])
+@pytest.mark.parametrize(
+    ("code", "reason"), [(1000, ""), (1011, "You exceeded your current quota"), (4001, "b\u00e4")]
+)
+def test_closes_arrive_as_they_were(by: str, code: int, reason: str) -> None:
+    closed: list[tuple[int, str]] = []
+
+    async def script(socket: ServerConnection) -> None:
+        if by == "server":
+            await socket.close(code, reason)
+        await socket.wait_closed()
+        assert socket.protocol.close_rcvd is not None
+        closed.append((socket.protocol.close_rcvd.code, socket.protocol.close_rcvd.reason))
+
+    async def talk() -> None:
+        async with upstream(script) as url, proxied(url) as house:
+            async with dial(house.url) as client:
+                if by == "client":
+                    await client.close(code, reason)
+                await client.wait_closed()
+                assert (client.close_code, client.close_reason) == (code, reason)
+            await house.ended()
+            direction = "send" if by == "client" else "recv"
+            assert house.seen[0].controls[0] == (direction, "close", {"code": code, "reason": reason})
+            assert house.seen[0].closed == 1
+            assert f"closed by {'the client' if by == 'client' else 'the service'}, {code}" in house.said[-1]
+        assert closed == [(code, reason)]
+
+    asyncio.run(talk())
+
+
+@pytest.mark.parametrize("by", ["client", "server"])
+def test_a_socket_that_dies_dies_on_the_other_side(by: str) -> None:
+    died: list[int] = []
+
+    async def script(socket: ServerConnection) -> None:
+        await socket.send("{}")
+        if by == "server":
+            await socket.recv()
+            socket.transport.abort()
+        await socket.wait_closed()
+        died.append(socket.close_code or 0)
+
+    async def talk() -> None:
+        async with upstream(script) as url, proxied(url) as house:
+            async with dial(house.url) as client:
+                await client.recv()
+                if by == "server":
+                    await client.send("{}")
+                    with pytest.raises(ConnectionClosed) as caught:
+                        await client.recv()
+                    assert caught.value.rcvd is None  # 1006
+                else:
+                    client.transport.abort()
+            await house.ended()
+            direction = "recv" if by == "server" else "send"
+            assert house.seen[0].controls == [(direction, "close", {"code": 1006, "reason": ""})]
+            assert "without a close frame" in house.said[-1]
+        assert died == [1006]
+
+    asyncio.run(talk())
+
+
+def test_a_reset_is_a_reset() -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(SWITCH)
+        await reader.readexactly(1)
+        sock = writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    async def talk() -> None:
+        async with tcp(handle) as url, proxied(url) as house:
+            reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+            writer.write("\r\n".join([*UPGRADE, "", ""]).encode())
+            await reader.readexactly(len(SWITCH))
+            writer.write(b"\x81")
+            with pytest.raises(ConnectionResetError):
+                await reader.read()
+            writer.transport.abort()
+            await house.ended()
+            assert "reset by the service" in house.said[-1]
+
+    asyncio.run(talk())
+
+
+# The conversation
+
+
+def test_a_conversation_with_the_stand_in_is_the_same_on_both_sides(tmp_path: Path) -> None:
+    """What the stand-in wrote down, what the proxy wrote down and what the client heard."""
+    heard: list[bytes] = []
+
+    def theirs(number: int, url: str, credential: str) -> TraceFile:
+        return TraceFile(tmp_path / "standin.jsonl", url=url, side="stand-in", hide=bytes)
+
+    def ours(number: int, url: str, hides: proxy.Hides) -> list[TraceFile]:
+        return [TraceFile(tmp_path / "proxy.jsonl", url=url, side="proxy", hide=hides.hide_known)]
+
+    async def talk() -> None:
+        policy = standin.Policy(
+            pace=0, voice="tones", faults=[faults.parse("fragments=700"), faults.parse("big-message@3")]
+        )
+        policy.record = theirs
+        async with standin.opened(policy=policy) as there, proxied(there.url, record=ours) as house:
+            async with dial(house.url) as client:
+                await client.send(SETUP)
+                heard.append(await client.recv(decode=False))
+                await client.send(HELLO)
+                while b"turnComplete" not in heard[-1]:
+                    heard.append(await client.recv(decode=False))
+            await house.ended()
+
+    asyncio.run(talk())
+    lines = {}
+    for name in ("standin", "proxy"):
+        with (tmp_path / f"{name}.jsonl").open("rb") as file:
+            (header, found), *_ = ((header, list(found)) for header, found in sessions(file, name))
+            lines[name] = [(line.sender, line.opcode, line.raw) for line in found if line.raw is not None]
+            assert header["side"] == ("proxy" if name == "proxy" else "stand-in")
+    for sender in ("client", "server"):
+        sides = [[line for line in lines[name] if line[0] == sender] for name in ("standin", "proxy")]
+        assert sides[0] == sides[1]
+        assert len(sides[0]) > (1 if sender == "client" else 5)
+    assert max(map(len, heard)) > faults.BIG
+    raw = [
+        json.loads(line)["size"]
+        for line in (tmp_path / "proxy.jsonl").read_bytes().splitlines()[1:]
+        if b'"size"' in line
+    ]
+    assert [len(one) for one in heard] == [size for size in raw if size not in (len(SETUP), len(HELLO))]
+
+
+def shown_by(console: Console, quiet: bool = False) -> Callable[..., list[Any]]:
+    return lambda number, url, hides: [Shown(number, console, hides.hide, quiet=quiet)]
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_faults_and_closes_are_explained_as_they_happen(capsys: pytest.CaptureFixture[str], quiet: bool) -> None:
+    bad = SETUP.replace('"generationConfig"', '"proactivty":{},"generationConfig"')
+
+    async def talk() -> None:
+        console = Console(color="never", quiet=quiet)
+        policy = standin.Policy(pace=0, voice="tones", faults=[faults.parse("unknown-field")])
+        async with standin.opened(policy=policy) as there:
+            async with proxied(there.url, record=shown_by(console, quiet)) as house:
+                async with dial(house.url) as client:
+                    await client.send(SETUP)
+                    await client.recv()
+                    await client.close()
+                await house.ended()
+                async with dial(house.url) as client:
+                    await client.send(bad)
+                    with pytest.raises(ConnectionClosed) as caught:
+                        await client.recv()
+                    assert caught.value.rcvd is not None and caught.value.rcvd.code == 1007
+                await house.ended()
+
+    asyncio.run(talk())
+    said = capsys.readouterr().err
+    first, second = ([line for line in said.splitlines() if line.startswith(f"  {n} ")] for n in (1, 2))
+    if quiet:
+        assert first == []
+    else:
+        assert any("somethingNew is not in the schema (WIRE-6)" in line for line in first)
+        assert any("do     Nothing." in line for line in first)
+        assert any("setupComplete" in line for line in first)
+    text = " ".join(" ".join(second).split())
+    assert "(WIRE-5)" in text and "do Remove the member" in text.replace(" 2 ", " ")
+    assert "1007" in text and " what " in text and " why " in text
+    assert "before the client sent this" in text and "proactivty" in text
+
+
+def test_a_close_asked_of_the_stand_in_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    async def talk() -> None:
+        console = Console(color="never")
+        policy = standin.Policy(pace=0, voice="tones", faults=[faults.parse("close=quota")])
+        async with standin.opened(policy=policy) as there, proxied(there.url, record=shown_by(console)) as house:
+            async with dial(house.url) as client:
+                await client.send(SETUP)
+                with pytest.raises(ConnectionClosed):
+                    await client.recv()
+            await house.ended()
+
+    asyncio.run(talk())
+    said = capsys.readouterr().err
+    assert "1011" in said and "quota" in said
+    assert said.count("  what ") == 1 and "  do " in said
+
+
+def test_a_trace_that_cannot_be_written_runs_no_session() -> None:
+    async def talk() -> None:
+        def record(number: int, url: str, hides: proxy.Hides) -> list[Any]:
+            raise TraceFailed("cannot write the trace")
+
+        async with upstream(lambda socket: socket.wait_closed()) as url, proxied(url, record=record) as house:
+            with pytest.raises(InvalidStatus, match="500"):
+                await dial(house.url)
+            await house.ended()
+            assert [problem.what for problem in house.failures] == ["cannot write the trace"]
+
+    asyncio.run(talk())
+
+
+def test_a_watcher_that_fails_holds_up_nothing() -> None:
+    class Broken(Kept):
+        def frame(self, *_: Any) -> None:
+            raise RuntimeError("a mistake of ours")
+
+    async def script(socket: ServerConnection) -> None:
+        async for message in socket:
+            await socket.send(message)
+
+    async def talk() -> None:
+        async with upstream(script) as url, proxied(url, record=lambda *_: [Broken()]) as house:
+            async with dial(house.url) as client:
+                for i in range(3):
+                    await client.send(f'{{"n":{i}}}')
+                    assert await client.recv() == f'{{"n":{i}}}'
+            await house.ended()
+            assert sum("RuntimeError in livews itself" in line for line in house.said) == 2  # once a direction
+
+    asyncio.run(talk())
+
+
+# Credentials
+
+
+def test_the_injected_key_takes_the_place_of_the_clients() -> None:
+    heads: list[bytes] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+        await writer.drain()
+        writer.write_eof()
+        await reader.read()
+
+    async def inject() -> dict[str, str]:
+        return {"x-goog-api-key": KEY}
+
+    async def talk() -> None:
+        async with standin.opened(policy=standin.Policy(pace=0, voice="tones", require_key=KEY)) as there:
+            async with proxied(there.url, inject=inject) as house:
+                headers = {"x-goog-api-key": "wrong", "Authorization": f"Token {OTHER}"}
+                async with connect(
+                    f"{house.url}{PATH}?key={OTHER}&alt=json", additional_headers=headers, proxy=None
+                ) as client:
+                    await client.send(SETUP)
+                    assert b"setupComplete" in await client.recv(decode=False)
+                await house.ended()
+                assert not any(OTHER in line or KEY in line for line in house.said)
+                # a token, made by POST at the same address
+                body = json.dumps({"uses": 1}).encode()
+                answer = await ask(
+                    house.port, "POST /v1alpha/auth_tokens HTTP/1.1", f"Host: localhost:{house.port}",
+                    f"Content-Length: {len(body)}", "Connection: keep-alive", body=body,
+                )  # fmt: skip
+                assert answer.startswith(b"HTTP/1.1 200") and b"auth_tokens/" in answer
+                assert any(line == "HTTP POST /v1alpha/auth_tokens: 200" for line in house.said)
+        async with tcp(handle) as url, proxied(url, inject=inject) as house:
+            target = f"/v1beta/models?pageSize=1&access_token={OTHER}&key={OTHER}"
+            lines = (
+                f"GET {target} HTTP/1.1",
+                "Host: 127.0.0.1",
+                f"authorization: Bearer {OTHER}",
+                "X-GOOG-API-KEY: a",
+            )
+            assert (await ask(house.port, *lines)).endswith(b"{}")
+        expected = ("GET /v1beta/models?pageSize=1 HTTP/1.1", f"Host: {url[7:]}", f"x-goog-api-key: {KEY}")
+        assert heads == ["\r\n".join([*expected, "Connection: close", "", ""]).encode()]
+
+    asyncio.run(talk())
+
+
+def test_without_it_the_clients_key_goes_through() -> None:
+    async def talk() -> None:
+        async with standin.opened(policy=standin.Policy(pace=0, voice="tones", require_key=KEY)) as there:
+            async with proxied(there.url) as house:
+                for key, ready in ((KEY, True), ("wrong-key", False)):
+                    async with dial(house.url, additional_headers={"x-goog-api-key": key}) as client:
+                        await client.send(SETUP)
+                        if ready:
+                            assert b"setupComplete" in await client.recv(decode=False)
+                        else:
+                            with pytest.raises(ConnectionClosed, match="API key not valid"):
+                                await client.recv()
+                    await house.ended()
+
+    asyncio.run(talk())
+
+
+# Who may come in, and who is there
+
+
+@pytest.mark.parametrize(
+    ("lines", "status", "says"),
+    [
+        ([*UPGRADE, "Origin: https://evil.example"], 403, "--allow-origin https://evil.example"),
+        ([*UPGRADE, "Origin: null"], 403, "a web page of null"),
+        ([*UPGRADE, "Origin: http://localhost.evil.example"], 403, "may not use this proxy"),
+        (["CONNECT example.com:443 HTTP/1.1", "Host: example.com:443"], 403, "GOOGLE_GEMINI_BASE_URL=http://"),
+        (["GET http://example.com/ HTTP/1.1", "Host: example.com"], 403, "nowhere else"),
+        (["GET / HTTP/1.1", "Host: rebound.example:80"], 403, "not rebound.example"),
+        (["GET / HTTP/1.1", "Host: 127.0.0.1", "Sec-Fetch-Site: cross-site"], 403, "another site"),
+        (["OPTIONS * HTTP/1.1", "Host: 127.0.0.1"], 403, "no path"),
+        (["GET / HTTP/2.0", "Host: 127.0.0.1"], 400, "first line"),
+        (["GET / HTTP/1.1", "Host: 127.0.0.1", " folded: 1"], 400, "header line"),
+        (["GET / HTTP/1.1", "X: " + "x" * 70_000], 431, "longer than"),
+    ],
+)
+def test_what_is_refused(lines: list[str], status: int, says: str) -> None:
+    dialled: list[int] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        dialled.append(1)
+
+    async def talk() -> None:
+        async with tcp(handle) as url, proxied(url) as house:
+            answer = await ask(house.port, *lines)
+            assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+            assert says in answer.decode()
+            assert "refused" in house.said[0]
+        assert dialled == []
+
+    asyncio.run(talk())
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [("http://localhost:3000", ()), ("https://[::1]", ()), ("https://mine.example", ("https://mine.example",)), ("null", ("*",))],
+)  # fmt: skip
+def test_which_pages_may(origin: str, allowed: tuple[str, ...]) -> None:
+    async def script(socket: ServerConnection) -> None:
+        assert socket.request is not None
+        await socket.send(socket.request.headers["Origin"])
+
+    async def talk() -> None:
+        async with upstream(script) as url, proxied(url, origins=allowed) as house:
+            async with dial(house.url, origin=origin) as client:
+                assert await client.recv() == origin
+            await house.ended()
+
+    asyncio.run(talk())
+
+
+def test_an_upstream_that_is_not_there_or_speaks_no_tls() -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await writer.drain()
+
+    async def talk() -> None:
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))  # and never listens
+            nobody = f"wss://127.0.0.1:{taken.getsockname()[1]}/x?key={KEY}"
+            async with tcp(handle) as plain:
+                for url, what in (
+                    (nobody, "nobody listens at the upstream"),
+                    (plain.replace("http", "wss"), "the upstream does not speak TLS"),
+                ):
+                    async with proxied(url) as house:
+                        with pytest.raises(InvalidStatus) as caught:
+                            await dial(house.url)
+                        response = caught.value.response
+                        text = (response.body or b"").decode()
+                        assert response.status_code == 502
+                        for word in (what, "where: wss://127.0.0.1:", "why: ", "do: "):
+                            assert word in text
+                        assert KEY not in text
+                        assert house.troubles[0].what == what and house.troubles[0].exit_code == 4
+
+    asyncio.run(talk())
+
+
+def test_an_upgrade_that_is_refused_is_passed_back_and_explained() -> None:
+    refusal = b"HTTP/1.1 403 No\r\nX-Odd:  1\r\nContent-Length: 9\r\nConnection: keep-alive\r\n\r\nforbidden"
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(refusal)
+        assert await reader.read() == b""  # what the client says behind it is not passed on
+
+    async def talk() -> None:
+        async with tcp(handle) as url, proxied(url) as house:
+            assert await ask(house.port, *UPGRADE, body=b"GET / HTTP/1.1\r\n\r\n") == refusal
+            await house.ended()
+            assert "HTTP 403" in house.troubles[0].what
+
+    asyncio.run(talk())
+
+
+def test_a_client_that_does_not_trust_it_or_speaks_no_tls_is_told_of(tmp_path: Path) -> None:
+    pytest.importorskip("trustme")
+    from livews.kit.tls import context
+
+    def distrust(port: int) -> None:  # asyncio's own clients leave without a word
+        with socket.create_connection(("127.0.0.1", port)) as plain:
+            ssl.create_default_context().wrap_socket(plain, server_hostname="localhost")
+
+    async def talk() -> None:
+        said: list[str] = []
+        policy = proxy.Policy(
+            upstream=Upstream.of("ws://127.0.0.1:9"), hides=lambda values: Secrets(*values), log=said.append
+        )
+        async with proxy.opened(policy, tls=context(tmp_path / "ca.pem")) as door:
+            port = int(door.url.rpartition(":")[2])
+            with pytest.raises(ssl.SSLCertVerificationError):
+                await asyncio.to_thread(distrust, port)
+            await ask(port, *UPGRADE)
+            async with asyncio.timeout(10):
+                while len(said) < 2:
+                    await asyncio.sleep(0.01)
+        assert "does not trust the certificate authority" in said[0]
+        assert "speaks no TLS here" in said[1]
+
+    asyncio.run(talk())
+
+
+def test_tls_where_none_is_spoken_is_told_of() -> None:
+    async def talk() -> None:
+        async with proxied("ws://127.0.0.1:9") as house:
+            with pytest.raises((OSError, EOFError)):
+                await dial(house.url.replace("ws:", "wss:"))
+            assert "start with --tls" in house.said[0]
+
+    asyncio.run(talk())
+
+
+def test_it_does_not_dial_itself() -> None:
+    async def talk() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        policy = proxy.Policy(upstream=Upstream.of(f"http://localhost:{port}"), hides=lambda values: Secrets(*values))
+        with pytest.raises(BadRequest, match="dial itself"):
+            async with proxy.opened(policy, port=port):
+                pass
+
+    asyncio.run(talk())
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("ws://127.0.0.1:8765", "ws://127.0.0.1:8765"),
+        ("https://gw.example/a/b/", "wss://gw.example/a/b"),
+        (f"wss://gw.example:8443/p{PATH}", "wss://gw.example:8443/p"),
+        (f"http://[::1]:80/?key={KEY}", "ws://[::1]"),
+    ],
+)
+def test_upstreams(url: str, shown: str) -> None:
+    assert Upstream.of(url).shown == shown
+    assert KEY not in repr(Upstream.of(url))
+
+
+@pytest.mark.parametrize(
+    "url", ["gw.example", "ftp://x", "ws://", "ws://x:99999", "wss://a:secret@b", "ws://b\u00fccher.de"]
+)
+def test_what_is_no_upstream(url: str) -> None:
+    with pytest.raises(BadRequest, match="upstream") as caught:
+        Upstream.of(url)
+    assert caught.value.cure and "secret" not in str(caught.value)
+
+
+def test_a_double_slash_and_an_escaped_key_in_the_target() -> None:
+    head = parse_request(f"GET //ws/x?%6bey=one%2Dsecret&b=%2F HTTP/1.1\r\nHost: a\r\n\r\n".encode())  # noqa: F541
+    assert {"one-secret", "one%2Dsecret"} <= set(head.credentials)
+    changed = request(head, Upstream.of("http://up/p?u=1"), {"Authorization": "Bearer t"})
+    assert changed.target == "/p//ws/x?b=%2F&u=1"
+    with pytest.raises(BadHead):
+        parse_request(b"GET /a b HTTP/1.1\r\n\r\n")
+
+
+# The command
+
+
+@contextlib.contextmanager
+def running(*words: str, **env: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`livews WORDS`, and the URL it says first."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "livews", *words],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **env},
+    ) as process:  # fmt: skip
+        try:
+            assert process.stdout is not None
+            yield process, process.stdout.readline().strip()
+        finally:
+            process.kill()
+
+
+def test_the_command_shows_traces_and_hides(tmp_path: Path) -> None:
+    trace = tmp_path / "kept.jsonl"
+
+    async def talk(url: str) -> None:
+        headers = {"x-goog-api-key": OTHER, "Authorization": f"Bearer {OTHER}2"}
+        async with connect(f"{url}{PATH}?key={OTHER}3", additional_headers=headers, proxy=None) as first:
+            async with dial(url) as second:  # at the same time: a file of its own
+                for client in (first, second):
+                    await client.send(SETUP)
+                    await client.recv()
+                await first.send(HELLO.replace("Hello", f"{OTHER} and {OTHER}3 \\u001b[2J"))
+                while b"turnComplete" not in await first.recv(decode=False):
+                    pass
+
+    with running("serve", "--port", "0", "--pace", "0", "--voice", "tones", "--quiet") as (serving, there):
+        flags = ("--port", "0", "--upstream", there, "--trace", str(trace), "--inject-key")
+        with running("proxy", *flags, GOOGLE_API_KEY=KEY, HTTPS_PROXY="http://127.0.0.1:9") as (process, url):
+            assert url.startswith("ws://127.0.0.1:")
+            asyncio.run(talk(url))
+            process.send_signal(signal.SIGTERM)
+            out, said = process.communicate(timeout=10)
+        assert process.returncode == 0, said
+        serving.terminate()
+        serving.communicate(timeout=10)
+    assert out == ""
+    assert "setupComplete" in said and "session 2: closed by the client, 1000" in said
+    beside = trace.with_name("kept-2.jsonl")
+    assert beside.exists() and str(beside) in said
+    for text in (said, trace.read_text(), beside.read_text()):
+        assert OTHER not in text and KEY not in text and "\x1b[2J" not in text
+    assert "[redacted]" in trace.read_text()
+    header = json.loads(trace.read_text().splitlines()[0])
+    assert header["side"] == "proxy" and header["url"] == there + PATH
+
+
+def test_once_to_nobody_is_exit_4() -> None:
+    with running("proxy", "--port", "0", "--once", "--upstream", "ws://127.0.0.1:9") as (process, url):
+        with pytest.raises(InvalidStatus):
+            asyncio.run(_try(url))
+        _, said = process.communicate(timeout=10)
+    assert process.returncode == 4
+    assert "nobody listens at the upstream" in said
+
+
+async def _try(url: str) -> None:
+    async with dial(url):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["--inject-key", "--upstream", "ws://127.0.0.1:9"], 3, "--inject-key has no key"),
+        (["--inject-key", "--host", "0.0.0.0"], 2, "to the network"),
+        (["--ca", "x.pem"], 2, "--ca goes with --tls"),
+        (["--upstream", "nonsense"], 2, "no URL to dial"),
+        (["--trace", "-"], 2, "every message is shown already"),
+        (["--upstream", "ws://127.0.0.1:18799", "--port", "18799"], 2, "would dial itself"),
+    ],
+)
+def test_flags_that_cannot_work(words: list[str], code: int, says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from livews.cli import main
+
+    assert main(["proxy", *words]) == code
+    told = capsys.readouterr()
+    assert says in " ".join(told.err.split())
+    assert "Traceback" not in told.err
+
+
+GENAI = """
+import asyncio, sys
+from google import genai
+async def main():
+    client = genai.Client(api_key="a-key-for-the-test", http_options={"base_url": sys.argv[1]})
+    config = {"response_modalities": ["AUDIO"], "output_audio_transcription": {}}
+    async with client.aio.live.connect(model="gemini-3.8-live", config=config) as session:
+        await session.send_client_content(turns={"role": "user", "parts": [{"text": "Hello"}]}, turn_complete=True)
+        words, sound = "", 0
+        async for message in session.receive():
+            content = message.server_content
+            if content and content.output_transcription and content.output_transcription.text:
+                words += content.output_transcription.text
+            sound += len(message.data or b"")
+        print(words, sound)
+asyncio.run(main())
+"""
+
+
+def test_google_genai_through_tls(tmp_path: Path) -> None:
+    try:
+        found = importlib.util.find_spec("google.genai") and importlib.util.find_spec("trustme")
+    except ModuleNotFoundError:
+        found = None
+    if not found:
+        pytest.skip("google-genai or trustme is not installed")
+    ca, upstream_ca = tmp_path / "proxy.pem", tmp_path / "standin.pem"
+    with running(
+        "serve", "--port", "0", "--pace", "0", "--voice", "tones", "--quiet", "--tls", "--ca", str(upstream_ca)
+    ) as (_, there):
+        flags = ("proxy", "--port", "0", "--tls", "--ca", str(ca), "--once", "--upstream", there)
+        with running(*flags, SSL_CERT_FILE=str(upstream_ca)) as (process, url):
+            base = url.replace("wss://127.0.0.1", "https://localhost")
+            done = subprocess.run(
+                [sys.executable, "-W", "ignore", "-c", GENAI, base],
+                capture_output=True, text=True, timeout=60, env={**os.environ, "SSL_CERT_FILE": str(ca)},
+            )  # fmt: skip
+            assert done.returncode == 0, done.stderr
+            _, said = process.communicate(timeout=10)
+    assert "stand-in" in done.stdout and int(done.stdout.split()[-1]) > 10_000
+    assert "google-genai-sdk/" in said and "closed by the client, 1000" in said
+    assert process.returncode == 0 and "a-key-for-the-test" not in said
+
+
+def test_the_benchmark_runs() -> None:
+    words = ("proxy", "--sessions", "2", "--ms", "40", "--seconds", "0.2", "--rounds", "1", "--json")
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench", *words], capture_output=True, text=True, timeout=60, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["frames"] == 10 and told["proxied"]["p50"] > 0
