@@ -45,7 +45,7 @@ def pil() -> Any:
     try:
         import PIL.Image
     except ImportError:
-        no_pictures("Pillow is not installed (pip install 'livews[screen]')")
+        no_pictures("Pillow is not installed (pip install mss pillow)")
     return PIL.Image
 
 
@@ -95,7 +95,7 @@ def display(pil: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Display]:
     try:
         import mss  # noqa: F401
     except ImportError:
-        no_pictures("mss is not installed (pip install 'livews[screen]')")
+        no_pictures("mss is not installed (pip install mss pillow)")
     with closing(Display()) as display:
         monkeypatch.setenv("DISPLAY", display.name)
         for name in ("WAYLAND_DISPLAY", "XDG_SESSION_TYPE"):
@@ -230,11 +230,11 @@ def test_without_pillow_a_large_picture_goes_as_it_is_and_says_so(
     file.write_bytes(encoded(pil, "PNG", (1600, 900)))
     picture = still(file)
     assert picture.data == file.read_bytes()
-    assert picture.note == "1600x900 pixels, sent as it is: pip install 'livews[screen]' to have it scaled to 768"
+    assert picture.note == "1600x900 pixels, sent as it is: pip install mss pillow to have it scaled to 768"
     file.write_bytes(encoded(pil, "BMP"))
     with pytest.raises(BadRequest, match="does not take") as refused:
         still(file)
-    assert "livews[screen]" in refused.value.cure
+    assert "pip install mss pillow" in refused.value.cure
 
 
 def test_a_heic_photo_goes_as_it_is(tmp_path: Path) -> None:
@@ -492,7 +492,7 @@ def test_the_screen_without_its_packages(monkeypatch: pytest.MonkeyPatch, module
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(NoPicture) as refused:
         Screen().start()
-    assert "pip install 'livews[screen]'" in refused.value.cure
+    assert "pip install mss pillow" in refused.value.cure
 
 
 # A camera

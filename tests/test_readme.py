@@ -24,6 +24,14 @@ _VARIES = (
     (r"\d+\.\d\d / \d+\.\d\d s", "0.00 / 0.00 s"),
     (r"\(\d+\.\d s\)", "(0.0 s)"),
     (r"\b\d+ ms  ", "0 ms  "),
+    (r"p\d\d \d\.\d{3} s", "p00 0.000 s"),
+    (r"\d+ to \d+ ms \(p50 \d+\)", "0 to 0 ms (p50 0)"),
+    (r"gap \d\.\d{3} s", "gap 0.000 s"),
+    (r"\d+\.\d times real time, at the slowest \d+\.\d", "0.0 times real time, at the slowest 0.0"),
+    (r"\b\d+\.\d s in \d+ chunks", "0.0 s in 0 chunks"),
+    (r"\b\d+ lines", "0 lines"),
+    (r"\b\d+ messages, 0 findings, [\d,]+ B", "0 messages, 0 findings, 0 B"),
+    (r"jsonl:\d+ ", "jsonl:0 "),
 )
 
 

@@ -14,7 +14,9 @@ from importlib import import_module
 COMMANDS = {
     "talk": "talk to the model (the default: `livews Hello` is `livews talk Hello`)",
     "serve": "run the stand-in, a server to talk to without a key",
+    "proxy": "pass a client on to the service, show every message, and say why a socket closed",
     "check": "judge messages and traces by the schemas and rules",
+    "trace": "look at recorded sessions: show, check, stats, diff, cut, redact, export, html, import",
     "explain": "say why a socket closed, or what a rule wants",
     "devices": "list the sound devices",
     "doctor": "check key, network, session and sound, and say what to do",

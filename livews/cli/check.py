@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from livews.core.judge import Finding
 
 _SIDES = {"client": "client", "server": "server", "send": "client", "recv": "server"}
-_CONTROLS = ("close", "ping", "pong")
+_CONTROLS = ("close", "ping", "pong", "heard")
 _SIDE_KEYS = ("dir", "direction", "from", "sender")
 
 
@@ -45,20 +45,31 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
+    return judge(options, console)
+
+
+def judge(options: argparse.Namespace, console: Console, *, traces: bool = False) -> int:
+    """Print what there is to say about the files. With `traces` they have to be some, and each rule is summed up."""
     from livews.core.errors import BadRequest, Exit
+    from livews.trace.follow import unreadable
 
     messages = errors = notes = 0
+    rules: dict[str, list[int]] = {}
+    cures: dict[str, str] = {}
     for name in options.files:
         shown = "stdin" if name == "-" else name
         try:
             with nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as file:
-                judged = _judge(file, options.side)
+                judged = _judge_trace(file, shown) if traces else _judge(file, options.side, shown)
                 before = messages
                 for line, findings in judged:
                     messages += 1
                     for finding in findings:
                         wrong = finding.level == "error" or options.strict
                         errors, notes = errors + wrong, notes + (not wrong)
+                        counts = rules.setdefault(finding.rule, [0, 0])
+                        counts[not wrong] += 1
+                        cures.setdefault(finding.rule, finding.cure)
                         print_line = console.data if options.json else console.say
                         print_line(_shown(shown, line, finding, "error" if wrong else "note", options.json))
                 if messages == before:
@@ -68,9 +79,11 @@ def run(options: argparse.Namespace, console: Console) -> int:
         except BrokenPipeError:
             raise  # it is stdout that broke, not the file
         except OSError as problem:
-            raise BadRequest(
-                f"cannot read {shown}: {problem.strerror}", where=shown, cure="name a file that can be read, or -"
-            ) from None
+            raise unreadable(shown, problem) from None
+    if traces:
+        for rule, counts in sorted(rules.items(), key=lambda row: (-row[1][0], -row[1][1], row[0])):
+            said = " and ".join(_many(n, kind) for n, kind in zip(counts, ("error", "note"), strict=True) if n)
+            console.note(f"{rule}: {said}. {cures[rule]}")
     console.note(f"{_many(messages, 'message')}: {_many(errors, 'error')}, {_many(notes, 'note')}")
     return Exit.CHECK_FAILED if errors else Exit.OK
 
@@ -90,7 +103,7 @@ def _shown(name: str, line: int, finding: Finding, level: str, as_json: bool) ->
     return f"{name}:{line} {level} {finding.path or '/'}: {words} ({finding.rule})"
 
 
-def _judge(file: BinaryIO, side: str | None) -> Iterator[tuple[int, list[Finding]]]:
+def _judge(file: BinaryIO, side: str | None, name: str) -> Iterator[tuple[int, list[Finding]]]:
     """Line number and findings of each message."""
     from livews.core.judge import finding
     from livews.core.wire import WireError, parse_any
@@ -101,7 +114,7 @@ def _judge(file: BinaryIO, side: str | None) -> Iterator[tuple[int, list[Finding
     except WireError:
         head = None
     if isinstance(head, dict) and head.get("trace") == "livews":
-        yield from _judge_trace(file, blank + 2)
+        yield from _judge_trace(chain([b"\n"] * blank, [first], file), name)
         return
     if head is None and first.strip():  # not one message a line: one message over several lines, or nothing readable
         whole = first + file.read()
@@ -166,43 +179,25 @@ def _side(message: dict[str, Any]) -> str | None:
     return None if any(key in setup for key in message) else "client"
 
 
-def _judge_trace(file: BinaryIO, start: int) -> Iterator[tuple[int, list[Finding]]]:
+def _judge_trace(lines: Iterable[bytes], name: str) -> Iterator[tuple[int, list[Finding]]]:
     from livews.core.closes import explain
-    from livews.core.conversation import Conversation
     from livews.core.judge import finding
     from livews.core.schema import short
-    from livews.core.wire import WireError, decode_base64, dump, parse_any
-    from livews.trace.writer import emptied
+    from livews.trace.follow import follow
 
-    talk = Conversation(inspect=True)
-    for number, line in enumerate(file, start):
-        if not line.strip():
-            continue
-        try:
-            entry = parse_any(line)
-            sender = _SIDES[entry["dir"]]
-        except (WireError, KeyError, TypeError):
-            if not line.endswith(b"\n"):
-                yield number, [finding("WIRE-2", "", "the trace ends in mid-line: it was cut off here", level="note")]
-            elif b'"trace"' in line:
-                talk = Conversation(inspect=True)  # another session appended to the same file
-            else:
-                yield number, [finding("WIRE-2", "", "not a line of a trace")]
-            continue
-        if "close" in entry:
-            close = entry["close"] if isinstance(entry["close"], dict) else {}
-            code, reason = close.get("code"), str(close.get("reason", ""))
-            code = code if isinstance(code, int) else 1006
-            talk.close(sender, code, reason)  # type: ignore[arg-type]
-            if code not in (1000, 1005):
-                advice = explain(code, reason, model=str(talk.setup.get("model", "")))
-                words = f"closed {code} {short(reason, 130)}: {advice.meaning} `livews explain` tells more"
-                yield number, [finding("CLOSE-3", "", words, sender, level="note")]  # type: ignore[arg-type]
-        elif "message" in entry:
-            raw = dump(emptied(entry["message"]))
-            yield number, talk.step(sender, raw).findings  # type: ignore[arg-type]
-        elif "raw" in entry:
-            try:
-                yield number, talk.step(sender, decode_base64(str(entry["raw"]))).findings  # type: ignore[arg-type]
-            except WireError:
-                yield number, [finding("WIRE-3", "/raw", "expected base64 at /raw")]
+    for session in follow(lines, name, lenient=True):
+        for line, step in session:
+            if step is not None and step.kind != "close":
+                yield line.number, step.findings
+            elif line.control == "close":
+                code, reason = line.about.get("code"), str(line.about.get("reason", ""))
+                code = code if type(code) is int else 1006
+                if code not in (1000, 1005):
+                    advice = explain(code, reason, model=session.model)
+                    words = f"closed {code} {short(reason, 130)}: {advice.meaning} `livews explain` tells more"
+                    yield line.number, [finding("CLOSE-3", "", words, line.sender, level="note", cure=advice.do)]
+            elif line.control == "broken":
+                yield line.number, [finding("WIRE-2", "", "not a line of a trace")]
+        if session.cut_at is not None:
+            words = "the trace ends in mid-line: it was cut off here"
+            yield session.cut_at, [finding("WIRE-2", "", words, level="note", cure="nothing behind it was recorded")]

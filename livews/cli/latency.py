@@ -9,13 +9,13 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from livews.core import sound
+from livews.core.figures import percentile
 
 if TYPE_CHECKING:
     from livews.audio.playback import PlaybackBuffer
@@ -143,9 +143,3 @@ class Stopwatch:
             for name, told in self._told.items()
             if told
         }
-
-
-def percentile(values: list[float], percent: float) -> float:
-    """The smallest value that `percent` of them do not exceed (nearest rank)."""
-    ordered = sorted(values)
-    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]

@@ -9,7 +9,7 @@ from itertools import pairwise
 from livews.cli import COMMANDS, where
 from livews.cli.terminal import COLOR_HELP, Console
 
-_LATER = ("proxy", "trace", "conform", "inspect")
+_LATER = ("conform", "inspect")
 _FILES = (".jsonl", ".ndjson", ".json", ".log", ".txt", ".trace")
 _SOUNDS = (".wav", ".wave", ".mp3", ".m4a", ".aac", ".flac", ".ogg", ".opus", ".aif", ".aiff")  # told what they are
 _PLACES = ("/", "./", "../", "~/")
@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = "\n".join(f"  {name:<10} {about}" for name, about in COMMANDS.items())
     parser = argparse.ArgumentParser(
         prog="livews",
-        usage="livews [talk] [OPTIONS] [TEXT ...]\n       livews serve|check|explain|devices|doctor [OPTIONS] ...",
+        usage="livews [talk] [OPTIONS] [TEXT ...]\n       livews serve|proxy|check|trace|explain|devices|doctor [OPTIONS] ...",
         description="Talk to a Gemini Live model: text in, voice and words out, over one WebSocket.",
         epilog=f"commands:\n{commands}\n\n"
         "Without a key in GOOGLE_API_KEY or GEMINI_API_KEY the built-in stand-in answers.\n"

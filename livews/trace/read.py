@@ -1,26 +1,37 @@
 """Read the trace file, format `livews-trace` version 1.
 
 - A line at a time: a trace of any length takes the memory of its longest line.
-- What a crash cut off in mid-line is left out, and counted; other lines that cannot be read are an error with their number.
+- What a crash cut off in mid-line is left out, also where another session was written behind it; other lines that cannot
+  be read are an error with their number, or are told in their place to those who ask for that.
 - Unknown keys are ignored; a file with several headers holds several sessions.
+- Media that was left out when the trace was written (`--trace-media elide`) can be filled with as much silence.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+import orjson
 
 from livews.core import wire
 from livews.core.errors import BadRequest
 
 CONTROLS = ("ping", "pong", "close", "heard")
+BROKEN = ("cut", "broken")
+"""Controls of no trace: what stands in the place of a line that was cut off by a crash, or that nobody can read."""
+_HEAD = re.compile(rb'\{\s*"trace"\s*:\s*"livews"')
+_MOST_SILENCE = 1 << 24
+"""Bytes one elided blob is filled with at most: no frame of the wire holds more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
     """One line behind the header. `raw` is the frame's bytes (JSON on one line), None for a control: a ping, a pong, a close,
-    or what was `heard` of a reply."""
+    or what was `heard` of a reply. `size` is the frame's bytes on the wire, `text` the line as it stands in the file,
+    for those who asked for it."""
 
     number: int
     t: float
@@ -29,11 +40,23 @@ class Line:
     raw: bytes | None
     control: str = ""
     about: dict[str, Any] = field(default_factory=dict)
+    size: int = 0
+    text: bytes = b""
+
+    @property
+    def elided(self) -> bool:
+        """Was media left out of it?"""
+        return self.raw is not None and b'"elided:' in self.raw
 
 
-def sessions(lines: Iterable[bytes], name: str) -> Iterator[tuple[dict[str, Any], Iterator[Line]]]:
-    """Each session of a trace as (header, its lines); the lines have to be taken before the next session is."""
-    source = _Lines(lines, name)
+def sessions(
+    lines: Iterable[bytes], name: str, *, broken: Literal["refuse", "tell"] = "refuse", texts: bool = False
+) -> Iterator[tuple[dict[str, Any], Iterator[Line]]]:
+    """Each session of a trace as (header, its lines); the lines have to be taken before the next session is.
+
+    What cannot be read is a BadRequest, or with "tell" a Line whose control is one of BROKEN, with its `why`.
+    """
+    source = _Lines(lines, name, broken == "tell", texts)
     while (header := source.header()) is not None:
         session = source.rest()
         yield header, session
@@ -42,10 +65,13 @@ def sessions(lines: Iterable[bytes], name: str) -> Iterator[tuple[dict[str, Any]
 
 
 class _Lines:
-    def __init__(self, lines: Iterable[bytes], name: str) -> None:
+    def __init__(self, lines: Iterable[bytes], name: str, tell: bool, texts: bool) -> None:
         self._lines = enumerate(lines, 1)
         self._name = name
+        self._tell = tell
+        self._texts = texts
         self._ahead: dict[str, Any] | None = None
+        self._t = 0.0
 
     def header(self) -> dict[str, Any] | None:
         if self._ahead is not None:
@@ -53,58 +79,116 @@ class _Lines:
             return header
         for number, text in self._lines:
             if text.strip():
-                row = self._row(number, text)
-                if row is None or row.get("trace") != "livews":
-                    raise self._wrong(number, "this is no trace: its first line is no header")
-                if row.get("version") != 1:
-                    raise self._wrong(number, f"version {row.get('version')} of the trace format is not known here")
-                return row
+                return self._header(number, text.removeprefix(b"\xef\xbb\xbf"))
         return None
+
+    def _header(self, number: int, text: bytes) -> dict[str, Any]:
+        try:
+            row = object_of(text)
+        except wire.WireError:
+            row = {}
+        if row.get("trace") != "livews":
+            raise self._wrong(number, "this is no trace: its first line is no header")
+        if row.get("version") != 1:
+            raise self._wrong(number, f"version {row.get('version')} of the trace format is not known here")
+        self._t = 0.0
+        return row
 
     def rest(self) -> Iterator[Line]:
         for number, text in self._lines:
             if not text.strip():
                 continue
-            row = self._row(number, text)
-            if row is None:
-                return
+            try:
+                row = object_of(text)
+            except wire.WireError as problem:
+                # A session that begins behind the half line of one that crashed begins in mid-line, too.
+                again = _HEAD.search(text, 1)
+                if again:
+                    self._ahead = self._header(number, text[again.start() :])
+                if again or not text.endswith(b"\n"):
+                    if self._tell:
+                        yield self._no_line(number, "cut", "it ends in mid-line")
+                    return
+                if not self._tell:
+                    raise self._wrong(number, str(problem)) from None
+                yield self._no_line(number, "broken", str(problem))
+                continue
             if row.get("trace") == "livews":
-                self._ahead = row
+                self._ahead = self._header(number, text)
                 return
-            line = _line(number, row)
+            line = _line(number, row, text.rstrip(b"\r\n") if self._texts else b"")
             if line is None:
-                raise self._wrong(number, f"this line is neither a frame nor one of {', '.join(CONTROLS)}")
+                why = f"this line is neither a frame nor one of {', '.join(CONTROLS)}"
+                if not self._tell:
+                    raise self._wrong(number, why)
+                line = self._no_line(number, "broken", why)
+            self._t = line.t
             yield line
 
-    def _row(self, number: int, text: bytes) -> dict[str, Any] | None:
-        """A line as an object; None for the half line a crash left at the end."""
-        try:
-            return wire.parse(text)
-        except wire.WireError as problem:
-            if not text.endswith(b"\n"):
-                return None
-            raise self._wrong(number, str(problem)) from None
+    def _no_line(self, number: int, control: str, why: str) -> Line:
+        return Line(number, self._t, "server", "text", None, control, {"why": why})
 
     def _wrong(self, number: int, why: str) -> BadRequest:
         cure = "name a file that was written with --trace"
         return BadRequest(f"cannot read the trace: {why}", where=f"{self._name}:{number}", cure=cure)
 
 
-def _line(number: int, row: dict[str, Any]) -> Line | None:
+def object_of(text: bytes) -> dict[str, Any]:
+    """A line of a trace as JSON has it; WireError when it is no object. A frame may be as deep as the wire takes it, which
+    makes its line one level deeper."""
+    try:
+        row = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        row = None
+    return row if isinstance(row, dict) else wire.parse(text)
+
+
+def _line(number: int, row: dict[str, Any], text: bytes) -> Line | None:
     sender = {"send": "client", "recv": "server"}.get(str(row.get("dir")))
     t = row.get("t")
-    if sender is None or not isinstance(t, (int, float)):
+    if sender is None or not isinstance(t, (int, float)) or isinstance(t, bool):
         return None
     side: Literal["client", "server"] = "client" if sender == "client" else "server"
     opcode = "text" if row.get("opcode") == "text" else "binary"
-    if isinstance(row.get("message"), dict):
-        return Line(number, float(t), side, opcode, wire.dump(row["message"]))
-    if isinstance(row.get("raw"), str):
-        try:
-            return Line(number, float(t), side, opcode, wire.decode_base64(row["raw"]))
-        except wire.WireError:
-            return None
+    raw: bytes | None = None
+    try:
+        if isinstance(row.get("message"), dict):
+            raw = wire.dump(row["message"])
+        elif isinstance(row.get("raw"), str):
+            raw = wire.decode_base64(row["raw"])
+    except wire.WireError:
+        return None
+    if raw is not None:
+        return Line(number, float(t), side, opcode, raw, size=wire.whole(row.get("size")) or len(raw), text=text)
     for control in CONTROLS:
         if isinstance(row.get(control), dict):
-            return Line(number, float(t), side, opcode, None, control, row[control])
+            return Line(number, float(t), side, opcode, None, control, row[control], text=text)
     return None
+
+
+def refilled(raw: bytes) -> bytes:
+    """A recorded frame with silence of the same length where its media was elided."""
+    if b'"elided:' not in raw:
+        return raw
+    try:
+        return wire.dump(_with_silence(wire.parse(raw)))
+    except wire.WireError:  # whoever follows it says what is wrong
+        return raw
+
+
+def _with_silence(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_with_silence(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _silence(child) if key == "data" else _with_silence(child) for key, child in value.items()}
+    return value
+
+
+def _silence(data: Any) -> Any:
+    if not isinstance(data, str) or not data.startswith("elided:"):
+        return _with_silence(data)
+    length = data.split(":")[1]
+    if not length.isascii() or not length.isdecimal() or len(length) > 12 or data.endswith(":not-base64"):
+        return ""
+    size = min(int(length), _MOST_SILENCE)
+    return "A" * -(-size * 4 // 3) + "=" * (-size % 3)

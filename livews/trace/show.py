@@ -81,6 +81,10 @@ class View:
         style = "error" if kind == "close" and about.get("code") not in (1000, 1005) else "dim"
         self._say(f"{t:8.3f}  {arrow}  {self._paint(style, f'{kind:<27}')} {'':>9}   {self._paint(style, words)}")
 
+    def passed(self, step: Step) -> None:
+        """A frame that is not shown: what it changed is not told with the next one."""
+        self._state = step.state or self._state
+
     def close(self) -> None:
         self._release()
 

@@ -240,7 +240,7 @@ def test_a_speaker_nobody_listens_to_keeps_nothing() -> None:
 def need_the_extra() -> None:
     for package in ("numpy", "soxr", "pywebrtc_audio"):
         if importlib.util.find_spec(package) is None:
-            no_sound(f"{package} is not installed (pip install 'livews[aec]')")
+            no_sound(f"{package} is not installed (pip install pywebrtc-audio soxr)")
 
 
 @pytest.fixture
@@ -470,7 +470,7 @@ def test_a_missing_extra_names_its_cure(monkeypatch: pytest.MonkeyPatch, package
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(device.NoSound, match="no echo cancellation") as caught:
         Canceller()
-    assert "pip install 'livews[aec]'" in caught.value.cure
+    assert "pip install pywebrtc-audio soxr" in caught.value.cure
 
 
 def test_no_exception_of_the_package_leaves(np: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -586,7 +586,7 @@ def test_the_advice_names_every_cure() -> None:
         "headphones",
         "--half-duplex",
         "--echo-cancel",
-        "pip install 'livews[aec]'",
+        "pip install pywebrtc-audio soxr",
         "module-echo-cancel",
         "PipeWire",
     ):

@@ -1,5 +1,6 @@
 """`python -m tests.bench`: measure everything, print one table. `python -m tests.bench load`: many sessions, at length;
-`playing`: how a reply sounds; `long`: ten minutes at once, and ten minutes of talk.
+`playing`: how a reply sounds; `long`: ten minutes at once, and ten minutes of talk; `proxy`: what the proxy adds;
+`trace-tools`: reading long traces.
 
 Exit 0 when everything ran, whatever the figures; 1 when a measurement could not run.
 """
@@ -16,7 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import livews
 
-from . import decode, load, long, microphone, peer, playing, receive, startup, tracing
+from . import decode, load, long, microphone, peer, playing, proxy, receive, startup, trace_tools, tracing
 from .rounds import FULL, QUICK, TINY
 from .rows import SHORT, UNJUDGED, Row, table
 
@@ -28,7 +29,13 @@ MEASUREMENTS = {
     "tracing": tracing.measure,
     "load": load.measure,
 }
-ALONE = {"load": load.main, "playing": playing.main, "long": long.main}
+ALONE = {
+    "load": load.main,
+    "playing": playing.main,
+    "long": long.main,
+    "proxy": proxy.main,
+    "trace-tools": trace_tools.main,
+}
 """Measurements at length, with options of their own."""
 _PACKAGES = ("websockets", "orjson", "pybase64", "jsonschema-rs", peer.NAME)
 _EFFORTS = {"full": FULL, "quick": QUICK, "tiny": TINY}
@@ -75,7 +82,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m tests.bench",
         description="Measure livews against google-genai, in one run, on this machine.",
         epilog="With options of their own: load (many voice sessions against livews serve on one core), playing (how a "
-        "reply sounds, beside the cookbook's player), long (ten minutes at once, and ten minutes of talk); see load --help.",
+        "reply sounds, beside the cookbook's player), long (ten minutes at once, and ten minutes of talk), proxy "
+        "(what `livews proxy` adds to a round trip), trace-tools (reading long traces); see load --help.",
     )
     efforts = parser.add_mutually_exclusive_group()
     for name, about in (("quick", "few and short rounds"), ("tiny", "one round of next to nothing: does it run?")):

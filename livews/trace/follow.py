@@ -1,0 +1,123 @@
+"""Follow a recorded session: each line of a trace with what its frame was and did.
+
+- One core for all that read traces: the frames of both sides go through one `Conversation` a session, as they came.
+- A line at a time; nothing is kept of those before but what a conversation remembers.
+- A line that a crash cut off is left out, and told in `cut_at`; one that cannot be read is refused, or counted in
+  `broken` for those who ask.
+- Elided media counts as silence of its length. Whether a frame was elided is in its Line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from livews.core import wire
+from livews.core.conversation import Conversation, Step
+from livews.core.errors import BadRequest
+from livews.trace.read import Line, refilled, sessions
+
+
+class Session:
+    """One session of a trace; iterate it once, before the next is asked for.
+
+    Gives (Line, Step) for each frame and each close, (Line, None) for pings, pongs and what was heard.
+    """
+
+    def __init__(self, header: dict[str, Any], lines: Iterator[Line], number: int, name: str, inspect: bool) -> None:
+        self.header = header
+        self.number = number
+        """Its place in the file, from 1."""
+        self.name = name
+        surface = "vertex" if "LlmBidiService" in self.url else ""
+        self.talk = Conversation(inspect=inspect, surface=surface)
+        self.turn = 1
+        """The turn the last line belongs to: from what the user said to the end of the answer."""
+        self.cut_at: int | None = None
+        """The number of the line a crash cut off."""
+        self.elided = False
+        """Media was left out of what was read so far."""
+        self._lines = lines
+
+    @property
+    def url(self) -> str:
+        return str(self.header.get("url", ""))
+
+    @property
+    def model(self) -> str:
+        return str(self.talk.setup.get("model", ""))
+
+    def lines(self) -> Iterator[Line]:
+        """The lines alone, not followed; either these or the session itself are iterated."""
+        for line in self._lines:
+            if line.control == "cut":
+                self.cut_at = line.number
+            else:
+                yield line
+
+    def __iter__(self) -> Iterator[tuple[Line, Step | None]]:
+        talk = self.talk
+        for line in self.lines():
+            # a close or a ping between turns belongs to the one before
+            self.turn = talk.turns + 1
+            if line.control and talk.turns and talk.state("turn") == "idle":
+                self.turn -= 1
+            step: Step | None = None
+            if line.raw is not None:
+                self.elided = self.elided or line.elided
+                step = talk.step(line.sender, refilled(line.raw))
+            elif line.control == "close":
+                code = line.about.get("code")
+                reason = str(line.about.get("reason", ""))
+                step = talk.close(line.sender, code if type(code) is int else 1006, reason)
+            yield line, step
+
+
+def follow(
+    source: str | Path | Iterable[bytes],
+    name: str = "",
+    *,
+    inspect: bool = True,
+    texts: bool = False,
+    lenient: bool = False,
+) -> Iterator[Session]:
+    """Each session of a trace file, or of its lines as bytes; BadRequest names the line that cannot be read.
+
+    `lenient` gives such a line as (Line, None) whose control is "broken". `texts` keeps each line as it stands in the file.
+    """
+    if isinstance(source, (str, Path)):
+        try:
+            with Path(source).open("rb") as file:
+                yield from follow(file, name or str(source), inspect=inspect, texts=texts, lenient=lenient)
+        except OSError as problem:
+            raise unreadable(str(source), problem) from None
+        return
+    number = 0
+    for number, (header, lines) in enumerate(sessions(source, name, broken="tell", texts=texts), 1):
+        yield Session(header, lines if lenient else _refusing(lines, name), number, name, inspect)
+    if not number:
+        raise BadRequest(
+            f"there is no session in {name}", where=name, cure="name a file that was written with --trace"
+        )
+
+
+def unreadable(name: str, problem: OSError) -> BadRequest:
+    """What to say of a file that cannot be read."""
+    why = problem.strerror or str(problem)
+    return BadRequest(f"cannot read {name}: {why}", where=name, cure="name a file that can be read, or -")
+
+
+def _refusing(lines: Iterator[Line], name: str) -> Iterator[Line]:
+    for line in lines:
+        if line.control == "broken":
+            cure = "name a file that was written with --trace, or take that line out"
+            why = line.about["why"]
+            raise BadRequest(f"cannot read the trace: {why}", where=f"{name}:{line.number}", cure=cure)
+        yield line
+
+
+def seconds_of(step: Step) -> float:
+    """How long the sound in a frame plays."""
+    default = wire.OUTPUT_RATE if step.sender == "server" else wire.INPUT_RATE
+    return sum(len(pcm) / 2 / wire.rate_of(mime_type, default) for mime_type, pcm in step.audio)

@@ -1,0 +1,526 @@
+"""One session of a trace as the data of a report.
+
+- A frame is looked at once and put away: messages and sound go to files, a line of the list and what the lanes draw
+  stay. No string of the wire is kept longer than a reader reads.
+- Nothing here knows HTML. Texts are plain; whoever shows them sees that they stay text.
+- The words are those of the trace view, the rules and the schemas; none are made up here.
+"""
+
+from __future__ import annotations
+
+import base64
+import tempfile
+from array import array
+from dataclasses import dataclass
+from functools import cache
+from typing import IO, Any
+
+from livews.core import closes, events, judge, machine, schema, sound, spec, wire
+from livews.core.conversation import Step
+from livews.endpoint import redact_url
+from livews.printable import one_line
+from livews.trace import follow, lanes
+from livews.trace.read import Line
+from livews.trace.show import describe
+from livews.trace.show import heard as heard_in_words
+from livews.trace.times import SPEAKS, Hears, User, ends_reply
+
+MOST_TEXT = 4_000
+"""Characters of one string of a message that are kept; its length is told."""
+MOST_VALUES = 2_000
+"""Values of one message that are kept."""
+MOST_DATA = 48
+"""Characters of base64 that are kept: the sound stands once, beside the messages."""
+CHUNK = 250
+"""Messages that are put away together, and taken out together when one of them is opened."""
+_WORDS = 160
+_LEVELS = {"note": 1, "refused": 2, "error": 3}
+_UTTERANCE = 400
+_LANE = 20_000
+"""Things a lane draws; a trace of more is still listed in full."""
+
+
+class Docs:
+    """What the schemas say of the members that occur, by type: {type: {"is", "members": {name: [words, type]}, "values"}}."""
+
+    def __init__(self) -> None:
+        self.types: dict[str, dict[str, Any]] = {}
+
+    def member(self, of: str, key: str) -> schema.Member | None:
+        member = schema.table(of).members.get(key)
+        if member is None:
+            return None
+        told = self._type(of)["members"]
+        if key not in told:
+            words = _schema(of)["properties"][member.name].get("description", "")
+            if not words and member.target:
+                words = _schema(member.target).get("description", "")
+            told[key] = [words, _short(member.target) if member.target else "", member.shape]
+        return member
+
+    def value(self, of: str, value: str) -> None:
+        about = _schema(of).get("x-livews", {}).get("values", {}).get(value)
+        if about and about.get("description"):
+            self._type(of)["values"][value] = about["description"]
+
+    def _type(self, of: str) -> dict[str, Any]:
+        known = self.types.get(_short(of))
+        if known is None:
+            known = self.types[_short(of)] = {"is": _schema(of).get("title", ""), "members": {}, "values": {}}
+        return known
+
+
+def _short(schema_id: str) -> str:
+    return schema_id.removeprefix(spec.SCHEMAS).removesuffix(".json")
+
+
+@cache
+def _schema(schema_id: str) -> dict[str, Any]:
+    return spec.load(f"schemas/{schema_id.removeprefix(spec.SCHEMAS)}")  # type: ignore[no-any-return]
+
+
+class _Cut:
+    """A message as short as a reader needs it; `told` says what was left out, by JSON pointer."""
+
+    def __init__(self, docs: Docs, rate: int = wire.OUTPUT_RATE) -> None:
+        self._docs = docs
+        self._rate = rate
+        """Of sound whose mime type names none."""
+        self._left = MOST_VALUES
+        self.told: dict[str, str] = {}
+
+    def message(self, value: Any, sender: schema.Sender) -> Any:
+        return self._value(value, "", schema.ENVELOPE[sender], "one")
+
+    def plain(self, value: Any) -> Any:
+        return self._value(value, "", None, "one")
+
+    def _value(self, value: Any, path: str, of: str | None, shape: str) -> Any:
+        self._left -= 1
+        if isinstance(value, str):
+            if of is not None and shape == "one" and schema.table(of).values is not None:
+                self._docs.value(of, value)
+            return self._text(value, path)
+        if isinstance(value, list):
+            inner = "one" if shape == "list" else shape
+            return self._items(value, path, of, inner)
+        if isinstance(value, dict):
+            return self._members(value, path, of, shape)
+        return value
+
+    def _items(self, value: list[Any], path: str, of: str | None, shape: str) -> list[Any]:
+        out = []
+        for i, item in enumerate(value):
+            if self._left <= 0:
+                self.told[path] = f"{len(value):,} items, the first {i:,} shown"
+                break
+            out.append(self._value(item, f"{path}/{i}", of, shape))
+        return out
+
+    def _members(self, value: dict[str, Any], path: str, of: str | None, shape: str) -> dict[str, Any]:
+        out: dict[str, Any] = {}
+        for i, (key, item) in enumerate(value.items()):
+            if self._left <= 0:
+                self.told[path] = f"{len(value):,} members, the first {i:,} shown"
+                break
+            name = key if len(key) <= MOST_TEXT else key[:MOST_TEXT] + "…"
+            here = f"{path}/{schema.pointer(name)}"
+            if shape == "map":
+                out[name] = self._value(item, here, of, "one")
+                continue
+            member = self._docs.member(of, key) if of is not None and shape == "one" else None
+            if key == "data" and isinstance(item, str) and len(item) > MOST_DATA:
+                out[name] = self._data(item, here, value.get("mimeType", value.get("mime_type")))
+            elif member is None:
+                out[name] = self._value(item, here, None, "one")
+            else:
+                out[name] = self._value(item, here, member.target, member.shape)
+        return out
+
+    def _text(self, value: str, path: str) -> str:
+        if len(value) <= MOST_TEXT:
+            return value
+        self.told[path] = f"{len(value):,} characters, the first {MOST_TEXT:,} shown"
+        return value[:MOST_TEXT]
+
+    def _data(self, value: str, path: str, mime_type: Any) -> str:
+        self._left -= 1
+        if value.startswith("elided:"):
+            return self._text(value, path)
+        words = f"{len(value):,} characters of base64, {len(value) * 3 // 4:,} bytes"
+        if isinstance(mime_type, str) and mime_type.startswith("audio/pcm"):
+            words += f", {len(value) * 3000 // 8 // wire.rate_of(mime_type, self._rate):,} ms of sound"
+        self.told[path] = words
+        return value[:MOST_DATA]
+
+
+@dataclass(slots=True)
+class _Turn:
+    """One answer: from when the user was done to its end. Seconds of the trace."""
+
+    by: str
+    asked: float | None
+    first_byte: float
+    row: int
+    first_sound: float | None = None
+    first_heard: float | None = None
+    ended: float | None = None
+    how: str = ""
+
+    def told(self) -> dict[str, Any]:
+        return {
+            "by": self.by,
+            "asked": self.asked,
+            "firstByte": self.first_byte,
+            "firstSound": self.first_sound,
+            "firstHeard": self.first_heard,
+            "ended": self.ended,
+            "how": self.how,
+            "row": self.row,
+        }
+
+
+_LONGEST = 1e7
+"""Seconds a session may last; a time beyond is no time."""
+_LARGEST = 1 << 40
+_MARKS = {
+    "setup": "setup",
+    "setupComplete": "ready",
+    "goAway": "goAway",
+    "sessionResumptionUpdate": "resumption",
+    "activityStart": "activityStart",
+    "activityEnd": "activityEnd",
+    "audioStreamEnd": "audioStreamEnd",
+    "interrupted": "interrupted",
+    "generationComplete": "generated",
+    "turnComplete": "turnComplete",
+    "contextUpdate": "contextUpdate",
+}
+
+
+class Session:
+    """Follows one session line by line; `data()` is what the page draws, `messages` the file of its messages."""
+
+    def __init__(
+        self, session: follow.Session, docs: Docs, hears: Hears = lanes.Ear, most_sound: int = lanes.MOST_SOUND
+    ) -> None:
+        self.messages: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed by close()
+        self.chunks: list[int] = []
+        """Bytes of each chunk in `messages`."""
+        self.user = lanes.User(most_sound)
+        self.model = lanes.Model(most_sound)
+        self._session = session
+        self._docs = docs
+        self._chunk: list[bytes] = []
+        self._times = array("d")
+        self._last = 0.0
+        self._sizes: list[int] = []
+        self._flags = bytearray()
+        self._kinds: dict[str, int] = {}
+        self._kind_of: list[int] = []
+        self._words: list[str] = []
+        self._told: dict[tuple[Any, ...], int] = {}
+        self._found: dict[int, list[int]] = {}
+        states = session.talk.states
+        self._states: dict[str, list[list[Any]]] = {region: [[0.0, state]] for region, state in states.items()}
+        self._state = tuple(states.values())
+        self._texts: dict[str, list[list[Any]]] = {"user": [], "model": []}
+        self._tools: list[list[Any]] = []
+        self._open: dict[str, int] = {}
+        self._marks: list[list[Any]] = []
+        self._turns: list[_Turn] = []
+        self._turn: _Turn | None = None
+        self._asks = User(hears)
+        self._prompted: float | None = None
+        self._asked: float | None = None
+        """When the user was done before the last answer."""
+        self._closes: list[tuple[float, str, int, str]] = []
+
+    def close(self) -> None:
+        self.messages.close()
+        self.user.close()
+        self.model.close()
+
+    def take(self) -> None:
+        """Read the session to its end."""
+        for line, step in self._session:
+            # the page looks things up by time, so time does not run back in it
+            t = self._last = max(self._last, min(line.t, _LONGEST))
+            if step is None or line.raw is None:
+                self._control(line, step, t)
+            else:
+                self._frame(line, step, t)
+        self._put_away()
+
+    # A frame
+
+    def _frame(self, line: Line, step: Step, t: float) -> None:
+        row = len(self._times)
+        words = describe(step)
+        if step.state and step.state != self._state:
+            words += self._move(step, t)
+        cut = _Cut(self._docs, wire.INPUT_RATE if line.sender == "client" else wire.OUTPUT_RATE)
+        raw = line.raw or b""
+        if step.kind == "unreadable":
+            message: Any = one_line(raw[:MOST_TEXT].decode("latin-1"))
+            cut.told[""] = f"{len(raw):,} bytes that are no message"
+        else:
+            message = cut.message(wire.parse(raw), line.sender)
+        level = self._find(row, step.findings)
+        self._row(line, t, step.kind, line.size, " · ".join(words), level, message, cut.told)
+        if line.sender == "client":
+            self._from_client(line, step, t, row)
+        else:
+            self._from_server(line, step, t, row)
+        for signal in step.signals:
+            if signal in _MARKS and len(self._marks) < _LANE:
+                self._marks.append([t, row, _MARKS[signal], level])
+
+    def _from_client(self, line: Line, step: Step, t: float, row: int) -> None:
+        sounds = []
+        for mime_type, pcm in step.audio:
+            rate = wire.rate_of(mime_type, wire.INPUT_RATE)
+            if pcm and self.user.fits(mime_type, rate):
+                sounds.append((rate, pcm))
+                self.user.say(None if line.elided else pcm[: len(pcm) & ~1], len(pcm) // 2, rate, t)
+        if sounds or "prompt" in step.signals:
+            self._asks.see(line, step, sounds)
+        if "prompt" in step.signals and "activityEnd" not in step.signals:
+            self._prompted = line.t
+        if not {"clientContent", "textIn", "toolResponse"}.isdisjoint(step.signals):
+            body = step.body
+            said = machine.values(body, ("clientContent", "turns", "*", "parts", "*", "text"))
+            for text in [*said, *machine.values(body, ("realtimeInput", "text"))]:
+                self._text("user", t, text, row, whole=True)
+            for call in machine.values(body, ("toolResponse", "functionResponses", "*")):
+                if isinstance(call, dict):
+                    self._end_call(str(call.get("id") or call.get("name", "")), t, row, "answered")
+
+    def _from_server(self, line: Line, step: Step, t: float, row: int) -> None:
+        if self._turn is None and not step.interrupted and any(signal in SPEAKS for signal in step.signals):
+            self._begin_turn(t, row)
+        if "flushPlayback" in step.effects:
+            self.model.flush(t)
+            if self._turn is not None:
+                self._turn.how = "interrupted"
+        for event in events.events(step):
+            match event:
+                case events.Audio(pcm=pcm, rate=rate, mime_type=mime_type):
+                    if pcm and self.model.fits(mime_type, rate):
+                        self._sound(None if line.elided else pcm, len(pcm) // 2, rate, t)
+                case events.Transcript(text=text, of=of, interim=False):
+                    self._text(of, t, text, row)
+                case events.Text(text=text, thought=False):
+                    self._text("model", t, text, row)
+                case events.ToolCall(id=call, name=name):
+                    if len(self._tools) < _LANE:
+                        self._open[call or name] = len(self._tools)
+                        self._tools.append([t, None, one_line(name, 60), row, None, "not answered"])
+                case events.ToolCancelled(ids=ids):
+                    for call in ids:
+                        self._end_call(call, t, row, "cancelled")
+        if ends_reply(step):
+            self._end_turn(t, "interrupted" if step.interrupted else "complete")
+
+    def _sound(self, pcm: bytes | None, samples: int, rate: int, t: float) -> None:
+        start = self.model.play(pcm and pcm[: len(pcm) & ~1], samples, rate, t)
+        if pcm is not None and self._turn is not None and self._turn.first_sound is None:
+            first = sound.first_sound(pcm)
+            if first is not None:
+                self._turn.first_sound = t
+                self._turn.first_heard = start + first / rate
+
+    # A ping, a pong, a close, what was heard
+
+    def _control(self, line: Line, step: Step | None, t: float) -> None:
+        row, about = len(self._times), line.about
+        level = 0
+        if step is not None:
+            given, reason = about.get("code"), str(about.get("reason") or "")
+            code = given if type(given) is int and 0 <= given < 65536 else 1006
+            self._closes.append((t, line.sender, code, reason))
+            level = 3 if code not in (1000, 1001, 1005) and len(self._closes) == 1 else 0
+            words = " · ".join([one_line(f"{code} {reason}".strip(), _WORDS), *self._move(step, t)])
+            if step.interrupted:
+                self._end_turn(t, "closed")
+        elif line.control == "heard":
+            self.model.heard(about)
+            words = heard_in_words(about)
+        else:
+            said = " ".join(str(value) for value in about.values() if value not in ("", None))
+            words = one_line(said, _WORDS)
+        cut = _Cut(self._docs)
+        self._row(line, t, line.control, 0, words, level, cut.plain({line.control: about}), cut.told)
+        if len(self._marks) < _LANE:
+            self._marks.append([t, row, line.control, level])
+
+    # What is kept of it
+
+    def _row(
+        self,
+        line: Line,
+        t: float,
+        kind: str,
+        size: int,
+        words: str,
+        level: int,
+        message: Any,
+        told: dict[str, str],
+    ) -> None:
+        kind = one_line(kind, 80)
+        self._times.append(t)
+        self._sizes.append(min(max(size, 0), _LARGEST))
+        self._flags.append((line.sender == "server") | (line.raw is None) << 1 | level << 2)
+        self._kind_of.append(self._kinds.setdefault(kind, len(self._kinds)))
+        self._words.append(words if len(words) <= 2 * _WORDS else words[: 2 * _WORDS] + "…")
+        self._chunk.append(wire.dump([message, told] if told else [message]))
+        if len(self._chunk) == CHUNK:
+            self._put_away()
+
+    def _put_away(self) -> None:
+        if self._chunk:
+            self.chunks.append(self.messages.write(b"[" + b",".join(self._chunk) + b"]"))
+            self._chunk = []
+
+    def _find(self, row: int, findings: list[judge.Finding]) -> int:
+        level = 0
+        for one in findings:
+            key = (one.level, one.rule, one_line(one.path, 300), one_line(one.complaint, 600), one.cure, one.close)
+            number = self._told.setdefault(key, len(self._told))
+            self._found.setdefault(row, []).append(number)
+            level = max(level, _LEVELS[one.level])
+        return level
+
+    def _move(self, step: Step, t: float) -> list[str]:
+        regions = machine.machine().regions
+        words = []
+        for region, before, after in zip(regions, self._state, step.state, strict=True):
+            if before != after:
+                self._states[region].append([t, after])
+                words += [after] if after != "none" else []
+        self._state = step.state
+        return words
+
+    def _text(self, of: str, t: float, text: Any, row: int, whole: bool = False) -> None:
+        if not isinstance(text, str) or not text.strip():
+            return
+        lane = self._texts[of]
+        last = lane[-1] if lane else None
+        if not whole and last and not last[4] and t - last[1] < 1.5 and len(last[2]) < _UTTERANCE:
+            last[1] = t
+            last[2] += one_line(text[:_UTTERANCE], _UTTERANCE)
+        elif len(lane) < _LANE:
+            lane.append([t, t, one_line(text[: 2 * _UTTERANCE].lstrip(), _UTTERANCE), row, int(whole)])
+
+    def _end_call(self, call: str, t: float, row: int, how: str) -> None:
+        number = self._open.pop(call, None)
+        if number is not None:
+            self._tools[number][1] = t
+            self._tools[number][4:] = [row, how]
+
+    # Turns
+
+    def _begin_turn(self, t: float, row: int) -> None:
+        asked, by = self._asks.asked_at(self._asked), ""
+        if asked is not None:
+            by = "text" if asked == self._prompted else "voice"
+            asked = self._asked = max(0.0, min(asked, t))
+        self._turn = _Turn(by, asked, t, row)
+
+    def _end_turn(self, t: float, how: str) -> None:
+        if self._turn is not None:
+            self._turn.ended = t
+            self._turn.how = how
+            if len(self._turns) < _LANE:
+                self._turns.append(self._turn)
+            self._turn = None
+        for lane in self._texts.values():
+            if lane:
+                lane[-1][4] = 1  # what is said next is another utterance
+        self.model.end_reply()
+
+    # The data
+
+    def data(self) -> dict[str, Any]:
+        """All but messages and sound, as JSON values."""
+        if self._turn is not None:
+            self._turns.append(self._turn)
+        about = {
+            name: one_line(str(self._session.header.get(name, "")), 80)
+            for name in ("started", "side", "livews", "protocol")
+        }
+        last = self._times[-1] if self._times else 0.0
+        model = self._session.model
+        return {
+            **about,
+            "url": one_line(_redacted(self._session.url), 300),
+            "model": one_line(model, 120),
+            "length": max(last, self.user.end, self.model.end),
+            "last": last,
+            "end": self._end(model),
+            "cutOff": self._session.cut_at is not None,
+            "states": self._states,
+            "stateWords": {name: region["states"] for name, region in spec.machine()["regions"].items()},
+            "kinds": list(self._kinds),
+            "t": self._times.tolist(),
+            "kind": self._kind_of,
+            "flags": base64.b64encode(self._flags).decode(),
+            "size": self._sizes,
+            "words": self._words,
+            "chunk": CHUNK,
+            "chunks": len(self.chunks),
+            "findings": [
+                {
+                    "level": level,
+                    "rule": rule,
+                    "path": path,
+                    "complaint": complaint,
+                    "cure": cure,
+                    "close": list(close) if close else None,
+                    "title": spec.rules()[rule]["title"] if rule in spec.rules() else "",
+                }
+                for level, rule, path, complaint, cure, close in self._told
+            ],
+            "found": self._found,
+            "sound": {name: _sound_data(side) for name, side in (("user", self.user), ("model", self.model))},
+            "texts": self._texts,
+            "tools": self._tools,
+            "marks": self._marks,
+            "turns": [turn.told() for turn in self._turns],
+        }
+
+    def _end(self, model: str) -> dict[str, Any] | None:
+        if not self._closes:
+            return None
+        t, by, code, reason = self._closes[0]
+        advice = closes.explain(code, reason, model=model)
+        return {
+            "t": t,
+            "by": by,
+            "code": code,
+            "reason": one_line(reason, 200),
+            "id": advice.id,
+            "kind": advice.kind,
+            "meaning": one_line(advice.meaning),
+            "cause": one_line(advice.cause),
+            "do": one_line(advice.do),
+            "retry": advice.retry,
+            "confidence": advice.confidence,
+        }
+
+
+def _sound_data(side: lanes.Side) -> dict[str, Any]:
+    return {
+        "runs": [run.row() for run in side.runs],
+        "peaks": base64.b64encode(side.peaks()).decode(),
+        "perSecond": lanes.PEAKS,
+        "seconds": side.seconds,
+        "skipped": side.skipped,
+    }
+
+
+def _redacted(url: str) -> str:
+    try:
+        return redact_url(url)
+    except ValueError:
+        return "(not a URL)"
