@@ -13,6 +13,13 @@ _HIDDEN = ("GOOGLE_", "GEMINI_", "HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "http
            "CLOUDSDK_", "NO_COLOR", "SSL_CERT_FILE", "COLUMNS", "LIVEWS_PORTAUDIO")  # fmt: skip
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests run side by side (pytest-xdist, --dist loadgroup), those that play and record sound take turns."""
+    for item in items:
+        if item.path.is_relative_to(ROOT / "tests" / "audio"):
+            item.add_marker(pytest.mark.xdist_group("sound"))
+
+
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
