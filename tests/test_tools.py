@@ -13,6 +13,7 @@ import json
 import os
 import signal
 import threading
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -716,6 +717,25 @@ def test_a_call_that_is_withdrawn_is_stopped_and_not_answered(kind: str, tmp_pat
     wire = with_standin(use, [functions[kind]], NATIVE, on_tool=runs.append)
     assert wire.answers == []
     assert [(run.done, run.cancelled) for run in runs] == [(False, False), (True, True)]
+
+
+def test_a_command_that_is_stopped_while_it_starts_leaves_no_children(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    script = _script(tmp_path, f"sleep 60 & echo $! > {pid}.new; mv {pid}.new {pid}; wait")
+
+    async def go() -> None:
+        running = asyncio.create_task(tools.command(f"wait_here={script}").invoke({}))
+        for _ in range(2):
+            await asyncio.sleep(0)  # it is forked then, and the loop has not seen that it runs
+        deadline = time.monotonic() + PATIENCE
+        while not pid.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)  # noqa: ASYNC251 the loop is not to see it
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        async with asyncio.timeout(PATIENCE):
+            await until(lambda: not _lives(int(pid.read_text())))
+
+    asyncio.run(go())
 
 
 def crash() -> None:

@@ -164,9 +164,7 @@ async def run(name: str, argv: Sequence[str], args: dict[str, Any]) -> Any:
     """Run it once: what it printed, as JSON or text. Raises Failure. Cancelled, it is killed."""
     loop = asyncio.get_running_loop()
     try:
-        transport, child = await loop.subprocess_exec(
-            lambda: _Child(loop), *argv, start_new_session=True, env=environment(os.environ)
-        )
+        transport, child = await _spawn(loop, argv)
     except (OSError, ValueError) as problem:
         raise Failure(f"{name} could not be started: {getattr(problem, 'strerror', None) or problem}") from None
     try:
@@ -184,6 +182,25 @@ async def run(name: str, argv: Sequence[str], args: dict[str, Any]) -> Any:
     if child.too_much:
         raise Failure(f"{name} printed more than {SIZE:,} bytes and was stopped: let it print less")
     return _result(name, transport.get_returncode() or 0, bytes(child.out), bytes(child.err))
+
+
+async def _spawn(loop: asyncio.AbstractEventLoop, argv: Sequence[str]) -> tuple[asyncio.SubprocessTransport, _Child]:
+    """Start it. Cancelled meanwhile, asyncio would end the program alone, and not the children it has by then."""
+    spawning = asyncio.ensure_future(
+        loop.subprocess_exec(lambda: _Child(loop), *argv, start_new_session=True, env=environment(os.environ))
+    )
+    try:
+        return await asyncio.shield(spawning)
+    except asyncio.CancelledError:
+        spawning.add_done_callback(_unwanted)
+        raise
+
+
+def _unwanted(spawned: asyncio.Future[tuple[asyncio.SubprocessTransport, _Child]]) -> None:
+    if not spawned.cancelled() and spawned.exception() is None:
+        transport, _ = spawned.result()
+        _kill(transport.get_pid())
+        transport.close()
 
 
 def _kill(pid: int) -> None:
