@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from livews.audio.playback import PlaybackBuffer
-from livews.cli.latency import Stopwatch, percentile
+from livews.cli.latency import Stopwatch
+from livews.core.figures import percentile
 
 RATE = 24000
 SILENCE = bytes(2 * RATE // 10)

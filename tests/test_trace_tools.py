@@ -862,3 +862,14 @@ def test_a_long_trace_takes_no_more_memory() -> None:
     assert told["bytes"] > 10_000_000
     for name, row in told["tools"].items():
         assert row["MB"] - row["MB of a tenth"] < 6, f"{name}: the file is 10 MB larger"
+
+
+def test_a_message_that_is_called_close_is_no_close(trace: Callable[..., Done], tmp_path: Path) -> None:
+    """Only a control line is one; a frame with a member of that name is news from the service."""
+    rows = [
+        got(0.1, {"setupComplete": {}}),
+        got(0.2, {"close": {}}),
+        control(0.3, "recv", "close", code=1011, reason=""),
+    ]
+    row = json.loads(trace("stats", write(tmp_path / "t.jsonl", *rows), "--json").out)
+    assert [close["code"] for close in row["closes"]] == [1011]

@@ -56,8 +56,6 @@ class Replies:
         self.tokens: e.Usage | None = None
         self.closes_at: float | None = None
         """When the service will close the connection, on the stopwatch's clock."""
-        self.running = False
-        """A reply is asked for or coming in."""
         self._over = asyncio.Event()
         self._over.set()
         self._owed = False
@@ -78,7 +76,6 @@ class Replies:
     def asked(self) -> None:
         """A reply is asked for, now: `done` waits for it."""
         self.watch.asked()
-        self.running = True
         self._last = self.watch.clock()
         self._over.clear()
         self._display.status("thinking")
@@ -166,7 +163,6 @@ class Replies:
                 self._generated()
             case e.ToolCall():
                 self.watch.arrived()
-                self.running = True
                 self._over.clear()
                 if not event.handled:
                     # where a call ends the turn, a second turn speaks about the answer
@@ -194,9 +190,7 @@ class Replies:
 
     def _began(self) -> None:
         self._owed = False  # this is what the model makes of an answer of ours
-        if not self.running:
-            self.running = True
-            self._over.clear()
+        self._over.clear()
         self.watch.arrived()
 
     def _hear(self, event: e.Audio) -> None:
@@ -272,7 +266,6 @@ class Replies:
         self._display.status("")
         self._stopped = False
         self._end_wav()
-        self.running = False
         self.ended_at = self.watch.clock()
         self._over.set()
 

@@ -26,6 +26,7 @@ from livews.kit.script import Script
 from livews.kit.turns import duration
 from livews.printable import one_line
 from livews.trace.read import Line as Recorded
+from livews.trace.read import refilled
 from livews.trace.writer import emptied
 
 if TYPE_CHECKING:
@@ -221,9 +222,9 @@ class Player:
                 await self.line.close(code if isinstance(code, int) else 1006, str(line.about.get("reason", "")))
             assert line.raw is not None
             if self._house.policy.faults:  # in the form they ask for
-                await self.line.send(_refilled(line.raw))
+                await self.line.send(refilled(line.raw, wire.dump_as_service))
             else:
-                await self.line.put(_refilled(line.raw), text=line.opcode == "text")
+                await self.line.put(refilled(line.raw, wire.dump_as_service), text=line.opcode == "text")
         try:
             async with asyncio.timeout(self._patience):
                 await self._socket.wait_closed()
@@ -294,23 +295,3 @@ def _meant(body: dict[str, Any]) -> dict[str, Any]:
     if isinstance(resumption, dict) and "handle" in resumption:
         body = {**body, "setup": {**body["setup"], "sessionResumption": {**resumption, "handle": "..."}}}
     return body
-
-
-def _refilled(raw: bytes) -> bytes:
-    """A recorded frame, with silence where its media was elided."""
-    if b'"elided:' not in raw:
-        return raw
-    return wire.dump_as_service(_with_silence(wire.parse(raw)))
-
-
-def _with_silence(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_with_silence(item) for item in value]
-    if isinstance(value, dict):
-        return {
-            key: wire.encode_base64(bytes(min(int(child.split(":")[1]), 1 << 20)))
-            if key == "data" and isinstance(child, str) and _elided(child)
-            else _with_silence(child)
-            for key, child in value.items()
-        }
-    return value

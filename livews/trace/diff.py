@@ -79,7 +79,7 @@ class _Reader:
         self._closed = False
 
     def take(self, line: Line, step: Step) -> None:
-        if step.kind == "close":
+        if line.control == "close":
             if not self._closed:  # the other close is its echo
                 code = line.about.get("code")
                 value = {"code": code, "reason": str(line.about.get("reason", ""))}

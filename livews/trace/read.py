@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -166,12 +166,12 @@ def _line(number: int, row: dict[str, Any], text: bytes) -> Line | None:
     return None
 
 
-def refilled(raw: bytes) -> bytes:
-    """A recorded frame with silence of the same length where its media was elided."""
+def refilled(raw: bytes, dump: Callable[[Any], bytes] = wire.dump) -> bytes:
+    """A recorded frame with silence of the same length where its media was elided, written by `dump` then."""
     if b'"elided:' not in raw:
         return raw
     try:
-        return wire.dump(_with_silence(wire.parse(raw)))
+        return dump(_with_silence(wire.parse(raw)))
     except wire.WireError:  # whoever follows it says what is wrong
         return raw
 

@@ -111,7 +111,7 @@ class Stats:
             self._take_heard(line)
         if step is None:
             return
-        if step.kind == "close":
+        if line.control == "close":
             self._close(line)
         else:
             self._count(line, step)

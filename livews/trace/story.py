@@ -91,7 +91,7 @@ class _Teller:
             self._heard(line)
         if step is None:
             return
-        if step.kind == "close":
+        if line.control == "close":
             self._end_reply()
             if self._closed:
                 return  # the echo of the first
