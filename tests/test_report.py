@@ -1,7 +1,6 @@
 """The report of a trace: what is in it, and that a real browser opens it, plays it, and runs nothing of the wire.
 
-The browser is a Chromium of this machine (LIVEWS_CHROMIUM names another), driven by Playwright. Without them those tests
-are skipped, with LIVEWS_REQUIRE_BROWSER=1 they fail.
+Those that need the browser are skipped without one, with LIVEWS_REQUIRE_BROWSER=1 they fail (tests/browser.py).
 """
 
 from __future__ import annotations
@@ -11,9 +10,7 @@ import hashlib
 import http.server
 import json
 import math
-import os
 import re
-import shutil
 import struct
 import subprocess
 import sys
@@ -27,6 +24,8 @@ import pytest
 from livews.core.errors import BadRequest
 from livews.trace import html, lanes, page
 from livews.trace.follow import follow
+
+from .browser import Browser
 
 HEADER = {
     "trace": "livews", "version": 1, "started": "2026-11-22T10:00:00.000000Z", "side": "client", "livews": "0.1.0",
@@ -298,89 +297,15 @@ def test_what_cannot_be_done_is_told_and_leaves_nothing(tmp_path: Path) -> None:
 # In a browser
 
 
-def _missing() -> str:
-    try:
-        import playwright.sync_api  # noqa: F401
-    except ImportError:
-        return "Playwright is not installed"
-    return "" if _chromium() else "no Chromium was found"
-
-
-def _chromium() -> str:
-    named = os.environ.get("LIVEWS_CHROMIUM")
-    return named or next(
-        (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
-    )
-
-
-class Browser:
-    """A Chromium with a fresh profile, and what a page did that it must not."""
-
-    def __init__(self, context: Any) -> None:
-        self.context = context
-        self.context.add_init_script(_SPY)
-        self.context.set_default_timeout(10_000)
-        self.wrong: list[str] = []
-
-    def open(self, path: Path, width: int = 1280, scheme: str = "light") -> Any:
-        self.wrong = wrong = []
-        opened = self.context.new_page()
-        opened.set_viewport_size({"width": width, "height": 900})
-        opened.emulate_media(color_scheme=scheme)
-        opened.on(
-            "console",
-            lambda said: wrong.append(f"console: {said.text}") if said.type in ("error", "warning") else None,
-        )
-        opened.on("pageerror", lambda error: wrong.append(f"error: {error}"))
-        opened.on("dialog", lambda asked: (wrong.append(f"dialog: {asked.message}"), asked.dismiss()))
-        opened.on(
-            "request", lambda asked: wrong.append(f"request: {asked.url}") if not self._own(asked.url, path) else None
-        )
-        opened.on("popup", lambda _: wrong.append("popup"))
-        opened.goto(path.as_uri())
-        opened.wait_for_selector("#rows .row")
-        return opened
-
-    @staticmethod
-    def _own(url: str, path: Path) -> bool:
-        return url == path.as_uri()
-
-
-_SPY = """
-window.started = [];
-const real = AudioBufferSourceNode.prototype.start;
-AudioBufferSourceNode.prototype.start = function (...given) {
-  const samples = this.buffer.getChannelData(0);
-  window.started.push([this.buffer.duration, this.buffer.sampleRate, Math.max(...samples.slice(0, 20000))]);
-  return real.apply(this, given);
-};
-"""
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    if why := _missing():
-        if os.environ.get("LIVEWS_REQUIRE_BROWSER") == "1":
-            pytest.fail(f"{why}, and LIVEWS_REQUIRE_BROWSER=1 asks for it")
-        pytest.skip(why)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as driver:
-        context = driver.chromium.launch_persistent_context(
-            str(tmp_path_factory.mktemp("profile")),
-            executable_path=_chromium(),
-            args=["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run",
-                  "--autoplay-policy=no-user-gesture-required"],
-        )  # fmt: skip
-        yield Browser(context)
-        context.close()
-
-
 @pytest.fixture(scope="module")
 def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("talk")
     html.write(conversation().write(folder / "talk.jsonl"), folder / "talk.html")
     return folder / "talk.html"
+
+
+def show(browser: Browser, path: Path, width: int = 1280, scheme: str = "light") -> Any:
+    return browser.open(path.as_uri(), width, scheme, wait_for="#rows .row")
 
 
 def text_of(opened: Any, selector: str) -> str:
@@ -399,7 +324,7 @@ def look_up(opened: Any, words: str) -> str:
 
 
 def test_it_opens_from_a_file_and_says_what_happened(browser: Browser, talk: Path) -> None:
-    opened = browser.open(talk)
+    opened = show(browser, talk)
     assert text_of(opened, "#model") == "models/gemini-3.8-live"
     end = text_of(opened, "#end")
     assert "Closed by the server at 4.850 s: 1007" in end and "colour" in end and "do" in end
@@ -413,7 +338,7 @@ def test_it_opens_from_a_file_and_says_what_happened(browser: Browser, talk: Pat
 
 
 def test_a_message_opens_with_the_words_of_its_schema(browser: Browser, talk: Path) -> None:
-    opened = browser.open(talk)
+    opened = show(browser, talk)
     detail = look_up(opened, "goaway")
     assert '"50s"' in detail
     spoken = json.loads((Path(__file__).parent.parent / "protocol/schemas/server/goAway.json").read_text())
@@ -426,7 +351,7 @@ def test_a_message_opens_with_the_words_of_its_schema(browser: Browser, talk: Pa
 
 
 def test_search_and_filters_find(browser: Browser, talk: Path) -> None:
-    opened = browser.open(talk)
+    opened = show(browser, talk)
     whole = opened.locator("#rows .row").count()
     opened.keyboard.press("/")
     opened.keyboard.type("newhandle")  # a member's name, in no line of the list
@@ -447,7 +372,7 @@ def test_search_and_filters_find(browser: Browser, talk: Path) -> None:
 
 
 def test_the_keyboard_walks_and_opens(browser: Browser, talk: Path) -> None:
-    opened = browser.open(talk)
+    opened = show(browser, talk)
     for key in ("j", "j", "k", "Enter"):
         opened.keyboard.press(key)
     assert text_of(opened, "#detail h3") == "→ setup"
@@ -468,7 +393,7 @@ def seconds_shown(opened: Any) -> float:
 
 
 def test_playing_moves_the_cursor_and_plays_what_was_heard(browser: Browser, talk: Path) -> None:
-    opened = browser.open(talk)
+    opened = show(browser, talk)
     moved = "(from) => parseFloat(document.getElementById('clock').textContent) > from"
     opened.click("#zoom-fit")
     before = opened.evaluate("document.getElementById('cursor').style.transform")
@@ -498,7 +423,7 @@ def test_it_fits_a_phone_and_knows_the_dark(browser: Browser, talk: Path) -> Non
     backs = set()
     for width in (1280, 400):
         for scheme in ("light", "dark"):
-            opened = browser.open(talk, width, scheme)
+            opened = show(browser, talk, width, scheme)
             assert opened.evaluate("document.documentElement.scrollWidth") <= width
             backs.add(opened.evaluate("getComputedStyle(document.documentElement).backgroundColor"))
             assert not browser.wrong
@@ -626,7 +551,7 @@ def test_nothing_of_a_hostile_trace_runs(browser: Browser, outside: tuple[str, l
     out = tmp_path / "out.html"
     written = html.write(hostile(place).write(tmp_path / "s.jsonl"), out)
     assert written.size < 3_000_000, "20 MB of strings were cut"
-    opened = browser.open(out)
+    opened = show(browser, out)
     opened.keyboard.press("Enter")
     for _ in range(60):  # once one is open, each that is picked opens
         opened.keyboard.press("j")
@@ -661,7 +586,7 @@ def test_the_policy_holds_where_the_script_would_not(
 ) -> None:
     """Even markup that got in could neither run nor ask for anything."""
     place, asked = outside
-    opened = browser.open(talk)
+    opened = show(browser, talk)
     opened.evaluate(
         """async (place) => {
           const div = document.createElement("div");
@@ -689,7 +614,7 @@ def test_each_session_of_a_file_can_be_looked_at(browser: Browser, tmp_path: Pat
     path = tmp_path / "s.jsonl"
     path.write_bytes(b"".join([*conversation().lines(), *started().lines()]))
     html.write(path, tmp_path / "out.html")
-    opened = browser.open(tmp_path / "out.html")
+    opened = show(browser, tmp_path / "out.html")
     opened.keyboard.press("j")
     opened.keyboard.press("Enter")
     opened.select_option("#session", index=1)
@@ -708,7 +633,7 @@ def test_ten_thousand_messages_paint_and_scroll(browser: Browser, tmp_path: Path
         trace.recv(0.2 + i / 50, {"serverContent": {"outputTranscription": {"text": f"word {i}"}}})
     trace.control(300, "recv", "close", {"code": 1000, "reason": ""})
     html.write(trace.write(tmp_path / "s.jsonl"), tmp_path / "out.html")
-    opened = browser.open(tmp_path / "out.html")
+    opened = show(browser, tmp_path / "out.html")
     assert "10,000 lines" in text_of(opened, "#count")
     assert opened.locator("#rows .row").count() < 100
     opened.evaluate("document.getElementById('list').scrollTop = 1e9")
