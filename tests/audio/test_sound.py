@@ -1,7 +1,8 @@
 """The whole way, through PortAudio into a sound server, compared with what was recorded there.
 
 - The player is another process; here only bytes are compared.
-- Sound is compared exactly. A run in which the machine stuttered, as the player's own count says, is repeated.
+- Sound is compared exactly. A run in which the machine stuttered is repeated, three times at most: the player's own count
+  says so, and where the system's player has none, a hole in the noise that was recorded.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 from array import array
@@ -20,6 +22,7 @@ import pytest
 from .pulse import RATE, ROOT, PulseServer
 
 FADE_MS = 5
+_HOLE = re.compile(bytes(2 * RATE // 1000))  # a millisecond of silence
 
 
 def player(pulse: PulseServer, plan: list[list[Any]], latency: float = 0.1) -> subprocess.Popen[str]:
@@ -29,16 +32,20 @@ def player(pulse: PulseServer, plan: list[list[Any]], latency: float = 0.1) -> s
     )  # fmt: skip
 
 
-def play(pulse: PulseServer, plan: list[list[Any]], latency: float = 0.1) -> tuple[bytes, list[dict[str, Any]]]:
-    """Perform the plan; what the sink got, and what the player told."""
+def play(
+    pulse: PulseServer, plan: list[list[Any]], latency: float = 0.1, *, holes: bool = True
+) -> tuple[bytes, list[dict[str, Any]]]:
+    """Perform the plan; what the sink got, and what the player told. Without `holes` one noise is played in one go."""
     for _ in range(3):
         with pulse.record() as recording, player(pulse, plan, latency) as process:
             out, _ = process.communicate(timeout=30)
             assert process.returncode == 0
         told = [json.loads(line) for line in out.splitlines()]
-        if not any(turn["late"] for turn in told[-1]["turns"]):
+        if not any(turn["late"] for turn in told[-1]["turns"]) and (
+            holes or not _HOLE.search(sound_of(recording.pcm))
+        ):
             return recording.pcm, told
-    pytest.fail("three times the sound thread was not called in time: this machine is too busy")
+    pytest.fail("three times the sound was broken: by a machine that is too busy, or by livews each time")
 
 
 def noise(path: Path, ms: int, seed: int = 1) -> bytes:
