@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -33,11 +34,23 @@ AudioBufferSourceNode.prototype.start = function (...given) {
 class Browser:
     """A Chromium with a fresh profile, and what a page did that it must not."""
 
-    def __init__(self, context: Any) -> None:
+    def __init__(self, context: Any, driver: Any) -> None:
         self.context = context
+        self.driver = driver
         self.context.add_init_script(PLAYED)
         self.context.set_default_timeout(10_000)
         self.wrong: list[str] = []
+
+    @contextlib.contextmanager
+    def recording(self, har: Path) -> Iterator[Any]:
+        """A page of another profile, all of whose traffic is in the HAR file at the end."""
+        other = self.driver.chromium.launch(executable_path=chromium(), args=[*FLAGS])
+        try:
+            context = other.new_context(record_har_path=str(har))
+            yield context.new_page()
+            context.close()
+        finally:
+            other.close()
 
     def open(
         self,
@@ -78,7 +91,7 @@ def started(profile: Path) -> Iterator[Browser]:
     with sync_playwright() as driver:
         context = driver.chromium.launch_persistent_context(str(profile), executable_path=program, args=[*FLAGS])
         try:
-            yield Browser(context)
+            yield Browser(context, driver)
         finally:
             context.close()
 
