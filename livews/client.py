@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import socket
@@ -341,6 +340,23 @@ class Session:
         if not self._closing:
             raise Closed(closes.explain(1000), where=self.endpoint.shown, during="in the middle of a turn")
 
+    async def ping(self) -> float:
+        """Seconds of a round trip: a WebSocket ping and its pong, which is waited for as long as the session lasts;
+        bound it with `asyncio.timeout`. Raises what the session ended with, `Closed` where it ended well."""
+        if self._over or self._socket is None:
+            raise self._ended or Closed(closes.explain(1000), where=self.endpoint.shown)
+        sent = self.clock()
+        try:
+            pong = await self._socket.ping()
+            self._control(sent, "send", "ping", {})
+            await pong
+        except ConnectionClosed:
+            await self._done.wait()  # what came before the close is read first
+            raise self._ended or Closed(closes.explain(1000), where=self.endpoint.shown) from None
+        self.ping_seconds = self.clock() - sent
+        self._control(self.clock(), "recv", "pong", {"seconds": round(self.ping_seconds, 6)})
+        return self.ping_seconds
+
     async def wait_closed(self) -> None:
         """Wait until the session is over. Raises Closed when the service closed it with an error."""
         await self._done.wait()
@@ -474,27 +490,23 @@ class Session:
     async def _keep_alive(self) -> None:
         """Ping, allow a minute for the pong, and say who gave up when none comes."""
         assert self._socket is not None
-        with contextlib.suppress(ConnectionClosed):
-            while True:
-                await asyncio.sleep(PING_EVERY)
-                sent = self.clock()
-                pong = await self._socket.ping()
-                self._control(sent, "send", "ping", {})
-                try:
-                    async with asyncio.timeout(PONG_WITHIN):
-                        await pong
-                except TimeoutError:
-                    advice = replace(
-                        closes.explain(1011, "keepalive ping timeout"),
-                        cause=f"livews gave up: no pong came for {PONG_WITHIN:g} s.",
-                        do="The network or the service has stalled: connect again, with the newest handle.",
-                    )
-                    step = self._record_close("send", "client", advice.code, advice.reason)
-                    self._finish(Lost(advice, where=self.endpoint.shown, during=_during(step)))
-                    await self._socket.close(advice.code, advice.reason)
-                    return
-                self.ping_seconds = self.clock() - sent
-                self._control(self.clock(), "recv", "pong", {"seconds": round(self.ping_seconds, 6)})
+        while True:
+            await asyncio.sleep(PING_EVERY)
+            try:
+                async with asyncio.timeout(PONG_WITHIN):
+                    await self.ping()
+            except TimeoutError:
+                advice = replace(
+                    closes.explain(1011, "keepalive ping timeout"),
+                    cause=f"livews gave up: no pong came for {PONG_WITHIN:g} s.",
+                    do="The network or the service has stalled: connect again, with the newest handle.",
+                )
+                step = self._record_close("send", "client", advice.code, advice.reason)
+                self._finish(Lost(advice, where=self.endpoint.shown, during=_during(step)))
+                await self._socket.close(advice.code, advice.reason)
+                return
+            except Exception:  # the session is over, and whoever waits for it is told
+                return
 
     async def _send(self, message: dict[str, Any]) -> None:
         try:

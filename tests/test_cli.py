@@ -507,7 +507,7 @@ def test_on_a_terminal(server: str, tmp_path: Path) -> None:
     assert "\x1b[31m" not in reply[0]
 
 
-# check and explain
+# check
 
 
 def check(message: Any, *words: str) -> Done:
@@ -576,27 +576,6 @@ def test_nothing_to_check() -> None:
     assert livews("check", "-", "-", stdin="{}").returncode == 2
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["1007", "Request contains an invalid argument."],
-        ["1007 Request contains an invalid argument."],
-        ["1007: Request contains an invalid argument."],
-        ["1007", "None. Request contains an invalid argument."],
-        ["Request contains an invalid argument."],
-        ["1007", "Request", "contains", "an", "invalid", "argument."],
-    ],
-)
-def test_explain_takes_what_people_paste(words: list[str]) -> None:
-    assert "invalid-argument" in livews("explain", *words).stdout.splitlines()[0]
-
-
-def test_explain_says_when_it_does_not_know() -> None:
-    assert "nobody has written" in livews("explain", "a new reason").stdout
-    assert "Request contains an" in livews("explain", "1007").stdout, "the reasons known with the code"
-    assert "proxy" in livews("explain", "503").stdout
-
-
 def test_words_also_when_setup_names_the_modality(server: str, tmp_path: Path) -> None:
     setup = tmp_path / "setup.json"
     for text in (
@@ -653,15 +632,24 @@ def test_check_a_trace_judges_the_order(tmp_path: Path) -> None:
     assert "cut off" in done.stdout
 
 
-def test_explain() -> None:
-    done = livews("explain", "1007", "Request contains an invalid argument.")
-    assert done.returncode == 0
-    for word in ("what", "why", "do", "again"):
-        assert re.search(rf"^  {word} ", done.stdout, re.M)
-    assert "session.handle" in done.stdout or "sessionResumption.handle" in done.stdout
-    assert json.loads(livews("explain", "--json", "1011", "Internal error").stdout)["retry"] == "backoff"
-    assert "setup comes first" in livews("explain", "setup-1").stdout
-    assert livews("explain", "12").returncode == 2
+def test_check_tells_a_close_once_and_counts_messages_alone(tmp_path: Path) -> None:
+    def trace(*closes: tuple[str, int, str]) -> Done:
+        rows: list[dict[str, Any]] = [{"trace": "livews", "version": 1, "side": "proxy"}]
+        rows.append({"t": 0, "dir": "send", "message": {"setup": {"model": "models/gemini-3.8-live"}}})
+        rows += [{"t": 1, "dir": way, "close": {"code": code, "reason": reason}} for way, code, reason in closes]
+        path = tmp_path / "t.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return livews("check", str(path))
+
+    reason = "API key not valid."
+    for echo in (reason, ""):
+        done = trace(("recv", 1007, reason), ("send", 1007, echo))
+        assert done.stdout.count("CLOSE-3") == 1
+        assert done.stdout.startswith(f"{tmp_path}/t.jsonl:3 note /: closed 1007")
+        assert done.stderr.endswith("1 message: 0 errors, 1 note\n")
+    done = trace(("recv", 1007, reason), ("send", 1002, "too large"))
+    assert done.stdout.count("CLOSE-3") == 2, "that is no answer: both are told"
+    assert trace(("send", 1000, ""), ("recv", 1000, "")).stderr.endswith("1 message: 0 errors, 0 notes\n")
 
 
 # Cost

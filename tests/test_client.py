@@ -643,6 +643,42 @@ def test_pings_are_answered_and_measured(monkeypatch: pytest.MonkeyPatch) -> Non
     with_standin(use)
 
 
+def test_a_ping_of_ones_own_is_measured_and_recorded(tmp_path: Path) -> None:
+    trace = tmp_path / "t.jsonl"
+
+    async def use(session: livews.Session) -> None:
+        seconds = await session.ping()
+        assert 0 < seconds < 10
+        assert session.ping_seconds == seconds
+        await session.close()
+        with pytest.raises(livews.Closed):
+            await session.ping()
+
+    with_standin(use, trace=trace)
+    rows = [json.loads(line) for line in trace.read_text().splitlines()]
+    assert [key for row in rows for key in row if key in ("ping", "pong")] == ["ping", "pong"]
+
+
+def test_a_ping_into_a_close_tells_why_and_loses_nothing() -> None:
+    async def server(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send(SETUP_COMPLETE)
+        await socket.send('{"goAway":{"timeLeft":"5s"}}')
+        await socket.close(1011, "Internal error encountered.")
+
+    async def run() -> None:
+        async with scripted(server) as url, asyncio.timeout(10):
+            session = await livews.connect(url=url)
+            with pytest.raises(livews.Closed, match="Internal error"):
+                while True:
+                    await session.ping()
+            with pytest.raises(livews.Closed, match="Internal error"):
+                async for event in session.events():
+                    assert isinstance(event, livews.GoAway), "what came before the close is still there"
+
+    asyncio.run(run())
+
+
 def test_a_pong_that_never_comes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("livews.client.PING_EVERY", 0.02)
     monkeypatch.setattr("livews.client.PONG_WITHIN", 0.1)

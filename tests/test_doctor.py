@@ -338,9 +338,11 @@ def test_both_keys_and_odd_keys_are_told() -> None:
 def test_a_key_that_no_header_can_carry_is_a_matter_of_credentials() -> None:
     code, rows, said = alone(env=clean(GOOGLE_API_KEY="two words of a key"))
     assert code == 3
-    assert rows["where"]["verdict"] == "fail"
-    assert verdicts(rows, *NETWORK) == ["skip"] * 6
-    assert "two words of a key" not in said
+    assert verdicts(rows, "key", *NETWORK) == ["fail", *["skip"] * len(NETWORK)]
+    assert rows["key"]["text"].startswith("the key cannot be one: ")
+    assert "copy it again" in rows["key"]["do"]
+    assert "where" not in rows
+    assert "two words" not in said
 
 
 def test_a_file_that_is_not_there_is_told_before_it_breaks_tls() -> None:
@@ -349,6 +351,14 @@ def test_a_file_that_is_not_there_is_told_before_it_breaks_tls() -> None:
     assert rows["env"]["verdict"] == "fail"
     assert rows["env"]["do"] == "correct or unset SSL_CERT_FILE"
     assert "GOOGLE_GENAI_API_VERSION=v1alpha" in rows["env"]["text"]
+
+
+def test_what_extras_lack_is_told_by_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = ["orjson", "no-such-package>=1; extra == 'screen'", "nor-this; extra == 'aec'", "ruff; extra == 'dev'"]
+    monkeypatch.setattr("importlib.metadata.requires", lambda name: wanted)
+    row = doctor.extras()
+    assert row.text == "no screen (no-such-package), no aec (nor-this)"
+    assert row.cure == "for these: pip install no-such-package nor-this"
 
 
 # Sound

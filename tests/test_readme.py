@@ -32,6 +32,7 @@ _VARIES = (
     (r"\b\d+ lines", "0 lines"),
     (r"\b\d+ messages, 0 findings, [\d,]+ B", "0 messages, 0 findings, 0 B"),
     (r"jsonl:\d+ ", "jsonl:0 "),
+    (r"\d+ received \(\d+ when recorded\), \d+\.\d s \(", "0 received (0 when recorded), 0.0 s ("),
 )
 
 

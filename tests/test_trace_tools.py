@@ -265,7 +265,7 @@ def test_check_is_livews_check_with_a_sum_by_rule(
     assert f"{path}:4 error /clientContent/turnComplete: " in done.out and "(WIRE-7)" in done.out
     assert f"{path}:6 note" in done.out and "closed 1007" in done.out
     summary = [line.split(":")[0] for line in done.err.splitlines()]
-    assert summary == ["WIRE-5", "WIRE-7", "CLOSE-3", "5 messages"], "the close is one"
+    assert summary == ["WIRE-5", "WIRE-7", "CLOSE-3", "4 messages"], "the close is none"
     assert "WIRE-7: 1 error. " in done.err
     assert trace("check", BARGE_IN, TOOL).code == 0
     assert json.loads(trace("check", path, "--json").out.splitlines()[0])["do"]
@@ -599,7 +599,7 @@ def test_without_a_resampler_there_are_two_files(
 ) -> None:
     monkeypatch.setattr("livews.cli.trace._resample", lambda rate, wanted: None)
     done = trace("export", BARGE_IN, "-o", tmp_path / "out.wav")
-    assert done.code == 0 and "livews[resample]" in done.err
+    assert done.code == 0 and "pip install soxr" in done.err and "livews[" not in done.err
     assert not (tmp_path / "out.wav").exists()
     for name, rate in (("user", 16000), ("model", 24000)):
         with wave.open(str(tmp_path / f"out-{name}.wav")) as file:

@@ -72,6 +72,14 @@ PLAYERS = (
 )  # fmt: skip
 
 
+class NoPlayer(NoSound):
+    """None of the players plays. `tried` are the names of those that are installed, `why` has what each said."""
+
+    def __init__(self, why: str, cure: str, tried: Sequence[str] = ()) -> None:
+        super().__init__("no sound", why, cure)
+        self.tried = tuple(tried)
+
+
 def found() -> list[Player]:
     """The players that are installed here, in the order they are tried. Windows and macOS have none that streams."""
     if sys.platform in ("win32", "darwin"):
@@ -91,20 +99,21 @@ def open_player(
 
     `fill(block, delay)` is called in a thread of ours for every 20 ms, with the seconds until it is heard, as near
     as can be known. `finished()` is called there once, when the stream ends for whatever reason. Blocks for some
-    100 ms, at most two seconds for each player that hangs. NoSound says what every player said.
+    100 ms, at most two seconds for each player that hangs. NoPlayer says what every player said.
     """
-    tried: list[str] = []
+    tried: dict[str, str] = {}
     for player in found() if players is None else players:
         stream = PlayerStream(player, rate, latency)
         if stream._prove():
             stream._feed(fill, finished)
             return stream
-        tried.append(f"{player.name}: {stream.why}")
+        tried[player.name] = stream.why
     if tried:
-        raise NoSound("no sound", "; ".join(tried), f"Start the sound server (PipeWire, PulseAudio), {KEEP_IT}")
+        why = "; ".join(f"{name}: {words}" for name, words in tried.items())
+        raise NoPlayer(why, f"Start the sound server (PipeWire, PulseAudio), {KEEP_IT}", tuple(tried))
     names = ", ".join(player.name for player in PLAYERS)
     packages = ", ".join(player.package for player in PLAYERS)
-    raise NoSound("no sound", f"none of {names} is installed", f"Install one (Debian/Ubuntu: {packages}), {KEEP_IT}")
+    raise NoPlayer(f"none of {names} is installed", f"Install one (Debian/Ubuntu: {packages}), {KEEP_IT}")
 
 
 class PlayerStream:

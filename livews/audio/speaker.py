@@ -37,6 +37,17 @@ class SpeakerReport:
     turns: tuple[TurnReport, ...]  # the last ones, oldest first
 
 
+class NothingPlays(NoSound):
+    """Neither PortAudio nor a player plays. The exception is a short line for who wants to talk; `all_of_it` has the
+    words of each, and what to do about PortAudio, for who looks into it."""
+
+    def __init__(self, missing: NoSound, silent: player.NoPlayer) -> None:
+        either = f"{', '.join(silent.tried)} cannot play either" if silent.tried else silent.why
+        cure = silent.cure if silent.tried else missing.cure
+        super().__init__(missing.what, f"{missing.why}, and {either}", f"{cure}; `livews doctor` tells more")
+        self.all_of_it = NoSound(missing.what, f"{missing.why}; {silent.why}", missing.cure)
+
+
 class Speaker:
     """Plays s16le mono. `latency` is asked for in seconds, `blocksize` is in frames at `rate` Hz.
 
@@ -78,7 +89,7 @@ class Speaker:
         self._closed = False
 
     def start(self) -> None:
-        """Open the device and start it. Blocks; raises `NoSound`, which names all that was tried."""
+        """Open the device and start it. Blocks; raises `NoSound`, `NothingPlays` where all was tried."""
         sound.within(sound.OPEN_WITHIN, "no sound", self._start)
 
     def _start(self) -> None:
@@ -204,8 +215,8 @@ class Speaker:
                 stream = player.open_player(
                     rate=buffer.rate, fill=buffer.fill, finished=finished, latency=self._latency
                 )
-            except NoSound as silent:
-                raise NoSound(missing.what, f"{missing.why}; {silent.why}", missing.cure) from None
+            except player.NoPlayer as silent:
+                raise NothingPlays(missing, silent) from None
             self.through = stream.name
             self.fallback = f"{stream.name} plays the voice, without PortAudio: {missing.why}. {missing.cure}"
             return stream

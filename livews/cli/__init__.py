@@ -16,8 +16,8 @@ COMMANDS = {
     "serve": "run the stand-in, a server to talk to without a key",
     "proxy": "pass a client on to the service, show every message, and say why a socket closed",
     "check": "judge messages and traces by the schemas and rules",
-    "trace": "look at recorded sessions: show, check, stats, diff, cut, redact, export, html, import",
-    "explain": "say why a socket closed, or what a rule wants",
+    "trace": "look at recorded sessions: show, check, stats, diff, cut, redact, export, html, import, replay",
+    "explain": "say why a socket closed, or what any name of the protocol means",
     "devices": "list the sound devices",
     "doctor": "check key, network, session and sound, and say what to do",
 }

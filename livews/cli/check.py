@@ -20,8 +20,9 @@ from livews.cli.terminal import COLOR_HELP, Console
 
 if TYPE_CHECKING:
     from livews.core.judge import Finding
+    from livews.core.schema import Sender
 
-_SIDES = {"client": "client", "server": "server", "send": "client", "recv": "server"}
+_SIDES: dict[str, Sender] = {"client": "client", "server": "server", "send": "client", "recv": "server"}
 _CONTROLS = ("close", "ping", "pong", "heard")
 _SIDE_KEYS = ("dir", "direction", "from", "sender")
 
@@ -61,9 +62,10 @@ def judge(options: argparse.Namespace, console: Console, *, traces: bool = False
         try:
             with nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as file:
                 judged = _judge_trace(file, shown) if traces else _judge(file, options.side, shown)
-                before = messages
-                for line, findings in judged:
-                    messages += 1
+                nothing = True
+                for line, findings, is_message in judged:
+                    nothing = False
+                    messages += is_message
                     for finding in findings:
                         wrong = finding.level == "error" or options.strict
                         errors, notes = errors + wrong, notes + (not wrong)
@@ -72,7 +74,7 @@ def judge(options: argparse.Namespace, console: Console, *, traces: bool = False
                         cures.setdefault(finding.rule, finding.cure)
                         print_line = console.data if options.json else console.say
                         print_line(_shown(shown, line, finding, "error" if wrong else "note", options.json))
-                if messages == before:
+                if nothing:
                     raise BadRequest(
                         f"there is no message in {shown}", where=shown, cure="name a file that holds some"
                     )
@@ -103,8 +105,11 @@ def _shown(name: str, line: int, finding: Finding, level: str, as_json: bool) ->
     return f"{name}:{line} {level} {finding.path or '/'}: {words} ({finding.rule})"
 
 
-def _judge(file: BinaryIO, side: str | None, name: str) -> Iterator[tuple[int, list[Finding]]]:
-    """Line number and findings of each message."""
+Judged = tuple[int, "list[Finding]", bool]
+"""A line's number, what there is to say about it, and whether it is a message: closes and broken lines are none."""
+
+
+def _judge(file: BinaryIO, side: Sender | None, name: str) -> Iterator[Judged]:
     from livews.core.judge import finding
     from livews.core.wire import WireError, parse_any
 
@@ -124,7 +129,7 @@ def _judge(file: BinaryIO, side: str | None, name: str) -> Iterator[tuple[int, l
             pass
         else:
             for one in message if isinstance(message, list) else [message]:
-                yield blank + 1, _loose(one, side)
+                yield blank + 1, _loose(one, side), True
             return
         lines: Iterable[bytes] = whole.splitlines()
     else:
@@ -135,9 +140,9 @@ def _judge(file: BinaryIO, side: str | None, name: str) -> Iterator[tuple[int, l
         try:
             message = parse_any(line)
         except WireError as problem:
-            yield number, [finding("WIRE-2", "", str(problem))]
+            yield number, [finding("WIRE-2", "", str(problem))], True
             continue
-        yield number, _loose(message, side)
+        yield number, _loose(message, side), True
 
 
 def _first_line(file: BinaryIO) -> tuple[int, bytes]:
@@ -148,24 +153,27 @@ def _first_line(file: BinaryIO) -> tuple[int, bytes]:
     return 0, b""
 
 
-def _loose(message: Any, side: str | None) -> list[Finding]:
+def _loose(message: Any, side: Sender | None) -> list[Finding]:
     from livews.core.judge import check
 
     if isinstance(message, dict) and "dir" in message and any(key in message for key in _CONTROLS):
         return []  # a line of a trace whose head is missing
+    return check(*whose(message, side))
+
+
+def whose(message: Any, side: Sender | None = None) -> tuple[Sender, Any]:
+    """Who sent a loose message, and the message itself: out of the line of a trace, a bare setup in its envelope."""
     if isinstance(message, dict) and "message" in message:
         wrapped = next((message[key] for key in _SIDE_KEYS if key in message), None)
         if isinstance(wrapped, str) and wrapped in _SIDES:
-            return check(side or _SIDES[wrapped], message["message"])  # type: ignore[arg-type]
+            return side or _SIDES[wrapped], message["message"]
     if not isinstance(message, dict):
-        return check(side or "client", message)  # type: ignore[arg-type]
+        return side or "client", message
     told = side or _side(message)
-    if told is None:
-        return check("client", {"setup": message})
-    return check(told, message)  # type: ignore[arg-type]
+    return ("client", {"setup": message}) if told is None else (told, message)
 
 
-def _side(message: dict[str, Any]) -> str | None:
+def _side(message: dict[str, Any]) -> Sender | None:
     """Whose message this is by its members; None for the inside of a setup; a message of no known member is judged
     as a client's, the side on which an unknown member matters."""
     from livews.core import schema
@@ -179,25 +187,37 @@ def _side(message: dict[str, Any]) -> str | None:
     return None if any(key in setup for key in message) else "client"
 
 
-def _judge_trace(lines: Iterable[bytes], name: str) -> Iterator[tuple[int, list[Finding]]]:
-    from livews.core.closes import explain
+def _judge_trace(lines: Iterable[bytes], name: str) -> Iterator[Judged]:
     from livews.core.judge import finding
-    from livews.core.schema import short
     from livews.trace.follow import follow
 
     for session in follow(lines, name, lenient=True):
+        first: tuple[Sender, int, str] | None = None
         for line, step in session:
             if step is not None and step.kind != "close":
-                yield line.number, step.findings
+                yield line.number, step.findings, True
             elif line.control == "close":
                 code, reason = line.about.get("code"), str(line.about.get("reason", ""))
                 code = code if type(code) is int else 1006
+                if first is None:
+                    first = line.sender, code, reason
+                elif line.sender != first[0] and code == first[1] and reason in ("", first[2]):
+                    continue  # the other side's answer, in the same words
                 if code not in (1000, 1005):
-                    advice = explain(code, reason, model=session.model)
-                    words = f"closed {code} {short(reason, 130)}: {advice.meaning} `livews explain` tells more"
-                    yield line.number, [finding("CLOSE-3", "", words, line.sender, level="note", cure=advice.do)]
+                    yield line.number, [_closed(code, reason, line.sender, session.model)], False
             elif line.control == "broken":
-                yield line.number, [finding("WIRE-2", "", "not a line of a trace")]
+                yield line.number, [finding("WIRE-2", "", "not a line of a trace")], False
         if session.cut_at is not None:
             words = "the trace ends in mid-line: it was cut off here"
-            yield session.cut_at, [finding("WIRE-2", "", words, level="note", cure="nothing behind it was recorded")]
+            cut = finding("WIRE-2", "", words, level="note", cure="nothing behind it was recorded")
+            yield session.cut_at, [cut], False
+
+
+def _closed(code: int, reason: str, sender: Sender, model: str) -> Finding:
+    from livews.core.closes import explain
+    from livews.core.judge import finding
+    from livews.core.schema import short
+
+    advice = explain(code, reason, model=model)
+    words = f"closed {code} {short(reason, 130)}: {advice.meaning} `livews explain` tells more"
+    return finding("CLOSE-3", "", words, sender, level="note", cure=advice.do)

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 from livews.cli import where
 from livews.cli.terminal import COLOR_HELP, Console, paragraph
-from livews.core.errors import Exit, LivewsError
+from livews.core.errors import BadRequest, Exit, LivewsError, NoCredentials
 from livews.printable import one_line, printable
 
 if TYPE_CHECKING:
@@ -151,9 +151,8 @@ class _Doctor:
         took = f"{row.ms:.0f} ms" if row.ms is not None else ""
         painted = sys.stdout.isatty() or self._options.color == "always"
         verdict = self._console.paint(style, f"{row.verdict:<4}") if painted else f"{row.verdict:<4}"
-        self._console.clear()
         # not say(): it would show the colours of the verdict as escapes
-        self._console._write(f"{verdict}  {row.name:<9} {took:>8}  {printable(text)}\n")
+        self._console.write(f"{verdict}  {row.name:<9} {took:>8}  {printable(text)}\n")
         if cure:
             self._console.say(paragraph("do", cure))
 
@@ -173,7 +172,10 @@ class _Doctor:
                 row = Row("key", "warn", "no key is set, so the built-in stand-in is checked instead", cure)
             self._tell(row)
             return endpoint.Settings(url=await stack.enter_async_context(_stand_in()))
-        self._tell(key(os.environ, settings, given=bool(options.token)))
+        row = key(os.environ, settings, given=bool(options.token))
+        self._tell(row)
+        if row.verdict == "fail":
+            return None
         if settings.vertex and settings.project and not settings.token:
             self._console.status("Google credentials …")
             began = time.monotonic()
@@ -322,22 +324,14 @@ class _Times:
 
 
 async def _ping(session: Session, timeout: float) -> Row:
-    from websockets.exceptions import ConnectionClosed
-
-    socket = session._socket  # the session's own pings are twenty seconds apart
-    assert socket is not None
     try:
         async with asyncio.timeout(timeout):
-            seconds = await (await socket.ping())
+            seconds = await session.ping()
     except TimeoutError:
         cure = "the network or a proxy holds WebSocket control frames back"
         return Row("ping", "fail", f"no pong within {timeout:g} s", cure, exit=Exit.UNREACHABLE)
-    except ConnectionClosed:
-        try:
-            await session.wait_closed()
-        except LivewsError as problem:
-            return failed("ping", problem)
-        return Row("ping", "fail", "the service closed the session", exit=Exit.CLOSED)
+    except LivewsError as problem:
+        return failed("ping", problem)
     return Row("ping", "ok", "pong", ms=1000 * seconds)
 
 
@@ -397,6 +391,9 @@ def python_and_packages() -> Row:
 
 def key(env: Any, settings: Settings, *, given: bool = False) -> Row:
     """Which credential is used, and what is odd about it; never the credential."""
+    from livews import endpoint
+    from livews.core import models
+
     google, gemini = (env.get(name, "").strip() for name in _KEYS)
     source = next((name for name, value in zip(_KEYS, (google, gemini), strict=True) if value), "")
     notes, cure = [], ""
@@ -411,6 +408,11 @@ def key(env: Any, settings: Settings, *, given: bool = False) -> Row:
     else:
         cure = "set GOOGLE_API_KEY if that server wants a key"
         return Row("key", "warn", "no key is set, and none is shown to that server", cure)
+    with contextlib.suppress(BadRequest):  # what else does not fit together is told where it is dialled
+        try:
+            endpoint.resolve(settings, models.default_model())
+        except NoCredentials as problem:
+            return failed("key", problem)
     verdict: Verdict = "ok"
     if settings.both_keys and settings.api_key:
         notes.append("GOOGLE_API_KEY and GEMINI_API_KEY are both set and differ; GOOGLE_API_KEY is used")
@@ -564,7 +566,7 @@ def _untrusted(problem: ssl.SSLCertVerificationError, host: str) -> tuple[str, s
 def sound_out() -> Row:
     """A stream really opened, and 0.2 s of silence that was asked for."""
     from livews.audio.device import NoSound, library_cure
-    from livews.audio.speaker import Speaker
+    from livews.audio.speaker import NothingPlays, Speaker
 
     lost: list[NoSound] = []
     speaker = Speaker(prebuffer=0.0, on_lost=lost.append)
@@ -572,7 +574,8 @@ def sound_out() -> Row:
     try:
         try:
             speaker.start()
-        except NoSound as why:
+        except NoSound as problem:
+            why = problem.all_of_it if isinstance(problem, NothingPlays) else problem
             return Row("sound out", "fail", why.why, why.cure, exit=Exit.NO_SOUND)
         took = _ms(began)
         speaker.play(bytes(2 * int(SILENCE * 24000)))
@@ -678,8 +681,8 @@ def extras() -> Row:
         except metadata.PackageNotFoundError:
             absent[named[2]].append(named[1])
     shown = [f"no {name} ({', '.join(lacks)})" if lacks else name for name, lacks in absent.items()]
-    lacking = [name for name, lacks in absent.items() if lacks]
-    cure = f"for these: pip install 'livews[{','.join(lacking)}]'" if lacking else ""
+    lacking = dict.fromkeys(name for lacks in absent.values() for name in lacks)
+    cure = f"for these: pip install {' '.join(lacking)}" if lacking else ""
     return Row("extras", "ok", ", ".join(shown) or "there are none", cure)
 
 

@@ -34,6 +34,7 @@ class Console:
         wanted = {"always": True, "never": False}.get(color)
         plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
         self._color = sys.stderr.isatty() and not plain if wanted is None else wanted
+        self._forced = wanted is True
         self._status = ""
         self._one_place = _same_file(sys.stdout, sys.stderr)
         self.above: Callable[[str, str], None] | None = None
@@ -45,6 +46,11 @@ class Console:
                 stream.reconfigure(errors="backslashreplace")  # a terminal of another encoding is no reason to fail
 
     @property
+    def paints_stdout(self) -> bool:
+        """Whether colour belongs on stdout, which may go elsewhere while stderr is a terminal."""
+        return self._color and (self._forced or sys.stdout.isatty())
+
+    @property
     def colored(self) -> bool:
         return self._color
 
@@ -54,17 +60,18 @@ class Console:
 
     def say(self, text: str, end: str = "\n") -> None:
         """The reply, on stdout."""
-        self.clear()
-        self._write(printable(text) + end)
+        self.write(printable(text) + end)
         self.mid_line = not end
 
     def end_line(self) -> None:
         """Finish the line of the reply that is being written, if one is."""
         if self.mid_line:
             self.mid_line = False
-            self._write("\n")
+            self.write("\n")
 
-    def _write(self, text: str) -> None:
+    def write(self, text: str) -> None:
+        """What is safe to show already, painted or not, on stdout as it is; BadRequest when stdout takes nothing."""
+        self.clear()
         try:
             sys.stdout.write(text)
             sys.stdout.flush()
@@ -81,8 +88,7 @@ class Console:
 
     def data(self, line: str) -> None:
         """A line of JSON, on stdout."""
-        self.clear()
-        self._write(json_line(line) + "\n")
+        self.write(json_line(line) + "\n")
 
     def note(self, text: str, style: str = "dim") -> None:
         """A line for the person at the terminal; --quiet silences it."""
@@ -152,12 +158,18 @@ def _same_file(one: TextIO, other: TextIO) -> bool:
         return False
 
 
+def columns() -> int:
+    """Characters of a line: those of the terminal, as far as lines of that length are read with ease."""
+    import shutil
+
+    return min(max(shutil.get_terminal_size((100, 24)).columns, 40), 110)
+
+
 def paragraph(name: str, text: str, width: int = 0) -> str:
     """`  name  text`, wrapped and indented under itself."""
-    import shutil
     import textwrap
 
-    width = width or min(max(shutil.get_terminal_size((100, 24)).columns, 40), 110)
+    width = width or columns()
     head = f"  {name:<6} "
     return "\n".join(
         textwrap.fill(

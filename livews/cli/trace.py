@@ -35,7 +35,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         description="Look at recorded sessions: what `livews --trace FILE` wrote.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="A FILE is a trace (JSON lines, format livews-trace 1); - is stdin. `livews trace TOOL --help` tells more.\n"
-        "To play one to a client: livews serve FILE.",
+        "To play its server to a client: livews serve FILE. To play its client to a server: livews trace replay FILE --to URL.",
     )
     tools = parser.add_subparsers(dest="tool", required=True, metavar="TOOL")
     for name, (about, add, _run) in TOOLS.items():
@@ -43,7 +43,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         add(tool)
         tool.add_argument("--quiet", action="store_true", help="nothing on stderr but failures")
         tool.add_argument("--color", choices=("auto", "always", "never"), default="auto", help=COLOR_HELP)
-        tool.set_defaults(refuse=tool.error)
+        tool.set_defaults(refuse=tool.error, parser=tool)
     options = parser.parse_args(argv)
     _refuse(options)
     return options
@@ -67,6 +67,10 @@ def _refuse(options: argparse.Namespace) -> None:
             )
         if options.format == "wav" and options.out == "-":
             options.refuse("a WAV file tells its length first, so it cannot go to stdout: name a file after -o")
+    if options.tool == "replay":
+        from livews.cli import replay
+
+        replay.check(options)
     if options.tool == "diff" and options.files == ["-", "-"]:
         options.refuse("stdin can be read once: name at least one file")
 
@@ -418,6 +422,24 @@ def _diff(options: argparse.Namespace, console: Console) -> int:
     return Exit.CHECK_FAILED if count else Exit.OK
 
 
+# replay
+
+
+def _add_replay(tool: argparse.ArgumentParser) -> None:
+    from livews.cli import replay
+
+    _file(tool)
+    _which(tool)
+    replay.add_flags(tool)
+
+
+def _replay(options: argparse.Namespace, console: Console) -> int:
+    from livews.cli import replay
+
+    with _sessions(options.file, console, texts=True) as found:
+        return replay.run(found, options, console)
+
+
 # cut and redact
 
 
@@ -561,7 +583,7 @@ def _export_wav(options: argparse.Namespace, console: Console) -> int:
     if made.two:
         console.warn(
             "the two sides have different rates, and soxr, which brings them to one, is not installed: two files, one a "
-            "side, on the same time line; for one of two channels: pip install 'livews[resample]'"
+            "side, on the same time line; for one of two channels: pip install soxr"
         )
     if made.left_out:
         console.warn(f"sound that is not PCM is left out: {', '.join(made.left_out)}")
@@ -607,6 +629,10 @@ def _add_import(tool: argparse.ArgumentParser) -> None:
     tool.add_argument("file", metavar="FILE.har", help="a HAR of a browser or a proxy, or - for stdin")
     _out(tool)
     tool.add_argument("--all", action="store_true", help="every WebSocket, not only those of a Live API")
+    tool.epilog = (
+        "A HAR is one JSON value and is read whole: it takes a few times its size in memory. What is made of it is read a "
+        "line at a time, as every trace."
+    )
 
 
 def _import(options: argparse.Namespace, console: Console) -> int:
@@ -644,6 +670,7 @@ TOOLS: dict[
     "check": ("judge it by the schemas and rules", _add_check, _check),
     "stats": ("measure it: turns, latencies, sound, tokens", _add_stats, _stats),
     "diff": ("compare two by what they mean", _add_diff, _diff),
+    "replay": ("play one to a server again, as its client, and tell what differs", _add_replay, _replay),
     "cut": ("keep a part of one", _add_cut, _cut),
     "redact": ("take out what others must not see", _add_redact, _redact),
     "export": ("make a HAR, a WAV, captions or a page of it", _add_export, _export),

@@ -2,7 +2,7 @@
 
 - An object fits when each of its members fits, a list when it is as long and fits item by item, anything else when it
   is equal; `true` is not `1`.
-- What does not fit is told by its first place, as a JSON pointer.
+- What does not fit is told by its first place, as a JSON pointer (RFC 6901).
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from livews.core import wire
+from livews.core.places import NOTHING, places
+from livews.core.schema import pointer
 
 
 def misfit(pattern: Any, value: Any, path: str = "") -> str:
@@ -18,9 +20,10 @@ def misfit(pattern: Any, value: Any, path: str = "") -> str:
         if not isinstance(value, dict):
             return f"{path or '/'}: an object is expected, {shown(value)} is there"
         for name, inner in pattern.items():
+            here = f"{path}/{pointer(name)}"
             if name not in value:
-                return f"{path}/{name}: {shown(inner)} is expected, nothing is there"
-            if words := misfit(inner, value[name], f"{path}/{name}"):
+                return f"{here}: {shown(inner)} is expected, nothing is there"
+            if words := misfit(inner, value[name], here):
                 return words
         return ""
     if isinstance(pattern, list):
@@ -35,23 +38,17 @@ def misfit(pattern: Any, value: Any, path: str = "") -> str:
     return f"{path or '/'}: {shown(pattern)} is expected, {shown(value)} is there"
 
 
-def differences(before: Any, now: Any, path: str = "") -> list[str]:
+def differences(before: Any, now: Any) -> list[str]:
     """Where two messages differ, both ways, each place once."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        found = []
-        for name in dict.fromkeys([*before, *now]):
-            if name not in now:
-                found.append(f"{path}/{name}: was {shown(before[name])}, now is left out")
-            elif name not in before:
-                found.append(f"{path}/{name}: was left out, now is {shown(now[name])}")
-            else:
-                found += differences(before[name], now[name], f"{path}/{name}")
-        return found
-    if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
-        return [words for i, one in enumerate(before) for words in differences(one, now[i], f"{path}/{i}")]
-    if before == now and isinstance(before, bool) is isinstance(now, bool):
-        return []
-    return [f"{path or '/'}: was {shown(before)}, now {shown(now)}"]
+    found = []
+    for path, was, is_now in places(before, now):
+        if is_now is NOTHING:
+            found.append(f"{path}: was {shown(was)}, now is left out")
+        elif was is NOTHING:
+            found.append(f"{path}: was left out, now is {shown(is_now)}")
+        else:
+            found.append(f"{path or '/'}: was {shown(was)}, now {shown(is_now)}")
+    return found
 
 
 def shown(value: Any) -> str:

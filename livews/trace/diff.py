@@ -19,12 +19,14 @@ from typing import Any, Literal
 
 from livews.core import machine, wire
 from livews.core.conversation import Step
-from livews.core.schema import pointer
+from livews.core.places import NOTHING, places
 from livews.trace.follow import Session
 from livews.trace.read import Line
 
 Heed = Literal["bytes", "length", "nothing"]
 """What of sound counts: its samples, its length, or whether there is any."""
+Names = tuple[str, str]
+"""What the two are called where a difference is told."""
 _LENGTH = 0.25
 """Seconds two sounds may differ in length when their samples are not compared."""
 _EXACT = 0.0005
@@ -70,7 +72,9 @@ class _Ids:
         return self._numbers.setdefault((kind, str(value)), f"{kind} {len(self._numbers) + 1}")
 
 
-class _Reader:
+class Reader:
+    """Makes the meaning of a session from its lines and what they did, given one by one."""
+
     def __init__(self) -> None:
         self.meaning = Meaning()
         self._ids = {kind: _Ids() for kind in ("call", "handle", "session")}
@@ -178,6 +182,11 @@ class _Reader:
             if kind in self._open:
                 self.meaning.sides["server"].append(self._open.pop(kind))
 
+    def mark(self, line: int) -> None:
+        """Something to line two sessions up by: what was said before it is not what is said behind it."""
+        self._flush()
+        self.meaning.sides["server"].append(Item("mark", line, ""))
+
     def done(self) -> Meaning:
         self._flush()
         return self.meaning
@@ -267,11 +276,54 @@ def _without_counts(value: Any) -> Any:
 
 def meaning(session: Session) -> Meaning:
     """What a session means; it is read to its end."""
-    reader = _Reader()
+    reader = Reader()
     for line, step in session:
         if step is not None:
             reader.take(line, step)
     return reader.done()
+
+
+_WORDS = ("inputTranscription", "thought", "text", "sound", "outputTranscription", "modelTurn")
+"""Kinds that are what a model says, in the order in which an outline has them."""
+_FIGURES = ("usageMetadata", "groundingMetadata", "urlContextMetadata")
+_ENDS = ("turnComplete", "toolCall")
+
+
+def outline(meaning: Meaning) -> Meaning:
+    """What the server of a session did, without what differs whenever a model is asked again.
+
+    That something was said, heard, thought or counted, and by which event it was ended, stays; not its words, length,
+    order and number of pieces. What trickles in behind `interrupted` is left out, and how often handles were renewed.
+    """
+    made = Meaning()
+    side = made.sides["server"]
+    said: dict[str, Item] = {}
+    cut = False
+
+    def end() -> None:
+        side.extend(said[kind] for kind in (*_WORDS, *_FIGURES) if kind in said)
+        said.clear()
+
+    for item in meaning.sides["server"]:
+        if item.kind in _FIGURES or (item.kind in _WORDS and not cut):
+            said.setdefault(item.kind, _without_words(item))
+        elif item.kind not in _WORDS:
+            end()
+            side.append(item)
+            cut = item.kind == "interrupted" or (cut and item.kind not in _ENDS)
+    end()
+    for item in meaning.sides["beside"]:
+        kinds = [other.kind for other in made.sides["beside"]]
+        if "sessionResumptionUpdate" not in item.value:
+            made.sides["beside"].append(item)
+        elif item.kind not in kinds:
+            made.sides["beside"].append(Item(item.kind, item.line, {name: {} for name in item.value}))
+    made.sides["beside"].sort(key=lambda item: item.kind)  # what comes beside comes when it likes
+    return made
+
+
+def _without_words(item: Item) -> Item:
+    return Item(item.kind, item.line, item.value if item.kind == "sound" else "", item.seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,17 +336,19 @@ class Difference:
     lines: tuple[int | None, int | None]
 
 
-def differences(one: Meaning, other: Meaning, heed: Heed = "bytes") -> Iterator[Difference]:
+def differences(
+    one: Meaning, other: Meaning, heed: Heed = "bytes", names: Names = ("the first", "the second")
+) -> Iterator[Difference]:
     """Where two sessions differ, the client's side first."""
     for side in ("client", "server", "beside"):
-        yield from _compare("server" if side == "beside" else side, one.sides[side], other.sides[side], heed)
+        yield from _compare("server" if side == "beside" else side, one.sides[side], other.sides[side], heed, names)
 
 
-def _compare(side: str, ours: list[Item], theirs: list[Item], heed: Heed) -> Iterator[Difference]:
+def _compare(side: str, ours: list[Item], theirs: list[Item], heed: Heed, names: Names) -> Iterator[Difference]:
     here, there = [item.key(heed) for item in ours], [item.key(heed) for item in theirs]
     start = 0
     while start < min(len(here), len(there)) and here[start] == there[start]:
-        yield from _between(side, ours[start], theirs[start], heed)
+        yield from _between(side, ours[start], theirs[start], heed, names)
         start += 1
     gone: list[Item] = []
     come: list[Item] = []
@@ -302,18 +356,18 @@ def _compare(side: str, ours: list[Item], theirs: list[Item], heed: Heed) -> Ite
         a, b, c, d = a + start, b + start, c + start, d + start
         if tag == "equal":
             for mine, its in zip(ours[a:b], theirs[c:d], strict=True):
-                yield from _between(side, mine, its, heed)
+                yield from _between(side, mine, its, heed, names)
             continue
         mine_left, its_left = ours[a:b], theirs[c:d]
         while mine_left and its_left and mine_left[0].kind == its_left[0].kind:
-            yield from _between(side, mine_left.pop(0), its_left.pop(0), heed)
+            yield from _between(side, mine_left.pop(0), its_left.pop(0), heed, names)
         for mine in mine_left:
             pair = next((its for its in its_left if its.kind == mine.kind), None)
             if pair is None:
                 gone.append(mine)
             else:
                 its_left.remove(pair)
-                yield from _between(side, mine, pair, heed)
+                yield from _between(side, mine, pair, heed, names)
         come += its_left
     by_key: dict[bytes, list[Item]] = {}
     for its in come:
@@ -325,9 +379,9 @@ def _compare(side: str, ours: list[Item], theirs: list[Item], heed: Heed) -> Ite
             come.remove(its)
             yield Difference(side, f"/{mine.kind}", "comes at another place", (mine.line, its.line))
         else:
-            yield Difference(side, f"/{mine.kind}", f"is only in the first: {_shown(mine)}", (mine.line, None))
+            yield Difference(side, f"/{mine.kind}", f"is only in {names[0]}{_shown(mine)}", (mine.line, None))
     for its in come:
-        yield Difference(side, f"/{its.kind}", f"is only in the second: {_shown(its)}", (None, its.line))
+        yield Difference(side, f"/{its.kind}", f"is only in {names[1]}{_shown(its)}", (None, its.line))
 
 
 def _blocks(here: list[bytes], there: list[bytes]) -> Iterable[tuple[str, int, int, int, int]]:
@@ -337,55 +391,52 @@ def _blocks(here: list[bytes], there: list[bytes]) -> Iterable[tuple[str, int, i
     return [("replace", 0, both, 0, both), ("replace", both, len(here), both, len(there))]
 
 
-def _between(side: str, mine: Item, its: Item, heed: Heed) -> Iterator[Difference]:
+def _between(side: str, mine: Item, its: Item, heed: Heed, names: Names) -> Iterator[Difference]:
     lines = (mine.line, its.line)
     if mine.kind == "sound":
         if mine.value != its.value:
-            yield Difference(side, "/sound/rate", f"{mine.value['rate']} in the first, {its.value['rate']}", lines)
-        lengths = f"{mine.seconds:.2f} s in the first, {its.seconds:.2f} s in the second"
+            rates = f"{mine.value['rate']} in {names[0]}, {its.value['rate']} in {names[1]}"
+            yield Difference(side, "/sound/rate", rates, lines)
         known = mine.hashed is not None and its.hashed is not None
         if heed != "nothing" and abs(mine.seconds - its.seconds) > (_EXACT if heed == "bytes" else _LENGTH):
+            lengths = f"{mine.seconds:.2f} s in {names[0]}, {its.seconds:.2f} s in {names[1]}"
             yield Difference(side, "/sound", lengths, lines)
         elif heed == "bytes" and known and mine.hashed.digest() != its.hashed.digest():
             yield Difference(side, "/sound", f"other samples, {mine.seconds:.2f} s of them", lines)
         return
     if isinstance(mine.value, str):
         if mine.value != its.value:
-            words = f"{_json(mine.value)} in the first, {_json(its.value)} in the second"
+            words = f"{_json(mine.value)} in {names[0]}, {_json(its.value)} in {names[1]}"
             yield Difference(side, f"/{mine.kind}", words, lines)
         return
     prefix = "/close" if mine.kind == "close" else ""
-    for path, words in _places(mine.value, its.value, prefix):
+    for path, words in _places(mine.value, its.value, prefix, names):
         yield Difference(side, path, words, lines)
 
 
-def _places(one: Any, other: Any, path: str) -> Iterator[tuple[str, str]]:
-    if isinstance(one, dict) and isinstance(other, dict):
-        for name in dict.fromkeys([*one, *other]):
-            inner = f"{path}/{pointer(name)}"
-            if name not in other:
-                yield inner, f"is only in the first: {_json(one[name])}"
-            elif name not in one:
-                yield inner, f"is only in the second: {_json(other[name])}"
-            else:
-                yield from _places(one[name], other[name], inner)
-        return
-    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
-        for i, pair in enumerate(zip(one, other, strict=True)):
-            yield from _places(*pair, f"{path}/{i}")
-        return
-    if path.startswith("/usageMetadata/"):
-        counts = wire.whole(one), wire.whole(other)
-        if None not in counts:
-            a, b = float(counts[0] or 0), float(counts[1] or 0)
-            if abs(a - b) <= max(_TOKENS, _PART * max(abs(a), abs(b))):
-                return
-    if one != other or isinstance(one, bool) is not isinstance(other, bool):
-        yield path, f"{_json(one)} in the first, {_json(other)} in the second"
+def _places(one: Any, other: Any, path: str, names: Names) -> Iterator[tuple[str, str]]:
+    for where, mine, its in places(one, other, path):
+        if its is NOTHING:
+            yield where, f"is only in {names[0]}: {_json(mine)}"
+        elif mine is NOTHING:
+            yield where, f"is only in {names[1]}: {_json(its)}"
+        elif not (where.startswith("/usageMetadata/") and _are_alike(mine, its)):
+            yield where, f"{_json(mine)} in {names[0]}, {_json(its)} in {names[1]}"
+
+
+def _are_alike(one: Any, other: Any) -> bool:
+    """Two token counts that are close."""
+    counts = wire.whole(one), wire.whole(other)
+    if None in counts:
+        return False
+    a, b = float(counts[0] or 0), float(counts[1] or 0)
+    return abs(a - b) <= max(_TOKENS, _PART * max(abs(a), abs(b)))
 
 
 def _shown(item: Item) -> str:
-    return f"{item.seconds:.2f} s" if item.kind == "sound" else _json(item.value)
+    if item.kind == "sound":
+        return f": {item.seconds:.2f} s"
+    return f": {_json(item.value)}" if item.value != "" else ""
 
 
 def _json(value: Any) -> str:

@@ -99,7 +99,7 @@ def start_speaker(device: str | None, **env: str) -> str:
         "from livews.audio.device import NoSound\n"
         f"speaker = Speaker(device={device!r})\n"
         "try: speaker.start()\n"
-        "except NoSound as error: print(error)\n"
+        "except NoSound as error: print(error, getattr(error, 'all_of_it', ''), sep='\\n')\n"
         "else: print('through', speaker.through, speaker.fallback)\n"
         "speaker.close()"
     )
@@ -123,11 +123,16 @@ def test_the_speaker_says_what_plays(pulse: PulseServer, tmp_path: Path) -> None
 
 def test_all_that_was_tried_is_named(tmp_path: Path) -> None:
     nowhere = {"PULSE_SERVER": f"unix:{tmp_path}/no", **NO_PORTAUDIO}
-    told = start_speaker(None, **nowhere, PATH=only(tmp_path / "bin", "paplay", "aplay"))
+    short, told = start_speaker(None, **nowhere, PATH=only(tmp_path / "bin", "paplay", "aplay")).split("\n")
+    assert short == (
+        "no sound: LIVEWS_PORTAUDIO names /no/such.so, which is not a file, and paplay, aplay cannot play either. Start "
+        "the sound server (PipeWire, PulseAudio), or keep the voice in a file with --wav PATH; `livews doctor` tells more"
+    )
     assert told.startswith("no sound: LIVEWS_PORTAUDIO names /no/such.so, which is not a file; paplay: ")
     assert "Connection refused; aplay: " in told
     assert "--wav PATH" in told
-    told = start_speaker(None, **nowhere, PATH=str(tmp_path / "empty"))
+    short, told = start_speaker(None, **nowhere, PATH=str(tmp_path / "empty")).split("\n")
+    assert ", and none of paplay, pw-play, aplay is installed. " in short
     assert "; none of paplay, pw-play, aplay is installed. " in told
 
 

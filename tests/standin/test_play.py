@@ -386,6 +386,7 @@ def test_once_ends_with_the_verdict(tmp_path: Path) -> None:
         ({"a": [{"b": 1}]}, {"a": [{"b": 2}]}, "/a/0/b"),
         ({"a": {}}, {"a": 5}, "/a"),
         ({"a": None}, {}, "/a"),
+        ({"a/b": {"~": 1}}, {"a/b": {"~": 2}}, "/a~1b/~0"),
     ],
 )
 def test_patterns(pattern: Any, value: Any, place: str) -> None:
@@ -399,3 +400,5 @@ def test_differences_go_both_ways() -> None:
         "/d: was left out, now is 4",
     ]
     assert differences({"a": True}, {"a": 1}) == ["/a: was true, now 1"]
+    assert differences({"a/b": 1}, {"~": 1}) == ["/a~1b: was 1, now is left out", "/~0: was left out, now is 1"]
+    assert differences(1, 2) == ["/: was 1, now 2"]

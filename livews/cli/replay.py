@@ -1,0 +1,262 @@
+"""`livews trace replay`: play the client of a recorded session to a server again, and tell what the server does otherwise.
+
+- A line a difference on stdout, or with --json an object; how it goes, and the sum of it, on stderr.
+- Where to dial is what `livews` itself would dial: --to, else the service, else the built-in stand-in.
+- Sessions are played one after the other; what one of them ends with does not keep the next from being played.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from livews.cli import where
+from livews.cli.terminal import Console
+
+if TYPE_CHECKING:
+    from livews.core.conversation import Step
+    from livews.endpoint import Endpoint, Settings
+    from livews.kit.replay import Manner, Outcome
+    from livews.trace.follow import Session
+    from livews.trace.writer import Direction, Opcode, Recorder
+
+
+def add_flags(tool: argparse.ArgumentParser) -> None:
+    """All but FILE and --session, which are those of the other trace tools."""
+    tool.description = (
+        "Play the client of a recorded session to a server again: its messages, sound and close, with its timing. What "
+        "the server does otherwise is told, a line a difference, at the line of the recording it belongs to. What a model "
+        "says differs each time: words, sound and token counts are compared by their presence alone, but with --exact."
+    )
+    tool.epilog = (
+        "Ids of calls are those of this run. A message waits for what the server had said before it (setupComplete, the "
+        "call it answers, the end of a turn). Exit 0: the same; 1: it differs; 3, 4, 5: refused, unreachable, closed with "
+        "an error."
+    )
+    # the same as --url, by the name that says what it is here
+    tool.add_argument("--to", dest="url", default="", metavar="URL", help="the server (default: as livews dials)")
+    how = tool.add_argument_group("how it is played").add_argument
+    how("--speed", type=_speed, default=1.0, metavar="N", help="N times as fast (default 1: its own timing)")
+    how("--fast", action="store_true", help="no waiting but for what the server says")
+    how(
+        "--patience", type=where.seconds, default=10.0, metavar="S",
+        help="how long to wait for what the server had said, beyond the time it took then (default 10)",
+    )  # fmt: skip
+    how("--model", default="", metavar="NAME", help="another model than the recorded one")
+    how("--keep-handles", action="store_true", help="send recorded resumption handles as they are")
+    look = tool.add_argument_group("what is compared and shown").add_argument
+    look("--exact", action="store_true", help="words, sound and token counts count, too")
+    look("--json", action="store_true", help="one JSON object a difference, then one a session")
+    look("--show", action="store_true", help="every message on stderr, as it passes")
+    look("--trace", default="", metavar="OUT", help="keep this run as a trace, for `livews trace diff FILE OUT`")
+    where.add_flags(tool, "to connect")
+
+
+def check(options: argparse.Namespace) -> None:
+    """Flags that cannot work together."""
+    where.check(options.parser, options)
+    if options.fast and options.speed != 1:
+        options.refuse("--fast has no speed: leave out --speed")
+    if options.trace == "-":
+        options.refuse("--show shows the messages: --trace wants a file")
+    if options.trace and options.file != "-":
+        with contextlib.suppress(OSError):
+            if Path(options.trace).samefile(options.file):
+                options.refuse("--trace would write into the trace that is played: name another file")
+
+
+def _speed(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not 0.001 <= value <= 1000:
+        raise argparse.ArgumentTypeError(f"{text} is no speed: 1 is the recording's own, 4 four times that")
+    return value
+
+
+def run(found: Iterator[Session], options: argparse.Namespace, console: Console) -> int:
+    """Play the sessions that were asked for; the exit code of the command."""
+    import asyncio
+
+    return asyncio.run(_Run(options, console).all(found))
+
+
+class _Run:
+    """One run of the command."""
+
+    def __init__(self, options: argparse.Namespace, console: Console) -> None:
+        self._options = options
+        self._console = console
+        self._name = "stdin" if options.file == "-" else options.file
+        self._handles: dict[str, str] = {}
+        self._exit = 0
+
+    async def all(self, found: Iterator[Session]) -> int:
+        from livews.core.errors import BadRequest, Exit
+
+        wanted, last, played = self._options.session, 0, 0
+        async with contextlib.AsyncExitStack() as stack:
+            settings = await self._settle(stack)
+            for session in found:
+                last = session.number
+                if wanted not in (None, last):
+                    continue
+                played += 1
+                if await self._play(session, settings):
+                    return Exit.INTERRUPTED
+                if last == wanted:
+                    break
+        if not played:
+            raise BadRequest(
+                f"there is no session {wanted} in {self._name}",
+                where=self._name,
+                cure=f"there are {last}: --session 1 to {last}",
+            )
+        return self._exit
+
+    async def _settle(self, stack: contextlib.AsyncExitStack) -> Settings:
+        """Where to dial: what the flags and the environment say, else the stand-in, which says so."""
+        from livews import endpoint
+
+        settings = where.settings(self._options)
+        if self._options.offline or not settings.has_credentials:
+            from livews.core import spec
+            from livews.kit.standin import Policy, stand_in
+
+            url = await stack.enter_async_context(stand_in(policy=Policy(as_of=spec.models()["asOf"])))
+            why = "" if self._options.offline else "no key is set and no --to given, so "
+            self._console.note(f"livews: {why}the built-in stand-in is played to")
+            return endpoint.Settings(url=url)
+        if settings.both_keys and settings.api_key:
+            self._console.warn("GOOGLE_API_KEY and GEMINI_API_KEY are both set; GOOGLE_API_KEY is used")
+        return await endpoint.with_bearer(settings)
+
+    async def _play(self, session: Session, settings: Settings) -> bool:
+        """Play one session and tell what came of it; was it cut short by the user?"""
+        import livews
+        from livews.core.errors import Exit
+        from livews.kit.replay import Place, Replay
+
+        place = _place(session, settings, self._options)
+        manner = _manner(self._options, place)
+        note = f"session {session.number}: " if session.number > 1 else ""
+        self._console.note(f"{note}playing to {place.shown}")
+        replay = Replay(
+            session,
+            Place(place.url, place.headers, place.shown, place.secrets.hide, f"livews/{livews.__version__}"),
+            manner,
+            recorders=self._recorders(place),
+            handles=self._handles,
+            tell=lambda text: self._console.note(note + place.secrets.hide(text)),
+        )
+        outcome = await replay.run()
+        self._tell(session, outcome)
+        failure = outcome.failure
+        if failure is not None and outcome.count:
+            self._console.error(failure)
+        if failure is not None and not outcome.was_closed:
+            self._exit = self._exit if self._exit > Exit.CHECK_FAILED else int(failure.exit_code)
+        elif outcome.count:
+            self._exit = self._exit or int(Exit.CHECK_FAILED)
+        return outcome.interrupted
+
+    def _recorders(self, place: Endpoint) -> list[Recorder]:
+        from livews.trace.show import View
+        from livews.trace.writer import TraceFile
+
+        made: list[Recorder] = []
+        if self._options.show:
+            made.append(View(self._console.line, self._console.paint, place.secrets.hide))
+        elif self._console.live:
+            made.append(_Ticker(self._console))
+        if self._options.trace:
+            made.append(TraceFile.of(self._options.trace, place))
+        return made
+
+    def _tell(self, session: Session, outcome: Outcome) -> None:
+        for found in outcome.differences:
+            line = found.lines[0] or found.lines[1]
+            if self._options.json:
+                row: dict[str, Any] = {
+                    "session": session.number,
+                    "line": line,
+                    "side": found.side,
+                    "path": found.path,
+                }
+                self._console.data(json.dumps({**row, "words": found.words}, ensure_ascii=False))
+            else:
+                self._console.say(f"{self._name}:{line} {found.side} {found.path}: {found.words}")
+        names = ("replayed", "recorded")
+        if self._options.json:
+            row = {"session": session.number, "differences": outcome.count, "interrupted": outcome.interrupted}
+            row["sent"] = dict(zip(names, outcome.said, strict=True))
+            row["received"] = dict(zip(names, outcome.heard, strict=True))
+            row["seconds"] = {name: round(t, 3) for name, t in zip(names, outcome.seconds, strict=True)}
+            row["failure"] = str(outcome.failure) if outcome.failure is not None else ""
+            self._console.data(json.dumps(row, ensure_ascii=False))
+        count = (
+            f"{outcome.count:,} difference{'' if outcome.count == 1 else 's'}" if outcome.count else "no difference"
+        )
+        head = f"session {session.number}: " if session.number > 1 else ""
+        so_far = " so far, stopped" if outcome.interrupted else ""
+        self._console.note(
+            f"{head}{outcome.said[0]:,} of {outcome.said[1]:,} messages sent, {outcome.heard[0]:,} received "
+            f"({outcome.heard[1]:,} when recorded), {outcome.seconds[0]:.1f} s ({outcome.seconds[1]:.1f} s): "
+            f"{count}{so_far}"
+        )
+
+
+class _Ticker:
+    """How far it is, on the live line of a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._counts = {"send": 0, "recv": 0}
+        self._next = 0.0
+
+    def frame(self, t: float, direction: Direction, opcode: Opcode, step: Step) -> None:
+        self._counts[direction] += 1
+        if t >= self._next:
+            self._next = t + 0.2
+            self._console.status(f"{t:.0f} s, {self._counts['send']:,} sent, {self._counts['recv']:,} received")
+
+    def control(self, t: float, direction: Direction, kind: str, about: dict[str, Any]) -> None:
+        pass
+
+    def close(self) -> None:
+        self._console.clear()
+
+
+def _manner(options: argparse.Namespace, place: Endpoint) -> Manner:
+    from livews.kit.replay import Manner
+
+    return Manner(
+        speed=0.0 if options.fast else options.speed,
+        patience=options.patience,
+        timeout=options.timeout,
+        model=place.model if options.model else "",
+        keep_handles=options.keep_handles,
+        exact=options.exact,
+    )
+
+
+def _place(session: Session, settings: Settings, options: argparse.Namespace) -> Endpoint:
+    """Where this session is dialled: in the method and version it was recorded with, unless others are asked for."""
+    import re
+    from dataclasses import replace
+
+    from livews import endpoint
+
+    found = re.search(r"/ws/google\.[\w.]*?\.(v\w+)\.[\w./]*BidiGenerateContent", session.url)
+    if found and not settings.version and not settings.token:
+        is_vertex = "LlmBidiService" in found[0]
+        if is_vertex == settings.vertex:
+            settings = replace(settings, version=found[1])
+        elif is_vertex and settings.url and "BidiGenerateContent" not in settings.url:
+            settings = replace(settings, vertex=True, url=settings.url.rstrip("/") + found[0])
+    return endpoint.resolve(settings, options.model)
