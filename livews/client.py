@@ -9,10 +9,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
-import socket
-import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from dataclasses import replace
@@ -21,20 +18,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from websockets.asyncio.client import ClientConnection
-from websockets.asyncio.client import connect as dial
-from websockets.exceptions import (
-    ConnectionClosed,
-    InvalidHandshake,
-    InvalidProxy,
-    InvalidStatus,
-    InvalidURI,
-    ProxyError,
-    WebSocketException,
-)
+from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
-from livews import __version__, endpoint, setup
-from livews.core import closes, models, wire
+from livews import __version__, endpoint, reach, setup
+from livews.core import closes, models, schema, wire
 from livews.core.conversation import Conversation, Step
 from livews.core.errors import (
     BadRequest,
@@ -43,7 +31,6 @@ from livews.core.errors import (
     Lost,
     Refused,
     RemoteProtocolError,
-    Unreachable,
 )
 from livews.core.events import Event, Ready, TurnEnd, events
 from livews.core.judge import Finding
@@ -54,23 +41,8 @@ if TYPE_CHECKING:
     from livews.tools.function import Tool
     from livews.tools.running import Toolbox, ToolRun
 
-MAX_SIZE = 64 * 1024 * 1024
-"""Bytes of one inbound message: well above the 1 MiB that websockets allows by default (WIRE-13)."""
 PING_EVERY = 20.0
-PONG_WITHIN = 60.0
-"""Seconds. Pongs of 8 to 30 s were measured under load, so a default of 20 kills living sessions (CLOSE-4)."""
-
-
-# At DEBUG websockets writes every header and frame, the key among them: its lines stop at INFO.
-_LOGGER = logging.getLogger("livews.websockets")
-_LOGGER.setLevel(logging.INFO)
-
-
-class _Dial(dial):
-    """websockets follows redirects and takes x-goog-api-key along to the other host: we do not follow."""
-
-    def process_redirect(self, exc: Exception) -> Exception:
-        return exc
+"""Seconds. How long a pong is waited for is `reach.PONG_WITHIN`."""
 
 
 class connect:
@@ -82,7 +54,8 @@ class connect:
     in either spelling. `text=True` asks for text alone. `trace` is a file for the trace. `unchecked=True` sends
     what livews thinks is wrong. `remark` is told, before dialling, of what is not wrong but likely
     to be refused; the same findings are in `session.remarks`. `recorders` make whoever else is to be told of every
-    frame, given the endpoint.
+    frame, given the endpoint. `open_timeout` is how long the connection may take, in seconds, and `setup_timeout` how
+    long setupComplete may, whatever else comes; left out, it is the same.
 
     `tools` are functions the model may call, plain or async, with type hints; livews.tool gives them options. They
     are declared, run and answered by the session; their ToolCall events still come. With tools a call of a function
@@ -115,7 +88,7 @@ class connect:
         settings: endpoint.Settings | None = None,
         remark: Callable[[Finding], None] | None = None,
         open_timeout: float = 10.0,
-        setup_timeout: float = 30.0,
+        setup_timeout: float | None = None,
     ) -> None:
         if setup is not None and not isinstance(setup, dict):
             raise BadRequest("setup is not a dict", cure='pass members of the setup message, as in {"tools": [...]}')
@@ -142,7 +115,7 @@ class connect:
         self._unchecked = unchecked
         self._remark = remark
         self._open_timeout = open_timeout
-        self._setup_timeout = setup_timeout
+        self._setup_timeout = open_timeout if setup_timeout is None else setup_timeout
         self._session: Session | None = None
 
     async def __aenter__(self) -> Session:
@@ -227,6 +200,8 @@ class Session:
         self._queue: deque[Event] = deque()
         self._more = asyncio.Event()
         self._ready = asyncio.Event()
+        self._came = ""
+        """The kind of the first message of the server."""
         self._done = asyncio.Event()
         self._ended: Exception | None = None
         self._over = False
@@ -390,15 +365,16 @@ class Session:
             asyncio.create_task(self._read(), name="livews-read"),
             asyncio.create_task(self._keep_alive(), name="livews-ping"),
         ]
-        await self._send(message)
         try:
             async with asyncio.timeout(setup_timeout):
+                await self._send(message)
                 await self._ready.wait()
         except TimeoutError:
+            came = f"what came is {schema.short(self._came)}" if self._came else "nothing came back"
             raise RemoteProtocolError(
-                f"no setupComplete within {setup_timeout:g} s",
+                f"no setupComplete within {setup_timeout:g} s (SETUP-3)",
                 where=self.endpoint.shown,
-                why="the socket is open, setup was sent, and nothing came back",
+                why=f"the socket is open, setup was sent, and {came}",
                 cure="see with --trace what came instead; a proxy or another server may be answering",
             ) from None
         if self._ended is not None:
@@ -408,21 +384,14 @@ class Session:
 
     async def _dial(self, timeout: float) -> ClientConnection:
         where = self.endpoint
-        try:
-            return await _Dial(
-                where.url,
-                additional_headers=dict(where.headers),
-                user_agent_header=f"livews/{__version__}",
-                compression=None,  # base64 audio gains little and costs 3 to 10 times the CPU (WIRE-13)
-                max_size=MAX_SIZE,
-                max_queue=None,  # reading never stops: back-pressure would hold `interrupted` back
-                open_timeout=timeout,
-                ping_interval=None,  # pings are ours: see _keep_alive
-                close_timeout=5,
-                logger=_LOGGER,
-            )
-        except Exception as problem:
-            raise _named(problem, where, timeout) from None
+        agent = f"livews/{__version__}"
+        return await reach.dial(
+            reach.Place(where.url, where.headers, where.shown, where.secrets.hide, agent, model=where.model),
+            timeout,
+            max_queue=None,  # reading never stops: back-pressure would hold `interrupted` back
+            ping_interval=None,  # pings are ours: see _keep_alive
+            close_timeout=5,
+        )
 
     async def _read(self) -> None:
         assert self._socket is not None
@@ -436,6 +405,8 @@ class Session:
                 step = step_of("server", frame)
                 for recorder in self._recorders:
                     recorder.frame(self.clock(), "recv", opcode, step)
+                if not self._came and not self._ready.is_set():
+                    self._came = step.kind
                 for event in events(step):
                     if isinstance(event, Ready):
                         self.session_id = event.session_id
@@ -493,12 +464,12 @@ class Session:
         while True:
             await asyncio.sleep(PING_EVERY)
             try:
-                async with asyncio.timeout(PONG_WITHIN):
+                async with asyncio.timeout(reach.PONG_WITHIN):
                     await self.ping()
             except TimeoutError:
                 advice = replace(
                     closes.explain(1011, "keepalive ping timeout"),
-                    cause=f"livews gave up: no pong came for {PONG_WITHIN:g} s.",
+                    cause=f"livews gave up: no pong came for {reach.PONG_WITHIN:g} s.",
                     do="The network or the service has stalled: connect again, with the newest handle.",
                 )
                 step = self._record_close("send", "client", advice.code, advice.reason)
@@ -554,53 +525,3 @@ class Session:
 
 def _during(step: Step) -> str:
     return "in the middle of a turn" if "cutTurn" in step.effects else ""
-
-
-def _named(problem: Exception, where: Endpoint, timeout: float) -> Exception:
-    """A failure to connect in livews's own words."""
-    said = where.secrets.hide(str(problem))
-    host = where.shown
-    if isinstance(problem, InvalidStatus):
-        status = problem.response.status_code
-        return Refused(closes.explain_http(status, model=where.model), where=host)
-    if isinstance(problem, (InvalidURI, UnicodeError)):
-        return BadRequest("not a URL to dial", where="--url", why=said, cure="write it as in ws://127.0.0.1:8765")
-    if isinstance(problem, ssl.SSLCertVerificationError):  # a ValueError, as a wrong proxy is
-        return Unreachable(
-            "the server's certificate is not trusted",
-            where=host,
-            why=problem.verify_message or said,
-            cure="for a server of your own set SSL_CERT_FILE to its CA file; else check the clock and the proxy",
-        )
-    if isinstance(problem, (ProxyError, InvalidProxy, ImportError, ValueError)):
-        # ImportError: SOCKS wants a package more. The text may quote the proxy's password, so only its kind is told.
-        cure = "check HTTPS_PROXY, or unset it; for a SOCKS proxy pip install python-socks"
-        why = said if isinstance(problem, (ProxyError, ImportError)) else "its URL is none"
-        return Unreachable("the proxy did not let the connection through", where=host, why=why, cure=cure)
-    if isinstance(problem, (TimeoutError, asyncio.TimeoutError)):
-        return Unreachable(
-            f"no answer within {timeout:g} s",
-            where=host,
-            why="the name resolved, and nobody finished the handshake",
-            cure="check the network, a firewall or a proxy (HTTPS_PROXY)",
-        )
-    if isinstance(problem, (ssl.SSLError, ConnectionResetError)) and where.url.startswith("wss:"):
-        cure = "a plain server is dialled with ws://, not wss://"
-        return Unreachable("the server does not speak TLS", where=host, why=said, cure=cure)
-    if isinstance(problem, socket.gaierror):
-        cure = "check the name, the network and DNS"
-        return Unreachable("the host name does not resolve", where=host, why=said, cure=cure)
-    if isinstance(problem, ConnectionRefusedError):
-        cure = "start the server there (for the stand-in: livews serve), or correct the port"
-        if where.url.startswith("wss:") and (os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy")):
-            cure = "HTTPS_PROXY is set: check that the proxy runs, or unset it"
-        return Unreachable("nobody listens there", where=host, why="connection refused", cure=cure)
-    if isinstance(problem, (InvalidHandshake, EOFError)):
-        cure = "check host, port and path: something else than this API is listening"
-        return Unreachable("the server does not speak WebSocket", where=host, why=said, cure=cure)
-    if isinstance(problem, OSError):
-        cure = "check the network"
-        return Unreachable("no connection", where=host, why=problem.strerror or said, cure=cure)
-    if isinstance(problem, WebSocketException):
-        return Unreachable("no connection", where=host, why=said)
-    return problem

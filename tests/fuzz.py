@@ -1,7 +1,7 @@
 """Frames that no client should send, by the million, at a real `livews serve`: `python -m tests.fuzz`.
 
-- Everything is made from what clients do send (vectors, scenarios, recorded samples where there are any), and broken:
-  in its JSON, in its bytes, in its frames, in its order, in its HTTP.
+- Everything is made from what clients do send (vectors, scenarios, and the messages of LIVEWS_SAMPLES where that is
+  set), and broken: in its JSON, in its bytes, in its frames, in its order, in its HTTP.
 - The same seed and number make the same session: `--seed S --session N` plays one again, and shows it.
 - Sessions do not wait: all frames of one go out at once, then mostly a frame that is no JSON, which a server that has
   read so far closes for. A session without an answer is a finding; so is a close that protocol/closes.json does not know.
@@ -20,7 +20,6 @@ import http.client
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
 import time
@@ -31,12 +30,13 @@ from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
-from urllib.parse import urlsplit
 
 from livews.core import closes, judge, machine, schema, spec
+from tests.bench.children import Server, livews, rss, serving
 
 ROOT = Path(__file__).resolve().parents[1]
-SAMPLES = ROOT.parent / "shared" / "facts" / "samples.jsonl"
+SAMPLES = Path(os.environ.get("LIVEWS_SAMPLES", ""))
+"""Recorded messages, {"direction": ..., "message": ...} a line: more to break, and other sessions for the same seed."""
 GEMINI = "/ws/google.ai.generativelanguage.{}.GenerativeService.BidiGenerateContent"
 VERTEX = "/ws/google.cloud.aiplatform.v1beta1.LlmBidiService/BidiGenerateContent"
 PATIENCE = 15.0
@@ -748,37 +748,13 @@ _FINE = re.compile(
 )
 
 
-@dataclass
-class Server:
-    process: subprocess.Popen[str]
-    port: int
-    said: str = ""
-    """Its stderr, once it has ended."""
-
-
 @contextlib.contextmanager
 def served(options: Sequence[str]) -> Iterator[Server]:
     """`livews serve` with these options."""
     with tempfile.TemporaryDirectory() as folder:
-        errors = Path(folder, "stderr")
         given = [folder if option == "FOLDER" else option for option in options]
-        command = [sys.executable, "-P", "-m", "livews", "serve", "--port", "0", "--voice", "tones", *given]
-        env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-        with errors.open("w") as file:
-            process = subprocess.Popen(command, env=env, text=True, stdout=subprocess.PIPE, stderr=file)
-        assert process.stdout is not None
-        server = Server(process, urlsplit(process.stdout.readline().strip()).port or 0)
-        try:
+        with serving(livews("serve", "--port", "0", "--voice", "tones", *given), patience=30) as server:
             yield server
-        finally:
-            process.terminate()
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            process.stdout.close()
-            server.said = errors.read_text(errors="replace")
 
 
 def run(
@@ -906,10 +882,10 @@ def status(port: int) -> Message:
 
 def memory(pid: int) -> int:
     """kB a process holds; 0 where that cannot be told."""
-    path = Path(f"/proc/{pid}/status")
-    if not path.exists():
+    try:
+        return rss(pid)
+    except OSError:
         return 0
-    return int(next(row.split()[1] for row in path.read_text().splitlines() if row.startswith("VmRSS:")))
 
 
 def again(seed: int, number: int) -> Client:

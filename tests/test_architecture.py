@@ -16,14 +16,23 @@ FILES = sorted(LIVEWS.rglob("*.py"))
 ALLOWED = {
     "livews.core": ("livews.core",),
     "livews.printable": (),
+    "livews.reach": ("livews.core",),
     "livews.setup": ("livews.core",),
     "livews.endpoint": ("livews.core",),
     "livews.audio": ("livews.audio", "livews.core"),
     "livews.pictures": ("livews.pictures", "livews.core"),
     "livews.tools": ("livews.tools", "livews.core"),
     "livews.trace": ("livews", "livews.core", "livews.trace", "livews.printable", "livews.endpoint"),
-    "livews.client": ("livews", "livews.core", "livews.trace", "livews.endpoint", "livews.setup", "livews.tools"),
-    "livews.kit": ("livews.core", "livews.kit", "livews.trace", "livews.printable"),
+    "livews.client": (
+        "livews",
+        "livews.core",
+        "livews.trace",
+        "livews.endpoint",
+        "livews.reach",
+        "livews.setup",
+        "livews.tools",
+    ),
+    "livews.kit": ("livews.core", "livews.kit", "livews.trace", "livews.printable", "livews.reach"),
 }
 PURE = {"core": ("asyncio", "socket", "threading", "time", "subprocess", "os", "websockets", "sounddevice")}
 

@@ -10,6 +10,7 @@ import pty
 import re
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -21,6 +22,11 @@ from typing import Any
 import pytest
 
 Done = subprocess.CompletedProcess[str]
+PATH = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
+UPGRADE = (
+    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+)
 KEY = "AIzaSyTOPSECRET_0123456789-abcdefghijkl"
 
 
@@ -459,6 +465,21 @@ def test_serve_prints_its_url_first_and_ends_on_sigterm() -> None:
             assert "Traceback" not in process.stderr.read()
 
 
+@pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM])
+def test_signals_at_a_serve_that_is_ending_change_nothing(name: signal.Signals) -> None:
+    with serving("--once", "--quiet", "--voice", "tones") as (url, process):
+        with socket.create_connection(("127.0.0.1", int(url.rsplit(":", 1)[1])), timeout=10) as client:
+            client.sendall(f"GET {PATH} HTTP/1.1\r\nHost: a\r\n{UPGRADE}\r\n\r\n".encode())
+            assert b" 101 " in client.recv(4096)
+        deadline = time.monotonic() + 20
+        while process.poll() is None and time.monotonic() < deadline:
+            process.send_signal(name)
+            time.sleep(0.0005)
+        assert process.wait(timeout=10) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+
+
 def test_a_port_that_is_taken(server: str) -> None:
     port = server.rsplit(":", 1)[1]
     done = livews("serve", "--port", port)
@@ -636,6 +657,7 @@ def test_check_tells_a_close_once_and_counts_messages_alone(tmp_path: Path) -> N
     def trace(*closes: tuple[str, int, str]) -> Done:
         rows: list[dict[str, Any]] = [{"trace": "livews", "version": 1, "side": "proxy"}]
         rows.append({"t": 0, "dir": "send", "message": {"setup": {"model": "models/gemini-3.8-live"}}})
+        rows.append({"t": 0.1, "dir": "recv", "message": {"setupComplete": {}}})
         rows += [{"t": 1, "dir": way, "close": {"code": code, "reason": reason}} for way, code, reason in closes]
         path = tmp_path / "t.jsonl"
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -645,11 +667,11 @@ def test_check_tells_a_close_once_and_counts_messages_alone(tmp_path: Path) -> N
     for echo in (reason, ""):
         done = trace(("recv", 1007, reason), ("send", 1007, echo))
         assert done.stdout.count("CLOSE-3") == 1
-        assert done.stdout.startswith(f"{tmp_path}/t.jsonl:3 note /: closed 1007")
-        assert done.stderr.endswith("1 message: 0 errors, 1 note\n")
+        assert done.stdout.startswith(f"{tmp_path}/t.jsonl:4 note /: closed 1007")
+        assert done.stderr.endswith("2 messages: 0 errors, 1 note\n")
     done = trace(("recv", 1007, reason), ("send", 1002, "too large"))
     assert done.stdout.count("CLOSE-3") == 2, "that is no answer: both are told"
-    assert trace(("send", 1000, ""), ("recv", 1000, "")).stderr.endswith("1 message: 0 errors, 0 notes\n")
+    assert trace(("send", 1000, ""), ("recv", 1000, "")).stderr.endswith("2 messages: 0 errors, 0 notes\n")
 
 
 # Cost

@@ -286,6 +286,9 @@ def test_a_socket_that_just_dies() -> None:
         (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", livews.Refused, "HTTP 404"),
         (b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n", livews.Refused, "HTTP 401"),
         (b"HTTP/1.1 418 Teapot\r\nContent-Length: 0\r\n\r\n", livews.Refused, "HTTP 418"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", livews.Refused, "why: A web server answered with a page"),
+        (b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n", livews.Refused, "why: .* captive portal"),
+        (b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n", livews.Refused, "why: The server is there"),
         (b"SSH-2.0-OpenSSH_9\r\n", livews.Unreachable, "WebSocket"),
         (b"", livews.Unreachable, "WebSocket"),
     ],
@@ -331,6 +334,24 @@ def test_no_setup_complete() -> None:
                 await livews.connect(url=url, setup_timeout=0.1)
 
     asyncio.run(run())
+
+
+def test_the_wait_for_setup_complete_has_an_end_whatever_else_comes() -> None:
+    async def chatter(socket: ServerConnection) -> None:
+        await socket.recv()
+        with contextlib.suppress(Exception):
+            while True:
+                await socket.send('{"sessionResumptionUpdate": {"newHandle": "h", "resumable": true}}')
+                await asyncio.sleep(0.02)
+
+    async def run() -> str:
+        async with scripted(chatter) as url, asyncio.timeout(10):
+            with pytest.raises(livews.RemoteProtocolError, match="no setupComplete within 1 s") as caught:
+                await livews.connect(url=url, open_timeout=1.0)
+            assert caught.value.where.startswith(url) and caught.value.cure
+            return caught.value.why
+
+    assert 'what came is "sessionResumptionUpdate"' in asyncio.run(run())
 
 
 def test_a_faulty_frame_is_not_sent() -> None:
@@ -568,7 +589,7 @@ def test_what_was_sent_is_in_the_trace_also_when_sending_was_cancelled(tmp_path:
 
 
 def test_a_frame_too_large_is_our_own_close(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("livews.client.MAX_SIZE", 100_000)
+    monkeypatch.setattr("livews.reach.MAX_SIZE", 100_000)
     _, problem = talk(sound(bytes(200_000)), END)
     assert isinstance(problem, livews.RemoteProtocolError)
     assert "1009" in problem.what
@@ -681,7 +702,7 @@ def test_a_ping_into_a_close_tells_why_and_loses_nothing() -> None:
 
 def test_a_pong_that_never_comes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("livews.client.PING_EVERY", 0.02)
-    monkeypatch.setattr("livews.client.PONG_WITHIN", 0.1)
+    monkeypatch.setattr("livews.reach.PONG_WITHIN", 0.1)
 
     async def deaf(socket: ServerConnection) -> None:
         await socket.recv()

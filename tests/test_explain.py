@@ -260,11 +260,45 @@ def test_a_close_as_people_paste_it(asked: list[str], explain: Out) -> None:
     assert "sessionResumption.handle" in text
 
 
+def test_a_line_of_a_trace_is_explained_by_who_closed(explain: Out) -> None:
+    line = '{"t":1,"dir":"%s","close":{"code":1011,"reason":"%s"}}'
+    assert "(internal-error, " in explain(line % ("recv", "Internal error encountered."))
+    own = explain(line % ("send", ""))
+    assert "(the client's own)" in own and "The client closed with 1011; the service did not." in own
+    assert "(keepalive-timeout, " in explain(line % ("send", "keepalive ping timeout"))
+
+
 def test_a_close_that_nobody_wrote_down(explain: Out) -> None:
     assert "nobody has written" in explain("a new reason")
     assert "Request contains an" in explain("1007"), "the reasons known with the code"
-    assert "proxy" in explain("503")
+    assert "proxy" in explain("418")
     assert "neither a close code" in explain("12", code=2)
+
+
+@pytest.mark.parametrize(
+    ("status", "row", "words"),
+    [
+        ("200", "http-200", "web server"),
+        ("301", "http-3xx", "another address"),
+        ("302", "http-3xx", "captive portal"),
+        ("307", "http-3xx", "another address"),
+        ("401", "http-401", "Developer API does not do this"),
+        ("403", "http-403", "firewall"),
+        ("404", "http-404", "path is wrong"),
+        ("407", "http-407", "HTTPS_PROXY"),
+        ("426", "http-426", "gateway"),
+        ("429", "http-429", "longer each time"),
+        ("500", "http-5xx", "longer each time"),
+        ("502", "http-502", "gateway"),
+        ("503", "http-503", "longer each time"),
+        ("504", "http-504", "gateway"),
+        ("521", "http-5xx", "longer each time"),
+    ],
+)
+def test_an_http_status_instead_of_the_upgrade(status: str, row: str, words: str, explain: Out) -> None:
+    for asked in ([status], ["HTTP", f"{status} Some words"]):
+        said = explain(*asked)
+        assert f"({row}, " in said.splitlines()[0] and words in " ".join(said.split())
 
 
 def test_numbers_and_reasons_stay_what_they_were(explain: Out) -> None:

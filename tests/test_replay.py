@@ -190,7 +190,7 @@ def test_words_and_sound_count_when_they_are_to(replay: Run, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("path", "words", "pace"),
-    [(TOOL, ["--fast"], 0.02), (BARGE_IN, ["--fast"], 0.02), (BARGE_IN, ["--speed", "2"], 0.5)],
+    [(TOOL, ["--fast"], 0.02), (BARGE_IN, ["--fast"], 0.5), (BARGE_IN, ["--speed", "2"], 0.5)],
 )
 def test_the_kept_traces_replay(path: Path, words: list[str], pace: float, replay: Run) -> None:
     """Made by an older livews, with a function call in one and an interruption in the other."""
@@ -368,6 +368,16 @@ def test_what_is_a_difference(answers: list[Row], path: str, replay: Run, tmp_pa
     assert path in done.out
 
 
+def test_a_fault_of_both_is_no_difference(replay: Run, tmp_path: Path) -> None:
+    answers = [{"serverContent": 5}, *(row["message"] for row in TURN[1:])]
+    wrong = got(0.025, answers[0])
+    done = replay(write(tmp_path / "a.jsonl", *READY, *TURN, *BYE), "--fast", server=answering(*answers))
+    assert "/serverContent: expected" in done.out and "only in the replay" in done.out
+    path = write(tmp_path / "b.jsonl", *READY, TURN[0], wrong, *TURN[1:], *BYE)
+    done = replay(path, "--fast", server=answering(*answers))
+    assert (done.code, done.out) == (0, "")
+
+
 def test_a_recorded_error_is_reproduced_or_not(replay: Run, tmp_path: Path) -> None:
     gone = close(0.05, "recv", 1008, "The operation was aborted.")
     path = write(tmp_path / "a.jsonl", *READY, said(0.02, "Hello"), gone)
@@ -448,7 +458,7 @@ def test_a_flood_is_left(kind: str, replay: Run, tmp_path: Path, monkeypatch: py
 
 
 def test_a_frame_that_is_too_large(replay: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("livews.kit.replay._MAX_SIZE", 1000)
+    monkeypatch.setattr("livews.reach.MAX_SIZE", 1000)
     path = write(tmp_path / "a.jsonl", *READY, *TURN, *BYE)
     done = replay(path, "--fast", server=answering(b"x" * 2000))
     assert done.code == 5

@@ -136,7 +136,7 @@ def data_of(trace: Trace, **options: Any) -> dict[str, Any]:
     """What the page of the only session draws."""
     for session in follow(trace.lines(), "t"):
         made = page.Session(session, page.Docs(), **options)
-        made.take()
+        made.take(session)
         told = made.data()
         made.close()
     return told

@@ -264,6 +264,7 @@ def test_check_is_livews_check_with_a_sum_by_rule(
     assert capfd.readouterr().out == done.out
     assert f"{path}:4 error /clientContent/turnComplete: " in done.out and "(WIRE-7)" in done.out
     assert f"{path}:6 note" in done.out and "closed 1007" in done.out
+    assert "by the server" in done.out
     summary = [line.split(":")[0] for line in done.err.splitlines()]
     assert summary == ["WIRE-5", "WIRE-7", "CLOSE-3", "4 messages"], "the close is none"
     assert "WIRE-7: 1 error. " in done.err
@@ -272,6 +273,66 @@ def test_check_is_livews_check_with_a_sum_by_rule(
     loose = tmp_path / "one.json"
     loose.write_text('{"setup": {}}')
     assert trace("check", loose).code == 2, "a message is no trace"
+
+
+def told_by_all(trace: Callable[..., Done], path: Path) -> dict[str, str]:
+    """What each tool says of a trace, on one line."""
+    asked = {"check": [], "stats": [], "show": [], "export": ["--md", "-o", "-"]}
+    return {tool: " ".join(trace(tool, path, *more).out.replace("\\", "").split()) for tool, more in asked.items()}
+
+
+@pytest.mark.parametrize(
+    ("closes", "told", "times"),
+    [
+        ([("recv", 1011, "Internal error encountered."), ("send", 1011, "")], "failed inside the service", 1),
+        ([("recv", 1007, "API key not valid."), ("send", 1000, "")], "The API key was refused", 1),
+        ([("recv", 1011, "Internal error encountered."), ("recv", 1006, "")], "failed inside the service", 1),
+        ([("send", 1000, ""), ("recv", 1011, "Internal error encountered.")], "failed inside the service", 1),
+        ([("send", 1011, ""), ("recv", 1011, "")], "The client closed with 1011; the service did not.", 1),
+        ([("send", 4001, "Internal error encountered.")], "The client closed with 4001; the service did not.", 1),
+        ([("send", 1011, "keepalive ping timeout")], "Your own client library gave up", 1),
+        ([("send", 1006, "")], "The client went away without a close frame.", 1),
+        ([("recv", 1001, "")], "One side said that it was leaving", 1),
+        ([("send", 1001, ""), ("recv", 1001, "")], "leaving", 0),
+        ([("send", 1000, ""), ("recv", 1000, "")], "closed in the normal way", 0),
+    ],
+)
+def test_a_close_is_told_once_and_laid_on_whoever_sent_it(
+    closes: list[tuple[str, int, str]], told: str, times: int, trace: Callable[..., Done], tmp_path: Path
+) -> None:
+    rows = [control(1 + i, side, "close", code=code, reason=why) for i, (side, code, why) in enumerate(closes)]
+    said = told_by_all(trace, write(tmp_path / "t.jsonl", *READY, *rows))
+    for tool in ("check", "stats", "export"):
+        assert said[tool].count(told) == times, said[tool]
+    assert said["check"].count("CLOSE-3") == times
+    assert "quota" not in "".join(said.values()), "what the code alone may mean is the service's"
+
+
+@pytest.mark.parametrize(
+    ("closes", "is_told"),
+    [
+        ([], True),
+        ([("send", 1000, "")], True),
+        ([("recv", 1000, "")], True),
+        ([("recv", 1006, "")], True),
+        ([("send", 1011, ""), ("recv", 1011, "")], True),
+        ([("recv", 1007, "API key not valid.")], False),  # the service has said why
+    ],
+)
+def test_a_setup_that_nobody_answered_is_told(
+    closes: list[tuple[str, int, str]], is_told: bool, trace: Callable[..., Done], tmp_path: Path
+) -> None:
+    rows = [control(1 + i, side, "close", code=code, reason=why) for i, (side, code, why) in enumerate(closes)]
+    words = "setup has no answer: setupComplete did not come (SETUP-3)"
+    path = write(tmp_path / "t.jsonl", READY[0], *rows)
+    for tool, said in told_by_all(trace, path).items():
+        assert said.count(words) == is_told, (tool, said)
+    done = trace("check", path)
+    assert done.code == 0, "a note"
+    assert (f"{path}:2 note /setup: setup has no answer" in done.out) == is_told
+    assert ("SETUP-3: 1 note. Dial again." in done.err) == is_told
+    answered = told_by_all(trace, write(path, *READY, *rows))
+    assert not any("SETUP-3" in said for said in answered.values())
 
 
 # stats
@@ -292,7 +353,8 @@ def test_the_figures_of_a_session(trace: Callable[..., Done], tmp_path: Path) ->
     assert row["tokens"] == {"prompt": {"total": 20, "TEXT": 20}, "response": {"total": 50, "AUDIO": 50}, "total": 70}
     assert row["seconds"] == 4.1 and row["setup"] == 0.1
     assert row["messages"]["client"]["kinds"]["clientContent"]["count"] == 2
-    assert [close["code"] for close in row["closes"]] == [1000, 1000]
+    assert [close["code"] for close in row["closes"]] == [1000], "the other is its answer"
+    assert not row["unanswered"]
     shown = trace("stats", path).out
     assert "p50 0.100 s, p95 0.200 s (2) after the user was done" in shown
 

@@ -15,6 +15,7 @@ COMMANDS = {
     "talk": "talk to the model (the default: `livews Hello` is `livews talk Hello`)",
     "serve": "run the stand-in, a server to talk to without a key",
     "proxy": "pass a client on to the service, show every message, and say why a socket closed",
+    "inspect": "a page that shows sessions while they run, and writes messages into them",
     "check": "judge messages and traces by the schemas and rules",
     "trace": "look at recorded sessions: show, check, stats, diff, cut, redact, export, html, import, replay",
     "explain": "say why a socket closed, or what any name of the protocol means",

@@ -21,6 +21,7 @@ from livews.cli.terminal import COLOR_HELP, Console
 if TYPE_CHECKING:
     from livews.core.judge import Finding
     from livews.core.schema import Sender
+    from livews.trace.ending import Close
 
 _SIDES: dict[str, Sender] = {"client": "client", "server": "server", "send": "client", "recv": "server"}
 _CONTROLS = ("close", "ping", "pong", "heard")
@@ -188,36 +189,35 @@ def _side(message: dict[str, Any]) -> Sender | None:
 
 
 def _judge_trace(lines: Iterable[bytes], name: str) -> Iterator[Judged]:
-    from livews.core.judge import finding
+    from livews.core.judge import finding, unanswered
+    from livews.trace.ending import Ending
     from livews.trace.follow import follow
 
     for session in follow(lines, name, lenient=True):
-        first: tuple[Sender, int, str] | None = None
+        ending = Ending()
         for line, step in session:
-            if step is not None and step.kind != "close":
+            close = ending.take(line, step)
+            if close is not None and not close.is_fine:
+                yield line.number, [_closed(close)], False
+            elif step is not None and line.control != "close":
                 yield line.number, step.findings, True
-            elif line.control == "close":
-                code, reason = line.about.get("code"), str(line.about.get("reason", ""))
-                code = code if type(code) is int else 1006
-                if first is None:
-                    first = line.sender, code, reason
-                elif line.sender != first[0] and code == first[1] and reason in ("", first[2]):
-                    continue  # the other side's answer, in the same words
-                if code not in (1000, 1005):
-                    yield line.number, [_closed(code, reason, line.sender, session.model)], False
             elif line.control == "broken":
                 yield line.number, [finding("WIRE-2", "", "not a line of a trace")], False
+        if ending.unanswered is not None:
+            yield ending.unanswered.number, [unanswered()], False
         if session.cut_at is not None:
             words = "the trace ends in mid-line: it was cut off here"
             cut = finding("WIRE-2", "", words, level="note", cure="nothing behind it was recorded")
             yield session.cut_at, [cut], False
 
 
-def _closed(code: int, reason: str, sender: Sender, model: str) -> Finding:
-    from livews.core.closes import explain
+def _closed(close: Close) -> Finding:
     from livews.core.judge import finding
     from livews.core.schema import short
 
-    advice = explain(code, reason, model=model)
-    words = f"closed {code} {short(reason, 130)}: {advice.meaning} `livews explain` tells more"
-    return finding("CLOSE-3", "", words, sender, level="note", cure=advice.do)
+    advice = close.advice
+    who = f" by the {close.by}" if close.code != 1006 else ""
+    words = f"closed {close.code} {short(close.reason, 130)}{who}: {advice.meaning}"
+    if advice.known or close.by == "server":
+        words += " `livews explain` tells more"
+    return finding("CLOSE-3", "", words, close.by, level="note", cure=advice.do)

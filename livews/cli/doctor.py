@@ -171,7 +171,7 @@ class _Doctor:
                 cure = "set GOOGLE_API_KEY to a key from https://aistudio.google.com/apikey"
                 row = Row("key", "warn", "no key is set, so the built-in stand-in is checked instead", cure)
             self._tell(row)
-            return endpoint.Settings(url=await stack.enter_async_context(_stand_in()))
+            return await where.built_in(stack)
         row = key(os.environ, settings, given=bool(options.token))
         self._tell(row)
         if row.verdict == "fail":
@@ -293,15 +293,6 @@ class _Doctor:
                 yield await _turn(session, max(timeout, 30.0))
         finally:
             await session.close()
-
-
-@contextlib.asynccontextmanager
-async def _stand_in() -> AsyncIterator[str]:
-    from livews.core import spec
-    from livews.kit.standin import Policy, stand_in
-
-    async with stand_in(policy=Policy(as_of=spec.models()["asOf"])) as url:
-        yield url
 
 
 class _Times:

@@ -14,11 +14,14 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from livews.cli import entries
 from livews.cli.terminal import COLOR_HELP, Console, columns, paragraph
 from livews.printable import one_line
+
+if TYPE_CHECKING:
+    from livews.core.schema import Sender
 
 _LARGEST = 64 * 2**20
 """Bytes of stdin that are taken for one message."""
@@ -85,23 +88,23 @@ def _readable(text: str) -> str:
 # Closes and rules
 
 
-def _close(what: str, options: argparse.Namespace, console: Console) -> int:
-    """Why a socket closed, by its code, its reason, or both in one line of a log."""
+def _close(what: str, options: argparse.Namespace, console: Console, by: Sender = "server") -> int:
+    """Why a socket closed, by its code, its reason, or both in one line of a log. `by` is who closed it."""
     from livews.core import closes
     from livews.core.errors import BadRequest
 
     pasted = re.match(r"(\d+$|\d{3,4}\b)[\s:,.]*(.*)", what, re.DOTALL | re.ASCII)
     code = int(pasted[1][:9]) if pasted else 0
     reason = pasted[2].strip() if pasted else what
-    if pasted and not (300 <= code < 600 or 1000 <= code < 5000):
+    if pasted and not (200 <= code < 600 or 1000 <= code < 5000):
         raise BadRequest(
-            f"{one_line(pasted[1], 20)} is neither a close code nor an HTTP error",
-            cure="close codes run from 1000 to 4999; HTTP errors from 400 to 599",
+            f"{one_line(pasted[1], 20)} is neither a close code nor an HTTP status",
+            cure="close codes run from 1000 to 4999; HTTP statuses from 200 to 599",
         )
     if not code and not reason:
         cure = "give a close code, a reason, an HTTP status, a rule, a name or a message"
         raise BadRequest("there is nothing to explain", cure=cure)
-    advice = closes.explain_http(code) if 0 < code < 1000 else closes.explain(code, reason)
+    advice = closes.explain_http(code) if 0 < code < 1000 else closes.explain(code, reason, by=by)
     if not pasted and not advice.known and not re.search(r"\s", what):
         return _unknown(what, options, console)
     if options.json:
@@ -112,13 +115,14 @@ def _close(what: str, options: argparse.Namespace, console: Console) -> int:
         for part in (str(advice.code or ""), json.dumps(advice.reason, ensure_ascii=False) if advice.reason else "")
         if part
     )
-    _head(console, head, f"{advice.id}, {entries.CONFIDENCE[advice.confidence]}")
+    own = by == "client" and not advice.known
+    _head(console, head, "the client's own" if own else f"{advice.id}, {entries.CONFIDENCE[advice.confidence]}")
     console.say(paragraph("what", advice.meaning))
     console.say(paragraph("why", advice.cause))
     for other in advice.also:
         console.say(paragraph("or", other))
     console.say(paragraph("do", advice.do))
-    again = entries.RETRY[advice.retry] if advice.known else "nobody has written down whether it helps"
+    again = entries.RETRY[advice.retry] if advice.known or own else "nobody has written down whether it helps"
     console.say(paragraph("again", again))
     return 0
 
@@ -192,7 +196,8 @@ def _message(text: str, options: argparse.Namespace, console: Console) -> int:
         raise BadRequest("this is no JSON message", why=one_line(str(problem)), cure=cure) from None
     if isinstance(given, dict) and "dir" in given and isinstance(given.get("close"), dict):  # a line of a trace
         code, reason = given["close"].get("code"), given["close"].get("reason", "")
-        return _close(f"{code if type(code) is int else 1006} {reason}", options, console)
+        by: Sender = "client" if given["dir"] == "send" else "server"
+        return _close(f"{code if type(code) is int else 1006} {reason}", options, console, by)
     sender, message = whose(given)
     if not isinstance(message, dict):
         cure = 'give one object such as {"setup": {...}}; `livews check` takes lists of them'

@@ -11,22 +11,29 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from livews.cli import serve, where
+from livews.cli import listen, tls, where
+from livews.cli.stopping import stopped_by_signals
 from livews.cli.terminal import COLOR_HELP, Console, paragraph
 from livews.printable import printable
 
 if TYPE_CHECKING:
+    from asyncio import TimerHandle
+
     from livews.core.conversation import Step
     from livews.core.errors import LivewsError
     from livews.core.judge import Finding
+    from livews.core.schema import Sender
     from livews.endpoint import Settings
     from livews.kit.head import Upstream
     from livews.kit.proxy import Hides
+    from livews.kit.tunnel import Via
     from livews.trace.writer import Direction, Opcode, Recorder
 
-_FINE = (1000, 1001, 1005)
-"""Closes that want no explanation."""
 _BEARER_SECONDS = 1800.0
+_SETUP_SECONDS = 10.0
+"""The service answers a setup in well under a second."""
+_STALL_SECONDS = 20.0
+"""As `livews talk` has it: nothing comes for so long within a turn."""
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -35,63 +42,80 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         description="Pass every byte between a client and the service on as it is, show each message, keep a trace, and "
         "say why a socket closed. Dial it in the service's place.",
         epilog="Point a client at it: livews --url URL, GOOGLE_GEMINI_BASE_URL=URL, or baseUrl in an SDK's options. "
-        "The client's key goes through and is shown nowhere. HTTPS_PROXY is not used: the upstream is dialled directly.",
+        "The client's key goes through and is shown nowhere. HTTPS_PROXY and NO_PROXY are about the way to the upstream.",
     )
     place = parser.add_argument_group("where").add_argument
-    place("--port", type=serve._port, default=8766, help="port; 0 picks a free one (default 8766)")
+    place("--port", type=listen.port, default=8766, help="port; 0 picks a free one (default 8766)")
     place(
         "--host",
         default="127.0.0.1",
         help="address to listen on (default 127.0.0.1); another lets others use the proxy",
     )
-    place("--tls", action="store_true", help="wss://, with a throw-away certificate authority made on the spot")
-    place("--ca", default="", metavar="FILE", help="with --tls: write the authority's certificate here")
-    place(
+    tls.add_flags(place)
+    add_upstream(place)
+    add_clients(parser.add_argument_group("who may use it, and with what").add_argument)
+    look = parser.add_argument_group("what is shown").add_argument
+    add_trace(look)
+    look("--once", action="store_true", help="end after the first session")
+    look("--quiet", action="store_true", help="sessions, faults and closes alone, not every message")
+    look("--color", choices=("auto", "always", "never"), default="auto", help=COLOR_HELP)
+    options = parser.parse_args(argv)
+    tls.check(parser, options)
+    if options.location and options.upstream:
+        parser.error("--location chooses a host of Vertex, --upstream names one: leave one out")
+    if options.trace == "-":
+        parser.error("every message is shown already: name a file after --trace, or leave it out")
+    if options.inject_key and not listen.is_loopback(options.host):
+        parser.error("--inject-key would lend your credential to the network: leave it out, or leave out --host")
+    return options
+
+
+def add_upstream(add: Callable[..., Any]) -> None:
+    """Where it goes; `add` is the add_argument of a parser or of a group of it."""
+    add(
         "--upstream", default="", metavar="URL",
         help="where it goes: ws://, wss://, http:// or https://, a path prefix is kept (default: the service)",
     )  # fmt: skip
-    place("--vertex", action="store_true", default=None, help="the service is Vertex AI, not the Gemini API")
-    place("--location", default="", metavar="NAME", help="region, us, eu or global, for --vertex")
-    place("--timeout", type=where.seconds, default=10.0, metavar="S", help="to reach the upstream (default 10)")
+    add("--vertex", action="store_true", default=None, help="the service is Vertex AI, not the Gemini API")
+    add("--location", default="", metavar="NAME", help="region, us, eu or global, for --vertex")
+    add("--timeout", type=where.seconds, default=10.0, metavar="S", help="to reach the upstream (default 10)")
 
-    what = parser.add_argument_group("who may use it, and with what").add_argument
-    what(
+
+def add_clients(add: Callable[..., Any]) -> None:
+    """Who may use it, and with what."""
+    add(
         "--inject-key", action="store_true",
         help="put the credential of this environment in place of the client's",
     )  # fmt: skip
-    what(
-        "--allow-origin", action="append", default=[], metavar="ORIGIN",
+    add(
+        "--allow-origin", action="append", type=_origin, default=[], metavar="ORIGIN",
         help="a web page that may connect, as in https://example.com; pages of this machine may, * is any",
     )  # fmt: skip
 
-    look = parser.add_argument_group("what is shown").add_argument
-    look(
+
+def add_trace(add: Callable[..., Any]) -> None:
+    """What is kept."""
+    add(
         "--trace", default="", metavar="FILE",
         help="keep every message in FILE.jsonl; in a folder (FOLDER/): a file a session",
     )  # fmt: skip
-    look(
+    add(
         "--trace-media",
         choices=("keep", "elide"),
         default="keep",
         help="in a trace file: the base64, or length and hash",
     )
-    look("--once", action="store_true", help="end after the first session")
-    look("--quiet", action="store_true", help="sessions, faults and closes alone, not every message")
-    look("--color", choices=("auto", "always", "never"), default="auto", help=COLOR_HELP)
-    options = parser.parse_args(argv)
-    if options.ca and not options.tls:
-        parser.error("--ca goes with --tls")
-    if options.location and options.upstream:
-        parser.error("--location chooses a host of Vertex, --upstream names one: leave one out")
-    if options.trace == "-":
-        parser.error("every message is shown already: name a file after --trace, or leave it out")
-    if options.inject_key and not _is_loopback(options.host):
-        parser.error("--inject-key would lend your credential to the network: leave it out, or leave out --host")
-    return options
 
 
-def _is_loopback(host: str) -> bool:
-    return bool(re.fullmatch(r"localhost|127(\.\d{1,3}){3}|::1", host))
+def _origin(text: str) -> str:
+    """As a browser writes it: no path, no slash behind it, and no port that its scheme has anyway."""
+    found = re.fullmatch(r"\*|null|(https?)://([a-z0-9.-]+|\[[0-9a-f:]+\])(:\d{1,5})?/?", text.lower())
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text} is no origin: write it as in https://example.com, or * for any")
+    scheme, host, port = found.groups()
+    if scheme is None:
+        return text
+    return f"{scheme}://{host}{'' if port == {'http': ':80', 'https': ':443'}[scheme] else port or ''}"
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
@@ -102,11 +126,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
 async def _proxy(options: argparse.Namespace, console: Console) -> int:
     import asyncio
-    import errno
-    import signal
-    import sys
 
-    from livews.core.errors import Exit, Unreachable
+    from livews.core.errors import Exit
     from livews.kit.proxy import Policy, opened
 
     settings = where_to(options)
@@ -125,13 +146,15 @@ async def _proxy(options: argparse.Namespace, console: Console) -> int:
             _log(console, f"session {number}: did not come to be")
         console.error(problem)
 
+    via = through(upstream)
     policy = Policy(
         upstream=upstream,
-        hides=_hides,
-        inject=_credentials(settings, upstream) if options.inject_key else None,
+        via=via,
+        hides=hides,
+        inject=credentials(settings, upstream) if options.inject_key else None,
         origins=options.allow_origin,
         timeout=options.timeout,
-        record=_recording(options, console),
+        record=recording(options, console),
         log=lambda text: _log(console, text),
         trouble=trouble,
         fail=fail,
@@ -139,30 +162,23 @@ async def _proxy(options: argparse.Namespace, console: Console) -> int:
     )
     if policy.inject:
         await policy.inject()  # a credential that is missing is told now, not at the first session
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        if sys.platform != "win32":
-            loop.add_signal_handler(name, stop.set)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(stopped_by_signals(stop))
         context = None
         if options.tls:
-            ca = stack.enter_context(serve._ca_file(options))
-            context = serve._context(ca, options.host)
+            ca = stack.enter_context(tls.ca_file(options))
+            context = tls.context(ca, options.host, "proxy")
         try:
             async with opened(policy, options.host, options.port, context) as door:
                 console.say(door.url)
-                console.note(f"livews proxy passes everything on to {upstream.shown}; Ctrl-C ends it")
+                way = f" through {via.shown}" if via else ""
+                console.note(f"livews proxy passes everything on to {upstream.shown}{way}; Ctrl-C ends it")
                 _warn(options, console, upstream, settings)
                 if options.tls:
-                    serve._tell_tls(console, door.url, ca)
+                    tls.tell(console, door.url, ca)
                 await stop.wait()
         except OSError as problem:
-            taken = problem.errno in (errno.EADDRINUSE, errno.EACCES)
-            raise Unreachable(
-                f"cannot listen on {options.host}:{options.port}",
-                why=problem.strerror or str(problem),
-                cure="--port 0 picks a free port" if taken else "--host names an address of this machine",
-            ) from None
+            raise listen.cannot(options, problem) from None
     if failed:
         raise failed[0]
     return troubles[0].exit_code if options.once and troubles else Exit.OK
@@ -174,12 +190,9 @@ def _log(console: Console, text: str) -> None:
 
 
 def _warn(options: argparse.Namespace, console: Console, upstream: Upstream, settings: Settings) -> None:
-    if not _is_loopback(options.host):
+    if not listen.is_loopback(options.host):
         console.warn(f"everyone who reaches {options.host} can use this proxy, and reads what you send through it")
-    near = _is_loopback(upstream.host)
-    proxies = [name for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy") if os.environ.get(name)]
-    if proxies and not near:
-        console.warn(f"{proxies[0]} is set and not used: the upstream is dialled directly")
+    near = listen.is_loopback(upstream.host)
     if not upstream.secure and not near:
         console.warn("the upstream is dialled without TLS: keys go over the network in the clear")
     if settings.url and not options.upstream:
@@ -217,13 +230,24 @@ def upstream_of(settings: Settings) -> Upstream:
     return Upstream.of(endpoint.resolve(settings, "").url)
 
 
-def _hides(values: Sequence[str]) -> Hides:
+def through(upstream: Upstream) -> Via | None:
+    """The HTTP proxy that the environment names for this upstream, as for `livews talk`. BadRequest."""
+    from livews.cli.doctor import proxy_for
+    from livews.kit.tunnel import Via
+
+    if listen.is_loopback(upstream.host):
+        return None
+    url = proxy_for(upstream.host, upstream.port, upstream.secure)
+    return Via.of(url) if url else None
+
+
+def hides(values: Sequence[str]) -> Hides:
     from livews.endpoint import Secrets
 
     return Secrets(*values)
 
 
-def _credentials(settings: Settings, upstream: Upstream) -> Callable[[], Awaitable[Mapping[str, str]]]:
+def credentials(settings: Settings, upstream: Upstream) -> Callable[[], Awaitable[Mapping[str, str]]]:
     """The headers that replace a client's credentials. NoCredentials when the environment has none."""
     import time
     from dataclasses import replace
@@ -256,7 +280,7 @@ def _credentials(settings: Settings, upstream: Upstream) -> Callable[[], Awaitab
 # What is shown and kept
 
 
-def _recording(options: argparse.Namespace, console: Console) -> Callable[[int, str, Hides], Sequence[Recorder]]:
+def recording(options: argparse.Namespace, console: Console) -> Callable[[int, str, Hides], Sequence[Recorder]]:
     from livews.endpoint import redact_url
     from livews.trace.writer import TraceFile
 
@@ -309,10 +333,61 @@ class _Names:
         self._open.discard(path)
 
 
+class _Wait:
+    """Calls `tell` once when it was started, and nothing was heard for `seconds`."""
+
+    def __init__(self, seconds: float, tell: Callable[[], None]) -> None:
+        self._seconds = seconds
+        self._tell = tell
+        self._timer: TimerHandle | None = None
+        self._at = 0.0
+
+    def start(self) -> None:
+        import asyncio
+
+        self.stop()
+        self._at = asyncio.get_running_loop().time()
+        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._look)
+
+    def heard(self) -> bool:
+        """It goes on from here; False when it does not run. A frame costs no timer."""
+        import asyncio
+
+        if self._timer is not None:
+            self._at = asyncio.get_running_loop().time()
+        return self._timer is not None
+
+    def stop(self) -> bool:
+        """It is over. Did it run?"""
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+        return timer is not None
+
+    def _look(self) -> None:
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._at + self._seconds:
+            self._timer = loop.call_at(self._at + self._seconds, self._look)
+            return
+        self._timer = None
+        self._tell()
+
+
 class Shown:
     """A session on stderr: the view of its messages, what to do about what is found, and why it closed."""
 
-    def __init__(self, number: int, console: Console, hide: Callable[[str], str], *, quiet: bool) -> None:
+    def __init__(
+        self,
+        number: int,
+        console: Console,
+        hide: Callable[[str], str],
+        *,
+        quiet: bool,
+        patience: float = _SETUP_SECONDS,
+        stall: float = _STALL_SECONDS,
+    ) -> None:
         from livews.trace.show import View
 
         self._number = number
@@ -324,13 +399,23 @@ class Shown:
         self._model = ""
         self._fault: Finding | None = None
         self._closed = False
+        self._setup = _Wait(patience, self._tell_unanswered)
+        """Runs while a setup waits for setupComplete."""
+        self._stall = _Wait(stall, lambda: self._tell_stalled(stall))
+        """Runs while the service owes something: after a prompt or an answer, and as long as its reply is on the way."""
 
     def frame(self, t: float, direction: Direction, opcode: Opcode, step: Step) -> None:
         if not self._quiet or step.faults:
             self._view.frame(t, direction, opcode, step)
+        else:
+            self._view.passed(step)
         if "setup" in step.signals:
             setup = step.body.get("setup")
             self._model = str(setup.get("model", "")) if isinstance(setup, dict) else ""
+            self._setup.start()
+        if "setupComplete" in step.signals:
+            self._setup.stop()
+        self._owed(direction, step)
         if not step.faults and not step.notes:
             return
         from livews.core import spec
@@ -338,35 +423,69 @@ class Shown:
         for one in step.faults if self._quiet else step.findings:
             if one.rule not in self._cured:
                 self._cured.add(one.rule)
-                self._tell("do", one.cure or spec.rules()[one.rule]["do"])
+                self._tell("do", self._hide(one.cure) or spec.rules()[one.rule]["do"])
         if direction == "send" and step.faults:
             self._fault = step.faults[0]
 
     def control(self, t: float, direction: Direction, kind: str, about: dict[str, Any]) -> None:
         from livews.core import closes
 
-        loud = kind == "close" and about["code"] not in _FINE and not self._closed
+        by: Sender = "client" if direction == "send" else "server"
+        loud = kind == "close" and not closes.is_fine(about["code"], by) and not self._closed
         if not self._quiet or loud:
             self._view.control(t, direction, kind, about)
-        if loud and about["code"] == 1006 and direction == "send":
-            self._tell("what", "The client went away without a close frame.")
-            self._tell("why", "It was ended, it crashed, or it gives up a socket without closing it.")
-            self._tell("do", "Nothing, if you ended it; else let it close with 1000 before it leaves.")
-        elif loud:
-            advice = closes.explain(about["code"], about["reason"], model=self._model)
-            self._tell("what", advice.meaning)
-            self._tell("why", advice.cause)
-            if self._fault is not None and direction == "recv":
-                self._tell("before", f"the client sent this: {self._fault}")
-            self._tell("do", advice.do)
-        self._closed = self._closed or kind == "close"
+        if kind == "close":
+            self._stall.stop()
+            if self._setup.stop() and (by == "client" or not loud or about["code"] == 1006):  # else it says why
+                self._tell_unanswered()
+            if loud:
+                self._explain(direction, about["code"], about["reason"])
+            self._closed = True
+
+    def _explain(self, direction: Direction, code: int, reason: str) -> None:
+        from livews.core import closes
+
+        by: Sender = "client" if direction == "send" else "server"
+        advice = closes.explain(code, self._hide(reason), model=self._hide(self._model), by=by)
+        self._tell("what", advice.meaning)
+        self._tell("why", advice.cause)
+        if self._fault is not None and direction == "recv":
+            self._tell("before", f"the client sent this: {self._hide(str(self._fault))}")
+        self._tell("do", advice.do)
 
     def close(self) -> None:
-        pass
+        self._setup.stop()
+        self._stall.stop()
+        self._view.close()
+
+    def _owed(self, direction: Direction, step: Step) -> None:
+        """Behind generationComplete the service waits until all has been played, and behind a call for the client."""
+        if direction == "send":
+            if not step.faults and ("prompt" in step.signals or "toolResponse" in step.signals):
+                self._stall.start()
+        elif any(effect in step.effects for effect in ("endAudio", "endTurn", "callTools")):
+            self._stall.stop()
+        elif not self._stall.heard() and "modelTurn" in step.signals:
+            self._stall.start()
+
+    def _tell_unanswered(self) -> None:
+        from livews.core import judge
+
+        finding = judge.unanswered()
+        self._view.find(finding)
+        self._tell("why", "The service answers within a second, or closes; another server may not know the message.")
+        self._tell("do", finding.cure)
+
+    def _tell_stalled(self, seconds: float) -> None:
+        said = f"nothing has come for {seconds:g} s; the service may have stalled"
+        self._say(f"{'':8}  !  {self._console.paint('warn', said)}")
+        self._tell("why", "The socket is open and the service says nothing, not even why.")
+        self._tell("do", "Look at what was sent last; if nothing comes, dial again, with the newest handle.")
 
     def _tell(self, name: str, text: str) -> None:
+        """`text` holds no credential: what is of the wire in it has been hidden. (Advice on keys names ?key= itself.)"""
         if text:
-            for line in paragraph(name, printable(self._hide(text))).splitlines():
+            for line in paragraph(name, printable(text)).splitlines():
                 self._say(f"{'':11}{line}")
 
     def _say(self, line: str) -> None:

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from livews.trace.writer import Direction, Opcode, Recorder
 
 
+_OFFLINE = "the built-in stand-in is played to"
+_NO_KEY = f"no key is set and no --to given, so {_OFFLINE}"
+
+
 def add_flags(tool: argparse.ArgumentParser) -> None:
     """All but FILE and --session, which are those of the other trace tools."""
     tool.description = (
@@ -101,7 +105,7 @@ class _Run:
 
         wanted, last, played = self._options.session, 0, 0
         async with contextlib.AsyncExitStack() as stack:
-            settings = await self._settle(stack)
+            settings = await where.settle(self._options, self._console, stack, offline=_OFFLINE, no_key=_NO_KEY)
             for session in found:
                 last = session.number
                 if wanted not in (None, last):
@@ -119,28 +123,12 @@ class _Run:
             )
         return self._exit
 
-    async def _settle(self, stack: contextlib.AsyncExitStack) -> Settings:
-        """Where to dial: what the flags and the environment say, else the stand-in, which says so."""
-        from livews import endpoint
-
-        settings = where.settings(self._options)
-        if self._options.offline or not settings.has_credentials:
-            from livews.core import spec
-            from livews.kit.standin import Policy, stand_in
-
-            url = await stack.enter_async_context(stand_in(policy=Policy(as_of=spec.models()["asOf"])))
-            why = "" if self._options.offline else "no key is set and no --to given, so "
-            self._console.note(f"livews: {why}the built-in stand-in is played to")
-            return endpoint.Settings(url=url)
-        if settings.both_keys and settings.api_key:
-            self._console.warn("GOOGLE_API_KEY and GEMINI_API_KEY are both set; GOOGLE_API_KEY is used")
-        return await endpoint.with_bearer(settings)
-
     async def _play(self, session: Session, settings: Settings) -> bool:
         """Play one session and tell what came of it; was it cut short by the user?"""
         import livews
         from livews.core.errors import Exit
-        from livews.kit.replay import Place, Replay
+        from livews.kit.replay import Replay
+        from livews.reach import Place
 
         place = _place(session, settings, self._options)
         manner = _manner(self._options, place)
@@ -148,7 +136,7 @@ class _Run:
         self._console.note(f"{note}playing to {place.shown}")
         replay = Replay(
             session,
-            Place(place.url, place.headers, place.shown, place.secrets.hide, f"livews/{livews.__version__}"),
+            Place(place.url, place.headers, place.shown, place.secrets.hide, f"livews/{livews.__version__}", "--to"),
             manner,
             recorders=self._recorders(place),
             handles=self._handles,

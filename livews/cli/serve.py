@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from livews.cli import listen, tls
+from livews.cli.stopping import stopped_by_signals
 from livews.cli.terminal import COLOR_HELP, Console
 
 if TYPE_CHECKING:
@@ -27,10 +29,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("scripts", nargs="*", metavar="SCENARIO", help="a scenario, or a trace to replay")
     where = parser.add_argument_group("where").add_argument
-    where("--port", type=_port, default=8765, help="port; 0 picks a free one (default 8765)")
+    where("--port", type=listen.port, default=8765, help="port; 0 picks a free one (default 8765)")
     where("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
-    where("--tls", action="store_true", help="wss://, with a throw-away certificate authority made on the spot")
-    where("--ca", default="", metavar="FILE", help="with --tls: write the authority's certificate here")
+    tls.add_flags(where)
 
     time = parser.add_argument_group("time").add_argument
     time("--pace", type=_pace, default=1.0, help="scales the short waits: 1 as the service, 0 at once")
@@ -77,8 +78,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     look("--quiet", action="store_true", help="no line a session on stderr")
     look("--color", choices=("auto", "always", "never"), default="auto", help=COLOR_HELP)
     options = parser.parse_args(argv)
-    if options.ca and not options.tls:
-        parser.error("--ca goes with --tls")
+    tls.check(parser, options)
     if options.fast and not options.scripts:
         parser.error("--fast goes with a trace to replay")
     unused = [flag for flag in _FREE if getattr(options, flag) != parser.get_default(flag)]
@@ -106,12 +106,6 @@ def _list_faults() -> None:
         print(f"{name + value + ('[@N]' if kind.once else ''):28} {kind.help}{about}")
     print("@N: at the server's N-th message; without it the second, for close the first (setupComplete)")
     print("ID: an id of protocol/closes.json, as `livews explain CODE REASON` tells it in brackets")
-
-
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or not 0 <= int(text) <= 65535:
-        raise argparse.ArgumentTypeError(f"{text} is no port: a number from 0 to 65535")
-    return int(text)
 
 
 def _number(text: str, low: float, high: float, what: str) -> float:
@@ -207,25 +201,10 @@ def _policy(options: argparse.Namespace, console: Console) -> Policy:
     )
 
 
-@contextlib.contextmanager
-def _ca_file(options: argparse.Namespace) -> Iterator[Path]:
-    """Where the authority's certificate goes: the file that was named, or one that goes when the server does."""
-    import tempfile
-
-    if options.ca:
-        yield Path(options.ca)
-    else:
-        with tempfile.TemporaryDirectory(prefix="livews-") as folder:
-            yield Path(folder) / "ca.pem"
-
-
 async def _serve(options: argparse.Namespace, console: Console) -> int:
     import asyncio
-    import errno
-    import signal
-    import sys
 
-    from livews.core.errors import BadRequest, Exit, LivewsError, Unreachable
+    from livews.core.errors import BadRequest, Exit, LivewsError
     from livews.kit.standin import opened
 
     policy = _policy(options, console)
@@ -237,33 +216,24 @@ async def _serve(options: argparse.Namespace, console: Console) -> int:
         stop.set()
 
     policy.record, policy.fail = _recording(options, console), fail
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        if sys.platform != "win32":
-            loop.add_signal_handler(name, stop.set)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(stopped_by_signals(stop))
         context = None
         if options.tls:
-            ca = stack.enter_context(_ca_file(options))
-            context = _context(ca, options.host)
+            ca = stack.enter_context(tls.ca_file(options))
+            context = tls.context(ca, options.host, "stand-in")
         try:
             async with opened(options.host, options.port, policy, context) as house:
                 policy.session_ended = lambda: _maybe_stop(options, house, stop)
                 console.say(house.url)
                 console.note(f"the livews stand-in is listening, {_plays(house, options)}; Ctrl-C ends it")
                 if options.tls:
-                    _tell_tls(console, house.url, ca)
+                    tls.tell(console, house.url, ca)
                 await stop.wait()
         except ValueError as problem:
             raise BadRequest(str(problem), where="--voice", cure="--voice tones needs nothing") from None
         except OSError as problem:
-            raise Unreachable(
-                f"cannot listen on {options.host}:{options.port}",
-                why=problem.strerror or str(problem),
-                cure="--port 0 picks a free port"
-                if problem.errno in (errno.EADDRINUSE, errno.EACCES)
-                else "--host names an address of this machine",
-            ) from None
+            raise listen.cannot(options, problem) from None
     if failed:
         raise failed[0]
     return Exit.CHECK_FAILED if house.differences else Exit.OK
@@ -302,27 +272,3 @@ def _recording(options: argparse.Namespace, console: Console) -> Any:
         return TraceFile(file, url=url, side="stand-in", hide=secrets.hide_known)
 
     return record
-
-
-def _context(ca: Path, host: str) -> Any:
-    from livews.core.errors import BadRequest
-    from livews.kit.tls import TlsMissing, context
-
-    try:
-        return context(ca, host)
-    except TlsMissing:
-        raise BadRequest(
-            "--tls wants the package trustme, which is not installed", where="--tls", cure="pip install trustme"
-        ) from None
-    except OSError as problem:
-        raise BadRequest(
-            f"cannot write {ca}: {problem.strerror}", where="--ca", cure="name a file in a folder that exists"
-        ) from None
-
-
-def _tell_tls(console: Console, url: str, ca: Path) -> None:
-    https = re.sub(r"^wss://(127\.0\.0\.1|\[::1\]|0\.0\.0\.0|\[::\])", "https://localhost", url)
-    console.note(f"its certificate authority, for as long as it runs: {ca}")
-    console.note(f"  google-genai (Python)    GOOGLE_GEMINI_BASE_URL={https} SSL_CERT_FILE={ca}")
-    console.note(f"  @google/genai (Node)     GOOGLE_GEMINI_BASE_URL={https} NODE_EXTRA_CA_CERTS={ca}")
-    console.note(f"  livews                   SSL_CERT_FILE={ca} livews --url {url}")

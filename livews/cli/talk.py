@@ -179,7 +179,7 @@ def _parser() -> argparse.ArgumentParser:
     look("--quiet", action="store_true", help="nothing on stderr but failures")
     look("--color", choices=("auto", "always", "never"), default="auto", help=COLOR_HELP)
 
-    where.add_flags(parser, "seconds to wait for a connection")
+    where.add_flags(parser, "seconds to wait for a connection and its setup")
     add(
         "--turn-timeout",
         type=where.seconds,

@@ -44,6 +44,11 @@ if TYPE_CHECKING:
     from livews.tools import ToolRun
 
 PROMPT = "message > "
+OFFLINE = "offline, the built-in stand-in answers"
+NO_KEY = (
+    "no key is set, so the built-in stand-in answers; to reach Gemini set GOOGLE_API_KEY "
+    "(https://aistudio.google.com/apikey)"
+)
 AGAIN = 5.0
 """Seconds in which a second Ctrl-C leaves where none ended a turn."""
 
@@ -54,7 +59,7 @@ async def talk(options: argparse.Namespace, console: Console) -> int:
     sys.setswitchinterval(0.001)
     async with contextlib.AsyncExitStack() as stack:
         wishes = stack.enter_context(contextlib.closing(asked.Wishes(options)))
-        settings = await _settle(options, console, stack)
+        settings = await where.settle(options, console, stack, offline=OFFLINE, no_key=NO_KEY)
         conversation = _Talk(options, console, wishes)
         stack.push_async_callback(conversation.close)
         try:
@@ -63,29 +68,6 @@ async def talk(options: argparse.Namespace, console: Console) -> int:
             if options.json:
                 console.data(lines.failure(problem, conversation.seconds))
             raise
-
-
-async def _settle(
-    options: argparse.Namespace, console: Console, stack: contextlib.AsyncExitStack
-) -> endpoint.Settings:
-    """Where to dial: what the flags and the environment say, else the stand-in, which says so."""
-    settings = where.settings(options)
-    if options.offline or not settings.has_credentials:
-        from livews.core import spec
-        from livews.kit.standin import Policy, stand_in
-
-        url = await stack.enter_async_context(stand_in(policy=Policy(as_of=spec.models()["asOf"])))
-        if options.offline:
-            console.note("livews: offline, the built-in stand-in answers")
-        else:
-            console.note(
-                "livews: no key is set, so the built-in stand-in answers; to reach Gemini set GOOGLE_API_KEY "
-                "(https://aistudio.google.com/apikey)"
-            )
-        return endpoint.Settings(url=url)
-    if settings.both_keys and settings.api_key:
-        console.warn("GOOGLE_API_KEY and GEMINI_API_KEY are both set; GOOGLE_API_KEY is used")
-    return await endpoint.with_bearer(settings)
 
 
 class _Talk:

@@ -237,7 +237,9 @@ def _add_show(tool: argparse.ArgumentParser) -> None:
 
 
 def _show(options: argparse.Namespace, console: Console) -> int:
+    from livews.core.judge import unanswered
     from livews.endpoint import Secrets
+    from livews.trace.ending import Ending
     from livews.trace.show import View
 
     kinds = {name for name in options.kind.split(",") if name}
@@ -258,7 +260,9 @@ def _show(options: argparse.Namespace, console: Console) -> int:
             if session.number > 1 and not options.json:
                 say(paint("dim", f"-- session {session.number}"))
             view = View(say, paint, Secrets().hide)
+            ending = Ending()
             for line, step in session:
+                ending.take(line, step)
                 if (
                     (options.side and line.sender != options.side)
                     or (options.faults and not (step is not None and step.faults))
@@ -276,6 +280,8 @@ def _show(options: argparse.Namespace, console: Console) -> int:
                 else:
                     view.control(line.t, _dir(line), line.control, line.about)
             view.close()
+            if ending.unanswered is not None and not options.json:
+                view.find(unanswered())
     if not shown:
         console.note("no line fits what was asked for")
     return 0

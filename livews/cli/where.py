@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from livews.cli.terminal import Console
     from livews.endpoint import Settings
 
 
@@ -40,6 +42,33 @@ def settings(options: argparse.Namespace) -> Settings:
         project=options.project,
         location=options.location,
         version=options.api_version,
+    )
+
+
+async def settle(
+    options: argparse.Namespace, console: Console, stack: contextlib.AsyncExitStack, *, offline: str, no_key: str
+) -> Settings:
+    """What to dial: the settings, or else a stand-in that `stack` ends, told in the words of `offline` or `no_key`."""
+    from livews import endpoint
+
+    asked = settings(options)
+    if options.offline or not asked.has_credentials:
+        to = await built_in(stack)
+        console.note(f"livews: {offline if options.offline else no_key}")
+        return to
+    if asked.both_keys and asked.api_key:
+        console.warn("GOOGLE_API_KEY and GEMINI_API_KEY are both set; GOOGLE_API_KEY is used")
+    return await endpoint.with_bearer(asked)
+
+
+async def built_in(stack: contextlib.AsyncExitStack) -> Settings:
+    """A stand-in of our own that `stack` ends; it refuses what the service refuses today."""
+    from livews import endpoint
+    from livews.core import spec
+    from livews.kit.standin import Policy, stand_in
+
+    return endpoint.Settings(
+        url=await stack.enter_async_context(stand_in(policy=Policy(as_of=spec.models()["asOf"])))
     )
 
 

@@ -4,16 +4,18 @@
   the reason first; the code only breaks ties and decides when there is no reason.
 - The most literal row wins: a row for `Unknown name "proactivity"` before the row for any unknown name.
 - A reason nobody has written down is said to be that; the code still tells its class.
+- A close is the doing of whoever sent it: a client's own is not laid on the service.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
 from livews.core import models, schema, spec
+from livews.core.schema import Sender
 
 REASON_LIMIT = 123
 """Bytes of reason text a close frame has room for (RFC 6455: 125 less the code)."""
@@ -104,8 +106,49 @@ def _cut_inside(template: str, reason: str) -> dict[str, str] | None:
     return next((match.groupdict() for match in found if match), None)
 
 
-def explain(code: int, reason: str = "", *, model: str = "") -> Advice:
-    """The advice for a close with this code and reason; `model` is the id the session asked for, when known."""
+def is_fine(code: int, by: Sender = "server") -> bool:
+    """Does a close by this side want no explanation? A client may leave; a server that goes away is told."""
+    return code in (1000, 1005) or (code == 1001 and by == "client")
+
+
+def explain(code: int, reason: str = "", *, model: str = "", by: Sender = "server") -> Advice:
+    """The advice for a close with this code and reason; `model` is the id the session asked for, when known.
+
+    `by` is who sent it; for 1006, which nobody sends, whose end of the connection went away.
+    """
+    advice = _explain(code, reason, model)
+    return advice if by == "server" else _of_client(advice)
+
+
+def _of_client(advice: Advice) -> Advice:
+    """A client's close: what the rows say of the service's does not hold for it."""
+    if advice.code == 1006:
+        return replace(
+            advice,
+            id="unknown",
+            meaning="The client went away without a close frame.",
+            cause="It was ended, it crashed, or it gives up a socket without closing it.",
+            do="Nothing, if you ended it; else let it close with 1000 before it leaves.",
+            retry="yes",
+            confidence="none",
+        )
+    if is_fine(advice.code, "client") or (advice.known and spec.close_row(advice.id)["surface"] == "client"):
+        return advice
+    return replace(
+        advice,
+        id="unknown",
+        meaning=f"The client closed with {advice.code}; the service did not.",
+        cause="Its program ended with an error, or its WebSocket library gave up.",
+        do="Look at the client's own log: the code is the client's, and says nothing of the service.",
+        retry="yes",
+        kind="network",
+        confidence="none",
+        values={},
+        also=(),
+    )
+
+
+def _explain(code: int, reason: str, model: str) -> Advice:
     reason = reason.strip().removeprefix("None. ")  # as google-genai puts it before the reason
     best: tuple[tuple[int, int], _Pattern, dict[str, str]] | None = None
     also: list[str] = []
@@ -134,10 +177,7 @@ def explain(code: int, reason: str = "", *, model: str = "") -> Advice:
 
 def explain_http(status: int, *, model: str = "") -> Advice:
     """The advice for an upgrade that was answered with an HTTP status instead of 101."""
-    for row in spec.closes():
-        if row.get("http") == status:
-            return _advice(0, f"HTTP {status}", row, {}, (), model)
-    return _unknown(0, f"HTTP {status}")
+    return _explain(0, f"HTTP {status}", model)
 
 
 def _advice(
@@ -188,9 +228,9 @@ def _unknown(code: int, reason: str) -> Advice:
             "unknown",
             f"The upgrade to a WebSocket was answered with {reason}.",
             "The service itself upgrades even with a wrong key (CLOSE-3), so this is most likely a proxy, a gateway or "
-            "a load balancer in between; 429 and 5xx may be the service under load.",
-            "Check the URL and the proxy (HTTPS_PROXY); for 429 and 5xx wait and try again, longer each time.",
-            "backoff" if reason[5:6] == "5" or reason.endswith("429") else "no",
+            "another server.",
+            "Check the URL and the proxy (HTTPS_PROXY).",
+            "no",
             _KINDS[0],
             "none",
         )

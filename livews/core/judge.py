@@ -53,6 +53,13 @@ def finding(
     return Finding(level, rule, path, complaint or row.get("broken", row["title"]), cure or row["do"], sender, close)
 
 
+def unanswered() -> Finding:
+    """What to say of a setup for which setupComplete did not come."""
+    words = "setup has no answer: setupComplete did not come"
+    cure = "Dial again. If it stays so, send setup.model alone and add the other members one by one."
+    return finding("SETUP-3", "/setup", words, level="note", cure=cure)
+
+
 def check(sender: Sender, message: Any) -> list[Finding]:
     """Everything there is to say about one loose message, the errors first."""
     if not isinstance(message, dict):

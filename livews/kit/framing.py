@@ -3,6 +3,7 @@
 - Passive: it is given bytes that are on their way already, answers nothing and is in nobody's way.
 - Bytes come in any pieces; a message is told when its last byte was seen, whatever fragments it came in.
 - It keeps LIMIT bytes of a message at most, also of one that inflates: a longer one is told by its length alone.
+- `boundary` looks ahead for the end of what has been begun, and moves nothing.
 - It never raises for what comes. What cannot be followed any further is `lost`, in words, and then nothing is told.
 """
 
@@ -117,10 +118,10 @@ class Frames:
         at, end = 0, len(data)
         while at < end and not self.lost:
             if not self._inside:
-                piece = data[at : at + self._missing()]
+                piece = data[at : at + _missing(self._head)]
                 self._head += piece
                 at += len(piece)
-                if not self._missing():
+                if not _missing(self._head):
                     self._begin(out)
                 continue
             piece = data[at : at + self._left] if at or end > self._left else data
@@ -135,24 +136,37 @@ class Frames:
                 self._finish(out)
         return out
 
-    def _missing(self) -> int:
-        """Bytes of the frame's head that are not here yet, as far as those that are tell."""
-        head = self._head
-        if len(head) < 2:
-            return 2 - len(head)
-        length = head[1] & 0x7F
-        whole = 2 + (2 if length == 126 else 8 if length == 127 else 0) + (4 if head[1] & 0x80 else 0)
-        return whole - len(head)
+    def boundary(self, data: bytes) -> int | None:
+        """After how many of these bytes, which come next, nothing is unfinished; None when that is in none of them."""
+        head, at, left = bytearray(self._head), 0, self._left if self._inside else -1
+        opcode, final, begun = self._opcode, self._final, bool(self._kind)
+        while not self.lost:
+            if left < 0:
+                while (missing := _missing(head)) and at < len(data):
+                    head += data[at : at + missing]
+                    at += missing
+                if missing:
+                    return None
+                opcode, final, (length, _) = head[0] & 0x0F, bool(head[0] & 0x80), _length(head)
+                begun = begun or opcode < 8
+                left = length
+                head.clear()
+            piece = min(left, len(data) - at)
+            at += piece
+            left -= piece
+            if left:
+                return None
+            left = -1
+            begun = begun and (opcode >= 8 or not final)
+            if not begun:
+                return at
+        return None
 
     def _begin(self, out: list[Message | Control]) -> None:
         head = self._head
         first, second = head[0], head[1]
         self._final, self._opcode = bool(first & 0x80), first & 0x0F
-        length, at = second & 0x7F, 2
-        if length == 126:
-            length, at = int.from_bytes(head[2:4], "big"), 4
-        elif length == 127:
-            length, at = int.from_bytes(head[2:10], "big"), 10
+        length, at = _length(head)
         self._mask = bytes(head[at : at + 4]) if second & 0x80 else b""
         self.lost = self._wrong(first, length)
         if self.lost:
@@ -216,3 +230,22 @@ class Frames:
         self._parts = bytearray()
         self._size, self._kind, self._dropped = 0, 0, False
         out.append(Message("text" if opcode == 1 else "binary", whole, size))
+
+
+def _missing(head: bytearray) -> int:
+    """Bytes of a frame's head that are not here yet, as far as those that are tell."""
+    if len(head) < 2:
+        return 2 - len(head)
+    length = head[1] & 0x7F
+    whole = 2 + (2 if length == 126 else 8 if length == 127 else 0) + (4 if head[1] & 0x80 else 0)
+    return whole - len(head)
+
+
+def _length(head: bytearray) -> tuple[int, int]:
+    """Of a whole head: the bytes of its payload, and where in it they are not told any more."""
+    length = head[1] & 0x7F
+    if length == 126:
+        return int.from_bytes(head[2:4], "big"), 4
+    if length == 127:
+        return int.from_bytes(head[2:10], "big"), 10
+    return length, 2

@@ -2,19 +2,18 @@
 
 - It goes to one upstream and nowhere else: no CONNECT, no absolute URL, nothing a web page of somebody else asks for.
 - The upgrade is passed on with another target and Host; from the 101 on, bytes are carried as they are (`relay`) and
-  looked at afterwards (`watch`). A client notices nothing but some fraction of a millisecond.
+  looked at afterwards (`watch`). A client notices nothing but some fraction of a millisecond. Only who hands in
+  `Policy.seam` can put messages of its own between those that pass.
 - What a client shows as a credential, and one that is put in its place, are hidden in all that is said and recorded.
 - Other HTTP requests (tokens, the list of models) are passed on too, one a connection.
-- HTTPS_PROXY is not looked at: the upstream is dialled directly.
+- The upstream is dialled directly, or through the HTTP proxy that a network wants in between (`tunnel`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import re
-import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,15 +25,20 @@ from livews.core import closes
 from livews.core.errors import BadRequest, LivewsError, Refused, TraceFailed, Unreachable
 from livews.kit import head as heads
 from livews.kit.head import BadHead, Head, Upstream
-from livews.kit.relay import PIECE, End, relay
+from livews.kit.relay import PIECE, End, as_it_came, relay
+from livews.kit.seam import Seam
+from livews.kit.tunnel import Via, dial
 from livews.kit.watch import Watch, warm
 from livews.printable import one_line
+from livews.reach import NOT_THIS_API, UPSTREAM, unreachable
 from livews.trace.writer import Recorder
 
 _HEAD_SECONDS = 10.0
 """What a client is given for the head of its request, and its TLS."""
 _ANSWER_SECONDS = 60.0
 """What the upstream is given to answer an upgrade."""
+_LAST_SECONDS = 2.0
+"""What the upstream is given for more of an answer whose length it does not tell, when the client has left or said all."""
 _BACKLOG = 256
 _LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1|\[::1\]")
 
@@ -64,6 +68,8 @@ class Policy:
     """Origins of web pages that may connect, beside those of this machine; `*` for any."""
     timeout: float = 10.0
     """Seconds to connect to the upstream."""
+    via: Via | None = None
+    """The HTTP proxy of the network, where the upstream is reached through one."""
     record: Callable[[int, str, Hides], Sequence[Recorder]] = field(default=lambda number, url, hides: ())
     log: Callable[[str], None] = _nobody
     """A line about a session; nothing in it is raw or secret."""
@@ -72,6 +78,9 @@ class Policy:
     fail: Callable[[LivewsError], None] = _nobody
     """The proxy cannot go on: its trace cannot be written."""
     session_ended: Callable[[], None] = _nobody
+    seam: Callable[[int, Watch, Seam], None] | None = None
+    """Told of each session whose messages begin to pass: its watch, and where messages of one's own can be put between
+    them. None: nothing is ever put there."""
 
 
 class Refusal(Exception):
@@ -202,14 +211,12 @@ class Door:
 
     async def _dial(self, hides: Hides) -> End:
         up = self.policy.upstream
-        more: dict[str, Any] = {}
-        if self._tls is not None:
-            more = {"ssl": self._tls, "server_hostname": up.host, "ssl_shutdown_timeout": 2.0}
         try:
-            async with asyncio.timeout(self.policy.timeout):
-                return End(*await asyncio.open_connection(up.host, up.port, happy_eyeballs_delay=0.25, **more))
+            return End(*await dial(up, self._tls, self.policy.via, self.policy.timeout))
         except (OSError, ValueError) as problem:
-            raise _named(problem, up, self.policy.timeout, hides) from None
+            raise unreachable(
+                problem, UPSTREAM, where=up.shown, hide=hides.hide, seconds=self.policy.timeout, secure=up.secure
+            ) from None
 
     async def _session(self, number: int, client: End, server: End, asked: Head, rest: bytes, hides: Hides) -> None:
         policy = self.policy
@@ -222,16 +229,16 @@ class Door:
             answer = heads.parse_answer(raw)
         except (TimeoutError, BadHead, OSError) as problem:
             why = f"no answer within {_ANSWER_SECONDS:g} s" if isinstance(problem, TimeoutError) else str(problem)
-            cure = "check host, port and path: something else than this API is listening"
-            found = Unreachable(
-                "the upstream does not answer as a WebSocket server", where=place, why=hides.hide(why), cure=cure
-            )
+            what = "the upstream does not answer as a WebSocket server"
+            found = Unreachable(what, where=place, why=hides.hide(why), cure=NOT_THIS_API)
             policy.trouble(number, found)
             await client.answer(_answer(502, f"livews proxy: {found}\n"))
             return
         if answer.status != 101:
             client.writer.write(raw)
-            policy.trouble(number, Refused(closes.explain_http(answer.status), where=place))
+            points = one_line(hides.hide(answer.value(b"location").partition("?")[0]), 160)
+            where = f"{place}, which points to {points}" if points else place
+            policy.trouble(number, Refused(closes.explain_http(answer.status), where=where))
             await _pass_body(server, client, answer, after)
             return
         agent = one_line(hides.hide(asked.value(b"user-agent")), 60)
@@ -251,9 +258,15 @@ class Door:
         watch = Watch(asked.path, answer.value(b"sec-websocket-extensions"), recorders, say, policy.fail)
         if watch.packed:
             say("the messages are compressed (permessage-deflate); they are shown as they inflate (WIRE-13)")
+        seam = Seam(client, server, watch)
+        pieces = as_it_came
+        if policy.seam is not None:
+            policy.seam(number, watch, seam)
+            pieces = seam.pieces
         try:
-            await relay(client, server, (rest, after), watch.saw, watch.ended)
+            await relay(client, server, (rest, after), watch.saw, watch.ended, pieces)
         finally:
+            seam.over()
             watch.done()
             say(watch.summary())
 
@@ -301,15 +314,34 @@ async def _pass_body(server: End, client: End, answer: Head, after: bytes) -> No
     if answer.status in (204, 304):
         left = 0
     data = after
-    while True:
-        if left is not None:
-            data, left = data[:left], max(0, left - len(data))
-        if data:
-            client.writer.write(data)
-            await client.writer.drain()
-        if left == 0 or not (data := await server.reader.read(PIECE)):
-            break
+    leaving = asyncio.create_task(_until_end(client.reader))
+    try:
+        while True:
+            if left is not None:
+                data, left = data[:left], max(0, left - len(data))
+            if data:
+                client.writer.write(data)
+                await client.writer.drain()
+            if left == 0:
+                break
+            reading = asyncio.create_task(server.reader.read(PIECE))
+            await asyncio.wait({reading, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({reading}, timeout=_LAST_SECONDS)  # a client that only said all still wants the rest
+            if not reading.done():
+                reading.cancel()
+                break
+            if not (data := reading.result()):
+                break
+    finally:
+        leaving.cancel()
+        await asyncio.gather(leaving, return_exceptions=True)
     await client.answer(b"")
+
+
+async def _until_end(reader: asyncio.StreamReader) -> None:
+    with contextlib.suppress(OSError):
+        while await reader.read(PIECE):
+            pass
 
 
 def _is_ours(origin: str) -> bool:
@@ -331,28 +363,6 @@ def _answer(status: int, text: str) -> bytes:
         f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: text/plain; charset=utf-8\r\n"
         f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     ).encode() + body
-
-
-def _named(problem: Exception, up: Upstream, timeout: float, hides: Hides) -> Unreachable:
-    """A failure to reach the upstream, in livews's own words."""
-    said, where = hides.hide(str(problem)), up.shown
-    what, why, cure = "no connection to the upstream", getattr(problem, "strerror", None) or said, "check the network"
-    if isinstance(problem, TimeoutError):
-        what, why = f"the upstream did not answer within {timeout:g} s", "nobody finished the handshake"
-        cure = "check the network and the firewall; HTTPS_PROXY is not used here"
-    elif isinstance(problem, ssl.SSLCertVerificationError):
-        what, why = "the upstream's certificate is not trusted", problem.verify_message or said
-        cure = "for a server of your own set SSL_CERT_FILE to its CA file; else check the clock"
-    elif isinstance(problem, (ssl.SSLError, ConnectionResetError)) and up.secure:
-        what, cure = "the upstream does not speak TLS", "a plain server is dialled with ws://, not wss://"
-    elif isinstance(problem, socket.gaierror):
-        what, cure = "the upstream's host name does not resolve", "check the name in --upstream, the network and DNS"
-    elif (
-        isinstance(problem, ConnectionRefusedError) or f"[Errno {errno.ECONNREFUSED}]" in said
-    ):  # of several addresses
-        what, why = "nobody listens at the upstream", "connection refused"
-        cure = "start the server there (for the stand-in: livews serve), or correct --upstream"
-    return Unreachable(what, where=where, why=why, cure=cure)
 
 
 def _telling(log: Callable[[str], None]) -> type[ssl.SSLObject]:

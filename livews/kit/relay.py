@@ -1,6 +1,8 @@
 """Carry bytes between two sockets, both ways, as they are.
 
-- What came is written on before anybody looks at it; nothing is added, left out, joined up or held back.
+- What came is written on before anybody looks at it; nothing is left out, joined up or held back.
+- Nothing is added either, but for one case: who hands in `pieces` (`seam`) may put whole frames of its own between those
+  of a direction. What came stays as it is, in its order; without `pieces` not a byte is added.
 - An end is passed on as the end it was: a half-close as a half-close, a reset as a reset. TLS knows no half-close; there
   the whole connection is closed.
 - A side that does not read stops the other from being read: at most some 200 kB of a direction wait here.
@@ -14,11 +16,12 @@ import contextlib
 import socket
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 Side = Literal["client", "server"]
 How = Literal["end", "reset"]
+Pieces = Callable[[Side, bytes], Iterable[bytes]]
 PIECE = 256 * 1024
 _LET_GO = 10.0
 """Seconds for what is still to be sent when a connection ends."""
@@ -32,9 +35,12 @@ class End:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self.writer = writer
+        self.ended = False
+        """Nothing can be written to it any more."""
 
     def write_eof(self) -> None:
         """Say that nothing more comes; over TLS that is the end of both directions."""
+        self.ended = True
         if self.writer.is_closing():
             return
         if self.writer.can_write_eof():
@@ -75,20 +81,26 @@ class End:
         await self.let_go()
 
 
+def as_it_came(side: Side, data: bytes) -> Iterable[bytes]:
+    return (data,)
+
+
 async def relay(
     client: End,
     server: End,
     first: tuple[bytes, bytes],
     saw: Callable[[Side, bytes], None],
     ended: Callable[[Side, How], None] = lambda side, how: None,
+    pieces: Pieces = as_it_came,
 ) -> None:
     """Carry until both directions have ended. Closes neither.
 
     `first` is what was read of the client and of the server already. `saw` is told of all bytes after they were passed
-    on, `ended` of who ended first, and how, when that happens; they must not raise.
+    on, `ended` of who ended first, and how, when that happens; they must not raise. `pieces` gives what came of a side
+    in pieces, each of which is passed on, and told to `saw`, before the next is asked for.
     """
-    up = asyncio.create_task(_carry(client, server, "client", first[0], saw))
-    down = asyncio.create_task(_carry(server, client, "server", first[1], saw))
+    up = asyncio.create_task(_carry(client, server, "client", first[0], saw, pieces))
+    down = asyncio.create_task(_carry(server, client, "server", first[1], saw, pieces))
     try:
         done, _ = await asyncio.wait({up, down}, return_when=asyncio.FIRST_COMPLETED)
         task = up if up in done else down
@@ -105,7 +117,12 @@ async def relay(
 
 
 async def _carry(
-    source: End, sink: End, side: Side, first: bytes, saw: Callable[[Side, bytes], None]
+    source: End,
+    sink: End,
+    side: Side,
+    first: bytes,
+    saw: Callable[[Side, bytes], None],
+    pieces: Pieces,
 ) -> tuple[Side, How]:
     other: Side = "server" if side == "client" else "client"
     data = first
@@ -113,8 +130,9 @@ async def _carry(
         if data:
             if sink.writer.is_closing():
                 return other, "end"
-            sink.writer.write(data)
-            saw(side, data)
+            for piece in pieces(side, data):
+                sink.writer.write(piece)
+                saw(side, piece)
             try:
                 await sink.writer.drain()
             except OSError:

@@ -5,87 +5,41 @@
   played.
 - Causality before time: a message goes out when the server has come as far in its turns as it had before that message.
   Each wait is bounded, and one in vain is a difference.
-- The recording is read once, as a stream. Of both sessions only what they mean is kept (trace/diff), and a server that
+- The recording is read once, as a stream. Of both sessions only what they mean is kept (`replay_side`), and a server that
   says without end is left.
-- A recorder that cannot write ends the session. No exception of websockets leaves this module.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-import socket
-import ssl
 from collections import Counter
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
-from websockets.asyncio.client import ClientConnection
-from websockets.asyncio.client import connect as dial
-from websockets.exceptions import (
-    ConnectionClosed,
-    InvalidHandshake,
-    InvalidProxy,
-    InvalidStatus,
-    InvalidURI,
-    ProxyError,
-    WebSocketException,
-)
-from websockets.protocol import State
-
-from livews.core import closes, judge, machine, wire
-from livews.core.conversation import Conversation, Step
-from livews.core.errors import (
-    BadRequest,
-    Closed,
-    LivewsError,
-    Lost,
-    Refused,
-    RemoteProtocolError,
-    Unreachable,
-)
-from livews.core.judge import Finding
+from livews.core import closes, machine, wire
+from livews.core.conversation import Step
+from livews.core.errors import Closed, LivewsError, Lost, Refused, RemoteProtocolError
+from livews.kit.replay_side import Call, Side
+from livews.kit.replay_wire import Over, Wire
 from livews.printable import one_line
+from livews.reach import Place
 from livews.trace import diff
 from livews.trace.diff import Difference
 from livews.trace.follow import Session, seconds_of
 from livews.trace.read import Line, refilled
-from livews.trace.writer import Clock, Recorder
+from livews.trace.writer import Opcode, Recorder
 
 NAMES = ("the recording", "the replay")
-_MAX_SIZE = 64 * 1024 * 1024
-"""Bytes of one message of the server: as the client takes them (WIRE-13)."""
 _SETTLE = 2.0
-"""Seconds that what came behind the last turn may still take before the client closes."""
+"""Seconds that what comes behind the last turn may still take before the client closes."""
 _LATE = 0.05
 """Seconds a message may be late and the next one still keep its time."""
-_FRAME, _SPARE, _SPARE_SOUND = 200, 16 * 1024 * 1024, 600.0
-"""What a frame weighs besides its bytes; bytes without sound, and seconds of it, that a server may say beyond four times
-the recording."""
+_SPARE, _SPARE_SOUND = 16 * 1024 * 1024, 600.0
+"""Bytes without sound, and seconds of it, that a server may say beyond four times the recording."""
 _TOLD = 20
 """Differences of one kind that are told; the rest is counted."""
-_LOGGER = logging.getLogger("livews.websockets")
-_LOGGER.setLevel(logging.INFO)  # at DEBUG every header is written, the key among them
-
-
-class _Dial(dial):
-    """A redirect is not followed: the key would go along to the other host."""
-
-    def process_redirect(self, exc: Exception) -> Exception:
-        return exc
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where to dial: `url` and `headers` may hold secrets, `shown` and what passes `hide` never do."""
-
-    url: str = field(repr=False)
-    headers: Mapping[str, str] = field(repr=False)
-    shown: str
-    hide: Callable[[str], str] = field(repr=False)
-    agent: str
 
 
 @dataclass(frozen=True)
@@ -124,111 +78,6 @@ class Outcome:
     interrupted: bool = False
 
 
-class _Over(Exception):
-    """Nothing more can be played."""
-
-
-class _Progress:
-    """How far a server has come: turns that ended, and in the current one the events a client may act upon."""
-
-    def __init__(self) -> None:
-        self.turns = 0
-        self.events: Counter[str] = Counter()
-        self.signals: set[str] = set()
-        """All since the last turn ended."""
-        self.ever: set[str] = set()
-        self.last: _Milestone = (0, "", 0)
-        self.times: dict[_Milestone, float] = {}
-
-    def take(self, step: Step, t: float) -> None:
-        self.ever.update(step.signals)
-        if "endTurn" in step.effects:
-            self.turns += 1
-            self.events.clear()
-            self.signals.clear()
-            self._reach("", t)
-            return
-        self.signals.update(step.signals)
-        for signal in step.signals:
-            event = _EVENTS.get(signal)
-            if event is not None and not (event == _ANSWER and self.events[event]):
-                self.events[event] += 1
-                self._reach(event, t)
-
-    def _reach(self, event: str, t: float) -> None:
-        self.last = (self.turns, event, self.events[event])
-        self.times[self.last] = t
-
-    def lacks(self, other: _Progress) -> str:
-        """What the other has and this has not, in words. What a turn that is over lacks will not come any more."""
-        if self.turns != other.turns:
-            return "" if self.turns > other.turns else f"the end of turn {self.turns + 1}"
-        return next((event for event, n in other.events.items() if self.events[event] < n), "")
-
-    def catch_up(self, other: _Progress, t: float) -> None:
-        """Count what was waited for in vain as come."""
-        if self.turns < other.turns:
-            self.turns = other.turns
-            self.events.clear()
-        self.events |= other.events
-        self.times[other.last] = t
-
-    def settled(self, other: _Progress) -> bool:
-        """Has all come that the other has, at least once?"""
-        return self.ever >= other.ever and (self.turns > other.turns or self.signals >= other.signals)
-
-
-_ANSWER = "the answer"
-_EVENTS = {
-    "setupComplete": "setupComplete",
-    "modelTurn": _ANSWER,
-    "outputTranscription": _ANSWER,
-    "toolCall": "toolCall",
-    "toolCallCancellation": "toolCallCancellation",
-    "interrupted": "interrupted",
-    "generationComplete": "generationComplete",
-}
-"""Signals that a client's next message may depend on. Of the pieces of an answer the first counts."""
-
-_Milestone = tuple[int, str, int]
-"""Turns that had ended, an event of the current one ("" is the end of the last), and which one of its kind."""
-_Call = tuple[str, int]
-"""A call: the name of its function, and how many of that name were before it."""
-
-
-class _Calls:
-    """The calls of one session, by id and by order."""
-
-    def __init__(self) -> None:
-        self.ids: dict[_Call, str] = {}
-        self.of: dict[str, _Call] = {}
-        self._count: Counter[str] = Counter()
-        self._answered: Counter[str] = Counter()
-
-    def take(self, step: Step) -> None:
-        if step.sender != "server" or "toolCall" not in step.signals:
-            return
-        asked = step.body["toolCall"]
-        calls = asked.get("functionCalls") if isinstance(asked, dict) else None
-        for call in calls if isinstance(calls, list) else []:
-            if isinstance(call, dict):
-                name, call_id = str(call.get("name", "")), call.get("id")
-                key = (name, self._count[name])
-                self._count[name] += 1
-                self.ids[key] = call_id if isinstance(call_id, str) else ""
-                if self.ids[key]:
-                    self.of[self.ids[key]] = key
-
-    def answered(self, answer: dict[str, Any]) -> _Call | None:
-        """The call that is answered; None when it was none of this session."""
-        if "id" in answer:
-            return self.of.get(str(answer["id"]))
-        name = str(answer.get("name", ""))
-        key = (name, self._answered[name])
-        self._answered[name] += 1
-        return key if key in self.ids else None
-
-
 class Replay:
     """One session of a trace, followed with `texts`, to be played once.
 
@@ -249,27 +98,10 @@ class Replay:
         self._session = session
         self._place = place
         self._manner = manner
-        self._recorders = recorders
         self._handles = {} if handles is None else handles
         self._tell = tell
-        # followed as the recording is, so that the same is found in both
-        self._talk = Conversation(inspect=True, surface="vertex" if "LlmBidiService" in place.url else "")
-        self._clock = Clock()
-        self._socket: ClientConnection | None = None
-        self._news = asyncio.Event()
-        self._gone = False
-        """Nothing more is heard: the socket is closed, or we leave."""
-        self._left = False
-        self._broken: Exception | None = None
-
-        self._meant, self._came = diff.Reader(), diff.Reader()
-        self._then, self._now = _Progress(), _Progress()
-        self._calls_then, self._calls_now = _Calls(), _Calls()
-        self._said_then = self._said = self._heard_then = self._heard = 0
-        self._weight_then = self._weight = 0
-        self._sound_then = self._sound = 0.0
-        self._faults_then: set[tuple[str, str]] = set()
-        self._faults: dict[tuple[str, str], Difference] = {}
+        self._wire = Wire(place, recorders, self._heard, self._closed)
+        self._then, self._now = Side(manner.exact), Side(manner.exact)
         self._own: list[Difference] = []
         """Differences that no comparison of messages finds."""
         self._outcome = Outcome()
@@ -288,41 +120,35 @@ class Replay:
         self._plays_until = 0.0
         """When what was heard would be played, were it played as it comes."""
         self._heard_in_vain = -1
-        self._told: set[str] = set()
+        """How much had been heard when something was waited for in vain."""
+        self._silenced = False
+        """It was told that media are played as silence."""
 
     async def run(self) -> Outcome:
         """Play it. Raises BadRequest, Unreachable, Refused (when the upgrade is) and TraceFailed; being cancelled once it is
         connected ends it, with what is known so far in the outcome."""
-        outcome = self._outcome
+        outcome, socket = self._outcome, self._wire
         try:
-            self._socket = await self._dial()
-            reading = asyncio.create_task(self._read(), name="livews-replay")
+            await socket.open(self._manner.timeout)
             try:
                 await self._play()
-            except _Over:
+            except Over:
                 pass
             except asyncio.CancelledError:
                 task = asyncio.current_task()
                 if task is not None:
                     task.uncancel()
                 outcome.interrupted = True
-            finally:
-                seconds = self._clock()
-                await self._leave()
-                await asyncio.wait({reading}, timeout=_SETTLE)
-                reading.cancel()
-                await asyncio.gather(reading, return_exceptions=True)
+            seconds = socket.clock()
         finally:
-            for recorder in self._recorders:
-                recorder.close()
-        if self._broken is not None:
-            raise self._broken
+            await socket.close()
         self._read_on()
-        outcome.said, outcome.heard = (self._said, self._said_then), (self._heard, self._heard_then)
-        outcome.seconds = (seconds, self._last_t - self._skipped)
+        outcome.said = self._now.said, self._then.said
+        outcome.heard = self._now.heard, self._then.heard
+        outcome.seconds = seconds, self._last_t - self._skipped
         self._compare()
-        if self._session.talk.handle and self._talk.handle:
-            self._handles[self._session.talk.handle] = self._talk.handle
+        if self._session.talk.handle and socket.talk.handle:
+            self._handles[self._session.talk.handle] = socket.talk.handle
         return outcome
 
     # The recording
@@ -337,31 +163,19 @@ class Replay:
             if step is None:
                 continue
             if line.sender == "server":
-                self._expect(line, step)
+                self._then.hear(line, step, line.t - self._skipped)
             if line.control == "close":
                 self._cut_off = "cutTurn" in step.effects
                 await self._recorded_close(line)
                 return
             if line.sender == "client":
-                self._said_then += 1
+                self._then.said += 1
                 await self._say(line, step)
         self._cut_off = self._session.talk.state("turn") != "idle"
         await self._causes(self._at, "its close")
         await self._settle()
         self._tell("the recording ends without a close: this run closes with 1000")
-        await self._leave()
-
-    def _expect(self, line: Line, step: Step) -> None:
-        """The server had said this."""
-        if line.raw is not None:
-            self._heard_then += 1
-            self._then.take(step, line.t - self._skipped)
-            self._calls_then.take(step)
-            self._weight_then += _weight(step)
-            self._sound_then += seconds_of(step)
-            self._faults_then.update(_key(fault) for fault in step.faults)
-        if step.kind != "unreadable" or self._manner.exact:
-            self._meant.take(line, step)
+        await self._wire.leave()
 
     def _read_on(self) -> None:
         """What of the recording was not played: counted, and looked through for how it was closed."""
@@ -372,17 +186,16 @@ class Replay:
                 self._closed_then(line)
             elif line.raw is not None and line.sender == "client":
                 first, rest = first or line.number, rest + 1
-                self._said_then += 1
+                self._then.said += 1
             elif line.raw is not None:
-                self._heard_then += 1
+                self._then.heard += 1
         if rest and not self._outcome.interrupted:
             words = f"{rest} {'is' if rest == 1 else 'are'} only in {NAMES[0]}: not played"
             self._own.append(Difference("client", "/messages", words, (first, None)))
 
     def _closed_then(self, line: Line) -> None:
         if line.sender == "server":
-            code, reason = _close_of(line)
-            self._outcome.was_closed |= closes.explain(code, reason).kind != "normal"
+            self._outcome.was_closed |= closes.explain(*_close_of(line)).kind != "normal"
 
     async def _recorded_close(self, line: Line) -> None:
         self._closed_then(line)
@@ -391,9 +204,12 @@ class Replay:
             await self._causes(line.number, "its close")
             await self._settle()
             await self._pace(line.t)
-            await self._leave(code, reason)
+            if not _sendable(code) and not self._wire.over:
+                self._tell(f"the client closed with {code}, which no close frame can have: this run closes with 1000")
+                code = 1000
+            await self._wire.leave(code, reason)
             return
-        begun = self._clock()
+        begun = self._wire.clock()
         took = begun + max(0.0, line.t - self._skipped - self._anchor[0]) if self._anchor is not None else begun
         await self._until(lambda: False, lambda: max(took, self._plays_until) + self._manner.patience)
         self._in_vain(line.number, f"the server to close with {code}", begun)
@@ -403,48 +219,39 @@ class Replay:
     async def _say(self, line: Line, step: Step) -> None:
         self._pending = line.number
         answers = [
-            (answer, self._calls_then.answered(answer))
+            self._then.calls.answered(answer)
             for answer in machine.values(step.body, ("toolResponse", "functionResponses", "*"))
             if isinstance(answer, dict)
         ]
-        await self._causes(line.number, one_line(step.kind, 40), [call for _, call in answers if call is not None])
+        await self._causes(line.number, one_line(step.kind, 40), [call for call in answers if call is not None])
         await self._pace(line.t)
-        raw = self._made(line, step, [call for _, call in answers])
+        raw = self._made(line, step, answers)
         if raw is not None:
-            await self._send(raw, "text" if line.opcode == "text" else "binary")
+            await self._wire.send(raw, "text" if line.opcode == "text" else "binary")
+            self._now.said += 1
+            await asyncio.sleep(0)  # at full speed too, what comes is read
         self._at, self._pending = line.number, 0
 
-    async def _send(self, raw: bytes, opcode: Literal["text", "binary"]) -> None:
-        assert self._socket is not None
-        if self._gone:
-            raise _Over
-        step = self._talk.step("client", raw)
-        for recorder in self._recorders:
-            recorder.frame(self._clock(), "send", opcode, step)
-        try:
-            await self._socket.send(raw, text=opcode == "text")
-        except ConnectionClosed:
-            raise _Over from None
-        self._said += 1
-        await asyncio.sleep(0)  # at full speed too, what comes is read
-
-    def _made(self, line: Line, step: Step, calls: list[_Call | None]) -> bytes | None:
+    def _made(self, line: Line, step: Step, answers: list[Call | None]) -> bytes | None:
         """The bytes to send; None when there is nothing left of the message."""
         raw = _as_recorded(line)
         if line.elided:
-            self._once("sound and pictures that were left out of the recording are played as silence")
+            if not self._silenced:
+                self._silenced = True
+                self._tell("sound and pictures that were left out of the recording are played as silence")
             raw = refilled(raw)
-        change = {"setup": self._set_up, "toolResponse": self._answer}
-        names = [name for name in change if name in step.body]
-        if not names:
+        if "setup" not in step.body and "toolResponse" not in step.body:
             return raw
         message = wire.parse(raw)
-        changed = [change[name](message, line.number, calls) for name in names]
-        if None in changed:
-            return None
-        return wire.dump(message) if any(changed) else raw
+        changed = "setup" in step.body and self._set_up(message)
+        if "toolResponse" in step.body:
+            answered = self._answer(message, line.number, answers)
+            if answered is None:
+                return None
+            changed |= answered
+        return wire.dump(message) if changed else raw
 
-    def _set_up(self, message: dict[str, Any], number: int, calls: list[_Call | None]) -> bool:
+    def _set_up(self, message: dict[str, Any]) -> bool:
         """Put this run's model and handle into a setup; was anything changed?"""
         setup, changed = message.get("setup"), False
         if not isinstance(setup, dict):
@@ -465,17 +272,17 @@ class Replay:
             self._tell("its resumption handle is of the recorded session and is left out; --keep-handles sends it")
         return True
 
-    def _answer(self, message: dict[str, Any], number: int, calls: list[_Call | None]) -> bool | None:
-        """Answer this run's calls in the place of the recorded ones; None when no answer is left."""
+    def _answer(self, message: dict[str, Any], number: int, answers: list[Call | None]) -> bool | None:
+        """Answer this run's calls in the place of the recorded ones; was anything changed? None when no answer is left."""
         given = _member(message, "toolResponse", "tool_response")
         responses = _member(given, "functionResponses", "function_responses") if isinstance(given, dict) else None
         rows = responses if isinstance(responses, list) else [responses]
         found = [row for row in rows if isinstance(row, dict)]
         changed, left = False, len(found)
-        for i, (row, call) in enumerate(zip(found, calls, strict=False)):
+        for i, (row, call) in enumerate(zip(found, answers, strict=False)):
             if call is None:  # an id nobody gave: that is what was recorded
                 continue
-            mine = self._calls_now.ids.get(call)
+            mine = self._now.calls.ids.get(call)
             if mine is None:
                 words = f"not sent: this server has not called {call[0]}{f' {call[1] + 1} times' if call[1] else ''}"
                 path = f"/toolResponse/functionResponses/{i}"
@@ -483,42 +290,42 @@ class Replay:
                 left -= 1
                 if isinstance(responses, list):
                     responses.remove(row)
-            elif mine != row.get("id", ""):
-                if mine:
-                    row["id"] = mine
-                else:
-                    del row["id"]
-            else:
+            elif mine == row.get("id", ""):
                 continue
+            elif mine:
+                row["id"] = mine
+            else:
+                del row["id"]
             changed = True
         return changed if left or not found else None
 
     # Causes and time
 
     async def _until(self, fits: Callable[[], bool], deadline: Callable[[], float]) -> bool:
-        """Wait until it fits, or the deadline, which may move, is over. _Over when the session is."""
+        """Wait until it fits, or the deadline, which may move, is over. Over when the session is."""
         while not fits():
-            if self._gone:
-                raise _Over
-            left = deadline() - self._clock()
+            if self._wire.over:
+                raise Over
+            left = deadline() - self._wire.clock()
             if left <= 0:
                 return False
-            self._news.clear()
+            self._wire.news.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(left):
-                    await self._news.wait()
+                    await self._wire.news.wait()
         return True
 
-    async def _causes(self, number: int, what: str, calls: Sequence[_Call] = ()) -> None:
+    async def _causes(self, number: int, what: str, calls: Sequence[Call] = ()) -> None:
         """Wait until the server has come as far as it had, and has made the calls that are answered."""
-        begun = took = self._clock()
-        then, _ = self._last_cause()
-        if self._anchor is not None and then is not None:
-            took = self._anchor[1] + then - self._anchor[0]
+        then, now = self._then.progress, self._now.progress
+        begun = took = self._wire.clock()
+        cause = then.reached(then)
+        if self._anchor is not None and cause is not None:
+            took = self._anchor[1] + cause - self._anchor[0]
 
         def lacking() -> str:
-            call = next((call for call in calls if call not in self._calls_now.ids), None)
-            return self._now.lacks(self._then) or (f"the call of {call[0]}" if call else "")
+            call = next((call for call in calls if call not in self._now.calls.ids), None)
+            return now.lacks(then) or (f"the call of {call[0]}" if call else "")
 
         if await self._until(
             lambda: not lacking(), lambda: max(begun, took, self._plays_until) + self._manner.patience
@@ -526,191 +333,109 @@ class Replay:
             return
         missing = lacking()
         self._in_vain(number, f"{missing} before {what}", begun)
-        if missing == "setupComplete" or self._heard == self._heard_in_vain:
+        if missing == "setupComplete" or self._now.heard == self._heard_in_vain:
             self._tell("nobody answers: the rest is not played")
-            raise _Over
-        self._heard_in_vain = self._heard
-        self._now.catch_up(self._then, self._clock())
-        for reader in (self._meant, self._came):
-            reader.mark(number)
+            raise Over
+        self._heard_in_vain = self._now.heard
+        now.catch_up(then, self._wire.clock())
+        for side in (self._then, self._now):
+            side.meant.mark(number)
 
     def _in_vain(self, number: int, what: str, begun: float) -> None:
-        words = f"waited {round(self._clock() - begun, 1):g} s for {what}"
+        words = f"waited {round(self._wire.clock() - begun, 1):g} s for {what}"
         self._own.append(Difference("server", "/wait", words, (number, None)))
         self._tell(words)
 
-    def _last_cause(self) -> tuple[float | None, float | None]:
-        """When the server had come as far as it had, in recorded time and in this run's."""
-        last = self._then.last
-        return self._then.times.get(last), self._now.times.get(last)
-
     async def _settle(self) -> None:
-        """Before we close: what comes behind a turn may still be under way."""
-        until = self._clock() + min(_SETTLE, self._manner.patience)
-        await self._until(lambda: self._now.settled(self._then), lambda: until)
+        """Before we close: what comes behind the last turn may still be under way."""
+        until = self._wire.clock() + min(_SETTLE, self._manner.patience)
+        await self._until(lambda: self._now.progress.settled(self._then.progress), lambda: until)
 
     async def _pace(self, t: float) -> None:
         """Wait for the time of a recorded line: as long after the one before, and after what it answers, as it was."""
         t -= self._skipped
-        due = now = self._clock()
+        due = now = self._wire.clock()
         if self._manner.speed and self._anchor is not None:
             due = self._anchor[1] + (t - self._anchor[0]) / self._manner.speed
-            then, came = self._last_cause()
+            then = self._then.progress.reached(self._then.progress)
+            came = self._now.progress.reached(self._then.progress)
             if then is not None and came is not None:
                 due = max(due, came + (t - then) / self._manner.speed)
             await self._until(lambda: False, lambda: due)
-            now = self._clock()
+            now = self._wire.clock()
         # a little late is no reason for all that follows to be
         self._anchor = (t, due if now - due < _LATE else now)
 
-    # The socket
+    # What the server does
 
-    async def _dial(self) -> ClientConnection:
-        place = self._place
-        try:
-            return await _Dial(
-                place.url,
-                additional_headers=dict(place.headers),
-                user_agent_header=place.agent,
-                compression=None,
-                max_size=_MAX_SIZE,
-                open_timeout=self._manner.timeout,
-                ping_interval=20,
-                ping_timeout=60,  # pongs of 8 to 30 s were measured (CLOSE-4)
-                close_timeout=_SETTLE,
-                logger=_LOGGER,
-            )
-        except Exception as problem:
-            raise _named(problem, place, self._manner.timeout) from None
-
-    async def _read(self) -> None:
-        assert self._socket is not None
-        try:
-            while True:
-                frame = await self._socket.recv()
-                text = isinstance(frame, str)
-                raw = frame.encode(errors="surrogatepass") if isinstance(frame, str) else frame
-                step = self._talk.step("server", raw)
-                t = self._clock()
-                for recorder in self._recorders:
-                    recorder.frame(t, "recv", "text" if text else "binary", step)
-                if not self._gone:  # else it is read to the end, for the close that comes behind it
-                    self._hear(step, t, "text" if text else "binary")
-        except ConnectionClosed as closed:
-            self._was_closed(closed)
-        except Exception as failed:  # a recorder that cannot write
-            self._broken = failed
-        finally:
-            self._gone = True
-            self._news.set()
-
-    def _hear(self, step: Step, t: float, opcode: str) -> None:
-        self._heard += 1
-        self._now.take(step, t)
-        self._calls_now.take(step)
-        seconds = seconds_of(step)
-        self._plays_until = (
-            t if step.interrupted else max(t, self._plays_until) + seconds if seconds else self._plays_until
-        )
-        line = Line(self._at, t, "server", opcode, step.raw, size=len(step.raw))
-        if step.kind != "unreadable" or self._manner.exact:
-            self._came.take(line, step)
-        for fault in step.faults:
-            words = f"{fault.complaint} ({fault.rule}): only in {NAMES[1]}"
-            self._faults.setdefault(_key(fault), Difference("server", fault.path or "/", words, (None, self._at)))
-        self._weight += _weight(step)
-        self._sound += seconds
-        if (
-            self._weight > 4 * self._weight_then + _SPARE or self._sound > 4 * self._sound_then + _SPARE_SOUND
-        ):  # a recording says less before the same message
-            words = f"given up: {self._heard:,} messages came, {self._heard_then:,} had come so far"
+    def _heard(self, step: Step, t: float, opcode: Opcode) -> None:
+        now, then, seconds = self._now, self._then, seconds_of(step)
+        now.hear(Line(self._at, t, "server", opcode, step.raw, size=len(step.raw)), step, t)
+        if step.interrupted:
+            self._plays_until = t
+        elif seconds:
+            self._plays_until = max(t, self._plays_until) + seconds
+        # a recording says less before the same message
+        if now.weight > 4 * then.weight + _SPARE or now.sound > 4 * then.sound + _SPARE_SOUND:
+            words = f"given up: {now.heard:,} messages came, {then.heard:,} had come so far"
             self._own.append(Difference("server", "/messages", words, (self._at, None)))
-            self._gone = True
-        self._news.set()
+            self._wire.give_up()
 
-    def _was_closed(self, closed: ConnectionClosed) -> None:
-        # websockets gives up first, with a close of its own, on frames that are too large or no WebSocket
-        ours = closed.sent is not None and not closed.rcvd_then_sent and not self._gone
-        frame = closed.sent if ours else closed.rcvd
-        code, reason = (frame.code, frame.reason) if frame is not None else (1006, "")
-        self._control("send" if ours else "recv", code, reason)
-        if self._gone:
-            return
-        step = self._talk.close("client" if ours else "server", code, reason)
-        where, reason = self._place.shown, self._place.hide(reason)
-        advice = closes.explain(code, reason, model=str(self._talk.setup.get("model", "")))
+    def _closed(self, step: Step, code: int, reason: str, ours: bool) -> None:
+        where, hidden = self._place.shown, self._place.hide(reason)
+        advice = closes.explain(code, hidden, model=str(self._wire.talk.setup.get("model", "")))
         during = "in the middle of a turn" if "cutTurn" in step.effects else ""
         if ours:
-            words = f"given up: {code} {reason}".strip()
+            words = f"given up: {code} {hidden}".strip()
             self._own.append(Difference("server", "/close", f"{words}; only in {NAMES[1]}", (None, self._at)))
             self._outcome.failure = RemoteProtocolError(words, where=where, why=advice.meaning, cure=advice.do)
             return
-        about = {"code": code, "reason": reason}
-        self._came.take(Line(self._at, self._clock(), "server", "text", None, "close", about), step)
+        about = {"code": code, "reason": hidden}
+        t = self._wire.clock()
+        self._now.hear(Line(self._at, t, "server", "text", None, "close", about), step, t)
         if code == 1006:
             self._outcome.failure = Lost(advice, where=where, during=during)
-        elif self._now.ever & {"setupComplete"}:
-            self._outcome.failure = Closed(advice, where=where, during=during) if advice.kind != "normal" else None
-        else:
+        elif "setupComplete" not in self._now.progress.ever:
             self._outcome.failure = Refused(advice, where=where)
-
-    async def _leave(self, code: int = 1000, reason: str = "") -> None:
-        if self._left or self._socket is None:
-            return
-        self._left = self._gone = True
-        if self._socket.state is not State.OPEN:
-            return
-        if code == 1006:  # it was gone without a word
-            self._control("send", code, reason)
-            self._socket.transport.abort()
-            return
-        if not (code in range(1000, 1004) or code in range(1007, 1015) or code in range(3000, 5000)):
-            self._tell(f"the client closed with {code}, which no close frame can have: this run closes with 1000")
-            code = 1000
-        self._control("send", code, reason)
-        await self._socket.close(code, closes.cut(reason))
-
-    def _control(self, direction: Literal["send", "recv"], code: int, reason: str) -> None:
-        try:
-            for recorder in self._recorders:
-                recorder.control(self._clock(), direction, "close", {"code": code, "reason": reason})
-        except LivewsError as failed:
-            self._broken = self._broken or failed
+        elif advice.kind != "normal":
+            self._outcome.failure = Closed(advice, where=where, during=during)
 
     # What differs
 
     def _compare(self) -> None:
         outcome, manner = self._outcome, self._manner
-        one, other = self._meant.done(), self._came.done()
+        then, now = self._then.meant.done(), self._now.meant.done()
         if not manner.exact:
-            one, other = diff.outline(one), diff.outline(other)
-        for side in ("server", "beside"):
-            if manner.speed != 1:  # it is the time that makes the server leave
-                for meaning in (one, other):
+            then, now = diff.outline(then), diff.outline(now)
+        if manner.speed != 1:  # it is the time that makes the server leave
+            for meaning in (then, now):
+                for side in ("server", "beside"):
                     meaning.sides[side] = [item for item in meaning.sides[side] if item.kind != "goAway"]
-        found = [*self._own, *(self._faults[key] for key in self._faults if key not in self._faults_then)]
-        found += diff.differences(one, other, "bytes" if manner.exact else "nothing", NAMES)
+        found = [*self._own, *self._new_faults()]
+        found += diff.differences(then, now, "bytes" if manner.exact else "nothing", NAMES)
         if self._cut_off:  # how much of a turn comes before the client leaves is a matter of time
             found = [one for one in found if one.path == "/close" or one.lines[0] or (one.lines[1] or 0) < self._at]
         if outcome.interrupted:  # what is missing behind the last message may have been under way
             found = [one for one in found if (one.lines[0] or 0) <= self._at]
-        found.sort(key=lambda one: one.lines[0] or one.lines[1] or 0)
         outcome.count = len(found)
-        kinds = Counter((one.side, one.path) for one in found)
+        of_kind = Counter((one.side, one.path) for one in found)
         told: Counter[tuple[str, str]] = Counter()
-        for one_found in found:
-            key = (one_found.side, one_found.path)
-            told[key] += 1
-            if told[key] <= _TOLD:
-                hidden = replace(one_found, words=self._place.hide(one_found.words))
-                outcome.differences.append(hidden)
-            elif told[key] == kinds[key]:
-                outcome.differences.append(replace(one_found, words=f"and {told[key] - _TOLD:,} more of these"))
+        for one in sorted(found, key=lambda one: one.lines[0] or one.lines[1] or 0):
+            kind = (one.side, one.path)
+            told[kind] += 1
+            if told[kind] <= _TOLD:
+                outcome.differences.append(replace(one, words=self._place.hide(one.words)))
+            elif told[kind] == of_kind[kind]:
+                outcome.differences.append(replace(one, words=f"and {told[kind] - _TOLD:,} more of these"))
 
-    def _once(self, text: str) -> None:
-        if text not in self._told:
-            self._told.add(text)
-            self._tell(text)
+    def _new_faults(self) -> list[Difference]:
+        return [
+            Difference(
+                "server", fault.path or "/", f"{fault.complaint} ({fault.rule}): only in {NAMES[1]}", (None, line)
+            )
+            for kind, (fault, line) in self._now.faults.items()
+            if kind not in self._then.faults
+        ]
 
 
 def _as_recorded(line: Line) -> bytes:
@@ -734,43 +459,6 @@ def _close_of(line: Line) -> tuple[int, str]:
     return (code if type(code) is int else 1006), str(line.about.get("reason", ""))
 
 
-def _weight(step: Step) -> int:
-    return _FRAME + (0 if step.audio else len(step.raw))
-
-
-def _key(fault: Finding) -> tuple[str, str]:
-    return fault.rule, judge.plain_path(fault.path)
-
-
-def _named(problem: Exception, place: Place, timeout: float) -> Exception:
-    """A failure to connect in livews's own words."""
-    said, where = place.hide(str(problem)), place.shown
-    what, why, cure = "no connection", said, "check host, port and path: something else than this API is listening"
-    if isinstance(problem, InvalidStatus):
-        return Refused(closes.explain_http(problem.response.status_code), where=where)
-    if isinstance(problem, (InvalidURI, UnicodeError)):
-        return BadRequest("not a URL to dial", where="--to", why=said, cure="write it as in ws://127.0.0.1:8765")
-    if isinstance(problem, TimeoutError):
-        what, why = f"no answer within {timeout:g} s", "nobody finished the handshake"
-        cure = "check the network, a firewall or a proxy (HTTPS_PROXY)"
-    elif isinstance(problem, ssl.SSLCertVerificationError):
-        what, why = "the server's certificate is not trusted", problem.verify_message or said
-        cure = "for a server of your own set SSL_CERT_FILE to its CA file; else check the clock and the proxy"
-    elif isinstance(problem, (ssl.SSLError, ConnectionResetError)) and place.url.startswith("wss:"):
-        what, cure = "the server does not speak TLS", "a plain server is dialled with ws://, not wss://"
-    elif isinstance(problem, (ProxyError, InvalidProxy, ImportError, ValueError)):
-        what, cure = "the proxy did not let the connection through", "check HTTPS_PROXY, or unset it"
-        # the text of the others may quote the proxy's password
-        why = said if isinstance(problem, ProxyError) else type(problem).__name__
-    elif isinstance(problem, socket.gaierror):
-        what, cure = "the host name does not resolve", "check the name, the network and DNS"
-    elif isinstance(problem, ConnectionRefusedError):
-        what, why = "nobody listens there", "connection refused"
-        cure = "start the server there (for the stand-in: livews serve), or correct the port"
-    elif isinstance(problem, (InvalidHandshake, EOFError)):
-        what = "the server does not speak WebSocket"
-    elif isinstance(problem, OSError):
-        why, cure = problem.strerror or said, "check the network"
-    elif not isinstance(problem, WebSocketException):
-        return problem
-    return Unreachable(what, where=where, why=why, cure=cure)
+def _sendable(code: int) -> bool:
+    """Can a close frame have it? 1006 is none at all, and played by going without a word."""
+    return 1000 <= code <= 1003 or 1006 <= code <= 1014 or 3000 <= code <= 4999

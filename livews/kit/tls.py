@@ -14,14 +14,17 @@ class TlsMissing(RuntimeError):
     """trustme is not installed."""
 
 
-def context(ca_file: str | Path, host: str = "127.0.0.1") -> ssl.SSLContext:
-    """A server's TLS context; the authority's certificate is written to `ca_file` (PEM). OSError, TlsMissing."""
+def context(ca_file: str | Path, host: str = "127.0.0.1", name: str = "stand-in") -> ssl.SSLContext:
+    """A server's TLS context; the authority's certificate is written to `ca_file` (PEM). OSError, TlsMissing.
+
+    `name` is what serves: whoever looks at the certificate reads `livews NAME`.
+    """
     try:
         import trustme
     except ImportError:
         raise TlsMissing("TLS wants the package trustme") from None
 
-    authority = trustme.CA(organization_name="livews stand-in", organization_unit_name="throw-away")
+    authority = trustme.CA(organization_name=f"livews {name}", organization_unit_name="throw-away")
     names = dict.fromkeys(
         ("localhost", "127.0.0.1", "::1", host if host not in ("0.0.0.0", "::", "") else "localhost")
     )

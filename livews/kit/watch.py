@@ -40,13 +40,17 @@ class Watch:
         self.faults = 0
         self.closed: tuple[Side, int, str] | None = None
         """The first close frame: whose, code and reason."""
+        self.parting: Step | None = None
+        """What the first close did, or the end without one."""
+        self.closes: set[Side] = set()
+        """Who has sent a close frame, behind which no message may come."""
         self._ended: tuple[Side, How] | None = None
         self._recorders = recorders
         self._say = say
         self._fail = fail
         self._clock = Clock()
         up, down, unread = extensions(extension)
-        self._frames: dict[Side, Frames] = {
+        self.frames: dict[Side, Frames] = {
             "client": Frames(masked=True, inflate=up),
             "server": Frames(masked=False, inflate=down),
         }
@@ -60,7 +64,7 @@ class Watch:
     def saw(self, side: Side, data: bytes) -> None:
         """These bytes were passed on."""
         t = self._clock()
-        frames = self._frames[side]
+        frames = self.frames[side]
         if frames.lost:
             return
         try:
@@ -87,7 +91,7 @@ class Watch:
         if self.closed is not None or self._blind:
             return
         try:
-            self.talk.close(side, 1006)
+            self.parting = self.talk.close(side, 1006)
             for recorder in self._recorders:
                 recorder.control(self._clock(), _AS_SEEN[side], "close", {"code": 1006, "reason": ""})
         except TraceFailed as problem:
@@ -112,7 +116,7 @@ class Watch:
         else:
             side, how = self._ended
             said = f"{'reset' if how == 'reset' else 'cut off'} by {_NAMES[side]} without a close frame"
-            if not self._frames[side].between:
+            if not self.frames[side].between:
                 said += ", in the middle of a message"
         up, down = self.messages["client"], self.messages["server"]
         faults = f", {self.faults} fault{'' if self.faults == 1 else 's'}" if self.faults else ""
@@ -136,16 +140,17 @@ class Watch:
             about = {"code": control.code, "reason": control.reason}
             if self.closed is None:
                 self.closed = (side, control.code, control.reason)
-                self.talk.close(side, control.code, control.reason)
+                self.parting = self.talk.close(side, control.code, control.reason)
+            self.closes.add(side)
         for recorder in self._recorders:
             recorder.control(t, _AS_SEEN[side], control.kind, about)
 
     @property
     def _blind(self) -> bool:
-        return any(frames.lost for frames in self._frames.values())
+        return any(frames.lost for frames in self.frames.values())
 
     def _lose(self, side: Side, why: str) -> None:
-        self._frames[side].lost = why
+        self.frames[side].lost = why
         self._once(f"can see no more of what {_NAMES[side]} sends, and pass it on all the same: {why}")
 
     def _once(self, words: str) -> None:

@@ -57,21 +57,24 @@ class Session:
                 yield line
 
     def __iter__(self) -> Iterator[tuple[Line, Step | None]]:
-        talk = self.talk
         for line in self.lines():
-            # a close or a ping between turns belongs to the one before
-            self.turn = talk.turns + 1
-            if line.control and talk.turns and talk.state("turn") == "idle":
-                self.turn -= 1
-            step: Step | None = None
-            if line.raw is not None:
-                self.elided = self.elided or line.elided
-                step = talk.step(line.sender, refilled(line.raw))
-            elif line.control == "close":
-                code = line.about.get("code")
-                reason = str(line.about.get("reason", ""))
-                step = talk.close(line.sender, code if type(code) is int else 1006, reason)
-            yield line, step
+            yield line, self.step(line)
+
+    def step(self, line: Line) -> Step | None:
+        """What the next line was and did; for those who are given the lines one by one."""
+        talk = self.talk
+        # a close or a ping between turns belongs to the one before
+        self.turn = talk.turns + 1
+        if line.control and talk.turns and talk.state("turn") == "idle":
+            self.turn -= 1
+        if line.raw is not None:
+            self.elided = self.elided or line.elided
+            return talk.step(line.sender, refilled(line.raw))
+        if line.control == "close":
+            code = line.about.get("code")
+            reason = str(line.about.get("reason", ""))
+            return talk.close(line.sender, code if type(code) is int else 1006, reason)
+        return None
 
 
 def follow(

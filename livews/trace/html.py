@@ -1,4 +1,4 @@
-"""The report: a trace as one HTML file to look at, and to attach to an issue.
+"""The report: a trace as one HTML file to look at, and to attach to an issue; and the same page, empty, to be filled live.
 
 - One file, no network: style and script stand in it and are allowed by their hashes, everything else is forbidden.
 - Nothing of the wire is markup or script: data stands in JSON in which every `<` is an escape, and the script makes
@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import html
 from base64 import b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -67,7 +67,7 @@ def page(
     try:
         for session in sessions:
             pages.append(Session(session, docs, hears, most_sound))
-            pages[-1].take()
+            pages[-1].take(session)
             cut_off = cut_off or session.cut_at is not None
         datas = [one.data() for one in pages]
         size = 0
@@ -84,36 +84,73 @@ def _pieces(sessions: list[Session], datas: list[dict[str, Any]], docs: Docs, na
     """The document, piece by piece."""
     style, script = _part("report.css"), _part("report.js")
     models = ", ".join(dict.fromkeys(data["model"] or "no setup taken" for data in datas))
+    stored = (piece for number, session in enumerate(sessions) for piece in _stored(number, session))
+    yield from _filled(
+        f"{one_line(name, 100)} · {models}"[:200],
+        _policy([style], [script]),
+        [style],
+        [script],
+        [_json("report", {"name": one_line(name, 200), "sessions": datas, "docs": docs.types})],
+        stored,  # behind the script, which draws before they have been read
+    )
+
+
+def live(about: Mapping[str, Any], table: Mapping[str, Any] | None, host: str) -> tuple[bytes, str]:
+    """The page that is filled over a socket at `host` (as 127.0.0.1:8767), and its policy for a header.
+
+    `about` is what it knows from the start, `table` what its composer completes from; None: no composer.
+    """
+    styles, scripts = [_part("report.css"), _part("live.css")], [_part("report.js"), _part("live.js")]
+    data = [_json("report", {**about, "sessions": [], "docs": {}})]
+    if table is not None:
+        styles.insert(1, _part("composer.css"))
+        scripts.insert(1, _part("composer.js"))
+        data.append(_json("composer-table", table))
+    policy = _policy(styles, scripts, f"ws://{host}")
+    title = one_line(f"livews inspect · {about.get('name', '')}", 100)
+    return b"".join(_filled(title, policy, styles, scripts, data, ())), policy
+
+
+def again(text: str) -> tuple[bytes, str]:
+    """A page that says `text`, and goes on to the live one where this tab has been there; and its script's hash."""
+    script = _part("again.js")
+    document = (
+        '<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>livews inspect</title>\n'
+        f"<p>{html.escape(text)}</p>\n<script>{script}</script></html>\n"
+    )
+    return document.encode(), _hashed(script)
+
+
+def _filled(
+    title: str, policy: str, styles: list[str], scripts: list[str], data: list[bytes], stored: Iterable[bytes]
+) -> Iterator[bytes]:
     filled = {
-        "policy": _policy(style, script),
-        "title": html.escape(f"{one_line(name, 100)} · {models}"[:200]),
-        "style": style,
-        "script": script,
+        "policy": policy,
+        "title": html.escape(title),
+        "style": "</style>\n<style>".join(styles),
+        "script": "</script>\n<script>".join(scripts),
     }
     for i, piece in enumerate(_part("report.html").split("%%")):
         if i % 2 == 0:
             yield piece.encode()
         elif piece == "data":
-            yield _json("report", {"name": one_line(name, 200), "sessions": datas, "docs": docs.types})
-        elif piece == "stored":  # behind the script, which draws before they have been read
-            for number, session in enumerate(sessions):
-                yield from _stored(number, session)
+            yield from data
+        elif piece == "stored":
+            yield from stored
         else:
             yield filled[piece].encode(errors="replace")
 
 
 def _stored(number: int, session: Session) -> Iterator[bytes]:
     """The messages of a session, a block a chunk, and its sound, a block a side."""
-    session.messages.seek(0)
-    for i, size in enumerate(session.chunks):
+    for i in range(session.chunks):
         yield _block(f"messages-{number}-{i}", "application/json")
-        yield _inert(session.messages.read(size))
+        yield _inert(session.chunk(i))
         yield b"</script>\n"
     for name, side in (("user", session.user), ("model", session.model)):
         yield _block(f"sound-{number}-{name}", "text/plain")
-        side.file.seek(0)
-        while block := side.file.read(_BLOCK):
-            yield b64encode(block)
+        for at in range(0, side.store.size, _BLOCK):
+            yield b64encode(side.store.read(at, _BLOCK))
         yield b"</script>\n"
 
 
@@ -141,11 +178,15 @@ def _part(name: str) -> str:
     return text.replace("\r\n", "\n")
 
 
-def _policy(style: str, script: str) -> str:
-    def hashed(text: str) -> str:
-        return f"'sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
+def _policy(styles: list[str], scripts: list[str], socket: str = "") -> str:
+    """What a page may: its own scripts and styles, and one socket if it has one."""
+    script, style = (" ".join(map(_hashed, texts)) for texts in (scripts, styles))
+    connect = f"connect-src {socket}; " if socket else ""
     return (
-        f"default-src 'none'; script-src {hashed(script)}; style-src {hashed(style)}; img-src data:; "
+        f"default-src 'none'; script-src {script}; style-src {style}; {connect}img-src data:; "
         "media-src data: blob:; base-uri 'none'; form-action 'none'"
     )
+
+
+def _hashed(text: str) -> str:
+    return f"'sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -1,6 +1,7 @@
 """What each side said, laid out in time: runs of sound, and the part of each that was heard.
 
 - Pure of waveforms in memory: samples go to a file as they come, only their peaks and the runs are kept.
+- What was told of a run may change later: `moves` counts that, for those who tell only what is new.
 - The model's sound plays from when it came, or behind what is still queued; `interrupted` empties the queue. What a
   `heard` line says beats that reckoning: it was there.
 - The user's sound ends when its frame was sent, as a microphone's does; what is sent faster than it is spoken queues.
@@ -10,13 +11,13 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from array import array
 from collections import deque
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import Any
 
 from livews.core import sound
+from livews.trace.store import Store
 
 KEPT, TOO_MUCH, ELIDED = 0, 1, 2
 """What there is of a run: its samples, its peaks alone (the report would grow too large), its length alone."""
@@ -42,6 +43,8 @@ class Run:
     samples: int = 0
     heard: int | None = None
     """Samples that were heard; None for all."""
+    moved: int = 0
+    """The last of its side's `moves` that changed it."""
 
     @property
     def end(self) -> float:
@@ -56,9 +59,10 @@ class Side:
     """The sound of one side."""
 
     def __init__(self, most: int = MOST_SOUND) -> None:
-        self.file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed by close()
-        self.size = 0
+        self.store = Store()
         self.runs: list[Run] = []
+        self.moves = 0
+        """Counts what was changed in the runs."""
         self.seconds = 0.0
         """Of sound that came, heard or not."""
         self.skipped = 0
@@ -74,12 +78,27 @@ class Side:
     def end(self) -> float:
         return max((run.end for run in self.runs), default=0.0)
 
-    def peaks(self) -> bytes:
-        self._last_peak()
-        return bytes(self._peaks)
+    def peaks(self, first: int = 0) -> bytes:
+        """The peaks that are whole, from the `first` on."""
+        return bytes(self._peaks[first:])
+
+    @property
+    def drawn(self) -> int:
+        """How many peaks are whole."""
+        return len(self._peaks)
+
+    def finish(self) -> None:
+        """No more sound comes: what is left is a peak, too."""
+        if self._rest:
+            self._peaks.append(min(255, max(max(self._rest), -min(self._rest)) >> 7))
+            self._rest = array("h")
+
+    def moved_since(self, moves: int) -> list[tuple[int, Run]]:
+        """The runs that were changed after the first `moves`, with their places."""
+        return [(i, run) for i, run in enumerate(self.runs) if run.moved > moves] if moves < self.moves else []
 
     def close(self) -> None:
-        self.file.close()
+        self.store.close()
 
     def fits(self, mime_type: str, rate: int) -> bool:
         fit = mime_type.lower().startswith("audio/pcm") and rate in _RATES
@@ -88,20 +107,20 @@ class Side:
 
     def _add(self, pcm: bytes | None, samples: int, rate: int, start: float) -> float:
         """Lay out a piece that begins at `start`; `pcm` is None where a trace kept only its length."""
-        have = ELIDED if pcm is None else KEPT if self.size + len(pcm) <= self._most else TOO_MUCH
+        have = ELIDED if pcm is None else KEPT if self.store.size + len(pcm) <= self._most else TOO_MUCH
         run = self.runs[-1] if self.runs else None
         if run is None or self._fresh or run.rate != rate or run.have != have or abs(start - run.end) > 0.002:
-            self._last_peak()
-            run = Run(start, rate, have, self.size if have == KEPT else -1, len(self._peaks))
+            self.finish()
+            run = Run(start, rate, have, self.store.size if have == KEPT else -1, len(self._peaks))
             self.runs.append(run)
             self._fresh = False
         run.samples += samples
+        self._move(run)
         self.seconds += samples / rate
         self._queued = run.end
         if pcm is not None:
             if have == KEPT:
-                self.file.write(pcm)
-                self.size += len(pcm)
+                self.store.add(pcm)
             self._draw(pcm, rate)
         return start
 
@@ -118,10 +137,9 @@ class Side:
             self._peaks.append(min(255, max(max(part), -min(part)) >> 7))
         self._rest = samples[full:]
 
-    def _last_peak(self) -> None:
-        if self._rest:
-            self._peaks.append(min(255, max(max(self._rest), -min(self._rest)) >> 7))
-            self._rest = array("h")
+    def _move(self, run: Run) -> None:
+        self.moves += 1
+        run.moved = self.moves
 
 
 class Ear:
@@ -182,6 +200,7 @@ class Model(Side):
             if run.end <= t:
                 break
             run.heard = max(0, round((t - run.t) * run.rate))
+            self._move(run)
         self._queued = min(self._queued, t)
         self._fresh = True
 
@@ -199,6 +218,7 @@ class Model(Side):
         for run in self._told(received / 1000 if isinstance(received, (int, float)) else left):
             seconds = run.samples / run.rate
             run.heard = None if left >= seconds - 0.002 else round(max(left, 0.0) * run.rate)
+            self._move(run)
             left -= seconds
 
     def _told(self, received: float) -> list[Run]:

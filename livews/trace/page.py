@@ -2,6 +2,8 @@
 
 - A frame is looked at once and put away: messages and sound go to files, a line of the list and what the lanes draw
   stay. No string of the wire is kept longer than a reader reads.
+- `data` is all of it once nothing more comes; `news` what is new since somebody last asked, so that a page can grow.
+  Columns are only added to; what is changed later is told again, whole.
 - Nothing here knows HTML. Texts are plain; whoever shows them sees that they stay text.
 - The words are those of the trace view, the rules and the schemas; none are made up here.
 """
@@ -9,20 +11,20 @@
 from __future__ import annotations
 
 import base64
-import tempfile
 from array import array
-from dataclasses import dataclass
-from functools import cache
-from typing import IO, Any
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from livews.core import closes, events, judge, machine, schema, sound, spec, wire
-from livews.core.conversation import Step
+from livews.core.conversation import Conversation, Step
+from livews.core.words import says_of
 from livews.endpoint import redact_url
 from livews.printable import one_line
 from livews.trace import follow, lanes
 from livews.trace.read import Line
 from livews.trace.show import describe
 from livews.trace.show import heard as heard_in_words
+from livews.trace.store import Store
 from livews.trace.times import SPEAKS, Hears, User, ends_reply
 
 MOST_TEXT = 4_000
@@ -45,6 +47,13 @@ class Docs:
 
     def __init__(self) -> None:
         self.types: dict[str, dict[str, Any]] = {}
+        self._moved: list[str] = []
+        """The types in the order in which something was added to them."""
+
+    def news(self, mark: Mark) -> dict[str, Any]:
+        """The types that something was added to."""
+        moved, mark.docs = dict.fromkeys(self._moved[mark.docs :]), len(self._moved)
+        return {name: self.types[name] for name in moved}
 
     def member(self, of: str, key: str) -> schema.Member | None:
         member = schema.table(of).members.get(key)
@@ -52,31 +61,25 @@ class Docs:
             return None
         told = self._type(of)["members"]
         if key not in told:
-            words = _schema(of)["properties"][member.name].get("description", "")
-            if not words and member.target:
-                words = _schema(member.target).get("description", "")
-            told[key] = [words, _short(member.target) if member.target else "", member.shape]
+            told[key] = [says_of(of, member), _short(member.target) if member.target else "", member.shape]
+            self._moved.append(_short(of))
         return member
 
     def value(self, of: str, value: str) -> None:
-        about = _schema(of).get("x-livews", {}).get("values", {}).get(value)
-        if about and about.get("description"):
+        about = spec.schemas()[of].get("x-livews", {}).get("values", {}).get(value)
+        if about and about.get("description") and value not in self._type(of)["values"]:
             self._type(of)["values"][value] = about["description"]
+            self._moved.append(_short(of))
 
     def _type(self, of: str) -> dict[str, Any]:
         known = self.types.get(_short(of))
         if known is None:
-            known = self.types[_short(of)] = {"is": _schema(of).get("title", ""), "members": {}, "values": {}}
+            known = self.types[_short(of)] = {"is": spec.schemas()[of].get("title", ""), "members": {}, "values": {}}
         return known
 
 
 def _short(schema_id: str) -> str:
     return schema_id.removeprefix(spec.SCHEMAS).removesuffix(".json")
-
-
-@cache
-def _schema(schema_id: str) -> dict[str, Any]:
-    return spec.load(f"schemas/{schema_id.removeprefix(spec.SCHEMAS)}")  # type: ignore[no-any-return]
 
 
 class _Cut:
@@ -198,19 +201,53 @@ _MARKS = {
 }
 
 
+class About(Protocol):
+    """What a session is, beside its lines: `follow.Session` of a recorded one."""
+
+    header: dict[str, Any]
+    talk: Conversation
+    cut_at: int | None
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def model(self) -> str: ...
+
+
+@dataclass(slots=True)
+class Mark:
+    """How much of a session somebody has been told by `news`: nothing yet when it is new."""
+
+    moves: int = 0
+    rows: int = 0
+    kinds: int = 0
+    findings: int = 0
+    marks: int = 0
+    turns: int = 0
+    tools: int = 0
+    docs: int = 0
+    states: dict[str, int] = field(default_factory=dict)
+    texts: dict[str, int] = field(default_factory=dict)
+    runs: dict[str, int] = field(default_factory=dict)
+    peaks: dict[str, int] = field(default_factory=dict)
+
+
 class Session:
-    """Follows one session line by line; `data()` is what the page draws, `messages` the file of its messages."""
+    """Follows one session line by line; `data()` is what the page draws, `chunk(n)` a part of its messages."""
 
     def __init__(
-        self, session: follow.Session, docs: Docs, hears: Hears = lanes.Ear, most_sound: int = lanes.MOST_SOUND
+        self, session: About, docs: Docs, hears: Hears = lanes.Ear, most_sound: int = lanes.MOST_SOUND
     ) -> None:
-        self.messages: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed by close()
-        self.chunks: list[int] = []
-        """Bytes of each chunk in `messages`."""
+        self.moves = 0
+        """Counts what came."""
         self.user = lanes.User(most_sound)
         self.model = lanes.Model(most_sound)
         self._session = session
         self._docs = docs
+        self._messages = Store()
+        self._chunks: list[tuple[int, int]] = []
+        """Offset and bytes of each chunk in `_messages`; the last one, which is not full, is in `_chunk`."""
         self._chunk: list[bytes] = []
         self._times = array("d")
         self._last = 0.0
@@ -226,6 +263,7 @@ class Session:
         self._state = tuple(states.values())
         self._texts: dict[str, list[list[Any]]] = {"user": [], "model": []}
         self._tools: list[list[Any]] = []
+        self._tools_moved: list[int] = []
         self._open: dict[str, int] = {}
         self._marks: list[list[Any]] = []
         self._turns: list[_Turn] = []
@@ -234,29 +272,55 @@ class Session:
         self._prompted: float | None = None
         self._asked: float | None = None
         """When the user was done before the last answer."""
-        self._closes: list[tuple[float, str, int, str]] = []
+        self._closes: list[tuple[float, schema.Sender, int, str]] = []
 
     def close(self) -> None:
-        self.messages.close()
+        self._messages.close()
         self.user.close()
         self.model.close()
 
-    def take(self) -> None:
-        """Read the session to its end."""
-        for line, step in self._session:
-            # the page looks things up by time, so time does not run back in it
-            t = self._last = max(self._last, min(line.t, _LONGEST))
-            if step is None or line.raw is None:
-                self._control(line, step, t)
-            else:
-                self._frame(line, step, t)
-        self._put_away()
+    def take(self, session: follow.Session) -> None:
+        """Read a recorded session to its end."""
+        for line, step in session:
+            self.push(line, step)
+        self.finish()
+
+    def push(self, line: Line, step: Step | None) -> None:
+        """The next line, with what it was and did."""
+        # the page looks things up by time, so time does not run back in it
+        t = self._last = max(self._last, min(line.t, _LONGEST))
+        self.moves += 1
+        if step is None or line.raw is None:
+            self._control(line, step, t)
+        else:
+            self._frame(line, step, t)
+
+    def finish(self) -> None:
+        """Nothing more comes."""
+        self.moves += 1
+        self.user.finish()
+        self.model.finish()
+
+    @property
+    def rows(self) -> int:
+        return len(self._times)
+
+    @property
+    def chunks(self) -> int:
+        """How many chunks there are, the last of which may not be full."""
+        return len(self._chunks) + bool(self._chunk)
+
+    def chunk(self, n: int) -> bytes:
+        """The messages of CHUNK rows, as the JSON of a list."""
+        if n < len(self._chunks):
+            return self._messages.read(*self._chunks[n])
+        return b"[" + b",".join(self._chunk) + b"]"
 
     # A frame
 
     def _frame(self, line: Line, step: Step, t: float) -> None:
         row = len(self._times)
-        words = describe(step)
+        words = [*(["written by hand"] if line.inserted else []), *describe(step)]
         if step.state and step.state != self._state:
             words += self._move(step, t)
         cut = _Cut(self._docs, wire.INPUT_RATE if line.sender == "client" else wire.OUTPUT_RATE)
@@ -315,6 +379,7 @@ class Session:
                 case events.ToolCall(id=call, name=name):
                     if len(self._tools) < _LANE:
                         self._open[call or name] = len(self._tools)
+                        self._tools_moved.append(len(self._tools))
                         self._tools.append([t, None, one_line(name, 60), row, None, "not answered"])
                 case events.ToolCancelled(ids=ids):
                     for call in ids:
@@ -339,7 +404,7 @@ class Session:
             given, reason = about.get("code"), str(about.get("reason") or "")
             code = given if type(given) is int and 0 <= given < 65536 else 1006
             self._closes.append((t, line.sender, code, reason))
-            level = 3 if code not in (1000, 1001, 1005) and len(self._closes) == 1 else 0
+            level = 3 if not closes.is_fine(code, line.sender) and len(self._closes) == 1 else 0
             words = " · ".join([one_line(f"{code} {reason}".strip(), _WORDS), *self._move(step, t)])
             if step.interrupted:
                 self._end_turn(t, "closed")
@@ -370,7 +435,7 @@ class Session:
         kind = one_line(kind, 80)
         self._times.append(t)
         self._sizes.append(min(max(size, 0), _LARGEST))
-        self._flags.append((line.sender == "server") | (line.raw is None) << 1 | level << 2)
+        self._flags.append((line.sender == "server") | (line.raw is None) << 1 | level << 2 | line.inserted << 4)
         self._kind_of.append(self._kinds.setdefault(kind, len(self._kinds)))
         self._words.append(words if len(words) <= 2 * _WORDS else words[: 2 * _WORDS] + "…")
         self._chunk.append(wire.dump([message, told] if told else [message]))
@@ -378,9 +443,9 @@ class Session:
             self._put_away()
 
     def _put_away(self) -> None:
-        if self._chunk:
-            self.chunks.append(self.messages.write(b"[" + b",".join(self._chunk) + b"]"))
-            self._chunk = []
+        whole = self.chunk(len(self._chunks))
+        self._chunks.append((self._messages.add(whole), len(whole)))
+        self._chunk = []
 
     def _find(self, row: int, findings: list[judge.Finding]) -> int:
         level = 0
@@ -415,6 +480,7 @@ class Session:
     def _end_call(self, call: str, t: float, row: int, how: str) -> None:
         number = self._open.pop(call, None)
         if number is not None:
+            self._tools_moved.append(number)
             self._tools[number][1] = t
             self._tools[number][4:] = [row, how]
 
@@ -443,57 +509,120 @@ class Session:
 
     def data(self) -> dict[str, Any]:
         """All but messages and sound, as JSON values."""
-        if self._turn is not None:
-            self._turns.append(self._turn)
-        about = {
-            name: one_line(str(self._session.header.get(name, "")), 80)
-            for name in ("started", "side", "livews", "protocol")
-        }
-        last = self._times[-1] if self._times else 0.0
-        model = self._session.model
+        sides = self._sides
         return {
-            **about,
-            "url": one_line(_redacted(self._session.url), 300),
-            "model": one_line(model, 120),
-            "length": max(last, self.user.end, self.model.end),
-            "last": last,
-            "end": self._end(model),
-            "cutOff": self._session.cut_at is not None,
+            **self.head(),
+            **self._state_now(),
             "states": self._states,
-            "stateWords": {name: region["states"] for name, region in spec.machine()["regions"].items()},
             "kinds": list(self._kinds),
             "t": self._times.tolist(),
             "kind": self._kind_of,
             "flags": base64.b64encode(self._flags).decode(),
             "size": self._sizes,
             "words": self._words,
-            "chunk": CHUNK,
-            "chunks": len(self.chunks),
-            "findings": [
-                {
-                    "level": level,
-                    "rule": rule,
-                    "path": path,
-                    "complaint": complaint,
-                    "cure": cure,
-                    "close": list(close) if close else None,
-                    "title": spec.rules()[rule]["title"] if rule in spec.rules() else "",
-                }
-                for level, rule, path, complaint, cure, close in self._told
-            ],
+            "chunks": self.chunks,
+            "findings": self._findings(),
             "found": self._found,
-            "sound": {name: _sound_data(side) for name, side in (("user", self.user), ("model", self.model))},
+            "sound": {
+                name: {"runs": [run.row() for run in side.runs], **_sound_data(side, 0)}
+                for name, side in sides.items()
+            },
             "texts": self._texts,
             "tools": self._tools,
             "marks": self._marks,
-            "turns": [turn.told() for turn in self._turns],
+            "turns": self._turns_told(0),
         }
+
+    def head(self) -> dict[str, Any]:
+        """What does not change as a session goes on."""
+        about = self._session.header
+        return {
+            **{name: one_line(str(about.get(name, "")), 80) for name in ("started", "side", "livews", "protocol")},
+            "url": one_line(_redacted(self._session.url), 300),
+            "stateWords": {name: region["states"] for name, region in spec.machine()["regions"].items()},
+            "chunk": CHUNK,
+            "perSecond": lanes.PEAKS,
+        }
+
+    def news(self, mark: Mark, most: int) -> dict[str, Any] | None:
+        """What came since `mark`, which moves on: `most` rows at once, all else when those are told. None: nothing.
+
+        Columns are what is to be added to them. `states`, `texts` and `turns` are [place, items]: from that place on
+        it is so now. `tools` and `runs` are [place, item] each: at that place it is so now. `docs` are whole types.
+        """
+        if mark.moves == self.moves:
+            return None
+        first, end = mark.rows, min(mark.rows + most, self.rows)
+        mark.rows = end
+        told: dict[str, Any] = {
+            "kinds": [*self._kinds][mark.kinds :],
+            "t": self._times[first:end].tolist(),
+            "kind": self._kind_of[first:end],
+            "flags": list(self._flags[first:end]),
+            "size": self._sizes[first:end],
+            "words": self._words[first:end],
+            "findings": self._findings(mark.findings),
+            "found": {str(row): self._found[row] for row in range(first, end) if row in self._found},
+            "docs": self._docs.news(mark),
+            **self._state_now(),
+        }
+        mark.kinds, mark.findings = len(self._kinds), len(self._told)
+        if end < self.rows:
+            return told
+        told["states"] = {name: _grown(moves, mark.states, name, 0) for name, moves in self._states.items()}
+        # the last piece of a text may still grow
+        told["texts"] = {name: _grown(lane, mark.texts, name, 1) for name, lane in self._texts.items()}
+        told["turns"] = [mark.turns, self._turns_told(mark.turns)]
+        told["tools"] = [[i, self._tools[i]] for i in dict.fromkeys(self._tools_moved[mark.tools :])]
+        told["marks"] = self._marks[mark.marks :]
+        told["sound"] = {}
+        for name, side in self._sides.items():
+            runs = [[i, run.row()] for i, run in side.moved_since(mark.runs.get(name, 0))]
+            told["sound"][name] = {"runs": runs, **_sound_data(side, mark.peaks.get(name, 0))}
+            mark.runs[name], mark.peaks[name] = side.moves, side.drawn
+        mark.turns, mark.tools, mark.marks = len(self._turns), len(self._tools_moved), len(self._marks)
+        mark.moves = self.moves
+        return told
+
+    @property
+    def _sides(self) -> dict[str, lanes.Side]:
+        return {"user": self.user, "model": self.model}
+
+    def _state_now(self) -> dict[str, Any]:
+        """The small things that change."""
+        last = self._times[-1] if self._times else 0.0
+        model = self._session.model
+        return {
+            "model": one_line(model, 120),
+            "length": max(last, self.user.end, self.model.end),
+            "last": last,
+            "end": self._end(model),
+            "cutOff": self._session.cut_at is not None,
+        }
+
+    def _findings(self, first: int = 0) -> list[dict[str, Any]]:
+        return [
+            {
+                "level": level,
+                "rule": rule,
+                "path": path,
+                "complaint": complaint,
+                "cure": cure,
+                "close": list(close) if close else None,
+                "title": spec.rules()[rule]["title"] if rule in spec.rules() else "",
+            }
+            for level, rule, path, complaint, cure, close in [*self._told][first:]
+        ]
+
+    def _turns_told(self, first: int) -> list[dict[str, Any]]:
+        """The turns from the `first` on, with the one that is not over yet."""
+        return [turn.told() for turn in [*self._turns[first:], *([self._turn] if self._turn else [])]]
 
     def _end(self, model: str) -> dict[str, Any] | None:
         if not self._closes:
             return None
         t, by, code, reason = self._closes[0]
-        advice = closes.explain(code, reason, model=model)
+        advice = closes.explain(code, reason, model=model, by=by)
         return {
             "t": t,
             "by": by,
@@ -509,11 +638,16 @@ class Session:
         }
 
 
-def _sound_data(side: lanes.Side) -> dict[str, Any]:
+def _grown(items: list[list[Any]], told: dict[str, int], name: str, again: int) -> list[Any]:
+    """[place, items from there on] of a list; the last `again` of those that were told are told again."""
+    first = max(0, told.get(name, 0) - again)
+    told[name] = len(items)
+    return [first, items[first:]]
+
+
+def _sound_data(side: lanes.Side, first_peak: int) -> dict[str, Any]:
     return {
-        "runs": [run.row() for run in side.runs],
-        "peaks": base64.b64encode(side.peaks()).decode(),
-        "perSecond": lanes.PEAKS,
+        "peaks": base64.b64encode(side.peaks(first_peak)).decode(),
         "seconds": side.seconds,
         "skipped": side.skipped,
     }

@@ -42,6 +42,8 @@ class Line:
     about: dict[str, Any] = field(default_factory=dict)
     size: int = 0
     text: bytes = b""
+    inserted: bool = False
+    """It was written in livews and put in between, and sent by neither side."""
 
     @property
     def elided(self) -> bool:
@@ -159,7 +161,9 @@ def _line(number: int, row: dict[str, Any], text: bytes) -> Line | None:
     except wire.WireError:
         return None
     if raw is not None:
-        return Line(number, float(t), side, opcode, raw, size=wire.whole(row.get("size")) or len(raw), text=text)
+        size = wire.whole(row.get("size")) or len(raw)
+        inserted = row.get("inserted") is True
+        return Line(number, float(t), side, opcode, raw, size=size, text=text, inserted=inserted)
     for control in CONTROLS:
         if isinstance(row.get(control), dict):
             return Line(number, float(t), side, opcode, None, control, row[control], text=text)

@@ -88,6 +88,11 @@ class View:
     def close(self) -> None:
         self._release()
 
+    def find(self, finding: Finding) -> None:
+        """Something to say that is of no one frame, in yellow."""
+        self._release()
+        self._find(finding, "warn")
+
     def _find(self, finding: Finding, style: str) -> None:
         self._say(f"{'':8}  {self._paint(style, '!')}  {self._paint(style, one_line(str(finding)))}")
 

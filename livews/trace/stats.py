@@ -12,9 +12,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from livews.core import closes, events, sound, wire
+from livews.core import events, judge, sound, wire
 from livews.core.conversation import Step
 from livews.core.figures import percentile
+from livews.trace.ending import Close, Ending
 from livews.trace.follow import Session
 from livews.trace.read import Line
 from livews.trace.show import number
@@ -84,6 +85,7 @@ class Stats:
         self._dry: list[float] = []
         self._tokens: dict[str, Counter[str]] = {"prompt": Counter(), "response": Counter()}
         self._total = 0
+        self._ending = Ending()
         self._closes: list[dict[str, Any]] = []
         self._reply: _Reply | None = None
         self._asked: float | None = None
@@ -111,9 +113,10 @@ class Stats:
             self._take_heard(line)
         if step is None:
             return
-        if line.control == "close":
-            self._close(line)
-        else:
+        close = self._ending.take(line, step)
+        if close is not None:
+            self._close(line.t, close)
+        elif line.control != "close":
             self._count(line, step)
         sounds = [
             (wire.rate_of(mime_type, wire.OUTPUT_RATE if line.sender == "server" else wire.INPUT_RATE), pcm)
@@ -224,13 +227,10 @@ class Stats:
         if usage.thoughts:
             self._tokens["response"]["thoughts"] += usage.thoughts
 
-    def _close(self, line: Line) -> None:
-        code = line.about.get("code")
-        code = code if type(code) is int else 1006
-        reason = str(line.about.get("reason", ""))
-        advice = closes.explain(code, reason, model=self._session.model)
-        told = {"t": round(line.t, 3), "side": line.sender, "code": code, "reason": reason}
-        if code not in (1000, 1005):
+    def _close(self, t: float, close: Close) -> None:
+        told: dict[str, Any] = {"t": round(t, 3), "side": close.by, "code": close.code, "reason": close.reason}
+        if not close.is_fine:
+            advice = close.advice
             told |= {"id": advice.id, "meaning": advice.meaning, "do": advice.do, "retry": advice.retry}
         if len(self._closes) < 10:
             self._closes.append(told)
@@ -269,6 +269,7 @@ class Stats:
         row["tokens"] = {name: dict(counts) for name, counts in self._tokens.items() if counts["total"]}
         if self._total:
             row["tokens"]["total"] = self._total
+        row["unanswered"] = self._ending.unanswered is not None
         row["closes"] = self._closes
         row["faults"], row["notes"] = dict(self._faults.most_common()), dict(self._notes.most_common())
         row["elided"] = self._elided
@@ -325,6 +326,9 @@ def words(row: dict[str, Any]) -> list[tuple[str, str]]:
         if told := row["tokens"].get(name):
             by = ", ".join(f"{kind} {n:,}" for kind, n in told.items() if kind != "total")
             out.append((f"{name} tokens", f"{told['total']:,}" + (f": {by}" if by else "")))
+    if row["unanswered"]:
+        finding = judge.unanswered()
+        out.append(("unanswered", f"{finding}. {finding.cure}"))
     for close in row["closes"]:
         said = f"{close['code']}{' ' + repr_of(close['reason']) if close['reason'] else ''} by the {close['side']}"
         out.append(("closed", said + (f": {close['meaning']} {close['do']}" if "do" in close else "")))

@@ -12,8 +12,9 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from livews.core import closes, events, machine, wire
+from livews.core import events, judge, machine, wire
 from livews.core.conversation import Step
+from livews.trace.ending import Ending
 from livews.trace.follow import Session
 from livews.trace.read import Line
 from livews.trace.times import SPEAKS, Hears, Lane, User, ends_reply, interrupts, played
@@ -40,7 +41,8 @@ class Said:
 
 @dataclass(slots=True)
 class Noted:
-    """Something else: what is one of call, answer, cancelled, interrupted, latency, close, goAway."""
+    """Something else: what is one of call, answer, cancelled, interrupted, latency, close, goAway,
+    unanswered."""
 
     what: str
     t: float
@@ -79,7 +81,7 @@ class _Teller:
         """The words of the user that grow."""
         self._reply: list[Said] = []
         self._calls: dict[str, float] = {}
-        self._closed = False
+        self._ending = Ending()
         self._cut_at: float | None = None
         """Nothing of the reply was heard behind this."""
 
@@ -91,17 +93,14 @@ class _Teller:
             self._heard(line)
         if step is None:
             return
+        close = self._ending.take(line, step)
         if line.control == "close":
             self._end_reply()
-            if self._closed:
-                return  # the echo of the first
-            self._closed = True
-            code, reason = line.about.get("code"), str(line.about.get("reason", ""))
-            code = code if type(code) is int else 1006
-            text = f"closed {code} by the {line.sender}"
-            if code not in (1000, 1005):
-                text += f' "{reason}": {closes.explain(code, reason, model=self._session.model).meaning}'
-            self._note("close", line.t, text)
+            if close is not None:
+                text = f"closed {close.code} by the {close.by}"
+                if not close.is_fine:
+                    text += f' "{close.reason}": {close.advice.meaning}'
+                self._note("close", line.t, text)
         elif line.sender == "client":
             self._client(line, step)
         else:
@@ -245,6 +244,8 @@ class _Teller:
 
     def finish(self) -> Story:
         self._finish_words()
+        if self._ending.unanswered is not None:
+            self._note("unanswered", self.story.length, str(judge.unanswered()))
         self.story.turns = self._session.talk.turns
         return self.story
 

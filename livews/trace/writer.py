@@ -58,6 +58,8 @@ class TraceFile:
         self._hide = hide
         self._media = media
         self._shapes: dict[wire.Template, tuple[bytes, bytes]] = {}
+        self.inserted: Callable[[], bool] = _no
+        """Whether the frame of now was put in between by livews, and sent by neither side."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
@@ -81,6 +83,8 @@ class TraceFile:
     def frame(self, t: float, direction: Direction, opcode: Opcode, step: Step) -> None:
         raw = step.raw
         head = b'{"t":%.6f,"dir":"%s","opcode":"%s","size":%d,' % (t, _WORDS[direction], _WORDS[opcode], len(raw))
+        if self.inserted():
+            head += b'"inserted":true,'
         if step.template is not None and self._media == "keep":
             # A frame like one before: what stands round its base64 was made fit for a line the first time.
             before, after = self._shape(step.template)
@@ -137,6 +141,10 @@ class TraceFile:
             why="a session that was to be traced is not run untraced",
             cure="name another file after --trace, or free the disk if it is full",
         )
+
+
+def _no() -> bool:
+    return False
 
 
 def _on_one_line(raw: bytes) -> bytes:

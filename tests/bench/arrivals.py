@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .children import environment, script
+from .children import child, script
 
 RATE = 24_000
 SAMPLE = 2
@@ -136,22 +136,3 @@ def sending(plan: list[Turn]) -> Iterator[Sender]:
         if not port:
             raise RuntimeError(f"the sender did not start: it ended with {process.wait(_PATIENCE)}")
         yield Sender(int(port), process)
-
-
-@contextmanager
-def child(command: list[str], **more: Any) -> Iterator[subprocess.Popen[str]]:
-    """A process of ours, ended with the block. `env` adds to the environment of all children."""
-    env = environment(**more.pop("env", {}))
-    process = subprocess.Popen(command, env=env, text=True, stdout=subprocess.PIPE, **more)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        for pipe in (process.stdin, process.stdout, process.stderr):
-            if pipe is not None:
-                pipe.close()

@@ -16,16 +16,13 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from .children import environment, livews, script
+from .children import Server, child, livews, script, serving
 from .rounds import FULL, QUICK, Effort
 from .rows import Row, Target
 
@@ -33,7 +30,6 @@ IN_TIME = Target("at most", 50, "ms late")
 A_CORE_HOLDS = Target("at most", 5, "ms, 200 to a core")
 SMALL = Target("at most", 150, "kB")
 _PATIENCE = 60.0
-_TICK = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
 @dataclass(frozen=True)
@@ -123,7 +119,7 @@ def run(load: Load) -> dict[str, Any]:
     if not Path("/proc/self/stat").exists():
         raise RuntimeError("no /proc on this system, so the server's CPU and memory cannot be told")
     cores, _ = pinned()
-    with serving(cores[0]) as server:
+    with standin(cores[0]) as server:
         with talking(server.port, Load(1, 0.1), cores[1]) as first:  # what is loaded once belongs to no session
             for _ in range(3):
                 _line(first)
@@ -132,7 +128,7 @@ def run(load: Load) -> dict[str, Any]:
         return _talk(server, load, rss, cores[1])
 
 
-def _talk(server: _Server, load: Load, rss: dict[str, float], core: int | None) -> dict[str, Any]:
+def _talk(server: Server, load: Load, rss: dict[str, float], core: int | None) -> dict[str, Any]:
     with talking(server.port, load, core) as client:
         ready = _line(client)
         rss["start"] = server.rss
@@ -142,9 +138,9 @@ def _talk(server: _Server, load: Load, rss: dict[str, float], core: int | None) 
         spoken = _line(client)
         cpu, wall = server.cpu - before, time.monotonic() - began
         rss["end"] = server.rss
-        status = server.status()
+        status = _status(server)
         closed = _spoken(client)
-    after = server.status()
+    after = _status(server)
     rss["session"] = max(0.0, rss["start"] - rss["idle"]) / load.sessions
     rss["growth"] = max(0.0, rss["end"] - rss["half"]) / load.sessions
     return {
@@ -157,7 +153,7 @@ def _talk(server: _Server, load: Load, rss: dict[str, float], core: int | None) 
         "lateMs": status["lateMs"],
         "sessions": after["sessions"],
         "ended": after["ended"],
-        "stderr": server.said(),
+        "stderr": server.said,
     }
 
 
@@ -169,77 +165,25 @@ def pinned() -> tuple[tuple[int | None, int | None], str]:
     return (cores[0], cores[1]), f"the server on core {cores[0]}, the clients on core {cores[1]}"
 
 
-@dataclass
-class _Server:
-    process: subprocess.Popen[str]
-    port: int
-    errors: Path
-
-    @property
-    def rss(self) -> float:
-        """kB of memory it holds."""
-        text = Path(f"/proc/{self.process.pid}/status").read_text()
-        return float(next(row.split()[1] for row in text.splitlines() if row.startswith("VmRSS:")))
-
-    @property
-    def cpu(self) -> float:
-        """Seconds it has run."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICK
-
-    def status(self) -> dict[str, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_PATIENCE)
-        try:
-            connection.request("GET", "/livews/status")
-            told: dict[str, Any] = json.loads(connection.getresponse().read())
-            return told
-        finally:
-            connection.close()
-
-    def said(self) -> str:
-        return self.errors.read_text(errors="replace")
+def _status(server: Server) -> dict[str, Any]:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=_PATIENCE)
+    try:
+        connection.request("GET", "/livews/status")
+        told: dict[str, Any] = json.loads(connection.getresponse().read())
+        return told
+    finally:
+        connection.close()
 
 
-@contextmanager
-def serving(core: int | None) -> Iterator[_Server]:
+def standin(core: int | None) -> AbstractContextManager[Server]:
     """`livews serve` in a process, on that core."""
-    with tempfile.TemporaryDirectory() as folder:
-        errors = Path(folder, "stderr")
-        command = livews("serve", "--port", "0", "--voice", "tones", "--quiet")
-        with errors.open("w") as file, _process(command, core, stderr=file) as process:
-            assert process.stdout is not None
-            url = process.stdout.readline().strip()
-            port = urlsplit(url).port
-            if not port:
-                raise RuntimeError(f"livews serve did not start: {errors.read_text()[-500:]}")
-            yield _Server(process, port, errors)
+    return serving(livews("serve", "--port", "0", "--voice", "tones", "--quiet"), core)
 
 
-@contextmanager
-def talking(port: int, load: Load, core: int | None) -> Iterator[subprocess.Popen[str]]:
+def talking(port: int, load: Load, core: int | None) -> AbstractContextManager[subprocess.Popen[str]]:
     """All clients in a process, on that core."""
     words = (str(port), str(load.sessions), str(load.seconds), str(load.ms))
-    with _process(script("voices", *words), core, stdin=subprocess.PIPE) as process:
-        yield process
-
-
-@contextmanager
-def _process(command: list[str], core: int | None, **pipes: Any) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(command, env=environment(), text=True, stdout=subprocess.PIPE, **pipes)
-    try:
-        if core is not None:
-            os.sched_setaffinity(process.pid, {core})
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                pipe.close()
+    return child(script("voices", *words), core, stdin=subprocess.PIPE)
 
 
 def _line(client: subprocess.Popen[str]) -> dict[str, Any]:

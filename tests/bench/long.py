@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from tests.audio.pulse import PulseServer
 
-from .arrivals import NETWORKS, RATE, SAMPLE, Turn, child, sending
-from .children import script
-from .load import serving
+from .arrivals import NETWORKS, RATE, SAMPLE, Turn, sending
+from .children import child, cpu, rss, script
+from .load import standin
 from .monitor import Monitor, find, silent_from
 from .playing import machine, played, sound_card
 from .rows import figure
@@ -34,7 +32,6 @@ EVERY = 10.0
 """Seconds from one reading of memory to the next."""
 SETTLED = 0.2
 """Of the talk: what was loaded and first used by then does not count as growth."""
-_TICK = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
 def main(argv: list[str]) -> int:
@@ -149,19 +146,19 @@ def long_reply_lines(told: dict[str, Any]) -> list[str]:
 def long_talk(pulse: PulseServer, options: argparse.Namespace) -> dict[str, Any]:
     seconds = options.minutes * 60
     with (
-        serving(None) as server,
+        standin(None) as server,
         child(script("talk_long", str(server.port), str(seconds)), env=pulse.env, stderr=-1) as client,
     ):
         assert client.stdout is not None
         if not client.stdout.readline():
             raise RuntimeError(f"the talker did not start: {client.communicate()[1].strip()[-300:]}")
-        began, spent = time.monotonic(), _cpu(client.pid)
+        began, spent = time.monotonic(), cpu(client.pid)
         readings: list[tuple[float, float]] = []
         while (now := time.monotonic() - began) < seconds:
-            readings.append((now, _rss(client.pid)))
+            readings.append((now, rss(client.pid) * 1.024))
             time.sleep(min(EVERY, max(0.0, seconds - now)))
-        spent, lasted = _cpu(client.pid) - spent, time.monotonic() - began
-        readings.append((lasted, _rss(client.pid)))
+        spent, lasted = cpu(client.pid) - spent, time.monotonic() - began
+        readings.append((lasted, rss(client.pid) * 1.024))
         out, errors = client.communicate(timeout=30)
         if client.returncode:
             raise RuntimeError(f"the talker ended with {client.returncode}: {errors.strip()[-300:]}")
@@ -235,18 +232,6 @@ PARTS: dict[str, Part] = {
 
 def _mb(size: float) -> str:
     return f"{size / 1e6:.1f} MB"
-
-
-def _rss(pid: int) -> float:
-    """kB."""
-    text = Path(f"/proc/{pid}/status").read_text()
-    return float(next(row.split()[1] for row in text.splitlines() if row.startswith("VmRSS:"))) * 1.024
-
-
-def _cpu(pid: int) -> float:
-    """Seconds it has run."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICK
 
 
 def _slope(points: list[tuple[float, float]]) -> float:

@@ -20,8 +20,8 @@ from typing import Any
 
 from tests.audio.pulse import NoPulse, PulseServer
 
-from .arrivals import NETWORKS, RATE, SAMPLE, Turn, child, sending, turns
-from .children import script
+from .arrivals import NETWORKS, RATE, SAMPLE, Turn, sending, turns
+from .children import child, script
 from .monitor import Heard, Monitor, find, middle, silent_from
 from .rows import figure
 

@@ -14,14 +14,11 @@ import asyncio
 import contextlib
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
@@ -30,13 +27,12 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from livews.core import wire
 
-from .children import environment, livews
+from .children import cpu, livews, serving
 
 TARGET_MS = 1.0
 """At most, of the median round trip."""
 _PATH = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
 _SETUP = '{"setup":{"model":"models/gemini-3.8-live","generationConfig":{"responseModalities":["AUDIO"]}}}'
-_TICK = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 _PLAIN: dict[str, Any] = {"compression": None, "ping_interval": None, "max_size": None}
 
 
@@ -99,14 +95,18 @@ def main(argv: list[str]) -> int:
     short = []
     with (
         tempfile.TemporaryDirectory(prefix="livews-bench-") as folder,
-        _child(_echo_command(), folder) as (_, direct),
+        serving([sys.executable, "-m", "tests.bench.proxy"]) as direct,
     ):
-        flags = ("--port", "0", "--upstream", direct, "--trace", f"{folder}/")
-        with _child(livews("proxy", *flags), folder) as (process, proxied):
+        flags = ("--port", "0", "--upstream", direct.url, "--trace", f"{folder}/")
+        with serving(livews("proxy", *flags)) as proxied:
             for ms in options.ms:
                 for sessions in options.sessions:
                     rounds = Rounds(sessions, ms)
-                    asyncio.run(_measure(rounds, direct, proxied, process.pid, options.rounds, options.seconds))
+                    asyncio.run(
+                        _measure(
+                            rounds, direct.url, proxied.url, proxied.process.pid, options.rounds, options.seconds
+                        )
+                    )
                     told = rounds.told()
                     print(json.dumps(told) if options.json else line(told), flush=True)
                     if told["added"]["p50"] > TARGET_MS:
@@ -163,37 +163,12 @@ async def _session(url: str, rounds: Rounds, number: int, seconds: float) -> lis
 
 def _cpu(pid: int) -> float | None:
     """Seconds the process has run, None where nothing tells."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return (int(fields[11]) + int(fields[12])) / _TICK
-
-
-@contextlib.contextmanager
-def _child(command: list[str], folder: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A process that says its URL first."""
-    with open(f"{folder}/stderr-{len(os.listdir(folder))}.txt", "w+") as errors:
-        with subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment()
-        ) as process:
-            try:
-                assert process.stdout is not None
-                url = process.stdout.readline().strip()
-                if not url:
-                    errors.seek(0)
-                    raise RuntimeError(f"{command[3:]} did not start: {errors.read()[-500:]}")
-                yield process, url
-            finally:
-                process.terminate()
-                process.wait(10)
+    with contextlib.suppress(OSError):
+        return cpu(pid)
+    return None
 
 
 # The server
-
-
-def _echo_command() -> list[str]:
-    return [sys.executable, "-m", "tests.bench.proxy"]
 
 
 async def _answer(socket: ServerConnection) -> None:

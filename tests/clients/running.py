@@ -8,8 +8,10 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,6 +24,7 @@ from typing import IO, Any
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+_HERE = Path(__file__).parent
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "LD_LIBRARY_PATH")
 _START_SECONDS = 20
 _STOP_SECONDS = 10
@@ -39,14 +42,47 @@ def need(found: bool, how: str) -> None:
     pytest.skip(how, allow_module_level=True)
 
 
+def google_genai() -> list[str]:
+    """The command of google-genai's program; needs the package."""
+    found = importlib.util.find_spec("google") is not None and importlib.util.find_spec("google.genai") is not None
+    need(found, "to run google-genai against the stand-in: pip install google-genai==3.4.0")
+    return [sys.executable, "-W", "ignore", str(_HERE / "google_genai_talks.py")]  # its warnings are its own
+
+
+def js_genai() -> list[str]:
+    """The command of @google/genai's program; needs Node and the package."""
+    node = shutil.which("node")
+    package = next((p for folder in _node_folders() if (p := folder / "@google" / "genai").is_dir()), None)
+    need(
+        node is not None and package is not None,
+        "to run @google/genai against the stand-in: Node 20, npm install --prefix DIR @google/genai@2.32.0, "
+        "LIVEWS_JS_GENAI=DIR",
+    )
+    # an import in a module does not look at NODE_PATH: it is told the folder
+    return [str(node), str(_HERE / "genai.mjs"), str(package)]
+
+
+def _node_folders() -> Iterator[Path]:
+    """Where the package may be: LIVEWS_JS_GENAI holds node_modules, NODE_PATH names such folders themselves."""
+    if named := os.environ.get("LIVEWS_JS_GENAI"):
+        yield Path(named) / "node_modules"
+    for folder in os.environ.get("NODE_PATH", "").split(os.pathsep):
+        if folder:
+            yield Path(folder)
+
+
 def environment(**more: str) -> dict[str, str]:
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     return {**kept, "PYTHONPATH": str(ROOT), **more}
 
 
+NAMES = ("plain", "told", "leaving")
+
+
 @dataclass(frozen=True)
 class Servers:
-    """Three stand-ins, by base URL as an SDK takes it, and the file of the certificates that vouch for them."""
+    """Three stand-ins, or what leads to them, by base URL as an SDK takes it, and the file of the certificates that
+    vouch for them."""
 
     plain: str
     told: str
@@ -64,37 +100,57 @@ def servers(folder: Path, *, tls: bool, heard: str) -> Iterator[Servers]:
         "told": ["--heard", heard],
         "leaving": ["--go-away", "1", "--time-scale", "20"],
     }
+    with _three(
+        {name: ["serve", "--pace", "0.2", "--voice", "tones", *more] for name, more in flags.items()}, folder, tls, {}
+    ) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def proxies(folder: Path, to: Servers, *, tls: bool) -> Iterator[Servers]:
+    """`livews proxy` in front of each of three servers; the traces of one are in the folder of its name."""
+    commands = {}
+    for name in NAMES:
+        commands[name] = ["proxy", "--upstream", getattr(to, name), "--trace", f"{folder / name}{os.sep}"]
+        (folder / name).mkdir(parents=True)
+    with _three(commands, folder, tls, {"SSL_CERT_FILE": str(to.trust)} if to.trust else {}) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def _three(commands: Mapping[str, list[str]], folder: Path, tls: bool, extra: Mapping[str, str]) -> Iterator[Servers]:
+    """These commands of livews on free ports."""
     with contextlib.ExitStack() as stack:
         started = {}
-        for name, more in flags.items():
+        for name, words in commands.items():
             if tls:
-                more = [*more, "--tls", "--ca", str(folder / f"{name}.pem")]
-            started[name] = stack.enter_context(_serving("--pace", "0.2", "--voice", "tones", *more))
+                words = [*words, "--tls", "--ca", str(folder / f"{name}.pem")]
+            started[name] = stack.enter_context(_running([*words, "--port", "0"], extra))
         urls = {name: _url(process) for name, process in started.items()}
         trust = None
         if tls:
             trust = folder / "trust.pem"
-            trust.write_bytes(b"".join((folder / f"{name}.pem").read_bytes() for name in flags))
+            trust.write_bytes(b"".join((folder / f"{name}.pem").read_bytes() for name in commands))
         yield Servers(**urls, trust=trust)
 
 
 @contextlib.contextmanager
-def _serving(*flags: str) -> Iterator[subprocess.Popen[str]]:
+def _running(words: list[str], extra: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "livews", "serve", "--port", "0", *flags],
+            [sys.executable, "-m", "livews", *words],
             stdout=subprocess.PIPE,
             stderr=errors,
-            env=environment(),
+            env=environment(**extra),
             text=True,
         )
         try:
             yield process
         except BaseException as problem:
-            problem.add_note(f"livews serve {' '.join(flags)} {_end(process, errors)[1]}")
+            problem.add_note(f"livews {' '.join(words)} {_end(process, errors)[1]}")
             raise
         code, said = _end(process, errors)
-        assert code == 0 and "Traceback" not in said, f"livews serve {' '.join(flags)} {said}"
+        assert code == 0 and "Traceback" not in said, f"livews {' '.join(words)} {said}"
 
 
 def _end(process: subprocess.Popen[str], errors: IO[str]) -> tuple[int, str]:
@@ -121,7 +177,7 @@ def _url(process: subprocess.Popen[str]) -> str:
     finally:
         limit.cancel()
     scheme, _, place = line.partition("://")
-    assert scheme in ("ws", "wss"), f"the first line of livews serve is {line!r}"
+    assert scheme in ("ws", "wss"), f"the first line of livews is {line!r}"
     if scheme == "wss":
         return f"https://localhost:{place.rpartition(':')[2]}"
     return f"http://{place}"

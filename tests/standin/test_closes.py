@@ -572,6 +572,11 @@ async def a_method_that_is_not_there() -> tuple[int, str]:
         return await _status(house, GEMINI.replace("BidiGenerateContent", "StreamGenerateContent"))
 
 
+@way("http-426")
+async def a_request_without_an_upgrade() -> tuple[int, str]:
+    return await _http(b"")
+
+
 async def _status(house: House, path: str) -> tuple[int, str]:
     with pytest.raises(InvalidStatus) as caught:
         async with calling(house, path=path):
@@ -627,12 +632,21 @@ ONLY_BY_FAULT = {
     "resource-exhausted": "an outage, or a quota in other words",
     "credits-depleted": "somebody's bill",
     "spending-cap": "somebody's bill",
+    "http-200": "a web server, which the stand-in is none of",
+    "http-3xx": "nothing here has another address",
+    "http-403": "nobody is kept out here",
+    "http-407": "no proxy stands before it",
+    "http-429": "nobody counts how often it is dialled",
+    "http-5xx": "a gateway that fails",
+    "http-502": "a gateway that fails",
+    "http-503": "an outage",
+    "http-504": "a gateway that fails",
 }
 
 
 def test_every_row_can_be_brought_about() -> None:
     natural = {way.id for way in WAYS} | {name.partition("/")[0] for name in OTHER_WAYS}
-    assert len(ROWS) == 69
+    assert len(ROWS) == 79
     assert natural.isdisjoint(ONLY_BY_FAULT)
     assert natural | set(ONLY_BY_FAULT) == {row["id"] for row in ROWS}
-    assert len(natural) == 51
+    assert len(natural) == 52

@@ -145,6 +145,20 @@ def test_every_start_makes_another_authority(tmp_path: Path) -> None:
     assert first.read_bytes() != second.read_bytes()
 
 
+def test_the_certificate_says_whose_it_is(tmp_path: Path) -> None:
+    async def issuer(name: str) -> str:
+        context = tls.context(tmp_path / "ca.pem", name=name)
+        async with await asyncio.start_server(lambda *_: None, "127.0.0.1", 0, ssl=context) as server:
+            trusting = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+            port = server.sockets[0].getsockname()[1]
+            _, writer = await asyncio.open_connection("localhost", port, ssl=trusting)
+            found = dict(pair for (pair,) in writer.get_extra_info("peercert")["issuer"])
+            writer.transport.abort()
+            return str(found["organizationName"])
+
+    assert [asyncio.run(issuer(name)) for name in ("stand-in", "proxy")] == ["livews stand-in", "livews proxy"]
+
+
 # The command
 
 

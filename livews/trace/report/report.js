@@ -2,7 +2,9 @@
 // - Text of the wire becomes text nodes and canvas text, never markup, a URL, a style or code.
 // - Control characters and what turns text around are shown as escapes.
 // - What is not looked at is not built: rows outside the list's window, messages that are not open, sound not played.
-// - No request leaves: nothing here knows an address.
+// - No request leaves: nothing here knows an address. Where messages and sound come from is `source`: this file, or what
+//   live.js puts in its place.
+// - A session may grow while it is shown (`grow`): what a person looks at, has chosen or points at stays where it is.
 "use strict";
 (() => {
   const $ = (id) => document.getElementById(id);
@@ -47,20 +49,32 @@
 
   // Messages and sound stand behind this script: the page is drawn before they have been read.
   let whole = false;
-  const waiting = [];
-  /** Whether all of the file is here; if not, `then` is called once it is. */
-  const isWhole = (then) => {
-    if (!whole) waiting.push(then);
-    return whole;
+  const isWhole = new Promise((then) => document.addEventListener("DOMContentLoaded", () => { whole = true; then(); }));
+  const inFile = {
+    /** The messages of a chunk; null where they have to be fetched. */
+    chunk: (n) => (whole ? JSON.parse($(`messages-${number}-${n}`).textContent) : null),
+    fetch: (n) => isWhole.then(() => inFile.chunk(n)),
+    /** Bytes of a side's sound, or a promise of them; only the base64 around them is decoded. */
+    sound(name, at, size) {
+      if (!whole) return isWhole.then(() => inFile.sound(name, at, size));
+      const text = $(`sound-${number}-${name}`).firstChild;
+      const first = Math.floor(at / 3), last = Math.ceil((at + size) / 3);
+      return bytes(text ? text.substringData(4 * first, 4 * (last - first)) : "").subarray(at - 3 * first, at - 3 * first + size);
+    },
+    ready: () => whole || isWhole,
   };
-  document.addEventListener("DOMContentLoaded", () => {
-    whole = true;
-    for (const then of waiting.splice(0)) then();
-  });
+  let source = inFile;
 
   // The session that is shown
 
-  let s, number, shown, picked, opened, texts, chunks, view, lanes, wave, hints;
+  let s, number, shown, sifted, picked, opened, texts, chunks, view, lanes, following, drawn = {};
+  /** Is this another value than the last time it was asked for by that name? */
+  const isNew = (name, value) => {
+    const text = JSON.stringify(value);
+    if (drawn[name] === text) return false;
+    drawn[name] = text;
+    return true;
+  };
 
   function open(n) {
     player.stop();
@@ -70,7 +84,8 @@
       s.flags = bytes(s.flags);
       for (const side of Object.values(s.sound)) side.peaks = bytes(side.peaks);
     }
-    shown = []; picked = -1; opened = -1; texts = null; chunks = new Map();
+    shown = []; sifted = 0; picked = -1; opened = -1; texts = []; chunks = new Map(); drawn = {};
+    following = !!report.live;
     view = [0, length()];
     player.at = 0;
     header(); turns(); findings(); kinds();
@@ -80,8 +95,12 @@
     layOut(); legend(); draw(); moveCursor(); filter();
   }
 
-  const length = () => Math.max(s.length, 0.001);
-  const level = (row) => s.flags[row] >> 2;
+  /** Seconds since a session that runs began; what has come is laid out before this. */
+  const clock = () => (s.running && s.offset !== undefined ? performance.now() / 1000 + s.offset : 0);
+  const length = () => Math.max(s.length, clock(), 0.001);
+  const last = () => Math.max(s.last, clock());
+  const level = (row) => (s.flags[row] >> 2) & 3;
+  const isOurs = (row) => s.flags[row] & 16;
   const fromServer = (row) => s.flags[row] & 1;
   const isControl = (row) => s.flags[row] & 2;
 
@@ -91,7 +110,7 @@
     $("model").textContent = visible(s.model || "no setup was taken");
     const facts = [];
     const fact = (name, text, wide) => {
-      if (text) facts.push(el("div", wide ? "wide" : "", el("dt", "", name), el("dd", "", text)));
+      if (text) facts.push([name, text, wide]);
     };
     let sent = 0;
     const levels = [0, 0, 0, 0];
@@ -101,16 +120,27 @@
     }
     const frames = levels[0] + levels[1] + levels[2] + levels[3];
     fact("started", when(s.started));
-    fact("length", span(s.last));
+    fact("length", span(last()));
     fact("messages", `${frames.toLocaleString("en")} (${sent.toLocaleString("en")} → · ${(frames - sent).toLocaleString("en")} ←)`);
     fact("with faults", String(levels[2] + levels[3]));
     fact("user's sound", s.sound.user.seconds ? span(s.sound.user.seconds) : "");
     fact("model's sound", s.sound.model.seconds ? span(s.sound.model.seconds) : "");
     fact("recorded by", `livews ${s.livews}, ${s.side}`);
     fact("url", s.url, true);
-    fill($("facts"), ...facts);
+    if (isNew("facts", facts.map(([name]) => name)))
+      fill($("facts"), ...facts.map(([name, , wide]) => el("div", wide ? "wide" : "", el("dt", "", name), el("dd", ""))));
+    facts.forEach(([, text], i) => { // a text that is the same stays, and what was selected of it
+      const at = $("facts").children[i].lastChild, shown = visible(text);
+      if (at.textContent !== shown) at.textContent = shown;
+    });
+    if (!isNew("end", [s.end, s.running, !s.end && !s.running && s.last])) return;
     const box = $("end"), end = s.end;
     box.className = "";
+    if (!end && s.running) {
+      box.className = "open";
+      fill(box, el("b", "", "Open."), document.createTextNode(" Messages are shown as they come."));
+      return;
+    }
     if (!end) {
       const cut = s.cutOff ? " Its last line is cut off: whatever recorded it ended in mid-line." : "";
       fill(box, el("b", "", "No close was recorded."), document.createTextNode(` The trace ends at ${seconds(s.last)} s.${cut}`));
@@ -135,6 +165,7 @@
   // Turns and findings
 
   function turns() {
+    if (!isNew("turns", s.turns)) return;
     const ms = (t, from) => (t === null || from === null ? "—" : `${Math.max(0, Math.round((t - from) * 1000)).toLocaleString("en")} ms`);
     const body = el("tbody", "");
     s.turns.slice(0, 500).forEach((turn, i) => {
@@ -151,10 +182,20 @@
     head.children[4].title = "... until that sample is played, behind what was still queued";
     const note = s.turns.length > 500 ? `, the first 500 of ${s.turns.length.toLocaleString("en")}` : "";
     const inside = s.turns.length ? el("div", "scroll", el("table", "", el("thead", "", head), body)) : el("p", "empty", "No turn was answered.");
-    fill($("turns"), el("h2", "", `Answers, from when the user was done${note}`), inside);
+    refill($("turns"), el("h2", "", `Answers, from when the user was done${note}`), inside);
+  }
+
+  /** Fill a box with a list that scrolls; it stays where it was scrolled to, at its end when it was there. */
+  function refill(box, ...inside) {
+    const was = box.querySelector(".scroll"), top = was ? was.scrollTop : 0;
+    const end = was && top > 0 && top + was.clientHeight >= was.scrollHeight - 4;
+    fill(box, ...inside);
+    const now = box.querySelector(".scroll");
+    if (now && top) now.scrollTop = end ? now.scrollHeight : top;
   }
 
   function findings() {
+    if (!isNew("found", s.found)) return;
     const first = new Map(), count = new Map();
     for (const [row, list] of Object.entries(s.found))
       for (const one of list) {
@@ -175,7 +216,7 @@
     if (order.length > 200) list.append(el("p", "empty", `${order.length - 200} more are at their messages.`));
     $("findings").hidden = !order.length;
     document.querySelector(".pair").classList.toggle("one", !order.length);
-    fill($("findings"), el("h2", "", "Faults and notes"), list);
+    refill($("findings"), el("h2", "", "Faults and notes"), list);
   }
   const tag = (about) => el("span", `tag l${LEVELS.indexOf(about.level)}`, about.level);
 
@@ -274,11 +315,11 @@
     state(lane) {
       const list = s.states[lane.data];
       paper.font = "11px system-ui, sans-serif";
-      let last = -1e9;
+      let drawnTo = -1e9;
       for (let i = Math.max(0, after(list, view[0], (x) => x[0]) - 1); i < list.length && list[i][0] <= view[1]; i++) {
-        const a = Math.max(xOf(list[i][0]), gutter), b = Math.min(i + 1 < list.length ? xOf(list[i + 1][0]) : xOf(Math.max(s.last, list[i][0])), width);
-        if (b - last < 0.5) continue;
-        last = b;
+        const a = Math.max(xOf(list[i][0]), gutter), b = Math.min(i + 1 < list.length ? xOf(list[i + 1][0]) : xOf(Math.max(last(), list[i][0])), width);
+        if (b - drawnTo < 0.5) continue;
+        drawnTo = b;
         paper.fillStyle = ink[TINT[list[i][1]] || "gone"];
         paper.fillRect(a, lane.y, Math.max(b - a - 0.5, 0.75), lane.tall);
         clipped(list[i][1], a + 5, lane, b - a - 8, TINT[list[i][1]] === "idle" ? ink.text : ink.panel);
@@ -298,10 +339,10 @@
             if (to > from) { paper.globalAlpha = alpha; paper.fillRect(xOf(from), mid - 5, xOf(to) - xOf(from), 10); }
           paper.globalAlpha = 1;
         } else {
-          const end = peak + Math.ceil((samples / rate) * side.perSecond);
+          const end = peak + Math.ceil((samples / rate) * s.perSecond);
           for (let x = a; x < b; x++) {
-            const first = peak + Math.max(0, Math.floor((tOf(x) - t) * side.perSecond));
-            const stop = Math.min(end, Math.max(first + 1, peak + Math.ceil((tOf(x + 1) - t) * side.perSecond)));
+            const first = peak + Math.max(0, Math.floor((tOf(x) - t) * s.perSecond));
+            const stop = Math.min(end, Math.max(first + 1, peak + Math.ceil((tOf(x + 1) - t) * s.perSecond)));
             let top = 0;
             for (let k = first; k < stop; k++) if (side.peaks[k] > top) top = side.peaks[k];
             const tall = Math.max(0.5, Math.sqrt(top / 255) * half);
@@ -335,7 +376,7 @@
       paper.font = "12px system-ui, sans-serif";
       let free = -1e9;
       s.tools.forEach(([t0, t1, name, , , how]) => {
-        const end = t1 ?? s.last;
+        const end = t1 ?? last();
         if (end < view[0] || t0 > view[1]) return;
         const a = xOf(t0), b = Math.max(xOf(end), a + 3);
         paper.fillStyle = ink.tool;
@@ -434,12 +475,12 @@
     const add = (text, at) => { words += `\n${text}`; if (at !== undefined && at !== null) row = at; };
     if (lane && lane.kind === "state") {
       const list = s.states[lane.data], one = list[Math.max(0, after(list, t, (v) => v[0]) - 1)];
-      if (t <= s.last) add(`${lane.data} ${one[1]}: ${s.stateWords[lane.data][one[1]] || ""}`);
+      if (one && t <= last()) add(`${lane.data} ${one[1]}: ${s.stateWords[lane.data][one[1]] || ""}`);
     } else if (lane && lane.kind === "text") {
       const list = s.texts[lane.data], one = list[after(list, t + near, (v) => v[0]) - 1];
       if (one) add(one[2], one[3]);
     } else if (lane && lane.kind === "tool") {
-      const one = s.tools.find(([a, b]) => t >= a - near && t <= (b ?? s.last) + near);
+      const one = s.tools.find(([a, b]) => t >= a - near && t <= (b ?? last()) + near);
       if (one) add(`${one[2]}(): ${one[5]}${one[1] === null ? "" : ` after ${Math.round((one[1] - one[0]) * 1000)} ms`}`, one[3]);
     } else if (lane && lane.kind === "mark") {
       const from = after(s.marks, t - near, (v) => v[0]), to = after(s.marks, t + near, (v) => v[0]);
@@ -506,24 +547,27 @@
   // Sound
 
   const player = {
-    at: 0, playing: false, sound: null, base: 0, done: 0, nodes: new Set(), timer: 0,
+    at: 0, playing: false, sound: null, base: 0, done: 0, nodes: new Set(), timer: 0, run: 0,
     tick() { return this.sound ? this.sound.currentTime : performance.now() / 1000; },
     now() { return s ? clamp(this.playing ? this.at + Math.max(0, this.tick() - this.base) : this.at, 0, length()) : 0; },
     async play() {
-      if (this.playing || !isWhole(() => this.play())) return;
-      if (this.at >= length() - 0.01) this.at = 0;
+      if (this.playing) return;
       if (!this.sound && window.AudioContext) {
         try { this.sound = new AudioContext(); } catch { this.sound = null; }
       }
+      await source.ready();
       if (this.sound) await this.sound.resume();
-      this.begin();
+      if (!this.playing) this.begin();
     },
     begin() {
       this.playing = true;
-      this.base = this.tick() + 0.05;
+      this.run++;
+      if (clock()) this.at = Math.min(this.at, Math.max(0, clock() - BEHIND));
+      else if (this.at >= length() - 0.01) this.at = 0;
+      this.base = this.tick() + (source === inFile ? 0.05 : 0.2);
       this.done = this.at;
       this.schedule();
-      this.timer = setInterval(() => this.schedule(), 500);
+      this.timer = setInterval(() => this.schedule(), clock() ? 100 : 500);
       button();
       frame();
     },
@@ -545,7 +589,7 @@
     /** Hand over what is heard within the next seconds. */
     schedule() {
       if (!this.sound) return;
-      const until = this.now() + 3;
+      const until = Math.min(this.now() + 3, clock() ? clock() - SETTLED : Infinity);
       if (until <= this.done) return;
       for (const [name, pan] of [["user", -0.75], ["model", 0.75]])
         for (const run of s.sound[name].runs) {
@@ -558,8 +602,13 @@
     piece(name, pan, [t, rate, , at], from, to) {
       const first = Math.round((from - t) * rate), count = Math.round((to - t) * rate) - first;
       if (count < 1) return;
-      const samples = pcm(name, at + 2 * first, count);
-      const buffer = this.sound.createBuffer(1, count, rate);
+      const raw = source.sound(name, at + 2 * first, 2 * count), run = this.run;
+      if (raw instanceof Promise) raw.then((late) => { if (this.playing && this.run === run) this.place(late, pan, rate, from); }, () => {});
+      else this.place(raw, pan, rate, from);
+    },
+    place(raw, pan, rate, from) {
+      if (raw.length < 2) return;
+      const samples = floats(raw), buffer = this.sound.createBuffer(1, samples.length, rate);
       buffer.copyToChannel(samples, 0);
       const node = this.sound.createBufferSource(), side = this.sound.createStereoPanner();
       node.buffer = buffer;
@@ -572,14 +621,14 @@
     },
   };
 
-  /** Samples of a side from a byte of its sound on; only the base64 around them is decoded. */
-  function pcm(name, at, count) {
-    const text = $(`sound-${number}-${name}`).firstChild;
-    const first = Math.floor(at / 3), last = Math.ceil((at + 2 * count) / 3);
-    const raw = atob(text ? text.substringData(4 * first, 4 * (last - first)) : "");
-    const skip = at - 3 * first, out = new Float32Array(count);
-    for (let i = 0, k = skip; i < count; i++, k += 2) {
-      const value = raw.charCodeAt(k) | (raw.charCodeAt(k + 1) << 8);
+  // A session that runs is played so far behind: what is older than SETTLED seconds has come, and is laid out.
+  const BEHIND = 0.9, SETTLED = 0.45;
+
+  /** Samples of s16le. */
+  function floats(raw) {
+    const out = new Float32Array(raw.length >> 1);
+    for (let i = 0, k = 0; i < out.length; i++, k += 2) {
+      const value = raw[k] | (raw[k + 1] << 8);
       out[i] = (value > 32767 ? value - 65536 : value) / 32768;
     }
     return out;
@@ -623,34 +672,58 @@
 
   // Messages
 
-  function chunk(n) {
+  /** The messages of a chunk, `least` of them at least; null where they are not here. */
+  function chunk(n, least) {
     let list = chunks.get(n);
-    if (!list) {
-      list = JSON.parse($(`messages-${number}-${n}`).textContent);
-      if (chunks.size > 8) chunks.delete(chunks.keys().next().value);
-      chunks.set(n, list);
-    }
+    if (list && list.length >= least) return list;
+    list = source.chunk(n);
+    return list && list.length >= least ? keep(n, list) : null;
+  }
+  function keep(n, list) {
+    if (chunks.size > 8) chunks.delete(chunks.keys().next().value);
+    chunks.set(n, list);
     return list;
   }
-  const message = (row) => chunk(Math.floor(row / s.chunk))[row % s.chunk];
+  /** Fetch a chunk, and go on with `then` unless another session is shown by now. */
+  function fetched(n, then) {
+    const mine = chunks;
+    source.fetch(n).then((list) => {
+      if (mine === chunks && list) { keep(n, list); then(); }
+    }, () => {});
+  }
+  function message(row) {
+    const list = chunk(Math.floor(row / s.chunk), (row % s.chunk) + 1);
+    return list && list[row % s.chunk];
+  }
 
-  /** What the search looks through: a string a message, made when something is first searched for. */
+  /** What the search looks through: a string a message, made when something is first searched for. Null while some of it
+   * is not here; the list is filtered again once it is. */
+  let fetching = null;
   function searchable() {
-    if (!texts) {
-      texts = [];
-      for (let n = 0; n < s.chunks; n++)
-        for (const [value] of JSON.parse($(`messages-${number}-${n}`).textContent)) {
-          const row = texts.length;
-          texts.push(`${s.kinds[s.kind[row]]} ${s.words[row]} ${JSON.stringify(value)}`.toLowerCase());
+    while (texts.length < s.t.length) {
+      const n = Math.floor(texts.length / s.chunk), from = texts.length % s.chunk, list = chunk(n, from + 1);
+      if (!list) {
+        if (fetching !== chunks) { // one at a time, for the session that is shown
+          const mine = (fetching = chunks);
+          fetched(n, () => { if (fetching === mine) fetching = null; if (searching()) resift(); });
         }
+        return null;
+      }
+      for (const [value] of list.slice(from, from + s.t.length - texts.length)) {
+        const row = texts.length;
+        texts.push(`${s.kinds[s.kind[row]]} ${s.words[row]} ${JSON.stringify(value)}`.toLowerCase());
+      }
     }
     return texts;
   }
+  const searching = () => $("search").value.trim().toLowerCase();
 
   function kinds() {
-    const count = new Map();
+    const chosen = $("kind").value, count = new Map();
+    if (document.activeElement === $("kind")) return; // somebody is choosing
     for (const kind of s.kind) count.set(kind, (count.get(kind) || 0) + 1);
     const order = [...count].sort((a, b) => b[1] - a[1]).slice(0, 60);
+    if (!isNew("kinds", order)) return;
     const all = el("option", "", "every kind");
     all.value = "";
     fill($("kind"), all, ...order.map(([kind, n]) => {
@@ -658,28 +731,61 @@
       one.value = String(kind);
       return one;
     }));
+    $("kind").value = order.some(([kind]) => String(kind) === chosen) ? chosen : "";
   }
 
-  function filter() {
-    const word = $("search").value.trim().toLowerCase(), kind = $("kind").value, side = $("side").value, faults = $("faults").checked;
-    const all = word && isWhole(filter) ? searchable() : null;
-    shown = [];
-    for (let row = 0; row < s.t.length; row++) {
+  let stale = false; // the filter changed, and its messages are still to be fetched
+  /** Add the rows that fit to `shown`, from the first that was not looked at on; false when some cannot be judged yet. */
+  function sift() {
+    const word = searching(), kind = $("kind").value, side = $("side").value, faults = $("faults").checked;
+    const all = word ? searchable() : null;
+    if (word && !all) return false;
+    if (stale) { shown = []; sifted = 0; stale = false; }
+    for (let row = sifted; row < s.t.length; row++) {
       if (kind !== "" && s.kind[row] !== +kind) continue;
       if (side !== "" && fromServer(row) !== +side) continue;
       if (faults && level(row) < 2) continue;
       if (all && !all[row].includes(word)) continue;
       shown.push(row);
     }
+    sifted = s.t.length;
     const n = s.t.length;
     $("count").textContent = shown.length === n ? many(n, "line") : `${shown.length.toLocaleString("en")} of ${many(n, "line")}`;
-    $("list").scrollTop = 0;
+    return true;
+  }
+  /** Another filter: begin anew. */
+  function filter() {
+    stale = true;
+    if (resift()) return;
+    $("count").textContent = "searching …";
+  }
+  function resift() {
+    const anew = stale;
+    if (!sift()) return false;
+    if (anew) { quiet = performance.now() + 150; $("list").scrollTop = 0; }
     size();
-    if (picked >= 0 && shown.includes(picked)) reveal(picked);
+    if (anew && picked >= 0 && shown.includes(picked)) reveal(picked);
+    else if (following && !touched) toEnd();
+    return true;
   }
 
   const list = $("list"), rows = $("rows");
-  let tall = 26, listed = 0;
+  let tall = 26, quiet = 0, wished = 0; // until when what scrolls is somebody's wish
+  for (const [kind, ms] of [["wheel", 500], ["touchmove", 500], ["keydown", 200], ["pointerup", 200]])
+    document.addEventListener(kind, () => { wished = performance.now() + ms; }, { passive: true, capture: true });
+  document.addEventListener("pointerdown", () => { wished = Infinity; }, { passive: true, capture: true });
+  let goingUp = 0, touched = false; // until when, and while, the list is not taken back to its end
+  const toGo = () => list.scrollHeight - list.clientHeight - list.scrollTop;
+  /** In a session that grows: stay at the end of the list, or where it is. */
+  function followEnd(on) {
+    following = on;
+    if (on) toEnd();
+    document.dispatchEvent(new CustomEvent("livews-follow", { detail: following }));
+  }
+  function toEnd() {
+    list.scrollTop = list.scrollHeight;
+    render();
+  }
   function size() {
     tall = parseFloat(getComputedStyle(document.documentElement).getPropertyValue("--row")) || 26;
     $("space").style.height = `${shown.length * tall}px`;
@@ -702,7 +808,7 @@
     const [t, arrow, kind, z, words] = at.children;
     at.row = row;
     at.id = `row-${row}`;
-    at.className = `row ${fromServer(row) ? "s" : "c"} l${level(row)}${isControl(row) ? " x" : ""}${row === picked ? " sel" : ""}${row === now ? " now" : ""}`;
+    at.className = `row ${fromServer(row) ? "s" : "c"} l${level(row)}${isControl(row) ? " x" : ""}${isOurs(row) ? " ours" : ""}${row === picked ? " sel" : ""}${row === now ? " now" : ""}`;
     at.setAttribute("aria-selected", String(row === picked));
     at.setAttribute("aria-posinset", String(place + 1));
     at.setAttribute("aria-setsize", String(shown.length));
@@ -714,8 +820,20 @@
   }
   let scrolling = 0;
   list.addEventListener("scroll", () => {
+    const at = performance.now(); // a list that gets shorter, or another size, scrolls by itself
+    if (report.live && at > quiet && at < wished) {
+      if (following && toGo() > tall) followEnd(false);
+      else if (!following && toGo() < 2 && at > goingUp) followEnd(true);
+    }
     if (!scrolling) scrolling = requestAnimationFrame(() => { scrolling = 0; render(); });
   }, { passive: true });
+  list.addEventListener("wheel", (e) => {
+    if (e.deltaY >= 0 || !list.scrollTop) return;
+    goingUp = performance.now() + 300;
+    if (following) followEnd(false);
+  }, { passive: true });
+  for (const [kind, is] of [["touchstart", true], ["touchend", false], ["touchcancel", false]])
+    list.addEventListener(kind, () => { touched = is; }, { passive: true });
   rows.addEventListener("click", (e) => {
     const row = e.target.closest(".row");
     if (row && row.row !== undefined) pick(row.row, true);
@@ -727,6 +845,7 @@
     const top = place * tall;
     if (top < list.scrollTop) list.scrollTop = top - tall;
     else if (top + tall > list.scrollTop + list.clientHeight) list.scrollTop = top + 2 * tall - list.clientHeight;
+    if (following && toGo() > tall) followEnd(false);
   }
   /** Choose a message; `andOpen` shows it as well. */
   function pick(row, andOpen) {
@@ -755,13 +874,15 @@
 
   function detail(row) {
     opened = row;
-    if (!isWhole(() => opened === row && detail(row))) {
-      fill($("detail"), el("p", "empty", "Still reading the file …"));
+    const found = message(row), parts = [];
+    if (!found) {
+      fill($("detail"), el("p", "empty", "Reading …"));
+      fetched(Math.floor(row / s.chunk), () => opened === row && detail(row));
       return;
     }
-    const [value, told = {}] = message(row), parts = [];
+    const [value, told = {}] = found;
     parts.push(el("h3", "", `${fromServer(row) ? "←" : "→"} ${s.kinds[s.kind[row]]}`));
-    const about = [`${seconds(s.t[row])} s`, fromServer(row) ? "from the server" : "from the client"];
+    const about = [`${seconds(s.t[row])} s`, isOurs(row) ? `to the ${fromServer(row) ? "client" : "service"}` : fromServer(row) ? "from the server" : "from the client"];
     if (!isControl(row)) about.push(many(s.size[row], "byte"));
     if (s.words[row]) about.push(s.words[row]);
     parts.push(el("div", "sub", about.join(" · ")));
@@ -830,7 +951,7 @@
   const KEYS = {
     j: () => step(1), ArrowDown: () => step(1), k: () => step(-1), ArrowUp: () => step(-1),
     PageDown: () => step(Math.floor(list.clientHeight / tall)), PageUp: () => step(-Math.floor(list.clientHeight / tall)),
-    g: () => shown.length && pick(shown[0], opened >= 0), G: () => shown.length && pick(shown[shown.length - 1], opened >= 0),
+    g: () => shown.length && pick(shown[0], opened >= 0), G: () => { if (!shown.length) return; pick(shown[shown.length - 1], opened >= 0); if (report.live) followEnd(true); },
     Home: () => KEYS.g(), End: () => KEYS.G(),
     Enter: () => { if (picked >= 0) { detail(picked); $("detail").focus({ preventScroll: true }); } },
     n: () => fault(1), N: () => fault(-1),
@@ -845,7 +966,7 @@
   document.addEventListener("keydown", (e) => {
     if (e.ctrlKey || e.metaKey || e.altKey || $("help").open || !Object.hasOwn(KEYS, e.key)) return;
     const on = e.target.tagName;
-    if (on === "INPUT" && e.target.type !== "checkbox") return;
+    if ((on === "INPUT" && e.target.type !== "checkbox") || on === "TEXTAREA") return;
     if (on === "SELECT" || ((on === "BUTTON" || on === "INPUT") && (e.key === " " || e.key === "Enter"))) return;
     // the list scrolls by itself to what is picked; a message that is open scrolls by its own keys
     if ($("detail").contains(e.target) && /^(Arrow(Up|Down)|Page|Home|End)/.test(e.key)) return;
@@ -854,24 +975,84 @@
   });
   // a button that was clicked keeps no focus, or space would press it again
   document.addEventListener("click", (e) => {
-    if (e.detail && e.target.closest(".bar button, .found")) list.focus({ preventScroll: true });
+    if (e.detail && e.target.closest("#time button, #log button, .found")) list.focus({ preventScroll: true });
   });
   $("help-button").addEventListener("click", () => $("help").showModal());
   $("help-close").addEventListener("click", () => $("help").close());
 
   new ResizeObserver(() => { if (s && canvas.parentElement.clientWidth !== width) { layOut(); draw(); } if (s) size(); }).observe(document.body);
-  new ResizeObserver(() => { if (s) render(); }).observe(list);
+  new ResizeObserver(() => { if (s && following) toEnd(); else if (s) render(); }).observe(list);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { inks(); draw(); });
 
   const select = $("session");
-  select.hidden = report.sessions.length < 2;
-  report.sessions.forEach((one, i) => {
-    const option = el("option", "", `session ${i + 1} of ${report.sessions.length} · ${when(one.started)}`);
-    option.value = String(i);
-    select.append(option);
-  });
-  select.addEventListener("change", () => open(+select.value));
-  $("foot").textContent = visible(`${report.name} · drawn by livews with protocol ${report.sessions[0].protocol}. This file is whole: it asks the network for nothing, and holds all that was said.`);
   inks();
-  open(0);
+  if (!report.live) {
+    select.hidden = report.sessions.length < 2;
+    report.sessions.forEach((one, i) => {
+      const option = el("option", "", `session ${i + 1} of ${report.sessions.length} · ${when(one.started)}`);
+      option.value = String(i);
+      select.append(option);
+    });
+    select.addEventListener("change", () => open(+select.value));
+    $("foot").textContent = visible(`${report.name} · drawn by livews with protocol ${report.sessions[0].protocol}. This file is whole: it asks the network for nothing, and holds all that was said.`);
+    open(0);
+    return;
+  }
+
+  // A session that grows
+
+  const push = (list, more) => { for (const one of more || []) list.push(one); };
+  /** A session of which nothing is known yet but its head; `from` gives its messages and sound. */
+  function begin(head, from) {
+    source = from;
+    const sound = () => ({ runs: [], peaks: [], seconds: 0, skipped: 0 });
+    report.sessions = [{
+      ...head, model: "", length: 0, last: 0, end: null, cutOff: false, running: true,
+      kinds: [], t: [], kind: [], flags: [], size: [], words: [], findings: [], found: {}, marks: [], turns: [], tools: [],
+      states: Object.fromEntries(Object.keys(head.stateWords).map((region) => [region, []])),
+      texts: { user: [], model: [] }, sound: { user: sound(), model: sound() },
+    }];
+    open(0);
+    followEnd(true);
+  }
+  /** Take what is new. */
+  function grow(news) {
+    const end = length() - (clock() ? 1 : 0.01), isAll = view[0] <= 0 && view[1] >= end, isAtEnd = view[1] >= end;
+    for (const name of ["model", "length", "last", "end", "cutOff", "running", "surface", "now"]) if (name in news) s[name] = news[name];
+    if (typeof news.clock === "number") s.offset = Math.max(s.offset ?? -Infinity, news.clock - performance.now() / 1000);
+    for (const name of ["kinds", "t", "kind", "flags", "size", "words", "findings", "marks"]) push(s[name], news[name]);
+    Object.assign(report.docs, news.docs);
+    Object.assign(s.found, news.found);
+    const put = (list, [from, items]) => { list.length = from; push(list, items); };
+    for (const name of ["states", "texts"]) for (const [key, part] of Object.entries(news[name] || {})) put(s[name][key], part);
+    if (news.turns) put(s.turns, news.turns);
+    for (const [i, tool] of news.tools || []) s.tools[i] = tool;
+    for (const [name, side] of Object.entries(news.sound || {})) {
+      for (const [i, run] of side.runs) s.sound[name].runs[i] = run;
+      push(s.sound[name].peaks, bytes(side.peaks));
+      s.sound[name].seconds = side.seconds;
+      s.sound[name].skipped = side.skipped;
+    }
+    header(); turns(); findings(); kinds();
+    if (isNew("lanes", [Object.keys(s.states).map((region) => s.states[region].length > 1), [s.sound.user, s.sound.model].map((x) => x.runs.length > 0), s.texts.user.length > 0, s.texts.model.length > 0, s.tools.length > 0, s.running])) layOut();
+    legend();
+    lengthen(isAll, isAtEnd);
+    resift();
+  }
+  function lengthen(isAll, isAtEnd) {
+    if (isAll) view = [0, length()];
+    else if (isAtEnd) view = [Math.max(0, length() - (view[1] - view[0])), length()];
+    draw();
+  }
+  setInterval(() => { // time goes on while nothing is said
+    if (!s || !clock() || document.hidden) return;
+    lengthen(view[0] <= 0 && view[1] >= length() - 1, view[1] >= length() - 1);
+    header();
+  }, 250);
+
+  window.livewsReport = {
+    report, el, fill, visible, when, bytes, begin, grow, followEnd, player, select,
+    session: () => s,
+    behind: () => { const t = Math.max(0, clock() - BEHIND); player.stop(); player.at = t; },
+  };
 })();

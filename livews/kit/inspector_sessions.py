@@ -1,0 +1,269 @@
+"""The sessions an inspector shows: those that pass a proxy, or those of a trace that is being written.
+
+- Each is followed as it comes, by what the report follows a trace with; messages and sound wait in temporary files.
+- No credential of a session gets into what a page is told, whatever frame or finding it stands in.
+- All sessions of a run can be looked at; only when there are very many (MOST_SESSIONS, MOST_ROWS) the oldest that have
+  ended are let go, and `let_go` counts them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, Protocol
+
+from livews.core import wire
+from livews.core.conversation import Conversation, Step
+from livews.core.judge import Finding
+from livews.core.schema import Sender
+from livews.kit.proxy import Hides
+from livews.kit.seam import Seam
+from livews.kit.watch import Watch
+from livews.printable import one_line, printable
+from livews.trace.lanes import Ear
+from livews.trace.page import About, Docs, Session
+from livews.trace.read import Line
+from livews.trace.tail import Tail
+from livews.trace.times import Hears
+from livews.trace.writer import Clock, Direction, Opcode, header
+
+MOST_SESSIONS = 300
+MOST_ROWS = 1_000_000
+_NOTES = 20
+_SENDERS: dict[Direction, Sender] = {"send": "client", "recv": "server"}
+
+
+class Shown(Protocol):
+    """One session as a page sees it."""
+
+    number: int
+    page: Session
+    running: bool
+
+    @property
+    def about(self) -> About: ...
+
+    @property
+    def clock(self) -> float | None:
+        """Seconds since it began, None where nobody knows."""
+
+    @property
+    def peer(self) -> int:
+        """The port its client dials from, 0 where there is none."""
+
+    @property
+    def seam(self) -> Seam | None: ...
+
+
+class Passing:
+    """A session that passes the proxy; a `Recorder` of it."""
+
+    def __init__(self, number: int, url: str, hides: Hides, sessions: Sessions) -> None:
+        self.number = number
+        self.header = header(url, "proxy")
+        self.talk = Conversation()
+        self.cut_at: int | None = None
+        self.running = True
+        self.seam: Seam | None = None
+        self._sessions = sessions
+        self._watch: Watch | None = None
+        self._hides = hides
+        self._time = Clock()
+        self._lines = 0
+        self.page = Session(self, sessions.docs, sessions.hears)
+
+    @property
+    def about(self) -> About:
+        return self
+
+    @property
+    def url(self) -> str:
+        return str(self.header["url"])
+
+    @property
+    def model(self) -> str:
+        return self._hides.hide(str(self.talk.setup.get("model", "")))
+
+    @property
+    def clock(self) -> float | None:
+        return self._time()
+
+    @property
+    def peer(self) -> int:
+        return self.seam.client_port if self.seam else 0
+
+    def passes(self, watch: Watch, seam: Seam) -> None:
+        """Its messages begin to pass."""
+        self._watch, self.talk, self.seam = watch, watch.talk, seam
+
+    def frame(self, t: float, direction: Direction, opcode: Opcode, step: Step) -> None:
+        size = len(step.raw)
+        step = _without(step, self._hides)
+        inserted = self.seam is not None and self.seam.ours
+        line = Line(self._number(), t, _SENDERS[direction], opcode, step.raw, size=size, inserted=inserted)
+        self.page.push(line, step)
+        self._sessions.wake()
+
+    def control(self, t: float, direction: Direction, kind: str, about: dict[str, Any]) -> None:
+        about = {name: self._hides.hide(value) if isinstance(value, str) else value for name, value in about.items()}
+        step = self._watch.parting if self._watch is not None and kind == "close" else None
+        self.page.push(Line(self._number(), t, _SENDERS[direction], "text", None, kind, about), step)
+        self._sessions.wake()
+
+    def close(self) -> None:
+        self.page.finish()
+        self.running = False
+        self._sessions.wake()
+
+    def _number(self) -> int:
+        self._lines += 1
+        return self._lines
+
+
+class Recorded:
+    """A session of a trace; it runs until it is closed or another one begins."""
+
+    def __init__(self, number: int, about: About, sessions: Sessions) -> None:
+        self.number = number
+        self.about = about
+        self.page = Session(about, sessions.docs, sessions.hears)
+        self.running = True
+        self.clock: float | None = None
+        self.peer = 0
+        self.seam: Seam | None = None
+
+    def end(self) -> None:
+        if self.running:
+            self.running = False
+            self.page.finish()
+
+
+class Sessions:
+    """All sessions of a run. `watchers` are called when something is new."""
+
+    def __init__(self, hears: Hears = Ear) -> None:
+        self.docs = Docs()
+        self.hears = hears
+        self.all: dict[int, Shown] = {}
+        self.own: set[int] = set()
+        """The ports that livews's own clients dial from."""
+        self.notes: deque[tuple[int, str]] = deque(maxlen=_NOTES)
+        """What is to be told once, numbered from 1: sessions that did not come to be."""
+        self.noted = 0
+        self.let_go = 0
+        self.watchers: set[Callable[[], None]] = set()
+
+    # Filled by
+
+    def record(self, number: int, url: str, hides: Hides) -> Passing:
+        """A session begins to pass; `url` is redacted."""
+        made = Passing(number, url, hides, self)
+        self._add(made)
+        return made
+
+    def passes(self, number: int, watch: Watch, seam: Seam) -> None:
+        """For `proxy.Policy.seam`."""
+        found = self.all.get(number)
+        if isinstance(found, Passing):
+            found.passes(watch, seam)
+
+    def take(self, tail: Tail) -> bool:
+        """Take what is new in a trace; whether anything was. BadRequest as `Tail.take`."""
+        some = False
+        for about, line, step in tail.take():
+            some = True
+            last = next(reversed(self.all.values()), None)
+            if line is None:
+                if isinstance(last, Recorded):
+                    last.end()
+                self._add(Recorded(len(self.all) + self.let_go + 1, about, self))
+            elif isinstance(last, Recorded):
+                last.page.push(line, step)
+                if line.control == "close":
+                    last.end()
+        if some:
+            self.wake()
+        return some
+
+    def note(self, text: str) -> None:
+        self.noted += 1
+        self.notes.append((self.noted, printable(text[:1000])))
+        self.wake()
+
+    def wake(self) -> None:
+        for tell in self.watchers:
+            tell()
+
+    def close(self) -> None:
+        for one in self.all.values():
+            one.page.close()
+
+    def _add(self, made: Shown) -> None:
+        self.all[made.number] = made
+        while len(self.all) > MOST_SESSIONS or sum(one.page.rows for one in self.all.values()) > MOST_ROWS:
+            old = next((one for one in self.all.values() if not one.running and one is not made), None)
+            if old is None:
+                break
+            del self.all[old.number]
+            old.page.close()
+            self.let_go += 1
+        self.wake()
+
+    # Asked by pages
+
+    def list(self) -> list[dict[str, Any]]:
+        """A few words on each session."""
+        return [
+            {
+                "n": one.number,
+                "started": one_line(str(one.about.header.get("started", "")), 80),
+                "model": one_line(one.about.model, 80),
+                "running": one.running,
+                "own": one.peer in self.own,
+            }
+            for one in self.all.values()
+        ]
+
+
+def findings(
+    sessions: Sessions, number: int | None, side: Sender, text: str, surface: str = "", version: str = ""
+) -> list[Finding]:
+    """What there is to say of a message in the present state of a session, which stays what it is; None: of a new one
+    at that surface."""
+    shown = sessions.all.get(number) if number is not None else None
+    talk = copy.deepcopy(shown.about.talk) if shown else Conversation(surface=surface, version=version)
+    talk.inspect = True
+    return talk.step(side, text).findings
+
+
+def _without(step: Step, hides: Hides) -> Step:
+    """The same step without credentials. Those of JSON may be written with escapes."""
+    raw = hides.hide_known(step.raw)
+    if b"\\u" in raw and step.template is None:
+        with suppress(wire.WireError):
+            plain = wire.dump(wire.parse(raw))
+            if (hidden := hides.hide_known(plain)) != plain:
+                raw = hidden
+    if raw == step.raw:
+        return step
+    return replace(
+        step, raw=raw, parsed=None, template=None, faults=[*_hidden(step.faults, hides)],
+        notes=[*_hidden(step.notes, hides)],
+    )  # fmt: skip
+
+
+def _hidden(found: list[Finding], hides: Hides) -> Iterator[Finding]:
+    for one in found:
+        close = one.close and (one.close[0], hides.hide(one.close[1]))
+        yield replace(one, path=hides.hide(one.path), complaint=hides.hide(one.complaint), close=close)
+
+
+async def followed(sessions: Sessions, tail: Tail, every: float = 0.15) -> None:
+    """Take what is written to a trace until cancelled. BadRequest as `Tail.take`."""
+    while True:
+        sessions.take(tail)
+        await asyncio.sleep(0 if tail.behind else every)

@@ -1,0 +1,83 @@
+"""Follow a trace while it is being written, as `tail -F` does.
+
+- Asked again and again; it never waits. A file that is not there yet has no lines yet.
+- Only whole lines count: the end of the file may be half a line that somebody is writing.
+- A file that was begun anew (shorter than before, or another one of that name) is read from its start.
+- A line that cannot be read is told in its place (control "broken"); a file that is no trace is a BadRequest.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from livews.core.conversation import Step
+from livews.trace.follow import Session, unreadable
+from livews.trace.read import Line, sessions
+
+_PIECE = 256 * 1024
+"""Bytes read at once."""
+
+
+class Tail:
+    """The sessions of the trace at `path`, as they are written."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.session: Session | None = None
+        """The one that is being written."""
+        self.behind = False
+        """There is more to read at once."""
+        self._at = 0
+        self._file: tuple[int, int] | None = None
+        self._half = b""
+        self._head = b""
+        """The header of that session, as a line."""
+        self._number = 0
+
+    def take(self) -> Iterator[tuple[Session, Line | None, Step | None]]:
+        """What was written since, _PIECE bytes at most: a new session as (session, None, None), then its lines with what each
+        was and did. Nothing when nothing is new. BadRequest when the file cannot be read, or is no trace."""
+        piece = self._more()  # which may begin anew
+        self.behind = len(piece) == _PIECE
+        *lines, self._half = (self._half + piece).split(b"\n")
+        if not any(lines):
+            return
+        batch = [line + b"\n" for line in lines]
+        goes_on = bool(self._head)
+        for header, rows in sessions([*([self._head] if goes_on else []), *batch], str(self.path), broken="tell"):
+            if not goes_on:
+                yield self._begin(header), None, None
+            goes_on = False
+            session = self.session
+            assert session is not None
+            for line in rows:
+                if line.control == "cut":
+                    session.cut_at = line.number
+                else:
+                    yield session, line, session.step(line)
+
+    def _begin(self, header: dict[str, Any]) -> Session:
+        self._number += 1
+        self._head = orjson.dumps(header) + b"\n"
+        self.session = Session(header, iter(()), self._number, str(self.path), True)
+        return self.session
+
+    def _more(self) -> bytes:
+        try:
+            with self.path.open("rb") as file:
+                about = os.fstat(file.fileno())
+                if self._file != (about.st_dev, about.st_ino) or about.st_size < self._at:
+                    self._file, self._at, self._half, self._head = (about.st_dev, about.st_ino), 0, b"", b""
+                file.seek(self._at)
+                piece = file.read(_PIECE)
+        except FileNotFoundError:
+            return b""
+        except OSError as problem:
+            raise unreadable(str(self.path), problem) from None
+        self._at += len(piece)
+        return piece

@@ -1,0 +1,84 @@
+"""Why no connection came to be: every cause in its own words, and nothing in them that is secret."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from livews import reach
+from livews.core.errors import LivewsError, Unreachable
+
+SECRET = "hunter2-hunter2"
+PLACES = {"server": reach.SERVER, "upstream": reach.UPSTREAM}
+
+
+def hide(text: str) -> str:
+    return text.replace(SECRET, "[redacted]")
+
+
+def certificate() -> ssl.SSLCertVerificationError:
+    problem = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    problem.verify_message = "self-signed certificate"
+    return problem
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    ("problem", "secure", "what", "why"),
+    [
+        (TimeoutError("timed out"), True, "within 2.5 s", "nobody finished the handshake"),
+        (certificate(), True, "certificate is not trusted", "self-signed certificate"),
+        (ssl.SSLError(1, "WRONG_VERSION_NUMBER"), True, "does not speak TLS", "WRONG_VERSION_NUMBER"),
+        (ConnectionResetError(104, "Connection reset"), True, "does not speak TLS", "Connection reset"),
+        (ConnectionResetError(104, "Connection reset"), False, "no connection", "Connection reset"),
+        (socket.gaierror(-2, "Name or service not known"), False, "does not resolve", "Name or service not known"),
+        (ConnectionRefusedError(111, "Connect call failed"), False, "nobody listens", "connection refused"),
+        (
+            OSError("Multiple exceptions: [Errno 111] Connect call failed ('::1', 1), [Errno 101] unreachable"),
+            False, "nobody listens", "connection refused",
+        ),
+        (OSError(101, f"Network is unreachable {SECRET}"), False, "no connection", "unreachable [redacted]"),
+    ],
+)  # fmt: skip
+def test_each_cause_has_its_words(problem: Exception, secure: bool, what: str, why: str, place: str) -> None:
+    found = reach.unreachable(problem, PLACES[place], where="ws://there", hide=hide, seconds=2.5, secure=secure)
+    assert what in found.what and why in found.why
+    assert found.where == "ws://there" and found.cure
+    assert SECRET not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("url", "proxy", "what", "cure"),
+    [
+        ("ws://localhost:1", "", "nobody listens there", "livews serve"),
+        ("wss://127.0.0.1:1", "http://127.0.0.1:9", "nobody listens there", "HTTPS_PROXY is set"),
+        ("wss://127.0.0.1:1", f"foo://{SECRET}@there", "the proxy did not let", "HTTPS_PROXY"),
+        ("ws://" + "a" * 70, "", "not a URL to dial", "write it as"),
+    ],
+)
+def test_what_cannot_be_dialled(url: str, proxy: str, what: str, cure: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    if proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy)
+
+    async def dial() -> Any:
+        return await reach.dial(reach.Place(url, {}, url, hide, "tests", "--there"), 5)
+
+    with pytest.raises(LivewsError) as caught:
+        asyncio.run(dial())
+    problem = caught.value
+    assert what in problem.what and cure in problem.cure
+    assert problem.where == (url if isinstance(problem, Unreachable) else "--there")
+    assert SECRET not in str(problem)
+
+
+def test_the_words_want_no_websockets() -> None:
+    code = "import sys, livews.reach, livews.kit.tunnel; sys.exit('websockets' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=20).returncode == 0
