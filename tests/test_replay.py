@@ -425,6 +425,21 @@ def test_a_server_that_never_answers(replay: Run, tmp_path: Path) -> None:
     assert "the answer before clientContent" in done.out or "the end of turn 1 before clientContent" in done.out
 
 
+def test_a_server_that_does_not_read(replay: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("livews.kit.replay_wire.PONG_WITHIN", 0.5)
+    path = write(tmp_path / "a.jsonl", *READY, said(0.02, "x" * 16_000_000), *BYE)
+
+    async def script(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send(SETUP_COMPLETE)
+        socket.transport.pause_reading()
+        await socket.wait_closed()
+
+    done = replay(path, "--fast", server=script)
+    assert done.code == 4 and "lost: 1006" in done.err
+    assert "1 of 2 messages sent" in done.err
+
+
 FLOODS = {
     "text": wire.dump({"serverContent": {"outputTranscription": {"text": "x" * 60_000}}}),
     "small": b'{"a":{}}',

@@ -36,6 +36,8 @@ _HOST = "127.0.0.1"
 _DOOR = ("proxy_port", "upstream", "vertex", "location", "timeout", "offline", "inject_key", "allow_origin", "trace",
          "trace_media", "tls", "ca")  # fmt: skip
 """What is about the door, which there is not with a FILE."""
+_WORDS = 1_000
+"""Characters of an answer that are told."""
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -88,9 +90,9 @@ async def _inspect(options: argparse.Namespace, console: Console) -> int:
     from livews.kit.inspector_sessions import Sessions
 
     stop = asyncio.Event()
-    failed: list[LivewsError] = []
+    failed: list[Exception] = []
 
-    def fail(problem: LivewsError) -> None:
+    def fail(problem: Exception) -> None:
         failed.append(problem)
         stop.set()
 
@@ -132,11 +134,10 @@ async def _page(
 
 @contextlib.asynccontextmanager
 async def _follow(
-    options: argparse.Namespace, console: Console, sessions: Sessions, fail: Callable[[LivewsError], None]
+    options: argparse.Namespace, console: Console, sessions: Sessions, fail: Callable[[Exception], None]
 ) -> AsyncIterator[None]:
     import asyncio
 
-    from livews.core.errors import LivewsError
     from livews.kit.inspector import Desk
     from livews.kit.inspector_sessions import followed
     from livews.trace.tail import Tail
@@ -144,7 +145,7 @@ async def _follow(
     async def keep_up() -> None:
         try:
             await followed(sessions, tail)
-        except LivewsError as problem:
+        except Exception as problem:  # whatever it is, a page that stands still must not look like a quiet session
             fail(problem)
 
     tail = Tail(options.file)
@@ -165,7 +166,7 @@ async def _follow(
 
 @contextlib.asynccontextmanager
 async def _pass(
-    options: argparse.Namespace, console: Console, sessions: Sessions, fail: Callable[[LivewsError], None]
+    options: argparse.Namespace, console: Console, sessions: Sessions, fail: Callable[[Exception], None]
 ) -> AsyncIterator[None]:
     from livews.endpoint import redact_url
     from livews.kit.inspector import Desk
@@ -245,6 +246,8 @@ async def _pass(
         console.note(
             f"livews inspect shows what passes {door.url}, which goes on to {upstream.shown}{way}; Ctrl-C ends it"
         )
+        if not offline:
+            proxy.warn(options, console, upstream, settings)
         if ca is not None:
             tls.tell(console, door.url, ca)
         else:
@@ -263,8 +266,6 @@ async def _settle(
 
     settings = proxy.where_to(options)
     if not options.offline and settings.has_credentials:
-        if settings.both_keys and options.inject_key:
-            console.warn("both GOOGLE_API_KEY and GEMINI_API_KEY are set; GOOGLE_API_KEY is used")
         return settings, False
     if options.offline:
         console.note("livews: offline, the built-in stand-in answers")
@@ -302,8 +303,8 @@ class _Own:
 
         return json.dumps(setup.compose(self.place.model), indent=2)
 
-    async def open(self, text: str) -> None:
-        """Dial the door, and say `text`. LivewsError."""
+    async def open(self, text: str) -> int:
+        """Dial the door, and say `text`; the port it dials from. LivewsError."""
         import asyncio
         import logging
         import ssl
@@ -344,7 +345,14 @@ class _Own:
             why = (
                 bytes(response.body or b"").decode(errors="replace").strip() if response is not None else str(problem)
             )
-            raise Unreachable("the session did not come to be", where=self._door, why=why) from None
+            # the upstream's own words pass the door, and may quote the key
+            raise Unreachable(
+                "the session did not come to be",
+                where=self._door,
+                why=there.secrets.hide(why[:_WORDS]),
+                cure="look at what livews inspect says of it on stderr",
+            ) from None
+        return port
 
     async def close(self, port: int) -> None:
         """Close the one that dials from `port`, with 1000."""

@@ -173,7 +173,7 @@ async def _proxy(options: argparse.Namespace, console: Console) -> int:
                 console.say(door.url)
                 way = f" through {via.shown}" if via else ""
                 console.note(f"livews proxy passes everything on to {upstream.shown}{way}; Ctrl-C ends it")
-                _warn(options, console, upstream, settings)
+                warn(options, console, upstream, settings)
                 if options.tls:
                     tls.tell(console, door.url, ca)
                 await stop.wait()
@@ -189,7 +189,8 @@ def _log(console: Console, text: str) -> None:
     console.line(console.paint("dim", printable(text)))
 
 
-def _warn(options: argparse.Namespace, console: Console, upstream: Upstream, settings: Settings) -> None:
+def warn(options: argparse.Namespace, console: Console, upstream: Upstream, settings: Settings) -> None:
+    """What somebody should know who starts it like this."""
     if not listen.is_loopback(options.host):
         console.warn(f"everyone who reaches {options.host} can use this proxy, and reads what you send through it")
     near = listen.is_loopback(upstream.host)

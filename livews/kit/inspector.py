@@ -45,6 +45,8 @@ _SOUND = 256 * 1024
 """Bytes of sound that are given out at once."""
 _ASKED = 32
 """Questions of one page that are answered at a time."""
+_CLOSING = 2.0
+"""Seconds for the pages to take a close."""
 _HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?")
 _LOGGER = logging.getLogger("livews.inspector")
 _LOGGER.setLevel(logging.WARNING)  # below, it writes every header and the token among them
@@ -63,8 +65,8 @@ class Desk:
     """Where a session of livews's own goes, as `Conversation` has them."""
     table: Mapping[str, Any] | None = None
     """What the composer completes from; None: no composer."""
-    open: Callable[[str], Awaitable[None]] | None = None
-    """Open a session of livews's own whose first message this is. LivewsError."""
+    open: Callable[[str], Awaitable[int]] | None = None
+    """Open a session of livews's own whose first message this is; the port it dials from. LivewsError."""
     close: Callable[[int], Awaitable[None]] | None = None
     """Close, with 1000, the one of livews's own that dials from this port."""
 
@@ -184,8 +186,8 @@ class _Page:
         except ConnectionClosed:
             pass
         except Exception:  # a page that is told no more has to see it
+            _LOGGER.exception("livews inspect cannot tell a page what is new")
             await self._socket.close(1011)
-            raise
 
     def _news(self) -> dict[str, Any] | None:
         """What is new of the session that is looked at."""
@@ -215,6 +217,11 @@ class _Page:
             answer = await self._answer(asked)
         except (KeyError, TypeError, ValueError):
             answer = {"told": "livews does not understand what this page asks"}
+        except LivewsError as problem:
+            answer = {"ok": False, "told": str(problem)}
+        except Exception:  # whoever asked waits for an answer
+            _LOGGER.exception("livews inspect cannot answer a page")
+            answer = {"ok": False, "told": "livews itself failed at this; why is on its stderr"}
         with contextlib.suppress(ConnectionClosed):
             await self._send({"re": asked.get("id"), **answer})
 
@@ -244,12 +251,17 @@ class _Page:
                 why = await shown.seam.put(_side(asked["side"]), str(asked["text"]))
                 return {"ok": not why, "told": why or f"sent to the {_OTHER[asked['side']]}"}
             case "open" if self._desk.open is not None:
-                return await _done(self._desk.open(str(asked["text"])), "a session was opened")
+                port = await self._desk.open(str(asked["text"]))
+                number = next(
+                    (one.number for one in self._sessions.all.values() if one.running and one.peer == port), None
+                )
+                return {"ok": True, "told": "a session was opened", "n": number}
             case "close" if self._desk.close is not None:
                 shown = self._sessions.all.get(asked["n"])
-                if shown is None or shown.peer not in self._sessions.own:
+                if shown is None or not shown.running or shown.peer not in self._sessions.own:
                     return {"ok": False, "told": "livews closes the sessions it opened itself, and no others"}
-                return await _done(self._desk.close(shown.peer), "closed with 1000")
+                await self._desk.close(shown.peer)
+                return {"ok": True, "told": "closed with 1000"}
         raise ValueError
 
 
@@ -259,14 +271,6 @@ def surface_of(surface: str, version: str) -> str:
 
 
 _OTHER = {"client": "service", "server": "client"}
-
-
-async def _done(work: Awaitable[None], told: str) -> dict[str, Any]:
-    try:
-        await work
-    except LivewsError as problem:
-        return {"ok": False, "told": str(problem)}
-    return {"ok": True, "told": told}
 
 
 def _side(value: Any) -> Any:
@@ -351,4 +355,8 @@ async def opened(sessions: Sessions, desk: Desk, port: int = 0) -> AsyncIterator
         for connection in connected:
             if connection.protocol.state is State.CONNECTING:  # a browser opens some that it asks nothing on
                 connection.transport.abort()
-        await server.wait_closed()
+        ended = asyncio.create_task(server.wait_closed())
+        await asyncio.wait({ended}, timeout=_CLOSING)
+        for connection in connected:  # a page that does not read takes no close either
+            connection.transport.abort()
+        await ended

@@ -243,7 +243,7 @@ def findings(
 def _without(step: Step, hides: Hides) -> Step:
     """The same step without credentials. Those of JSON may be written with escapes."""
     raw = hides.hide_known(step.raw)
-    if b"\\u" in raw and step.template is None:
+    if b"\\" in raw and step.template is None:
         with suppress(wire.WireError):
             plain = wire.dump(wire.parse(raw))
             if (hidden := hides.hide_known(plain)) != plain:
@@ -251,7 +251,7 @@ def _without(step: Step, hides: Hides) -> Step:
     if raw == step.raw:
         return step
     return replace(
-        step, raw=raw, parsed=None, template=None, faults=[*_hidden(step.faults, hides)],
+        step, kind=hides.hide(step.kind), raw=raw, parsed=None, template=None, faults=[*_hidden(step.faults, hides)],
         notes=[*_hidden(step.notes, hides)],
     )  # fmt: skip
 
@@ -259,7 +259,8 @@ def _without(step: Step, hides: Hides) -> Step:
 def _hidden(found: list[Finding], hides: Hides) -> Iterator[Finding]:
     for one in found:
         close = one.close and (one.close[0], hides.hide(one.close[1]))
-        yield replace(one, path=hides.hide(one.path), complaint=hides.hide(one.complaint), close=close)
+        path, complaint, cure = map(hides.hide, (one.path, one.complaint, one.cure))
+        yield replace(one, path=path, complaint=complaint, cure=cure, close=close)
 
 
 async def followed(sessions: Sessions, tail: Tail, every: float = 0.15) -> None:

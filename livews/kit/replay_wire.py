@@ -69,7 +69,13 @@ class Wire:
         for recorder in self._recorders:
             recorder.frame(self.clock(), "send", opcode, step)
         try:
-            await self._socket.send(raw, text=opcode == "text")
+            async with asyncio.timeout(PONG_WITHIN):
+                await self._socket.send(raw, text=opcode == "text")
+        except TimeoutError:  # who does not read sees no close either
+            self._socket.transport.abort()
+            if self._reading is not None:
+                await asyncio.wait({self._reading}, timeout=_CLOSING)  # it tells that the session is lost
+            raise Over from None
         except ConnectionClosed:
             raise Over from None
 
@@ -88,8 +94,12 @@ class Wire:
         self._control("send", code, reason)
         if code == 1006:
             self._socket.transport.abort()
-        else:
-            await self._socket.close(code, closes.cut(reason))
+            return
+        try:
+            async with asyncio.timeout(2 * _CLOSING):
+                await self._socket.close(code, closes.cut(reason))
+        except TimeoutError:  # it does not read
+            self._socket.transport.abort()
 
     async def close(self) -> None:
         """Leave, read what is still on its way, and end the recorders. Raises what one of them failed with."""

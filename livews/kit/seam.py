@@ -61,6 +61,8 @@ class Seam:
             async with asyncio.timeout(_PATIENCE):
                 return "" if await done else "the session ended before this could be sent"
         except TimeoutError:
+            if not done.cancelled() and done.result():  # in the last moment
+                return ""
             return f"a message that is on its way did not end within {_PATIENCE:g} s, so this one was not sent"
         finally:
             if one in self._waiting[side]:

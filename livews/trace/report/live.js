@@ -1,7 +1,8 @@
 // The live page: what report.js draws, told over one socket as it happens. Its rules:
 // - The socket is the only thing it asks for, at the page's own address, with the token the page was opened with.
 // - Text of the wire becomes text nodes and values of the composer, never markup, a URL, a style or code.
-// - What a person chose stays chosen: another session is shown by itself only to who has not picked one.
+// - What a person chose stays chosen: another session is shown by itself only to who has not picked one, and not while a
+//   message is written to one that runs: it would go to the other.
 // - What is lost is said: a connection that is gone, a message that was not sent.
 "use strict";
 (() => {
@@ -74,11 +75,12 @@
     if (writes && !fresh) suggest();
     const newest = listed.length ? listed[listed.length - 1].n : null;
     if (!listed.some((one) => one.n === number)) picked = false;
-    if (newest !== null && !picked && number !== newest) watch(newest);
+    if (newest !== null && !picked && number !== newest && !isWriting()) watch(newest);
     select.hidden = listed.length < 2;
     if (document.activeElement !== select) options();
     desk();
   }
+  const isWriting = () => writes && $("composer").contains(document.activeElement) && listed.some((one) => one.n === number && one.running);
   function options() {
     fill(select, ...listed.map((one) => {
       const state = one.running ? "open" : "ended";
@@ -218,7 +220,13 @@
         if (!isFresh()) return ask({ ask: "send", n: number, text, side }).catch(failed);
         if (side !== "client") return { ok: false, told: "a new session begins with a message to the service" };
         const told = await ask({ ask: "open", text }).catch(failed);
-        if (told.ok) { fresh = picked = false; sessions(); setTimeout(() => write(FIRST)); }
+        if (!told.ok) return told;
+        fresh = picked = false;
+        if (told.n && !listed.some((one) => one.n === told.n)) // what is sent next is for it, listed or not
+          listed = [...listed, { n: told.n, started: "", model: "", running: true, own: true }];
+        if (told.n) watch(told.n);
+        sessions();
+        setTimeout(() => write(FIRST));
         return told;
       },
       check: async (text, side) => HALF.test(text) ? [] : ask({ ask: "check", n: isFresh() ? null : number, text, side }).then((told) => told.found),
