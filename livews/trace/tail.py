@@ -34,7 +34,7 @@ class Tail:
         """There is more to read at once."""
         self._at = 0
         self._file: tuple[int, int] | None = None
-        self._half = b""
+        self._half = bytearray()
         self._head = b""
         """The header of that session, as a line."""
         self._number = 0
@@ -44,7 +44,11 @@ class Tail:
         was and did. Nothing when nothing is new. BadRequest when the file cannot be read, or is no trace."""
         piece = self._more()  # which may begin anew
         self.behind = len(piece) == _PIECE
-        *lines, self._half = (self._half + piece).split(b"\n")
+        self._half += piece
+        if b"\n" not in piece:  # of a line of megabytes each piece is looked at once
+            return
+        *lines, half = bytes(self._half).split(b"\n")
+        self._half = bytearray(half)
         if not any(lines):
             return
         batch = [line + b"\n" for line in lines]
@@ -72,7 +76,7 @@ class Tail:
             with self.path.open("rb") as file:
                 about = os.fstat(file.fileno())
                 if self._file != (about.st_dev, about.st_ino) or about.st_size < self._at:
-                    self._file, self._at, self._half, self._head = (about.st_dev, about.st_ino), 0, b"", b""
+                    self._file, self._at, self._half, self._head = (about.st_dev, about.st_ino), 0, bytearray(), b""
                 file.seek(self._at)
                 piece = file.read(_PIECE)
         except FileNotFoundError:
