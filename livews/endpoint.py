@@ -34,8 +34,11 @@ class Secrets:
     """What must never be shown, written or raised, and the one place that hides it."""
 
     def __init__(self, *values: str) -> None:
-        forms = {form for value in values if value and len(value) >= 4 for form in (value, quote(value, safe=""))}
+        values = tuple(value for value in values if len(value or "") >= 4)
+        forms = {form for value in values for form in (value, quote(value, safe=""))}
         self._values = sorted((form.encode() for form in forms), key=len, reverse=True)
+        self._plain = values
+        self._escaped: list[re.Pattern[bytes]] | None = None
 
     def hide(self, text: str) -> str:
         return self.hide_bytes(text.encode(errors="surrogateescape")).decode(errors="surrogateescape")
@@ -48,7 +51,23 @@ class Secrets:
         for value in self._values:
             if value in raw:
                 raw = raw.replace(value, _HIDDEN.encode())
+        if b"\\u" in raw or b"\\/" in raw:
+            if self._escaped is None:
+                self._escaped = [_as_json_may_have_it(value) for value in self._plain]
+            for escaped in self._escaped:
+                raw = escaped.sub(_HIDDEN.encode(), raw)
         return raw
+
+
+def _as_json_may_have_it(value: str) -> re.Pattern[bytes]:
+    """A value in which any letter may be written as an escape."""
+
+    def forms(letter: str) -> bytes:
+        units = letter.encode("utf-16-be").hex()
+        escape = "".join(rf"\\u(?i:{units[i : i + 4]})" for i in range(0, len(units), 4)).encode()
+        return b"(?:" + re.escape(letter.encode()) + b"|" + escape + (rb"|\\/" if letter == "/" else b"") + b")"
+
+    return re.compile(b"".join(map(forms, value)))
 
 
 @dataclass(frozen=True)

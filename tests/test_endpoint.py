@@ -158,3 +158,12 @@ def test_secrets_are_hidden_in_every_spelling() -> None:
     assert secrets.hide("x a/b+c== y a%2Fb%2Bc%3D%3D z") == "x [redacted] y [redacted] z"
     assert "AIza" not in secrets.hide("key AIzaSyA1234567890123456789012345678901")
     assert secrets.hide_known(b"?a/b+c==") == b"?[redacted]"
+    for written in (
+        r"a\/b+c==",
+        r"\u0061/b+c==",
+        r"a\u002fb\u002Bc=\u003D",
+        "".join(f"\\u{ord(c):04x}" for c in "a/b+c=="),
+    ):
+        assert json.loads(f'"{written}"') == "a/b+c=="
+        assert secrets.hide_known(f'{{"x":"{written}"}}'.encode()) == b'{"x":"[redacted]"}', written
+    assert endpoint.Secrets("schlüssel").hide_known(rb"schl\u00FCssel") == b"[redacted]"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -756,18 +757,26 @@ def test_a_watcher_that_fails_holds_up_nothing() -> None:
         def frame(self, *_: Any) -> None:
             raise RuntimeError("a mistake of ours")
 
+    class Full(Kept):
+        def frame(self, *_: Any) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    kept = Kept()
+
     async def script(socket: ServerConnection) -> None:
         async for message in socket:
             await socket.send(message)
 
     async def talk() -> None:
-        async with upstream(script) as url, proxied(url, record=lambda *_: [Broken()]) as house:
+        async with upstream(script) as url, proxied(url, record=lambda *_: [Broken(), Full(), kept]) as house:
             async with dial(house.url) as client:
                 for i in range(3):
                     await client.send(f'{{"n":{i}}}')
                     assert await client.recv() == f'{{"n":{i}}}'
             await house.ended()
-            assert sum("RuntimeError in livews itself" in line for line in house.said) == 2  # once a direction
+            assert sum("RuntimeError in livews itself" in line for line in house.said) == 1
+            assert sum("No space left on device; is the disk full" in line for line in house.said) == 1
+            assert len(kept.frames) == 6, "who looks on beside them sees all"
 
     asyncio.run(talk())
 

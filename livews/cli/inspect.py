@@ -36,6 +36,8 @@ _HOST = "127.0.0.1"
 _DOOR = ("proxy_port", "upstream", "vertex", "location", "timeout", "offline", "inject_key", "allow_origin", "trace",
          "trace_media", "tls", "ca")  # fmt: skip
 """What is about the door, which there is not with a FILE."""
+_SAID_WITHIN = 10.0
+"""Seconds for the first message of a session of our own to be written."""
 _WORDS = 1_000
 """Characters of an answer that are told."""
 
@@ -61,13 +63,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     look("--quiet", action="store_true", help="faults and closes alone on stderr")
     look("--color", choices=("auto", "always", "never"), default="auto", help=COLOR_HELP)
     options = parser.parse_args(argv)
-    tls.check(parser, options)
-    if options.location and options.upstream:
-        parser.error("--location chooses a host of Vertex, --upstream names one: leave one out")
+    proxy.check(parser, options)
     if options.offline and (options.upstream or options.vertex):
         parser.error("--offline is the built-in stand-in: leave out --upstream and --vertex")
-    if options.trace == "-":
-        parser.error("every message is shown on the page: name a file after --trace, or leave it out")
     given = [flag for flag in _DOOR if getattr(options, flag) != parser.get_default(flag)]
     if options.file and given:
         parser.error(f"--{given[0].replace('_', '-')} is about the proxy, and with FILE there is none: leave one out")
@@ -339,12 +337,13 @@ class _Own:
             self._open[port] = socket, asyncio.create_task(self._hear(port, socket))
             self._sessions.own.add(port)
             self._sessions.wake()
-            await socket.send(text)
+            async with asyncio.timeout(_SAID_WITHIN):
+                await socket.send(text)
         except (OSError, WebSocketException) as problem:
             response = getattr(problem, "response", None)
             why = (
                 bytes(response.body or b"").decode(errors="replace").strip() if response is not None else str(problem)
-            )
+            ) or f"the first message could not be written within {_SAID_WITHIN:g} s"
             # the upstream's own words pass the door, and may quote the key
             raise Unreachable(
                 "the session did not come to be",

@@ -60,14 +60,19 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     look("--quiet", action="store_true", help="sessions, faults and closes alone, not every message")
     look("--color", choices=("auto", "always", "never"), default="auto", help=COLOR_HELP)
     options = parser.parse_args(argv)
+    check(parser, options)
+    if options.inject_key and not listen.is_loopback(options.host):
+        parser.error("--inject-key would lend your credential to the network: leave it out, or leave out --host")
+    return options
+
+
+def check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """What a proxy's flags may not be together."""
     tls.check(parser, options)
     if options.location and options.upstream:
         parser.error("--location chooses a host of Vertex, --upstream names one: leave one out")
     if options.trace == "-":
         parser.error("every message is shown already: name a file after --trace, or leave it out")
-    if options.inject_key and not listen.is_loopback(options.host):
-        parser.error("--inject-key would lend your credential to the network: leave it out, or leave out --host")
-    return options
 
 
 def add_upstream(add: Callable[..., Any]) -> None:

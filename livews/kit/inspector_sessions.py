@@ -12,11 +12,9 @@ import asyncio
 import copy
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol
 
-from livews.core import wire
 from livews.core.conversation import Conversation, Step
 from livews.core.judge import Finding
 from livews.core.schema import Sender
@@ -241,13 +239,8 @@ def findings(
 
 
 def _without(step: Step, hides: Hides) -> Step:
-    """The same step without credentials. Those of JSON may be written with escapes."""
+    """The same step without credentials."""
     raw = hides.hide_known(step.raw)
-    if b"\\" in raw and step.template is None:
-        with suppress(wire.WireError):
-            plain = wire.dump(wire.parse(raw))
-            if (hidden := hides.hide_known(plain)) != plain:
-                raw = hidden
     if raw == step.raw:
         return step
     return replace(

@@ -3,6 +3,7 @@
 - It is told of bytes that have been passed on already, and nothing it does or fails at holds anything up.
 - A direction that cannot be read any more is said once, and left alone; the other is still followed.
 - A trace that cannot be written is the one thing that is not kept to itself: `fail` is told.
+- A recorder that fails otherwise is left out from there on, and told; the others go on.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Watch:
         self.closes: set[Side] = set()
         """Who has sent a close frame, behind which no message may come."""
         self._ended: tuple[Side, How] | None = None
-        self._recorders = recorders
+        self._recorders = [*recorders]
         self._say = say
         self._fail = fail
         self._clock = Clock()
@@ -92,8 +93,8 @@ class Watch:
             return
         try:
             self.parting = self.talk.close(side, 1006)
-            for recorder in self._recorders:
-                recorder.control(self._clock(), _AS_SEEN[side], "close", {"code": 1006, "reason": ""})
+            t = self._clock()
+            self._record(lambda one: one.control(t, _AS_SEEN[side], "close", {"code": 1006, "reason": ""}))
         except TraceFailed as problem:
             self._fail(problem)
         except Exception as problem:
@@ -101,8 +102,7 @@ class Watch:
 
     def done(self) -> None:
         """Nothing more comes of either side."""
-        for recorder in self._recorders:
-            recorder.close()
+        self._record(lambda one: one.close())
 
     def summary(self) -> str:
         """The session in a few words, once it is over."""
@@ -131,8 +131,7 @@ class Watch:
         else:
             step = self.talk.step(side, message.payload)
         self.faults += bool(step.faults)
-        for recorder in self._recorders:
-            recorder.frame(t, _AS_SEEN[side], message.opcode, step)
+        self._record(lambda one: one.frame(t, _AS_SEEN[side], message.opcode, step))
 
     def _control(self, t: float, side: Side, control: Control) -> None:
         about: dict[str, object] = {"size": len(control.payload)}
@@ -142,8 +141,20 @@ class Watch:
                 self.closed = (side, control.code, control.reason)
                 self.parting = self.talk.close(side, control.code, control.reason)
             self.closes.add(side)
-        for recorder in self._recorders:
-            recorder.control(t, _AS_SEEN[side], control.kind, about)
+        self._record(lambda one: one.control(t, _AS_SEEN[side], control.kind, about))
+
+    def _record(self, tell: Callable[[Recorder], None]) -> None:
+        for recorder in [*self._recorders]:
+            try:
+                tell(recorder)
+            except TraceFailed:
+                raise
+            except Exception as problem:  # a full disk for temporary files, or a mistake of ours
+                self._recorders.remove(recorder)
+                why = f"{type(problem).__name__} in livews itself"
+                if isinstance(problem, OSError):
+                    why = f"{problem.strerror or problem}; is the disk full where temporary files go (TMPDIR)?"
+                self._once(f"one that looks on sees no more of this session, which goes on all the same: {why}")
 
     @property
     def _blind(self) -> bool:
