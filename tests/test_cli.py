@@ -736,3 +736,20 @@ def test_a_second_server_keeps_the_traces_of_the_first(tmp_path: Path) -> None:
         with serving("--pace", "0", "--trace", str(tmp_path)) as (url, _process):
             assert livews("hi", "--url", url, "--mute").returncode == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["session-1.jsonl", "session-2.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [(["inspec"], "inspect"), (["explian", "1011"], "explain"), (["stats", __file__], "trace stats"), (["prox"], "proxy")],
+)  # fmt: skip
+def test_a_command_misspelt_is_not_said_to_the_model(words: list[str], meant: str) -> None:
+    done = livews(*words)
+    assert done.returncode == 2 and done.stdout == ""
+    assert f"did you mean `livews {meant}`?" in done.stderr and f"livews talk {words[0]}" in done.stderr
+
+
+def test_words_near_no_command_are_said(server: str) -> None:
+    for words in (["hello"], ["walk"], ["Inspec"], ["stats", "please"], ["explain it to me"], ["talk", "inspec"]):
+        done = livews(*words, "--mute", "--url", server)
+        assert done.returncode == 0, done.stderr
+        assert f'I heard "{words[-1]}"' in done.stdout

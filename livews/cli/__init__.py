@@ -1,6 +1,7 @@
 """The command line: which command, and what a failure looks like.
 
-- `talk` is the default: what does not start with the name of a command is said to the model.
+- `talk` is the default: what does not start with the name of a command is said to the model, unless it is a command
+  misspelt: a typing error must not become a turn that somebody pays for.
 - Each command is one module, imported when it is asked for; `--help` loads argparse and nothing else.
 - Every LivewsError ends here, as what, where, why, do, and an exit code of `errors.Exit`.
 """
@@ -24,9 +25,33 @@ COMMANDS = {
 }
 
 
+def _meant(words: Sequence[str]) -> str:
+    """The command that a first word, which is none, was meant for; "" for words to the model."""
+    first = words[0]
+    if not (first.isascii() and first.isalpha() and first.islower()):
+        return ""
+    if len(words) > 1 and f" {first}," in f" {COMMANDS['trace'].partition(': ')[2]}," and _is_file(words[1]):
+        return f"trace {first}"
+    if not any(first[0] == name[0] and abs(len(first) - len(name)) <= 2 for name in COMMANDS):
+        return ""
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(first, COMMANDS, 1, 0.83)), "")
+
+
+def _is_file(word: str) -> bool:
+    import os.path
+
+    return os.path.isfile(word)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    if words and words[0] not in COMMANDS and (meant := _meant(words)):
+        print(f"livews: there is no command {words[0]}; did you mean `livews {meant}`?", file=sys.stderr)
+        print(f"livews: to say it to the model: livews talk {words[0]} ...", file=sys.stderr)
+        return 2
     command = words.pop(0) if words and words[0] in COMMANDS else "talk"
     from livews.cli.terminal import Console, ignore_interrupts
 

@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = "\n".join(f"  {name:<10} {about}" for name, about in COMMANDS.items())
     parser = argparse.ArgumentParser(
         prog="livews",
-        usage="livews [talk] [OPTIONS] [TEXT ...]\n       livews serve|proxy|check|trace|explain|devices|doctor [OPTIONS] ...",
+        usage="livews [talk] [OPTIONS] [TEXT ...]\n       livews serve|proxy|inspect|check|trace|explain|devices|doctor [OPTIONS] ...",
         description="Talk to a Gemini Live model: text in, voice and words out, over one WebSocket.",
         epilog=f"commands:\n{commands}\n\n"
         "Without a key in GOOGLE_API_KEY or GEMINI_API_KEY the built-in stand-in answers.\n"
