@@ -14,13 +14,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
+from livews.core import paths
 from livews.core.errors import BadRequest, NoCredentials
 
 GEMINI_HOST = "generativelanguage.googleapis.com"
 VERTEX_HOST = "aiplatform.googleapis.com"
 _MULTI_REGIONS = ("us", "eu")
-_GEMINI_PATH = "/ws/google.ai.generativelanguage.{version}.GenerativeService.{method}"
-_VERTEX_PATH = "/ws/google.cloud.aiplatform.{version}.LlmBidiService/BidiGenerateContent"
 _SECRET_QUERY = ("key", "access_token", "token", "api_key")
 _HIDDEN = "[redacted]"
 # Shapes of credentials that must not be shown even when nobody told us that they are some.
@@ -186,7 +185,7 @@ def resolve(settings: Settings, model: str) -> Endpoint:
         )
     version = settings.version or ("v1alpha" if ephemeral else "v1beta")
     method = "BidiGenerateContentConstrained" if ephemeral else "BidiGenerateContent"
-    url = _join(settings.url or f"wss://{GEMINI_HOST}", _GEMINI_PATH.format(version=version, method=method))
+    url = _join(settings.url or f"wss://{GEMINI_HOST}", paths.GEMINI.format(version=version, method=method))
     headers: dict[str, str] = {}
     if ephemeral:
         headers = {"Authorization": f"Token {settings.token}", "x-goog-api-key": settings.token}
@@ -201,12 +200,12 @@ def resolve(settings: Settings, model: str) -> Endpoint:
             "pass the URL it prints",
         )
     name = model if "/" in model else f"models/{model}"
-    return Endpoint(url, headers, name, "gemini", _version_of(url, version), secrets)
+    return Endpoint(url, headers, name, "gemini", paths.place_of(url)[1] or version, secrets)
 
 
 def _vertex(settings: Settings, model: str, secrets: Secrets) -> Endpoint:
     version = settings.version or "v1beta1"
-    path = _VERTEX_PATH.format(version=version)
+    path = paths.VERTEX.format(version=version)
     if settings.api_key and not settings.project:  # express mode
         url = _join(settings.url or f"wss://{VERTEX_HOST}", path)
         name = _publisher(model)
@@ -274,11 +273,6 @@ def _join(base: str, path: str) -> str:
     if "BidiGenerateContent" in parts.path:
         return url
     return urlunsplit(parts._replace(path=parts.path.rstrip("/") + path, fragment=""))
-
-
-def _version_of(url: str, default: str) -> str:
-    found = re.search(r"generativelanguage\.(v\w+)\.", url)
-    return found[1] if found else default
 
 
 def _secrets_of(url: str) -> list[str]:

@@ -11,11 +11,13 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 import socket
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from urllib.parse import urlsplit
 
 from livews.core import closes
 from livews.core.errors import BadRequest, LivewsError, Refused, Unreachable
@@ -126,7 +128,8 @@ def _of_websockets(problem: Exception, place: Place, timeout: float) -> LivewsEr
     said, where = place.hide(str(problem)), place.shown
     secure = place.url.startswith("wss:")
     if isinstance(problem, InvalidStatus):
-        return Refused(closes.explain_http(problem.response.status_code, model=place.model), where=where)
+        status, host = problem.response.status_code, urlsplit(place.url).hostname or ""
+        return Refused(closes.explain_http(status, model=place.model, host=host), where=where)
     if isinstance(problem, (InvalidURI, UnicodeError)):
         cure = "write it as in ws://127.0.0.1:8765"
         return BadRequest("not a URL to dial", where=place.flag, why=said, cure=cure)
@@ -136,6 +139,9 @@ def _of_websockets(problem: Exception, place: Place, timeout: float) -> LivewsEr
         why = said if isinstance(problem, (ProxyError, ImportError)) else "its URL is none"
         cure = "check HTTPS_PROXY, or unset it; for a SOCKS proxy pip install python-socks"
         return Unreachable("the proxy did not let the connection through", where=where, why=why, cure=cure)
+    if old := re.search(r"\bHTTP/1\.0 [1-5]\d\d\b", str(problem.__cause__)):
+        what, why = "a server that is no WebSocket server answered", f"{old[0]}; a WebSocket begins with HTTP/1.1"
+        return Unreachable(what, where=where, why=why, cure=NOT_THIS_API)
     if isinstance(problem, (WebSocketException, EOFError)):
         return Unreachable("the server does not speak WebSocket", where=where, why=said, cure=NOT_THIS_API)
     if not isinstance(problem, OSError):

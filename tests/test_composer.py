@@ -565,13 +565,18 @@ def test_nothing_is_sent_while_it_is_off(composer: Composer) -> None:
     composer.page.evaluate("composer.setEnabled(false, 'No session is open.')")
     composer.write('{"a": 1}').type("<Control+Enter>")
     composer.page.click(".composer-send", force=True)
-    assert composer.sent == [] and composer.told == "No session is open."
-    assert "No session is open." in composer.page.inner_text(".composer-explain")
+    assert composer.sent == [] and composer.told == ""
+    assert composer.page.inner_text(".composer-why") == "No session is open."
     assert composer.page.get_attribute(".composer-send", "aria-disabled") == "true"
     composer.page.evaluate(
-        "composer.setEnabled(true); composer.setSession({model: 'm-1', surface: 'vertex', state: 'ready'})"
+        "composer.setEnabled(true); composer.setSession({model: 'm-1', surface: 'vertex', state: 'ready', sends: 'Open it'})"
     )
-    assert "m-1 · vertex · ready" in composer.page.inner_text(".composer-explain")
+    explained = composer.page.inner_text(".composer-explain")
+    assert "m-1 · vertex · ready" in explained and "client does not learn of it" in explained
+    assert composer.page.inner_text(".composer-send") == "Open it" and not composer.page.is_visible(".composer-why")
+    composer.page.evaluate("composer.setSession({model: 'm-1', own: true})")
+    assert "learn" not in composer.page.inner_text(".composer-explain"), "it has no other client"
+    assert composer.page.inner_text(".composer-send") == "Send"
     composer.page.click(".composer-send")
     composer.page.wait_for_function("() => window.sent.length === 1")
 

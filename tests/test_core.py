@@ -420,6 +420,21 @@ def test_a_voice_that_does_not_exist_is_told() -> None:
     assert said("Pucky") == ["(1007, 'No matching speaker voice found for name: Pucky')"]
 
 
+@pytest.mark.parametrize("inspect", [True, False])
+@pytest.mark.parametrize(
+    ("sent", "cure"),
+    [
+        ({"serverContent": {}}, "Do not send serverContent: it is the service's"),
+        ({"setup_complete": {}}, "Clients send setup, clientContent, realtimeInput, toolResponse."),
+        ({"serverContend": {}}, "Remove the member"),
+        ({"realtimeInput": {"serverContent": {}}}, "Remove the member"),
+    ],
+)
+def test_a_message_of_the_other_side_is_told_as_that(sent: dict[str, Any], cure: str, inspect: bool) -> None:
+    (fault,) = opened(inspect).step_message("client", sent).faults
+    assert fault.rule == "WIRE-5" and cure in fault.cure
+
+
 def test_history_counts_only_for_who_asks_for_it() -> None:
     def reasons(as_of: str, surface: str = "gemini") -> list[str]:
         talk = Conversation(surface=surface, as_of=as_of)

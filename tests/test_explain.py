@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from livews.cli import main
-from livews.core import example, judge, reading, schema, spec, words
+from livews.core import example, judge, logline, models, reading, schema, spec, words
 from livews.core.schema import Sender
 from livews.printable import printable
 
@@ -220,7 +220,8 @@ def test_every_other_name_is_explained(explain: Out) -> None:
 
 def test_a_state_tells_its_ways_out_and_in(explain: Out) -> None:
     text = explain("waitingForTool")
-    assert "(a state of the machine's region turn)" in text
+    assert "(a state the turn can be in)" in text
+    assert explain("idle").startswith("idle  (a state the turn can be in, and begins in)\n")
     assert "audio → speaking, playAudio" in text
     assert "toolResponse → generating if callsOpen is false" in text
     assert "in     toolCall while idle, generating, speaking or interrupted" in text
@@ -258,6 +259,92 @@ def test_a_close_as_people_paste_it(asked: list[str], explain: Out) -> None:
     for word in ("what", "why", "do", "again"):
         assert re.search(rf"^  {word} ", text, re.M)
     assert "sessionResumption.handle" in text
+
+
+INTERNAL = "1011 (internal error) Internal error encountered."
+MODEL = "models/x is not found for API version v1beta"
+NAMED = """Invalid JSON payload received. Unknown name "proactivity" at 'setup': Cannot find field."""
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "reason", "by", "row"),
+    [
+        # websockets
+        (f"received {INTERNAL}; then sent {INTERNAL}", 1011, "Internal error encountered.", "server", "internal-error"),
+        (f"x.ConnectionClosedError: received {INTERNAL}; no close frame sent", 1011, "Internal error encountered.", "server", "internal-error"),
+        (f"2026-11-22 10:00:01,123 ERROR received {INTERNAL}; then sent {INTERNAL}", 1011, "Internal error encountered.", "server", "internal-error"),
+        (f"[10:00:01] received {INTERNAL}; then sent {INTERNAL}", 1011, "Internal error encountered.", "server", "internal-error"),
+        ("sent 1000 (OK); then received 1000 (OK)", 1000, "", "client", "normal"),
+        ("received 1000 (OK); then sent 1000 (OK)", 1000, "", "server", "normal"),
+        (f"received 1008 (policy violation) {MODEL}, or; then sent 1008 (policy violation) {MODEL}, or", 1008, f"{MODEL}, or", "server", "model-not-found"),
+        ("sent 1011 (internal error) keepalive ping timeout; no close frame received", 1011, "keepalive ping timeout", "client", "keepalive-timeout"),
+        ("sent 1002 (protocol error); no close frame received", 1002, "", "client", "unknown"),
+        ("no close frame received or sent", 1006, "", "server", "no-close-frame"),
+        ("code = 1006 (connection closed abnormally [internal]), no reason", 1006, "", "server", "no-close-frame"),
+        ("code = 1011 (unexpected error), reason = keepalive ping timeout", 1011, "keepalive ping timeout", "server", "keepalive-timeout"),
+        ("< CLOSE 1007 (invalid frame payload data) API key not valid. Please [22 bytes]", 1007, "API key not valid. Please", "server", "key-not-valid"),
+        ("> CLOSE 1000 (OK) [2 bytes]", 1000, "", "client", "normal"),
+        # upgrades that were refused
+        ("server rejected WebSocket connection: HTTP 403", 403, "", "server", "http-403"),
+        ("HTTP/1.1 502 Bad Gateway", 502, "", "server", "http-502"),
+        ("HTTP/2 503", 503, "", "server", "http-503"),
+        ('"GET /ws HTTP/1.1" 404 -', 404, "", "server", "http-404"),
+        ("Error: Unexpected server response: 403", 403, "", "server", "http-403"),
+        ("failed: Error during WebSocket handshake: Unexpected response code: 404", 404, "", "server", "http-404"),
+        ("Handshake status 401 Unauthorized -+-+- {'date': 'x'} -+-+- None", 401, "", "server", "http-401"),
+        ("aiohttp.WSServerHandshakeError: 403, message='Invalid response status', url='wss://x'", 403, "", "server", "http-403"),
+        # google-genai
+        (f"google.genai.errors.APIError: 1008 None. {MODEL}", 1008, MODEL, "server", "model-not-found"),
+        ("google.genai.errors.APIError: 1000 None. ", 1000, "", "server", "normal"),
+        # aiohttp
+        ("WSMessage(type=<WSMsgType.CLOSE: 8>, data=1011, extra='Internal error encountered.')", 1011, "Internal error encountered.", "server", "internal-error"),
+        # CloseEvent of Chrome, of Firefox, of Node; as JSON; what people print
+        (f'CloseEvent {{code: 1008, reason: "{MODEL}"}}', 1008, MODEL, "server", "model-not-found"),
+        ("CloseEvent { isTrusted: true, wasClean: false, code: 1006, reason: '', type: 'close' }", 1006, "", "server", "no-close-frame"),
+        (f"CloseEvent {{code: 1007, reason: '{NAMED.replace(chr(39), chr(92) + chr(39))}', wasClean: true}}", 1007, NAMED, "server", "unknown-name-proactivity"),
+        (f'{{ reason: "{NAMED}", code: 1007, wasClean: true }}', 1007, NAMED, "server", "unknown-name-proactivity"),
+        ('{"code": 1007, "reason": "API key not valid. Please"}', 1007, "API key not valid. Please", "server", "key-not-valid"),
+        ("CloseEvent(code=1000, wasClean=False)", 1000, "", "server", "normal"),
+        ("CloseEvent(code=1000, reason=None)", 1000, "", "server", "normal"),
+        ("WebSocket closed: code=1011 reason=Deadline expired", 1011, "Deadline expired", "server", "deadline-expired"),
+        ("closed with code 1011: Deadline expired before operation", 1011, "Deadline expired before operation", "server", "deadline-expired"),
+        ("Connection closed by the server: 1007 API key not valid.", 1007, "API key not valid.", "server", "key-not-valid"),
+        ("websocket: close 1006 (abnormal closure): unexpected EOF", 1006, "", "server", "no-close-frame"),
+        (INTERNAL, 1011, "Internal error encountered.", "server", "internal-error"),
+        ("1007 None. API key not valid.", 1007, "API key not valid.", "server", "key-not-valid"),
+    ],
+)  # fmt: skip
+def test_a_line_as_a_log_has_it(line: str, code: int, reason: str, by: Sender, row: str, explain: Out) -> None:
+    assert logline.read(line) == logline.Ended(code, reason, by)
+    for asked in ([line], ["--", *line.split()]):
+        told = json.loads(explain("--json", *asked))
+        assert (told["id"], told["code"]) == (row, code if code >= 1000 else 0)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "closed after 3000 ms",
+        "closed on 2026-11-22",
+        "2026-11-22 something",
+        "10:00:01 something",
+        "the tool received 1500 bytes and sent 1000 back",
+        "received 1000 bytes (all)",
+        "process exited with code 1",
+        "the code 1011 is a number",
+        "error.code: 1008x",
+        *(row["reason"].strip() for row in spec.closes() if row["reason"] and "http" not in row),
+    ],
+)
+def test_what_is_no_such_line_stays_a_reason(line: str) -> None:
+    assert logline.read(line) == logline.Ended(0, line)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text() | st.from_regex(r"(sent|received|code[=:]|HTTP/1.1|closed) ?\d{3,5}( \(.{0,5}\))?.{0,20}"))
+def test_any_line_is_read(line: str) -> None:
+    ended = logline.read(line)
+    assert ended.code >= 0 and len(ended.reason) <= len(line)
 
 
 def test_a_line_of_a_trace_is_explained_by_who_closed(explain: Out) -> None:
@@ -320,12 +407,21 @@ def test_numbers_and_reasons_stay_what_they_were(explain: Out) -> None:
         ("gemini-3.8-liv", "gemini-3.8-live"),
         ("START_SENSITIVTY_HIGH", "START_SENSITIVITY_HIGH"),
         ("goaway-ignore", "goaway-ignored"),
+        ("generationconfig.Temprature", "/setup/generationConfig/temperature?"),
+        ("realtimeinput.audio.mimtype", "/realtimeInput/audio/mimeType?"),
     ],
 )
 def test_what_is_not_there_is_told_with_what_is_near(asked: str, near: str, explain: Out) -> None:
-    told = explain(asked, code=2)
+    told = " ".join(explain(asked, code=2).split())
     assert f"nothing is known of {asked}" in told
     assert near in told.split("did you mean ")[1]
+
+
+def test_a_model_that_is_not_there_is_told_with_those_that_are(explain: Out) -> None:
+    for asked in ("gemini-9", "models/gemini-9", "gemini-9-live"):
+        told = " ".join(explain(asked, code=2).split())
+        assert f"models known here: {', '.join(models.live_ids('gemini'))}" in told
+    assert "models known" not in explain("nothing-9", code=2)
 
 
 def test_json_is_one_object_each(explain: Out, capsys: pytest.CaptureFixture[str]) -> None:

@@ -34,7 +34,7 @@ from websockets.typing import Origin
 
 from livews.core.errors import BadRequest
 from livews.endpoint import Secrets
-from livews.kit import inspector, proxy
+from livews.kit import inspector, inspector_sessions, proxy
 from livews.kit.framing import Frames
 from livews.kit.head import Upstream
 from livews.kit.inspector_sessions import Sessions
@@ -45,7 +45,7 @@ from livews.trace.follow import follow
 from livews.trace.tail import Tail
 
 from .browser import Browser
-from .test_report import PAYLOADS, SETUP, conversation, hostile, outside, row_of, started, text_of, tone  # noqa: F401
+from .test_report import PAYLOADS, SETUP, Trace, conversation, hostile, outside, row_of, started, text_of, tone  # noqa: F401
 
 PATH = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
 HELLO = {"clientContent": {"turns": [{"role": "user", "parts": [{"text": "Hello"}]}], "turnComplete": True}}
@@ -340,6 +340,48 @@ def test_a_growing_trace_is_followed_line_by_line(tmp_path: Path) -> None:
         Sessions().take(Tail(path))
 
 
+def test_what_is_kept_of_a_running_session_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ended sessions are let go for it first; then no more is taken of it, which is said once, and the others go on."""
+    monkeypatch.setattr(inspector_sessions, "MOST_ROWS", 10)
+    sessions, hides = Sessions(), Secrets()
+
+    def passing(number: int, messages: int) -> inspector_sessions.Passing:
+        made = sessions.record(number, "ws://x" + PATH, hides)
+        more(made, messages)
+        return made
+
+    def more(to: inspector_sessions.Passing, messages: int) -> None:
+        for i in range(messages):
+            to.frame(i, "send", "text", to.talk.step("client", json.dumps(HELLO)))
+
+    passing(1, 4).close()
+    passing(2, 3).close()
+    third = passing(3, 6)
+    assert [*sessions.all] == [2, 3], "the oldest that ended made room"
+    more(third, 4)
+    assert ([*sessions.all], third.page.rows, sessions.let_go) == ([3], 10, 2)
+    assert not sessions.notes
+    more(third, 20)
+    third.control(30.0, "send", "ping", {"size": 0})
+    assert third.page.rows == 10 and third.running
+    [(_, said)] = sessions.notes
+    assert said.startswith("session 3: no more of its messages are listed, as livews keeps 10 at most")
+    assert "--trace" in said
+    third.close()
+    assert len(third.page.data()["kind"]) == 10, "what was kept is still there"
+    fourth = passing(4, 5)
+    assert [*sessions.all] == [4] and fourth.page.rows == 5, "the next one has the room of the one that ended"
+    fourth.close()
+
+    trace = tmp_path / "t.jsonl"
+    trace.write_bytes(b"".join(started().lines()) + b'{"t":1,"dir":"send","ping":{}}\n' * 20)
+    assert sessions.take(Tail(trace))
+    [recorded] = sessions.all.values()
+    assert recorded.page.rows == 10
+    assert len(sessions.notes) == 2 and "the trace that is followed has every message" in sessions.notes[-1][1]
+    sessions.close()
+
+
 # Who gets in
 
 
@@ -520,7 +562,7 @@ def counted(opened: Any, n: int) -> None:
 
 def send_by_hand(opened: Any, message: Any) -> None:
     opened.fill("#composer textarea", json.dumps(message))
-    opened.click("#composer button:text-is('Send')")
+    opened.click("#composer .composer-send")
 
 
 def test_messages_appear_while_the_session_runs(browser: Browser, command: Command) -> None:
@@ -618,7 +660,7 @@ def test_a_message_by_hand_is_sent_and_answered_and_a_fault_explained(
         opened.fill("#composer textarea", json.dumps(wrong))
         opened.wait_for_selector("#composer :text('WIRE-5')")
         assert opened.is_visible("#end.open"), "a check changes nothing"
-        opened.click("#composer button:text-is('Send')")
+        opened.click("#composer .composer-send")
         opened.wait_for_selector("#end.bad")
         assert "1007" in text_of(opened, "#end") and "do" in text_of(opened, "#end")
         assert "WIRE-5" in text_of(opened, "#findings")
@@ -630,7 +672,7 @@ def test_a_message_by_hand_is_sent_and_answered_and_a_fault_explained(
 def test_a_session_of_its_own_is_opened_and_closed(browser: Browser, command: Command) -> None:
     opened = show(browser, command)
     opened.wait_for_function("() => document.querySelector('#composer textarea').value.includes('\"setup\"')")
-    opened.click("#composer button:text-is('Send')")
+    opened.click("#composer .composer-send")
     row_of(opened, "setupComplete").wait_for()
     send_by_hand(opened, HELLO)
     row_of(opened, "turnComplete").wait_for()
@@ -639,7 +681,7 @@ def test_a_session_of_its_own_is_opened_and_closed(browser: Browser, command: Co
     assert "Closed by the client" in text_of(opened, "#end") and "1000" in text_of(opened, "#end")
     opened.click("#open-button")
     opened.wait_for_function("() => document.querySelector('#composer textarea').value.includes('\"setup\"')")
-    opened.click("#composer button:text-is('Send')")
+    opened.click("#composer .composer-send")
     opened.wait_for_selector("#end.open")
     assert opened.locator("#session option").count() == 2
     opened.select_option("#session", "1")
@@ -655,6 +697,58 @@ def test_a_session_of_its_own_is_opened_and_closed(browser: Browser, command: Co
     opened.close()
 
 
+def test_an_ended_session_says_so_and_blames_nobody(browser: Browser, command: Command) -> None:
+    with client(command) as one:
+        say(one, SETUP)
+        one.recv(timeout=10)
+        say(one, {"realtimeInput": {"text": "a", "colour": "red"}})
+        with pytest.raises(ConnectionClosed):
+            while True:
+                one.recv(timeout=10)
+    opened = show(browser, command, wait_for="#end.bad")
+    opened.wait_for_selector("#composer .composer-why:has-text('This session has ended.')")
+    opened.wait_for_function("() => document.querySelector('#composer textarea').value.includes('Hello')")
+    opened.fill("#composer textarea", json.dumps({"realtimeInput": {"colour": 1}}))
+    opened.wait_for_selector("#composer .composer-findings :text('WIRE-5')")
+    opened.fill("#composer textarea", "")
+    opened.wait_for_selector("#composer .composer-findings li", state="detached")
+    opened.fill("#composer textarea", json.dumps({"realtimeInput": {"text": "Hello"}}, indent=2))
+    opened.evaluate("new Promise((done) => setTimeout(done, 600))")  # a check comes 250 ms after the last key
+    assert not opened.locator("#composer .composer-findings li").count(), "nobody wrote it"
+    send, anew = (opened.locator(one).bounding_box() for one in (".composer-send", "#open-button"))
+    assert abs(send["y"] - anew["y"]) < 5, "New session stands beside Send"
+    assert not opened.is_visible("#follow")
+    opened.hover("#list")
+    opened.mouse.wheel(0, -600)
+    assert not opened.is_visible("#follow"), "nothing more comes"
+    box = text_of(opened, "#end")
+    assert "the client sent this: no member colour" in box and "WIRE-5" in box
+    opened.click("#end button")
+    opened.wait_for_selector("#detail .finding.l3")
+    assert "realtimeInput" in text_of(opened, "#detail h3")
+    opened.click("#help-button")
+    assert "Ctrl-Space" in text_of(opened, "#help")
+    assert not browser.wrong
+    opened.close()
+
+
+def test_a_session_that_does_not_come_to_be_is_told_once(browser: Browser) -> None:
+    with socket.socket() as nobody:  # bound, and not listening
+        nobody.bind(("127.0.0.1", 0))
+        command = Command("--proxy-port", "0", "--upstream", f"ws://127.0.0.1:{nobody.getsockname()[1]}")
+        try:
+            opened = show(browser, command)
+            opened.click("#composer .composer-send:text-is('Open session')")
+            opened.wait_for_selector("#notes .banner:has-text('connection refused')")
+            opened.wait_for_selector("#composer .composer-told.bad")
+            told = text_of(opened, "#composer .composer-told")
+            assert told == "No session was opened: the box at the top of the page says why."
+            assert not browser.wrong
+            opened.close()
+        finally:
+            assert command.end() == 0
+
+
 def test_a_message_goes_to_the_session_it_was_written_for(browser: Browser, command: Command) -> None:
     opened = show(browser, command)
     with client(command) as one:
@@ -664,7 +758,7 @@ def test_a_message_goes_to_the_session_it_was_written_for(browser: Browser, comm
         with client(command) as other:
             say(other, SETUP)
             opened.wait_for_function("() => document.getElementById('session').options.length === 2")
-            opened.click("#composer button:text-is('Send')")
+            opened.click("#composer .composer-send")
             row_of(opened, "written by hand").wait_for()
             assert opened.input_value("#session") == "1", "another began meanwhile"
             opened.click("#open-button")
@@ -672,7 +766,7 @@ def test_a_message_goes_to_the_session_it_was_written_for(browser: Browser, comm
                 opened.wait_for_function(
                     f"() => document.querySelector('#composer textarea').value.includes('{part}')"
                 )
-                opened.click("#composer button:text-is('Send')")
+                opened.click("#composer .composer-send")
             row_of(opened, "realtimeInput").wait_for()
             assert opened.input_value("#session") == "3"
     assert not browser.wrong
@@ -757,8 +851,11 @@ def test_a_trace_is_followed_as_it_grows(browser: Browser, tmp_path: Path) -> No
     command = Command(str(path))
     try:
         assert not command.door and "waits for sessions in" in command.said
+        assert "which does not exist yet" in command.said
         opened = show(browser, command)
         assert not opened.locator("#composer").count() and not opened.locator("#listen").count()
+        waits = text_of(opened, "#wait")
+        assert "s.jsonl does not exist yet" in waits and f"livews --trace {path}" in waits
         lines = conversation().lines()
         with path.open("wb") as file:
             file.write(b"".join(lines[:3]))
@@ -772,6 +869,11 @@ def test_a_trace_is_followed_as_it_grows(browser: Browser, tmp_path: Path) -> No
             file.flush()
             opened.wait_for_function("() => document.getElementById('session').options.length === 2")
             opened.wait_for_function("() => document.getElementById('count').textContent === '2 lines'")
+            file.write(b"".join([*Trace().send(0.1, SETUP).lines(), *Trace().lines()]))  # the next one ends it
+            file.flush()
+            opened.wait_for_function("() => document.getElementById('session').options.length === 4")
+            opened.select_option("#session", "3")
+            opened.wait_for_selector("#findings:has-text('setup has no answer')")
         assert not browser.wrong
         assert command.end() == 0
         opened.wait_for_selector("#lost:visible")

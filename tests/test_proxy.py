@@ -576,6 +576,37 @@ def test_faults_and_closes_are_explained_as_they_happen(capsys: pytest.CaptureFi
     assert "before the client sent this" in text and "proactivty" in text
 
 
+@pytest.mark.parametrize("sent", [["{nope"], [SETUP, '{"realtimeInput":{"txt":"x"}}', HELLO]])
+def test_a_catch_all_reason_gives_way_to_what_the_last_message_had(
+    sent: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a message behind it that has no fault, what is known of the reason is told as ever."""
+
+    async def refuse(socket: ServerConnection) -> None:
+        for _ in sent:
+            await socket.recv()
+        await socket.close(1007, "Request contains an invalid argument.")
+
+    async def talk() -> None:
+        async with upstream(refuse) as url, proxied(url, record=shown_by(Console(color="never"))) as house:
+            async with dial(house.url) as client:
+                for message in sent:
+                    await client.send(message)
+                with pytest.raises(ConnectionClosed):
+                    await client.recv()
+            await house.ended()
+
+    asyncio.run(talk())
+    said = flat(capsys.readouterr().err).partition("close ")[2]
+    if sent[-1] == HELLO:
+        assert "why This is the catch-all text" in said and "before the client sent this: no member txt" in said
+        return
+    assert "1007 Request contains an invalid argument. before the client's last message is the likely cause:" in said
+    assert "(WIRE-2) do Send one JSON object a frame" in said
+    assert 'more livews explain 1007 "Request contains an invalid argument."' in said
+    assert "catch-all" not in said
+
+
 async def converse(url: str, wanted: bytes = b"turnComplete") -> None:
     """A turn as far as it comes: until what is `wanted`, a close, or long enough without anything."""
     with contextlib.suppress(ConnectionClosed, InvalidStatus):
@@ -951,6 +982,85 @@ def test_an_upstream_that_is_not_there_or_speaks_no_tls() -> None:
                             assert word in text
                         assert KEY not in text
                         assert house.troubles[0].what == what and house.troubles[0].exit_code == 4
+
+    asyncio.run(talk())
+
+
+def test_an_upstream_that_never_answers_is_waited_for_no_longer_than_said() -> None:
+    async def talk() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            place = f"ws://127.0.0.1:{silent.getsockname()[1]}"
+            async with proxied(place, timeout=0.2) as house:
+                async with asyncio.timeout(10):
+                    answer = (await ask(house.port, *UPGRADE)).decode()
+                await house.ended()
+            head, _, body = answer.partition("\r\n\r\n")
+            assert head.startswith("HTTP/1.1 504 Gateway Timeout")
+            assert body == f"livews proxy: the upstream did not answer the upgrade within 0.2 s: {place}\n"
+            (problem,) = house.troubles
+            assert (problem.where, problem.exit_code) == (place, 4)
+            assert "took the connection" in problem.why and "--timeout" in problem.cure
+
+            via = Via.of(f"127.0.0.1:{silent.getsockname()[1]}")
+            async with proxied("ws://api.example", timeout=0.2, via=via) as house:
+                async with asyncio.timeout(10):
+                    assert (await ask(house.port, *UPGRADE)).startswith(b"HTTP/1.1 504 ")
+
+    asyncio.run(talk())
+
+
+@pytest.mark.parametrize("how", ["end", "reset"])
+def test_a_client_that_leaves_before_the_upstream_answers_is_told_of(
+    how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("livews.kit.proxy._LAST_SECONDS", 0.1)
+
+    async def talk() -> None:
+        asked = asyncio.Event()
+
+        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            asked.set()
+            await reader.read()
+
+        async with tcp(handle) as url, proxied(url, timeout=60) as house:
+            _, writer = await asyncio.open_connection("127.0.0.1", house.port)
+            writer.write("\r\n".join([*UPGRADE, "", ""]).encode())
+            await asked.wait()
+            if how == "reset":
+                given = struct.pack("ii", 1, 0)
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, given)
+            writer.transport.abort()
+            await house.ended()
+            (problem,) = house.troubles
+            assert problem.what == "the client left before the upstream answered"
+            assert "did not answer the upgrade" in problem.why
+
+    asyncio.run(talk())
+
+
+def test_what_a_client_says_before_its_upgrade_is_answered_arrives() -> None:
+    """More than is read ahead."""
+    early = b"early" * 40_000
+    got: list[bytes] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await asyncio.sleep(0.05)  # the proxy reads ahead meanwhile
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+        got.append(await reader.readexactly(len(early)))
+        writer.write(b"bye")
+        await writer.drain()
+        writer.close()
+
+    async def talk() -> None:
+        async with tcp(handle) as url, proxied(url) as house:
+            reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+            writer.write("\r\n".join([*UPGRADE, "", ""]).encode() + early)
+            async with asyncio.timeout(10):
+                assert (await reader.read()).endswith(b"bye")
+            writer.close()
+        assert got == [early]
 
     asyncio.run(talk())
 
@@ -1393,6 +1503,41 @@ def test_flags_that_cannot_work(
     told = capsys.readouterr()
     assert says in " ".join(told.err.split())
     assert "Traceback" not in told.err
+
+
+@pytest.mark.parametrize("command", [["proxy"], ["inspect", "--offline", "--proxy-port", "0"]])
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("notes.txt", "the file is no trace, and would be spoilt by one"),
+        ("notes.txt/x.jsonl", "cannot write the trace: Not a directory"),
+        ("notes.txt/", "cannot write the trace: Not a directory"),
+    ],
+)
+def test_a_file_that_can_be_no_trace_is_told_at_the_start(
+    command: list[str], name: str, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from livews.cli import main
+
+    (tmp_path / "notes.txt").write_text("mine\n")
+    assert main([*command, "--port", "0", "--trace", f"{tmp_path}/{name}"]) == 2
+    told = capsys.readouterr()
+    assert says in told.err and told.out == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+    assert (tmp_path / "notes.txt").read_text() == "mine\n"
+
+
+def test_looking_whether_a_trace_can_be_written_leaves_all_as_it_is(tmp_path: Path) -> None:
+    TraceFile.check(tmp_path / "new" / "sub" / "x.jsonl")
+    assert list(tmp_path.iterdir()) == []
+    kept = tmp_path / "kept.jsonl"
+    TraceFile(kept, url="ws://x", side="proxy", hide=bytes).close()
+    before = kept.read_bytes()
+    TraceFile.check(kept)
+    assert kept.read_bytes() == before
+    TraceFile.check("/dev/null")
+    with pytest.raises(TraceFailed, match="Is a directory"):
+        TraceFile.check(tmp_path)
 
 
 def test_the_benchmark_runs() -> None:

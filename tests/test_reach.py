@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from livews import reach
+from livews.core import closes
 from livews.core.errors import LivewsError, Unreachable
 
 SECRET = "hunter2-hunter2"
@@ -77,6 +78,40 @@ def test_what_cannot_be_dialled(url: str, proxy: str, what: str, cure: str, monk
     assert what in problem.what and cure in problem.cure
     assert problem.where == (url if isinstance(problem, Unreachable) else "--there")
     assert SECRET not in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("answer", "what", "why"),
+    [
+        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "HTTP 404", "another web server answered"),
+        (b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", "HTTP 400", "another web server answered"),
+        (b"HTTP/1.0 404 File not found\r\n\r\n", "a server that is no WebSocket server answered", "HTTP/1.0 404"),
+        (b"HTTP/1.0 200 OK\r\n\r\nhi", "a server that is no WebSocket server answered", "HTTP/1.0 200"),
+    ],
+)
+def test_a_web_server_of_ones_own_is_told_as_one(answer: bytes, what: str, why: str) -> None:
+    async def run() -> LivewsError:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(answer)
+            await writer.drain()
+            writer.close()
+
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            with pytest.raises(LivewsError) as caught:
+                await reach.dial(reach.Place(url, {}, url, hide, "tests"), 5)
+            return caught.value
+
+    problem = asyncio.run(run())
+    assert what in problem.what and why in problem.why
+    assert "host, port and path" in problem.cure and "google" not in problem.cure.lower()
+
+
+@pytest.mark.parametrize("host", ["us-central1-aiplatform.googleapis.com", "GENERATIVELANGUAGE.googleapis.com", ""])
+def test_of_google_the_region_is_told(host: str) -> None:
+    assert "aiplatform.us.rep" in closes.explain_http(404, host=host).cause
+    assert "aiplatform.us.rep" not in closes.explain_http(404, host="googleapis.com.example").cause
 
 
 def test_the_words_want_no_websockets() -> None:

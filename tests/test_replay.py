@@ -251,6 +251,22 @@ def test_an_id_that_nobody_gave_is_sent_as_it_was(replay: Run, tmp_path: Path) -
     assert messages(out)[-1] == answer
 
 
+def test_what_was_put_in_is_none_of_the_server_s(replay: Run, tmp_path: Path) -> None:
+    """Messages of the inspector: one to the client is not waited for and makes no difference, one to the server is sent."""
+    by_hand = [
+        {**got(0.015, {"toolCall": {"functionCalls": [{"name": "get_time", "id": "by-hand"}]}}), "inserted": True},
+        {**got(0.015, {"sessionResumptionUpdate": {"newHandle": "h", "resumable": True}}), "inserted": True},
+    ]
+    said_too = {**said(0.045, "by hand"), "inserted": True}
+    path = write(tmp_path / "a.jsonl", *READY, *by_hand, *TURN, said_too, *TURN[1:], *BYE)
+    out = tmp_path / "b.jsonl"
+    answers = [one["message"] for one in TURN[1:] * 2]
+    done = replay(path, "--fast", "--trace", out, "--patience", "3", server=answering(*answers))
+    assert (done.code, done.differences) == (0, []), done.err
+    assert "3 of 3 messages sent, 5 received (5 when recorded)" in done.err
+    assert messages(out)[2] == said_too["message"]
+
+
 def test_bytes_and_opcodes_are_the_recorded_ones(replay: Run, tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     frames = [
@@ -640,7 +656,9 @@ def test_without_a_place_the_stand_in_answers(capfd: pytest.CaptureFixture[str],
         (["--patience", "0"], "no time"),
         (["--trace", str(TOOL)], "another file"),
         (["--trace", "-"], "--show"),
-        (["--offline", "--to", "ws://x"], "--offline"),
+        (["--offline", "--to", "ws://x"], "leave out --to"),
+        (["--offline", "--url", "ws://x"], "leave out --url"),
+        (["--to", "ws://x", "--url", "ws://y"], "--to and --url are the same"),
     ],
 )
 def test_flags_that_cannot_be(words: list[str], said: str, capfd: pytest.CaptureFixture[str]) -> None:

@@ -194,6 +194,23 @@ def test_the_close_is_explained_with_its_cure() -> None:
     assert "colour" in end["reason"] and end["do"] and end["meaning"]
 
 
+def test_heard_is_measured_only_where_the_trace_says_that_it_was() -> None:
+    spoken, typed = data_of(conversation())["turns"]
+    assert spoken["measured"] and not typed["measured"]
+    silent = started().send(1.0, {"realtimeInput": {"text": "Hello"}}).voice(2.0, tone(0.5, 24_000))
+    silent.recv(2.1, {"serverContent": {"turnComplete": True}})
+    silent.control(2.7, "recv", "heard", {"receivedMs": 500.0, "heardMs": 0.0})
+    (unheard,) = data_of(silent)["turns"]
+    assert unheard["measured"] and unheard["firstSound"] == 2.0 and unheard["firstHeard"] is None
+
+
+def test_a_setup_without_an_answer_is_among_the_findings() -> None:
+    told = data_of(Trace().send(0.1, SETUP).control(9.0, "send", "close", {"code": 1000}))
+    assert told["found"] == {0: [0]} and "setupComplete did not come" in told["findings"][0]["complaint"]
+    refused = {"code": 1007, "reason": "no"}
+    assert not data_of(Trace().send(0.1, SETUP).control(9.0, "recv", "close", refused))["found"]
+
+
 def test_states_are_those_of_the_machine() -> None:
     states = data_of(conversation())["states"]
     assert [state for _, state in states["session"]] == ["new", "opening", "ready", "leaving", "closed"]
@@ -245,7 +262,8 @@ def test_the_file_holds_messages_words_and_sound_once(tmp_path: Path) -> None:
     assert written.size == out.stat().st_size and written.sessions == 1 and not written.cut_off
     held = blocks(text)
     told = held["report"]["sessions"][0]
-    assert written.messages == len(told["t"]) == len(held["messages-0-0"])
+    frames = sum(not flags & 2 for flags in base64.b64decode(told["flags"]))
+    assert written.messages == frames == 30 and len(told["t"]) == len(held["messages-0-0"]) == 34
     assert len(base64.b64decode(held["sound-0-user"])) == 2 * 19_200
     assert len(base64.b64decode(held["sound-0-model"])) == 2 * (48_000 + 12_000)
     docs = held["report"]["docs"]
@@ -419,6 +437,22 @@ def test_playing_moves_the_cursor_and_plays_what_was_heard(browser: Browser, tal
     opened.close()
 
 
+def test_the_close_box_leads_to_what_the_client_sent_before(browser: Browser, talk: Path) -> None:
+    opened = show(browser, talk, 400)
+    assert "the client sent this: no member colour" in text_of(opened, "#end")
+    assert text_of(opened, "#turns th:nth-child(5)") == "could be heard"
+    assert "heard" in text_of(opened, "#turns tr:nth-child(1) td:nth-child(5)")
+    assert "heard" not in text_of(opened, "#turns tr:nth-child(2) td:nth-child(5)")
+    before = opened.locator("#detail").bounding_box()["height"]
+    assert before < 100, "an empty box takes no room"
+    opened.click("#end button")
+    opened.wait_for_selector("#detail .finding.l3")
+    row, list = (opened.locator(one).bounding_box() for one in ("#rows .row.sel", "#list"))
+    assert row["y"] >= list["y"] and row["y"] + row["height"] <= list["y"] + list["height"] + 1
+    assert not browser.wrong
+    opened.close()
+
+
 def test_it_fits_a_phone_and_knows_the_dark(browser: Browser, talk: Path) -> None:
     backs = set()
     for width in (1280, 400):
@@ -568,7 +602,7 @@ def test_nothing_of_a_hostile_trace_runs(browser: Browser, outside: tuple[str, l
     assert opened.evaluate("[window.pwned, ({}).pwned]") == [None, None]
     assert opened.url == out.as_uri()
     assert opened.locator("#lanes *, #rows *, #detail *, #end *").evaluate_all("(all) => [...new Set(all.map((one) => one.tagName))].sort()") == [
-        "B", "CANVAS", "CODE", "DD", "DIV", "DL", "DT", "H3", "SPAN",
+        "B", "BUTTON", "CANVAS", "CODE", "DD", "DIV", "DL", "DT", "H3", "SPAN",
     ]  # fmt: skip
     shown = opened.inner_text("body") + opened.title()
     opened.set_viewport_size({"width": 400, "height": 900})
@@ -654,5 +688,5 @@ def test_the_command_writes_it(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "livews", "trace", "html", str(trace), "-o", str(out)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "" and "1 session, 34 messages" in done.stderr
+    assert done.stdout == "" and "1 session, 30 messages" in done.stderr
     assert out.read_text().startswith("<!doctype html>")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import termios
+import time
 import wave
 from array import array
 from collections.abc import Callable
@@ -19,9 +23,13 @@ import pytest
 
 from livews.cli import main
 from livews.core import wire
+from livews.core.errors import BadRequest
 from livews.kit.standin import opened
 from livews.trace import read
 from livews.trace.follow import follow
+from livews.trace.page import Docs
+from livews.trace.page import Session as Page
+from livews.trace.tail import Tail
 from tests.standin.talk import GEMINI, policy, silence, speech
 
 DATA = Path(__file__).parent / "data"
@@ -249,6 +257,158 @@ def test_what_is_no_trace_is_refused(text: str, told: str, trace: Callable[..., 
     assert not (tmp_path / "o").exists()
 
 
+@pytest.mark.parametrize("tool", ["show", "check", "stats", "redact", "html", "replay", "import"])
+def test_what_has_no_lines_is_refused_by_its_first_bytes(tool: str) -> None:
+    """Nobody ends this stdin: a reader that waits for a line, or for the end, would wait for ever."""
+    words = {"redact": ["-o", "-"], "html": ["-o", "-"], "import": ["-o", "-"], "replay": ["--offline"]}
+    command = [sys.executable, "-m", "livews", "trace", tool, "-", *words.get(tool, ())]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            assert process.stdin is not None
+            process.stdin.write(bytes(100))
+            process.stdin.flush()
+            assert process.wait(20) == 2
+            assert process.stderr is not None
+            told = process.stderr.read()
+            assert (b"no JSON object" if tool == "import" else b"stdin:1") in told
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize(
+    "opening", [lambda path: path, lambda path: read.lines_of(io.BytesIO(path.read_bytes()), "t")]
+)
+def test_a_line_has_a_bound(opening: Callable[[Path], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(read, "MOST_LINE", 10_000)
+    monkeypatch.setattr(read, "_PIECE", 1000)
+    path = write(tmp_path / "t.jsonl", *READY, asked(1.0, "a" * 8000))
+    assert len(list(next(follow(opening(path))))) == 3
+    write(path, *READY, asked(1.0, "a" * 20_000))
+    with pytest.raises(BadRequest, match=r"line 4 of .* is too long") as told:
+        for session in follow(opening(path)):
+            list(session)
+    assert told.value.where.endswith(":4")
+    path.write_text(json.dumps(HEAD) + "\n" + "a" * 20_000)
+    with pytest.raises(BadRequest, match="too long"):
+        tail = Tail(path)
+        while [*tail.take()] or tail.behind:
+            pass
+
+
+def test_lines_are_those_of_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = b"\xef\xbb\xbf{}\n\n\r\none\rtwo\r\nthree"
+    for size in (1, 2, 3, 7, 100):
+        monkeypatch.setattr(read, "_PIECE", size)
+        assert list(read.lines_of(io.BytesIO(raw), "t")) == list(io.BytesIO(raw)), size
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@pytest.mark.parametrize("tool", ["show", "replay"])
+def test_ctrl_c_ends_a_wait_for_stdin(tool: str) -> None:
+    command = [sys.executable, "-m", "livews", "trace", tool, "-", *(["--offline"] if tool == "replay" else [])]
+    reader, writer = os.pipe()
+    with subprocess.Popen(command, stdin=reader, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        os.close(reader)
+        try:
+            os.write(writer, json.dumps(HEAD).encode() + b"\n")
+            rest, there = b"", array("i", [1])
+            while there[0]:  # until it has taken what is in the pipe
+                fcntl.ioctl(writer, termios.FIONREAD, there)
+                time.sleep(0.02)
+            time.sleep(0.2)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(10) == 130
+            assert process.stderr is not None
+            rest = process.stderr.read()
+        finally:
+            process.kill()
+            os.close(writer)
+    assert b"Traceback" not in rest
+
+
+def test_a_damaged_line_is_the_file_s(trace: Callable[..., Done], tmp_path: Path) -> None:
+    path = write(tmp_path / "t.jsonl", *talk())
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([*lines[:4], "oops\n", *lines[4:]]))
+    done = trace("check", path)
+    assert done.code == 1 and f"{path}:5 error /: this line of the file is damaged" in done.out
+    assert "Restore the line or take it out" in done.err and "frame" not in done.err
+    assert f"{path}:5" in trace("show", path).err
+
+    tail = Tail(path)
+    with path.open("a") as file:
+        page = None
+        for part in ("", "more\n"):  # a number is that of the file, however it is read
+            file.write(part)
+            file.flush()
+            for session, line, step in tail.take():
+                page = page or Page(session, Docs())
+                if line is not None:
+                    page.push(line, step)
+    assert page is not None
+    told = [text for text in page.data()["words"] if "cannot be read" in text]
+    page.close()
+    assert [text.split(" of ")[0] for text in told] == ["line 5", f"line {len(lines) + 2}"]
+
+
+# What is not there
+
+
+@pytest.mark.parametrize("tool", ["show", "stats", "cut", "replay", "md", "har", "wav"])
+def test_a_session_that_is_not_there(tool: str, trace: Callable[..., Done], tmp_path: Path) -> None:
+    path = write(tmp_path / "t.jsonl", *talk())
+    path.write_bytes(2 * path.read_bytes())
+    words = {"cut": ["--turn", "1", "-o", "-"], "replay": ["--offline"]}.get(tool, [])
+    if tool in ("md", "har", "wav"):
+        tool, words = "export", ["-o", str(tmp_path / f"o.{tool}")]
+    done = trace(tool, path, "--session", "3", *words)
+    assert done.code == 2 and done.out == ""
+    assert "there is no session 3" in done.err and "--session 1 to 2" in done.err and "stand-in" not in done.err
+    path.write_text("")
+    done = trace(tool, path, *words)
+    assert done.code == 2 and "no session in" in done.err and "stand-in" not in done.err
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_turn_or_kind_that_is_not_there(trace: Callable[..., Done], tmp_path: Path) -> None:
+    path = write(tmp_path / "t.jsonl", *talk(), got(9.0, {"brandNew": {}}))
+    done = trace("show", path, "--turn", "9")
+    assert done.code == 2 and "there is no turn 9" in done.err and "--turn 1 to" in done.err
+    for kind, meant in (("servercontent", "serverContent"), ("server_content", "serverContent"), ("Close", "close")):
+        done = trace("show", path, "--kind", f"setup,{kind}")
+        assert done.code == 2 and f"did you mean {meant}?" in done.err and done.out == ""
+    done = trace("show", path, "--kind", "serverContnt")
+    assert done.code == 2 and "did you mean serverContent?" in done.err
+    done = trace("show", path, "--kind", "setup,nope")
+    assert done.code == 0 and "no message is a nope" in done.err and len(done.out.splitlines()) == 1
+    done = trace("show", path, "--kind", "brandNew")
+    assert done.code == 0 and done.err == "" and "brandNew" in done.out
+    done = trace("show", path, "--kind", "toolCallCancellation")
+    assert done.code == 0 and "livews:" not in done.err, "the protocol has it, this trace has none"
+
+
+def test_what_was_put_in_is_marked(trace: Callable[..., Done], tmp_path: Path) -> None:
+    rows = talk()
+    rows[3]["inserted"] = True
+    path = write(tmp_path / "t.jsonl", *rows)
+    marked = [line for line in trace("show", path).out.splitlines() if "written by hand" in line]
+    assert len(marked) == 1 and marked[0].lstrip().startswith(f"{rows[3]['t']:.3f}")
+    told = [json.loads(line) for line in trace("show", path, "--json").out.splitlines()]
+    assert [row["line"] for row in told if row.get("inserted")] == [5]
+
+
+def test_all_tools_count_alike(trace: Callable[..., Done], tmp_path: Path) -> None:
+    rows = [*READY, got(0.2, {"toolCall": 5}), got(0.3, {"brandNew": {}})]
+    path = write(tmp_path / "t.jsonl", *rows, control(1.0, "recv", "close", code=1011, reason="Internal error."))
+    checked = trace("check", path).err.splitlines()[-1]
+    made = trace("html", path, "-o", tmp_path / "o.html").err
+    count, errors, notes = (int(word) for word in checked.split() if word.isdecimal())
+    assert count == len(rows) and errors + notes > 1
+    assert f"1 session, {count} messages, {errors + notes} findings, " in made
+    write(path, *READY, got(0.3, {"brandNew": {}}))
+    assert "3 messages, 1 finding, " in trace("html", path, "-o", tmp_path / "o.html").err
+
+
 # check
 
 
@@ -273,6 +433,29 @@ def test_check_is_livews_check_with_a_sum_by_rule(
     loose = tmp_path / "one.json"
     loose.write_text('{"setup": {}}')
     assert trace("check", loose).code == 2, "a message is no trace"
+
+
+@pytest.mark.parametrize(
+    ("way", "refused"),
+    [
+        ("ai.generativelanguage.v1alpha.GenerativeService.BidiGenerateContent", "explicitVadSignal"),
+        ("ai.generativelanguage.v1alpha.GenerativeService.BidiGenerateContentConstrained", "explicitVadSignal"),
+        ("firebase.vertexai.v1alpha.GenerativeService/BidiGenerateContent?key=x", "explicitVadSignal"),
+        ("ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent", "explicitVadSignal proactivity"),
+        ("cloud.aiplatform.v1beta1.LlmBidiService/BidiGenerateContent", ""),
+        ("gateway?like=.v1alpha.GenerativeService", ""),
+    ],
+)
+def test_a_recording_is_judged_by_the_version_of_its_path(
+    way: str, refused: str, trace: Callable[..., Done], tmp_path: Path
+) -> None:
+    """proactivity is not on v1beta, explicitVadSignal on neither version of the Gemini API."""
+    setup = {"model": "models/nobody-knows", "proactivity": {}, "explicitVadSignal": True}
+    head = {**HEAD, "url": f"wss://example.com/ws/google.{way}"}
+    path = write(tmp_path / "t.jsonl", sent(0.0, {"setup": setup}), head=head)
+    told = trace("check", path).out.splitlines()
+    found = sorted(line.split()[2].rstrip(":").rpartition("/")[2] for line in told if "(MODEL-7)" in line)
+    assert " ".join(found) == refused
 
 
 def told_by_all(trace: Callable[..., Done], path: Path) -> dict[str, str]:

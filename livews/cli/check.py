@@ -14,14 +14,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from livews.cli.terminal import COLOR_HELP, Console
 
 if TYPE_CHECKING:
     from livews.core.judge import Finding
     from livews.core.schema import Sender
-    from livews.trace.ending import Close
+    from livews.trace.ending import Judged
 
 _SIDES: dict[str, Sender] = {"client": "client", "server": "server", "send": "client", "recv": "server"}
 _CONTROLS = ("close", "ping", "pong", "heard")
@@ -54,15 +54,18 @@ def judge(options: argparse.Namespace, console: Console, *, traces: bool = False
     """Print what there is to say about the files. With `traces` they have to be some, and each rule is summed up."""
     from livews.core.errors import BadRequest, Exit
     from livews.trace.follow import unreadable
+    from livews.trace.read import lines_of
 
     messages = errors = notes = 0
-    rules: dict[str, list[int]] = {}
-    cures: dict[str, str] = {}
+    # a damaged line of the file is told by the rule of a frame that cannot be read, and has a cure of its own
+    rules: dict[tuple[str, bool], list[int]] = {}
+    cures: dict[tuple[str, bool], str] = {}
     for name in options.files:
         shown = "stdin" if name == "-" else name
         try:
             with nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as file:
-                judged = _judge_trace(file, shown) if traces else _judge(file, options.side, shown)
+                lines = lines_of(file, shown, headed=traces)
+                judged = _judge_trace(lines, shown) if traces else _judge(lines, options.side, shown)
                 nothing = True
                 for line, findings, is_message in judged:
                     nothing = False
@@ -70,9 +73,10 @@ def judge(options: argparse.Namespace, console: Console, *, traces: bool = False
                     for finding in findings:
                         wrong = finding.level == "error" or options.strict
                         errors, notes = errors + wrong, notes + (not wrong)
-                        counts = rules.setdefault(finding.rule, [0, 0])
+                        kind = (finding.rule, finding.rule == "WIRE-2" and not is_message)
+                        counts = rules.setdefault(kind, [0, 0])
                         counts[not wrong] += 1
-                        cures.setdefault(finding.rule, finding.cure)
+                        cures.setdefault(kind, finding.cure)
                         print_line = console.data if options.json else console.say
                         print_line(_shown(shown, line, finding, "error" if wrong else "note", options.json))
                 if nothing:
@@ -84,14 +88,14 @@ def judge(options: argparse.Namespace, console: Console, *, traces: bool = False
         except OSError as problem:
             raise unreadable(shown, problem) from None
     if traces:
-        for rule, counts in sorted(rules.items(), key=lambda row: (-row[1][0], -row[1][1], row[0])):
-            said = " and ".join(_many(n, kind) for n, kind in zip(counts, ("error", "note"), strict=True) if n)
-            console.note(f"{rule}: {said}. {cures[rule]}")
-    console.note(f"{_many(messages, 'message')}: {_many(errors, 'error')}, {_many(notes, 'note')}")
+        for kind, counts in sorted(rules.items(), key=lambda row: (-row[1][0], -row[1][1], row[0])):
+            said = " and ".join(many(n, level) for n, level in zip(counts, ("error", "note"), strict=True) if n)
+            console.note(f"{kind[0]}: {said}. {cures[kind]}")
+    console.note(f"{many(messages, 'message')}: {many(errors, 'error')}, {many(notes, 'note')}")
     return Exit.CHECK_FAILED if errors else Exit.OK
 
 
-def _many(count: int, what: str) -> str:
+def many(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
@@ -106,11 +110,7 @@ def _shown(name: str, line: int, finding: Finding, level: str, as_json: bool) ->
     return f"{name}:{line} {level} {finding.path or '/'}: {words} ({finding.rule})"
 
 
-Judged = tuple[int, "list[Finding]", bool]
-"""A line's number, what there is to say about it, and whether it is a message: closes and broken lines are none."""
-
-
-def _judge(file: BinaryIO, side: Sender | None, name: str) -> Iterator[Judged]:
+def _judge(file: Iterator[bytes], side: Sender | None, name: str) -> Iterator[Judged]:
     from livews.core.judge import finding
     from livews.core.wire import WireError, parse_any
 
@@ -123,7 +123,7 @@ def _judge(file: BinaryIO, side: Sender | None, name: str) -> Iterator[Judged]:
         yield from _judge_trace(chain([b"\n"] * blank, [first], file), name)
         return
     if head is None and first.strip():  # not one message a line: one message over several lines, or nothing readable
-        whole = first + file.read()
+        whole = first + _rest(file, name)
         try:
             message = parse_any(whole)
         except WireError:
@@ -146,7 +146,20 @@ def _judge(file: BinaryIO, side: Sender | None, name: str) -> Iterator[Judged]:
         yield number, _loose(message, side), True
 
 
-def _first_line(file: BinaryIO) -> tuple[int, bytes]:
+def _rest(file: Iterable[bytes], name: str) -> bytes:
+    from livews.core.errors import BadRequest
+    from livews.trace.read import MOST_LINE
+
+    rest = bytearray()
+    for line in file:
+        rest += line
+        if len(rest) > MOST_LINE:
+            cure = "give one message, messages one a line, or a trace"
+            raise BadRequest(f"{name} holds more than {MOST_LINE >> 20} MiB and no message", where=name, cure=cure)
+    return bytes(rest)
+
+
+def _first_line(file: Iterable[bytes]) -> tuple[int, bytes]:
     """How many blank lines come first, and the line behind them."""
     for blank, line in enumerate(file):
         if line.strip():
@@ -189,35 +202,8 @@ def _side(message: dict[str, Any]) -> Sender | None:
 
 
 def _judge_trace(lines: Iterable[bytes], name: str) -> Iterator[Judged]:
-    from livews.core.judge import finding, unanswered
-    from livews.trace.ending import Ending
+    from livews.trace.ending import judged
     from livews.trace.follow import follow
 
     for session in follow(lines, name, lenient=True):
-        ending = Ending()
-        for line, step in session:
-            close = ending.take(line, step)
-            if close is not None and not close.is_fine:
-                yield line.number, [_closed(close)], False
-            elif step is not None and line.control != "close":
-                yield line.number, step.findings, True
-            elif line.control == "broken":
-                yield line.number, [finding("WIRE-2", "", "not a line of a trace")], False
-        if ending.unanswered is not None:
-            yield ending.unanswered.number, [unanswered()], False
-        if session.cut_at is not None:
-            words = "the trace ends in mid-line: it was cut off here"
-            cut = finding("WIRE-2", "", words, level="note", cure="nothing behind it was recorded")
-            yield session.cut_at, [cut], False
-
-
-def _closed(close: Close) -> Finding:
-    from livews.core.judge import finding
-    from livews.core.schema import short
-
-    advice = close.advice
-    who = f" by the {close.by}" if close.code != 1006 else ""
-    words = f"closed {close.code} {short(close.reason, 130)}{who}: {advice.meaning}"
-    if advice.known or close.by == "server":
-        words += " `livews explain` tells more"
-    return finding("CLOSE-3", "", words, close.by, level="note", cure=advice.do)
+        yield from judged(session)

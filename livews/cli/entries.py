@@ -58,9 +58,9 @@ def head(entry: Entry) -> tuple[str, str]:
         case "signal":
             what = f"a signal of the machine, from the {senders}"
         case "state":
-            what = f"a state of the machine's region {facts['region']}{', where it begins' * facts['initial']}"
+            what = f"a state the {facts['region']} can be in{', and begins in' * facts['initial']}"
         case "region":
-            what = "a region of the machine: in one of these states at a time"
+            what = "a part of a conversation that is followed: in one of these states at a time"
         case "effect":
             what = "an effect of the machine"
         case "trait":

@@ -1,7 +1,7 @@
 """`livews explain`: whatever protocol/ knows by a name, a number or a text. Offline.
 
 - What is asked is read in this order: a JSON message; the id of a rule; a number, a close code or an HTTP status;
-  one word that is a name or a path; anything else is the reason of a close.
+  one word that is a name or a path; anything else is a line of a log (core.logline) or the reason of a close.
 - One word that is none of these is told with the names that come nearest, and exit 2.
 - What was asked came from a wire: it is never shown raw.
 """
@@ -21,6 +21,7 @@ from livews.cli.terminal import COLOR_HELP, Console, columns, paragraph
 from livews.printable import one_line
 
 if TYPE_CHECKING:
+    from livews.core.logline import Ended
     from livews.core.schema import Sender
 
 _LARGEST = 64 * 2**20
@@ -34,6 +35,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         "a model is; or explain a whole message, member by member. Nothing is sent anywhere.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog='examples:\n  livews explain 1007 "Request contains an invalid argument."\n  livews explain 1006\n'
+        '  livews explain "sent 1011 (internal error) keepalive ping timeout; no close frame received"\n'
         "  livews explain 404          an HTTP status instead of the upgrade\n  livews explain SETUP-1      a rule\n"
         "  livews explain clientContent\n  livews explain /setup/generationConfig/responseModalities\n"
         "  livews explain generation_config.temperature\n  livews explain START_SENSITIVITY_HIGH\n"
@@ -43,7 +45,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "what",
         metavar="WHAT",
-        help="a close code, an HTTP status, a rule id, a reason, a name or path of the protocol, a JSON message, or -",
+        help="a close code, an HTTP status, a line of a log, a rule id, a reason, a name or path of the protocol, a JSON message, or -",
     )
     parser.add_argument("reason", nargs="*", metavar="REASON", help="the reason text, as it came")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
@@ -88,25 +90,31 @@ def _readable(text: str) -> str:
 # Closes and rules
 
 
-def _close(what: str, options: argparse.Namespace, console: Console, by: Sender = "server") -> int:
-    """Why a socket closed, by its code, its reason, or both in one line of a log. `by` is who closed it."""
+def _close(what: str, options: argparse.Namespace, console: Console) -> int:
+    """Why a socket closed, by its code, its reason, or a line of a log that has them."""
+    from livews.core import logline
+
+    ended = logline.read(what)
+    return _ended(ended, options, console, or_name=not ended.code and not re.search(r"\s", what))
+
+
+def _ended(ended: Ended, options: argparse.Namespace, console: Console, or_name: bool = False) -> int:
+    """`or_name`: where nobody wrote the reason down, it was a name."""
     from livews.core import closes
     from livews.core.errors import BadRequest
 
-    pasted = re.match(r"(\d+$|\d{3,4}\b)[\s:,.]*(.*)", what, re.DOTALL | re.ASCII)
-    code = int(pasted[1][:9]) if pasted else 0
-    reason = pasted[2].strip() if pasted else what
-    if pasted and not (200 <= code < 600 or 1000 <= code < 5000):
+    code, reason, by = ended.code, ended.reason, ended.by
+    if code and not (200 <= code < 600 or 1000 <= code < 5000):
         raise BadRequest(
-            f"{one_line(pasted[1], 20)} is neither a close code nor an HTTP status",
+            f"{code} is neither a close code nor an HTTP status",
             cure="close codes run from 1000 to 4999; HTTP statuses from 200 to 599",
         )
     if not code and not reason:
         cure = "give a close code, a reason, an HTTP status, a rule, a name or a message"
         raise BadRequest("there is nothing to explain", cure=cure)
     advice = closes.explain_http(code) if 0 < code < 1000 else closes.explain(code, reason, by=by)
-    if not pasted and not advice.known and not re.search(r"\s", what):
-        return _unknown(what, options, console)
+    if or_name and not advice.known:
+        return _unknown(reason, options, console)
     if options.json:
         console.data(json.dumps(asdict(advice), ensure_ascii=False))
         return 0
@@ -169,12 +177,13 @@ def _unknown(what: str, options: argparse.Namespace, console: Console) -> int:
     from livews.core import words
     from livews.core.errors import BadRequest
 
-    near = words.nearest(what)
+    near, ids = words.nearest(what), words.models_like(what)
     if options.json:
-        console.data(json.dumps({"asked": what[: words.LONGEST], "found": [], "nearest": near}, ensure_ascii=False))
-    cure = (
-        f"did you mean {' or '.join(near)}?" if near else "give a name as it stands in protocol/, or a whole reason"
-    )
+        told = {"asked": what[: words.LONGEST], "found": [], "nearest": near or ids}
+        console.data(json.dumps(told, ensure_ascii=False))
+    cures = [f"did you mean {' or '.join(near)}?"] if near else []
+    cures += [f"models known here: {', '.join(ids)}"] if ids else []
+    cure = " ".join(cures) or "give a name as it stands in protocol/, or a whole reason"
     why = "it is no name in protocol/, and no reason of a close that was written down begins so"
     raise BadRequest(f"nothing is known of {one_line(what, 80)}", why=why, cure=cure)
 
@@ -184,20 +193,25 @@ def _unknown(what: str, options: argparse.Namespace, console: Console) -> int:
 
 def _message(text: str, options: argparse.Namespace, console: Console) -> int:
     from livews.cli.check import whose
-    from livews.core import reading
+    from livews.core import logline, reading
     from livews.core.errors import BadRequest
+    from livews.core.logline import Ended
     from livews.core.schema import kind_of
     from livews.core.wire import WireError, parse_any
 
     try:
         given = parse_any(text.encode())
     except WireError as problem:
+        if (ended := logline.read(text)).code:  # of a program that prints an object of its own, or a date in brackets
+            return _ended(ended, options, console)
         cure = "give one whole message; `livews check` takes many of them, `livews trace show` a trace"
         raise BadRequest("this is no JSON message", why=one_line(str(problem)), cure=cure) from None
     if isinstance(given, dict) and "dir" in given and isinstance(given.get("close"), dict):  # a line of a trace
         code, reason = given["close"].get("code"), given["close"].get("reason", "")
         by: Sender = "client" if given["dir"] == "send" else "server"
-        return _close(f"{code if type(code) is int else 1006} {reason}", options, console, by)
+        return _ended(Ended(code if type(code) is int else 1006, str(reason or ""), by), options, console)
+    if isinstance(given, dict) and "reason" in given and type(given.get("code")) is int:  # a CloseEvent as JSON
+        return _ended(Ended(given["code"], str(given["reason"] or "")), options, console)
     sender, message = whose(given)
     if not isinstance(message, dict):
         cure = 'give one object such as {"setup": {...}}; `livews check` takes lists of them'

@@ -48,7 +48,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         description="A page on this machine that shows sessions while they run: every message as it comes, with what "
         "the schemas say of it, faults and closes explained, both sides' sound, and a composer to write messages "
         "of your own. Sessions are those that pass its proxy; with FILE, those that are being written there.",
-        epilog="Open the URL of the first line. Point a client at the proxy, or press New session on the page.",
+        epilog="Open the URL of the first line. Point a client at the proxy, or press Open session on the page.",
     )
     parser.add_argument("file", nargs="?", default="", metavar="FILE", help="follow this trace while it is written")
     place = parser.add_argument_group("where").add_argument
@@ -71,6 +71,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         parser.error(f"--{given[0].replace('_', '-')} is about the proxy, and with FILE there is none: leave one out")
     if options.file == "-" or (options.file and Path(options.file).is_dir()):
         parser.error("FILE is a trace that is being written: name a file, as in session.jsonl")
+    options.missing = bool(options.file) and not Path(options.file).exists()
     options.host = _HOST
     return options
 
@@ -135,6 +136,7 @@ async def _follow(
     options: argparse.Namespace, console: Console, sessions: Sessions, fail: Callable[[Exception], None]
 ) -> AsyncIterator[None]:
     import asyncio
+    import shlex
 
     from livews.kit.inspector import Desk
     from livews.kit.inspector_sessions import followed
@@ -148,9 +150,12 @@ async def _follow(
 
     tail = Tail(options.file)
     sessions.take(tail)  # what cannot be read is told before a page is
-    async with _page(options, console, sessions, Desk({"name": printable(Path(options.file).name)})):
+    command = f"livews --trace {shlex.quote(options.file)}"
+    about = {"name": printable(Path(options.file).name), "missing": options.missing, "command": printable(command)}
+    async with _page(options, console, sessions, Desk(about)):
         there = "follows" if tail.session else "waits for sessions in"
-        console.note(f"livews inspect {there} {options.file}; Ctrl-C ends it")
+        yet = ", which does not exist yet" if options.missing else ""
+        console.note(f"livews inspect {there} {options.file}{yet}; Ctrl-C ends it")
         task = asyncio.create_task(keep_up())
         try:
             yield

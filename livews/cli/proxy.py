@@ -83,7 +83,10 @@ def add_upstream(add: Callable[..., Any]) -> None:
     )  # fmt: skip
     add("--vertex", action="store_true", default=None, help="the service is Vertex AI, not the Gemini API")
     add("--location", default="", metavar="NAME", help="region, us, eu or global, for --vertex")
-    add("--timeout", type=where.seconds, default=10.0, metavar="S", help="to reach the upstream (default 10)")
+    add(
+        "--timeout", type=where.seconds, default=10.0, metavar="S",
+        help="to reach the upstream, and as long for its answer to the upgrade; then clients get a 504 (default 10)",
+    )  # fmt: skip
 
 
 def add_clients(add: Callable[..., Any]) -> None:
@@ -287,10 +290,13 @@ def credentials(settings: Settings, upstream: Upstream) -> Callable[[], Awaitabl
 
 
 def recording(options: argparse.Namespace, console: Console) -> Callable[[int, str, Hides], Sequence[Recorder]]:
+    """What makes the recorders of a session. TraceFailed when --trace names what is no trace, or cannot be written."""
     from livews.endpoint import redact_url
     from livews.trace.writer import TraceFile
 
     names = _Names(options.trace) if options.trace else None
+    if names is not None:
+        TraceFile.check(names.first)
 
     def record(number: int, url: str, hides: Hides) -> Sequence[Recorder]:
         shown = Shown(number, console, hides.hide, quiet=options.quiet)
@@ -322,9 +328,17 @@ class _Names:
         kept = [re.fullmatch(r"session-(\d+)\.jsonl", file.name) for file in self._path.glob("session-*.jsonl")]
         self._before = max((int(found[1]) for found in kept if found), default=0)  # what is there is not added to
 
+    @property
+    def first(self) -> Path:
+        """The file of the first session."""
+        return self._in_folder(1) if self._is_folder else self._path
+
+    def _in_folder(self, number: int) -> Path:
+        return self._path / f"session-{self._before + number}.jsonl"
+
     def take(self, number: int) -> Path:
         if self._is_folder:
-            return self._path / f"session-{self._before + number}.jsonl"
+            return self._in_folder(number)
         path, n = self._path, 1
         while path in self._open:
             n += 1
@@ -404,6 +418,9 @@ class Shown:
         self._cured: set[str] = set()
         self._model = ""
         self._fault: Finding | None = None
+        """The first fault of the client's last message that had one."""
+        self._last: Finding | None = None
+        """The first fault of the client's last message."""
         self._closed = False
         self._setup = _Wait(patience, self._tell_unanswered)
         """Runs while a setup waits for setupComplete."""
@@ -422,16 +439,15 @@ class Shown:
         if "setupComplete" in step.signals:
             self._setup.stop()
         self._owed(direction, step)
+        if direction == "send":
+            self._last = step.faults[0] if step.faults else None
+            self._fault = self._last or self._fault
         if not step.faults and not step.notes:
             return
-        from livews.core import spec
-
         for one in step.faults if self._quiet else step.findings:
             if one.rule not in self._cured:
                 self._cured.add(one.rule)
-                self._tell("do", self._hide(one.cure) or spec.rules()[one.rule]["do"])
-        if direction == "send" and step.faults:
-            self._fault = step.faults[0]
+                self._tell("do", self._cure(one))
 
     def control(self, t: float, direction: Direction, kind: str, about: dict[str, Any]) -> None:
         from livews.core import closes
@@ -449,15 +465,30 @@ class Shown:
             self._closed = True
 
     def _explain(self, direction: Direction, code: int, reason: str) -> None:
-        from livews.core import closes
+        from livews.core import closes, spec
 
         by: Sender = "client" if direction == "send" else "server"
-        advice = closes.explain(code, self._hide(reason), model=self._hide(self._model), by=by)
+        reason = self._hide(reason)
+        advice = closes.explain(code, reason, model=self._hide(self._model), by=by)
+        # one reason for many causes, or nobody has written it down: what was found says more than all that is known
+        vague = advice.kind == "arguments" and (bool(advice.also) or not advice.known)
+        if vague and self._last is not None and direction == "recv":
+            said = f"the client's last message is the likely cause: {self._hide(str(self._last))}"
+            self._tell("before", said)
+            self._tell("do", self._cure(self._last))
+            if advice.known:
+                self._tell("more", f'livews explain {code} "{spec.close_row(advice.id)["reason"]}"')
+            return
         self._tell("what", advice.meaning)
         self._tell("why", advice.cause)
         if self._fault is not None and direction == "recv":
             self._tell("before", f"the client sent this: {self._hide(str(self._fault))}")
         self._tell("do", advice.do)
+
+    def _cure(self, one: Finding) -> str:
+        from livews.core import spec
+
+        return self._hide(one.cure) or str(spec.rules()[one.rule]["do"])
 
     def close(self) -> None:
         self._setup.stop()

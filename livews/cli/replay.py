@@ -38,11 +38,11 @@ def add_flags(tool: argparse.ArgumentParser) -> None:
     )
     tool.epilog = (
         "Ids of calls are those of this run. A message waits for what the server had said before it (setupComplete, the "
-        "call it answers, the end of a turn). Exit 0: the same; 1: it differs; 3, 4, 5: refused, unreachable, closed with "
-        "an error."
+        "call it answers, the end of a turn). stdin (-) is read to its end before it begins. Exit 0: "
+        "the same; 1: it differs; 3, 4, 5: refused, unreachable, closed with an error."
     )
     # the same as --url, by the name that says what it is here
-    tool.add_argument("--to", dest="url", default="", metavar="URL", help="the server (default: as livews dials)")
+    tool.add_argument("--to", default="", metavar="URL", help="the server (default: as livews dials)")
     how = tool.add_argument_group("how it is played").add_argument
     how("--speed", type=_speed, default=1.0, metavar="N", help="N times as fast (default 1: its own timing)")
     how("--fast", action="store_true", help="no waiting but for what the server says")
@@ -62,6 +62,11 @@ def add_flags(tool: argparse.ArgumentParser) -> None:
 
 def check(options: argparse.Namespace) -> None:
     """Flags that cannot work together."""
+    if options.to and options.url:
+        options.refuse("--to and --url are the same: name one server, after --to")
+    if options.offline and options.to:
+        options.refuse("--offline is the built-in stand-in: leave out --to")
+    options.url = options.to or options.url
     where.check(options.parser, options)
     if options.fast and options.speed != 1:
         options.refuse("--fast has no speed: leave out --speed")
@@ -84,7 +89,7 @@ def _speed(text: str) -> float:
 
 
 def run(found: Iterator[Session], options: argparse.Namespace, console: Console) -> int:
-    """Play the sessions that were asked for; the exit code of the command."""
+    """Play these sessions; the exit code of the command."""
     import asyncio
 
     return asyncio.run(_Run(options, console).all(found))
@@ -101,26 +106,16 @@ class _Run:
         self._exit = 0
 
     async def all(self, found: Iterator[Session]) -> int:
-        from livews.core.errors import BadRequest, Exit
+        from itertools import chain
 
-        wanted, last, played = self._options.session, 0, 0
+        from livews.core.errors import Exit
+
+        first = next(found)  # a file that cannot be played is told before anything else
         async with contextlib.AsyncExitStack() as stack:
             settings = await where.settle(self._options, self._console, stack, offline=_OFFLINE, no_key=_NO_KEY)
-            for session in found:
-                last = session.number
-                if wanted not in (None, last):
-                    continue
-                played += 1
+            for session in chain([first], found):
                 if await self._play(session, settings):
                     return Exit.INTERRUPTED
-                if last == wanted:
-                    break
-        if not played:
-            raise BadRequest(
-                f"there is no session {wanted} in {self._name}",
-                where=self._name,
-                cure=f"there are {last}: --session 1 to {last}",
-            )
         return self._exit
 
     async def _play(self, session: Session, settings: Settings) -> bool:
@@ -235,16 +230,16 @@ def _manner(options: argparse.Namespace, place: Endpoint) -> Manner:
 
 def _place(session: Session, settings: Settings, options: argparse.Namespace) -> Endpoint:
     """Where this session is dialled: in the method and version it was recorded with, unless others are asked for."""
-    import re
     from dataclasses import replace
 
     from livews import endpoint
+    from livews.core import paths
 
-    found = re.search(r"/ws/google\.[\w.]*?\.(v\w+)\.[\w./]*BidiGenerateContent", session.url)
-    if found and not settings.version and not settings.token:
-        is_vertex = "LlmBidiService" in found[0]
-        if is_vertex == settings.vertex:
-            settings = replace(settings, version=found[1])
-        elif is_vertex and settings.url and "BidiGenerateContent" not in settings.url:
-            settings = replace(settings, vertex=True, url=settings.url.rstrip("/") + found[0])
+    surface, version = paths.place_of(session.url)
+    if version and not settings.version and not settings.token:
+        if (surface == "vertex") == settings.vertex:
+            settings = replace(settings, version=version)
+        elif surface == "vertex" and settings.url and not paths.place_of(settings.url)[0]:
+            url = settings.url.rstrip("/") + paths.VERTEX.format(version=version)
+            settings = replace(settings, vertex=True, url=url)
     return endpoint.resolve(settings, options.model)

@@ -20,12 +20,14 @@ from livews.cli.terminal import COLOR_HELP, Console
 if TYPE_CHECKING:
     from livews.audio.activity import Talking
     from livews.core.conversation import Step
+    from livews.core.errors import BadRequest
     from livews.trace.cut import Wanted
     from livews.trace.export import Resampler
     from livews.trace.follow import Session
     from livews.trace.read import Line
     from livews.trace.writer import Direction
 
+_MOST_HAR = 1 << 30
 _FORMATS = ("har", "wav", "srt", "vtt", "md")
 
 
@@ -151,54 +153,61 @@ def _opened(name: str) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _sessions(name: str, console: Console, *, texts: bool = False) -> Iterator[Iterator[Session]]:
-    """The sessions of a file; a line that was cut off is told of."""
+def _sessions(
+    name: str, console: Console, *, number: int | None = None, texts: bool = False, shown: str = ""
+) -> Iterator[Iterator[Session]]:
+    """The sessions of a file, at least one, or that of this number; a line that was cut off is told of."""
     from livews.trace.follow import follow
 
     with _opened(name) as file:
-        shown = "stdin" if name == "-" else name
+        shown = shown or ("stdin" if name == "-" else name)
 
         def told() -> Iterator[Session]:
+            last = 0
             for session in follow(_lines(file, shown), shown, texts=texts):
-                yield session
+                last = session.number
+                if number in (None, last):
+                    yield session
                 for _ in session:
                     pass
                 if session.cut_at is not None:
                     console.warn(
                         f"{shown}:{session.cut_at} ends in mid-line and is left out: the trace was cut off there"
                     )
+                if number == last:
+                    return
+            if number is not None:
+                raise _no_such("session", number, last, shown)
 
         yield told()
 
 
+def _no_such(what: str, number: int, last: int, name: str) -> BadRequest:
+    from livews.core.errors import BadRequest
+
+    cure = f"there are {last}: --{what} 1 to {last}" if last > 1 else f"there is one: leave out --{what}"
+    return BadRequest(f"there is no {what} {number} in {name}", where=name, cure=cure)
+
+
 def _lines(file: BinaryIO, name: str) -> Iterator[bytes]:
     from livews.trace.follow import unreadable
+    from livews.trace.read import lines_of
 
     try:
-        yield from file
+        yield from lines_of(file, name)
     except OSError as problem:  # a folder, a disk that fails
         raise unreadable(name, problem) from None
 
 
 @contextmanager
-def _session(name: str, number: int | None, console: Console, *, texts: bool = False) -> Iterator[Session]:
+def _session(
+    name: str, number: int | None, console: Console, *, texts: bool = False, shown: str = ""
+) -> Iterator[Session]:
     """One session of a file: the one asked for, or the first, and then it is told that there are more."""
-    from livews.core.errors import BadRequest
-
-    with _sessions(name, console, texts=texts) as found:
-        last = 0
-        for session in found:
-            last = session.number
-            if session.number == (number or 1):
-                yield session
-                for _ in session:
-                    pass
-                if number is None and next(found, None) is not None:
-                    console.warn("the file holds several sessions: this is the first; --session N takes another")
-                return
-        raise BadRequest(
-            f"there is no session {number} in {name}", where=name, cure=f"there are {last}: --session 1 to {last}"
-        )
+    with _sessions(name, console, number=number, texts=texts, shown=shown) as found:
+        yield next(found)
+        if next(found, None) is not None:
+            console.warn("the file holds several sessions: this is the first; --session N takes another")
 
 
 def _wanted(options: argparse.Namespace) -> Wanted:
@@ -243,6 +252,9 @@ def _show(options: argparse.Namespace, console: Console) -> int:
     from livews.trace.show import View
 
     kinds = {name for name in options.kind.split(",") if name}
+    _refuse_misspelled(kinds)
+    occur: set[str] = set()
+    last_turn = 0
     wanted = _wanted(options)
     paint = console.paint if sys.stdout.isatty() or options.color == "always" else _plain
     write = sys.stdout.write
@@ -253,20 +265,21 @@ def _show(options: argparse.Namespace, console: Console) -> int:
         write(text + "\n")
         flush()
 
-    with _sessions(options.file, console) as found:
+    with _sessions(options.file, console, number=options.session) as found:
         for session in found:
-            if options.session not in (None, session.number):
-                continue
             if session.number > 1 and not options.json:
                 say(paint("dim", f"-- session {session.number}"))
             view = View(say, paint, Secrets().hide)
             ending = Ending()
             for line, step in session:
                 ending.take(line, step)
+                its = _kinds(line, step) if kinds else set()
+                occur |= kinds & its
+                last_turn = max(last_turn, session.turn)
                 if (
                     (options.side and line.sender != options.side)
                     or (options.faults and not (step is not None and step.faults))
-                    or (kinds and not kinds & _kinds(line, step))
+                    or (kinds and not kinds & its)
                     or not wanted(session, line)
                 ):
                     if step is not None:
@@ -276,15 +289,59 @@ def _show(options: argparse.Namespace, console: Console) -> int:
                 if options.json:
                     say(_as_json(session, line, step))
                 elif line.raw is not None and step is not None:
-                    view.frame(line.t, _dir(line), "text", step, line.size)
+                    view.frame(line.t, _dir(line), "text", step, line.size, line.inserted)
                 else:
                     view.control(line.t, _dir(line), line.control, line.about)
             view.close()
             if ending.unanswered is not None and not options.json:
                 view.find(unanswered())
+    if options.turn is not None and options.turn > last_turn:
+        raise _no_such("turn", options.turn, last_turn, options.file)
+    _tell_unknown(kinds - occur, console)
     if not shown:
         console.note("no line fits what was asked for")
     return 0
+
+
+def _known_kinds() -> dict[str, str]:
+    """Names --kind may have whatever the trace holds, by their form without case and underscores."""
+    from livews.core import schema, spec
+    from livews.trace.read import CONTROLS
+
+    tables = [schema.table(envelope).members for envelope in schema.ENVELOPE.values()]
+    members = [member.name for table in tables for member in table.values()]
+    signals = [signal["name"] for signal in spec.machine()["signals"]]
+    return {_folded(name): name for name in (*members, *signals, *CONTROLS, "unreadable")}
+
+
+def _folded(name: str) -> str:
+    return name.replace("_", "").lower()
+
+
+def _refuse_misspelled(kinds: set[str]) -> None:
+    """Names that differ from a known one in case or underscores alone; others may be news that the trace holds."""
+    known = _known_kinds() if kinds else {}
+    for kind in sorted(kinds):
+        meant = known.get(_folded(kind), kind)
+        if meant != kind and kind not in known.values():
+            raise _no_kind(kind, meant)
+
+
+def _tell_unknown(kinds: set[str], console: Console) -> None:
+    """Names of no message in the trace: refused where they are close to a known one, else told, unless known."""
+    from difflib import get_close_matches
+
+    known = _known_kinds() if kinds else {}
+    for kind in sorted(kinds - {*known.values()}):
+        if close := get_close_matches(_folded(kind), known, 1, 0.75):
+            raise _no_kind(kind, known[close[0]])
+        console.warn(f"no message is a {kind}: neither the protocol nor the trace has that name")
+
+
+def _no_kind(kind: str, meant: str) -> BadRequest:
+    from livews.core.errors import BadRequest
+
+    return BadRequest(f"there is no kind {kind}", where="--kind", cure=f"did you mean {meant}?")
 
 
 def _plain(style: str, text: str) -> str:
@@ -319,6 +376,8 @@ def _as_json(session: Session, line: Line, step: Step | None) -> str:
         "dir": _dir(line),
         "turn": session.turn,
     }
+    if line.inserted:
+        row["inserted"] = True
     if step is None or line.raw is None:
         row[line.control] = line.about
     else:
@@ -364,10 +423,8 @@ def _stats(options: argparse.Namespace, console: Console) -> int:
     from livews.cli.terminal import paragraph
     from livews.trace.stats import Stats, words
 
-    with _sessions(options.file, console) as found:
+    with _sessions(options.file, console, number=options.session) as found:
         for session in found:
-            if options.session not in (None, session.number):
-                continue
             row = Stats(session, _hears).run()
             if options.json:
                 console.data(json.dumps({"file": options.file, **row}, ensure_ascii=False))
@@ -442,7 +499,10 @@ def _add_replay(tool: argparse.ArgumentParser) -> None:
 def _replay(options: argparse.Namespace, console: Console) -> int:
     from livews.cli import replay
 
-    with _sessions(options.file, console, texts=True) as found:
+    with ExitStack() as stack:
+        # a wait for stdin would hold up the sockets, and Ctrl-C
+        name, shown = (stack.enter_context(_kept()), "stdin") if options.file == "-" else (options.file, "")
+        found = stack.enter_context(_sessions(name, console, number=options.session, texts=True, shown=shown))
         return replay.run(found, options, console)
 
 
@@ -550,11 +610,13 @@ def _export_har(options: argparse.Namespace, console: Console) -> int:
     from livews.trace.place import whole
 
     count = 0
-    with _sessions(options.file, console) as found, whole(options.out, source=options.file) as out:
+    with (
+        _sessions(options.file, console, number=options.session) as found,
+        whole(options.out, source=options.file) as out,
+    ):
         writer = Writer(out)
         for session in found:
-            if options.session in (None, session.number):
-                count += writer.session(session)
+            count += writer.session(session)
         writer.end()
     console.note(f"{options.out}: {count:,} messages")
     return 0
@@ -567,8 +629,8 @@ def _export_wav(options: argparse.Namespace, console: Console) -> int:
     from livews.trace.story import story
 
     with ExitStack() as stack:
-        name = options.file if options.file != "-" else stack.enter_context(_kept())
-        with _session(name, options.session, console) as session:
+        name, shown = (stack.enter_context(_kept()), "stdin") if options.file == "-" else (options.file, "")
+        with _session(name, options.session, console, shown=shown) as session:
             cuts = story(session, _hears).cuts
         places: dict[str, str] = {}
 
@@ -577,7 +639,7 @@ def _export_wav(options: argparse.Namespace, console: Console) -> int:
             places[which] = str(path if which == "both" else path.with_name(f"{path.stem}-{which}{path.suffix}"))
             return stack.enter_context(whole(places[which], source=options.file))
 
-        with _session(name, options.session, Console(quiet=True)) as session:
+        with _session(name, options.session, Console(quiet=True), shown=shown) as session:
             made = export.wav(session, cuts, _resample, open_out)
             if session.elided:
                 raise BadRequest(
@@ -599,12 +661,12 @@ def _export_wav(options: argparse.Namespace, console: Console) -> int:
 
 @contextmanager
 def _kept() -> Iterator[str]:
-    """stdin as a file, for what has to read it twice."""
-    import shutil
+    """stdin as a file, for what has to read it twice, or cannot wait for it."""
     import tempfile
 
     with tempfile.NamedTemporaryFile(suffix=".jsonl") as file:
-        shutil.copyfileobj(sys.stdin.buffer, file)
+        for line in _lines(sys.stdin.buffer, "stdin"):
+            file.write(line)
         file.flush()
         yield file.name
 
@@ -621,13 +683,15 @@ def _add_html(tool: argparse.ArgumentParser) -> None:
 
 
 def _html(options: argparse.Namespace, console: Console) -> int:
+    from livews.cli.check import many
     from livews.trace import html
     from livews.trace.place import whole
 
     with _sessions(options.file, console) as found, whole(options.out, source=options.file) as out:
         made = html.page(found, Path(options.file).name if options.file != "-" else "stdin", out, hears=_hears)
-    sessions = f"{made.sessions} session{'' if made.sessions == 1 else 's'}"
-    console.note(f"{options.out}: {sessions}, {made.messages:,} messages, {made.findings} findings, {made.size:,} B")
+    counts = {"session": made.sessions, "message": made.messages, "finding": made.findings}
+    told = ", ".join(many(count, what) for what, count in counts.items())
+    console.note(f"{options.out}: {told}, {made.size:,} B")
     return 0
 
 
@@ -641,6 +705,24 @@ def _add_import(tool: argparse.ArgumentParser) -> None:
     )
 
 
+def _whole(file: BinaryIO, name: str) -> bytes:
+    """A file to its end, in pieces, so that it has a bound and Ctrl-C is heard."""
+    from livews.core.errors import BadRequest
+    from livews.trace.follow import unreadable
+
+    whole, read = bytearray(), getattr(file, "read1", file.read)  # read would wait for the whole piece
+    try:
+        while piece := read(1 << 20):
+            whole += piece
+            is_long = len(whole) > _MOST_HAR
+            if is_long or bytes(whole[:64]).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] not in (b"", b"{"):
+                why = f"it has more than {_MOST_HAR >> 30} GiB" if is_long else "it is no JSON object"
+                raise BadRequest(f"{name} is no HAR that can be read", where=name, why=why, cure="name a .har file")
+    except OSError as problem:  # a folder, a disk that fails
+        raise unreadable(name, problem) from None
+    return bytes(whole)
+
+
 def _import(options: argparse.Namespace, console: Console) -> int:
     from livews.core.errors import BadRequest
     from livews.trace import har
@@ -648,7 +730,7 @@ def _import(options: argparse.Namespace, console: Console) -> int:
 
     shown = "stdin" if options.file == "-" else options.file
     with _opened(options.file) as file:
-        sockets = har.load(b"".join(_lines(file, shown)), shown)
+        sockets = har.load(_whole(file, shown), shown)
     wanted = [socket for socket in sockets if options.all or socket.is_live]
     if not wanted:
         raise BadRequest(

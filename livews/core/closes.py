@@ -175,9 +175,13 @@ def _explain(code: int, reason: str, model: str) -> Advice:
     return _unknown(code, reason)
 
 
-def explain_http(status: int, *, model: str = "") -> Advice:
-    """The advice for an upgrade that was answered with an HTTP status instead of 101."""
-    return _explain(0, f"HTTP {status}", model)
+def explain_http(status: int, *, model: str = "", host: str = "") -> Advice:
+    """The advice for an upgrade that was answered with an HTTP status instead of 101; `host` is the name or address that
+    was dialled, when known: what a status means at Google need not hold for another server."""
+    advice = _explain(0, f"HTTP {status}", model)
+    if not host or not advice.known or f".{host}".lower().rstrip(".").endswith(".googleapis.com"):
+        return advice
+    return replace(advice, **spec.close_row(advice.id).get("elsewhere", {}))
 
 
 def _advice(

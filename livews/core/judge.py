@@ -102,7 +102,16 @@ def unknown(found: schema.Canonical) -> Iterator[Finding]:
     """The unknown members of a client message, for those who do not run the schemas over it."""
     for path, key, parent in found.unknown:
         close = closes.say("unknown-name", name=key, path=parent)
-        yield finding("WIRE-5", path, f"no member {key} at {path}", close=close)
+        yield finding("WIRE-5", path, f"no member {key} at {path}", close=close, cure=_of_server(key, parent))
+
+
+def _of_server(key: str, parent: str) -> str:
+    """The cure when a client sends what the service sends; "" when it is something else."""
+    if parent or key not in schema.top("server"):
+        return ""
+    taken = (member for member in schema.top("client").values() if all(member.on.values()))
+    mine = dict.fromkeys(member.name for member in taken)
+    return f"Do not send {key}: it is the service's, and a client only receives it. Clients send {', '.join(mine)}."
 
 
 def violations(sender: Sender, body: dict[str, Any]) -> Iterator[Finding]:
@@ -112,8 +121,9 @@ def violations(sender: Sender, body: dict[str, Any]) -> Iterator[Finding]:
         cure = ""
         if violation.kind == "unknown":
             close = closes.say("unknown-name", name=violation.key, path=parent)
+            cure = _of_server(violation.key, parent) if sender == "client" else ""
             homes = schema.homes(violation.key)[:3]
-            if homes and "did you mean" not in words:
+            if not cure and homes and "did you mean" not in words:
                 cure = f"{violation.key} is a member of {' and of '.join(homes)}: put it there"
             yield finding("WIRE-5", path, words, sender, close=close, cure=cure)
         elif violation.kind == "oneof":

@@ -296,11 +296,16 @@ def _unknown(sender: Sender, steps: list[Any]) -> Violation:
     near = _nearest(key, of)
     owner = f"in {of.name}" if of else "here"
     hint = f"; did you mean {near}?" if near else ""
-    if len(steps) == 1 and sender == "client" and key in table(ENVELOPE["server"]).members:
+    if len(steps) == 1 and sender == "client" and key in top("server"):
         hint = "; only the server sends it"
     return Violation(
         path, f"no member {key} {owner}{hint} at {path}", "unknown", key=key, parent=snake_path(sender, steps[:-1])
     )
+
+
+def top(sender: Sender) -> dict[str, Member]:
+    """What messages of this side begin with, by every spelling."""
+    return table(ENVELOPE[sender]).members
 
 
 def _nearest(key: str, of: Table | None) -> str:

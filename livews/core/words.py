@@ -19,6 +19,8 @@ from livews.core.schema import Member, Sender
 LONGEST = 300
 """Characters of a name that is looked up; none has more."""
 _ENVELOPES: dict[Sender, str] = {"client": schema.ENVELOPE["client"], "server": schema.ENVELOPE["server"]}
+_DEEPEST = 20
+"""Steps of a path that is compared with those there are; hardly one is half as long."""
 _TRIED = 8
 """Places of a member that are tried for an example."""
 _SURE = {"seen": ("recorded", "recorded-vertex", "capture"), "reported": ("field-report",)}
@@ -119,12 +121,44 @@ def nearest(name: str, most: int = 4) -> list[str]:
     from difflib import get_close_matches
 
     name = name.strip()[:LONGEST]
-    asked = [name, *[step for step in reversed(_steps(name)) if not _is_index(step)][:1]]
+    steps = [step for step in _steps(name) if not _is_index(step)]
+    if found := _paths_like(steps):
+        return found[:most]
+    asked = [name, *steps[-1:]]
     if places := _by_member().get(asked[-1], ()):
         return [place.paths[0][1] if place.paths else place.ask for place in places][:most]
     known = _folded_names()
     close = [known[key] for one in asked for key in get_close_matches(_fold(one), known, n=most, cutoff=0.7)]
     return list(dict.fromkeys(close))[:most]
+
+
+def _paths_like(steps: list[str]) -> list[str]:
+    """Paths that end in these steps but for the spelling, of the last step that comes nearest."""
+    from difflib import get_close_matches
+
+    if not 2 <= len(steps) <= _DEEPEST:
+        return []
+    wanted = [_fold(step) for step in steps]
+    members = {_fold(name): places for name, places in _by_member().items()}
+    for key in get_close_matches(wanted[-1], members, n=4, cutoff=0.7):
+        paths = dict.fromkeys(path for place in members[key] for _, path in place.paths)
+        ends = {path: [_fold(step) for step in _steps(path) if step != "*"][-len(steps) :] for path in paths}
+        alike = (
+            path
+            for path, end in ends.items()
+            if len(end) == len(wanted)
+            and all(get_close_matches(a, [b], cutoff=0.7) for a, b in zip(wanted, end, strict=True))
+        )
+        if found := sorted(alike, key=lambda path: path.count("/")):
+            return found
+    return []
+
+
+def models_like(name: str) -> list[str]:
+    """The models there are, for what is built like the id of one and is none."""
+    ids = list(dict.fromkeys([*models.live_ids("gemini"), *models.live_ids("vertex")]))
+    family, dash, _ = models.bare_id(name.strip()[:LONGEST]).lower().partition("-")
+    return ids if dash and family in {one.partition("-")[0] for one in ids} else []
 
 
 def _fold(name: str) -> str:

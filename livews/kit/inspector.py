@@ -59,7 +59,8 @@ class Desk:
     """What a page is given to do, beside looking. Empty: it only looks."""
 
     about: Mapping[str, Any] = field(default_factory=dict)
-    """JSON for the page: `name`, and for a proxy `door` (its URL), `upstream`, `offline`, `draft` (a setup)."""
+    """JSON for the page: `name`, and for a proxy `door` (its URL), `upstream`, `offline`, `draft` (a setup);
+    for a file `missing` (it is not there yet) and `command` (what writes it)."""
     surface: str = ""
     version: str = ""
     """Where a session of livews's own goes, as `Conversation` has them."""
@@ -213,12 +214,14 @@ class _Page:
     # What is asked
 
     async def _reply(self, asked: dict[str, Any]) -> None:
+        noted = self._sessions.noted
         try:
             answer = await self._answer(asked)
         except (KeyError, TypeError, ValueError):
             answer = {"told": "livews does not understand what this page asks"}
         except LivewsError as problem:
-            answer = {"ok": False, "told": str(problem)}
+            # `noted`: the page is told why in a note as well
+            answer = {"ok": False, "told": str(problem), "noted": self._sessions.noted > noted}
         except Exception:  # whoever asked waits for an answer
             _LOGGER.exception("livews inspect cannot answer a page")
             answer = {"ok": False, "told": "livews itself failed at this; why is on its stderr"}

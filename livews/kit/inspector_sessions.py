@@ -4,6 +4,7 @@
 - No credential of a session gets into what a page is told, whatever frame or finding it stands in.
 - All sessions of a run can be looked at; only when there are very many (MOST_SESSIONS, MOST_ROWS) the oldest that have
   ended are let go, and `let_go` counts them.
+- Where none is left to let go, nothing more is kept of those that run, which is noted once for each.
 """
 
 from __future__ import annotations
@@ -41,6 +42,10 @@ class Shown(Protocol):
     number: int
     page: Session
     running: bool
+    full: bool
+    """Nothing more is kept of it."""
+    kept: str
+    """Where all of it can be found."""
 
     @property
     def about(self) -> About: ...
@@ -66,6 +71,8 @@ class Passing:
         self.talk = Conversation()
         self.cut_at: int | None = None
         self.running = True
+        self.full = False
+        self.kept = "a file named with --trace keeps every message"
         self.seam: Seam | None = None
         self._sessions = sessions
         self._watch: Watch | None = None
@@ -99,17 +106,20 @@ class Passing:
         self._watch, self.talk, self.seam = watch, watch.talk, seam
 
     def frame(self, t: float, direction: Direction, opcode: Opcode, step: Step) -> None:
+        if self.full:
+            self._sessions.wake()  # its state and its clock go on
+            return
         size = len(step.raw)
         step = _without(step, self._hides)
         inserted = self.seam is not None and self.seam.ours
         line = Line(self._number(), t, _SENDERS[direction], opcode, step.raw, size=size, inserted=inserted)
-        self.page.push(line, step)
+        self._sessions.push(self, line, step)
         self._sessions.wake()
 
     def control(self, t: float, direction: Direction, kind: str, about: dict[str, Any]) -> None:
         about = {name: self._hides.hide(value) if isinstance(value, str) else value for name, value in about.items()}
         step = self._watch.parting if self._watch is not None and kind == "close" else None
-        self.page.push(Line(self._number(), t, _SENDERS[direction], "text", None, kind, about), step)
+        self._sessions.push(self, Line(self._number(), t, _SENDERS[direction], "text", None, kind, about), step)
         self._sessions.wake()
 
     def close(self) -> None:
@@ -130,6 +140,8 @@ class Recorded:
         self.about = about
         self.page = Session(about, sessions.docs, sessions.hears)
         self.running = True
+        self.full = False
+        self.kept = "the trace that is followed has every message"
         self.clock: float | None = None
         self.peer = 0
         self.seam: Seam | None = None
@@ -150,10 +162,12 @@ class Sessions:
         self.own: set[int] = set()
         """The ports that livews's own clients dial from."""
         self.notes: deque[tuple[int, str]] = deque(maxlen=_NOTES)
-        """What is to be told once, numbered from 1: sessions that did not come to be."""
+        """What is to be told once, numbered from 1: sessions that did not come to be, or are not kept in full."""
         self.noted = 0
         self.let_go = 0
         self.watchers: set[Callable[[], None]] = set()
+        self._rows = 0
+        """Of all pages together."""
 
     # Filled by
 
@@ -180,12 +194,27 @@ class Sessions:
                     last.end()
                 self._add(Recorded(len(self.all) + self.let_go + 1, about, self))
             elif isinstance(last, Recorded):
-                last.page.push(line, step)
+                self.push(last, line, step)
                 if line.control == "close":
                     last.end()
         if some:
             self.wake()
         return some
+
+    def push(self, to: Shown, line: Line, step: Step | None) -> None:
+        """One line more of a session, if there is room for it."""
+        if to.full:  # for good: a list with a hole in it would read as if nothing had passed there
+            return
+        while self._rows >= MOST_ROWS:
+            if not self._drop(to):
+                to.full = True
+                self.note(
+                    f"session {to.number}: no more of its messages are listed, as livews keeps {MOST_ROWS:,} at most; "
+                    f"the session itself goes on, and {to.kept}"
+                )
+                return
+        to.page.push(line, step)
+        self._rows += 1
 
     def note(self, text: str) -> None:
         self.noted += 1
@@ -202,14 +231,20 @@ class Sessions:
 
     def _add(self, made: Shown) -> None:
         self.all[made.number] = made
-        while len(self.all) > MOST_SESSIONS or sum(one.page.rows for one in self.all.values()) > MOST_ROWS:
-            old = next((one for one in self.all.values() if not one.running and one is not made), None)
-            if old is None:
-                break
-            del self.all[old.number]
-            old.page.close()
-            self.let_go += 1
+        while len(self.all) > MOST_SESSIONS and self._drop(made):
+            pass
         self.wake()
+
+    def _drop(self, but: Shown) -> bool:
+        """Let the oldest session go that has ended, `but` not; whether there was one."""
+        old = next((one for one in self.all.values() if not one.running and one is not but), None)
+        if old is None:
+            return False
+        del self.all[old.number]
+        self._rows -= old.page.rows
+        old.page.close()
+        self.let_go += 1
+        return True
 
     # Asked by pages
 

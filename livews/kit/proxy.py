@@ -15,10 +15,10 @@ import asyncio
 import contextlib
 import re
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from livews.core import closes
@@ -35,12 +35,16 @@ from livews.trace.writer import Recorder
 
 _HEAD_SECONDS = 10.0
 """What a client is given for the head of its request, and its TLS."""
-_ANSWER_SECONDS = 60.0
-"""What the upstream is given to answer an upgrade."""
 _LAST_SECONDS = 2.0
-"""What the upstream is given for more of an answer whose length it does not tell, when the client has left or said all."""
+"""What the upstream is given when the client has left or said all: for its answer to an upgrade, and for more of one
+whose length it does not tell."""
+_AHEAD = 64 * 1024
+"""Bytes a client may say before its upgrade is answered; the rest stays in its socket."""
 _BACKLOG = 256
 _LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1|\[::1\]")
+
+
+T = TypeVar("T")
 
 
 class Hides(Protocol):
@@ -67,7 +71,7 @@ class Policy:
     origins: Sequence[str] = ()
     """Origins of web pages that may connect, beside those of this machine; `*` for any."""
     timeout: float = 10.0
-    """Seconds to connect to the upstream."""
+    """Seconds to connect to the upstream, and as many for its answer to an upgrade."""
     via: Via | None = None
     """The HTTP proxy of the network, where the upstream is reached through one."""
     record: Callable[[int, str, Hides], Sequence[Recorder]] = field(default=lambda number, url, hides: ())
@@ -90,6 +94,10 @@ class Refusal(Exception):
         super().__init__(text)
         self.status = status
         self.text = text
+
+
+class _Left(Exception):
+    """The client went away before its upgrade was answered."""
 
 
 class Door:
@@ -152,10 +160,17 @@ class Door:
             if inject:
                 known = [*inject.values(), *(value.rpartition(" ")[2] for value in inject.values())]
                 hides = self.policy.hides([*self.policy.upstream.credentials, *head.credentials, *known])
-            server = await self._dial(hides)
+            if number:
+                server, more = await _while_there(client, self._dial(hides))
+                rest += more
+            else:
+                server = await self._dial(hides)
         except LivewsError as problem:
-            self.policy.trouble(number, problem)
-            await client.answer(_answer(502, f"livews proxy: {problem}\n"))
+            late = isinstance(problem.__context__, TimeoutError)  # the upstream, or the proxy of the network
+            await self._tell(number, client, problem, 504 if late else 502)
+            return
+        except _Left:
+            self._tell_left(number, "no connection to it yet")
             return
         try:
             asked = heads.request(head, self.policy.upstream, inject)
@@ -167,6 +182,20 @@ class Door:
             await asyncio.gather(server.let_go(), client.let_go())
         finally:
             server.writer.transport.abort()
+
+    async def _tell(self, number: int, client: End, problem: LivewsError, status: int) -> None:
+        """No upstream for this client. Who waited in vain hears one sentence: programs show it as it is."""
+        self.policy.trouble(number, problem)
+        said = f"{problem.what}: {problem.where}" if status == 504 else str(problem)
+        await client.answer(_answer(status, f"livews proxy: {said}\n"))
+
+    def _tell_left(self, number: int, why: str) -> None:
+        place = self.policy.upstream.shown
+        what = "the client left before the upstream answered"
+        cure = (
+            "find out why the upstream is silent; with a --timeout below the client's patience the client hears of it"
+        )
+        self.policy.trouble(number, Unreachable(what, where=place, why=why, cure=cure))
 
     # Who may come in
 
@@ -222,23 +251,33 @@ class Door:
         policy = self.policy
         place = policy.upstream.shown
         try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
-                raw, after = await _read_head(server.reader)
+            async with asyncio.timeout(policy.timeout):
+                (raw, after), more = await _while_there(client, _read_head(server.reader))
             if not raw:
                 raise BadHead("the connection ended without an answer")
             answer = heads.parse_answer(raw)
-        except (TimeoutError, BadHead, OSError) as problem:
-            why = f"no answer within {_ANSWER_SECONDS:g} s" if isinstance(problem, TimeoutError) else str(problem)
-            what = "the upstream does not answer as a WebSocket server"
-            found = Unreachable(what, where=place, why=hides.hide(why), cure=NOT_THIS_API)
-            policy.trouble(number, found)
-            await client.answer(_answer(502, f"livews proxy: {found}\n"))
+        except TimeoutError:
+            what = f"the upstream did not answer the upgrade within {policy.timeout:g} s"
+            cure = f"{NOT_THIS_API}, or it hangs; --timeout S waits longer"
+            found = Unreachable(what, where=place, why="it took the connection, and said nothing", cure=cure)
+            await self._tell(number, client, found, 504)
             return
+        except (BadHead, OSError) as problem:
+            what = "the upstream does not answer as a WebSocket server"
+            found = Unreachable(what, where=place, why=hides.hide(str(problem)), cure=NOT_THIS_API)
+            await self._tell(number, client, found, 502)
+            return
+        except _Left:
+            self._tell_left(number, "it took the connection, and did not answer the upgrade")
+            return
+        rest += more
         if answer.status != 101:
             client.writer.write(raw)
             points = one_line(hides.hide(answer.value(b"location").partition("?")[0]), 160)
             where = f"{place}, which points to {points}" if points else place
-            policy.trouble(number, Refused(closes.explain_http(answer.status), where=where))
+            policy.trouble(
+                number, Refused(closes.explain_http(answer.status, host=policy.upstream.host), where=where)
+            )
             await _pass_body(server, client, answer, after)
             return
         agent = one_line(hides.hide(asked.value(b"user-agent")), 60)
@@ -305,6 +344,34 @@ async def _read_head(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
     if not 0 <= end <= heads.LIMIT:
         raise BadHead(f"the head is longer than {heads.LIMIT:,} bytes", 431)
     return got[: end + 4], got[end + 4 :]
+
+
+async def _while_there(client: End, work: Coroutine[Any, Any, T]) -> tuple[T, bytes]:
+    """What `work` gives, and what the client said meanwhile. _Left when the client has left before it is done."""
+    working = asyncio.create_task(work)
+    said = b""
+    try:
+        while not working.done() and len(said) < _AHEAD:
+            reading = asyncio.create_task(client.reader.read(_AHEAD - len(said)))
+            try:
+                await asyncio.wait({working, reading}, return_when=asyncio.FIRST_COMPLETED)
+                if not reading.done():
+                    break
+                lost = reading.exception()
+                piece = b"" if lost else reading.result()
+                said += piece
+                if not piece:  # it may only have said all
+                    await asyncio.wait({working}, timeout=0 if lost else _LAST_SECONDS)
+                    if not working.done():
+                        raise _Left
+                    break
+            finally:
+                reading.cancel()
+                await asyncio.gather(reading, return_exceptions=True)
+        return await working, said
+    finally:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
 
 
 async def _pass_body(server: End, client: End, answer: Head, after: bytes) -> None:

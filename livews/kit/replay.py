@@ -5,6 +5,8 @@
   played.
 - Causality before time: a message goes out when the server has come as far in its turns as it had before that message.
   Each wait is bounded, and one in vain is a difference.
+- What was put in between on its way to the client is no message of the recorded server: it is as if it were not there.
+  What was put in towards the server is sent as recorded.
 - The recording is read once, as a stream. Of both sessions only what they mean is kept (`replay_side`), and a server that
   says without end is left.
 """
@@ -155,7 +157,10 @@ class Replay:
 
     async def _play(self) -> None:
         cut, is_open = "cut" in self._session.header, False
-        for line, step in self._session:
+        for line in self._session.lines():
+            if _put_in(line):
+                continue
+            step = self._session.step(line)
             if cut and is_open:  # the first line behind those that a cut always keeps
                 cut, self._skipped = False, max(0.0, line.t - self._last_t)
             is_open = self._session.talk.state("session") not in ("new", "opening")
@@ -181,6 +186,8 @@ class Replay:
         """What of the recording was not played: counted, and looked through for how it was closed."""
         first, rest = self._pending, int(self._pending > 0)
         for line in self._session.lines():
+            if _put_in(line):
+                continue
             self._last_t = line.t
             if line.control == "close":
                 self._closed_then(line)
@@ -436,6 +443,10 @@ class Replay:
             for kind, (fault, line) in self._now.faults.items()
             if kind not in self._then.faults
         ]
+
+
+def _put_in(line: Line) -> bool:
+    return line.inserted and line.sender == "server"
 
 
 def _as_recorded(line: Line) -> bytes:

@@ -17,6 +17,7 @@ from websockets.protocol import State
 from livews.core import closes
 from livews.core.conversation import Conversation, Step
 from livews.core.errors import LivewsError
+from livews.core.paths import place_of
 from livews.reach import PONG_WITHIN, Place, dial
 from livews.trace.writer import Clock, Direction, Opcode, Recorder
 
@@ -40,7 +41,8 @@ class Wire:
         closed: Callable[[Step, int, str, bool], None],
     ) -> None:
         # followed as a recording is, so that the same is found in both
-        self.talk = Conversation(inspect=True, surface="vertex" if "LlmBidiService" in place.url else "")
+        surface, version = place_of(place.url)
+        self.talk = Conversation(inspect=True, surface=surface, version=version)
         self.clock = Clock()
         self.news = asyncio.Event()
         """Set by each message and by the end; whoever waits clears it."""

@@ -24,7 +24,7 @@ from websockets.frames import DATA_OPCODES, CloseCode, Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import Event, State
 
-from livews.core import closes, machine, wire
+from livews.core import closes, machine, paths, wire
 from livews.core.errors import TraceFailed
 from livews.kit import faults, tokens
 from livews.kit.memory import Memory
@@ -305,14 +305,13 @@ Dial {url} with a client, or see {path} here for its state.
 def place_of(request: Request) -> Place:
     path, _, query = request.path.partition("?")
     path = path.replace("//", "/")  # the JavaScript SDK's double slash is one to the service
-    vertex = ".LlmBidiService/" in path  # Firebase has both services, its GenerativeService is the Gemini API's
-    version = re.search(r"\.(v1(?:alpha|beta)?)\.GenerativeService", path)
+    surface, version = paths.place_of(path)
     headers = request.headers
     key, authorization = (next(iter(headers.get_all(name)), "") for name in ("x-goog-api-key", "Authorization"))
     return Place(
         path,
-        "vertex" if vertex else "gemini",
-        version[1] if version else "v1beta",
+        surface or "gemini",
+        version or "v1beta",
         path.endswith("BidiGenerateContentConstrained"),
         credential(key, authorization, query),
     )

@@ -9,13 +9,13 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 
 from livews.core.conversation import Conversation, Step
 from livews.core.errors import LivewsError, TraceFailed
 from livews.core.judge import finding
+from livews.core.paths import place_of
 from livews.kit.framing import Control, Frames, Message, extensions
 from livews.kit.relay import How, Side
 from livews.trace.writer import Clock, Direction, Recorder
@@ -176,9 +176,3 @@ def warm() -> None:
     talk = Conversation(inspect=True)
     talk.step("client", b'{"setup":{"model":"models/none"}}')
     talk.step("server", b'{"setupComplete":{}}')
-
-
-def place_of(path: str) -> tuple[str, str]:
-    """Surface and API version of a session's path."""
-    version = re.search(r"\.(v1(?:alpha|beta)?)\.GenerativeService", path)
-    return "vertex" if ".LlmBidiService/" in path else "gemini", version[1] if version else "v1beta"

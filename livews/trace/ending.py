@@ -1,4 +1,4 @@
-"""How a recorded session ended: its closes, and a setup that nobody answered.
+"""What there is to say about a recorded session, and how it ended: its closes, and a setup that nobody answered.
 
 - The first close ends it. What the other side sends behind it is the answer, and told only when it says something else.
 - A close is the doing of whoever sent it: that of a client says nothing of the service.
@@ -7,12 +7,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from livews.core import closes
 from livews.core.closes import Advice
 from livews.core.conversation import Step
-from livews.core.schema import Sender
+from livews.core.judge import Finding, finding, unanswered
+from livews.core.schema import Sender, short
+from livews.trace.follow import Session
 from livews.trace.read import Line
 
 _NOBODY = 1006
@@ -72,3 +75,38 @@ class Ending:
         if line.sender == "server" and not close.is_fine and code != _NOBODY:
             self.unanswered = None
         return close
+
+
+Judged = tuple[int, list[Finding], bool]
+"""A line's number, what there is to say about it, and whether it is a message: closes and broken lines are none."""
+
+
+def judged(session: Session, see: Callable[[Line, Step | None], None] = lambda line, step: None) -> Iterator[Judged]:
+    """All there is to say about a session, which is read to its end; `see` is given each line before."""
+    ending = Ending()
+    for line, step in session:
+        see(line, step)
+        close = ending.take(line, step)
+        if close is not None and not close.is_fine:
+            yield line.number, [_closed(close)], False
+        elif step is not None and line.control != "close":
+            yield line.number, step.findings, True
+        elif line.control == "broken":
+            words = f"this line of the file is damaged: {line.about['why']}"
+            cure = "Restore the line or take it out; what follows is judged without what it held."
+            yield line.number, [finding("WIRE-2", "", words, cure=cure)], False
+    if ending.unanswered is not None:
+        yield ending.unanswered.number, [unanswered()], False
+    if session.cut_at is not None:
+        words = "the trace ends in mid-line: it was cut off here"
+        cut = finding("WIRE-2", "", words, level="note", cure="nothing behind it was recorded")
+        yield session.cut_at, [cut], False
+
+
+def _closed(close: Close) -> Finding:
+    advice = close.advice
+    who = f" by the {close.by}" if close.code != _NOBODY else ""
+    words = f"closed {close.code} {short(close.reason, 130)}{who}: {advice.meaning}"
+    if advice.known or close.by == "server":
+        words += " `livews explain` tells more"
+    return finding("CLOSE-3", "", words, close.by, level="note", cure=advice.do)

@@ -16,7 +16,8 @@ from typing import Any
 from livews.core import wire
 from livews.core.conversation import Conversation, Step
 from livews.core.errors import BadRequest
-from livews.trace.read import Line, refilled, sessions
+from livews.core.paths import place_of
+from livews.trace.read import Line, lines_of, refilled, sessions
 
 
 class Session:
@@ -30,8 +31,8 @@ class Session:
         self.number = number
         """Its place in the file, from 1."""
         self.name = name
-        surface = "vertex" if "LlmBidiService" in self.url else ""
-        self.talk = Conversation(inspect=inspect, surface=surface)
+        surface, version = place_of(self.url)
+        self.talk = Conversation(inspect=inspect, surface=surface, version=version)
         self.turn = 1
         """The turn the last line belongs to: from what the user said to the end of the answer."""
         self.cut_at: int | None = None
@@ -92,7 +93,8 @@ def follow(
     if isinstance(source, (str, Path)):
         try:
             with Path(source).open("rb") as file:
-                yield from follow(file, name or str(source), inspect=inspect, texts=texts, lenient=lenient)
+                name = name or str(source)
+                yield from follow(lines_of(file, name), name, inspect=inspect, texts=texts, lenient=lenient)
         except OSError as problem:
             raise unreadable(str(source), problem) from None
         return

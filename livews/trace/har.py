@@ -21,6 +21,7 @@ import orjson
 
 from livews.core import wire
 from livews.core.errors import BadRequest
+from livews.core.paths import place_of
 from livews.endpoint import Secrets, redact_url
 from livews.trace.follow import Session
 from livews.trace.read import CONTROLS
@@ -98,7 +99,7 @@ def _is_utf8(raw: bytes) -> bool:
 def _entry(session: Session, start: float, seconds: float, beside: list[dict[str, Any]]) -> dict[str, Any]:
     url = shown(session.url) if session.url else "ws://unknown/"
     parts = urlsplit(url)
-    hidden = "Authorization" if "aiplatform" in parts.path else "x-goog-api-key"
+    hidden = "Authorization" if place_of(url)[0] == "vertex" else "x-goog-api-key"
     ms = round(1000 * seconds, 3)
     return {
         "_resourceType": "websocket",
@@ -187,7 +188,7 @@ class Socket:
     @property
     def is_live(self) -> bool:
         """Does it speak BidiGenerateContent?"""
-        if "BidiGenerateContent" in self.url or "LlmBidiService" in self.url:
+        if place_of(self.url)[0]:
             return True
         for message in self.messages[:5]:
             try:

@@ -21,6 +21,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from livews.printable import one_line
+from livews.trace.ending import judged
 from livews.trace.follow import Session as Followed
 from livews.trace.follow import follow
 from livews.trace.lanes import MOST_SOUND, Ear
@@ -34,7 +35,8 @@ _BLOCK = 3 * 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a report holds; `cut_off` says that the trace ends in mid-line, as a crash leaves it."""
+    """What a report holds, counted as `livews trace check` counts; `cut_off` says that the trace ends in mid-line, as a crash
+    leaves it."""
 
     sessions: int
     messages: int
@@ -64,10 +66,14 @@ def page(
     docs = Docs()
     pages: list[Session] = []
     cut_off = False
+    messages = findings = 0
     try:
         for session in sessions:
             pages.append(Session(session, docs, hears, most_sound))
-            pages[-1].take(session)
+            for _, found, is_message in judged(session, pages[-1].push):
+                messages += is_message
+                findings += len(found)
+            pages[-1].finish()
             cut_off = cut_off or session.cut_at is not None
         datas = [one.data() for one in pages]
         size = 0
@@ -76,8 +82,7 @@ def page(
     finally:
         for one in pages:
             one.close()
-    messages = sum(len(data["t"]) for data in datas)
-    return Written(len(pages), messages, sum(len(data["findings"]) for data in datas), size, cut_off)
+    return Written(len(pages), messages, findings, size, cut_off)
 
 
 def _pieces(sessions: list[Session], datas: list[dict[str, Any]], docs: Docs, name: str) -> Iterator[bytes]:

@@ -21,8 +21,9 @@ from livews.core.words import says_of
 from livews.endpoint import redact_url
 from livews.printable import one_line
 from livews.trace import follow, lanes
+from livews.trace.ending import Ending
 from livews.trace.read import Line
-from livews.trace.show import describe
+from livews.trace.show import BY_HAND, describe
 from livews.trace.show import heard as heard_in_words
 from livews.trace.store import Store
 from livews.trace.times import SPEAKS, Hears, User, ends_reply
@@ -38,6 +39,8 @@ CHUNK = 250
 _WORDS = 160
 _LEVELS = {"note": 1, "refused": 2, "error": 3}
 _UTTERANCE = 400
+_TOLD_AT_ONCE = 64
+"""The newest answers, of which a `heard` line may tell."""
 _LANE = 20_000
 """Things a lane draws; a trace of more is still listed in full."""
 
@@ -167,6 +170,11 @@ class _Turn:
     row: int
     first_sound: float | None = None
     first_heard: float | None = None
+    """When it could be heard, as far as a trace tells: as soon as it came, behind what was queued."""
+    run: lanes.Run | None = None
+    """The sound it begins in."""
+    measured: bool = False
+    """A `heard` line tells of it: somebody listened."""
     ended: float | None = None
     how: str = ""
 
@@ -177,6 +185,7 @@ class _Turn:
             "firstByte": self.first_byte,
             "firstSound": self.first_sound,
             "firstHeard": self.first_heard,
+            "measured": self.measured,
             "ended": self.ended,
             "how": self.how,
             "row": self.row,
@@ -225,6 +234,7 @@ class Mark:
     findings: int = 0
     marks: int = 0
     turns: int = 0
+    turns_moved: int = 0
     tools: int = 0
     docs: int = 0
     states: dict[str, int] = field(default_factory=dict)
@@ -267,12 +277,18 @@ class Session:
         self._open: dict[str, int] = {}
         self._marks: list[list[Any]] = []
         self._turns: list[_Turn] = []
+        self._turns_moved: list[int] = []
+        """Places of turns that were over, and changed."""
         self._turn: _Turn | None = None
         self._asks = User(hears)
         self._prompted: float | None = None
         self._asked: float | None = None
         """When the user was done before the last answer."""
         self._closes: list[tuple[float, schema.Sender, int, str]] = []
+        self._ending = Ending()
+        self._setup = 0
+        """The row of the setup that waits for its answer."""
+        self._unanswered = False
 
     def close(self) -> None:
         self._messages.close()
@@ -290,6 +306,9 @@ class Session:
         # the page looks things up by time, so time does not run back in it
         t = self._last = max(self._last, min(line.t, _LONGEST))
         self.moves += 1
+        self._ending.take(line, step)
+        if self._ending.unanswered is line:
+            self._setup = len(self._times)
         if step is None or line.raw is None:
             self._control(line, step, t)
         else:
@@ -300,6 +319,9 @@ class Session:
         self.moves += 1
         self.user.finish()
         self.model.finish()
+        if self._ending.unanswered is not None and not self._unanswered:
+            self._unanswered = True
+            self._find(self._setup, [judge.unanswered()])
 
     @property
     def rows(self) -> int:
@@ -320,7 +342,7 @@ class Session:
 
     def _frame(self, line: Line, step: Step, t: float) -> None:
         row = len(self._times)
-        words = [*(["written by hand"] if line.inserted else []), *describe(step)]
+        words = [*([BY_HAND] if line.inserted else []), *describe(step)]
         if step.state and step.state != self._state:
             words += self._move(step, t)
         cut = _Cut(self._docs, wire.INPUT_RATE if line.sender == "client" else wire.OUTPUT_RATE)
@@ -394,6 +416,7 @@ class Session:
             if first is not None:
                 self._turn.first_sound = t
                 self._turn.first_heard = start + first / rate
+                self._turn.run = self.model.runs[-1]
 
     # A ping, a pong, a close, what was heard
 
@@ -409,8 +432,15 @@ class Session:
             if step.interrupted:
                 self._end_turn(t, "closed")
         elif line.control == "heard":
+            before = self.model.moves
             self.model.heard(about)
+            self._measure([run for _, run in self.model.moved_since(before)])
             words = heard_in_words(about)
+        elif line.control == "broken":  # nobody's doing: the file is damaged
+            why = one_line(str(about.get("why", "")), _WORDS)
+            words = f"line {line.number} of the file cannot be read, and what follows is judged without it: {why}"
+            self._row(line, t, line.control, 0, words, 3, {}, {"": words})
+            return
         else:
             said = " ".join(str(value) for value in about.values() if value not in ("", None))
             words = one_line(said, _WORDS)
@@ -505,6 +535,18 @@ class Session:
                 lane[-1][4] = 1  # what is said next is another utterance
         self.model.end_reply()
 
+    def _measure(self, runs: list[lanes.Run]) -> None:
+        """A `heard` line told of these runs."""
+        turns = [*enumerate(self._turns), *([(len(self._turns), self._turn)] if self._turn else [])]
+        for place, turn in turns[-_TOLD_AT_ONCE:]:
+            run = turn.run
+            if run is None or not any(one is run for one in runs):
+                continue
+            turn.measured = True
+            if run.heard is not None and turn.first_heard is not None and turn.first_heard >= run.end:
+                turn.first_heard = None
+            self._turns_moved.append(place)
+
     # The data
 
     def data(self) -> dict[str, Any]:
@@ -548,12 +590,13 @@ class Session:
         """What came since `mark`, which moves on: `most` rows at once, all else when those are told. None: nothing.
 
         Columns are what is to be added to them. `states`, `texts` and `turns` are [place, items]: from that place on
-        it is so now. `tools` and `runs` are [place, item] each: at that place it is so now. `docs` are whole types.
+        it is so now; a row of `found` that was told before has now all that is given. `tools` and `runs` are [place, item] each: at that place it is so now. `docs` are whole types.
         """
         if mark.moves == self.moves:
             return None
         first, end = mark.rows, min(mark.rows + most, self.rows)
         mark.rows = end
+        found = [*range(first, end), *([self._setup] if self._unanswered and self._setup < first else [])]
         told: dict[str, Any] = {
             "kinds": [*self._kinds][mark.kinds :],
             "t": self._times[first:end].tolist(),
@@ -562,7 +605,7 @@ class Session:
             "size": self._sizes[first:end],
             "words": self._words[first:end],
             "findings": self._findings(mark.findings),
-            "found": {str(row): self._found[row] for row in range(first, end) if row in self._found},
+            "found": {str(row): self._found[row] for row in found if row in self._found},
             "docs": self._docs.news(mark),
             **self._state_now(),
         }
@@ -572,7 +615,9 @@ class Session:
         told["states"] = {name: _grown(moves, mark.states, name, 0) for name, moves in self._states.items()}
         # the last piece of a text may still grow
         told["texts"] = {name: _grown(lane, mark.texts, name, 1) for name, lane in self._texts.items()}
-        told["turns"] = [mark.turns, self._turns_told(mark.turns)]
+        turn = min([mark.turns, *self._turns_moved[mark.turns_moved :]])
+        told["turns"] = [turn, self._turns_told(turn)]
+        mark.turns_moved = len(self._turns_moved)
         told["tools"] = [[i, self._tools[i]] for i in dict.fromkeys(self._tools_moved[mark.tools :])]
         told["marks"] = self._marks[mark.marks :]
         told["sound"] = {}

@@ -1,6 +1,7 @@
 """Read the trace file, format `livews-trace` version 1.
 
-- A line at a time: a trace of any length takes the memory of its longest line.
+- A line at a time: a trace of any length takes the memory of its longest line, which has a bound; what cannot be a
+  header is refused by its first bytes.
 - What a crash cut off in mid-line is left out, also where another session was written behind it; other lines that cannot
   be read are an error with their number, or are told in their place to those who ask for that.
 - Unknown keys are ignored; a file with several headers holds several sessions.
@@ -12,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import orjson
 
@@ -22,9 +23,15 @@ from livews.core.errors import BadRequest
 CONTROLS = ("ping", "pong", "close", "heard")
 BROKEN = ("cut", "broken")
 """Controls of no trace: what stands in the place of a line that was cut off by a crash, or that nobody can read."""
+_NO_HEADER = "this is no trace: its first line is no header"
 _HEAD = re.compile(rb'\{\s*"trace"\s*:\s*"livews"')
 _MOST_SILENCE = 1 << 24
 """Bytes one elided blob is filled with at most: no frame of the wire holds more."""
+MOST_LINE = 256 << 20
+"""Bytes of a line: those of the largest frame a client of livews takes, as base64, several times."""
+_MOST_HEADER = 1 << 20
+_PIECE = 256 * 1024
+_BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +58,59 @@ class Line:
         return self.raw is not None and b'"elided:' in self.raw
 
 
+def lines_of(file: BinaryIO, name: str, *, headed: bool = True) -> Iterator[bytes]:
+    """The lines of a file with their ends, as they come; `headed`: of a trace. BadRequest for what `check_half` refuses.
+
+    Raises OSError as the file does. It is read in pieces, between which a Ctrl-C is heard.
+    """
+    read = getattr(file, "read1", file.read)  # read would wait for the whole piece
+    half, number = bytearray(), 1
+    while piece := read(_PIECE):
+        *ends, rest = piece.split(b"\n")
+        for end in ends:
+            half += end
+            if headed:
+                check_half(half, name, number, headed=True)
+                headed = not half.strip()
+            line = bytes(half)
+            half.clear()
+            yield line + b"\n"
+            number += 1
+        half += rest
+        check_half(half, name, number, headed=headed)
+    if half:
+        yield bytes(half)
+
+
+def check_half(half: bytes | bytearray, name: str, number: int, *, headed: bool) -> None:
+    """BadRequest when no line may begin so: it is too long, or with `headed` cannot become a header."""
+    if headed and len(half) > len(_BOM):
+        start = bytes(half[:64]).removeprefix(_BOM).lstrip()
+        if len(half) > _MOST_HEADER or (start and not start.startswith(b"{")):
+            raise _wrong(name, number, _NO_HEADER)
+    if len(half) > MOST_LINE:
+        raise BadRequest(
+            f"line {number} of {name} is too long",
+            where=f"{name}:{number}",
+            why=f"it has no end within {MOST_LINE >> 20} MiB",
+            cure="name a file of lines, such as one that was written with --trace",
+        )
+
+
 def sessions(
-    lines: Iterable[bytes], name: str, *, broken: Literal["refuse", "tell"] = "refuse", texts: bool = False
+    lines: Iterable[bytes],
+    name: str,
+    *,
+    broken: Literal["refuse", "tell"] = "refuse",
+    texts: bool = False,
+    start: int = 1,
 ) -> Iterator[tuple[dict[str, Any], Iterator[Line]]]:
     """Each session of a trace as (header, its lines); the lines have to be taken before the next session is.
 
-    What cannot be read is a BadRequest, or with "tell" a Line whose control is one of BROKEN, with its `why`.
+    What cannot be read is a BadRequest, or with "tell" a Line whose control is one of BROKEN, with its `why`. `start` is the
+    number of the first line.
     """
-    source = _Lines(lines, name, broken == "tell", texts)
+    source = _Lines(enumerate(lines, start), name, broken == "tell", texts)
     while (header := source.header()) is not None:
         session = source.rest()
         yield header, session
@@ -67,8 +119,8 @@ def sessions(
 
 
 class _Lines:
-    def __init__(self, lines: Iterable[bytes], name: str, tell: bool, texts: bool) -> None:
-        self._lines = enumerate(lines, 1)
+    def __init__(self, lines: Iterator[tuple[int, bytes]], name: str, tell: bool, texts: bool) -> None:
+        self._lines = lines
         self._name = name
         self._tell = tell
         self._texts = texts
@@ -81,7 +133,7 @@ class _Lines:
             return header
         for number, text in self._lines:
             if text.strip():
-                return self._header(number, text.removeprefix(b"\xef\xbb\xbf"))
+                return self._header(number, text.removeprefix(_BOM))
         return None
 
     def _header(self, number: int, text: bytes) -> dict[str, Any]:
@@ -90,9 +142,9 @@ class _Lines:
         except wire.WireError:
             row = {}
         if row.get("trace") != "livews":
-            raise self._wrong(number, "this is no trace: its first line is no header")
+            raise _wrong(self._name, number, _NO_HEADER)
         if row.get("version") != 1:
-            raise self._wrong(number, f"version {row.get('version')} of the trace format is not known here")
+            raise _wrong(self._name, number, f"version {row.get('version')} of the trace format is not known here")
         self._t = 0.0
         return row
 
@@ -112,7 +164,7 @@ class _Lines:
                         yield self._no_line(number, "cut", "it ends in mid-line")
                     return
                 if not self._tell:
-                    raise self._wrong(number, str(problem)) from None
+                    raise _wrong(self._name, number, str(problem)) from None
                 yield self._no_line(number, "broken", str(problem))
                 continue
             if row.get("trace") == "livews":
@@ -122,7 +174,7 @@ class _Lines:
             if line is None:
                 why = f"this line is neither a frame nor one of {', '.join(CONTROLS)}"
                 if not self._tell:
-                    raise self._wrong(number, why)
+                    raise _wrong(self._name, number, why)
                 line = self._no_line(number, "broken", why)
             self._t = line.t
             yield line
@@ -130,9 +182,12 @@ class _Lines:
     def _no_line(self, number: int, control: str, why: str) -> Line:
         return Line(number, self._t, "server", "text", None, control, {"why": why})
 
-    def _wrong(self, number: int, why: str) -> BadRequest:
-        cure = "name a file that was written with --trace"
-        return BadRequest(f"cannot read the trace: {why}", where=f"{self._name}:{number}", cure=cure)
+
+def _wrong(name: str, number: int, why: str) -> BadRequest:
+    cure = "name a file that was written with --trace"
+    if why == _NO_HEADER:
+        cure += "; bare messages, one a line, are taken by `livews check`"
+    return BadRequest(f"cannot read the trace: {why}", where=f"{name}:{number}", cure=cure)
 
 
 def object_of(text: bytes) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from livews.printable import one_line
 from livews.trace.writer import Direction, Opcode
 
 _WIDTH = 60
+BY_HAND = "written by hand"
+"""What is said of a message that was put in."""
 
 
 class View:
@@ -33,16 +35,26 @@ class View:
         self._held: list[tuple[float, Step, int]] = []
         self._state = machine.machine().initial
 
-    def frame(self, t: float, direction: Direction, opcode: Opcode, step: Step, size: int | None = None) -> None:
-        """`size` is the frame's bytes on the wire where `step` was made from another form of it."""
+    def frame(
+        self,
+        t: float,
+        direction: Direction,
+        opcode: Opcode,
+        step: Step,
+        size: int | None = None,
+        inserted: bool = False,
+    ) -> None:
+        """`size` is the frame's bytes on the wire where `step` was made from another form of it; `inserted`: neither side
+        sent it."""
         size = len(step.raw) if size is None else size
-        if direction == "send" and step.template is not None and step.state == self._state and not step.faults:
+        like = direction == "send" and step.template is not None and step.state == self._state
+        if like and not step.faults and not inserted:
             self._held.append((t, step, size))  # a frame of sound like the one before
             if t - self._held[0][0] >= 1.0:
                 self._release()
             return
         self._release()
-        self._frame(t, direction, step, size)
+        self._frame(t, direction, step, size, inserted)
 
     def _release(self) -> None:
         """The frames of sound that were held back, as one line."""
@@ -55,8 +67,8 @@ class View:
             arrow, about = self._paint("send", "→"), self._paint("dim", f"audio {1000 * seconds:,.0f} ms")
             self._say(f"{held[0][0]:8.3f}  {arrow}  {f'realtimeInput x{len(held)}':<27} {f'{size:,} B':>9}   {about}")
 
-    def _frame(self, t: float, direction: Direction, step: Step, size: int) -> None:
-        words = describe(step)
+    def _frame(self, t: float, direction: Direction, step: Step, size: int, inserted: bool = False) -> None:
+        words = [*([BY_HAND] if inserted else []), *describe(step)]
         if step.state and step.state != self._state:
             old, self._state = self._state, step.state
             words += [new for before, new in zip(old, step.state, strict=True) if new != before and new != "none"]

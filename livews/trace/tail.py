@@ -3,7 +3,8 @@
 - Asked again and again; it never waits. A file that is not there yet has no lines yet.
 - Only whole lines count: the end of the file may be half a line that somebody is writing.
 - A file that was begun anew (shorter than before, or another one of that name) is read from its start.
-- A line that cannot be read is told in its place (control "broken"); a file that is no trace is a BadRequest.
+- A line that cannot be read is told in its place, with its number in the file (control "broken"); a file that is no trace,
+  and a line without end, is a BadRequest.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import orjson
 
 from livews.core.conversation import Step
 from livews.trace.follow import Session, unreadable
-from livews.trace.read import Line, sessions
+from livews.trace.read import Line, check_half, sessions
 
 _PIECE = 256 * 1024
 """Bytes read at once."""
@@ -38,6 +39,8 @@ class Tail:
         self._head = b""
         """The header of that session, as a line."""
         self._number = 0
+        self._lines = 0
+        """Lines of the file that were read."""
 
     def take(self) -> Iterator[tuple[Session, Line | None, Step | None]]:
         """What was written since, _PIECE bytes at most: a new session as (session, None, None), then its lines with what each
@@ -46,14 +49,19 @@ class Tail:
         self.behind = len(piece) == _PIECE
         self._half += piece
         if b"\n" not in piece:  # of a line of megabytes each piece is looked at once
+            check_half(self._half, str(self.path), self._lines + 1, headed=not self._head)
             return
         *lines, half = bytes(self._half).split(b"\n")
         self._half = bytearray(half)
+        start = self._lines + 1
+        self._lines += len(lines)
         if not any(lines):
             return
         batch = [line + b"\n" for line in lines]
         goes_on = bool(self._head)
-        for header, rows in sessions([*([self._head] if goes_on else []), *batch], str(self.path), broken="tell"):
+        if goes_on:
+            start, batch = start - 1, [self._head, *batch]
+        for header, rows in sessions(batch, str(self.path), broken="tell", start=start):
             if not goes_on:
                 yield self._begin(header), None, None
             goes_on = False
@@ -77,6 +85,7 @@ class Tail:
                 about = os.fstat(file.fileno())
                 if self._file != (about.st_dev, about.st_ino) or about.st_size < self._at:
                     self._file, self._at, self._half, self._head = (about.st_dev, about.st_ino), 0, bytearray(), b""
+                    self._lines = 0
                 file.seek(self._at)
                 piece = file.read(_PIECE)
         except FileNotFoundError:

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -64,16 +65,35 @@ class TraceFile:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         except OSError as problem:
-            raise self._failed(problem) from None
-        if not self._is_ours():
-            os.close(self._file)
-            raise TraceFailed(
-                "the file is no trace, and would be spoilt by one",
-                where=str(self.path),
-                why="it has content that does not start with the first line of a trace",
-                cure="name another file after --trace",
-            )
+            raise _failed(self.path, problem) from None
+        try:
+            _look_at(self._file, self.path)
+        except TraceFailed:
+            self.close()
+            raise
         self._write(orjson.dumps(header(url, side)) + b"\n")
+
+    @staticmethod
+    def check(path: str | Path) -> None:
+        """TraceFailed when there could be no trace at `path` now. Nothing is made, and nothing is changed."""
+        path = Path(path)
+        there = path
+        try:
+            while not os.path.lexists(there):  # up to the folder in which the rest would be made
+                there = there.parent
+            if there != path:
+                if not there.is_dir():
+                    raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+                if not os.access(there, os.W_OK | os.X_OK):
+                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            elif not path.is_fifo() and path.exists():  # what waits at a pipe would notice
+                file = os.open(path, os.O_RDWR | os.O_APPEND)
+                try:
+                    _look_at(file, path)
+                finally:
+                    os.close(file)
+        except OSError as problem:
+            raise _failed(path, problem) from None
 
     @classmethod
     def of(cls, path: str | Path, where: Endpoint, *, media: Literal["keep", "elide"] = "keep") -> TraceFile:
@@ -109,13 +129,6 @@ class TraceFile:
             os.close(self._file)
             self._file = -1
 
-    def _is_ours(self) -> bool:
-        """Is the file empty, a device, or a trace to append to?"""
-        if not stat.S_ISREG(os.fstat(self._file).st_mode):
-            return True
-        start = os.pread(self._file, 64, 0)
-        return not start or start.startswith(b'{"trace":"livews"')
-
     def _shape(self, template: wire.Template) -> tuple[bytes, bytes]:
         known = self._shapes.get(template)
         if known is None:
@@ -132,15 +145,28 @@ class TraceFile:
                 line = line[done:]
                 done = os.write(self._file, line)
         except OSError as problem:
-            raise self._failed(problem) from None
+            raise _failed(self.path, problem) from None
 
-    def _failed(self, problem: OSError) -> TraceFailed:
-        return TraceFailed(
-            f"cannot write the trace: {problem.strerror or problem}",
-            where=str(self.path),
-            why="a session that was to be traced is not run untraced",
-            cure="name another file after --trace, or free the disk if it is full",
+
+def _look_at(file: int, path: Path) -> None:
+    """Is the file empty, a device, or a trace to append to? TraceFailed."""
+    start = os.pread(file, 64, 0) if stat.S_ISREG(os.fstat(file).st_mode) else b""
+    if start and not start.startswith(b'{"trace":"livews"'):
+        raise TraceFailed(
+            "the file is no trace, and would be spoilt by one",
+            where=str(path),
+            why="it has content that does not start with the first line of a trace",
+            cure="name another file after --trace",
         )
+
+
+def _failed(path: Path, problem: OSError) -> TraceFailed:
+    return TraceFailed(
+        f"cannot write the trace: {problem.strerror or problem}",
+        where=str(path),
+        why="a session that was to be traced is not run untraced",
+        cure="name another file after --trace, or free the disk if it is full",
+    )
 
 
 def _no() -> bool:

@@ -555,9 +555,10 @@
   // The editor
 
   const SIDES = {
-    client: ["to the service", "The service takes it for a message of the client. The client does not learn of it."],
-    server: ["to the client", "The client takes it for a message of the service. The service does not learn of it."],
+    client: ["to the service", "The service takes it for a message of the client.", "The client does not learn of it."],
+    server: ["to the client", "The client takes it for a message of the service.", "The service does not learn of it."],
   };
+  const KEYS = [["Ctrl-Space", "completes"], ["↓ ↑ Enter Tab", "choose"], ["Esc", "closes the list"], ["Ctrl-Enter", "sends"], ["Alt-↑ Alt-↓", "what was sent"]];
   let made = 0;
   /** Colours of ranges, where the browser has them. */
   const INKS = window.Highlight && CSS.highlights ? Object.fromEntries(["name", "text", "word"].map((name) => [name, new Highlight()])) : null;
@@ -567,7 +568,7 @@
     const id = `composer-${++made}`;
     const guide = new Guide(options.table);
     const sides = options.sides?.length ? options.sides : ["client", "server"];
-    let side = sides[0], session = null, enabled = true, why = "", busy = false, armed = false, own = false;
+    let side = sides[0], session = null, enabled = true, why = "", busy = false, armed = false, own = false, sends = "Send";
     let entries = [], picked = -1, here = null, timer = 0, asked = 0, broken = null, frame = 0;
     const sent = { client: [], server: [] }, back = { client: -1, server: -1 }, draft = { client: "", server: "" };
 
@@ -588,11 +589,12 @@
     const wherePath = line("code", ""), whereWords = line("span", ""), where = el("p", "composer-where", wherePath, " ", whereWords), findings = el("ul", "composer-findings"), told = el("output", "composer-told");
     where.id = `${id}-where`;
     findings.setAttribute("aria-label", "what is wrong with it");
-    const aloud = line("span", "composer-aloud"), rows = [];
+    const aloud = line("span", "composer-aloud"), reason = line("span", "composer-why"), rows = [];
+    reason.setAttribute("role", "status");
     aloud.setAttribute("aria-live", "polite");
     const explain = el("p", "composer-explain"), templates = el("select", "composer-templates");
     templates.setAttribute("aria-label", "template");
-    const send = button("Send", "Ctrl-Enter", () => deliver());
+    const send = button(sends, "Ctrl-Enter", () => deliver());
     send.classList.add("composer-send");
     const switcher = el("div", "composer-sides");
     switcher.setAttribute("role", "radiogroup");
@@ -612,8 +614,8 @@
         button("Complete", "What fits at the caret (Ctrl-Space)", () => { area.focus(); open(true); }), button("Format", "Line breaks and indentation", format), earlier, later)),
       explain,
       el("div", "composer-edit", el("div", "composer-gutter", gutter), el("div", "composer-marks", paper), area, marks, popup), where,
-      el("div", "composer-bar", send, told), findings, aloud,
-      el("p", "composer-keys", "Ctrl-Space completes · ↓ ↑ Enter Tab choose, Esc closes · Ctrl-Enter sends · Alt-↑ Alt-↓ what was sent"));
+      el("div", "composer-bar", send, ...(options.beside || []), reason, told), findings, aloud,
+      el("p", "composer-keys", KEYS.map(([key, does]) => `${key} ${does}`).join(" · ")));
     root.replaceChildren(box);
 
     // The text
@@ -671,7 +673,7 @@
     function disarm() {
       if (!armed) return;
       armed = false;
-      send.textContent = "Send";
+      send.textContent = sends;
       send.classList.remove("armed");
     }
 
@@ -870,7 +872,7 @@
       choose(here.typed || here.quoted || here.at === "value" && here.path.length || forced ? 0 : -1);
       measure();
       putPopup();
-      aloud.set(`${entries.length} fit`);
+      aloud.set(`${entries.length} ${entries.length === 1 ? "name or value fits" : "names or values fit"} here`);
     }
     function addRow() {
       const n = rows.length, row = el("li", "", line("b", ""), line("span", "composer-kind"), line("span", "composer-tag"), line("span", "composer-first"));
@@ -918,6 +920,7 @@
     function close(forced) {
       if (forced && here) say("Nothing of the schemas fits here.", "");
       popup.hidden = true;
+      aloud.set("");
       entries = [];
       picked = -1;
       area.removeAttribute("role");
@@ -1076,7 +1079,7 @@
     async function deliver() {
       const text = area.value, to = side;
       if (busy) return;
-      if (!enabled) return say(why || "Nothing can be sent now.", "warn");
+      if (!enabled) return say("", ""); // why stands beside it
       if (!text.trim()) return say("There is nothing to send: pick a template, or write a message.", "warn");
       if (!armed && !isJson(text)) {
         pause();
@@ -1140,12 +1143,14 @@
       say(had ? "Ctrl-Z brings back what was there." : "", "");
     });
     function render() {
-      send.disabled = busy;
+      // never `disabled`: a button that is loses the focus, and somebody who sends is still writing
       send.setAttribute("aria-disabled", String(!enabled || busy));
       send.title = enabled ? "Ctrl-Enter" : why;
       box.classList.toggle("off", !enabled);
       const given = session ? [session.model, session.surface, session.state].filter(Boolean).join(" · ") : "";
-      explain.replaceChildren(el("span", "", SIDES[side][1]), ...(given ? [el("span", "composer-session", cut(given, 200))] : []), ...(enabled ? [] : [el("span", "composer-why", why || "Nothing can be sent now.")]));
+      reason.set(enabled ? "" : why || "Nothing can be sent now.");
+      if (!armed && send.textContent !== sends) send.textContent = sends;
+      explain.replaceChildren(el("span", "", SIDES[side].slice(1, session?.own ? 2 : 3).join(" ")), ...(given ? [el("span", "composer-session", cut(given, 200))] : []));
     }
     fillTemplates();
     render();
@@ -1164,14 +1169,16 @@
         replace(0, area.textLength, String(text), 0);
         area.scrollTop = area.scrollLeft = 0;
       },
-      /** The session that gets the message: {model, surface, state} or null. Of members that `surface` (v1alpha, v1beta
+      /** The session that gets the message: {model, surface, state, own, sends} or null; `own`: nobody else is its
+       * client; `sends`: the words of the button that sends. Of members that `surface` (v1alpha, v1beta
        * or vertex; anything else is the Gemini API) does not take, completion speaks last. */
       setSession(given) {
         session = given || null;
+        sends = session?.sends || "Send";
         render();
       },
     };
   }
 
-  window.livewsComposer = { mount, place, fault, locate, work, limits: { live: LIVE, most: MOST } };
+  window.livewsComposer = { mount, keys: KEYS, place, fault, locate, work, limits: { live: LIVE, most: MOST } };
 })();

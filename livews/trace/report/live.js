@@ -157,7 +157,8 @@
   empty.id = "wait";
   const follow = button("follow", "Follow ↓", "Stay at the newest message (G)", () => { followEnd(true); $("list").focus({ preventScroll: true }); });
   follow.hidden = true;
-  document.addEventListener("livews-follow", (e) => { follow.hidden = e.detail; });
+  let isFollowing = true;
+  document.addEventListener("livews-follow", (e) => { isFollowing = e.detail; desk(); });
   document.querySelector("#log .bar").append(follow);
   document.body.prepend(banner, notes);
   document.querySelector("header").after(empty);
@@ -177,7 +178,7 @@
     fill(empty, el("h2", "", "No session yet"),
       el("p", "", "Dial this address in the service's place; what passes is shown here as it happens."),
       el("pre", "", `livews --url ${report.door}\nGOOGLE_GEMINI_BASE_URL=${http}   # google-genai, @google/genai`),
-      el("p", "", `It goes on to ${report.upstream}${report.offline ? ", the built-in stand-in" : ""}. Or open a session from here, with the setup below.`));
+      el("p", "", `It goes on to ${report.upstream}${report.offline ? ", the built-in stand-in" : ""}. Or press Open session below: it sends the setup that is written there.`));
     const listen = el("input", ""), label = el("label", "check", listen, document.createTextNode(" listen"));
     listen.id = "listen";
     listen.type = "checkbox";
@@ -190,7 +191,8 @@
     }, 300);
     $("play").addEventListener("click", () => { if (!player.playing) listen.checked = false; });
   } else {
-    fill(empty, el("h2", "", "Nothing is written there yet"), el("p", "", `Sessions are shown as they are written to ${report.name}.`));
+    fill(empty, el("h2", "", "Nothing is written there yet"),
+      el("p", "", `${report.missing ? `${report.name} does not exist yet. ` : ""}Sessions are shown as they are written to ${report.name}, for instance by this command:`), el("pre", "", report.command));
   }
   $("foot").textContent = visible(report.door ? `livews inspect · ${report.door} goes on to ${report.upstream}` : `livews inspect · ${report.name}`);
   $("model").textContent = "livews inspect";
@@ -199,7 +201,7 @@
 
   const closing = button("close-button", "Close", "Close this session with code 1000", () =>
     ask({ ask: "close", n: number }).then((told) => told.ok || note(told.told), (problem) => note(problem.message)));
-  const opening = button("open-button", "New session", "Open a session of livews's own, with a setup you write", () => {
+  const opening = button("open-button", "New session", "Write a setup, and open a session of livews's own with it", () => {
     fresh = !fresh;
     if (fresh) { draft(); $("composer").scrollIntoView({ block: "nearest" }); }
     desk();
@@ -207,7 +209,7 @@
   const HALF = /[\ud800-\udfff]/u;
   const failed = (problem) => ({ ok: false, told: problem.message });
   if ($("composer-table")) {
-    const root = el("div", ""), section = el("section", "", el("div", "bar", el("h2", "grow", "Write a message"), opening, closing), root);
+    const root = el("div", ""), section = el("section", "", el("div", "bar", el("h2", "grow", "Write a message"), closing), root);
     section.id = "write";
     section.setAttribute("aria-label", "write a message");
     root.id = "composer";
@@ -215,12 +217,13 @@
     writes = window.livewsComposer.mount(root, {
       table: JSON.parse($("composer-table").textContent),
       sides: ["client", "server"],
+      beside: [opening],
       async send(text, side) {
         if (HALF.test(text)) return { ok: false, told: "there is half a character in it (a lone surrogate), which no message can carry" };
         if (!isFresh()) return ask({ ask: "send", n: number, text, side }).catch(failed);
         if (side !== "client") return { ok: false, told: "a new session begins with a message to the service" };
         const told = await ask({ ask: "open", text }).catch(failed);
-        if (!told.ok) return told;
+        if (!told.ok) return told.noted ? { ok: false, told: "No session was opened: the box at the top of the page says why." } : told;
         fresh = picked = false;
         if (told.n && !listed.some((one) => one.n === told.n)) // what is sent next is for it, listed or not
           listed = [...listed, { n: told.n, started: "", model: "", running: true, own: true }];
@@ -229,16 +232,20 @@
         setTimeout(() => write(FIRST));
         return told;
       },
-      check: async (text, side) => HALF.test(text) ? [] : ask({ ask: "check", n: isFresh() ? null : number, text, side }).then((told) => told.found),
+      // what nobody wrote is not judged where nothing can be sent
+      check: async (text, side) => HALF.test(text) || (hasEnded() && isOurs(text)) ? [] : ask({ ask: "check", n: isFresh() ? null : number, text, side }).then((told) => told.found),
     });
     $("write").addEventListener("click", (e) => { if (e.detail && e.target.closest("#close-button")) $("list").focus({ preventScroll: true }); });
   }
+  if (writes) for (const [key, does] of window.livewsComposer.keys) $("help").querySelector("dl").append(el("dt", "", key), el("dd", "", `${does}${does === "sends" ? "" : " (in the composer)"}`));
   const isFresh = () => fresh || !listed.length;
+  const hasEnded = () => !isFresh() && !listed.some((one) => one.n === number && one.running);
+  const isOurs = (text) => text === FIRST || text === report.draft;
   const FIRST = JSON.stringify({ realtimeInput: { text: "Hello" } }, null, 2); // what is said to a session that was opened
   /** What a person did not write is replaced by what fits: a setup, or something to say to the session that is there. */
   function suggest() {
     const text = $("composer").querySelector("textarea").value, fits = listed.length ? FIRST : report.draft;
-    if (text === fits || (text.trim() && text !== FIRST && text !== report.draft)) return;
+    if (text === fits || (text.trim() && !isOurs(text))) return;
     const before = document.activeElement;
     write(fits);
     document.activeElement.blur();
@@ -251,13 +258,15 @@
   }
   let about = "";
   function desk() {
+    const s = session();
+    follow.hidden = isFollowing || !s || !s.running;
     if (!writes) return;
-    const s = session(), own = listed.find((one) => one.n === number);
+    const own = listed.find((one) => one.n === number);
     closing.hidden = !own || !own.own || !own.running;
     opening.textContent = fresh ? "Back to the session" : "New session";
     opening.hidden = !listed.length;
-    const target = isFresh() ? { model: "a new session", surface: report.surface, state: "this message opens it" }
-      : s && { model: s.model, surface: s.surface, state: Object.values(s.now || {}).filter((state) => state !== "none").join(", ") };
+    const target = isFresh() ? { model: "a new session", surface: report.surface, state: "this message opens it", own: true, sends: "Open session" }
+      : s && { model: s.model, surface: s.surface, state: Object.values(s.now || {}).filter((state) => state !== "none").join(", "), own: !!own && own.own };
     const why = !isOpen() ? "The connection to livews is lost." : isFresh() || (own && own.running) ? "" : "This session has ended.";
     const now = JSON.stringify([target, why]);
     if (now === about) return;

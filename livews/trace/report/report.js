@@ -91,7 +91,7 @@
     header(); turns(); findings(); kinds();
     for (const id of ["search", "kind", "side"]) $(id).value = "";
     $("faults").checked = false;
-    fill($("detail"), el("p", "empty", "Pick a message to see its JSON, with what the schemas say of each member."));
+    fill($("detail"), el("p", "empty unpicked", "Pick a message to see its JSON, with what the schemas say of each member."));
     layOut(); legend(); draw(); moveCursor(); filter();
   }
 
@@ -107,7 +107,8 @@
   // Header
 
   function header() {
-    $("model").textContent = visible(s.model || "no setup was taken");
+    if (isNew("model", s.model)) // a line may end behind a slash
+      fill($("model"), ...visible(s.model || "no setup was taken").split(/(?<=\/)/).flatMap((part, i) => [i ? el("wbr", "") : "", document.createTextNode(part)]));
     const facts = [];
     const fact = (name, text, wide) => {
       if (text) facts.push([name, text, wide]);
@@ -133,7 +134,8 @@
       const at = $("facts").children[i].lastChild, shown = visible(text);
       if (at.textContent !== shown) at.textContent = shown;
     });
-    if (!isNew("end", [s.end, s.running, !s.end && !s.running && s.last])) return;
+    const before = beforeTheClose();
+    if (!isNew("end", [s.end, s.running, before, !s.end && !s.running && s.last])) return;
     const box = $("end"), end = s.end;
     box.className = "";
     if (!end && s.running) {
@@ -149,12 +151,35 @@
     const fine = end.kind === "normal";
     box.className = fine ? "fine" : "bad";
     const rows = [["what", end.meaning]];
-    if (!fine) rows.push(["why", end.cause], ["do", end.do], ["again", AGAIN[end.retry] || end.retry], ["record", end.id === "unknown" ? "" : `${end.id} in closes.json: ${end.confidence}`]);
+    if (!fine) rows.push(["why", end.cause]);
+    if (before >= 0) {
+      const found = worst(before), show = el("button", "", "Show it");
+      show.type = "button";
+      show.addEventListener("click", () => pick(before, true));
+      rows.push(["before", el("span", "", `the client sent this: ${found.complaint} (${found.rule})`, show)]);
+    }
+    if (!fine) rows.push(["do", end.do], ["again", AGAIN[end.retry] || end.retry], ["record", end.id === "unknown" ? "" : `${end.id} in closes.json: ${end.confidence}`]);
     fill(
       box,
       el("b", "", `Closed by the ${end.by} at ${seconds(end.t)} s: ${end.code}${end.reason ? ` “${end.reason}”` : ""}`),
       el("dl", "", ...rows.filter((r) => r[1]).flatMap(([name, text]) => [el("dt", "", name), el("dd", "", text)])),
     );
+  }
+  const worst = (row) => (s.found[row] || []).map((one) => s.findings[one]).find((found) => found.level === "error");
+  /** The row of what the client sent last before the service closed for a reason, where that has an error; -1. Of a client
+   * that streams some more may be on its way by then. */
+  function beforeTheClose() {
+    const end = s.end;
+    if (!end || end.by !== "server" || end.kind === "normal") return -1;
+    let row = s.t.length - 1, close = -1;
+    for (; row >= 0 && s.t[row] >= end.t; row--) if (isControl(row) && s.kinds[s.kind[row]] === "close") close = row;
+    let first = true;
+    for (row = close - 1; row >= 0 && (first || s.t[row] > end.t - 1); row--) {
+      if (fromServer(row) || isControl(row)) continue;
+      if (worst(row)) return row;
+      first = false;
+    }
+    return -1;
   }
   const AGAIN = {
     no: "not before something is changed", yes: "at once", backoff: "after a pause, longer each time",
@@ -167,19 +192,19 @@
   function turns() {
     if (!isNew("turns", s.turns)) return;
     const ms = (t, from) => (t === null || from === null ? "—" : `${Math.max(0, Math.round((t - from) * 1000)).toLocaleString("en")} ms`);
-    const body = el("tbody", "");
+    const body = el("tbody", ""), sounded = s.turns.filter((turn) => turn.firstSound !== null), measured = sounded.some((turn) => turn.measured), all = sounded.every((turn) => turn.measured);
     s.turns.slice(0, 500).forEach((turn, i) => {
       const row = el("tr", "", el("td", "", `${i + 1} · ${turn.by || "unasked"}`), el("td", "", `${seconds(turn.asked ?? turn.firstByte)} s`),
         el("td", "", ms(turn.firstByte, turn.asked)), el("td", "", ms(turn.firstSound, turn.asked)),
-        el("td", "", ms(turn.firstHeard, turn.asked)), el("td", "", turn.how || "open"));
+        el("td", "", ms(turn.firstHeard, turn.asked), measured && !all && turn.measured ? el("small", "", " heard") : ""), el("td", "", turn.how || "open"));
       row.addEventListener("click", () => { seek(turn.asked ?? turn.firstByte); pick(turn.row, true); });
       body.append(row);
     });
-    const head = el("tr", "", ...["turn", "at", "first byte", "first sound", "heard", "end"].map((name) => el("th", "", name)));
+    const head = el("tr", "", ...["turn", "at", "first byte", "first sound", measured && all ? "heard" : "could be heard", "end"].map((name) => el("th", "", name)));
     head.children[1].title = "when the user was done";
     head.children[2].title = "from the end of what the user said to the first frame of the answer";
     head.children[3].title = "... to the first sample that is not silence";
-    head.children[4].title = "... until that sample is played, behind what was still queued";
+    head.children[4].title = "... until that sample is played, behind what was still queued" + (measured && all ? "; the trace says that it was heard" : ": reckoned from when it came, for the trace does not say that somebody listened");
     const note = s.turns.length > 500 ? `, the first 500 of ${s.turns.length.toLocaleString("en")}` : "";
     const inside = s.turns.length ? el("div", "scroll", el("table", "", el("thead", "", head), body)) : el("p", "empty", "No turn was answered.");
     refill($("turns"), el("h2", "", `Answers, from when the user was done${note}`), inside);
@@ -237,9 +262,14 @@
 
   function layOut() {
     const narrow = canvas.parentElement.clientWidth < 620;
+    gutter = narrow ? 0 : 84;
     lanes = [];
     let y = 0;
-    const lane = (name, kind, tall, data) => { lanes.push({ name, kind, y, tall, data }); y += tall + 4; };
+    const lane = (name, kind, tall, data) => {
+      if (narrow && name) y += 13; // its name stands above it
+      lanes.push({ name, kind, y, tall, data });
+      y += tall + 4;
+    };
     lane("", "ruler", 16);
     for (const region of Object.keys(s.states))
       if (region !== "activity" || s.states[region].length > 1) lane(region, "state", 17, region);
@@ -251,7 +281,6 @@
     if (s.tools.length) lane("tools", "tool", 20);
     lane("control", "mark", 20);
     height = y;
-    gutter = narrow ? 0 : 84;
     width = canvas.parentElement.clientWidth;
     const scale = window.devicePixelRatio || 1;
     canvas.width = Math.round(width * scale);
@@ -289,10 +318,9 @@
     }
     paper.restore();
     for (const lane of lanes) {
-      paper.font = gutter ? "12px system-ui, sans-serif" : "9px system-ui, sans-serif";
+      paper.font = gutter ? "12px system-ui, sans-serif" : "11px system-ui, sans-serif";
       paper.fillStyle = ink.dim;
-      if (gutter) paper.fillText(lane.name, 0, lane.y + lane.tall / 2);
-      else if (lane.kind === "sound") paper.fillText(lane.name, 2, lane.y + 6);
+      paper.fillText(lane.name, 0, gutter ? lane.y + lane.tall / 2 : lane.y - 6);
     }
   }
 
@@ -858,7 +886,9 @@
     reveal(row);
     render();
     list.setAttribute("aria-activedescendant", `row-${row}`);
-    if (andOpen) detail(row);
+    if (!andOpen) return;
+    detail(row);
+    reveal(row); // the list may have become shorter
   }
   function step(by) {
     if (!shown.length) return;
