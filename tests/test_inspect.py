@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from http import HTTPStatus
 from pathlib import Path
@@ -652,8 +653,12 @@ def test_a_message_by_hand_is_sent_and_answered_and_a_fault_explained(
             if (raw := one.recv(timeout=10)) == b'{"goAway": {"timeLeft": "7s"}}':
                 break
         assert isinstance(raw, bytes) and b"7s" in raw
-        lines = [json.loads(line) for line in (tmp_path / "passed.jsonl").read_text().splitlines()]
-        by_hand = [(line["dir"], *line["message"]) for line in lines if line.get("inserted")]
+        by_hand: list[tuple[str, ...]] = []
+        deadline = time.monotonic() + 10  # what was passed on is written down afterwards
+        while len(by_hand) < 2 and time.monotonic() < deadline:
+            written = (tmp_path / "passed.jsonl").read_bytes().splitlines(keepends=True)
+            lines = [json.loads(line) for line in written if line.endswith(b"\n")]
+            by_hand = [(line["dir"], *line["message"]) for line in lines if line.get("inserted")]
         assert by_hand == [("send", "clientContent"), ("recv", "goAway")], "the trace tells what neither side sent"
         opened.click("#composer .composer-sides label:has-text('to the service')")
         wrong = {"realtimeInput": {"text": "a", "colour": "red"}}

@@ -276,7 +276,7 @@ class Door:
             points = one_line(hides.hide(answer.value(b"location").partition("?")[0]), 160)
             where = f"{place}, which points to {points}" if points else place
             policy.trouble(
-                number, Refused(closes.explain_http(answer.status, host=policy.upstream.host), where=where)
+                number, Refused(closes.explain_http(answer.status), where=where)
             )
             await _pass_body(server, client, answer, after)
             return
