@@ -275,9 +275,7 @@ class Door:
             client.writer.write(raw)
             points = one_line(hides.hide(answer.value(b"location").partition("?")[0]), 160)
             where = f"{place}, which points to {points}" if points else place
-            policy.trouble(
-                number, Refused(closes.explain_http(answer.status), where=where)
-            )
+            policy.trouble(number, Refused(closes.explain_http(answer.status), where=where))
             await _pass_body(server, client, answer, after)
             return
         agent = one_line(hides.hide(asked.value(b"user-agent")), 60)
