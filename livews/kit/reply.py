@@ -173,12 +173,6 @@ def fresh_context() -> Counter[str]:
     return Counter({"TEXT": _INSTRUCTION_TOKENS})
 
 
-def response_tokens(style: Style, words: str, seconds: float) -> Counter[str]:
-    if style.text or not seconds:
-        return Counter({"TEXT": len(words.split())})
-    return Counter({"AUDIO": round(seconds * TOKENS_A_SECOND)})
-
-
 def hearing(style: Style, heard: Heard) -> Iterator[Message]:
     """The transcript of what the user said aloud, as this model gives it, ahead of its answer."""
     if not style.hears:

@@ -21,8 +21,6 @@ from livews.core import wire
 from livews.core.errors import BadRequest
 
 CONTROLS = ("ping", "pong", "close", "heard")
-BROKEN = ("cut", "broken")
-"""Controls of no trace: what stands in the place of a line that was cut off by a crash, or that nobody can read."""
 _NO_HEADER = "this is no trace: its first line is no header"
 _HEAD = re.compile(rb'\{\s*"trace"\s*:\s*"livews"')
 _MOST_SILENCE = 1 << 24
@@ -107,7 +105,8 @@ def sessions(
 ) -> Iterator[tuple[dict[str, Any], Iterator[Line]]]:
     """Each session of a trace as (header, its lines); the lines have to be taken before the next session is.
 
-    What cannot be read is a BadRequest, or with "tell" a Line whose control is one of BROKEN, with its `why`. `start` is the
+    What cannot be read is a BadRequest, or with "tell" a Line whose control is "cut" (by a crash) or
+    "broken" (nobody can read it), which no trace has, with its `why`. `start` is the
     number of the first line.
     """
     source = _Lines(enumerate(lines, start), name, broken == "tell", texts)
