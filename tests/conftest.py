@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from . import browser as browsers
+from tests.kit import browser as browsers
+from tests.kit.names import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 _HIDDEN = ("GOOGLE_", "GEMINI_", "HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy", "all_proxy",
            "CLOUDSDK_", "NO_COLOR", "SSL_CERT_FILE", "COLUMNS", "LIVEWS_PORTAUDIO")  # fmt: skip
+
+PATIENCE = 60.0
+"""Seconds an async test may last, unless a mark `patience(seconds)` says otherwise."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run an `async def` test in an event loop of its own; one that hangs fails."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    mark = pyfuncitem.get_closest_marker("patience")
+    given = {name: pyfuncitem.funcargs[name] for name in inspect.signature(pyfuncitem.obj).parameters}
+
+    async def bounded() -> None:
+        async with asyncio.timeout(mark.args[0] if mark else PATIENCE):
+            await pyfuncitem.obj(**given)
+
+    asyncio.run(bounded())
+    return True
 
 
 @pytest.fixture(autouse=True)

@@ -7,14 +7,13 @@ import os
 import subprocess
 import sys
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.bench.rows import Row, Target, table
+from tests.kit.names import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 ROWS = {"decode": 4, "microphone": 4, "receive": 2, "startup": 4, "tracing": 2}
 
 

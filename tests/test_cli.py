@@ -21,24 +21,13 @@ from typing import Any
 
 import pytest
 
-Done = subprocess.CompletedProcess[str]
-PATH = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
+from tests.kit.command import Done, livews, serving
+from tests.kit.names import GEMINI, KEY
+
 UPGRADE = (
     "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
 )
-KEY = "AIzaSyTOPSECRET_0123456789-abcdefghijkl"
-
-
-def livews(*words: str, stdin: str = "", env: dict[str, str] | None = None, timeout: float = 40) -> Done:
-    return subprocess.run(
-        [sys.executable, "-m", "livews", *words],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        env={**os.environ, **(env or {})},
-    )
 
 
 @pytest.fixture(scope="module")
@@ -46,18 +35,6 @@ def server() -> Iterator[str]:
     """A stand-in without waits, run as a user runs it; gives its URL."""
     with serving("--pace", "0", "--as-of", "2026-11") as (url, _):
         yield url
-
-
-@contextlib.contextmanager
-def serving(*words: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    command = [sys.executable, "-m", "livews", "serve", "--port", "0", *words]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        yield process.stdout.readline().strip(), process
-    finally:
-        process.terminate()
-        process.communicate(timeout=10)
 
 
 # Talking
@@ -189,32 +166,30 @@ def test_json_of_a_failure(server: str) -> None:
     assert done.returncode == 5
 
 
-def test_a_service_that_stalls_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_service_that_stalls_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from livews.cli import replies, talk, talking
     from livews.cli.terminal import Console
-    from tests.servers import frames, scripted
+    from tests.kit.servers import frames, scripted
 
     monkeypatch.setattr(replies, "STALL", 0.2)
-
-    async def run() -> None:
-        async with scripted(frames()) as url:
-            session = asyncio.create_task(talking.talk(talk.parse(["hi", "--mute", "--url", url]), Console()))
-            await asyncio.sleep(1)
-            session.cancel()
-            await asyncio.gather(session, return_exceptions=True)
-
-    asyncio.run(run())
+    async with scripted(frames()) as url:
+        session = asyncio.create_task(talking.talk(talk.parse(["hi", "--mute", "--url", url]), Console()))
+        await asyncio.sleep(1)
+        session.cancel()
+        await asyncio.gather(session, return_exceptions=True)
     assert capsys.readouterr().err.count("nothing has come for 0.2 s") == 1
 
 
-def test_a_long_reply_is_no_stall(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_long_reply_is_no_stall(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """turnComplete comes when all has been heard: no frame for as long as the voice plays is as it should be."""
     from websockets.asyncio.server import ServerConnection
 
     from livews.cli import replies, talk, talking
     from livews.cli.terminal import Console
     from livews.core import wire
-    from tests.servers import SETUP_COMPLETE, scripted
+    from tests.kit.servers import SETUP_COMPLETE, scripted
 
     monkeypatch.setattr(replies, "STALL", 0.3)
 
@@ -228,11 +203,8 @@ def test_a_long_reply_is_no_stall(monkeypatch: pytest.MonkeyPatch, capsys: pytes
         await socket.send('{"serverContent": {"turnComplete": true}}')
         await socket.wait_closed()
 
-    async def run() -> int:
-        async with scripted(long) as url:
-            return await talking.talk(talk.parse(["hi", "--mute", "--url", url]), Console())
-
-    assert asyncio.run(run()) == 0
+    async with scripted(long) as url:
+        assert await talking.talk(talk.parse(["hi", "--mute", "--url", url]), Console()) == 0
     assert "nothing has come" not in capsys.readouterr().err
 
 
@@ -469,7 +441,7 @@ def test_serve_prints_its_url_first_and_ends_on_sigterm() -> None:
 def test_signals_at_a_serve_that_is_ending_change_nothing(name: signal.Signals) -> None:
     with serving("--once", "--quiet", "--voice", "tones") as (url, process):
         with socket.create_connection(("127.0.0.1", int(url.rsplit(":", 1)[1])), timeout=10) as client:
-            client.sendall(f"GET {PATH} HTTP/1.1\r\nHost: a\r\n{UPGRADE}\r\n\r\n".encode())
+            client.sendall(f"GET {GEMINI} HTTP/1.1\r\nHost: a\r\n{UPGRADE}\r\n\r\n".encode())
             assert b" 101 " in client.recv(4096)
         deadline = time.monotonic() + 20
         while process.poll() is None and time.monotonic() < deadline:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ import livews
 from livews.core import wire
 from livews.core.errors import Exit
 from livews.kit.standin import Policy, stand_in
-from tests.servers import SETUP_COMPLETE, Recorder, frames, scripted
+from tests.kit.names import KEY
+from tests.kit.servers import SETUP_COMPLETE, Recorder, frames, scripted
+from tests.kit.waiting import until
 
 FAST = Policy(pace=0)
 PCM = bytes(range(256)) * 8
@@ -31,41 +33,35 @@ def content(**members: Any) -> bytes:
     return wire.dump_as_service({"serverContent": members})
 
 
-def talk(
+async def talk(
     *payloads: bytes | str, close: tuple[int, str] | None = None, hold: bool = True, **options: Any
 ) -> tuple[list[livews.Event], livews.LivewsError | None]:
     """Say hello to a server that answers with `payloads`; the events of the turn, and what ended it if not TurnEnd."""
-
-    async def run() -> tuple[list[livews.Event], livews.LivewsError | None]:
-        seen: list[livews.Event] = []
-        async with scripted(frames(*payloads, close=close, hold=hold)) as url:
-            try:
-                async with livews.connect(url=url, **options) as session:
-                    await session.say("hello")
-                    async with asyncio.timeout(5):
-                        async for event in session.turn():
-                            seen.append(event)
-            except livews.LivewsError as problem:
-                return seen, problem
-        return seen, None
-
-    return asyncio.run(run())
+    seen: list[livews.Event] = []
+    async with scripted(frames(*payloads, close=close, hold=hold)) as url:
+        try:
+            async with livews.connect(url=url, **options) as session:
+                await session.say("hello")
+                async with asyncio.timeout(5):
+                    async for event in session.turn():
+                        seen.append(event)
+        except livews.LivewsError as problem:
+            return seen, problem
+    return seen, None
 
 
-def with_standin(use: Callable[[livews.Session], Awaitable[None]], **options: Any) -> None:
-    async def run() -> None:
-        async with stand_in(policy=FAST) as url, livews.connect(url=url, **options) as session:
-            async with asyncio.timeout(10):
-                await use(session)
-
-    asyncio.run(run())
+@contextlib.asynccontextmanager
+async def at_standin(**options: Any) -> AsyncIterator[livews.Session]:
+    """A session with a stand-in of its own."""
+    async with stand_in(policy=FAST) as url, livews.connect(url=url, **options) as session, asyncio.timeout(10):
+        yield session
 
 
 END = content(turnComplete=True)
 
 
-def test_two_turns_with_voice_and_words() -> None:
-    async def use(session: livews.Session) -> None:
+async def test_two_turns_with_voice_and_words() -> None:
+    async with at_standin() as session:
         for text in ("Hello? Gemini, are you there?", "What's your name?"):
             await session.say(text)
             words, pcm, last = "", b"", None
@@ -81,39 +77,31 @@ def test_two_turns_with_voice_and_words() -> None:
             assert "not Gemini" in words
             assert len(pcm) > 24000
 
-    with_standin(use)
 
-
-def test_a_model_that_wants_realtime_text_gets_it() -> None:
-    async def use(session: livews.Session) -> None:
+async def test_a_model_that_wants_realtime_text_gets_it() -> None:
+    async with at_standin(model="gemini-3.1-flash-live-preview") as session:
         await session.say("hi")
         assert [type(e) async for e in session.turn()][-1] is livews.TurnEnd
         assert session.conversation.profile["textInput"] == "realtimeInput"
 
-    with_standin(use, model="gemini-3.1-flash-live-preview")
 
-
-def test_text_on_a_voice_only_model_is_its_transcript() -> None:
-    async def use(session: livews.Session) -> None:
+async def test_text_on_a_voice_only_model_is_its_transcript() -> None:
+    async with at_standin(text=True) as session:
         assert session.conversation.setup["generationConfig"]["responseModalities"] == ["AUDIO"]
         await session.say("hi")
         words = "".join([e.text async for e in session.turn() if isinstance(e, livews.Transcript)])
         assert '"hi"' in words
 
-    with_standin(use, text=True)
 
-
-def test_text_on_a_model_that_writes_is_text() -> None:
-    async def use(session: livews.Session) -> None:
+async def test_text_on_a_model_that_writes_is_text() -> None:
+    async with at_standin(text=True, model="test-model") as session:
         assert session.conversation.setup["generationConfig"]["responseModalities"] == ["TEXT"]
         await session.say("hi")
         words = "".join([e.text async for e in session.turn() if isinstance(e, livews.Text)])
         assert '"hi"' in words
 
-    with_standin(use, text=True, model="test-model")
 
-
-def test_every_part_of_a_bundled_frame_in_order() -> None:
+async def test_every_part_of_a_bundled_frame_in_order() -> None:
     parts = [{"inlineData": {"mimeType": "audio/pcm;rate=24000", "data": wire.encode_base64(PCM)}}] * 2
     bundle = wire.dump_as_service(
         {
@@ -127,7 +115,7 @@ def test_every_part_of_a_bundled_frame_in_order() -> None:
             "usageMetadata": {"totalTokenCount": 7},
         }
     )
-    seen, problem = talk(bundle)
+    seen, problem = await talk(bundle)
     assert problem is None
     names = [type(event).__name__ for event in seen]
     assert names == ["Transcript", "Audio", "Audio", "Text", "Transcript", "GenerationComplete", "Usage", "TurnEnd"]
@@ -135,14 +123,14 @@ def test_every_part_of_a_bundled_frame_in_order() -> None:
 
 
 @pytest.mark.parametrize("as_text", [False, True])
-def test_text_and_binary_frames(as_text: bool) -> None:
+async def test_text_and_binary_frames(as_text: bool) -> None:
     payloads = [sound(), END]
-    seen, problem = talk(*[p.decode() if as_text else p for p in payloads])
+    seen, problem = await talk(*[p.decode() if as_text else p for p in payloads])
     assert problem is None
     assert [type(event) for event in seen] == [livews.Audio, livews.TurnEnd]
 
 
-def test_what_is_normal_but_looks_odd() -> None:
+async def test_what_is_normal_but_looks_odd() -> None:
     odd = [
         b"{}",
         content(),
@@ -155,49 +143,41 @@ def test_what_is_normal_but_looks_odd() -> None:
         b"[1]",
         content(interrupted=False),
     ]
-    seen, problem = talk(*odd, END)
+    seen, problem = await talk(*odd, END)
     assert problem is None
     assert [type(event) for event in seen] == [livews.Audio, livews.TurnEnd]
     assert seen[0].rate == 24000  # type: ignore[attr-defined]
 
 
-def test_a_message_of_two_mebibytes() -> None:
-    seen, problem = talk(sound(bytes(1_600_000)), END)
+async def test_a_message_of_two_mebibytes() -> None:
+    seen, problem = await talk(sound(bytes(1_600_000)), END)
     assert problem is None
     assert len(seen[0].pcm) == 1_600_000  # type: ignore[attr-defined]
 
 
-def test_audio_that_trickles_in_after_an_interruption_is_dropped() -> None:
+async def test_audio_that_trickles_in_after_an_interruption_is_dropped() -> None:
     late = sound(b"\x7f\x7f" * 1000)
-    seen, problem = talk(sound(), content(interrupted=True), late, late, END)
+    seen, problem = await talk(sound(), content(interrupted=True), late, late, END)
     assert problem is None
     assert [type(event) for event in seen] == [livews.Audio, livews.Interrupted, livews.TurnEnd]
     assert seen[-1].interrupted  # type: ignore[attr-defined]
 
 
-def test_no_event_is_lost_between_two_turns() -> None:
-    async def run() -> None:
-        script = frames(sound(b"\1\0" * 400), END, sound(b"\2\0" * 400), END)
-        async with scripted(script) as url, livews.connect(url=url) as session:
-            await session.say("hello")
-            for wanted in (b"\1\0", b"\2\0"):
-                async with asyncio.timeout(5):
-                    pcm = b"".join([e.pcm async for e in session.turn() if isinstance(e, livews.Audio)])
-                assert pcm == wanted * 400
-
-    asyncio.run(run())
+async def test_no_event_is_lost_between_two_turns() -> None:
+    script = frames(sound(b"\1\0" * 400), END, sound(b"\2\0" * 400), END)
+    async with scripted(script) as url, livews.connect(url=url) as session:
+        await session.say("hello")
+        for wanted in (b"\1\0", b"\2\0"):
+            async with asyncio.timeout(5):
+                pcm = b"".join([e.pcm async for e in session.turn() if isinstance(e, livews.Audio)])
+            assert pcm == wanted * 400
 
 
-def test_the_socket_is_read_even_when_nobody_listens() -> None:
-    async def run() -> None:
-        flood = [sound(b"\5\0" * 20_000)] * 300
-        async with scripted(frames(*flood, content(interrupted=True))) as url, livews.connect(url=url) as session:
-            await session.say("hello")
-            async with asyncio.timeout(10):
-                while session.conversation.state("turn") != "interrupted":
-                    await asyncio.sleep(0.01)
-
-    asyncio.run(run())
+async def test_the_socket_is_read_even_when_nobody_listens() -> None:
+    flood = [sound(b"\5\0" * 20_000)] * 300
+    async with scripted(frames(*flood, content(interrupted=True))) as url, livews.connect(url=url) as session:
+        await session.say("hello")
+        await until(lambda: session.conversation.state("turn") == "interrupted")
 
 
 CLOSES = [
@@ -212,18 +192,15 @@ CLOSES = [
 
 
 @pytest.mark.parametrize(("close", "exit_code"), CLOSES)
-def test_a_refused_setup_says_why(close: tuple[int, str], exit_code: Exit) -> None:
+async def test_a_refused_setup_says_why(close: tuple[int, str], exit_code: Exit) -> None:
     async def refuse(socket: ServerConnection) -> None:
         await socket.recv()
         await socket.close(*close)
 
-    async def run() -> livews.Refused:
-        async with scripted(refuse) as url:
-            with pytest.raises(livews.Refused) as caught:
-                await livews.connect(url=url)
-            return caught.value
-
-    problem = asyncio.run(run())
+    async with scripted(refuse) as url:
+        with pytest.raises(livews.Refused) as caught:
+            await livews.connect(url=url)
+        problem = caught.value
     assert (problem.code, problem.reason) == close
     assert problem.exit_code == exit_code
     assert problem.why
@@ -231,33 +208,30 @@ def test_a_refused_setup_says_why(close: tuple[int, str], exit_code: Exit) -> No
     assert close[1] in str(problem)
 
 
-def test_a_dead_model_is_told_with_its_successor() -> None:
-    async def run() -> livews.Refused:
-        async with stand_in(policy=Policy(pace=0, as_of="2026-11")) as url:
-            with pytest.raises(livews.Refused) as caught:
-                await livews.connect("gemini-2.0-flash-exp", url=url)
-            return caught.value
-
-    problem = asyncio.run(run())
+async def test_a_dead_model_is_told_with_its_successor() -> None:
+    async with stand_in(policy=Policy(pace=0, as_of="2026-11")) as url:
+        with pytest.raises(livews.Refused) as caught:
+            await livews.connect("gemini-2.0-flash-exp", url=url)
+        problem = caught.value
     assert problem.advice.id == "model-not-found"
     assert "use gemini-3.8-live" in problem.cure
 
 
-def test_a_close_in_mid_turn_keeps_what_came_before() -> None:
-    seen, problem = talk(sound(), close=(1011, "Internal error encountered."))
+async def test_a_close_in_mid_turn_keeps_what_came_before() -> None:
+    seen, problem = await talk(sound(), close=(1011, "Internal error encountered."))
     assert [type(event) for event in seen] == [livews.Audio]
     assert isinstance(problem, livews.Closed)
     assert problem.during == "in the middle of a turn"
     assert problem.advice.retry == "backoff"
 
 
-def test_a_normal_close_in_mid_turn_is_told_too() -> None:
-    seen, problem = talk(sound(), close=(1000, ""))
+async def test_a_normal_close_in_mid_turn_is_told_too() -> None:
+    seen, problem = await talk(sound(), close=(1000, ""))
     assert [type(event) for event in seen] == [livews.Audio]
     assert isinstance(problem, livews.Closed)
 
 
-def test_a_socket_that_just_dies() -> None:
+async def test_a_socket_that_just_dies() -> None:
     async def die(socket: ServerConnection) -> None:
         await socket.recv()
         await socket.send(SETUP_COMPLETE)
@@ -265,18 +239,15 @@ def test_a_socket_that_just_dies() -> None:
         await socket.send(sound())
         socket.transport.abort()
 
-    async def run() -> livews.LivewsError:
-        async with scripted(die) as url, livews.connect(url=url) as session:
-            await session.say("hello")
-            with pytest.raises(livews.Lost) as caught:
-                async with asyncio.timeout(5):
-                    async for _ in session.turn():
-                        pass
-            with pytest.raises(livews.Lost):
-                await session.say("still there?")
-            return caught.value
-
-    problem = asyncio.run(run())
+    async with scripted(die) as url, livews.connect(url=url) as session:
+        await session.say("hello")
+        with pytest.raises(livews.Lost) as caught:
+            async with asyncio.timeout(5):
+                async for _ in session.turn():
+                    pass
+        with pytest.raises(livews.Lost):
+            await session.say("still there?")
+        problem = caught.value
     assert problem.exit_code == Exit.UNREACHABLE
 
 
@@ -298,50 +269,38 @@ def test_a_socket_that_just_dies() -> None:
         (b"", livews.Unreachable, "WebSocket"),
     ],
 )
-def test_what_is_no_such_server(answer: bytes, kind: type[livews.LivewsError], word: str) -> None:
-    async def run() -> None:
-        async with Recorder(answer).listening() as port:
-            with pytest.raises(kind, match=word) as caught:
-                await livews.connect(url=f"ws://127.0.0.1:{port}")
-            assert caught.value.cure
-
-    asyncio.run(run())
+async def test_what_is_no_such_server(answer: bytes, kind: type[livews.LivewsError], word: str) -> None:
+    async with Recorder(answer).listening() as port:
+        with pytest.raises(kind, match=word) as caught:
+            await livews.connect(url=f"ws://127.0.0.1:{port}")
+        assert caught.value.cure
 
 
-def test_nobody_listens_and_no_such_host() -> None:
-    async def run() -> None:
-        for url, word in (("ws://127.0.0.1:1", "nobody listens"), ("ws://no-such-host.invalid", "does not resolve")):
-            with pytest.raises(livews.Unreachable, match=word) as caught:
-                await livews.connect(url=url)
-            assert caught.value.exit_code == Exit.UNREACHABLE
-            assert caught.value.where.startswith(url)
-
-    asyncio.run(run())
+async def test_nobody_listens_and_no_such_host() -> None:
+    for url, word in (("ws://127.0.0.1:1", "nobody listens"), ("ws://no-such-host.invalid", "does not resolve")):
+        with pytest.raises(livews.Unreachable, match=word) as caught:
+            await livews.connect(url=url)
+        assert caught.value.exit_code == Exit.UNREACHABLE
+        assert caught.value.where.startswith(url)
 
 
-def test_tls_against_a_plain_server() -> None:
-    async def run() -> None:
-        async with stand_in(policy=FAST) as url:
-            with pytest.raises(livews.Unreachable) as caught:
-                await livews.connect(url=url.replace("ws:", "wss:"))
-            assert "ws://" in caught.value.cure
-
-    asyncio.run(run())
+async def test_tls_against_a_plain_server() -> None:
+    async with stand_in(policy=FAST) as url:
+        with pytest.raises(livews.Unreachable) as caught:
+            await livews.connect(url=url.replace("ws:", "wss:"))
+        assert "ws://" in caught.value.cure
 
 
-def test_no_setup_complete() -> None:
+async def test_no_setup_complete() -> None:
     async def silent(socket: ServerConnection) -> None:
         await socket.wait_closed()
 
-    async def run() -> None:
-        async with scripted(silent) as url:
-            with pytest.raises(livews.RemoteProtocolError, match="no setupComplete within"):
-                await livews.connect(url=url, setup_timeout=0.1)
-
-    asyncio.run(run())
+    async with scripted(silent) as url:
+        with pytest.raises(livews.RemoteProtocolError, match="no setupComplete within"):
+            await livews.connect(url=url, setup_timeout=0.1)
 
 
-def test_the_wait_for_setup_complete_has_an_end_whatever_else_comes() -> None:
+async def test_the_wait_for_setup_complete_has_an_end_whatever_else_comes() -> None:
     async def chatter(socket: ServerConnection) -> None:
         await socket.recv()
         with contextlib.suppress(Exception):
@@ -349,17 +308,14 @@ def test_the_wait_for_setup_complete_has_an_end_whatever_else_comes() -> None:
                 await socket.send('{"sessionResumptionUpdate": {"newHandle": "h", "resumable": true}}')
                 await asyncio.sleep(0.02)
 
-    async def run() -> str:
-        async with scripted(chatter) as url, asyncio.timeout(10):
-            with pytest.raises(livews.RemoteProtocolError, match="no setupComplete within 1 s") as caught:
-                await livews.connect(url=url, open_timeout=1.0)
-            assert caught.value.where.startswith(url) and caught.value.cure
-            return caught.value.why
-
-    assert 'what came is "sessionResumptionUpdate"' in asyncio.run(run())
+    async with scripted(chatter) as url, asyncio.timeout(10):
+        with pytest.raises(livews.RemoteProtocolError, match="no setupComplete within 1 s") as caught:
+            await livews.connect(url=url, open_timeout=1.0)
+        assert caught.value.where.startswith(url) and caught.value.cure
+        assert 'what came is "sessionResumptionUpdate"' in caught.value.why
 
 
-def test_a_faulty_frame_is_not_sent() -> None:
+async def test_a_faulty_frame_is_not_sent() -> None:
     heard: list[str | bytes] = []
 
     async def listen(socket: ServerConnection) -> None:
@@ -369,25 +325,22 @@ def test_a_faulty_frame_is_not_sent() -> None:
             while True:
                 heard.append(await socket.recv())
 
-    async def run() -> None:
-        async with scripted(listen) as url, livews.connect(url=url) as session:
-            with pytest.raises(livews.LocalProtocolError, match="ACTIVITY-1"):
-                await session.activity_start()
-            with pytest.raises(livews.LocalProtocolError, match="did you mean turnComplete"):
-                await session.send_raw({"clientContent": {"turnCompleted": True}})
-            with pytest.raises(livews.BadRequest, match="cannot be written"):
-                await session.respond("1", "f", {"answer": object()})
-            await session.send_audio(b"\0\0" * 320, 16000)
-            with pytest.raises(livews.LocalProtocolError, match="AUDIO-2"):
-                await session.send_audio(b"\0\0" * 320, 24000)
-
-    asyncio.run(run())
+    async with scripted(listen) as url, livews.connect(url=url) as session:
+        with pytest.raises(livews.LocalProtocolError, match="ACTIVITY-1"):
+            await session.activity_start()
+        with pytest.raises(livews.LocalProtocolError, match="did you mean turnComplete"):
+            await session.send_raw({"clientContent": {"turnCompleted": True}})
+        with pytest.raises(livews.BadRequest, match="cannot be written"):
+            await session.respond("1", "f", {"answer": object()})
+        await session.send_audio(b"\0\0" * 320, 16000)
+        with pytest.raises(livews.LocalProtocolError, match="AUDIO-2"):
+            await session.send_audio(b"\0\0" * 320, 24000)
     assert len(heard) == 2, "the setup and one piece of audio"
 
 
-def test_a_wrong_setup_is_refused_before_dialling() -> None:
+async def test_a_wrong_setup_is_refused_before_dialling() -> None:
     with pytest.raises(livews.LocalProtocolError) as caught:
-        asyncio.run(_connect(url="ws://127.0.0.1:1", setup={"generationConfig": {"temprature": 1}}))
+        await _connect(url="ws://127.0.0.1:1", setup={"generationConfig": {"temprature": 1}})
     assert caught.value.where == "/setup/generationConfig/temprature"
     assert "temperature" in str(caught.value)
 
@@ -396,14 +349,16 @@ async def _connect(**options: Any) -> None:
     await livews.connect(**options)
 
 
-def test_no_key_says_how_to_get_one() -> None:
+async def test_no_key_says_how_to_get_one() -> None:
     with pytest.raises(livews.BadRequest, match="no credentials") as caught:
-        asyncio.run(_connect())
+        await _connect()
     assert "livews serve" in caught.value.cure
 
 
-def test_setup_is_merged_in_either_spelling() -> None:
-    async def use(session: livews.Session) -> None:
+async def test_setup_is_merged_in_either_spelling() -> None:
+    async with at_standin(
+        setup={"generation_config": {"temperature": 0.5}}, voice="Puck", system="Be brief."
+    ) as session:
         setup = session.conversation.setup
         assert setup["generationConfig"]["temperature"] == 0.5
         assert setup["generationConfig"]["responseModalities"] == ["AUDIO"]
@@ -411,18 +366,13 @@ def test_setup_is_merged_in_either_spelling() -> None:
         assert voice == {"voiceName": "Puck"}
         assert setup["systemInstruction"] == {"parts": [{"text": "Be brief."}]}
 
-    with_standin(use, setup={"generation_config": {"temperature": 0.5}}, voice="Puck", system="Be brief.")
 
-
-def test_a_trace_of_the_whole_session(tmp_path: Path) -> None:
+async def test_a_trace_of_the_whole_session(tmp_path: Path) -> None:
     path = tmp_path / "sub" / "session.jsonl"
-
-    async def use(session: livews.Session) -> None:
+    async with at_standin(trace=path) as session:
         await session.say("hi")
         async for _ in session.turn():
             pass
-
-    with_standin(use, trace=path)
     head, *lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert (head["trace"], head["version"], head["side"]) == ("livews", 1, "client")
     first = [next(iter(line["message"])) for line in lines[:3]]
@@ -437,21 +387,21 @@ def test_a_trace_of_the_whole_session(tmp_path: Path) -> None:
     assert lines[1]["size"] == len(SETUP_COMPLETE)
 
 
-def test_the_trace_of_a_failed_session_keeps_every_frame(tmp_path: Path) -> None:
+async def test_the_trace_of_a_failed_session_keeps_every_frame(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
-    talk(sound(), b"not json", close=(1011, "Internal error encountered."), trace=path)
+    await talk(sound(), b"not json", close=(1011, "Internal error encountered."), trace=path)
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert lines[-1]["close"] == {"code": 1011, "reason": "Internal error encountered."}
     assert lines[-2]["raw"] == wire.encode_base64(b"not json")
     assert lines[-2]["faults"][0]["rule"] == "WIRE-2"
 
 
-def test_a_full_disk_ends_the_session() -> None:
+async def test_a_full_disk_ends_the_session() -> None:
     with pytest.raises(livews.TraceFailed, match="No space left"):
-        asyncio.run(_connect(url="ws://127.0.0.1:1", trace="/dev/full"))
+        await _connect(url="ws://127.0.0.1:1", trace="/dev/full")
 
 
-def test_a_disk_that_fills_up_in_mid_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_disk_that_fills_up_in_mid_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import os
 
     real, room = os.write, [8]
@@ -464,15 +414,12 @@ def test_a_disk_that_fills_up_in_mid_session(tmp_path: Path, monkeypatch: pytest
         return real(file, data)
 
     monkeypatch.setattr("livews.trace.writer.os.write", write)
-    seen, problem = talk(*[sound()] * 20, END, trace=tmp_path / "t.jsonl")
+    seen, problem = await talk(*[sound()] * 20, END, trace=tmp_path / "t.jsonl")
     assert isinstance(problem, livews.TraceFailed)
     assert len(seen) < 20
 
 
-KEY = "AIzaSyTOPSECRET_0123456789-abcdefghijkl"
-
-
-def test_no_key_in_trace_or_exception(tmp_path: Path) -> None:
+async def test_no_key_in_trace_or_exception(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
 
     async def refuse(socket: ServerConnection) -> None:
@@ -484,22 +431,19 @@ def test_no_key_in_trace_or_exception(tmp_path: Path) -> None:
         await socket.send(json.dumps({"serverContent": {"modelTurn": {"parts": [{"text": f"I heard {key}"}]}}}))
         await socket.close(1007, f"bad key {key}")
 
-    async def run() -> livews.LivewsError:
-        async with scripted(refuse) as url:
-            with pytest.raises(livews.Closed) as caught:
-                async with livews.connect(url=f"{url}/?key={KEY}x", api_key=KEY, trace=path) as session:
-                    await session.say(f"my key is {KEY}")
-                    async for _ in session.turn():
-                        pass
-            return caught.value
-
-    problem = asyncio.run(run())
+    async with scripted(refuse) as url:
+        with pytest.raises(livews.Closed) as caught:
+            async with livews.connect(url=f"{url}/?key={KEY}x", api_key=KEY, trace=path) as session:
+                await session.say(f"my key is {KEY}")
+                async for _ in session.turn():
+                    pass
+        problem = caught.value
     for text in (path.read_text(), str(problem), repr(problem), problem.reason, problem.where):
         assert KEY not in text
     assert "[redacted]" in problem.reason
 
 
-def test_every_kind_of_part_beside_sound() -> None:
+async def test_every_kind_of_part_beside_sound() -> None:
     parts = [
         {"text": "hi"},
         {"inlineData": {"mimeType": "audio/pcm", "data": wire.encode_base64(PCM)}},
@@ -507,22 +451,19 @@ def test_every_kind_of_part_beside_sound() -> None:
         {"inlineData": {"mimeType": "video/mp4", "data": "AAAA"}},
         {"inlineData": {"mimeType": "audio/pcm", "data": "*"}},
     ]
-    seen, problem = talk(content(modelTurn={"parts": parts}), END)
+    seen, problem = await talk(content(modelTurn={"parts": parts}), END)
     assert problem is None
     assert [type(event).__name__ for event in seen] == ["Text", "Audio", "Part", "Media", "TurnEnd"]
 
 
-def test_a_redirect_does_not_carry_the_key_away() -> None:
-    async def run() -> None:
-        other = Recorder()
-        async with other.listening() as there:
-            answer = f"HTTP/1.1 307 Elsewhere\r\nLocation: ws://localhost:{there}/\r\nContent-Length: 0\r\n\r\n"
-            async with Recorder(answer.encode()).listening() as here:
-                with pytest.raises(livews.Refused, match="HTTP 307"):
-                    await livews.connect(url=f"ws://127.0.0.1:{here}", api_key=KEY)
-        assert other.requests == []
-
-    asyncio.run(run())
+async def test_a_redirect_does_not_carry_the_key_away() -> None:
+    other = Recorder()
+    async with other.listening() as there:
+        answer = f"HTTP/1.1 307 Elsewhere\r\nLocation: ws://localhost:{there}/\r\nContent-Length: 0\r\n\r\n"
+        async with Recorder(answer.encode()).listening() as here:
+            with pytest.raises(livews.Refused, match="HTTP 307"):
+                await livews.connect(url=f"ws://127.0.0.1:{here}", api_key=KEY)
+    assert other.requests == []
 
 
 class Failing:
@@ -546,56 +487,46 @@ class Failing:
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3, 5])
-def test_a_recorder_that_fails_ends_the_session_and_is_told(frames: int) -> None:
-    async def run() -> None:
-        async with stand_in(policy=FAST) as url:
-            with pytest.raises(ZeroDivisionError):
-                async with asyncio.timeout(10):
-                    async with livews.connect(url=url, recorders=[lambda where: Failing(frames)]) as session:
-                        await session.say("hi")
-                        async for _ in session.turn():
-                            pass
-
-    asyncio.run(run())
+async def test_a_recorder_that_fails_ends_the_session_and_is_told(frames: int) -> None:
+    async with stand_in(policy=FAST) as url:
+        with pytest.raises(ZeroDivisionError):
+            async with asyncio.timeout(10):
+                async with livews.connect(url=url, recorders=[lambda where: Failing(frames)]) as session:
+                    await session.say("hi")
+                    async for _ in session.turn():
+                        pass
 
 
-def test_a_ping_that_cannot_be_recorded_ends_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_ping_that_cannot_be_recorded_ends_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("livews.client.PING_EVERY", 0.3)
-
-    async def run() -> None:
-        async with stand_in(policy=FAST) as url, asyncio.timeout(10):
-            with pytest.raises(livews.TraceFailed):
-                async with livews.connect(url=url, recorders=[lambda where: Failing(controls=0)]) as session:
-                    await session.wait_closed()
-            assert session._socket is not None
-            assert session._socket.state is State.CLOSED, "the socket is not left to the server"
-
-    asyncio.run(run())
+    async with stand_in(policy=FAST) as url, asyncio.timeout(10):
+        with pytest.raises(livews.TraceFailed):
+            async with livews.connect(url=url, recorders=[lambda where: Failing(controls=0)]) as session:
+                await session.wait_closed()
+        assert session._socket is not None
+        assert session._socket.state is State.CLOSED, "the socket is not left to the server"
 
 
-def test_what_was_sent_is_in_the_trace_also_when_sending_was_cancelled(tmp_path: Path) -> None:
+async def test_what_was_sent_is_in_the_trace_also_when_sending_was_cancelled(tmp_path: Path) -> None:
     async def slow(socket: ServerConnection) -> None:
         await socket.recv()
         await socket.send(SETUP_COMPLETE)
         socket.transport.pause_reading()
         await asyncio.sleep(2)
 
-    async def run() -> None:
-        async with scripted(slow) as url:
-            session = await livews.connect(url=url, trace=tmp_path / "t.jsonl")
-            with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.2):
-                    await session.send_image(bytes(9_000_000))
-            session._socket.transport.abort()  # type: ignore[union-attr]
-            await session.close()
-
-    asyncio.run(run())
+    async with scripted(slow) as url:
+        session = await livews.connect(url=url, trace=tmp_path / "t.jsonl")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await session.send_image(bytes(9_000_000))
+        session._socket.transport.abort()  # type: ignore[union-attr]
+        await session.close()
     assert "realtimeInput" in (tmp_path / "t.jsonl").read_text()
 
 
-def test_a_frame_too_large_is_our_own_close(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_frame_too_large_is_our_own_close(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("livews.reach.MAX_SIZE", 100_000)
-    _, problem = talk(sound(bytes(200_000)), END)
+    _, problem = await talk(sound(bytes(200_000)), END)
     assert isinstance(problem, livews.RemoteProtocolError)
     assert "1009" in problem.what
     assert problem.exit_code == Exit.CLOSED
@@ -612,44 +543,39 @@ def test_a_frame_too_large_is_our_own_close(monkeypatch: pytest.MonkeyPatch) -> 
         ({"url": "ws://127.0.0.1:1", "setup": {"labels": {1: b"x"}}}, livews.LocalProtocolError),
     ],
 )
-def test_what_cannot_be_dialled(options: dict[str, Any], kind: type[livews.LivewsError]) -> None:
+async def test_what_cannot_be_dialled(options: dict[str, Any], kind: type[livews.LivewsError]) -> None:
     with pytest.raises(kind):
-        asyncio.run(_connect(**options))
+        await _connect(**options)
 
 
 @pytest.mark.parametrize("proxy", ["foo", "socks5://127.0.0.1:1"])
-def test_a_proxy_that_is_none(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_proxy_that_is_none(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     with pytest.raises(livews.Unreachable, match="proxy") as caught:
-        asyncio.run(_connect(api_key=KEY))
+        await _connect(api_key=KEY)
     assert "HTTPS_PROXY" in caught.value.cure
 
 
-def test_closing_twice_closes_once(tmp_path: Path) -> None:
+async def test_closing_twice_closes_once(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
-
-    async def use(session: livews.Session) -> None:
+    async with at_standin(trace=path) as session:
         await session.close()
         await session.close()
-
-    with_standin(use, trace=path)
     assert path.read_text().count('"dir":"send","close"') == 1
 
 
-def test_no_key_in_the_logs_of_the_socket(caplog: pytest.LogCaptureFixture) -> None:
+async def test_no_key_in_the_logs_of_the_socket(caplog: pytest.LogCaptureFixture) -> None:
     import logging
 
-    async def use(session: livews.Session) -> None:
-        await session.say("hi")
-
     with caplog.at_level(logging.DEBUG):
-        with_standin(use, api_key=KEY)
+        async with at_standin(api_key=KEY) as session:
+            await session.say("hi")
     ours = [record for record in caplog.records if "server" not in record.name]
     assert KEY not in "".join(record.getMessage() for record in ours)
 
 
-def test_resumable_and_go_away() -> None:
-    seen, problem = talk(
+async def test_resumable_and_go_away() -> None:
+    seen, problem = await talk(
         wire.dump_as_service({"sessionResumptionUpdate": {"newHandle": "h-1", "resumable": True}}),
         wire.dump_as_service({"goAway": {"timeLeft": "50s"}}),
         END,
@@ -659,53 +585,43 @@ def test_resumable_and_go_away() -> None:
     assert seen[1].seconds == 50.0  # type: ignore[attr-defined]
 
 
-def test_pings_are_answered_and_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_pings_are_answered_and_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("livews.client.PING_EVERY", 0.02)
-
-    async def use(session: livews.Session) -> None:
-        while session.ping_seconds is None:
-            await asyncio.sleep(0.01)
-
-    with_standin(use)
+    async with at_standin() as session:
+        await until(lambda: session.ping_seconds is not None)
 
 
-def test_a_ping_of_ones_own_is_measured_and_recorded(tmp_path: Path) -> None:
+async def test_a_ping_of_ones_own_is_measured_and_recorded(tmp_path: Path) -> None:
     trace = tmp_path / "t.jsonl"
-
-    async def use(session: livews.Session) -> None:
+    async with at_standin(trace=trace) as session:
         seconds = await session.ping()
         assert 0 < seconds < 10
         assert session.ping_seconds == seconds
         await session.close()
         with pytest.raises(livews.Closed):
             await session.ping()
-
-    with_standin(use, trace=trace)
     rows = [json.loads(line) for line in trace.read_text().splitlines()]
     assert [key for row in rows for key in row if key in ("ping", "pong")] == ["ping", "pong"]
 
 
-def test_a_ping_into_a_close_tells_why_and_loses_nothing() -> None:
+async def test_a_ping_into_a_close_tells_why_and_loses_nothing() -> None:
     async def server(socket: ServerConnection) -> None:
         await socket.recv()
         await socket.send(SETUP_COMPLETE)
         await socket.send('{"goAway":{"timeLeft":"5s"}}')
         await socket.close(1011, "Internal error encountered.")
 
-    async def run() -> None:
-        async with scripted(server) as url, asyncio.timeout(10):
-            session = await livews.connect(url=url)
-            with pytest.raises(livews.Closed, match="Internal error"):
-                while True:
-                    await session.ping()
-            with pytest.raises(livews.Closed, match="Internal error"):
-                async for event in session.events():
-                    assert isinstance(event, livews.GoAway), "what came before the close is still there"
-
-    asyncio.run(run())
+    async with scripted(server) as url, asyncio.timeout(10):
+        session = await livews.connect(url=url)
+        with pytest.raises(livews.Closed, match="Internal error"):
+            while True:
+                await session.ping()
+        with pytest.raises(livews.Closed, match="Internal error"):
+            async for event in session.events():
+                assert isinstance(event, livews.GoAway), "what came before the close is still there"
 
 
-def test_a_pong_that_never_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_pong_that_never_comes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("livews.client.PING_EVERY", 0.02)
     monkeypatch.setattr("livews.reach.PONG_WITHIN", 0.1)
 
@@ -715,12 +631,9 @@ def test_a_pong_that_never_comes(monkeypatch: pytest.MonkeyPatch) -> None:
         socket.transport.pause_reading()
         await asyncio.sleep(1)
 
-    async def run() -> None:
-        async with scripted(deaf) as url:
-            session = await livews.connect(url=url)
-            with pytest.raises(livews.Lost, match="keepalive ping timeout"):
-                async with asyncio.timeout(5):
-                    async for _ in session.events():
-                        pass
-
-    asyncio.run(run())
+    async with scripted(deaf) as url:
+        session = await livews.connect(url=url)
+        with pytest.raises(livews.Lost, match="keepalive ping timeout"):
+            async with asyncio.timeout(5):
+                async for _ in session.events():
+                    pass

@@ -1,7 +1,7 @@
 """The inspector's composer: its table holds all of the schemas, and in a real browser a message is written with it.
 
 The page of these tests has the policy of the report: style and script by their hashes, nothing else. Those that need
-the browser are skipped without one, with LIVEWS_REQUIRE_BROWSER=1 they fail (tests/browser.py).
+the browser are skipped without one, with LIVEWS_REQUIRE_BROWSER=1 they fail (tests/kit/browser.py).
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ import pytest
 
 from livews.core import judge, spec
 from livews.trace import completion
-
-from .browser import Browser
+from tests.kit.browser import Browser
 
 REPORT = Path(completion.__file__).parent / "report"
 MOUNT = """"use strict";

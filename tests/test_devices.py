@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 from tests.audio.conftest import pulse
 from tests.audio.pulse import PulseServer
+from tests.kit.command import Done, livews
 
 __all__ = ["pulse"]
-ROOT = Path(__file__).parents[1]
 
 
-def devices(*options: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "livews", "devices", *options], cwd=ROOT, env={**os.environ, **env},
-        capture_output=True, text=True, timeout=30,
-    )  # fmt: skip
+def devices(*options: str, **env: str) -> Done:
+    return livews("devices", *options, env=env)
 
 
 def test_the_list_and_its_json_say_the_same(pulse: PulseServer) -> None:

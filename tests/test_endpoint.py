@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any
 
@@ -12,7 +11,7 @@ import livews
 from livews import endpoint
 from livews.core import spec
 from livews.endpoint import Settings
-from tests.servers import Recorder
+from tests.kit.servers import Recorder
 
 VECTORS = json.loads((spec.root() / "vectors/endpoints/endpoints.json").read_text())["tests"]
 
@@ -23,22 +22,18 @@ def test_vector(vector: dict[str, Any]) -> None:
     assert (where.url, dict(where.headers), where.model) == (vector["url"], vector["headers"], vector["named"])
 
 
-def handshake(**options: Any) -> tuple[str, dict[str, str]]:
+async def handshake(**options: Any) -> tuple[str, dict[str, str]]:
     """The request line and headers (lower case) that `connect` sends to a base URL of ours."""
-
-    async def run() -> str:
-        recorder = Recorder()
-        async with recorder.listening() as port:
-            with pytest.raises(livews.LivewsError):
-                await livews.connect(url=f"ws://127.0.0.1:{port}{options.pop('prefix', '')}", **options)
-        return recorder.requests[0]
-
-    line, *rest = asyncio.run(run()).strip().split("\r\n")
+    recorder = Recorder()
+    async with recorder.listening() as port:
+        with pytest.raises(livews.LivewsError):
+            await livews.connect(url=f"ws://127.0.0.1:{port}{options.pop('prefix', '')}", **options)
+    line, *rest = recorder.requests[0].strip().split("\r\n")
     return line, {name.lower(): value for name, value in (header.split(": ", 1) for header in rest)}
 
 
-def test_handshake_of_a_key() -> None:
-    line, headers = handshake(api_key="secret-key-1")
+async def test_handshake_of_a_key() -> None:
+    line, headers = await handshake(api_key="secret-key-1")
     assert line == "GET /ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent HTTP/1.1"
     assert headers["x-goog-api-key"] == "secret-key-1"
     assert "sec-websocket-extensions" not in headers, "compression is not offered (WIRE-13)"
@@ -46,15 +41,15 @@ def test_handshake_of_a_key() -> None:
     assert headers["user-agent"] == f"livews/{livews.__version__}"
 
 
-def test_handshake_of_an_ephemeral_token() -> None:
-    line, headers = handshake(token="auth_tokens/abc")
+async def test_handshake_of_an_ephemeral_token() -> None:
+    line, headers = await handshake(token="auth_tokens/abc")
     assert line.split()[1].endswith("v1alpha.GenerativeService.BidiGenerateContentConstrained")
     assert headers["authorization"] == "Token auth_tokens/abc"
     assert headers["x-goog-api-key"] == "auth_tokens/abc"
 
 
-def test_handshake_of_vertex_with_a_prefix() -> None:
-    line, headers = handshake(prefix="/gate/", vertex=True, project="p", token="bearer-1")
+async def test_handshake_of_vertex_with_a_prefix() -> None:
+    line, headers = await handshake(prefix="/gate/", vertex=True, project="p", token="bearer-1")
     assert line.split()[1] == "/gate/ws/google.cloud.aiplatform.v1beta1.LlmBidiService/BidiGenerateContent"
     assert headers["authorization"] == "Bearer bearer-1"
 
@@ -70,18 +65,14 @@ def test_handshake_of_vertex_with_a_prefix() -> None:
         ({"vertex": True, "project": "p", "location": "global", "token": "t-123456"}, "aiplatform.googleapis.com:443"),
     ],
 )  # fmt: skip
-def test_the_host_really_dialled(options: dict[str, Any], host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_host_really_dialled(options: dict[str, Any], host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Through a proxy of ours, so that the CONNECT line tells the host without leaving the machine."""
-
-    async def run() -> tuple[str, livews.LivewsError]:
-        recorder = Recorder(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
-        async with recorder.listening() as port:
-            monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
-            with pytest.raises(livews.Unreachable) as caught:
-                await livews.connect(**options)
-        return recorder.requests[0], caught.value
-
-    request, problem = asyncio.run(run())
+    recorder = Recorder(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
+    async with recorder.listening() as port:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
+        with pytest.raises(livews.Unreachable) as caught:
+            await livews.connect(**options)
+    request, problem = recorder.requests[0], caught.value
     assert request.split()[:2] == ["CONNECT", host]
     assert "proxy" in problem.what
     assert "HTTPS_PROXY" in problem.cure

@@ -1,6 +1,6 @@
 """HAR by other tools: Chromium's own DevTools open what is exported, and what Chromium recorded is imported.
 
-They need the browser, as tests/browser.py has it.
+They need the browser, as tests/kit/browser.py has it.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,12 +15,12 @@ from pathlib import Path
 
 from livews.cli import main
 from livews.trace.follow import follow
+from tests.kit import browser as browsers
+from tests.kit.browser import Browser
+from tests.kit.command import serving
+from tests.kit.names import GEMINI
 
-from . import browser as browsers
-from .browser import Browser
 from .test_report import conversation
-
-ROOT = Path(__file__).parents[1]
 
 
 @contextmanager
@@ -90,22 +89,10 @@ TALK = """async (url) => {
 
 
 def test_what_chromium_recorded_is_imported(browser: Browser, tmp_path: Path) -> None:
-    serving = subprocess.Popen(
-        [sys.executable, "-m", "livews", "serve", "--port", "0", "--pace", "0"],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
     har, path = tmp_path / "page.har", tmp_path / "page.jsonl"
-    try:
-        assert serving.stdout is not None
-        url = serving.stdout.readline().strip()
-        with browser.recording(har) as page:
-            page.goto(f"{url.replace('ws:', 'http:')}/livews/status")
-            got = page.evaluate(
-                TALK, f"{url}/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
-            )
-    finally:
-        serving.terminate()
-        serving.communicate(timeout=10)
+    with serving("--pace", "0") as (url, _), browser.recording(har) as page:
+        page.goto(f"{url.replace('ws:', 'http:')}/livews/status")
+        got = page.evaluate(TALK, url + GEMINI)
     assert main(["trace", "import", str(har), "-o", str(path)]) == 0
     steps = [step for session in follow(path) for _, step in session if step is not None]
     assert [step.body.get("clientContent", {}).get("turns") for step in steps if step.kind == "clientContent"] == [

@@ -1,6 +1,6 @@
 """The live page: what passes is told while it passes, messages can be put between messages, and nobody else gets in.
 
-Those that need a browser are skipped without one (tests/browser.py). The command itself runs in them, with the stand-in
+Those that need a browser are skipped without one (tests/kit/browser.py). The command itself runs in them, with the stand-in
 behind its door and real clients before it.
 """
 
@@ -24,7 +24,7 @@ from typing import Any
 
 import pytest
 from websockets.asyncio.client import connect
-from websockets.asyncio.server import ServerConnection, serve
+from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
@@ -44,11 +44,15 @@ from livews.kit.watch import Watch
 from livews.trace import page
 from livews.trace.follow import follow
 from livews.trace.tail import Tail
+from tests.kit import servers
+from tests.kit.browser import Browser
+from tests.kit.command import livews, serving
+from tests.kit.names import GEMINI
+from tests.kit.servers import scripted
+from tests.kit.waiting import until
 
-from .browser import Browser
 from .test_report import PAYLOADS, SETUP, Trace, conversation, hostile, outside, row_of, started, text_of, tone  # noqa: F401
 
-PATH = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
 HELLO = {"clientContent": {"turns": [{"role": "user", "parts": [{"text": "Hello"}]}], "turnComplete": True}}
 KEY = "AIza" + "k" * 35
 CASES = random.Random(11)
@@ -133,37 +137,29 @@ async def echo(**more: Any) -> AsyncIterator[tuple[str, list[Any]]]:
                 got.append(message)
                 await socket.send(message)
 
-    async with serve(script, "127.0.0.1", 0, max_size=None, ping_interval=None, **more) as server:
-        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}", got
+    async with scripted(script, **{"compression": "deflate", **more}) as url:
+        yield url, got
 
 
-def to(url: str, **more: Any) -> Any:
-    given: dict[str, Any] = {"proxy": None, "max_size": None, "ping_interval": None, **more}
-    return connect(url + PATH, **given)
+async def test_a_message_is_put_between_compressed_ones_both_ways() -> None:
+    async with echo(compression="deflate") as (url, got), proxied(url) as house:
+        async with servers.dial(house.url, compression="deflate") as client:
+            await client.send('{"a":"a long text, a long text"}')
+            assert await client.recv() == '{"a":"a long text, a long text"}'
+            assert await house.seams[0].put("client", '{"realtimeInput":{"text":"by hand"}}') == ""
+            assert await client.recv() == '{"realtimeInput":{"text":"by hand"}}', "the echo of it"
+            assert await house.seams[0].put("server", '{"serverContent":{}}') == ""
+            assert await client.recv() == b'{"serverContent":{}}', "binary towards the client"
+            await client.send('{"b":"a long text, a long text"}')  # refers to the first message
+            assert await client.recv() == '{"b":"a long text, a long text"}'
+        assert [message for message in got if "hand" in message] == ['{"realtimeInput":{"text":"by hand"}}']
+        await asyncio.sleep(0)
+        ours = [words for words in house.words() if "written by hand" in words]
+        assert ours == ['realtimeInput written by hand · "by hand"', "serverContent written by hand"]
+        assert await house.seams[0].put("client", "{}") != ""
 
 
-def test_a_message_is_put_between_compressed_ones_both_ways() -> None:
-    async def talk() -> None:
-        async with echo(compression="deflate") as (url, got), proxied(url) as house:
-            async with to(house.url, compression="deflate") as client:
-                await client.send('{"a":"a long text, a long text"}')
-                assert await client.recv() == '{"a":"a long text, a long text"}'
-                assert await house.seams[0].put("client", '{"realtimeInput":{"text":"by hand"}}') == ""
-                assert await client.recv() == '{"realtimeInput":{"text":"by hand"}}', "the echo of it"
-                assert await house.seams[0].put("server", '{"serverContent":{}}') == ""
-                assert await client.recv() == b'{"serverContent":{}}', "binary towards the client"
-                await client.send('{"b":"a long text, a long text"}')  # refers to the first message
-                assert await client.recv() == '{"b":"a long text, a long text"}'
-            assert [message for message in got if "hand" in message] == ['{"realtimeInput":{"text":"by hand"}}']
-            await asyncio.sleep(0)
-            ours = [words for words in house.words() if "written by hand" in words]
-            assert ours == ['realtimeInput written by hand · "by hand"', "serverContent written by hand"]
-            assert await house.seams[0].put("client", "{}") != ""
-
-    asyncio.run(talk())
-
-
-def test_it_waits_for_the_end_of_a_message_that_is_on_its_way() -> None:
+async def test_it_waits_for_the_end_of_a_message_that_is_on_its_way() -> None:
     """In the middle of a frame, and of a fragmented message: what the client sent stays as it is, in its order."""
     one = framed(Opcode.TEXT, b'{"a":"' + b"x" * 500, fin=False)
     rest = framed(Opcode.PING, b"p") + framed(Opcode.CONT, b'"}')
@@ -177,44 +173,34 @@ def test_it_waits_for_the_end_of_a_message_that_is_on_its_way() -> None:
             heard.extend(data)
         writer.close()
 
-    async def until(size: int) -> None:
-        async with asyncio.timeout(10):
-            while len(heard) < size:
-                await asyncio.sleep(0.005)
-
-    async def talk() -> None:
-        server = await asyncio.start_server(handle, "127.0.0.1", 0)
-        async with server, proxied(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}") as house:
-            port = int(house.url.rpartition(":")[2])
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            lines = (f"GET {PATH} HTTP/1.1", "Host: 127.0.0.1", "Upgrade: websocket", "Connection: Upgrade", "", "")
-            writer.write("\r\n".join(lines).encode())
-            await reader.readuntil(b"\r\n\r\n")
-            writer.write(one[:200])
-            await until(200)
-            put = asyncio.create_task(house.seams[0].put("client", '{"here":1}'))
-            await asyncio.sleep(0)
-            writer.write(one[200:])
-            await until(len(one))
-            assert not put.done(), "between two fragments is no place"
-            writer.write(rest + two[:3])
-            assert await put == ""
-            writer.write(two[3:])
-            await until(len(one + rest + two) + 8 + 10 - 2)
-            at = len(one + rest)
-            assert heard[:at] == one + rest
-            frame = heard[at : len(heard) - len(two)]
-            assert heard[len(heard) - len(two) :] == two
-            assert frame[0] == 0x81 and frame[1] == 0x80 | 10, "one whole masked text frame"
-            writer.write(framed(Opcode.CLOSE, b"\x03\xe8"))
-            async with asyncio.timeout(10):
-                while "client" not in house.watches[0].closes:
-                    await asyncio.sleep(0.005)
-            assert "behind a close" in await house.seams[0].put("client", "{}")
-            assert [words.split()[0] for words in house.words()[:4]] == ["ping", "a", "here", "b"]
-            writer.close()
-
-    asyncio.run(talk())
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    async with server, proxied(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}") as house:
+        port = int(house.url.rpartition(":")[2])
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        lines = (f"GET {GEMINI} HTTP/1.1", "Host: 127.0.0.1", "Upgrade: websocket", "Connection: Upgrade", "", "")
+        writer.write("\r\n".join(lines).encode())
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(one[:200])
+        await until(lambda: len(heard) >= 200)
+        put = asyncio.create_task(house.seams[0].put("client", '{"here":1}'))
+        await asyncio.sleep(0)
+        writer.write(one[200:])
+        await until(lambda: len(heard) >= len(one))
+        assert not put.done(), "between two fragments is no place"
+        writer.write(rest + two[:3])
+        assert await put == ""
+        writer.write(two[3:])
+        await until(lambda: len(heard) >= len(one + rest + two) + 8 + 10 - 2)
+        at = len(one + rest)
+        assert heard[:at] == one + rest
+        frame = heard[at : len(heard) - len(two)]
+        assert heard[len(heard) - len(two) :] == two
+        assert frame[0] == 0x81 and frame[1] == 0x80 | 10, "one whole masked text frame"
+        writer.write(framed(Opcode.CLOSE, b"\x03\xe8"))
+        await until(lambda: "client" in house.watches[0].closes)
+        assert "behind a close" in await house.seams[0].put("client", "{}")
+        assert [words.split()[0] for words in house.words()[:4]] == ["ping", "a", "here", "b"]
+        writer.close()
 
 
 # What is new
@@ -291,24 +277,20 @@ def test_the_news_together_are_the_report(most: int) -> None:
 
 
 @pytest.mark.parametrize("secret", [KEY, "auth_tokens/" + "t" * 20])
-def test_no_credential_of_a_session_is_in_the_page(secret: str) -> None:
+async def test_no_credential_of_a_session_is_in_the_page(secret: str) -> None:
     escaped = (f"\\u{ord(secret[0]):04x}{secret[1:]}", secret.replace("/", "\\/"))
-
-    async def talk() -> None:
-        async with echo() as (url, _), proxied(url) as house:
-            async with to(house.url, additional_headers={"x-goog-api-key": secret}) as client:
-                for said in (secret, *escaped):
-                    for message in (f'{{"setup":{{"model":"{said}","{said}":1}}}}', f'{{"{said}":1}}'):
-                        await client.send(message)
-                        await client.recv()
-            shown = house.sessions.all[1]
-            told = json.dumps([shown.page.data(), shown.page.head(), house.sessions.list()]) + str(
-                shown.page.chunk(0)
-            )
-            assert secret not in told and "[redacted]" in told
-            assert not any(one in str(shown.page.chunk(0)) for one in escaped)
-
-    asyncio.run(talk())
+    async with echo() as (url, _), proxied(url) as house:
+        async with servers.dial(
+            house.url, compression="deflate", additional_headers={"x-goog-api-key": secret}
+        ) as client:
+            for said in (secret, *escaped):
+                for message in (f'{{"setup":{{"model":"{said}","{said}":1}}}}', f'{{"{said}":1}}'):
+                    await client.send(message)
+                    await client.recv()
+        shown = house.sessions.all[1]
+        told = json.dumps([shown.page.data(), shown.page.head(), house.sessions.list()]) + str(shown.page.chunk(0))
+        assert secret not in told and "[redacted]" in told
+        assert not any(one in str(shown.page.chunk(0)) for one in escaped)
 
 
 def test_a_growing_trace_is_followed_line_by_line(tmp_path: Path) -> None:
@@ -347,7 +329,7 @@ def test_what_is_kept_of_a_running_session_has_a_bound(tmp_path: Path, monkeypat
     sessions, hides = Sessions(), Secrets()
 
     def passing(number: int, messages: int) -> inspector_sessions.Passing:
-        made = sessions.record(number, "ws://x" + PATH, hides)
+        made = sessions.record(number, "ws://x" + GEMINI, hides)
         more(made, messages)
         return made
 
@@ -410,82 +392,75 @@ async def get(port: int, target: str, **headers: str) -> tuple[int, dict[str, st
     return int(first.split()[1]), {line.split(":")[0].lower(): line.partition(": ")[2] for line in rest}, body
 
 
-def test_nobody_gets_in_without_the_token_or_by_another_name() -> None:
-    async def talk() -> None:
-        async with served() as there:
-            port, token = there.port, there.token
-            status, headers, body = await get(port, f"/?token={token}")
-            assert status == 200 and "livews" in body
-            assert headers["cache-control"] == "no-store" and headers["referrer-policy"] == "no-referrer"
-            assert headers["x-content-type-options"] == "nosniff"
-            policy = headers["content-security-policy"]
-            assert f"connect-src ws://127.0.0.1:{port};" in policy and "frame-ancestors 'none'" in policy
-            assert "unsafe" not in policy and "default-src 'none'" in policy
-            for target in ("/", "/?token=", "/?token=x", f"/?token={token}x", f"/?token={token[:-1]}", "/live"):
-                status, _, body = await get(port, target)
-                assert status == 403 and "the first line of its output" in body
-                assert token not in body and "report" not in body
-            for host in (f"evil.example:{port}", f"127.0.0.1.evil.example:{port}", "127.0.0.1:1", "", "127.0.0.1"):
-                status, _, body = await get(port, f"/?token={token}", Host=host)
-                assert status == 403 and "nowhere else" in body
-            assert (await get(port, f"/?token={token}", Host=f"localhost:{port}"))[0] == 200
-            assert (await get(port, f"/x?token={token}"))[0] == 404
-            live = f"ws://127.0.0.1:{port}/live?token="
-            for origin in (
-                None,
-                "null",
-                "https://evil.example",
-                f"http://localhost:{port}",
-                f"http://127.0.0.1:{port}0",
-            ):
-                with pytest.raises(InvalidStatus, match="403"):
-                    await connect(live + token, origin=origin, proxy=None)  # type: ignore[arg-type]
-            mine = f"http://127.0.0.1:{port}"
+async def test_nobody_gets_in_without_the_token_or_by_another_name() -> None:
+    async with served() as there:
+        port, token = there.port, there.token
+        status, headers, body = await get(port, f"/?token={token}")
+        assert status == 200 and "livews" in body
+        assert headers["cache-control"] == "no-store" and headers["referrer-policy"] == "no-referrer"
+        assert headers["x-content-type-options"] == "nosniff"
+        policy = headers["content-security-policy"]
+        assert f"connect-src ws://127.0.0.1:{port};" in policy and "frame-ancestors 'none'" in policy
+        assert "unsafe" not in policy and "default-src 'none'" in policy
+        for target in ("/", "/?token=", "/?token=x", f"/?token={token}x", f"/?token={token[:-1]}", "/live"):
+            status, _, body = await get(port, target)
+            assert status == 403 and "the first line of its output" in body
+            assert token not in body and "report" not in body
+        for host in (f"evil.example:{port}", f"127.0.0.1.evil.example:{port}", "127.0.0.1:1", "", "127.0.0.1"):
+            status, _, body = await get(port, f"/?token={token}", Host=host)
+            assert status == 403 and "nowhere else" in body
+        assert (await get(port, f"/?token={token}", Host=f"localhost:{port}"))[0] == 200
+        assert (await get(port, f"/x?token={token}"))[0] == 404
+        live = f"ws://127.0.0.1:{port}/live?token="
+        for origin in (
+            None,
+            "null",
+            "https://evil.example",
+            f"http://localhost:{port}",
+            f"http://127.0.0.1:{port}0",
+        ):
             with pytest.raises(InvalidStatus, match="403"):
-                await connect(live + "x", origin=mine, proxy=None)  # type: ignore[arg-type]
-            async with connect(live + token, origin=mine, proxy=None) as page_of_ours:  # type: ignore[arg-type]
-                assert "sessions" in json.loads(await page_of_ours.recv())
-                for wrong in ("no JSON", "[]", '{"id":1,"ask":"nothing"}', '{"id":1,"ask":"chunk","n":7}', '{"id":1,"ask":"send"}',
-                              '{"id":1,"ask":"open","text":"{}"}', '{"watch":{}}'):  # fmt: skip
-                    await page_of_ours.send(wrong)
-                await page_of_ours.send('{"id":2,"ask":"close","n":1}')
-                told = [json.loads(await page_of_ours.recv()) for _ in range(5)]
-                assert all("does not understand" in one["told"] for one in told), told
+                await connect(live + token, origin=origin, proxy=None)  # type: ignore[arg-type]
+        mine = f"http://127.0.0.1:{port}"
+        with pytest.raises(InvalidStatus, match="403"):
+            await connect(live + "x", origin=mine, proxy=None)  # type: ignore[arg-type]
+        async with connect(live + token, origin=mine, proxy=None) as page_of_ours:  # type: ignore[arg-type]
+            assert "sessions" in json.loads(await page_of_ours.recv())
+            for wrong in ("no JSON", "[]", '{"id":1,"ask":"nothing"}', '{"id":1,"ask":"chunk","n":7}', '{"id":1,"ask":"send"}',
+                          '{"id":1,"ask":"open","text":"{}"}', '{"watch":{}}'):  # fmt: skip
+                await page_of_ours.send(wrong)
+            await page_of_ours.send('{"id":2,"ask":"close","n":1}')
+            told = [json.loads(await page_of_ours.recv()) for _ in range(5)]
+            assert all("does not understand" in one["told"] for one in told), told
 
-    asyncio.run(talk())
 
-
-def test_a_page_that_does_not_read_costs_the_sessions_nothing() -> None:
+async def test_a_page_that_does_not_read_costs_the_sessions_nothing() -> None:
     big = json.dumps({"serverContent": {"modelTurn": {"parts": [{"text": "." * 3_000}]}}})
-
-    async def talk() -> None:
-        async with echo(compression=None) as (url, _), proxied(url) as house, served(house.sessions) as there:
-            reader, writer = await asyncio.open_connection("127.0.0.1", there.port)
-            lines = (
-                f"GET /live?token={there.token} HTTP/1.1", f"Host: 127.0.0.1:{there.port}", "Upgrade: websocket",
-                f"Origin: http://127.0.0.1:{there.port}", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
-                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "", "",
-            )  # fmt: skip
-            writer.write("\r\n".join(lines).encode())
-            await reader.readuntil(b"\r\n\r\n")
-            async with to(house.url, compression=None) as client:
-                await client.send(json.dumps(SETUP))
-                await client.recv()
-                writer.write(framed(Opcode.TEXT, b'{"watch":1}'))
-                asks = b"".join(framed(Opcode.TEXT, b'{"id":1,"ask":"chunk","n":1,"chunk":0}') for _ in range(200))
+    async with echo(compression=None) as (url, _), proxied(url) as house, served(house.sessions) as there:
+        reader, writer = await asyncio.open_connection("127.0.0.1", there.port)
+        lines = (
+            f"GET /live?token={there.token} HTTP/1.1", f"Host: 127.0.0.1:{there.port}", "Upgrade: websocket",
+            f"Origin: http://127.0.0.1:{there.port}", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "", "",
+        )  # fmt: skip
+        writer.write("\r\n".join(lines).encode())
+        await reader.readuntil(b"\r\n\r\n")
+        async with servers.dial(house.url, compression=None) as client:
+            await client.send(json.dumps(SETUP))
+            await client.recv()
+            writer.write(framed(Opcode.TEXT, b'{"watch":1}'))
+            asks = b"".join(framed(Opcode.TEXT, b'{"id":1,"ask":"chunk","n":1,"chunk":0}') for _ in range(200))
+            for _ in range(300):
+                await client.send(big)
+                assert await client.recv() == big
+            writer.write(asks)  # 200 times 800 kB, were it read or not
+            async with asyncio.timeout(20):
                 for _ in range(300):
                     await client.send(big)
                     assert await client.recv() == big
-                writer.write(asks)  # 200 times 800 kB, were it read or not
-                async with asyncio.timeout(20):
-                    for _ in range(300):
-                        await client.send(big)
-                        assert await client.recv() == big
-                sockets = [task for task in asyncio.all_tasks() if "_reply" in repr(task)]
-                assert len(sockets) <= 32, "questions wait, answers do not pile up"
-        writer.transport.abort()  # only now: all has ended while it did not read
-
-    asyncio.run(asyncio.wait_for(talk(), 40))
+            sockets = [task for task in asyncio.all_tasks() if "_reply" in repr(task)]
+            assert len(sockets) <= 32, "questions wait, answers do not pile up"
+    writer.transport.abort()  # only now: all has ended while it did not read
 
 
 # The command, in a browser
@@ -528,12 +503,8 @@ class Command:
 
 @pytest.fixture(scope="module")
 def stand_in() -> Iterator[str]:
-    command = [sys.executable, "-m", "livews", "serve", "--port", "0", "--pace", "0", "--voice", "tones"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    assert process.stdout is not None
-    yield process.stdout.readline().strip()
-    process.terminate()
-    process.communicate(timeout=10)
+    with serving("--pace", "0", "--voice", "tones", "--quiet") as (url, _):
+        yield url
 
 
 @pytest.fixture
@@ -550,7 +521,7 @@ def show(browser: Browser, command: Command, width: int = 1280, wait_for: str = 
 
 
 def client(command: Command) -> Any:
-    return dial(command.door + PATH, proxy=None, max_size=None, max_queue=None, compression=None)
+    return dial(command.door + GEMINI, proxy=None, max_size=None, max_queue=None, compression=None)
 
 
 def say(socket: Any, message: Any) -> None:
@@ -951,12 +922,6 @@ def test_a_page_that_lost_its_connection_says_so_and_comes_back(browser: Browser
 # The command's own words
 
 
-def run(*words: str, **more: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "livews", "inspect", *words], capture_output=True, text=True, timeout=20, **more
-    )
-
-
 def test_what_does_not_fit_is_said(tmp_path: Path) -> None:
     for words, says in (
         (["a.jsonl", "--upstream", "ws://127.0.0.1:1"], "--upstream is about the proxy"),
@@ -964,18 +929,18 @@ def test_what_does_not_fit_is_said(tmp_path: Path) -> None:
         ([str(tmp_path)], "name a file"),
         (["--trace", "-"], "name a file after --trace"),
     ):
-        done = run(*words)
+        done = livews("inspect", *words)
         assert done.returncode == 2 and says in done.stderr, done.stderr
     (tmp_path / "x.jsonl").write_text("no trace\n")
-    done = run(str(tmp_path / "x.jsonl"))
+    done = livews("inspect", str(tmp_path / "x.jsonl"))
     assert done.returncode == 2 and "this is no trace" in done.stderr
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        done = run("--offline", "--port", "0", "--proxy-port", port)
+        done = livews("inspect", "--offline", "--port", "0", "--proxy-port", port)
         assert done.returncode == 4 and "--proxy-port 0 picks a free port" in done.stderr
-        done = run("--offline", "--port", port, "--proxy-port", "0")
+        done = livews("inspect", "--offline", "--port", port, "--proxy-port", "0")
         assert done.returncode == 4 and " --port 0 picks a free port" in done.stderr
 
 

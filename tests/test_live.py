@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from livews.cli import meter
-from tests.screen import ROOT, Terminal
+from tests.kit.names import ROOT
+from tests.kit.screen import Terminal
 
 # A line that starts with ! is run; any other is told, as are the keys that call back.
 DEMO = r"""

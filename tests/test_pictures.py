@@ -29,8 +29,8 @@ from livews.pictures import Camera, NoPicture, Picture, Screen, camera, still
 from livews.pictures.camera import Cutter
 from livews.pictures.picture import Newest, escaped
 from livews.pictures.still import MOST_BYTES, size_of
+from tests.kit.names import ROOT
 
-ROOT = Path(__file__).parents[1]
 BLUE, RED = (32, 96, 192), (200, 30, 30)
 
 
@@ -364,65 +364,53 @@ def picture(number: int) -> Picture:
     return Picture(bytes([number]), "image/jpeg", 1, 1)
 
 
-def test_a_slow_reader_gets_the_newest_at_most_every_second() -> None:
-    async def run() -> None:
-        newest = Newest(every=0.1)
-        for number in range(3):
-            newest.put(picture(number))
-        frames = newest.frames()
-        first = await some(frames, 1)
-        began = time.monotonic()
-        writer = threading.Thread(target=lambda: [newest.put(picture(n)) for n in (3, 4)])
-        writer.start()
-        second = await some(frames, 1)
-        writer.join()
-        assert time.monotonic() - began >= 0.99
-        assert [p.data for p in first + second] == [b"\2", b"\4"]
-        assert newest.skipped == 3
-
-    asyncio.run(run())
+async def test_a_slow_reader_gets_the_newest_at_most_every_second() -> None:
+    newest = Newest(every=0.1)
+    for number in range(3):
+        newest.put(picture(number))
+    frames = newest.frames()
+    first = await some(frames, 1)
+    began = time.monotonic()
+    writer = threading.Thread(target=lambda: [newest.put(picture(n)) for n in (3, 4)])
+    writer.start()
+    second = await some(frames, 1)
+    writer.join()
+    assert time.monotonic() - began >= 0.99
+    assert [p.data for p in first + second] == [b"\2", b"\4"]
+    assert newest.skipped == 3
 
 
-def test_the_last_picture_is_read_after_the_end_and_none_after_a_drop() -> None:
-    async def run() -> None:
-        ended, dropped = Newest(1), Newest(1)
-        for newest in (ended, dropped):
-            newest.put(picture(1))
-        ended.end()
-        dropped.drop()
-        ended.put(picture(2))
-        assert [p.data for p in await some(ended.frames(), 5)] == [b"\1"]
-        assert await some(dropped.frames(), 5) == []
-
-    asyncio.run(run())
+async def test_the_last_picture_is_read_after_the_end_and_none_after_a_drop() -> None:
+    ended, dropped = Newest(1), Newest(1)
+    for newest in (ended, dropped):
+        newest.put(picture(1))
+    ended.end()
+    dropped.drop()
+    ended.put(picture(2))
+    assert [p.data for p in await some(ended.frames(), 5)] == [b"\1"]
+    assert await some(dropped.frames(), 5) == []
 
 
-def test_a_reader_that_waits_hears_of_a_drop() -> None:
-    async def run() -> None:
-        newest = Newest(1)
-        waiting = asyncio.create_task(some(newest.frames(), 1))
-        await asyncio.sleep(0.05)
-        newest.drop()
-        assert await waiting == []
-
-    asyncio.run(run())
+async def test_a_reader_that_waits_hears_of_a_drop() -> None:
+    newest = Newest(1)
+    waiting = asyncio.create_task(some(newest.frames(), 1))
+    await asyncio.sleep(0.05)
+    newest.drop()
+    assert await waiting == []
 
 
 # The screen
 
 
-def test_the_screen_is_seen_as_it_is_now(display: Display, pil: Any) -> None:
-    async def run() -> tuple[list[Picture], float]:
+async def test_the_screen_is_seen_as_it_is_now(display: Display, pil: Any) -> None:
+    with closing(Screen()) as screen:
+        assert not [t for t in threading.enumerate() if t.name == "livews-screen"], "captured before start()"
+        screen.start()
         frames = screen.frames()
         first = await some(frames, 1)
         began = time.monotonic()
         display.paint(RED)
-        return first + await some(frames, 1), time.monotonic() - began
-
-    with closing(Screen()) as screen:
-        assert not [t for t in threading.enumerate() if t.name == "livews-screen"], "captured before start()"
-        screen.start()
-        pictures, took = asyncio.run(run())
+        pictures, took = first + await some(frames, 1), time.monotonic() - began
     for seen, colour in zip(pictures, (BLUE, RED), strict=True):
         assert (seen.mime_type, seen.width, seen.height) == ("image/jpeg", 768, 450)
         assert near(decoded(pil, seen).getpixel((300, 200)), colour)
@@ -430,26 +418,23 @@ def test_the_screen_is_seen_as_it_is_now(display: Display, pil: Any) -> None:
     assert not [t for t in threading.enumerate() if t.name == "livews-screen"]
 
 
-def test_closing_the_screen_ends_its_frames(display: Display) -> None:
-    async def run() -> list[Picture]:
-        frames = screen.frames()
-        first = await some(frames, 1)
-        asyncio.get_running_loop().call_later(0.05, screen.close)
-        return first + await some(frames, 5)
-
+async def test_closing_the_screen_ends_its_frames(display: Display) -> None:
     lost: list[NoPicture] = []
     screen = Screen(every=60, on_lost=lost.append)
     screen.start()
-    assert len(asyncio.run(run())) == 1
+    frames = screen.frames()
+    first = await some(frames, 1)
+    asyncio.get_running_loop().call_later(0.05, screen.close)
+    assert len(first + await some(frames, 5)) == 1
     assert lost == []
 
 
-def test_a_lost_screen_is_told_once(display: Display) -> None:
+async def test_a_lost_screen_is_told_once(display: Display) -> None:
     lost: list[NoPicture] = []
     with closing(Screen(on_lost=lost.append)) as screen:
         screen.start()
         display.kill()
-        got = asyncio.run(some(screen.frames(), 5))
+        got = await some(screen.frames(), 5)
     assert len(got) <= 2  # the first, and one that was being made
     assert lost == [screen.lost]
     assert lost[0].what == "no more pictures of the screen"
@@ -502,19 +487,16 @@ def lavfi(text: str, *, real_time: bool = True) -> list[str]:
     return [*(["-re"] if real_time else []), "-f", "lavfi", "-i", text]
 
 
-def test_a_camera_is_seen(ffmpeg: str, pil: Any) -> None:
-    async def run() -> tuple[list[Picture], float]:
-        frames = camera.frames()
-        first = await some(frames, 1)
-        began = time.monotonic()
-        return first + await some(frames, 1), time.monotonic() - began
-
+async def test_a_camera_is_seen(ffmpeg: str, pil: Any) -> None:
     lost: list[NoPicture] = []
     camera = Camera(source=lavfi("color=c=0x2060c0:size=1280x720:rate=10"), on_lost=lost.append)
     with closing(camera):
         camera.start()
         pid = camera.pid
-        pictures, took = asyncio.run(run())
+        frames = camera.frames()
+        first = await some(frames, 1)
+        began = time.monotonic()
+        pictures, took = first + await some(frames, 1), time.monotonic() - began
     for seen in pictures:
         assert (seen.mime_type, seen.width, seen.height) == ("image/jpeg", 768, 432)
         assert near(decoded(pil, seen).convert("RGB").getpixel((300, 200)), BLUE)
@@ -527,33 +509,33 @@ def test_a_camera_is_seen(ffmpeg: str, pil: Any) -> None:
     assert camera.lost is None
 
 
-def test_a_small_camera_is_not_enlarged(ffmpeg: str, pil: Any) -> None:
+async def test_a_small_camera_is_not_enlarged(ffmpeg: str, pil: Any) -> None:
     with closing(Camera(source=lavfi("testsrc=size=161x121:rate=10:duration=1", real_time=False))) as camera:
         camera.start()
-        (seen,) = asyncio.run(some(camera.frames(), 1))
+        (seen,) = await some(camera.frames(), 1)
     assert decoded(pil, seen).size == (161, 121)
 
 
-def test_a_slow_reader_skips_pictures_of_the_camera_until_its_end(ffmpeg: str) -> None:
+async def test_a_slow_reader_skips_pictures_of_the_camera_until_its_end(ffmpeg: str) -> None:
     lost: list[NoPicture] = []
     source = lavfi("testsrc=size=64x48:rate=10:duration=20", real_time=False)
     with closing(Camera(source=source, on_lost=lost.append)) as camera:
         camera.start()
         wait_until(lambda: lost)
-        got = asyncio.run(some(camera.frames(), 100))
+        got = await some(camera.frames(), 100)
         assert len(got) == 1
         assert camera.skipped == 19
         assert lost == [camera.lost]
         assert lost[0].why == "ffmpeg came to the end of its input"
 
 
-def test_a_lost_camera_is_told_once(ffmpeg: str) -> None:
+async def test_a_lost_camera_is_told_once(ffmpeg: str) -> None:
     lost: list[NoPicture] = []
     with closing(Camera(source=lavfi("testsrc=size=64x48:rate=10"), on_lost=lost.append)) as camera:
         camera.start()
         assert camera.pid is not None
         os.kill(camera.pid, signal.SIGKILL)
-        asyncio.run(some(camera.frames(), 5))
+        await some(camera.frames(), 5)
         wait_until(lambda: lost)
     assert lost == [camera.lost]
     assert lost[0].what == "no more pictures of the camera"
@@ -618,11 +600,11 @@ def test_a_camera_that_hangs_is_stopped_all_the_same(tmp_path: Path, monkeypatch
     assert not [t for t in threading.enumerate() if t.name.startswith("livews-camera")]
 
 
-def test_closed_before_it_starts() -> None:
+async def test_closed_before_it_starts() -> None:
     for source in (Camera(source=[]), Screen()):
         source.close()
         source.start()
-        assert asyncio.run(some(source.frames(), 1)) == []
+        assert await some(source.frames(), 1) == []
 
 
 # Cutting ffmpeg's output

@@ -316,7 +316,11 @@ def _proofs() -> set[str]:
     found |= {f"vector:closes/{t['id']}" for group in spec.load("vectors/closes.json") for t in group["tests"]}
     found |= {f"scenario:{path.stem}" for path in (PROTOCOL / "scenarios").glob("*.json")}
     for path in (ROOT / "tests").rglob("test_*.py"):
-        names = [node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)]
+        names = [
+            node.name
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        ]
         found |= {f"test:{path.relative_to(ROOT).as_posix()}::{name}" for name in names}
     return found
 

@@ -21,13 +21,13 @@ import subprocess
 import sys
 import zlib
 from base64 import b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from websockets.asyncio.client import connect
-from websockets.asyncio.server import ServerConnection, serve
+from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame, Opcode
 
@@ -35,7 +35,6 @@ from livews.cli import proxy as cli
 from livews.cli.proxy import Shown
 from livews.cli.terminal import Console
 from livews.core import closes, spec
-from livews.core.conversation import Step
 from livews.core.errors import BadRequest, LivewsError, TraceFailed, Unreachable
 from livews.endpoint import Secrets
 from livews.kit import faults, proxy, standin
@@ -45,35 +44,18 @@ from livews.kit.tunnel import Via
 from livews.kit.tunnel import dial as dial_through
 from livews.trace.read import sessions
 from livews.trace.writer import TraceFile
+from tests.kit.command import running
+from tests.kit.names import GEMINI, ROOT
+from tests.kit.recorder import MemoryRecorder
+from tests.kit.servers import dial, scripted, tcp
+from tests.kit.waiting import until
 
-PATH = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
 SETUP = '{"setup":{"model":"models/gemini-3.8-live","generationConfig":{"responseModalities":["AUDIO"]}}}'
 MODEL = "models/gemini-3.8-live"
 HELLO = '{"clientContent":{"turns":[{"role":"user","parts":[{"text":"Hello"}]}],"turnComplete":true}}'
-ROOT = Path(__file__).resolve().parents[1]
 KEY = "AIza" + "k" * 35
 OTHER = "another-secret-of-the-client"
 CASES = random.Random(7)
-
-
-class Kept:
-    """A recorder that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.frames: list[tuple[str, str, bytes]] = []
-        self.steps: list[Step] = []
-        self.controls: list[tuple[str, str, dict[str, Any]]] = []
-        self.closed = 0
-
-    def frame(self, t: float, direction: str, opcode: str, step: Step) -> None:
-        self.frames.append((direction, opcode, step.raw))
-        self.steps.append(step)
-
-    def control(self, t: float, direction: str, kind: str, about: dict[str, Any]) -> None:
-        self.controls.append((direction, kind, about))
-
-    def close(self) -> None:
-        self.closed += 1
 
 
 class House:
@@ -84,7 +66,7 @@ class House:
         self.said: list[str] = []
         self.troubles: list[LivewsError] = []
         self.failures: list[LivewsError] = []
-        self.seen: list[Kept] = []
+        self.seen: list[MemoryRecorder] = []
         self.urls: list[str] = []
         self.over = asyncio.Event()
 
@@ -94,7 +76,7 @@ class House:
 
     def record(self, number: int, url: str, hides: proxy.Hides) -> Sequence[Any]:
         self.urls.append(url)
-        self.seen.append(Kept())
+        self.seen.append(MemoryRecorder())
         return [self.seen[-1]]
 
     async def ended(self) -> None:
@@ -120,41 +102,6 @@ async def proxied(upstream: str, **more: Any) -> AsyncIterator[House]:
         yield house
 
 
-Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-@contextlib.asynccontextmanager
-async def tcp(handle: Handle, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
-    """A TCP server; gives its http:// URL."""
-
-    async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await handle(reader, writer)
-        except (ConnectionError, asyncio.CancelledError):
-            pass
-        finally:
-            writer.transport.abort()
-
-    server = await asyncio.start_server(run, "127.0.0.1", 0, ssl=tls)
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
-        await server.wait_closed()
-
-
-@contextlib.asynccontextmanager
-async def upstream(script: Callable[[ServerConnection], Awaitable[None]], **more: Any) -> AsyncIterator[str]:
-    given: dict[str, Any] = {"compression": None, "ping_interval": None, "max_size": None, **more}
-    async with serve(script, "127.0.0.1", 0, **given) as server:
-        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-
-
-def dial(url: str, **more: Any) -> Any:
-    given: dict[str, Any] = {"compression": None, "ping_interval": None, "max_size": None, "proxy": None, **more}
-    return connect(url + PATH, **given)
-
-
 async def ask(port: int, *lines: str, body: bytes = b"") -> bytes:
     """The whole answer to a request of these lines."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -166,7 +113,7 @@ async def ask(port: int, *lines: str, body: bytes = b"") -> bytes:
 
 
 UPGRADE = (
-    f"GET {PATH}?alt=x HTTP/1.1",
+    f"GET {GEMINI}?alt=x HTTP/1.1",
     "X-First: kept",
     "hOsT: 127.0.0.1",
     "Upgrade: WebSocket",
@@ -186,7 +133,7 @@ def framed(opcode: Opcode, data: bytes, *, mask: bool, fin: bool = True) -> byte
 # The bytes
 
 
-def test_every_byte_goes_through_as_it_is() -> None:
+async def test_every_byte_goes_through_as_it_is() -> None:
     """Fragments, pings between them, a long message, garbage: in pieces of any size, both ways, and the heads."""
     up = b"".join(
         [
@@ -217,35 +164,32 @@ def test_every_byte_goes_through_as_it_is() -> None:
         writer.write_eof()
         heard.append(await reader.read())
 
-    async def talk() -> None:
-        async with tcp(handle) as url, proxied(url + "/a/prefix") as house:
-            reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
-            writer.write("\r\n".join([*UPGRADE, "", ""]).encode())
-            answer = await reader.readexactly(len(SWITCH))
-            await _in_pieces(writer, up)
-            got = await reader.read()
-            writer.close()
-            await house.ended()
-            assert answer == SWITCH
-            assert got == down
-            assert heard[1] == up and heard[2] == b""
-            authority = url.removeprefix("http://")
-            sent = [line.replace("127.0.0.1", authority) if line.startswith("hOsT") else line for line in UPGRADE]
-            sent[0] = f"GET /a/prefix{PATH}?alt=x HTTP/1.1"
-            assert heard[0] == "\r\n".join([*sent, "", ""]).encode()
-            seen = house.seen[0]
-            assert [frame for frame in seen.frames if frame[0] == "send"][:2] == [
-                ("send", "text", SETUP.encode()),
-                ("send", "text", HELLO.encode()),
-            ]
-            assert ("recv", "binary", b'{"setupComplete":{}}') in seen.frames
-            assert ("send", "ping", {"size": 1}) in seen.controls
-            assert ("recv", "pong", {"size": 120}) in seen.controls
-            assert ("recv", "close", {"code": 1000, "reason": "Zeit\u00fcber"}) in seen.controls
-            blind = [line for line in house.said if "can see no more" in line]
-            assert len(blind) == 1 and "the client" in blind[0] and "pass it on all the same" in blind[0]
-
-    asyncio.run(talk())
+    async with tcp(handle) as url, proxied(url + "/a/prefix") as house:
+        reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+        writer.write("\r\n".join([*UPGRADE, "", ""]).encode())
+        answer = await reader.readexactly(len(SWITCH))
+        await _in_pieces(writer, up)
+        got = await reader.read()
+        writer.close()
+        await house.ended()
+        assert answer == SWITCH
+        assert got == down
+        assert heard[1] == up and heard[2] == b""
+        authority = url.removeprefix("http://")
+        sent = [line.replace("127.0.0.1", authority) if line.startswith("hOsT") else line for line in UPGRADE]
+        sent[0] = f"GET /a/prefix{GEMINI}?alt=x HTTP/1.1"
+        assert heard[0] == "\r\n".join([*sent, "", ""]).encode()
+        seen = house.seen[0]
+        assert [frame for frame in seen.frames if frame[0] == "send"][:2] == [
+            ("send", "text", SETUP.encode()),
+            ("send", "text", HELLO.encode()),
+        ]
+        assert ("recv", "binary", b'{"setupComplete":{}}') in seen.frames
+        assert ("send", "ping", {"size": 1}) in seen.controls
+        assert ("recv", "pong", {"size": 120}) in seen.controls
+        assert ("recv", "close", {"code": 1000, "reason": "Zeit\u00fcber"}) in seen.controls
+        blind = [line for line in house.said if "can see no more" in line]
+        assert len(blind) == 1 and "the client" in blind[0] and "pass it on all the same" in blind[0]
 
 
 async def _in_pieces(writer: asyncio.StreamWriter, data: bytes) -> None:
@@ -307,7 +251,7 @@ def test_a_message_that_is_too_long_is_told_and_not_kept() -> None:
     assert "more than 1,000 bytes" in bomb.lost
 
 
-def test_compressed_messages_go_through_and_are_seen_inflated() -> None:
+async def test_compressed_messages_go_through_and_are_seen_inflated() -> None:
     said = [SETUP, HELLO, HELLO]
 
     async def script(socket: ServerConnection) -> None:
@@ -315,52 +259,46 @@ def test_compressed_messages_go_through_and_are_seen_inflated() -> None:
         async for message in socket:
             await socket.send(message)
 
-    async def talk() -> None:
-        async with upstream(script, compression="deflate") as url, proxied(url) as house:
-            async with dial(house.url, compression="deflate") as client:
-                for message in said:
-                    await client.send(message)
-                    assert await client.recv() == message
-            await house.ended()
-            raw = [message.encode() for message in said]
-            for direction in ("send", "recv"):
-                assert [frame[2] for frame in house.seen[0].frames if frame[0] == direction] == raw
-            assert any("permessage-deflate" in line for line in house.said)
-
-    asyncio.run(talk())
+    async with scripted(script, compression="deflate") as url, proxied(url) as house:
+        async with dial(house.url, compression="deflate") as client:
+            for message in said:
+                await client.send(message)
+                assert await client.recv() == message
+        await house.ended()
+        raw = [message.encode() for message in said]
+        for direction in ("send", "recv"):
+            assert [frame[2] for frame in house.seen[0].frames if frame[0] == direction] == raw
+        assert any("permessage-deflate" in line for line in house.said)
 
 
-def test_a_large_message_and_pings_both_ways() -> None:
+async def test_a_large_message_and_pings_both_ways() -> None:
     big = json.dumps({"serverContent": {"modelTurn": {"parts": [{"text": "." * 2 * 1024 * 1024}]}}})
 
     async def script(socket: ServerConnection) -> None:
-        await (await socket.ping(b"from the server \x00"))  # until the pong with the same payload
+        await socket.ping(b"from the server \x00")  # until the pong with the same payload
         message = await socket.recv()
         await socket.send(message)
         with contextlib.suppress(ConnectionClosed):
             await socket.recv()
 
-    async def talk() -> None:
-        async with upstream(script) as url, proxied(url) as house:
-            async with dial(house.url) as client:
-                await (await client.ping(b"from the client"))
-                await client.send(big)
-                assert await client.recv() == big
-            await house.ended()
-            seen = house.seen[0]
-            assert [raw for _, _, raw in seen.frames] == [big.encode(), big.encode()]
-            kinds = [(direction, kind, about["size"]) for direction, kind, about in seen.controls if kind != "close"]
-            assert sorted(kinds) == [
-                ("recv", "ping", 17),
-                ("recv", "pong", 15),
-                ("send", "ping", 15),
-                ("send", "pong", 17),
-            ]
-
-    asyncio.run(talk())
+    async with scripted(script) as url, proxied(url) as house:
+        async with dial(house.url) as client:
+            await client.ping(b"from the client")
+            await client.send(big)
+            assert await client.recv() == big
+        await house.ended()
+        seen = house.seen[0]
+        assert [raw for _, _, raw in seen.frames] == [big.encode(), big.encode()]
+        kinds = [(direction, kind, about["size"]) for direction, kind, about in seen.controls if kind != "close"]
+        assert sorted(kinds) == [
+            ("recv", "ping", 17),
+            ("recv", "pong", 15),
+            ("send", "ping", 15),
+            ("send", "pong", 17),
+        ]
 
 
-def test_a_reader_that_is_slow_holds_up_its_sender_and_not_the_memory() -> None:
+async def test_a_reader_that_is_slow_holds_up_its_sender_and_not_the_memory() -> None:
     piece = framed(Opcode.BINARY, b"\x00" * 65_000, mask=False)
     whole = 800
     sent = 0
@@ -376,28 +314,25 @@ def test_a_reader_that_is_slow_holds_up_its_sender_and_not_the_memory() -> None:
         writer.write_eof()
         await reader.read()
 
-    async def talk() -> None:
-        async with tcp(handle) as url, proxied(url) as house:
-            sock = socket.socket()
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
-            sock.setblocking(False)
-            await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", house.port))
-            reader, writer = await asyncio.open_connection(sock=sock, limit=1024)
-            writer.write("\r\n".join([*UPGRADE, "", ""]).encode())
-            before = -1
-            while before != sent or not sent:  # until nothing moves any more
-                before = sent
-                await asyncio.sleep(0.2)
-            assert sent < whole // 2
-            await reader.readexactly(len(SWITCH))
-            found = hashlib.sha256()
-            while data := await reader.read(1 << 20):
-                found.update(data)
-            assert found.digest() == hashlib.sha256(piece * whole).digest()
-            writer.close()
-            await house.ended()
-
-    asyncio.run(talk())
+    async with tcp(handle) as url, proxied(url) as house:
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+        sock.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", house.port))
+        reader, writer = await asyncio.open_connection(sock=sock, limit=1024)
+        writer.write("\r\n".join([*UPGRADE, "", ""]).encode())
+        before = -1
+        while before != sent or not sent:  # until nothing moves any more
+            before = sent
+            await asyncio.sleep(0.2)
+        assert sent < whole // 2
+        await reader.readexactly(len(SWITCH))
+        found = hashlib.sha256()
+        while data := await reader.read(1 << 20):
+            found.update(data)
+        assert found.digest() == hashlib.sha256(piece * whole).digest()
+        writer.close()
+        await house.ended()
 
 
 # The ends
@@ -407,7 +342,7 @@ def test_a_reader_that_is_slow_holds_up_its_sender_and_not_the_memory() -> None:
 @pytest.mark.parametrize(
     ("code", "reason"), [(1000, ""), (1011, "You exceeded your current quota"), (4001, "b\u00e4")]
 )
-def test_closes_arrive_as_they_were(by: str, code: int, reason: str) -> None:
+async def test_closes_arrive_as_they_were(by: str, code: int, reason: str) -> None:
     closed: list[tuple[int, str]] = []
 
     async def script(socket: ServerConnection) -> None:
@@ -417,25 +352,22 @@ def test_closes_arrive_as_they_were(by: str, code: int, reason: str) -> None:
         assert socket.protocol.close_rcvd is not None
         closed.append((socket.protocol.close_rcvd.code, socket.protocol.close_rcvd.reason))
 
-    async def talk() -> None:
-        async with upstream(script) as url, proxied(url) as house:
-            async with dial(house.url) as client:
-                if by == "client":
-                    await client.close(code, reason)
-                await client.wait_closed()
-                assert (client.close_code, client.close_reason) == (code, reason)
-            await house.ended()
-            direction = "send" if by == "client" else "recv"
-            assert house.seen[0].controls[0] == (direction, "close", {"code": code, "reason": reason})
-            assert house.seen[0].closed == 1
-            assert f"closed by {'the client' if by == 'client' else 'the service'}, {code}" in house.said[-1]
-        assert closed == [(code, reason)]
-
-    asyncio.run(talk())
+    async with scripted(script) as url, proxied(url) as house:
+        async with dial(house.url) as client:
+            if by == "client":
+                await client.close(code, reason)
+            await client.wait_closed()
+            assert (client.close_code, client.close_reason) == (code, reason)
+        await house.ended()
+        direction = "send" if by == "client" else "recv"
+        assert house.seen[0].controls[0] == (direction, "close", {"code": code, "reason": reason})
+        assert house.seen[0].closed == 1
+        assert f"closed by {'the client' if by == 'client' else 'the service'}, {code}" in house.said[-1]
+    assert closed == [(code, reason)]
 
 
 @pytest.mark.parametrize("by", ["client", "server"])
-def test_a_socket_that_dies_dies_on_the_other_side(by: str) -> None:
+async def test_a_socket_that_dies_dies_on_the_other_side(by: str) -> None:
     died: list[int] = []
 
     async def script(socket: ServerConnection) -> None:
@@ -446,27 +378,24 @@ def test_a_socket_that_dies_dies_on_the_other_side(by: str) -> None:
         await socket.wait_closed()
         died.append(socket.close_code or 0)
 
-    async def talk() -> None:
-        async with upstream(script) as url, proxied(url) as house:
-            async with dial(house.url) as client:
-                await client.recv()
-                if by == "server":
-                    await client.send("{}")
-                    with pytest.raises(ConnectionClosed) as caught:
-                        await client.recv()
-                    assert caught.value.rcvd is None  # 1006
-                else:
-                    client.transport.abort()
-            await house.ended()
-            direction = "recv" if by == "server" else "send"
-            assert house.seen[0].controls == [(direction, "close", {"code": 1006, "reason": ""})]
-            assert "without a close frame" in house.said[-1]
-        assert died == [1006]
-
-    asyncio.run(talk())
+    async with scripted(script) as url, proxied(url) as house:
+        async with dial(house.url) as client:
+            await client.recv()
+            if by == "server":
+                await client.send("{}")
+                with pytest.raises(ConnectionClosed) as caught:
+                    await client.recv()
+                assert caught.value.rcvd is None  # 1006
+            else:
+                client.transport.abort()
+        await house.ended()
+        direction = "recv" if by == "server" else "send"
+        assert house.seen[0].controls == [(direction, "close", {"code": 1006, "reason": ""})]
+        assert "without a close frame" in house.said[-1]
+    assert died == [1006]
 
 
-def test_a_reset_is_a_reset() -> None:
+async def test_a_reset_is_a_reset() -> None:
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(SWITCH)
@@ -474,25 +403,22 @@ def test_a_reset_is_a_reset() -> None:
         sock = writer.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
-    async def talk() -> None:
-        async with tcp(handle) as url, proxied(url) as house:
-            reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
-            writer.write("\r\n".join([*UPGRADE, "", ""]).encode())
-            await reader.readexactly(len(SWITCH))
-            writer.write(b"\x81")
-            with pytest.raises(ConnectionResetError):
-                await reader.read()
-            writer.transport.abort()
-            await house.ended()
-            assert "reset by the service" in house.said[-1]
-
-    asyncio.run(talk())
+    async with tcp(handle) as url, proxied(url) as house:
+        reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+        writer.write("\r\n".join([*UPGRADE, "", ""]).encode())
+        await reader.readexactly(len(SWITCH))
+        writer.write(b"\x81")
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
+        writer.transport.abort()
+        await house.ended()
+        assert "reset by the service" in house.said[-1]
 
 
 # The conversation
 
 
-def test_a_conversation_with_the_stand_in_is_the_same_on_both_sides(tmp_path: Path) -> None:
+async def test_a_conversation_with_the_stand_in_is_the_same_on_both_sides(tmp_path: Path) -> None:
     """What the stand-in wrote down, what the proxy wrote down and what the client heard."""
     heard: list[bytes] = []
 
@@ -502,21 +428,18 @@ def test_a_conversation_with_the_stand_in_is_the_same_on_both_sides(tmp_path: Pa
     def ours(number: int, url: str, hides: proxy.Hides) -> list[TraceFile]:
         return [TraceFile(tmp_path / "proxy.jsonl", url=url, side="proxy", hide=hides.hide_known)]
 
-    async def talk() -> None:
-        policy = standin.Policy(
-            pace=0, voice="tones", faults=[faults.parse("fragments=700"), faults.parse("big-message@3")]
-        )
-        policy.record = theirs
-        async with standin.opened(policy=policy) as there, proxied(there.url, record=ours) as house:
-            async with dial(house.url) as client:
-                await client.send(SETUP)
+    policy = standin.Policy(
+        pace=0, voice="tones", faults=[faults.parse("fragments=700"), faults.parse("big-message@3")]
+    )
+    policy.record = theirs
+    async with standin.opened(policy=policy) as there, proxied(there.url, record=ours) as house:
+        async with dial(house.url) as client:
+            await client.send(SETUP)
+            heard.append(await client.recv(decode=False))
+            await client.send(HELLO)
+            while b"turnComplete" not in heard[-1]:
                 heard.append(await client.recv(decode=False))
-                await client.send(HELLO)
-                while b"turnComplete" not in heard[-1]:
-                    heard.append(await client.recv(decode=False))
-            await house.ended()
-
-    asyncio.run(talk())
+        await house.ended()
     lines = {}
     for name in ("standin", "proxy"):
         with (tmp_path / f"{name}.jsonl").open("rb") as file:
@@ -541,27 +464,25 @@ def shown_by(console: Console, quiet: bool = False) -> Callable[..., list[Any]]:
 
 
 @pytest.mark.parametrize("quiet", [False, True])
-def test_faults_and_closes_are_explained_as_they_happen(capsys: pytest.CaptureFixture[str], quiet: bool) -> None:
+async def test_faults_and_closes_are_explained_as_they_happen(
+    capsys: pytest.CaptureFixture[str], quiet: bool
+) -> None:
     bad = SETUP.replace('"generationConfig"', '"proactivty":{},"generationConfig"')
-
-    async def talk() -> None:
-        console = Console(color="never", quiet=quiet)
-        policy = standin.Policy(pace=0, voice="tones", faults=[faults.parse("unknown-field")])
-        async with standin.opened(policy=policy) as there:
-            async with proxied(there.url, record=shown_by(console, quiet)) as house:
-                async with dial(house.url) as client:
-                    await client.send(SETUP)
+    console = Console(color="never", quiet=quiet)
+    policy = standin.Policy(pace=0, voice="tones", faults=[faults.parse("unknown-field")])
+    async with standin.opened(policy=policy) as there:
+        async with proxied(there.url, record=shown_by(console, quiet)) as house:
+            async with dial(house.url) as client:
+                await client.send(SETUP)
+                await client.recv()
+                await client.close()
+            await house.ended()
+            async with dial(house.url) as client:
+                await client.send(bad)
+                with pytest.raises(ConnectionClosed) as caught:
                     await client.recv()
-                    await client.close()
-                await house.ended()
-                async with dial(house.url) as client:
-                    await client.send(bad)
-                    with pytest.raises(ConnectionClosed) as caught:
-                        await client.recv()
-                    assert caught.value.rcvd is not None and caught.value.rcvd.code == 1007
-                await house.ended()
-
-    asyncio.run(talk())
+                assert caught.value.rcvd is not None and caught.value.rcvd.code == 1007
+            await house.ended()
     said = capsys.readouterr().err
     first, second = ([line for line in said.splitlines() if line.startswith(f"  {n} ")] for n in (1, 2))
     if quiet:
@@ -577,7 +498,7 @@ def test_faults_and_closes_are_explained_as_they_happen(capsys: pytest.CaptureFi
 
 
 @pytest.mark.parametrize("sent", [["{nope"], [SETUP, '{"realtimeInput":{"txt":"x"}}', HELLO]])
-def test_a_catch_all_reason_gives_way_to_what_the_last_message_had(
+async def test_a_catch_all_reason_gives_way_to_what_the_last_message_had(
     sent: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With a message behind it that has no fault, what is known of the reason is told as ever."""
@@ -587,16 +508,13 @@ def test_a_catch_all_reason_gives_way_to_what_the_last_message_had(
             await socket.recv()
         await socket.close(1007, "Request contains an invalid argument.")
 
-    async def talk() -> None:
-        async with upstream(refuse) as url, proxied(url, record=shown_by(Console(color="never"))) as house:
-            async with dial(house.url) as client:
-                for message in sent:
-                    await client.send(message)
-                with pytest.raises(ConnectionClosed):
-                    await client.recv()
-            await house.ended()
-
-    asyncio.run(talk())
+    async with scripted(refuse) as url, proxied(url, record=shown_by(Console(color="never"))) as house:
+        async with dial(house.url) as client:
+            for message in sent:
+                await client.send(message)
+            with pytest.raises(ConnectionClosed):
+                await client.recv()
+        await house.ended()
     said = flat(capsys.readouterr().err).partition("close ")[2]
     if sent[-1] == HELLO:
         assert "why This is the catch-all text" in said and "before the client sent this: no member txt" in said
@@ -621,20 +539,16 @@ async def converse(url: str, wanted: bytes = b"turnComplete") -> None:
                         await client.send(HELLO)
 
 
-def meet(console: Console, folder: Path, *wrong: str, wanted: bytes = b"turnComplete") -> None:
+async def meet(console: Console, folder: Path, *wrong: str, wanted: bytes = b"turnComplete") -> None:
     """A session with a stand-in for each of these faults through the proxy, shown and kept as the command does it."""
-
-    async def talk() -> None:
-        record = cli.recording(cli.parse(["--trace", f"{folder}{os.sep}"]), console)
-        for fault in wrong:
-            policy = standin.Policy(pace=0, voice="tones", time_scale=10, faults=[faults.parse(fault)])
-            async with standin.opened(policy=policy) as there:
-                given = {"record": record, "trouble": lambda number, problem: console.error(problem)}
-                async with proxied(there.url, **given) as house:
-                    await converse(house.url, wanted)
-                    await house.ended()
-
-    asyncio.run(talk())
+    record = cli.recording(cli.parse(["--trace", f"{folder}{os.sep}"]), console)
+    for fault in wrong:
+        policy = standin.Policy(pace=0, voice="tones", time_scale=10, faults=[faults.parse(fault)])
+        async with standin.opened(policy=policy) as there:
+            given = {"record": record, "trouble": lambda number, problem: console.error(problem)}
+            async with proxied(there.url, **given) as house:
+                await converse(house.url, wanted)
+                await house.ended()
 
 
 def flat(said: str) -> str:
@@ -657,12 +571,14 @@ def flat(said: str) -> str:
         ("stall", ["generating", "close 1000"], ""),
     ],
 )
-def test_what_a_server_does_wrong_is_named_with_its_cure(
+async def test_what_a_server_does_wrong_is_named_with_its_cure(
     fault: str, says: list[str], judged: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from livews.cli import main
 
-    meet(Console(color="never"), tmp_path, fault, wanted=b"never" if fault.startswith("go-away") else b"turnComplete")
+    await meet(
+        Console(color="never"), tmp_path, fault, wanted=b"never" if fault.startswith("go-away") else b"turnComplete"
+    )
     said = flat(capsys.readouterr().err)
     at = 0
     for words in says:
@@ -673,14 +589,14 @@ def test_what_a_server_does_wrong_is_named_with_its_cure(
     assert judged in capsys.readouterr().out
 
 
-def test_every_close_there_is_a_row_of_is_told_as_that_row(
+async def test_every_close_there_is_a_row_of_is_told_as_that_row(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What it means and what to do, in words of protocol/closes.json; also of an upgrade that is refused."""
     for row in spec.closes():
         if row["surface"] == "client" or row["code"] in (1000, 1001):
             continue  # no server sends it, or it wants no explanation
-        meet(Console(color="never"), tmp_path / row["id"], f"close={row['id']}")
+        await meet(Console(color="never"), tmp_path / row["id"], f"close={row['id']}")
         said = flat(capsys.readouterr().err)
         advice = closes.explain_http(row.get("http", 0))
         if row["code"]:
@@ -694,25 +610,24 @@ def test_every_close_there_is_a_row_of_is_told_as_that_row(
         assert " ".join(advice.do.split()) in said, row["id"]
 
 
-def test_a_setup_that_is_not_answered_is_told_while_it_waits(capsys: pytest.CaptureFixture[str]) -> None:
-    async def talk() -> None:
-        def record(number: int, url: str, hides: proxy.Hides) -> list[Any]:
-            return [Shown(number, Console(color="never"), hides.hide, quiet=True, patience=0.05)]
+async def test_a_setup_that_is_not_answered_is_told_while_it_waits(capsys: pytest.CaptureFixture[str]) -> None:
+    def record(number: int, url: str, hides: proxy.Hides) -> list[Any]:
+        return [Shown(number, Console(color="never"), hides.hide, quiet=True, patience=0.05)]
 
-        async with upstream(lambda socket: socket.wait_closed()) as url, proxied(url, record=record) as house:
-            async with dial(house.url) as client:
-                await client.send(SETUP)
-                async with asyncio.timeout(10):
-                    while "(SETUP-3)" not in (said := capsys.readouterr().err):
-                        await asyncio.sleep(0.01)
-            await house.ended()
-            assert "do Dial again." in flat(said)
-            assert "SETUP-3" not in capsys.readouterr().err, "once"
-
-    asyncio.run(talk())
+    async with scripted(lambda socket: socket.wait_closed()) as url, proxied(url, record=record) as house:
+        async with dial(house.url) as client:
+            await client.send(SETUP)
+            async with asyncio.timeout(10):
+                while "(SETUP-3)" not in (said := capsys.readouterr().err):
+                    await asyncio.sleep(0.01)
+        await house.ended()
+        assert "do Dial again." in flat(said)
+        assert "SETUP-3" not in capsys.readouterr().err, "once"
 
 
-def test_a_service_that_says_nothing_within_a_turn_is_told_while_it_lasts(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_service_that_says_nothing_within_a_turn_is_told_while_it_lasts(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """Behind a prompt and in mid-reply; not behind generationComplete, which comes long before all has been played."""
     says = '{"serverContent": {"modelTurn": {"parts": [{"text": "x"}]}}}'
 
@@ -728,7 +643,7 @@ def test_a_service_that_says_nothing_within_a_turn_is_told_while_it_lasts(capsys
         def record(number: int, url: str, hides: proxy.Hides) -> list[Any]:
             return [Shown(number, Console(color="never"), hides.hide, quiet=True, stall=0.1)]
 
-        async with upstream(script) as url, proxied(url, record=record) as house:
+        async with scripted(script) as url, proxied(url, record=record) as house:
             async with dial(house.url) as client:
                 for message in (SETUP, HELLO):
                     await client.send(message)
@@ -739,25 +654,22 @@ def test_a_service_that_says_nothing_within_a_turn_is_told_while_it_lasts(capsys
         return flat(capsys.readouterr().err)
 
     words = "! nothing has come for 0.1 s; the service may have stalled"
-    assert asyncio.run(told()).count(words) == 1
-    said = asyncio.run(told(says))
+    assert (await told()).count(words) == 1
+    said = await told(says)
     assert said.count(words) == 1 and "do Look at what was sent last" in said
     done = '{"serverContent": {"generationComplete": true}}'
     call = '{"toolCall": {"functionCalls": [{"id": "1", "name": "f", "args": {}}]}}'
     for last in (done, call):
-        assert "stalled" not in asyncio.run(told(says, last)), last
+        assert "stalled" not in await told(says, last), last
 
 
-def test_a_close_of_the_clients_own_is_not_laid_on_the_service(capsys: pytest.CaptureFixture[str]) -> None:
-    async def talk() -> None:
-        async with upstream(lambda socket: socket.wait_closed()) as url:
-            async with proxied(url, record=shown_by(Console(color="never"))) as house:
-                for code, reason in ((1011, ""), (1011, "keepalive ping timeout"), (4001, "mine")):
-                    async with dial(house.url) as client:
-                        await client.close(code, reason)
-                    await house.ended()
-
-    asyncio.run(talk())
+async def test_a_close_of_the_clients_own_is_not_laid_on_the_service(capsys: pytest.CaptureFixture[str]) -> None:
+    async with scripted(lambda socket: socket.wait_closed()) as url:
+        async with proxied(url, record=shown_by(Console(color="never"))) as house:
+            for code, reason in ((1011, ""), (1011, "keepalive ping timeout"), (4001, "mine")):
+                async with dial(house.url) as client:
+                    await client.close(code, reason)
+                await house.ended()
     first, second, third = (flat("\n".join(lines)) for lines in _by_session(capsys.readouterr().err))
     assert "what The client closed with 1011; the service did not." in first and "quota" not in first
     assert "gave up waiting for a pong" in second and "do Connect with ping_interval=None" in second
@@ -769,53 +681,47 @@ def _by_session(said: str) -> list[list[str]]:
     return [[line for line in lines if line.startswith(f"  {n} ")] for n in (1, 2, 3)]
 
 
-def test_a_trace_that_cannot_be_written_runs_no_session() -> None:
-    async def talk() -> None:
-        def record(number: int, url: str, hides: proxy.Hides) -> list[Any]:
-            raise TraceFailed("cannot write the trace")
+async def test_a_trace_that_cannot_be_written_runs_no_session() -> None:
+    def record(number: int, url: str, hides: proxy.Hides) -> list[Any]:
+        raise TraceFailed("cannot write the trace")
 
-        async with upstream(lambda socket: socket.wait_closed()) as url, proxied(url, record=record) as house:
-            with pytest.raises(InvalidStatus, match="500"):
-                await dial(house.url)
-            await house.ended()
-            assert [problem.what for problem in house.failures] == ["cannot write the trace"]
-
-    asyncio.run(talk())
+    async with scripted(lambda socket: socket.wait_closed()) as url, proxied(url, record=record) as house:
+        with pytest.raises(InvalidStatus, match="500"):
+            await dial(house.url)
+        await house.ended()
+        assert [problem.what for problem in house.failures] == ["cannot write the trace"]
 
 
-def test_a_watcher_that_fails_holds_up_nothing() -> None:
-    class Broken(Kept):
+async def test_a_watcher_that_fails_holds_up_nothing() -> None:
+    class Broken(MemoryRecorder):
         def frame(self, *_: Any) -> None:
             raise RuntimeError("a mistake of ours")
 
-    class Full(Kept):
+    class Full(MemoryRecorder):
         def frame(self, *_: Any) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    kept = Kept()
+    kept = MemoryRecorder()
 
     async def script(socket: ServerConnection) -> None:
         async for message in socket:
             await socket.send(message)
 
-    async def talk() -> None:
-        async with upstream(script) as url, proxied(url, record=lambda *_: [Broken(), Full(), kept]) as house:
-            async with dial(house.url) as client:
-                for i in range(3):
-                    await client.send(f'{{"n":{i}}}')
-                    assert await client.recv() == f'{{"n":{i}}}'
-            await house.ended()
-            assert sum("RuntimeError in livews itself" in line for line in house.said) == 1
-            assert sum("No space left on device; is the disk full" in line for line in house.said) == 1
-            assert len(kept.frames) == 6, "who looks on beside them sees all"
-
-    asyncio.run(talk())
+    async with scripted(script) as url, proxied(url, record=lambda *_: [Broken(), Full(), kept]) as house:
+        async with dial(house.url) as client:
+            for i in range(3):
+                await client.send(f'{{"n":{i}}}')
+                assert await client.recv() == f'{{"n":{i}}}'
+        await house.ended()
+        assert sum("RuntimeError in livews itself" in line for line in house.said) == 1
+        assert sum("No space left on device; is the disk full" in line for line in house.said) == 1
+        assert len(kept.frames) == 6, "who looks on beside them sees all"
 
 
 # Credentials
 
 
-def test_the_injected_key_takes_the_place_of_the_clients() -> None:
+async def test_the_injected_key_takes_the_place_of_the_clients() -> None:
     heads: list[bytes] = []
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -828,55 +734,49 @@ def test_the_injected_key_takes_the_place_of_the_clients() -> None:
     async def inject() -> dict[str, str]:
         return {"x-goog-api-key": KEY}
 
-    async def talk() -> None:
-        async with standin.opened(policy=standin.Policy(pace=0, voice="tones", require_key=KEY)) as there:
-            async with proxied(there.url, inject=inject) as house:
-                headers = {"x-goog-api-key": "wrong", "Authorization": f"Token {OTHER}"}
-                async with connect(
-                    f"{house.url}{PATH}?key={OTHER}&alt=json", additional_headers=headers, proxy=None
-                ) as client:
+    async with standin.opened(policy=standin.Policy(pace=0, voice="tones", require_key=KEY)) as there:
+        async with proxied(there.url, inject=inject) as house:
+            headers = {"x-goog-api-key": "wrong", "Authorization": f"Token {OTHER}"}
+            async with connect(
+                f"{house.url}{GEMINI}?key={OTHER}&alt=json", additional_headers=headers, proxy=None
+            ) as client:
+                await client.send(SETUP)
+                assert b"setupComplete" in await client.recv(decode=False)
+            await house.ended()
+            assert not any(OTHER in line or KEY in line for line in house.said)
+            # a token, made by POST at the same address
+            body = json.dumps({"uses": 1}).encode()
+            answer = await ask(
+                house.port, "POST /v1alpha/auth_tokens HTTP/1.1", f"Host: localhost:{house.port}",
+                f"Content-Length: {len(body)}", "Connection: keep-alive", body=body,
+            )  # fmt: skip
+            assert answer.startswith(b"HTTP/1.1 200") and b"auth_tokens/" in answer
+            assert any(line == "HTTP POST /v1alpha/auth_tokens: 200" for line in house.said)
+    async with tcp(handle) as url, proxied(url, inject=inject) as house:
+        target = f"/v1beta/models?pageSize=1&access_token={OTHER}&key={OTHER}"
+        lines = (
+            f"GET {target} HTTP/1.1",
+            "Host: 127.0.0.1",
+            f"authorization: Bearer {OTHER}",
+            "X-GOOG-API-KEY: a",
+        )
+        assert (await ask(house.port, *lines)).endswith(b"{}")
+    expected = ("GET /v1beta/models?pageSize=1 HTTP/1.1", f"Host: {url[7:]}", f"x-goog-api-key: {KEY}")
+    assert heads == ["\r\n".join([*expected, "Connection: close", "", ""]).encode()]
+
+
+async def test_without_it_the_clients_key_goes_through() -> None:
+    async with standin.opened(policy=standin.Policy(pace=0, voice="tones", require_key=KEY)) as there:
+        async with proxied(there.url) as house:
+            for key, ready in ((KEY, True), ("wrong-key", False)):
+                async with dial(house.url, additional_headers={"x-goog-api-key": key}) as client:
                     await client.send(SETUP)
-                    assert b"setupComplete" in await client.recv(decode=False)
+                    if ready:
+                        assert b"setupComplete" in await client.recv(decode=False)
+                    else:
+                        with pytest.raises(ConnectionClosed, match="API key not valid"):
+                            await client.recv()
                 await house.ended()
-                assert not any(OTHER in line or KEY in line for line in house.said)
-                # a token, made by POST at the same address
-                body = json.dumps({"uses": 1}).encode()
-                answer = await ask(
-                    house.port, "POST /v1alpha/auth_tokens HTTP/1.1", f"Host: localhost:{house.port}",
-                    f"Content-Length: {len(body)}", "Connection: keep-alive", body=body,
-                )  # fmt: skip
-                assert answer.startswith(b"HTTP/1.1 200") and b"auth_tokens/" in answer
-                assert any(line == "HTTP POST /v1alpha/auth_tokens: 200" for line in house.said)
-        async with tcp(handle) as url, proxied(url, inject=inject) as house:
-            target = f"/v1beta/models?pageSize=1&access_token={OTHER}&key={OTHER}"
-            lines = (
-                f"GET {target} HTTP/1.1",
-                "Host: 127.0.0.1",
-                f"authorization: Bearer {OTHER}",
-                "X-GOOG-API-KEY: a",
-            )
-            assert (await ask(house.port, *lines)).endswith(b"{}")
-        expected = ("GET /v1beta/models?pageSize=1 HTTP/1.1", f"Host: {url[7:]}", f"x-goog-api-key: {KEY}")
-        assert heads == ["\r\n".join([*expected, "Connection: close", "", ""]).encode()]
-
-    asyncio.run(talk())
-
-
-def test_without_it_the_clients_key_goes_through() -> None:
-    async def talk() -> None:
-        async with standin.opened(policy=standin.Policy(pace=0, voice="tones", require_key=KEY)) as there:
-            async with proxied(there.url) as house:
-                for key, ready in ((KEY, True), ("wrong-key", False)):
-                    async with dial(house.url, additional_headers={"x-goog-api-key": key}) as client:
-                        await client.send(SETUP)
-                        if ready:
-                            assert b"setupComplete" in await client.recv(decode=False)
-                        else:
-                            with pytest.raises(ConnectionClosed, match="API key not valid"):
-                                await client.recv()
-                    await house.ended()
-
-    asyncio.run(talk())
 
 
 # Who may come in, and who is there
@@ -908,39 +808,33 @@ def test_without_it_the_clients_key_goes_through() -> None:
         (["PRI * HTTP/2.0"], 400, "first line"),
     ],
 )
-def test_what_is_refused(lines: list[str], status: int, says: str) -> None:
+async def test_what_is_refused(lines: list[str], status: int, says: str) -> None:
     dialled: list[int] = []
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         dialled.append(1)
 
-    async def talk() -> None:
-        async with tcp(handle) as url, proxied(url) as house:
-            answer = await ask(house.port, *lines)
-            assert answer.startswith(f"HTTP/1.1 {status} ".encode())
-            assert says in answer.decode()
-            assert "refused" in house.said[0]
-        assert dialled == []
-
-    asyncio.run(talk())
+    async with tcp(handle) as url, proxied(url) as house:
+        answer = await ask(house.port, *lines)
+        assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+        assert says in answer.decode()
+        assert "refused" in house.said[0]
+    assert dialled == []
 
 
 @pytest.mark.parametrize(
     ("origin", "allowed"),
     [("http://localhost:3000", ()), ("https://[::1]", ()), ("https://mine.example", ("https://mine.example",)), ("null", ("*",))],
 )  # fmt: skip
-def test_which_pages_may(origin: str, allowed: tuple[str, ...]) -> None:
+async def test_which_pages_may(origin: str, allowed: tuple[str, ...]) -> None:
     async def script(socket: ServerConnection) -> None:
         assert socket.request is not None
         await socket.send(socket.request.headers["Origin"])
 
-    async def talk() -> None:
-        async with upstream(script) as url, proxied(url, origins=allowed) as house:
-            async with dial(house.url, origin=origin) as client:
-                assert await client.recv() == origin
-            await house.ended()
-
-    asyncio.run(talk())
+    async with scripted(script) as url, proxied(url, origins=allowed) as house:
+        async with dial(house.url, origin=origin) as client:
+            assert await client.recv() == origin
+        await house.ended()
 
 
 @pytest.mark.parametrize(
@@ -957,89 +851,79 @@ def test_origins_are_meant_as_browsers_write_them(given: str, meant: str) -> Non
     assert cli.parse(["--allow-origin", given]).allow_origin == [meant]
 
 
-def test_an_upstream_that_is_not_there_or_speaks_no_tls() -> None:
+async def test_an_upstream_that_is_not_there_or_speaks_no_tls() -> None:
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(100)
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         await writer.drain()
 
-    async def talk() -> None:
-        with socket.socket() as taken:
-            taken.bind(("127.0.0.1", 0))  # and never listens
-            nobody = f"wss://127.0.0.1:{taken.getsockname()[1]}/x?key={KEY}"
-            async with tcp(handle) as plain:
-                for url, what in (
-                    (nobody, "nobody listens at the upstream"),
-                    (plain.replace("http", "wss"), "the upstream does not speak TLS"),
-                ):
-                    async with proxied(url) as house:
-                        with pytest.raises(InvalidStatus) as caught:
-                            await dial(house.url)
-                        response = caught.value.response
-                        text = (response.body or b"").decode()
-                        assert response.status_code == 502
-                        for word in (what, "where: wss://127.0.0.1:", "why: ", "do: "):
-                            assert word in text
-                        assert KEY not in text
-                        assert house.troubles[0].what == what and house.troubles[0].exit_code == 4
-
-    asyncio.run(talk())
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and never listens
+        nobody = f"wss://127.0.0.1:{taken.getsockname()[1]}/x?key={KEY}"
+        async with tcp(handle) as plain:
+            for url, what in (
+                (nobody, "nobody listens at the upstream"),
+                (plain.replace("http", "wss"), "the upstream does not speak TLS"),
+            ):
+                async with proxied(url) as house:
+                    with pytest.raises(InvalidStatus) as caught:
+                        await dial(house.url)
+                    response = caught.value.response
+                    text = (response.body or b"").decode()
+                    assert response.status_code == 502
+                    for word in (what, "where: wss://127.0.0.1:", "why: ", "do: "):
+                        assert word in text
+                    assert KEY not in text
+                    assert house.troubles[0].what == what and house.troubles[0].exit_code == 4
 
 
-def test_an_upstream_that_never_answers_is_waited_for_no_longer_than_said() -> None:
-    async def talk() -> None:
-        with socket.create_server(("127.0.0.1", 0)) as silent:
-            place = f"ws://127.0.0.1:{silent.getsockname()[1]}"
-            async with proxied(place, timeout=0.2) as house:
-                async with asyncio.timeout(10):
-                    answer = (await ask(house.port, *UPGRADE)).decode()
-                await house.ended()
-            head, _, body = answer.partition("\r\n\r\n")
-            assert head.startswith("HTTP/1.1 504 Gateway Timeout")
-            assert body == f"livews proxy: the upstream did not answer the upgrade within 0.2 s: {place}\n"
-            (problem,) = house.troubles
-            assert (problem.where, problem.exit_code) == (place, 4)
-            assert "took the connection" in problem.why and "--timeout" in problem.cure
+async def test_an_upstream_that_never_answers_is_waited_for_no_longer_than_said() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        place = f"ws://127.0.0.1:{silent.getsockname()[1]}"
+        async with proxied(place, timeout=0.2) as house:
+            async with asyncio.timeout(10):
+                answer = (await ask(house.port, *UPGRADE)).decode()
+            await house.ended()
+        head, _, body = answer.partition("\r\n\r\n")
+        assert head.startswith("HTTP/1.1 504 Gateway Timeout")
+        assert body == f"livews proxy: the upstream did not answer the upgrade within 0.2 s: {place}\n"
+        (problem,) = house.troubles
+        assert (problem.where, problem.exit_code) == (place, 4)
+        assert "took the connection" in problem.why and "--timeout" in problem.cure
 
-            via = Via.of(f"127.0.0.1:{silent.getsockname()[1]}")
-            async with proxied("ws://api.example", timeout=0.2, via=via) as house:
-                async with asyncio.timeout(10):
-                    assert (await ask(house.port, *UPGRADE)).startswith(b"HTTP/1.1 504 ")
-
-    asyncio.run(talk())
+        via = Via.of(f"127.0.0.1:{silent.getsockname()[1]}")
+        async with proxied("ws://api.example", timeout=0.2, via=via) as house:
+            async with asyncio.timeout(10):
+                assert (await ask(house.port, *UPGRADE)).startswith(b"HTTP/1.1 504 ")
 
 
 @pytest.mark.parametrize("how", ["end", "reset"])
-def test_a_client_that_leaves_before_the_upstream_answers_is_told_of(
+async def test_a_client_that_leaves_before_the_upstream_answers_is_told_of(
     how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("livews.kit.proxy._LAST_SECONDS", 0.1)
+    asked = asyncio.Event()
 
-    async def talk() -> None:
-        asked = asyncio.Event()
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await reader.read()
 
-        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await reader.readuntil(b"\r\n\r\n")
-            asked.set()
-            await reader.read()
-
-        async with tcp(handle) as url, proxied(url, timeout=60) as house:
-            _, writer = await asyncio.open_connection("127.0.0.1", house.port)
-            writer.write("\r\n".join([*UPGRADE, "", ""]).encode())
-            await asked.wait()
-            if how == "reset":
-                given = struct.pack("ii", 1, 0)
-                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, given)
-            writer.transport.abort()
-            await house.ended()
-            (problem,) = house.troubles
-            assert problem.what == "the client left before the upstream answered"
-            assert "did not answer the upgrade" in problem.why
-
-    asyncio.run(talk())
+    async with tcp(handle) as url, proxied(url, timeout=60) as house:
+        _, writer = await asyncio.open_connection("127.0.0.1", house.port)
+        writer.write("\r\n".join([*UPGRADE, "", ""]).encode())
+        await asked.wait()
+        if how == "reset":
+            given = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, given)
+        writer.transport.abort()
+        await house.ended()
+        (problem,) = house.troubles
+        assert problem.what == "the client left before the upstream answered"
+        assert "did not answer the upgrade" in problem.why
 
 
-def test_what_a_client_says_before_its_upgrade_is_answered_arrives() -> None:
+async def test_what_a_client_says_before_its_upgrade_is_answered_arrives() -> None:
     """More than is read ahead."""
     early = b"early" * 40_000
     got: list[bytes] = []
@@ -1053,16 +937,13 @@ def test_what_a_client_says_before_its_upgrade_is_answered_arrives() -> None:
         await writer.drain()
         writer.close()
 
-    async def talk() -> None:
-        async with tcp(handle) as url, proxied(url) as house:
-            reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
-            writer.write("\r\n".join([*UPGRADE, "", ""]).encode() + early)
-            async with asyncio.timeout(10):
-                assert (await reader.read()).endswith(b"bye")
-            writer.close()
-        assert got == [early]
-
-    asyncio.run(talk())
+    async with tcp(handle) as url, proxied(url) as house:
+        reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+        writer.write("\r\n".join([*UPGRADE, "", ""]).encode() + early)
+        async with asyncio.timeout(10):
+            assert (await reader.read()).endswith(b"bye")
+        writer.close()
+    assert got == [early]
 
 
 @pytest.mark.parametrize(
@@ -1075,7 +956,7 @@ def test_what_a_client_says_before_its_upgrade_is_answered_arrives() -> None:
         ("500 \xe9", "wait and try again"),
     ],
 )
-def test_an_upgrade_that_is_refused_is_passed_back_and_explained(line: str, cure: str) -> None:
+async def test_an_upgrade_that_is_refused_is_passed_back_and_explained(line: str, cure: str) -> None:
     refusal = (
         f"HTTP/1.1 {line}\r\nLocation: https://login.example\r\nX-Odd:  1\r\nContent-Length: 9\r\n"
         "Connection: keep-alive\r\n\r\nforbidden"
@@ -1086,18 +967,15 @@ def test_an_upgrade_that_is_refused_is_passed_back_and_explained(line: str, cure
         writer.write(refusal)
         assert await reader.read() == b""  # what the client says behind it is not passed on
 
-    async def talk() -> None:
-        async with tcp(handle) as url, proxied(url) as house:
-            assert await ask(house.port, *UPGRADE, body=b"GET / HTTP/1.1\r\n\r\n") == refusal
-            await house.ended()
-            assert f"HTTP {line[:3]}" in house.troubles[0].what
-            assert house.troubles[0].why and cure in house.troubles[0].cure
-            assert house.troubles[0].where.endswith(", which points to https://login.example")
-
-    asyncio.run(talk())
+    async with tcp(handle) as url, proxied(url) as house:
+        assert await ask(house.port, *UPGRADE, body=b"GET / HTTP/1.1\r\n\r\n") == refusal
+        await house.ended()
+        assert f"HTTP {line[:3]}" in house.troubles[0].what
+        assert house.troubles[0].why and cure in house.troubles[0].cure
+        assert house.troubles[0].where.endswith(", which points to https://login.example")
 
 
-def test_a_refusal_without_a_length_ends_when_the_client_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_refusal_without_a_length_ends_when_the_client_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its chunks end, its connection stays: nobody else says when it is over."""
     monkeypatch.setattr("livews.kit.proxy._LAST_SECONDS", 0.2)
     refusal = b"HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n"
@@ -1107,33 +985,26 @@ def test_a_refusal_without_a_length_ends_when_the_client_leaves(monkeypatch: pyt
         writer.write(refusal)
         await reader.read()
 
-    async def talk() -> None:
-        async with tcp(handle) as url, proxied(url) as house:
-            reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
-            writer.write("\r\n".join([*UPGRADE, "", ""]).encode())
-            assert await reader.readexactly(len(refusal)) == refusal
-            writer.close()
-            await house.ended()
-
-    asyncio.run(talk())
+    async with tcp(handle) as url, proxied(url) as house:
+        reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+        writer.write("\r\n".join([*UPGRADE, "", ""]).encode())
+        assert await reader.readexactly(len(refusal)) == refusal
+        writer.close()
+        await house.ended()
 
 
-def test_a_request_that_does_not_end_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_request_that_does_not_end_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("livews.kit.proxy._HEAD_SECONDS", 0.2)
-
-    async def talk() -> None:
-        async with proxied("ws://127.0.0.1:9") as house:
-            reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
-            writer.write(UPGRADE[0].encode())
-            async with asyncio.timeout(10):
-                assert (await reader.read()).startswith(b"HTTP/1.1 408 ")
-            writer.close()
-            assert "no whole request" in house.said[0]
-
-    asyncio.run(talk())
+    async with proxied("ws://127.0.0.1:9") as house:
+        reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+        writer.write(UPGRADE[0].encode())
+        async with asyncio.timeout(10):
+            assert (await reader.read()).startswith(b"HTTP/1.1 408 ")
+        writer.close()
+        assert "no whole request" in house.said[0]
 
 
-def test_a_client_that_has_said_all_still_hears_the_answer() -> None:
+async def test_a_client_that_has_said_all_still_hears_the_answer() -> None:
     """Half a connection is closed on the one side as on the other, and the other half goes on."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -1141,19 +1012,16 @@ def test_a_client_that_has_said_all_still_hears_the_answer() -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n" + said[-2:])
         await writer.drain()
 
-    async def talk() -> None:
-        async with tcp(handle) as url, proxied(url) as house:
-            reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
-            writer.write(b"POST /x HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\n\r\nab")
-            writer.write_eof()
-            async with asyncio.timeout(10):
-                assert (await reader.read()).endswith(b"ab")
-            writer.close()
-
-    asyncio.run(talk())
+    async with tcp(handle) as url, proxied(url) as house:
+        reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+        writer.write(b"POST /x HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\n\r\nab")
+        writer.write_eof()
+        async with asyncio.timeout(10):
+            assert (await reader.read()).endswith(b"ab")
+        writer.close()
 
 
-def test_a_client_that_does_not_trust_it_or_speaks_no_tls_is_told_of(tmp_path: Path) -> None:
+async def test_a_client_that_does_not_trust_it_or_speaks_no_tls_is_told_of(tmp_path: Path) -> None:
     pytest.importorskip("trustme")
     from livews.kit.tls import context
 
@@ -1161,45 +1029,34 @@ def test_a_client_that_does_not_trust_it_or_speaks_no_tls_is_told_of(tmp_path: P
         with socket.create_connection(("127.0.0.1", port)) as plain:
             ssl.create_default_context().wrap_socket(plain, server_hostname="localhost")
 
-    async def talk() -> None:
-        said: list[str] = []
-        policy = proxy.Policy(
-            upstream=Upstream.of("ws://127.0.0.1:9"), hides=lambda values: Secrets(*values), log=said.append
-        )
-        async with proxy.opened(policy, tls=context(tmp_path / "ca.pem")) as door:
-            port = int(door.url.rpartition(":")[2])
-            with pytest.raises(ssl.SSLCertVerificationError):
-                await asyncio.to_thread(distrust, port)
-            await ask(port, *UPGRADE)
-            async with asyncio.timeout(10):
-                while len(said) < 2:
-                    await asyncio.sleep(0.01)
-        assert "does not trust the certificate authority" in said[0]
-        assert "speaks no TLS here" in said[1]
-
-    asyncio.run(talk())
+    said: list[str] = []
+    policy = proxy.Policy(
+        upstream=Upstream.of("ws://127.0.0.1:9"), hides=lambda values: Secrets(*values), log=said.append
+    )
+    async with proxy.opened(policy, tls=context(tmp_path / "ca.pem")) as door:
+        port = int(door.url.rpartition(":")[2])
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await asyncio.to_thread(distrust, port)
+        await ask(port, *UPGRADE)
+        await until(lambda: len(said) >= 2)
+    assert "does not trust the certificate authority" in said[0]
+    assert "speaks no TLS here" in said[1]
 
 
-def test_tls_where_none_is_spoken_is_told_of() -> None:
-    async def talk() -> None:
-        async with proxied("ws://127.0.0.1:9") as house:
-            with pytest.raises((OSError, EOFError)):
-                await dial(house.url.replace("ws:", "wss:"))
-            assert "start with --tls" in house.said[0]
-
-    asyncio.run(talk())
+async def test_tls_where_none_is_spoken_is_told_of() -> None:
+    async with proxied("ws://127.0.0.1:9") as house:
+        with pytest.raises((OSError, EOFError)):
+            await dial(house.url.replace("ws:", "wss:"))
+        assert "start with --tls" in house.said[0]
 
 
-def test_it_does_not_dial_itself() -> None:
-    async def talk() -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        policy = proxy.Policy(upstream=Upstream.of(f"http://localhost:{port}"), hides=lambda values: Secrets(*values))
-        with pytest.raises(BadRequest, match="dial itself"):
-            async with proxy.opened(policy, port=port):
-                pass
-
-    asyncio.run(talk())
+async def test_it_does_not_dial_itself() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    policy = proxy.Policy(upstream=Upstream.of(f"http://localhost:{port}"), hides=lambda values: Secrets(*values))
+    with pytest.raises(BadRequest, match="dial itself"):
+        async with proxy.opened(policy, port=port):
+            pass
 
 
 @pytest.mark.parametrize(
@@ -1207,7 +1064,7 @@ def test_it_does_not_dial_itself() -> None:
     [
         ("ws://127.0.0.1:8765", "ws://127.0.0.1:8765"),
         ("https://gw.example/a/b/", "wss://gw.example/a/b"),
-        (f"wss://gw.example:8443/p{PATH}", "wss://gw.example:8443/p"),
+        (f"wss://gw.example:8443/p{GEMINI}", "wss://gw.example:8443/p"),
         (f"http://[::1]:80/?key={KEY}", "ws://[::1]"),
     ],
 )
@@ -1273,7 +1130,7 @@ async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
 
 
 @pytest.mark.parametrize("around", ["nothing", "the upstream", "both"])
-def test_a_tunnel(around: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_tunnel(around: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The upstream's name is known to the other proxy alone; TLS is with the upstream, inside."""
     if around != "nothing":
         pytest.importorskip("trustme")
@@ -1294,27 +1151,19 @@ def test_a_tunnel(around: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         await writer.drain()
         await reader.read()
 
-    async def talk() -> None:
-        async with asyncio.timeout(20), tcp(handle, there) as to:
-            async with gate(to, tls=here) as (url, heads):
-                via = Via.of(url.replace("://", "://me%40corp:a%3Ab:c@"))
-                assert (
-                    via.shown == url
-                    and "corp" not in repr(via)
-                    and b64encode(b"me@corp").decode()[:9] not in repr(via)
-                )
-                up = Upstream.of("wss://api.example/p" if there else "ws://api.example/p")
-                reader, writer = await dial_through(up, trusting, via, 5)
-                writer.write(said)
-                assert await reader.readexactly(len(said)) == said[::-1]
-                writer.close()
-                await writer.wait_closed()
-                place = f"api.example:{443 if there else 80}"
-                word = b64encode(b"me@corp:a:b:c").decode()
-                lines = [f"CONNECT {place} HTTP/1.1", f"Host: {place}", f"Proxy-Authorization: Basic {word}", "", ""]
-                assert heads == ["\r\n".join(lines)]
-
-    asyncio.run(talk())
+    async with asyncio.timeout(20), tcp(handle, there) as to, gate(to, tls=here) as (url, heads):
+        via = Via.of(url.replace("://", "://me%40corp:a%3Ab:c@"))
+        assert via.shown == url and "corp" not in repr(via) and b64encode(b"me@corp").decode()[:9] not in repr(via)
+        up = Upstream.of("wss://api.example/p" if there else "ws://api.example/p")
+        reader, writer = await dial_through(up, trusting, via, 5)
+        writer.write(said)
+        assert await reader.readexactly(len(said)) == said[::-1]
+        writer.close()
+        await writer.wait_closed()
+        place = f"api.example:{443 if there else 80}"
+        word = b64encode(b"me@corp:a:b:c").decode()
+        lines = [f"CONNECT {place} HTTP/1.1", f"Host: {place}", f"Proxy-Authorization: Basic {word}", "", ""]
+        assert heads == ["\r\n".join(lines)]
 
 
 @pytest.mark.parametrize(
@@ -1330,48 +1179,38 @@ def test_a_tunnel(around: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         (b"HTTP/1.1 200 OK\r\n\r\n", "", ""),
     ],
 )
-def test_a_proxy_of_a_network_that_does_not_let_through(answer: bytes, what: str, says: str) -> None:
+async def test_a_proxy_of_a_network_that_does_not_let_through(answer: bytes, what: str, says: str) -> None:
     """What, where, why and what to do, and the password nowhere; a failure behind it is left to be the upstream's."""
-
-    async def talk() -> None:
-        async with gate("", answer or b"x") as (url, _):
-            if not answer:
-                with socket.create_server(("127.0.0.1", 0)) as free:
-                    url = f"http://127.0.0.1:{free.getsockname()[1]}"
-            via = Via.of(url.replace("://", "://me:hunter2@"))
-            with pytest.raises((Unreachable, OSError)) as caught:
-                await dial_through(Upstream.of("wss://api.example"), ssl.create_default_context(), via, 5)
-            if not what:
-                assert isinstance(caught.value, OSError)
-                return
-            assert isinstance(caught.value, Unreachable)
-            told = str(caught.value)
-            assert what in caught.value.what and says in told and f"where: {url}" in told
-            assert all(text for _, text in caught.value.details())
-            assert "hunter2" not in told and "\x9b" not in told
-
-    asyncio.run(talk())
+    async with gate("", answer or b"x") as (url, _):
+        if not answer:
+            with socket.create_server(("127.0.0.1", 0)) as free:
+                url = f"http://127.0.0.1:{free.getsockname()[1]}"
+        via = Via.of(url.replace("://", "://me:hunter2@"))
+        with pytest.raises((Unreachable, OSError)) as caught:
+            await dial_through(Upstream.of("wss://api.example"), ssl.create_default_context(), via, 5)
+        if not what:
+            assert isinstance(caught.value, OSError)
+            return
+        assert isinstance(caught.value, Unreachable)
+        told = str(caught.value)
+        assert what in caught.value.what and says in told and f"where: {url}" in told
+        assert all(text for _, text in caught.value.details())
+        assert "hunter2" not in told and "\x9b" not in told
 
 
-def test_what_comes_right_behind_the_answer_of_a_proxy_is_the_upstreams() -> None:
-    async def talk() -> None:
-        async with gate("", b"HTTP/1.1 200 OK\r\n\r\n\x81\x02{}") as (url, _):
-            reader, writer = await dial_through(Upstream.of("ws://api.example"), None, Via.of(url), 5)
-            assert await reader.read() == b"\x81\x02{}"
-            writer.close()
-            await writer.wait_closed()
-
-    asyncio.run(talk())
+async def test_what_comes_right_behind_the_answer_of_a_proxy_is_the_upstreams() -> None:
+    async with gate("", b"HTTP/1.1 200 OK\r\n\r\n\x81\x02{}") as (url, _):
+        reader, writer = await dial_through(Upstream.of("ws://api.example"), None, Via.of(url), 5)
+        assert await reader.read() == b"\x81\x02{}"
+        writer.close()
+        await writer.wait_closed()
 
 
-def test_a_proxy_of_a_network_that_says_nothing() -> None:
-    async def talk() -> None:
-        with socket.create_server(("127.0.0.1", 0)) as silent:
-            via = Via.of(f"127.0.0.1:{silent.getsockname()[1]}")
-            with pytest.raises(Unreachable, match=r"did not answer within 0\.2 s"):
-                await dial_through(Upstream.of("ws://api.example"), None, via, 0.2)
-
-    asyncio.run(talk())
+async def test_a_proxy_of_a_network_that_says_nothing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        via = Via.of(f"127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(Unreachable, match=r"did not answer within 0\.2 s"):
+            await dial_through(Upstream.of("ws://api.example"), None, via, 0.2)
 
 
 @pytest.mark.parametrize("url", ["socks5://h:1080", "http://", "http://a:pass-word@h:99999", "http://[::1"])
@@ -1384,39 +1223,22 @@ def test_what_is_no_proxy_of_a_network(url: str) -> None:
 # The command
 
 
-@contextlib.contextmanager
-def running(*words: str, **env: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """`livews WORDS`, and the URL it says first."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "livews", *words],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **env},
-    ) as process:  # fmt: skip
-        try:
-            assert process.stdout is not None
-            yield process, process.stdout.readline().strip()
-        finally:
-            process.kill()
-
-
-def test_the_command_shows_traces_and_hides(tmp_path: Path) -> None:
+async def test_the_command_shows_traces_and_hides(tmp_path: Path) -> None:
     trace = tmp_path / "kept.jsonl"
 
-    async def talk(url: str) -> None:
-        headers = {"x-goog-api-key": OTHER, "Authorization": f"Bearer {OTHER}2"}
-        async with connect(f"{url}{PATH}?key={OTHER}3", additional_headers=headers, proxy=None) as first:
-            async with dial(url) as second:  # at the same time: a file of its own
-                for client in (first, second):
-                    await client.send(SETUP)
-                    await client.recv()
-                await first.send(HELLO.replace("Hello", f"{OTHER} and {OTHER}3 \\u001b[2J"))
-                while b"turnComplete" not in await first.recv(decode=False):
-                    pass
-
-    with running("serve", "--port", "0", "--pace", "0", "--voice", "tones", "--quiet") as (serving, there):
+    with running("serve", "--port", "0", "--pace", "0", "--voice", "tones", "--quiet") as (there, serving):
         flags = ("--port", "0", "--upstream", there, "--trace", str(trace), "--inject-key")
-        with running("proxy", *flags, GOOGLE_API_KEY=KEY, HTTPS_PROXY="http://127.0.0.1:9") as (process, url):
+        with running("proxy", *flags, GOOGLE_API_KEY=KEY, HTTPS_PROXY="http://127.0.0.1:9") as (url, process):
             assert url.startswith("ws://127.0.0.1:")
-            asyncio.run(talk(url))
+            headers = {"x-goog-api-key": OTHER, "Authorization": f"Bearer {OTHER}2"}
+            async with connect(f"{url}{GEMINI}?key={OTHER}3", additional_headers=headers, proxy=None) as first:
+                async with dial(url) as second:  # at the same time: a file of its own
+                    for client in (first, second):
+                        await client.send(SETUP)
+                        await client.recv()
+                    await first.send(HELLO.replace("Hello", f"{OTHER} and {OTHER}3 \\u001b[2J"))
+                    while b"turnComplete" not in await first.recv(decode=False):
+                        pass
             process.send_signal(signal.SIGTERM)
             out, said = process.communicate(timeout=10)
         assert process.returncode == 0, said
@@ -1430,7 +1252,7 @@ def test_the_command_shows_traces_and_hides(tmp_path: Path) -> None:
         assert OTHER not in text and KEY not in text and "\x1b[2J" not in text
     assert "[redacted]" in trace.read_text()
     header = json.loads(trace.read_text().splitlines()[0])
-    assert header["side"] == "proxy" and header["url"] == there + PATH
+    assert header["side"] == "proxy" and header["url"] == there + GEMINI
 
 
 async def _first(url: str) -> bytes:
@@ -1443,32 +1265,28 @@ async def _first(url: str) -> bytes:
         return problem.response.body or b""
 
 
-def test_the_command_goes_through_the_proxy_of_a_network(tmp_path: Path) -> None:
+async def test_the_command_goes_through_the_proxy_of_a_network(tmp_path: Path) -> None:
     """Python's own client on one side, the stand-in on the other; a host of NO_PROXY is dialled directly."""
     heads: list[str] = []
-
-    async def talk() -> None:
-        async with standin.opened(policy=standin.Policy(pace=0, voice="tones")) as there:
-            async with gate(there.url) as (url, asked):
-                env = {"HTTPS_PROXY": url.replace("://", "://me:hunter2@"), "no_proxy": "direct.invalid"}
-                for host, ends in (("api.example", b"setupComplete"), ("direct.invalid", b"does not resolve")):
-                    words = ("proxy", "--port", "0", "--once", "--upstream", f"ws://{host}/p")
-                    with running(*words, **env) as (process, mine):
-                        assert ends in await _first(mine)
-                        _, said = await asyncio.to_thread(process.communicate, timeout=10)
-                    assert "hunter2" not in said
-                    assert (f"ws://{host}/p through {url};" in said) is (host == "api.example")
-            heads.extend(asked)
-
-    asyncio.run(talk())
+    async with standin.opened(policy=standin.Policy(pace=0, voice="tones")) as there:
+        async with gate(there.url) as (url, asked):
+            env = {"HTTPS_PROXY": url.replace("://", "://me:hunter2@"), "no_proxy": "direct.invalid"}
+            for host, ends in (("api.example", b"setupComplete"), ("direct.invalid", b"does not resolve")):
+                words = ("proxy", "--port", "0", "--once", "--upstream", f"ws://{host}/p")
+                with running(*words, **env) as (mine, process):
+                    assert ends in await _first(mine)
+                    _, said = await asyncio.to_thread(process.communicate, timeout=10)
+                assert "hunter2" not in said
+                assert (f"ws://{host}/p through {url};" in said) is (host == "api.example")
+        heads.extend(asked)
     (head,) = heads
     assert head.startswith("CONNECT api.example:80 HTTP/1.1")
 
 
-def test_once_to_nobody_is_exit_4() -> None:
-    with running("proxy", "--port", "0", "--once", "--upstream", "ws://127.0.0.1:9") as (process, url):
+async def test_once_to_nobody_is_exit_4() -> None:
+    with running("proxy", "--port", "0", "--once", "--upstream", "ws://127.0.0.1:9") as (url, process):
         with pytest.raises(InvalidStatus):
-            asyncio.run(_try(url))
+            await _try(url)
         _, said = process.communicate(timeout=10)
     assert process.returncode == 4
     assert "nobody listens at the upstream" in said

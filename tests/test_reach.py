@@ -7,7 +7,6 @@ import socket
 import ssl
 import subprocess
 import sys
-from typing import Any
 
 import pytest
 
@@ -63,17 +62,16 @@ def test_each_cause_has_its_words(problem: Exception, secure: bool, what: str, w
         ("ws://" + "a" * 70, "", "not a URL to dial", "write it as"),
     ],
 )
-def test_what_cannot_be_dialled(url: str, proxy: str, what: str, cure: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_cannot_be_dialled(
+    url: str, proxy: str, what: str, cure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
     if proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy)
 
-    async def dial() -> Any:
-        return await reach.dial(reach.Place(url, {}, url, hide, "tests", "--there"), 5)
-
     with pytest.raises(LivewsError) as caught:
-        asyncio.run(dial())
+        await reach.dial(reach.Place(url, {}, url, hide, "tests", "--there"), 5)
     problem = caught.value
     assert what in problem.what and cure in problem.cure
     assert problem.where == (url if isinstance(problem, Unreachable) else "--there")
@@ -89,21 +87,18 @@ def test_what_cannot_be_dialled(url: str, proxy: str, what: str, cure: str, monk
         (b"HTTP/1.0 200 OK\r\n\r\nhi", "a server that is no WebSocket server answered", "HTTP/1.0 200"),
     ],
 )
-def test_a_web_server_of_ones_own_is_told_as_one(answer: bytes, what: str, why: str) -> None:
-    async def run() -> LivewsError:
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await reader.readuntil(b"\r\n\r\n")
-            writer.write(answer)
-            await writer.drain()
-            writer.close()
+async def test_a_web_server_of_ones_own_is_told_as_one(answer: bytes, what: str, why: str) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
 
-        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-            url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-            with pytest.raises(LivewsError) as caught:
-                await reach.dial(reach.Place(url, {}, url, hide, "tests"), 5)
-            return caught.value
-
-    problem = asyncio.run(run())
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        with pytest.raises(LivewsError) as caught:
+            await reach.dial(reach.Place(url, {}, url, hide, "tests"), 5)
+        problem = caught.value
     assert what in problem.what and why in problem.why
     assert "host, port and path" in problem.cure and "google" not in problem.cure.lower()
 

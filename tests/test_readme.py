@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.kit.command import serving
+from tests.kit.names import ROOT
+
 README = (ROOT / "README.md").read_text()
 _VARIES = (
     (r"\b\d+\.\d{3}  ", "0.000  "),  # times of the trace
@@ -94,25 +96,13 @@ def test_transcript(steps: list[tuple[str, list[str]]], tmp_path: Path) -> None:
 def test_the_library_example_runs(tmp_path: Path) -> None:
     code = re.search(r"```python\n(.*?)```", README, re.DOTALL)
     assert code
-    serve = subprocess.Popen(
-        [sys.executable, "-m", "livews", "serve", "--port", "0", "--pace", "0"], stdout=subprocess.PIPE, text=True,
-        stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        assert serve.stdout is not None
-        url = serve.stdout.readline().strip()
+    with serving("--pace", "0") as (url, _):
         done = subprocess.run(
-            [sys.executable, "-c", code[1]],
-            capture_output=True,
-            text=True,
-            timeout=30,
+            [sys.executable, "-c", code[1]], capture_output=True, text=True, timeout=30,
             env={**os.environ, "GOOGLE_GEMINI_BASE_URL": url},
-        )
-        assert done.stderr == ""
-        assert done.stdout.endswith('I heard "Hello? Gemini, are you there?".')
-    finally:
-        serve.terminate()
-        serve.communicate(timeout=10)
+        )  # fmt: skip
+    assert done.stderr == ""
+    assert done.stdout.endswith('I heard "Hello? Gemini, are you there?".')
 
 
 def test_ci_runs_what_the_readme_says() -> None:

@@ -1,6 +1,6 @@
 """The report of a trace: what is in it, and that a real browser opens it, plays it, and runs nothing of the wire.
 
-Those that need the browser are skipped without one, with LIVEWS_REQUIRE_BROWSER=1 they fail (tests/browser.py).
+Those that need the browser are skipped without one, with LIVEWS_REQUIRE_BROWSER=1 they fail (tests/kit/browser.py).
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ import json
 import math
 import re
 import struct
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,8 +22,8 @@ import pytest
 from livews.core.errors import BadRequest
 from livews.trace import html, lanes, page
 from livews.trace.follow import follow
-
-from .browser import Browser
+from tests.kit.browser import Browser
+from tests.kit.command import livews
 
 HEADER = {
     "trace": "livews", "version": 1, "started": "2026-11-22T10:00:00.000000Z", "side": "client", "livews": "0.1.0",
@@ -685,8 +683,7 @@ def test_ten_thousand_messages_paint_and_scroll(browser: Browser, tmp_path: Path
 
 def test_the_command_writes_it(tmp_path: Path) -> None:
     trace, out = conversation().write(tmp_path / "s.jsonl"), tmp_path / "out.html"
-    command = [sys.executable, "-m", "livews", "trace", "html", str(trace), "-o", str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    done = livews("trace", "html", trace, "-o", out)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "" and "1 session, 30 messages" in done.stderr
     assert out.read_text().startswith("<!doctype html>")

@@ -17,13 +17,15 @@ import textwrap
 import wave
 from array import array
 from collections.abc import Iterator
-from math import pi, sin
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from livews.kit import voice
 from livews.kit.speech import Speech, Voice
+from tests.kit import sound
+from tests.kit.waiting import until
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the commands of these tests are shell scripts")
 REAL = [name for name in ("espeak-ng", "espeak") if shutil.which(name)]
@@ -31,20 +33,15 @@ needs_espeak = pytest.mark.skipif("espeak-ng" not in REAL, reason="espeak-ng is 
 RATE = 24_000
 
 
-def say(speech: Speech, *texts: str) -> list[Voice]:
-    async def main() -> list[Voice]:
-        return [await speech.say(text) for text in texts]
-
-    return asyncio.run(main())
+async def say(speech: Speech, *texts: str) -> list[Voice]:
+    return [await speech.say(text) for text in texts]
 
 
 def samples(pcm: bytes) -> array[int]:
     return array("h", struct.unpack(f"<{len(pcm) // 2}h", pcm))
 
 
-def tone(seconds: float, level: int = 9_000, rate: int = 22_050) -> bytes:
-    wave = [int(level * sin(2 * pi * 440 * n / rate)) for n in range(int(seconds * rate))]
-    return struct.pack(f"<{len(wave)}h", *wave)
+tone = partial(sound.tone, rate=22_050)
 
 
 def wav(
@@ -114,9 +111,9 @@ def gone(pid: int) -> bool:
 # Tones
 
 
-def test_tones_are_the_voice() -> None:
+async def test_tones_are_the_voice() -> None:
     speech = Speech("tones")
-    (made,) = say(speech, "Hello there, Paris?")
+    (made,) = await say(speech, "Hello there, Paris?")
     assert speech.name == "tones"
     assert made.pcm == voice.render("Hello there, Paris?")
     assert made.seconds == len(made.pcm) / 48_000 > 0.5
@@ -142,10 +139,10 @@ def test_a_note_ends_softly_and_its_short_form_is_its_beginning() -> None:
 
 @pytest.mark.parametrize("how", ["tones", "espeak-ng"])
 @pytest.mark.parametrize("text", ["", "...", "🎉", " \n", "[[]]", "-", "\x01"])
-def test_what_cannot_be_pronounced_asks_no_command(commands: Commands, how: str, text: str) -> None:
+async def test_what_cannot_be_pronounced_asks_no_command(commands: Commands, how: str, text: str) -> None:
     commands.speaks(wav(tone(0.5)))
     speech = Speech(how)
-    (made,) = say(speech, text)
+    (made,) = await say(speech, text)
     assert made.pcm == voice.render(text)
     assert not any(made.pcm)
     assert commands.calls == 0
@@ -173,44 +170,44 @@ def test_chunks_of_no_length_are_refused(ms: int) -> None:
         Voice(b"\0\0").chunks(ms)
 
 
-def test_the_same_words_are_one_voice() -> None:
+async def test_the_same_words_are_one_voice() -> None:
     speech = Speech("tones")
-    first, other, again, spaced = say(speech, "hello", "hullo", "hello", "  hello\n")
+    first, other, again, spaced = await say(speech, "hello", "hullo", "hello", "  hello\n")
     assert first is again is spaced
     assert other is not first
 
 
-def test_the_voices_said_last_are_remembered() -> None:
+async def test_the_voices_said_last_are_remembered() -> None:
     size = len(voice.render("hello"))
     speech = Speech("tones", keep=3 * size)
-    one, _two, _three, again, _four = say(speech, "hello", "jello", "cello", "hello", "mello")
+    one, _two, _three, again, _four = await say(speech, "hello", "jello", "cello", "hello", "mello")
     assert again is one
-    assert say(speech, "hello")[0] is one  # the second was forgotten: it was said longest ago
-    (two,) = say(speech, "jello")
+    assert (await say(speech, "hello"))[0] is one  # the second was forgotten: it was said longest ago
+    (two,) = await say(speech, "jello")
     assert two is not _two
-    assert say(speech, "jello")[0] is two
+    assert (await say(speech, "jello"))[0] is two
 
 
-def test_chunks_count_as_memory() -> None:
+async def test_chunks_count_as_memory() -> None:
     size = len(voice.render("hello"))
     speech = Speech("tones", keep=3 * size)
-    one, two = say(speech, "hello", "jello")
+    one, two = await say(speech, "hello", "jello")
     two.chunks(40)
     assert two.held == size + sum(map(len, two.chunks(40))) > 2 * size
-    say(speech, "jello")
-    assert say(speech, "hello")[0] is not one
+    await say(speech, "jello")
+    assert (await say(speech, "hello"))[0] is not one
 
 
-def test_voices_without_sound_are_forgotten_too() -> None:
+async def test_voices_without_sound_are_forgotten_too() -> None:
     speech = Speech("tones")
-    first, *_ = say(speech, *(chr(0x2190 + n) for n in range(700)))
+    first, *_ = await say(speech, *(chr(0x2190 + n) for n in range(700)))
     assert first.pcm == b""
-    assert say(speech, chr(0x2190))[0] is not first
+    assert (await say(speech, chr(0x2190)))[0] is not first
 
 
-def test_a_voice_too_large_to_remember_is_still_said() -> None:
+async def test_a_voice_too_large_to_remember_is_still_said() -> None:
     speech = Speech("tones", keep=0)
-    one, two = say(speech, "hello", "hello")
+    one, two = await say(speech, "hello", "hello")
     assert one is not two
     assert one.pcm == two.pcm == voice.render("hello")
 
@@ -252,10 +249,10 @@ def test_an_unknown_name(commands: Commands, how: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["espeak-ng", "espeak", "say"])
-def test_words_come_on_stdin_only(commands: Commands, name: str) -> None:
+async def test_words_come_on_stdin_only(commands: Commands, name: str) -> None:
     commands.add('printf "%s\\n" "$@" > args; cat > heard; cp sound.wav "$last"', name)
     (commands.folder / "sound.wav").write_bytes(wav(tone(0.3, rate=RATE), RATE if name == "say" else 22_050))
-    made = say(Speech(name), "--help -w evil.wav; $(touch evil) `touch evil`")[0]
+    made = (await say(Speech(name), "--help -w evil.wav; $(touch evil) `touch evil`"))[0]
     assert len(made.pcm) > 10_000
     assert (commands.folder / "heard").read_text() == "--help -w evil.wav; $(touch evil) `touch evil`"
     args = (commands.folder / "args").read_text()
@@ -276,26 +273,26 @@ def test_words_come_on_stdin_only(commands: Commands, name: str) -> None:
         ("naïve 🎉 «ça»", "naïve 🎉 «ça»"),
     ],
 )
-def test_nothing_in_the_words_steers_the_command(commands: Commands, text: str, heard: str) -> None:
+async def test_nothing_in_the_words_steers_the_command(commands: Commands, text: str, heard: str) -> None:
     commands.add('cat > heard; cp sound.wav "$last"', sound=wav(tone(0.3)))
-    say(Speech("espeak-ng"), text)
+    await say(Speech("espeak-ng"), text)
     assert (commands.folder / "heard").read_text() == heard
 
 
-def test_a_sound_server_that_hangs_is_not_asked(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_sound_server_that_hangs_is_not_asked(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
     """espeak-ng connects to it even when it writes a file, and waits for ever for one that hangs."""
     monkeypatch.setenv("PULSE_SERVER", "unix:/somewhere/that/hangs")
     commands.add('echo "$PULSE_SERVER" > asked; cat > /dev/null; cp sound.wav "$last"')
     (commands.folder / "sound.wav").write_bytes(wav(tone(0.3), 22_050))
-    say(Speech("espeak-ng"), "hello")
+    await say(Speech("espeak-ng"), "hello")
     assert (commands.folder / "asked").read_text() == "unix:/dev/null\n"
 
 
-def test_say_writes_its_file_at_24_khz(commands: Commands) -> None:
+async def test_say_writes_its_file_at_24_khz(commands: Commands) -> None:
     commands.add('printf "%s\\n" "$@" > args; cat > /dev/null; cp sound.wav "$last"', "say")
     (commands.folder / "sound.wav").write_bytes(wav(tone(0.5, rate=RATE), RATE, pad=4_044))
     speech = Speech("say")
-    (made,) = say(speech, "hello")
+    (made,) = await say(speech, "hello")
     *args, file = (commands.folder / "args").read_text().split()
     assert args == ["-f", "-", "--data-format=LEI16@24000", "-o"]
     assert file.endswith(".wav")
@@ -305,10 +302,10 @@ def test_say_writes_its_file_at_24_khz(commands: Commands) -> None:
 # What a command gives
 
 
-def test_the_samples_of_22_050_hz_are_those_of_24_000(commands: Commands) -> None:
+async def test_the_samples_of_22_050_hz_are_those_of_24_000(commands: Commands) -> None:
     sound = tone(0.5)
     commands.speaks(wav(sound))
-    (made,) = say(Speech("espeak-ng"), "hello")
+    (made,) = await say(Speech("espeak-ng"), "hello")
     assert made.pcm[:-480] == sound[:-480]
     assert made.seconds == pytest.approx(0.5 * 22_050 / 24_000, abs=0.001)
 
@@ -325,45 +322,47 @@ def test_the_samples_of_22_050_hz_are_those_of_24_000(commands: Commands) -> Non
     ],
     ids=["streamed", "streamed-max", "chunk-after", "chunk-before", "odd-chunk-before", "odd"],
 )
-def test_wavs_as_they_come(commands: Commands, sound: bytes) -> None:
+async def test_wavs_as_they_come(commands: Commands, sound: bytes) -> None:
     commands.speaks(sound)
-    (made,) = say(Speech("espeak-ng"), "hello")
+    (made,) = await say(Speech("espeak-ng"), "hello")
     assert made.pcm[:-480] == tone(0.5)[:-480]
 
 
-def test_silence_around_the_speech_is_cut(commands: Commands) -> None:
+async def test_silence_around_the_speech_is_cut(commands: Commands) -> None:
     hiss = struct.pack("<2h", 3, -3) * 10_000
     commands.speaks(wav(hiss + tone(0.5, rate=RATE) + hiss))
-    (made,) = say(Speech("espeak-ng"), "hello")
+    (made,) = await say(Speech("espeak-ng"), "hello")
     loud = [n for n, sample in enumerate(samples(made.pcm)) if abs(sample) > 256]
     assert 0.005 <= loud[0] / RATE <= 0.015
     assert 0.030 <= made.seconds - loud[-1] / RATE <= 0.050
     assert made.seconds == pytest.approx(0.55, abs=0.005)
 
 
-def test_silence_within_stays(commands: Commands) -> None:
+async def test_silence_within_stays(commands: Commands) -> None:
     commands.speaks(wav(tone(0.2, rate=RATE) + bytes(48_000) + tone(0.2, rate=RATE)))
-    assert say(Speech("espeak-ng"), "hello")[0].seconds == pytest.approx(1.4, abs=0.01)
+    assert (await say(Speech("espeak-ng"), "hello"))[0].seconds == pytest.approx(1.4, abs=0.01)
 
 
 @pytest.mark.parametrize("level", [32_767, 20_000])
-def test_a_loud_voice_is_halved(commands: Commands, level: int) -> None:
-    sound = samples(tone(0.3, level) + struct.pack("<6h", 32_767, -32_768, -1, 1, -2, 0) + tone(0.1, level))
+async def test_a_loud_voice_is_halved(commands: Commands, level: int) -> None:
+    sound = samples(
+        tone(0.3, level=level) + struct.pack("<6h", 32_767, -32_768, -1, 1, -2, 0) + tone(0.1, level=level)
+    )
     commands.speaks(wav(sound.tobytes() if sys.byteorder == "little" else b""))
-    made = samples(say(Speech("espeak-ng"), "hello")[0].pcm)
+    made = samples((await say(Speech("espeak-ng"), "hello"))[0].pcm)
     assert list(made[:-240]) == [sample >> 1 for sample in sound[:-240]]
     assert max(map(abs, made)) == 16_384
 
 
-def test_a_voice_that_is_not_loud_is_left_alone(commands: Commands) -> None:
+async def test_a_voice_that_is_not_loud_is_left_alone(commands: Commands) -> None:
     sound = tone(0.3) + struct.pack("<2h", 16_383, -16_384) + tone(0.1)
     commands.speaks(wav(sound))
-    assert say(Speech("espeak-ng"), "hello")[0].pcm[:-480] == sound[:-480]
+    assert (await say(Speech("espeak-ng"), "hello"))[0].pcm[:-480] == sound[:-480]
 
 
-def test_a_voice_without_end_is_cut_without_a_click(commands: Commands) -> None:
+async def test_a_voice_without_end_is_cut_without_a_click(commands: Commands) -> None:
     commands.speaks(wav(tone(1) * 40))
-    (made,) = say(Speech("espeak-ng"), "hello")
+    (made,) = await say(Speech("espeak-ng"), "hello")
     assert made.seconds == 30
     assert samples(made.pcm)[-1] == 0
     assert max(map(abs, samples(made.pcm[-96:]))) < 2_000
@@ -374,12 +373,12 @@ def test_a_voice_without_end_is_cut_without_a_click(commands: Commands) -> None:
     [wav(b""), wav(bytes(600)), wav(bytes(20_000)), wav(b"\3\0\xfd\xff" * 5_000)],
     ids=["empty", "short", "zero", "hiss"],
 )
-def test_a_command_with_nothing_to_say_has_not_failed(commands: Commands, sound: bytes) -> None:
+async def test_a_command_with_nothing_to_say_has_not_failed(commands: Commands, sound: bytes) -> None:
     lines: list[str] = []
     commands.speaks(sound)
     speech = Speech("espeak-ng", log=lines.append)
     texts = ["one", "two", "three", "four"]
-    assert [made.pcm for made in say(speech, *texts)] == [voice.render(text) for text in texts]
+    assert [made.pcm for made in await say(speech, *texts)] == [voice.render(text) for text in texts]
     assert (speech.name, lines) == ("espeak-ng", [])
 
 
@@ -404,129 +403,114 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("kind", FAILURES)
-def test_a_command_that_fails_is_given_up_at_the_third_time(commands: Commands, kind: str) -> None:
+async def test_a_command_that_fails_is_given_up_at_the_third_time(commands: Commands, kind: str) -> None:
     body, sound, why = FAILURES[kind]
     lines: list[str] = []
     commands.add(body, sound=sound)
     speech = Speech("espeak-ng", log=lines.append)
     texts = ["one", "two", "one", "two"]  # the failed are not tried again
-    assert [made.pcm for made in say(speech, *texts)] == [voice.render(text) for text in texts]
+    assert [made.pcm for made in await say(speech, *texts)] == [voice.render(text) for text in texts]
     assert (speech.name, lines, commands.calls) == ("espeak-ng", [], 2)
-    say(speech, "three")
+    await say(speech, "three")
     assert (speech.name, commands.calls) == ("tones", 3)
-    assert say(speech, "four")[0].pcm == voice.render("four")
+    assert (await say(speech, "four"))[0].pcm == voice.render("four")
     assert commands.calls == 3
     assert len(lines) == 1
     assert lines[0].startswith("espeak-ng failed 3 times in a row, tones from now on: ") and why in lines[0]
 
 
-def test_a_command_that_disappears(commands: Commands) -> None:
+async def test_a_command_that_disappears(commands: Commands) -> None:
     lines: list[str] = []
     commands.speaks(wav(tone(0.5)))
     speech = Speech("espeak-ng", log=lines.append)
     (commands.folder / "espeak-ng").unlink()
-    assert [made.pcm for made in say(speech, "one", "two", "three")] == list(
+    assert [made.pcm for made in await say(speech, "one", "two", "three")] == list(
         map(voice.render, ["one", "two", "three"])
     )
     assert speech.name == "tones"
     assert len(lines) == 1 and "espeak-ng" in lines[0]
 
 
-def test_no_folder_for_the_file(commands: Commands, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+async def test_no_folder_for_the_file(commands: Commands, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     commands.speaks(wav(tone(0.5)))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
     speech = Speech("espeak-ng")
-    assert [made.pcm for made in say(speech, "one", "two", "three")] == list(
+    assert [made.pcm for made in await say(speech, "one", "two", "three")] == list(
         map(voice.render, ["one", "two", "three"])
     )
     assert (speech.name, commands.calls) == ("tones", 0)
 
 
-def test_a_success_between_failures_starts_the_count_anew(commands: Commands) -> None:
+async def test_a_success_between_failures_starts_the_count_anew(commands: Commands) -> None:
     commands.add('read -r word; [ "$word" = fine ] || exit 1; cp sound.wav "$last"', sound=wav(tone(0.5)))
     speech = Speech("espeak-ng")
-    say(speech, "one", "two", "fine", "three", "four")
+    await say(speech, "one", "two", "fine", "three", "four")
     assert speech.name == "espeak-ng"
-    say(speech, "five")
+    await say(speech, "five")
     assert speech.name == "tones"
 
 
-def test_failures_at_the_same_time_are_told_once(commands: Commands) -> None:
+async def test_failures_at_the_same_time_are_told_once(commands: Commands) -> None:
     lines: list[str] = []
     commands.add("sleep 0.1; exit 1")  # the third and the fourth run side by side
     speech = Speech("espeak-ng", log=lines.append)
-
-    async def main() -> list[Voice]:
-        return await asyncio.gather(*(speech.say(f"number {n}") for n in range(12)))
-
-    assert [made.pcm for made in asyncio.run(main())] == [voice.render(f"number {n}") for n in range(12)]
+    got = await asyncio.gather(*(speech.say(f"number {n}") for n in range(12)))
+    assert [made.pcm for made in got] == [voice.render(f"number {n}") for n in range(12)]
     assert len(lines) == 1
     assert commands.calls <= 4
 
 
-def test_a_command_that_hangs_is_killed_and_the_loop_runs_on(commands: Commands) -> None:
+async def test_a_command_that_hangs_is_killed_and_the_loop_runs_on(commands: Commands) -> None:
     commands.add("echo $$ > pid; exec sleep 60")
     speech = Speech("espeak-ng", patience=1.5)
     pid = commands.folder / "pid"
 
     async def sees_it_run() -> bool:
-        while not pid.exists() or not pid.read_text():
-            await asyncio.sleep(0.01)
+        await until(lambda: pid.exists() and pid.read_text())
         return not gone(int(pid.read_text()))
 
-    async def main() -> None:
-        seen = asyncio.create_task(sees_it_run())
-        assert (await speech.say("one")).pcm == voice.render("one")
-        assert gone(int(pid.read_text()))
-        assert await seen  # a loop that waited for the command would have looked too late
-
-    asyncio.run(main())
+    seen = asyncio.create_task(sees_it_run())
+    assert (await speech.say("one")).pcm == voice.render("one")
+    assert gone(int(pid.read_text()))
+    assert await seen  # a loop that waited for the command would have looked too late
 
 
-def test_commands_that_hang_are_given_up(commands: Commands) -> None:
+async def test_commands_that_hang_are_given_up(commands: Commands) -> None:
     commands.add("exec sleep 60")
     lines: list[str] = []
     speech = Speech("espeak-ng", log=lines.append, patience=0.1)
-    say(speech, "one", "two", "three", "four")
+    await say(speech, "one", "two", "three", "four")
     assert speech.name == "tones"
     assert lines == ["espeak-ng failed 3 times in a row, tones from now on: no answer in 0.1 s"]
 
 
-def test_a_command_that_speaks_too_late(commands: Commands) -> None:
+async def test_a_command_that_speaks_too_late(commands: Commands) -> None:
     commands.add('sleep 1; cp sound.wav "$last"', sound=wav(tone(0.5)))
-    assert say(Speech("espeak-ng", patience=0.2), "one")[0].pcm == voice.render("one")
+    assert (await say(Speech("espeak-ng", patience=0.2), "one"))[0].pcm == voice.render("one")
 
 
-def test_a_command_that_never_reads_takes_the_longest_words(commands: Commands) -> None:
+async def test_a_command_that_never_reads_takes_the_longest_words(commands: Commands) -> None:
     commands.add('cp sound.wav "$last"', sound=wav(tone(0.5)))
-    assert say(Speech("espeak-ng"), "𝕒" * 300)[0].pcm[:-480] == tone(0.5)[:-480]
+    assert (await say(Speech("espeak-ng"), "𝕒" * 300))[0].pcm[:-480] == tone(0.5)[:-480]
 
 
 # Many at once
 
 
-def test_the_same_words_are_rendered_once_for_all(commands: Commands) -> None:
+async def test_the_same_words_are_rendered_once_for_all(commands: Commands) -> None:
     commands.add('cat > /dev/null; sleep 0.1; cp sound.wav "$last"', sound=wav(tone(0.5)))
     speech = Speech("espeak-ng")
-
-    async def main() -> None:
-        voices = await asyncio.gather(*(speech.say("hello") for _ in range(50)))
-        assert {id(made) for made in voices} == {id(voices[0])}
-        assert await speech.say("hello") is voices[0]
-
-    asyncio.run(main())
+    voices = await asyncio.gather(*(speech.say("hello") for _ in range(50)))
+    assert {id(made) for made in voices} == {id(voices[0])}
+    assert await speech.say("hello") is voices[0]
     assert commands.calls == 1
 
 
-def test_two_commands_run_at_once(commands: Commands) -> None:
+async def test_two_commands_run_at_once(commands: Commands) -> None:
     second = "while set -- $(cat log); [ $# -lt 2 ]; do sleep 0.01; done"  # the first waits for it
     commands.add(f'echo + >> log; {second}; sleep 0.1; echo - >> log; cp sound.wav "$last"', sound=wav(tone(0.5)))
     speech = Speech("espeak-ng")
-
-    async def main() -> None:
-        await asyncio.gather(*(speech.say(f"number {n}") for n in range(6)))
-
-    asyncio.run(main())
+    await asyncio.gather(*(speech.say(f"number {n}") for n in range(6)))
     running = most = 0
     for sign in (commands.folder / "log").read_text().split():
         running += 1 if sign == "+" else -1
@@ -534,47 +518,36 @@ def test_two_commands_run_at_once(commands: Commands) -> None:
     assert (commands.calls, most) == (6, 2)
 
 
-def test_one_caller_that_leaves_takes_nothing_from_the_others(commands: Commands) -> None:
+async def test_one_caller_that_leaves_takes_nothing_from_the_others(commands: Commands) -> None:
     commands.add('while [ ! -e go ]; do sleep 0.01; done; cp sound.wav "$last"', sound=wav(tone(0.5)))
     speech = Speech("espeak-ng")
-
-    async def main() -> None:
-        first, second = (asyncio.create_task(speech.say("hello")) for _ in range(2))
-        while not commands.calls:
-            await asyncio.sleep(0.01)
-        first.cancel()
-        await asyncio.wait([first])
-        assert first.cancelled()
-        (commands.folder / "go").touch()
-        made = await second
-        assert made.pcm[:-480] == tone(0.5)[:-480]
-
-    asyncio.run(main())
+    first, second = (asyncio.create_task(speech.say("hello")) for _ in range(2))
+    await until(lambda: commands.calls)
+    first.cancel()
+    await asyncio.wait([first])
+    assert first.cancelled()
+    (commands.folder / "go").touch()
+    made = await second
+    assert made.pcm[:-480] == tone(0.5)[:-480]
     assert commands.calls == 1
 
 
-def test_when_all_callers_leave_the_command_ends(commands: Commands) -> None:
+async def test_when_all_callers_leave_the_command_ends(commands: Commands) -> None:
     commands.add("echo $$ >> pids; exec sleep 60")
     lines: list[str] = []
     speech = Speech("espeak-ng", log=lines.append)
     pids = commands.folder / "pids"
-
-    async def main() -> None:
-        running = [asyncio.create_task(speech.say("hello")) for _ in range(3)]
-        waiting = [asyncio.create_task(speech.say(f"number {n}")) for n in range(5)]
-        while not pids.exists() or len(pids.read_text().split()) < 2:
-            await asyncio.sleep(0.01)
-        for task in running + waiting:
-            task.cancel()
-        await asyncio.gather(*running, *waiting, return_exceptions=True)
-        while not all(gone(int(pid)) for pid in pids.read_text().split()):
-            await asyncio.sleep(0.01)
-        commands.speaks(wav(tone(0.5)))
-        made = await speech.say("hello")  # what was given up is not remembered, nor counted as a failure
-        assert made.pcm[:-480] == tone(0.5)[:-480]
-        assert asyncio.all_tasks() == {asyncio.current_task()}
-
-    asyncio.run(main())
+    running = [asyncio.create_task(speech.say("hello")) for _ in range(3)]
+    waiting = [asyncio.create_task(speech.say(f"number {n}")) for n in range(5)]
+    await until(lambda: pids.exists() and len(pids.read_text().split()) >= 2)
+    for task in running + waiting:
+        task.cancel()
+    await asyncio.gather(*running, *waiting, return_exceptions=True)
+    await until(lambda: all(gone(int(pid)) for pid in pids.read_text().split()))
+    commands.speaks(wav(tone(0.5)))
+    made = await speech.say("hello")  # what was given up is not remembered, nor counted as a failure
+    assert made.pcm[:-480] == tone(0.5)[:-480]
+    assert asyncio.all_tasks() == {asyncio.current_task()}
     assert lines == []
     assert commands.calls == 3  # what only waited for its turn never started
 
@@ -635,13 +608,13 @@ SENTENCE = "The capital of France is Paris. It has about two million people, and
 
 @needs_espeak
 @pytest.mark.parametrize("name", REAL)
-def test_espeak_speaks_at_its_natural_pace_and_pitch(name: str, tmp_path: Path) -> None:
+async def test_espeak_speaks_at_its_natural_pace_and_pitch(name: str, tmp_path: Path) -> None:
     plain = tmp_path / "plain.wav"
     subprocess.run([name, "-v", "en", "-w", plain, SENTENCE], check=True, timeout=20)
     with wave.open(str(plain)) as file:
         assert file.getframerate() == 22_050
         natural = file.readframes(file.getnframes())
-    (made,) = say(Speech(name), SENTENCE)
+    (made,) = await say(Speech(name), SENTENCE)
     loud = [n for n, sample in enumerate(samples(natural)) if abs(sample) > 512]
     assert made.seconds == pytest.approx((loud[-1] - loud[0]) / 22_050, rel=0.04)
     assert pitch(made.pcm, RATE) == pytest.approx(pitch(natural, 22_050), rel=0.04)
@@ -650,16 +623,16 @@ def test_espeak_speaks_at_its_natural_pace_and_pitch(name: str, tmp_path: Path) 
 
 @needs_espeak
 @pytest.mark.parametrize("name", REAL)
-def test_espeak_says_the_same_again(name: str) -> None:
-    first, second = (say(Speech(name), SENTENCE)[0] for _ in range(2))
+async def test_espeak_says_the_same_again(name: str) -> None:
+    first, second = [(await say(Speech(name), SENTENCE))[0] for _ in range(2)]
     assert first is not second
     assert first.pcm == second.pcm != voice.render(SENTENCE)
 
 
 @needs_espeak
-def test_espeak_is_not_steered() -> None:
+async def test_espeak_is_not_steered() -> None:
     speech = Speech("espeak-ng")
-    plain, phonemes, fast, spaced, slow, marked = say(
+    plain, phonemes, fast, spaced, slow, marked = await say(
         speech,
         "h@l'oU",
         "[[h@l'oU]]",
@@ -679,10 +652,10 @@ def test_espeak_is_not_steered() -> None:
 @pytest.mark.parametrize(
     "text", ["日" * 300, "9" * 300, "👩 ok " * 70, "a. " * 100, "\u0301a" * 200, "𐪝", "ʰ", "<x a='"]
 )
-def test_espeak_takes_whatever_comes(text: str) -> None:
+async def test_espeak_takes_whatever_comes(text: str) -> None:
     lines: list[str] = []
     speech = Speech("espeak-ng", log=lines.append)
-    (made,) = say(speech, text)
+    (made,) = await say(speech, text)
     assert 0 < made.seconds <= 30
     assert max(map(abs, samples(made.pcm))) <= 16_384
     assert speech._failures == 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import re
 import signal
 import struct
@@ -12,7 +11,6 @@ import subprocess
 import sys
 import time
 import wave
-from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,8 +20,9 @@ import pytest
 from livews.cli import talk
 from livews.cli.asked import Wishes
 from livews.core.wire import decode_base64
-from tests.screen import Terminal
-from tests.test_cli import Done, livews, serving
+from tests.kit.command import Done, livews, serving
+from tests.kit.screen import Terminal
+from tests.kit.sound import tone, write_wav
 
 
 @pytest.fixture(scope="module")
@@ -37,19 +36,6 @@ def server() -> Iterator[str]:
 def slow() -> Iterator[str]:
     with serving("--voice", "tones", "--as-of", "2026-11") as (url, _):
         yield url
-
-
-def tone(seconds: float, rate: int = 16000) -> bytes:
-    return array("h", (round(8000 * math.sin(i * 0.2)) for i in range(int(seconds * rate)))).tobytes()
-
-
-def wav(path: Path, *pieces: bytes, rate: int = 16000) -> str:
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(rate)
-        file.writeframes(b"".join(pieces))
-    return str(path)
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
@@ -71,7 +57,7 @@ def words_of(done: Done) -> str:
 def test_a_file_is_spoken_and_answered(server: str, tmp_path: Path) -> None:
     """All of it is sent, and behind it the silence without which the service waits for ever."""
     trace, pcm = tmp_path / "t.jsonl", tone(0.7)
-    done = livews("--mic", wav(tmp_path / "a.wav", pcm), "--mute", f"--trace={trace}", "--url", server)
+    done = livews("--mic", write_wav(tmp_path / "a.wav", pcm), "--mute", f"--trace={trace}", "--url", server)
     assert re.search(r"I heard 0\.\d seconds of sound", words_of(done))
     assert "you: [0." in done.stderr
     audio = [one["realtimeInput"]["audio"] for one in sent(trace) if "audio" in one.get("realtimeInput", {})]
@@ -86,7 +72,7 @@ def test_a_file_is_spoken_and_answered(server: str, tmp_path: Path) -> None:
 
 
 def test_two_files_are_two_turns_and_the_words_come_first(server: str, tmp_path: Path) -> None:
-    first, second = wav(tmp_path / "a.wav", tone(0.4)), wav(tmp_path / "b.wav", tone(0.6))
+    first, second = write_wav(tmp_path / "a.wav", tone(0.4)), write_wav(tmp_path / "b.wav", tone(0.6))
     done = livews("--mic", first, "--mic", second, "Hello", "--mute", "--url", server)
     said = words_of(done).splitlines()
     assert len(said) == 3
@@ -97,7 +83,7 @@ def test_two_files_are_two_turns_and_the_words_come_first(server: str, tmp_path:
 def test_push_to_talk_marks_what_is_said(server: str, tmp_path: Path) -> None:
     trace = tmp_path / "t.jsonl"
     done = livews(
-        "--mic", wav(tmp_path / "a.wav", tone(0.5)), "--push-to-talk", "--mute", f"--trace={trace}", "--url", server
+        "--mic", write_wav(tmp_path / "a.wav", tone(0.5)), "--push-to-talk", "--mute", f"--trace={trace}", "--url", server
     )  # fmt: skip
     assert "seconds of sound" in words_of(done)
     inputs = [one["realtimeInput"] for one in sent(trace) if "realtimeInput" in one]
@@ -110,7 +96,7 @@ def test_push_to_talk_marks_what_is_said(server: str, tmp_path: Path) -> None:
 
 def test_a_file_without_speech_is_told_and_not_waited_for(server: str, tmp_path: Path) -> None:
     started = time.monotonic()
-    done = livews("--mic", wav(tmp_path / "a.wav", bytes(16000)), "--mute", "--url", server)
+    done = livews("--mic", write_wav(tmp_path / "a.wav", bytes(16000)), "--mute", "--url", server)
     assert done.returncode == 0
     assert "no sound in it that could be speech" in done.stderr
     assert time.monotonic() - started < 15
@@ -207,8 +193,8 @@ def test_flags_add_to_the_setup_of_the_user(tmp_path: Path) -> None:
             }
         )
     )
-    sound = wav(tmp_path / "a.wav", tone(0.1))
-    made = setup_of("--setup", str(own), "--search", "--mic", sound, "--push-to-talk")
+    sound = write_wav(tmp_path / "a.wav", tone(0.1))
+    made = setup_of("--setup", str(own), "--search", "--mic", str(sound), "--push-to-talk")
     assert made["tools"] == [{"codeExecution": {}}, {"googleSearch": {}}]
     assert made["input_audio_transcription"] is None
     assert "inputAudioTranscription" not in made, "what the user said counts"
@@ -327,7 +313,7 @@ def test_a_function_of_the_setup_without_a_command_is_refused_to_the_model(serve
 
 
 def test_the_view_of_a_trace_has_a_line_a_second_for_the_microphone(server: str, tmp_path: Path) -> None:
-    sound = wav(tmp_path / "a.wav", tone(0.5))
+    sound = write_wav(tmp_path / "a.wav", tone(0.5))
     done = livews("--mic", sound, "--image", png(tmp_path / "a.png"), "--trace", "--mute", "--url", server)
     lines = done.stderr.splitlines()
     held = [re.search(r"realtimeInput x(\d+) .* audio ([\d,]+) ms", line) for line in lines]

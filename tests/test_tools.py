@@ -14,7 +14,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from enum import Enum
@@ -31,7 +31,9 @@ from livews.core.judge import Finding
 from livews.kit.policy import Policy
 from livews.kit.standin import opened
 from livews.tools.hints import Wrong
-from tests.servers import SETUP_COMPLETE, scripted
+from tests.kit.recorder import MemoryRecorder
+from tests.kit.servers import SETUP_COMPLETE, scripted
+from tests.kit.waiting import until
 
 NATIVE = "gemini-2.5-flash-native-audio-latest"
 PACE = 0.02
@@ -41,10 +43,11 @@ PATIENCE = 10.0
 Message = dict[str, Any]
 
 
-class Wire:
-    """What the client sent of one member, as a recorder sees it."""
+class Wire(MemoryRecorder):
+    """What the client sent of answers to calls."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.answers: list[Message] = []
 
     def frame(self, t: float, direction: str, opcode: str, step: livews.Step) -> None:
@@ -52,33 +55,22 @@ class Wire:
             assert [one for one in judge.check("client", step.body) if one.level == "error"] == []
             self.answers += step.body["toolResponse"]["functionResponses"]
 
-    def control(self, t: float, direction: str, kind: str, about: Message) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
-
     @property
     def responses(self) -> list[Message]:
         return [one["response"] for one in self.answers]
 
 
-def with_standin(
-    use: Callable[[livews.Session], Awaitable[None]], functions: Sequence[Any], model: str = "", **options: Any
-) -> Wire:
+@contextlib.asynccontextmanager
+async def at_standin(
+    functions: Sequence[Any], model: str = "", **options: Any
+) -> AsyncIterator[tuple[livews.Session, Wire]]:
+    """A session with a stand-in of its own, and what was sent of answers."""
     wire = Wire()
-
-    async def go() -> None:
-        async with asyncio.timeout(PATIENCE), opened(policy=Policy(pace=PACE, voice="tones")) as house:
-            recorders = (lambda where: wire,)
-            async with livews.connect(
-                model, url=house.url, tools=functions, recorders=recorders, **options
-            ) as session:
-                await use(session)
-        assert house.failures == 0
-
-    asyncio.run(go())
-    return wire
+    async with asyncio.timeout(PATIENCE), opened(policy=Policy(pace=PACE, voice="tones")) as house:
+        recorders = (lambda where: wire,)
+        async with livews.connect(model, url=house.url, tools=functions, recorders=recorders, **options) as session:
+            yield session, wire
+    assert house.failures == 0
 
 
 async def reply(session: livews.Session, prompt: str = "") -> str:
@@ -95,15 +87,11 @@ async def reply(session: livews.Session, prompt: str = "") -> str:
             return words
 
 
-def told(functions: Sequence[Any], prompt: str, model: str = "", **options: Any) -> tuple[str, Message]:
+async def told(functions: Sequence[Any], prompt: str, model: str = "", **options: Any) -> tuple[str, Message]:
     """One prompt that calls one function: what is said in the end, and the response that was sent."""
     said = ""
-
-    async def use(session: livews.Session) -> None:
-        nonlocal said
+    async with at_standin(functions, model, **options) as (session, wire):
         said = await reply(session, prompt)
-
-    wire = with_standin(use, functions, model, **options)
     assert len(wire.answers) == 1
     return said, wire.responses[0]
 
@@ -112,13 +100,13 @@ def calls(*functions: tuple[str, str, Message]) -> Message:
     return {"toolCall": {"functionCalls": [{"id": i, "name": name, "args": args} for i, name, args in functions]}}
 
 
-def with_server(
+@contextlib.asynccontextmanager
+async def at_server(
     messages: Sequence[Message],
     functions: Sequence[Any],
-    use: Callable[[livews.Session], Awaitable[None]],
     **options: Any,
-) -> list[Message]:
-    """A server that says these messages after setup, and gives back every answer that came."""
+) -> AsyncIterator[tuple[livews.Session, list[Message]]]:
+    """A session with a server that says these messages after setup, and every answer that came."""
     got: list[Message] = []
 
     async def script(socket: ServerConnection) -> None:
@@ -129,18 +117,9 @@ def with_server(
         async for frame in socket:
             got.extend(json.loads(frame).get("toolResponse", {}).get("functionResponses", []))
 
-    async def go() -> None:
-        async with asyncio.timeout(PATIENCE), scripted(script) as url:
-            async with livews.connect(url=url, tools=functions, **options) as session:
-                await use(session)
-
-    asyncio.run(go())
-    return got
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    while not condition():
-        await asyncio.sleep(0.005)
+    async with asyncio.timeout(PATIENCE), scripted(script) as url:
+        async with livews.connect(url=url, tools=functions, **options) as session:
+            yield session, got
 
 
 # Declarations
@@ -435,14 +414,14 @@ def test_options_that_cannot_be(options: Message) -> None:
         ),
     ],
 )
-def test_arguments_become_what_the_hints_say(fn: Callable[..., Any], args: Message, given: Message) -> None:
+async def test_arguments_become_what_the_hints_say(fn: Callable[..., Any], args: Message, given: Message) -> None:
     seen: list[Message] = []
 
     @functools.wraps(fn)
     def spy(**got: Any) -> None:
         seen.append(got)
 
-    asyncio.run(_invoke(livews.tool(spy), args))
+    await _invoke(livews.tool(spy), args)
     assert seen == [given]
     assert {name: type(value) for name, value in seen[0].items()} == {n: type(v) for n, v in given.items()}
 
@@ -472,7 +451,7 @@ async def _invoke(one: livews.Tool, args: Message) -> Any:
         (nothing, {"a": 1}, "there is no parameter a; there are: none"),
     ],
 )
-def test_wrong_arguments_are_told_and_never_reach_the_function(
+async def test_wrong_arguments_are_told_and_never_reach_the_function(
     fn: Callable[..., Any], args: Message, complaint: str
 ) -> None:
     @functools.wraps(fn)
@@ -480,7 +459,7 @@ def test_wrong_arguments_are_told_and_never_reach_the_function(
         raise AssertionError(got)
 
     with pytest.raises(Wrong) as wrong:
-        asyncio.run(_invoke(livews.tool(spy), args))
+        await _invoke(livews.tool(spy), args)
     assert complaint in str(wrong.value)
 
 
@@ -504,25 +483,23 @@ async def count_sheep(count: int) -> int:
 
 @pytest.mark.parametrize("model", ["", NATIVE, "gemini-3.8-live-extended-thinking"])
 @pytest.mark.parametrize("blocking", [True, False])
-def test_a_function_is_called_and_its_answer_spoken(model: str, blocking: bool) -> None:
+async def test_a_function_is_called_and_its_answer_spoken(model: str, blocking: bool) -> None:
     both = [livews.tool(fn, blocking=blocking) for fn in (get_weather, count_sheep)]
-    said, response = told(both, "Please get_weather of Paris for 3 days", model)
+    said, response = await told(both, "Please get_weather of Paris for 3 days", model)
     assert response == {"sky": "clear over Paris", "days": 3}
     assert '"sky":"clear over Paris"' in said
-    said, response = told(both, "Please count_sheep up to 41", model)
+    said, response = await told(both, "Please count_sheep up to 41", model)
     assert response == {"result": 42}
     assert "42" in said
 
 
-def test_the_caller_still_reads_the_call_and_is_told_of_the_run() -> None:
+async def test_the_caller_still_reads_the_call_and_is_told_of_the_run() -> None:
     seen: list[Any] = []
 
-    async def use(session: livews.Session) -> None:
+    runs: list[livews.ToolRun] = []
+    async with at_standin([get_weather], on_tool=runs.append) as (session, wire):
         await session.say("Please get_weather of Paris")
         seen.extend([event async for event in session.turn() if isinstance(event, livews.ToolCall)])
-
-    runs: list[livews.ToolRun] = []
-    wire = with_standin(use, [get_weather], on_tool=runs.append)
     assert [(call.name, call.handled) for call in seen] == [("get_weather", True)]
     first, last = runs
     assert (first.done, last.done) == (False, True)
@@ -539,7 +516,7 @@ SPEECH = {"serverContent": {"outputTranscription": {"text": "Clear."}}}
     ("blocking", "after", "waiting"),
     [(False, [END], True), (True, [SPEECH, END], False), (False, [SPEECH, END], False)],
 )
-def test_a_turn_that_ends_behind_its_answer(blocking: bool, after: list[Message], waiting: bool) -> None:
+async def test_a_turn_that_ends_behind_its_answer(blocking: bool, after: list[Message], waiting: bool) -> None:
     """The answer may be quicker than the turn's end: whether more comes is told all the same."""
     ends: list[bool] = []
 
@@ -552,32 +529,28 @@ def test_a_turn_that_ends_behind_its_answer(blocking: bool, after: list[Message]
             await socket.send(json.dumps(message))
         await socket.wait_closed()
 
-    async def go() -> None:
-        one = livews.tool(get_weather, blocking=blocking)
-        async with asyncio.timeout(PATIENCE), scripted(script) as url:
-            async with livews.connect(url=url, tools=[one]) as session:
-                ends.extend([event.waiting async for event in session.turn() if isinstance(event, livews.TurnEnd)])
-
-    asyncio.run(go())
+    one = livews.tool(get_weather, blocking=blocking)
+    async with asyncio.timeout(PATIENCE), scripted(script) as url:
+        async with livews.connect(url=url, tools=[one]) as session:
+            ends.extend([event.waiting async for event in session.turn() if isinstance(event, livews.TurnEnd)])
     assert ends == [waiting]
 
 
-def test_functions_stand_beside_the_tools_of_setup() -> None:
-    async def use(session: livews.Session) -> None:
+async def test_functions_stand_beside_the_tools_of_setup() -> None:
+    async with at_standin([get_weather], setup={"tools": [{"google_search": {}}]}) as (session, _):
         search, ours = session.conversation.setup["tools"]
         assert search == {"googleSearch": {}}
         assert [one["name"] for one in ours["functionDeclarations"]] == ["get_weather"]
-
-    with_standin(use, [get_weather], setup={"tools": [{"google_search": {}}]})
-
     given = {"tools": [{"function_declarations": [{"name": "get_weather", "description": "mine"}]}]}
     with pytest.raises(livews.BadRequest, match="declared in setup and in tools="):
-        with_standin(use, [get_weather], setup=given)
+        async with at_standin([get_weather], setup=given):
+            pass
 
 
 @pytest.mark.parametrize("model", ["", NATIVE])
-def test_an_answer_that_is_to_be_silent_is(model: str) -> None:
-    async def use(session: livews.Session) -> None:
+async def test_an_answer_that_is_to_be_silent_is(model: str) -> None:
+    quiet = livews.tool(get_weather, blocking=False, scheduling="SILENT")
+    async with at_standin([quiet], model) as (session, wire):
         await session.say("Please get_weather of Paris")
         end = [event async for event in session.turn()][-1]
         assert isinstance(end, livews.TurnEnd)
@@ -585,9 +558,6 @@ def test_an_answer_that_is_to_be_silent_is(model: str) -> None:
         await until(lambda: wire_of(session).answers)
         said = await reply(session, "How are you?")
         assert "clear over" not in said
-
-    quiet = livews.tool(get_weather, blocking=False, scheduling="SILENT")
-    wire = with_standin(use, [quiet], model)
     assert wire.answers[0]["scheduling"] == "SILENT"
 
 
@@ -595,12 +565,10 @@ def wire_of(session: livews.Session) -> Wire:
     return next(one for one in session._recorders if isinstance(one, Wire))
 
 
-def test_an_answer_that_may_interrupt_says_so() -> None:
-    wire = with_standin(
-        lambda session: _said(session, "Please get_weather of Paris", "clear over Paris"),
-        [livews.tool(get_weather, blocking=False, scheduling="INTERRUPT")],
-        NATIVE,
-    )
+async def test_an_answer_that_may_interrupt_says_so() -> None:
+    one = livews.tool(get_weather, blocking=False, scheduling="INTERRUPT")
+    async with at_standin([one], NATIVE) as (session, wire):
+        await _said(session, "Please get_weather of Paris", "clear over Paris")
     assert wire.answers[0]["scheduling"] == "INTERRUPT"
 
 
@@ -623,29 +591,27 @@ async def _said(session: livews.Session, prompt: str, words: str) -> None:
         ("gemini-of-tomorrow", False, "SILENT", "NON_BLOCKING", ""),
     ],
 )
-def test_a_model_gets_what_it_takes_and_the_rest_is_remarked(
+async def test_a_model_gets_what_it_takes_and_the_rest_is_remarked(
     model: str, blocking: bool, scheduling: Any, behavior: str | None, remark: str
 ) -> None:
     remarks: list[Finding] = []
 
-    async def use(session: livews.Session) -> None:
+    one = livews.tool(get_weather, blocking=blocking, scheduling=scheduling)
+    async with at_server([], [one], model=model, remark=remarks.append) as (session, _):
         declared = session.conversation.setup["tools"][0]["functionDeclarations"][0]
         assert declared.get("behavior") == behavior
-
-    one = livews.tool(get_weather, blocking=blocking, scheduling=scheduling)
-    with_server([], [one], use, model=model, remark=remarks.append)
     ours = [finding.complaint for finding in remarks if finding.path == "/setup/tools"]
     assert len(ours) == bool(remark)
     assert all(remark in words for words in ours)
 
 
-def test_an_answer_without_scheduling_where_the_model_takes_none() -> None:
+async def test_an_answer_without_scheduling_where_the_model_takes_none() -> None:
     one = livews.tool(get_weather, blocking=False, scheduling="SILENT")
-    said, _ = told([one], "Please get_weather of Paris", "gemini-3.1-flash-live-preview")
+    said, _ = await told([one], "Please get_weather of Paris", "gemini-3.1-flash-live-preview")
     assert "clear over Paris" in said
 
 
-def test_several_calls_run_at_once() -> None:
+async def test_several_calls_run_at_once() -> None:
     meeting = threading.Barrier(2)
     met = asyncio.Event()
     waiting: list[str] = []
@@ -668,16 +634,14 @@ def test_several_calls_run_at_once() -> None:
     for functions in ([book_table, order_wine], [call_taxi, send_mail]):
         names = " and ".join(fn.__name__ for fn in functions)
 
-        async def use(session: livews.Session, names: str = names) -> None:
+        async with at_standin(functions) as (session, wire):
             await reply(session, f"Please {names}")
-
-        wire = with_standin(use, functions)
         assert sorted(one["name"] for one in wire.answers) == sorted(names.split(" and "))
         assert not any("error" in one for one in wire.responses)
 
 
 @pytest.mark.parametrize("kind", ["async", "thread", "command"])
-def test_a_call_that_is_withdrawn_is_stopped_and_not_answered(kind: str, tmp_path: Path) -> None:
+async def test_a_call_that_is_withdrawn_is_stopped_and_not_answered(kind: str, tmp_path: Path) -> None:
     started, stopped, release = threading.Event(), threading.Event(), threading.Event()
     pid = tmp_path / "pid"
 
@@ -701,8 +665,7 @@ def test_a_call_that_is_withdrawn_is_stopped_and_not_answered(kind: str, tmp_pat
         "command": tools.command(f"wait_here={script}"),
     }
     runs: list[livews.ToolRun] = []
-
-    async def use(session: livews.Session) -> None:
+    async with at_standin([functions[kind]], NATIVE, on_tool=runs.append) as (session, wire):
         await session.say("Please wait_here")
         await until(lambda: started.is_set() or pid.exists())
         await session.send_text("Never mind. How are you?")  # this model withdraws what an interruption cuts
@@ -713,29 +676,23 @@ def test_a_call_that_is_withdrawn_is_stopped_and_not_answered(kind: str, tmp_pat
         else:
             await until(stopped.is_set)
         await asyncio.sleep(0.05)
-
-    wire = with_standin(use, [functions[kind]], NATIVE, on_tool=runs.append)
     assert wire.answers == []
     assert [(run.done, run.cancelled) for run in runs] == [(False, False), (True, True)]
 
 
-def test_a_command_that_is_stopped_while_it_starts_leaves_no_children(tmp_path: Path) -> None:
+async def test_a_command_that_is_stopped_while_it_starts_leaves_no_children(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     script = _script(tmp_path, f"sleep 60 & echo $! > {pid}.new; mv {pid}.new {pid}; wait")
-
-    async def go() -> None:
-        running = asyncio.create_task(tools.command(f"wait_here={script}").invoke({}))
-        for _ in range(2):
-            await asyncio.sleep(0)  # it is forked then, and the loop has not seen that it runs
-        deadline = time.monotonic() + PATIENCE
-        while not pid.exists() and time.monotonic() < deadline:
-            time.sleep(0.01)  # noqa: ASYNC251 the loop is not to see it
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-        async with asyncio.timeout(PATIENCE):
-            await until(lambda: not _lives(int(pid.read_text())))
-
-    asyncio.run(go())
+    running = asyncio.create_task(tools.command(f"wait_here={script}").invoke({}))
+    for _ in range(2):
+        await asyncio.sleep(0)  # it is forked then, and the loop has not seen that it runs
+    deadline = time.monotonic() + PATIENCE
+    while not pid.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)  # the loop is not to see it
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    async with asyncio.timeout(PATIENCE):
+        await until(lambda: not _lives(int(pid.read_text())))
 
 
 def crash() -> None:
@@ -784,22 +741,22 @@ def take_town(town: Literal["Ulm"]) -> str:
         (give_circle, "the result of give_circle cannot be sent: it is nested deeper than 90 levels"),
     ],
 )
-def test_a_function_that_fails_is_answered_with_an_error(fn: Callable[..., Any], error: str) -> None:
-    said, response = told([fn], f"Please {fn.__name__}")
+async def test_a_function_that_fails_is_answered_with_an_error(fn: Callable[..., Any], error: str) -> None:
+    said, response = await told([fn], f"Please {fn.__name__}")
     assert response == {"error": error}
     assert "answered" in said
 
 
-def test_the_sessions_own_key_is_in_no_error() -> None:
+async def test_the_sessions_own_key_is_in_no_error() -> None:
     def blab() -> None:
         raise ValueError("the key is swordfish-42")
 
-    _, response = told([blab], "Please blab", api_key="swordfish-42")
+    _, response = await told([blab], "Please blab", api_key="swordfish-42")
     assert response == {"error": "ValueError: the key is [redacted]"}
 
 
 @pytest.mark.parametrize("kind", ["async", "thread", "deaf"])
-def test_a_function_that_hangs_is_given_up(kind: str) -> None:
+async def test_a_function_that_hangs_is_given_up(kind: str) -> None:
     release = threading.Event()
 
     async def hang_async() -> None:
@@ -814,20 +771,18 @@ def test_a_function_that_hangs_is_given_up(kind: str) -> None:
                 await asyncio.sleep(0.05)
 
     fn: Any = {"async": hang_async, "thread": hang_in_thread, "deaf": hang_deaf}[kind]
-
-    async def use(session: livews.Session) -> None:
+    async with at_standin([livews.tool(fn, name="hang_about", timeout=0.1)]) as (session, wire):
         said = await reply(session, "Please hang_about")
         assert "did not finish" in said
         release.set()
-
-    wire = with_standin(use, [livews.tool(fn, name="hang_about", timeout=0.1)])
     assert wire.responses == [{"error": "hang_about did not finish within 0.1 s and was stopped"}]
 
 
-def test_wrong_arguments_are_answered_with_what_is_wrong() -> None:
+async def test_wrong_arguments_are_answered_with_what_is_wrong() -> None:
     runs: list[livews.ToolRun] = []
     messages = [calls(("1", "get_weather", {"days": "two"}))]
-    got = with_server(messages, [get_weather], lambda s: _over(s, runs, 1), on_tool=runs.append)
+    async with at_server(messages, [get_weather], on_tool=runs.append) as (session, got):
+        await _over(session, runs, 1)
     complaint = 'wrong arguments: city is missing; expected an integer, got "two" at days'
     assert [one["response"] for one in got] == [{"error": complaint}]
     assert runs[-1].error == complaint
@@ -839,36 +794,36 @@ async def _over(session: livews.Session, runs: list[livews.ToolRun], count: int)
     await until(lambda: not session.conversation.pending)
 
 
-def test_an_unknown_function_is_refused_where_the_session_answers() -> None:
+async def test_an_unknown_function_is_refused_where_the_session_answers() -> None:
     runs: list[livews.ToolRun] = []
     messages = [calls(("1", "launch", {}))]
-    got = with_server(messages, [get_weather], lambda s: _over(s, runs, 1), on_tool=runs.append)
+    async with at_server(messages, [get_weather], on_tool=runs.append) as (session, got):
+        await _over(session, runs, 1)
     complaint = "there is no function launch here; known: get_weather"
     assert got == [{"id": "1", "name": "launch", "response": {"error": complaint}}]
 
-    async def use(session: livews.Session) -> None:
-        await until(lambda: session.conversation.pending)
-        await asyncio.sleep(0.05)
-        assert session.conversation.pending == {"1": "launch"}
-
-    assert with_server(messages, [], use) == []
     declared = {"tools": [{"functionDeclarations": [{"name": "launch", "description": "mine"}]}]}
-    assert with_server(messages, [get_weather], use, setup=declared) == []
+    for functions, setup in (([], None), ([get_weather], declared)):
+        async with at_server(messages, functions, setup=setup) as (session, got):
+            await until(lambda session=session: session.conversation.pending)
+            await asyncio.sleep(0.05)
+            assert session.conversation.pending == {"1": "launch"}
+        assert got == []
 
 
-def test_functions_of_a_later_context_are_the_callers() -> None:
-    async def use(session: livews.Session) -> None:
+async def test_functions_of_a_later_context_are_the_callers() -> None:
+    async with at_standin([get_weather]) as (session, wire):
         await session.update_context(tools=[{"functionDeclarations": [{"name": "order_wine", "description": "x"}]}])
         await session.say("Please order_wine")
         async for event in session.turn():
             if isinstance(event, livews.ToolCall) and not event.handled:
                 await session.respond(event.id, event.name, {"result": "red"})
 
-    assert with_standin(use, [get_weather]).responses == [{"result": "red"}]
+    assert wire.responses == [{"result": "red"}]
 
 
 @pytest.mark.parametrize("kind", ["async", "sync"])
-def test_what_runs_can_be_stopped_and_the_model_is_told_why(kind: str) -> None:
+async def test_what_runs_can_be_stopped_and_the_model_is_told_why(kind: str) -> None:
     release = threading.Event()
 
     async def hangs() -> str:
@@ -879,35 +834,34 @@ def test_what_runs_can_be_stopped_and_the_model_is_told_why(kind: str) -> None:
         release.wait(10)
         return ""
 
-    async def use(session: livews.Session) -> None:
-        assert not session.stop_tools("nobody runs")
-        await session.say("Please hangs" if kind == "async" else "Please hangs_too")
-        async for event in session.turn():
-            if isinstance(event, livews.ToolCall):
-                await asyncio.sleep(0.05)
-                assert session.stop_tools("stopped by the user")
-
     try:
-        assert with_standin(use, [hangs if kind == "async" else hangs_too]).responses == [
-            {"error": "stopped by the user"}
-        ]
+        async with at_standin([hangs if kind == "async" else hangs_too]) as (session, wire):
+            assert not session.stop_tools("nobody runs")
+            await session.say("Please hangs" if kind == "async" else "Please hangs_too")
+            async for event in session.turn():
+                if isinstance(event, livews.ToolCall):
+                    await asyncio.sleep(0.05)
+                    assert session.stop_tools("stopped by the user")
+        assert wire.responses == [{"error": "stopped by the user"}]
     finally:
         release.set()
 
 
-def test_calls_without_an_id_and_calls_told_twice() -> None:
+async def test_calls_without_an_id_and_calls_told_twice() -> None:
     runs: list[livews.ToolRun] = []
     nameless: Message = {"toolCall": {"functionCalls": [{"name": "count_sheep", "args": {"count": 1}}]}}
-    got = with_server([nameless], [count_sheep], lambda s: _over(s, runs, 1), on_tool=runs.append)
+    async with at_server([nameless], [count_sheep], on_tool=runs.append) as (session, got):
+        await _over(session, runs, 1)
     assert got == [{"name": "count_sheep", "response": {"result": 2}}]
 
     runs.clear()
     twice = calls(("1", "count_sheep", {"count": 1}), ("1", "count_sheep", {"count": 1}))
-    got = with_server([twice], [count_sheep], lambda s: _over(s, runs, 1), on_tool=runs.append)
+    async with at_server([twice], [count_sheep], on_tool=runs.append) as (session, got):
+        await _over(session, runs, 1)
     assert [one["id"] for one in got] == ["1"]
 
 
-def test_a_flood_of_calls_is_bounded() -> None:
+async def test_a_flood_of_calls_is_bounded() -> None:
     release = asyncio.Event()
     runs: list[livews.ToolRun] = []
 
@@ -915,13 +869,11 @@ def test_a_flood_of_calls_is_bounded() -> None:
         await release.wait()
         return "done"
 
-    async def use(session: livews.Session) -> None:
+    flood = calls(*((str(i), "wait", {}) for i in range(70)))
+    async with at_server([flood], [wait], on_tool=runs.append) as (session, got):
         await until(lambda: any(run.done for run in runs))
         release.set()
         await _over(session, runs, 70)
-
-    flood = calls(*((str(i), "wait", {}) for i in range(70)))
-    got = with_server([flood], [wait], use, on_tool=runs.append)
     assert len(got) == 70
     assert 64 <= sum(one["response"] == {"result": "done"} for one in got) < 70
     assert any("64 functions run already" in one["response"].get("error", "") for one in got)
@@ -939,31 +891,30 @@ def test_a_flood_of_calls_is_bounded() -> None:
         ({1: {3}}, {"1": [3]}),
     ],
 )
-def test_results_become_json(value: Any, response: Message) -> None:
+async def test_results_become_json(value: Any, response: Message) -> None:
     def give() -> Any:
         return value
 
     runs: list[livews.ToolRun] = []
-    got = with_server([calls(("1", "give", {}))], [give], lambda s: _over(s, runs, 1), on_tool=runs.append)
+    async with at_server([calls(("1", "give", {}))], [give], on_tool=runs.append) as (session, got):
+        await _over(session, runs, 1)
     assert [one["response"] for one in got] == [response]
 
 
-def test_a_callback_that_fails_is_told_and_the_session_lives() -> None:
+async def test_a_callback_that_fails_is_told_and_the_session_lives() -> None:
     complaints: list[str] = []
 
     def fail(run: livews.ToolRun) -> None:
         raise RuntimeError("cannot show it")
 
-    async def use(session: livews.Session) -> None:
+    async with at_standin([get_weather], on_tool=fail) as (session, _):
         asyncio.get_running_loop().set_exception_handler(lambda loop, about: complaints.append(about["message"]))
         assert "clear over Paris" in await reply(session, "Please get_weather of Paris")
-
-    with_standin(use, [get_weather], on_tool=fail)
     assert complaints == ["livews: on_tool failed for get_weather"] * 2
 
 
 @pytest.mark.parametrize("how", ["client", "server"])
-def test_the_end_of_a_session_stops_what_runs(how: str) -> None:
+async def test_the_end_of_a_session_stops_what_runs(how: str) -> None:
     stopped: list[str] = []
     runs: list[livews.ToolRun] = []
 
@@ -982,21 +933,18 @@ def test_the_end_of_a_session_stops_what_runs(how: str) -> None:
             await socket.close(1011, "bye")
         await socket.wait_closed()
 
-    async def go() -> None:
-        async with asyncio.timeout(PATIENCE), scripted(script) as url:
-            async with livews.connect(url=url, tools=[wait], on_tool=runs.append) as session:
-                await until(lambda: runs)
-                if how == "server":
-                    with pytest.raises(livews.Closed):
-                        await session.wait_closed()
-                    await until(lambda: stopped)
-            assert stopped == ["stopped"]
-            assert [(run.done, run.cancelled) for run in runs] == [(False, False), (True, True)]
-
-    asyncio.run(go())
+    async with asyncio.timeout(PATIENCE), scripted(script) as url:
+        async with livews.connect(url=url, tools=[wait], on_tool=runs.append) as session:
+            await until(lambda: runs)
+            if how == "server":
+                with pytest.raises(livews.Closed):
+                    await session.wait_closed()
+                await until(lambda: stopped)
+        assert stopped == ["stopped"]
+        assert [(run.done, run.cancelled) for run in runs] == [(False, False), (True, True)]
 
 
-def test_a_function_may_close_its_own_session() -> None:
+async def test_a_function_may_close_its_own_session() -> None:
     ended: list[str] = []
     there: list[livews.Session] = []
 
@@ -1005,13 +953,12 @@ def test_a_function_may_close_its_own_session() -> None:
         ended.append("closed")
         return "bye"
 
-    async def use(session: livews.Session) -> None:
+    async with at_standin([hang_up]) as (session, wire):
         there.append(session)
         await session.say("Please hang_up")
         await session.wait_closed()
         await until(lambda: ended)
-
-    assert with_standin(use, [hang_up]).answers == []
+    assert wire.answers == []
 
 
 # Commands
@@ -1039,13 +986,13 @@ WEATHER: Message = {
 }
 
 
-def test_a_command_is_called_and_its_answer_spoken(tmp_path: Path) -> None:
+async def test_a_command_is_called_and_its_answer_spoken(tmp_path: Path) -> None:
     file = tmp_path / "weather.json"
     file.write_text(json.dumps({"function_declarations": [WEATHER, {**WEATHER, "name": "other"}]}))
     one = tools.command("get_weather=cat", file)
     assert one.declaration["parameters"] == {"type": "OBJECT", "properties": {"city": TEXT}, "required": ["city"]}
     for model in ("", NATIVE):
-        said, response = told([one], "Please get_weather of Paris", model)
+        said, response = await told([one], "Please get_weather of Paris", model)
         assert response == {"city": "Paris"}
         assert "Paris" in said
 
@@ -1053,12 +1000,13 @@ def test_a_command_is_called_and_its_answer_spoken(tmp_path: Path) -> None:
 TOO_MUCH = "run_it printed more than 1,048,576 bytes and was stopped: let it print less"
 
 
-def outcome(lines: str, tmp_path: Path, args: Message | None = None, **options: Any) -> Message:
+async def outcome(lines: str, tmp_path: Path, args: Message | None = None, **options: Any) -> Message:
     """What a script as a tool is answered with."""
     runs: list[livews.ToolRun] = []
     one = tools.command(f"run_it={_script(tmp_path, lines)} 'two words' $HOME", **options)
     messages = [calls(("1", "run_it", args or {}))]
-    got = with_server(messages, [one], lambda s: _over(s, runs, 1), on_tool=runs.append)
+    async with at_server(messages, [one], on_tool=runs.append) as (session, got):
+        await _over(session, runs, 1)
     response: Message = got[0]["response"]
     return response
 
@@ -1081,8 +1029,8 @@ def outcome(lines: str, tmp_path: Path, args: Message | None = None, **options: 
         ("head -c 3000000 /dev/zero >&2; exec 1>&- 2>&-; exit 1", None),
     ],
 )
-def test_what_a_command_prints_is_its_answer(lines: str, response: Message | None, tmp_path: Path) -> None:
-    got = outcome(lines, tmp_path)
+async def test_what_a_command_prints_is_its_answer(lines: str, response: Message | None, tmp_path: Path) -> None:
+    got = await outcome(lines, tmp_path)
     if response == {"result": {}}:
         response = {}  # the arguments, an object, as they are
     if response is None:
@@ -1092,44 +1040,42 @@ def test_what_a_command_prints_is_its_answer(lines: str, response: Message | Non
         assert got == response
 
 
-def test_a_command_that_hangs_is_killed_with_all_its_children(tmp_path: Path) -> None:
+async def test_a_command_that_hangs_is_killed_with_all_its_children(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
-    got = outcome(f"sleep 60 & echo $! > {pid}; echo $$ >> {pid}; wait", tmp_path, timeout=0.3)
+    got = await outcome(f"sleep 60 & echo $! > {pid}; echo $$ >> {pid}; wait", tmp_path, timeout=0.3)
     assert got == {"error": "run_it did not finish within 0.3 s and was stopped"}
-
-    async def gone() -> None:
-        async with asyncio.timeout(PATIENCE):
-            await until(lambda: not any(_lives(int(one)) for one in pid.read_text().split()))
-
-    asyncio.run(gone())
+    async with asyncio.timeout(PATIENCE):
+        await until(lambda: not any(_lives(int(one)) for one in pid.read_text().split()))
 
 
-def test_what_a_command_leaves_in_the_background_holds_nothing_up(tmp_path: Path) -> None:
+async def test_what_a_command_leaves_in_the_background_holds_nothing_up(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     try:
-        assert outcome(f"sleep 60 & echo $! > {pid}; echo playing", tmp_path, timeout=5) == {"result": "playing"}
+        assert await outcome(f"sleep 60 & echo $! > {pid}; echo playing", tmp_path, timeout=5) == {
+            "result": "playing"
+        }
         assert _lives(int(pid.read_text()))
     finally:
         os.kill(int(pid.read_text()), signal.SIGKILL)
 
 
-def test_a_command_that_does_not_read_its_arguments(tmp_path: Path) -> None:
+async def test_a_command_that_does_not_read_its_arguments(tmp_path: Path) -> None:
     schema = {"name": "run_it", "parameters": {"type": "OBJECT", "properties": {"text": {"type": "STRING"}}}}
-    assert outcome("echo done", tmp_path, {"text": "x" * 500_000}, schema=schema) == {"result": "done"}
-    assert outcome("wc -c", tmp_path, {"text": "x" * 500_000}, schema=schema) == {"result": 500_011}
-    assert outcome("echo done", tmp_path, {"text": "x"}) == {
+    assert await outcome("echo done", tmp_path, {"text": "x" * 500_000}, schema=schema) == {"result": "done"}
+    assert await outcome("wc -c", tmp_path, {"text": "x" * 500_000}, schema=schema) == {"result": 500_011}
+    assert await outcome("echo done", tmp_path, {"text": "x"}) == {
         "error": "wrong arguments: run_it takes none, and got text"
     }
 
 
-def test_a_command_gets_the_environment_without_the_credentials(
+async def test_a_command_gets_the_environment_without_the_credentials(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for i, name in enumerate(tools.child.CREDENTIALS):
         monkeypatch.setenv(name, f"swordfish-{i}")
     monkeypatch.setenv("MY_COPY", "swordfish-1")
     monkeypatch.setenv("CITY", "Ulm")
-    seen = str(outcome("env", tmp_path)["result"])
+    seen = str((await outcome("env", tmp_path))["result"])
     assert "CITY=Ulm" in seen
     assert "PATH=" in seen
     assert "swordfish" not in seen
@@ -1153,13 +1099,14 @@ def test_a_command_that_cannot_be_run_is_refused_before_dialling(tmp_path: Path)
         assert cure in refused.value.cure
 
 
-def test_a_script_without_a_first_line_is_answered_with_an_error(tmp_path: Path) -> None:
+async def test_a_script_without_a_first_line_is_answered_with_an_error(tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     broken.write_text("\x7fnot a program")
     broken.chmod(0o755)
     runs: list[livews.ToolRun] = []
     messages = [calls(("1", "run_it", {}))]
-    got = with_server(messages, [tools.command(f"run_it={broken}")], lambda s: _over(s, runs, 1), on_tool=runs.append)
+    async with at_server(messages, [tools.command(f"run_it={broken}")], on_tool=runs.append) as (session, got):
+        await _over(session, runs, 1)
     assert got[0]["response"] == {"error": "run_it could not be started: Exec format error"}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import io
 import json
@@ -30,12 +29,14 @@ from livews.trace.follow import follow
 from livews.trace.page import Docs
 from livews.trace.page import Session as Page
 from livews.trace.tail import Tail
-from tests.standin.talk import GEMINI, policy, silence, speech
+from tests.kit import traces
+from tests.kit.command import livews, serving
+from tests.kit.names import DATA, GEMINI, KEY
+from tests.kit.sound import silence, speech
+from tests.kit.talk import policy
+from tests.kit.traces import Row, asked, control, got, sent, transcript
 
-DATA = Path(__file__).parent / "data"
 BARGE_IN, TOOL = DATA / "barge_in.jsonl", DATA / "tool.jsonl"
-KEY = "AIzaSyTOPSECRET_0123456789-abcdefghijkl"
-Row = dict[str, Any]
 
 
 class Done:
@@ -64,14 +65,6 @@ def piped(*words: str, stdin: bytes) -> subprocess.CompletedProcess[bytes]:
 # Traces made by hand, so that their figures are known
 
 
-def sent(t: float, message: Row) -> Row:
-    return {"t": t, "dir": "send", "opcode": "text", "size": len(wire.dump(message)), "message": message}
-
-
-def got(t: float, message: Row) -> Row:
-    return {**sent(t, message), "dir": "recv", "opcode": "binary"}
-
-
 def voice(t: float, pcm: bytes, rate: int = 24000) -> Row:
     blob = {"mimeType": f"audio/pcm;rate={rate}", "data": wire.encode_base64(pcm)}
     return got(t, {"serverContent": {"modelTurn": {"parts": [{"inlineData": blob}]}}})
@@ -82,14 +75,6 @@ def microphone(t: float, pcm: bytes, rate: int = 16000) -> Row:
     return sent(t, {"realtimeInput": {"audio": blob}})
 
 
-def words(t: float, text: str) -> Row:
-    return got(t, {"serverContent": {"outputTranscription": {"text": text}}})
-
-
-def asked(t: float, text: str) -> Row:
-    return sent(t, {"clientContent": {"turns": [{"role": "user", "parts": [{"text": text}]}], "turnComplete": True}})
-
-
 def over(t: float) -> Row:
     usage = {
         "promptTokenCount": 10, "responseTokenCount": 25, "totalTokenCount": 35,
@@ -97,10 +82,6 @@ def over(t: float) -> Row:
         "responseTokensDetails": [{"modality": "AUDIO", "tokenCount": 25}],
     }  # fmt: skip
     return got(t, {"serverContent": {"turnComplete": True}, "usageMetadata": usage})
-
-
-def control(t: float, side: str, kind: str, **about: Any) -> Row:
-    return {"t": t, "dir": side, kind: about}
 
 
 HEAD: Row = {
@@ -119,8 +100,7 @@ def tone(seconds: float, rate: int = 24000, level: int = 5000) -> bytes:
 
 
 def write(path: Path, *rows: Row, head: Row = HEAD) -> Path:
-    path.write_text("".join(json.dumps(row) + "\n" for row in (head, *rows)))
-    return path
+    return traces.write(path, head, *rows)
 
 
 def talk() -> list[Row]:
@@ -128,16 +108,16 @@ def talk() -> list[Row]:
     return [
         *READY,
         asked(1.0, "Hello"),
-        words(1.2, "Good "),
+        transcript(1.2, "Good "),
         voice(1.25, bytes(4800)),  # 100 ms of silence
         voice(1.4, tone(0.9)),
-        words(1.45, "day."),
+        transcript(1.45, "day."),
         got(1.5, {"serverContent": {"generationComplete": True}}),
         over(2.3),
         asked(3.0, "And now?"),
-        words(3.1, "A long story. "),
+        transcript(3.1, "A long story. "),
         voice(3.2, tone(1.0)),
-        words(3.3, "It never ends."),
+        transcript(3.3, "It never ends."),
         voice(3.45, tone(1.0)),
         sent(3.7, {"realtimeInput": {"text": "stop"}}),
         got(3.72, {"serverContent": {"interrupted": True}}),
@@ -154,15 +134,8 @@ def talk() -> list[Row]:
 
 def test_show_prints_what_the_live_view_printed(trace: Callable[..., Done], tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
-    command = [sys.executable, "-m", "livews"]
-    serve = subprocess.Popen([*command, "serve", "--pace", "0", "--quiet"], stdout=subprocess.PIPE, text=True)
-    try:
-        assert serve.stdout is not None
-        words = ["--url", serve.stdout.readline().strip(), "--mute", "--trace", f"--trace={path}", "Hi"]
-        live = subprocess.run([*command, *words], capture_output=True, text=True, timeout=40)
-    finally:
-        serve.terminate()
-        serve.communicate(timeout=10)
+    with serving("--pace", "0", "--quiet") as (url, _):
+        live = livews("--url", url, "--mute", "--trace", f"--trace={path}", "Hi")
     shown = trace("show", path).out.splitlines()
     assert len(shown) > 10
     # each of the two has the time at which it was told
@@ -605,15 +578,15 @@ def session() -> list[Row]:
         *READY,
         got(0.2, {"sessionResumptionUpdate": {"newHandle": "handle-1", "resumable": True}}),
         asked(1.0, "Hello"),
-        words(1.1, "Good "),
+        transcript(1.1, "Good "),
         voice(1.2, pcm[:2000]),
-        words(1.3, "day."),
+        transcript(1.3, "day."),
         voice(1.3, pcm[2000:]),
         over(2.0),
         asked(3.0, "More"),
         got(3.1, {"toolCall": call}),
         sent(3.2, {"toolResponse": answer}),
-        words(3.3, "Done."),
+        transcript(3.3, "Done."),
         over(4.0),
         control(5.0, "recv", "close", code=1000, reason=""),
     ]
@@ -731,7 +704,7 @@ def secret_session() -> list[Row]:
         got(0.2, {"session_resumption_update": {"new_handle": "new-handle-88", "resumable": True}}),
         asked(1.0, f"My key is {KEY}, Elephant"),
         voice(1.2, tone(0.1)),
-        words(1.3, "Giraffe says"),
+        transcript(1.3, "Giraffe says"),
         got(1.4, {"toolCall": call}),
         got(1.5, {"serverContent": {"modelTurn": {"parts": [{"thing": "NEWCOMER"}]}}}),
         {"t": 1.6, "dir": "recv", "opcode": "binary", "raw": wire.encode_base64(f"{KEY} Walrus".encode())},
@@ -862,7 +835,7 @@ def test_sound_that_is_not_there_is_refused(trace: Callable[..., Done], tmp_path
 
 def test_captions(trace: Callable[..., Done], tmp_path: Path) -> None:
     rows = talk()
-    rows[3] = words(1.2, "<b>Good</b> --> &")
+    rows[3] = transcript(1.2, "<b>Good</b> --> &")
     path = write(tmp_path / "t.jsonl", *rows)
     srt, vtt = tmp_path / "t.srt", tmp_path / "t.vtt"
     assert trace("export", path, "-o", srt).code == trace("export", path, "-o", vtt).code == 0
@@ -1011,23 +984,19 @@ _IN_THE_BROWSER = """async url => {
 }"""
 
 
-def test_a_har_of_a_real_browser(trace: Callable[..., Done], tmp_path: Path) -> None:
+async def test_a_har_of_a_real_browser(trace: Callable[..., Done], tmp_path: Path) -> None:
     browsers = pytest.importorskip("playwright.async_api")
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
         pytest.skip("no Chromium was found")
     har, out = tmp_path / "t.har", tmp_path / "out.jsonl"
-
-    async def record() -> None:
-        async with opened(policy=policy(pace=0)) as house, browsers.async_playwright() as driver:
-            browser = await driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-            context = await browser.new_context(record_har_path=har)
-            page = await context.new_page()
-            await page.evaluate(_IN_THE_BROWSER, f"{house.url}{GEMINI}?key={KEY}")
-            await context.close()
-            await browser.close()
-
-    asyncio.run(asyncio.wait_for(record(), 60))
+    async with opened(policy=policy(pace=0)) as house, browsers.async_playwright() as driver:
+        browser = await driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        context = await browser.new_context(record_har_path=har)
+        page = await context.new_page()
+        await page.evaluate(_IN_THE_BROWSER, f"{house.url}{GEMINI}?key={KEY}")
+        await context.close()
+        await browser.close()
     assert KEY in har.read_text()
     assert trace("import", har, "-o", out).code == 0
     assert KEY not in out.read_text()

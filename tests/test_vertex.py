@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import threading
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ import pytest
 
 import livews
 from livews import endpoint
-from tests.servers import Recorder
+from tests.kit.servers import Recorder
 
 NEEDS = "pip install 'livews[vertex]' to test it"
 
@@ -43,7 +42,9 @@ def token_server() -> Iterator[str]:
 
 
 @pytest.mark.filterwarnings("ignore")  # google-auth's own
-def test_application_default_credentials(token_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_application_default_credentials(
+    token_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("google.auth.transport.requests", reason=NEEDS)
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import rsa
@@ -55,20 +56,16 @@ def test_application_default_credentials(token_server: str, tmp_path: Path, monk
     account |= {"private_key": key.decode(), "private_key_id": "1", "project_id": "p"}
     (tmp_path / "account.json").write_text(json.dumps(account))
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "account.json"))
-
-    async def run() -> str:
-        recorder = Recorder()
-        async with recorder.listening() as port:
-            with pytest.raises(livews.LivewsError):
-                await livews.connect(vertex=True, project="p", location="l", url=f"ws://127.0.0.1:{port}")
-        return recorder.requests[0]
-
-    assert "authorization: bearer bearer-of-the-test" in asyncio.run(run()).lower()
+    recorder = Recorder()
+    async with recorder.listening() as port:
+        with pytest.raises(livews.LivewsError):
+            await livews.connect(vertex=True, project="p", location="l", url=f"ws://127.0.0.1:{port}")
+    assert "authorization: bearer bearer-of-the-test" in recorder.requests[0].lower()
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("content", [None, b"", b'{"private_key":"TESTSECRET\xe9"', b"{}"])
-def test_no_credentials_on_the_machine(
+async def test_no_credentials_on_the_machine(
     content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("google.auth.transport.requests", reason=NEEDS)
@@ -77,15 +74,15 @@ def test_no_credentials_on_the_machine(
         path.write_bytes(content)
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
     with pytest.raises(livews.BadRequest, match="no Google credentials") as caught:
-        asyncio.run(endpoint.bearer())
+        await endpoint.bearer()
     assert "gcloud auth" in caught.value.cure
     assert "TESTSECRET" not in str(caught.value)
     assert caught.value.exit_code == 3
 
 
-def test_without_google_auth_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_google_auth_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "google.auth", None)
     with pytest.raises(livews.BadRequest) as caught:
-        asyncio.run(endpoint.bearer())
+        await endpoint.bearer()
     assert "pip install google-auth" in caught.value.cure
     assert "--token" in caught.value.cure

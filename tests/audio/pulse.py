@@ -26,9 +26,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.kit.names import ROOT
+
 RATE = 24000
 NEEDED = ("pulseaudio", "pactl", "parec")
-ROOT = Path(__file__).parents[2]
 
 # norewinds: without it the first 20 ms of a new stream are missing from the monitor.
 SCRIPT = """

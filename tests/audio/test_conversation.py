@@ -10,12 +10,10 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
 import time
-import wave
 from array import array
 from collections.abc import Callable
 from pathlib import Path
@@ -27,25 +25,10 @@ from livews.core.wire import decode_base64
 from tests.audio.conftest import no_sound
 from tests.audio.pulse import RATE, ROOT, PulseServer
 from tests.audio.test_sound import sound_of
+from tests.kit.sound import noise
 
 TRIES = 4
 FADE_MS = 5
-
-
-def noise(seconds: float, seed: int, level: int = 6000) -> bytes:
-    """16 kHz; no sample is 0 and no two places are alike."""
-    luck = random.Random(seed)
-    samples = (luck.choice((-1, 1)) * luck.randint(1, level) for _ in range(int(16000 * seconds)))
-    return array("h", samples).tobytes()
-
-
-def wav(path: Path, pcm: bytes) -> Path:
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(16000)
-        file.writeframes(pcm)
-    return path
 
 
 class Session:
@@ -115,7 +98,7 @@ def has(name: str, count: int = 1) -> Callable[[list[dict[str, Any]]], bool]:
 
 def test_spoken_and_answered_sample_for_sample(pulse: PulseServer, tmp_path: Path) -> None:
     """What is said is on the wire, what came over the wire is heard, and the latency is told."""
-    said = noise(1.0, seed=1)
+    said = noise(1.0, seed=1, level=6000)
     for attempt in range(TRIES):
         with pulse.record() as recording:
             session = Session(pulse, tmp_path / f"t{attempt}.jsonl")
@@ -177,7 +160,7 @@ def test_half_duplex_sends_silence_while_it_speaks(pulse: PulseServer, tmp_path:
     session.wait(lambda rows: len(received(rows)) > RATE // 2)
     session.wait(lambda rows: len(sent(rows)) > 0)
     before = len(sent(session.rows()))
-    session.say(noise(0.6, seed=3)).wait(10)
+    session.say(noise(0.6, seed=3, level=6000)).wait(10)
     during = sent(session.rows())[before:]
     session.leave()
     assert len(during) > 6400

@@ -14,8 +14,7 @@ import pytest
 
 from livews.audio import device
 from livews.audio.device import NoSound
-
-ROOT = Path(__file__).parents[2]
+from tests.kit.names import ROOT
 
 
 def child(code: str, **env: str) -> str:

@@ -207,24 +207,21 @@ def test_a_tap_without_bound_is_refused() -> None:
         PlaybackBuffer(tap=deque())
 
 
-def test_a_speaker_tells_once_what_it_played_across_a_change_of_rate() -> None:
-    async def run() -> None:
-        speaker = Speaker(prebuffer=0, listened=True)
-        assert speaker.played() == []
-        speaker.play(steady(480, 5), 24000)
-        first = speaker.buffer
-        first.fill(bytearray(960))
-        speaker.play(steady(320, 6), 16000)
-        assert speaker.buffer is not first
-        speaker.buffer.fill(bytearray(640))
-        assert [(pcm, rate) for pcm, rate, _ in speaker.played()] == [
-            (steady(480, 5), 24000),
-            (steady(320, 6), 16000),
-        ]
-        assert speaker.played() == []
-        await asyncio.to_thread(speaker.close)
-
-    asyncio.run(run())
+async def test_a_speaker_tells_once_what_it_played_across_a_change_of_rate() -> None:
+    speaker = Speaker(prebuffer=0, listened=True)
+    assert speaker.played() == []
+    speaker.play(steady(480, 5), 24000)
+    first = speaker.buffer
+    first.fill(bytearray(960))
+    speaker.play(steady(320, 6), 16000)
+    assert speaker.buffer is not first
+    speaker.buffer.fill(bytearray(640))
+    assert [(pcm, rate) for pcm, rate, _ in speaker.played()] == [
+        (steady(480, 5), 24000),
+        (steady(320, 6), 16000),
+    ]
+    assert speaker.played() == []
+    await asyncio.to_thread(speaker.close)
 
 
 def test_a_speaker_nobody_listens_to_keeps_nothing() -> None:

@@ -28,17 +28,9 @@ from livews.audio.activity import Talking
 from livews.audio.device import Device, NoSound, RateRefused
 from livews.audio.microphone import Chunk, Microphone
 from livews.core.errors import BadRequest
+from tests.kit.sound import RATE, noise
 
 from .pulse import ROOT, PulseServer
-
-RATE = 16000
-
-
-def noise(seconds: float, seed: int = 1) -> bytes:
-    """No sample is 0, so that silence is told from sound, and no two places are alike."""
-    luck = random.Random(seed)
-    return array("h", (luck.choice((-1, 1)) * luck.randint(1, 9000) for _ in range(round(RATE * seconds)))).tobytes()
-
 
 # with a sound server
 
@@ -176,107 +168,94 @@ def started(**options: Any) -> Microphone:
     return microphone
 
 
-def read(microphone: Microphone, count: int) -> list[Chunk]:
-    async def main() -> list[Chunk]:
-        chunks = microphone.chunks()
-        try:
-            async with asyncio.timeout(5):
-                return [await anext(chunks) for _ in range(count)]
-        finally:
-            await chunks.aclose()  # type: ignore[attr-defined]
-
-    return asyncio.run(main())
+async def read(microphone: Microphone, count: int) -> list[Chunk]:
+    chunks = microphone.chunks()
+    try:
+        async with asyncio.timeout(5):
+            return [await anext(chunks) for _ in range(count)]
+    finally:
+        await chunks.aclose()  # type: ignore[attr-defined]
 
 
 def values(chunks: list[Chunk]) -> list[int]:
     return [int.from_bytes(chunk.pcm[:2], "little", signed=True) for chunk in chunks]
 
 
-def test_blocks_come_in_order_with_the_time_of_their_last_sample(inputs: Inputs) -> None:
+async def test_blocks_come_in_order_with_the_time_of_their_last_sample(inputs: Inputs) -> None:
     microphone = started()
     began = time.monotonic()
     inputs.give(block(1), block(2), age=0.5)
-    first, second = read(microphone, 2)
+    first, second = await read(microphone, 2)
     assert (first.pcm, second.pcm) == (block(1), block(2))
     assert began - 0.5 <= first.at <= second.at <= time.monotonic() - 0.5
     microphone.close()
 
 
-def test_nothing_from_a_mute_is_delivered_and_nothing_from_before_it_comes_after(inputs: Inputs) -> None:
+async def test_nothing_from_a_mute_is_delivered_and_nothing_from_before_it_comes_after(inputs: Inputs) -> None:
     microphone = started()
     inputs.give(block(1), block(2))
-    assert values(read(microphone, 1)) == [1]
+    assert values(await read(microphone, 1)) == [1]
     microphone.muted = True
     inputs.give(block(3))
     microphone.muted = False
     inputs.give(block(4))
     microphone.muted = False
     inputs.give(block(5))
-    assert values(read(microphone, 2)) == [4, 5]
+    assert values(await read(microphone, 2)) == [4, 5]
     assert microphone.dropped_ms == 0
     microphone.close()
 
 
-def test_muted_before_the_start(inputs: Inputs) -> None:
+async def test_muted_before_the_start(inputs: Inputs) -> None:
     microphone = Microphone()
     microphone.muted = True
     microphone.start()
     inputs.give(block(1))
     microphone.muted = False
     inputs.give(block(2))
-    assert values(read(microphone, 1)) == [2]
+    assert values(await read(microphone, 1)) == [2]
     microphone.close()
 
 
-def test_what_is_over_the_hold_goes_oldest_first(inputs: Inputs) -> None:
+async def test_what_is_over_the_hold_goes_oldest_first(inputs: Inputs) -> None:
     microphone = started(hold=0.2)
     inputs.give(*map(block, range(1, 13)))
     assert microphone.dropped_ms == 7 * 40, "counted before anybody reads"
-    assert values(read(microphone, 5)) == [8, 9, 10, 11, 12]
+    assert values(await read(microphone, 5)) == [8, 9, 10, 11, 12]
     inputs.give(*map(block, range(13, 20)))
-    assert values(read(microphone, 1)) == [15]
+    assert values(await read(microphone, 1)) == [15]
     assert microphone.dropped_ms == 9 * 40
     microphone.muted = True
     assert microphone.dropped_ms == 9 * 40, "a mute forgets sound, not counts, and is none"
     microphone.close()
 
 
-def test_a_reader_that_waits_is_woken(inputs: Inputs) -> None:
-    async def main() -> list[Chunk]:
-        microphone = started()
-        asyncio.get_running_loop().call_later(0.05, inputs.give, block(7))
-        async with asyncio.timeout(3):
-            async for chunk in microphone.chunks():
-                await asyncio.to_thread(microphone.close)
-                return [chunk]
-        return []
-
-    assert values(asyncio.run(main())) == [7]
+async def test_a_reader_that_waits_is_woken(inputs: Inputs) -> None:
+    microphone = started()
+    asyncio.get_running_loop().call_later(0.05, inputs.give, block(7))
+    async with asyncio.timeout(3):
+        chunk = await anext(microphone.chunks())
+        await asyncio.to_thread(microphone.close)
+    assert values([chunk]) == [7]
 
 
-def test_closing_ends_the_chunks_of_a_reader_that_waits(inputs: Inputs) -> None:
-    async def main() -> list[Chunk]:
-        microphone = started()
-        asyncio.get_running_loop().call_later(0.05, microphone.close)
-        async with asyncio.timeout(3):
-            return [chunk async for chunk in microphone.chunks()]
-
-    assert asyncio.run(main()) == []
+async def test_closing_ends_the_chunks_of_a_reader_that_waits(inputs: Inputs) -> None:
+    microphone = started()
+    asyncio.get_running_loop().call_later(0.05, microphone.close)
+    async with asyncio.timeout(3):
+        assert [chunk async for chunk in microphone.chunks()] == []
     assert inputs.closed == 1
 
 
-def test_what_was_captured_before_the_loss_is_delivered(inputs: Inputs) -> None:
+async def test_what_was_captured_before_the_loss_is_delivered(inputs: Inputs) -> None:
     told: list[NoSound] = []
-
-    async def main() -> list[Chunk]:
-        async with asyncio.timeout(3):
-            return [chunk async for chunk in microphone.chunks()]
 
     microphone = started(on_lost=told.append)
     inputs.give(block(1), block(2))
     inputs.finished()
     inputs.finished()
-    assert values(asyncio.run(main())) == [1, 2]
+    async with asyncio.timeout(3):
+        assert values([chunk async for chunk in microphone.chunks()]) == [1, 2]
     assert told == [microphone.lost]
     microphone.close()
     inputs.finished()
@@ -293,23 +272,20 @@ def test_closing_is_no_loss_and_nothing_opens_afterwards(inputs: Inputs) -> None
     assert (told, microphone.lost, inputs.closed, inputs.rates) == ([], None, 1, [RATE])
 
 
-def test_a_device_that_gives_nothing_any_more_is_lost(inputs: Inputs, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_device_that_gives_nothing_any_more_is_lost(inputs: Inputs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "STALLED", 0.1)
     told: list[NoSound] = []
 
-    async def main() -> list[Chunk]:
-        async with asyncio.timeout(3):
-            return [chunk async for chunk in microphone.chunks()]
-
     microphone = started(on_lost=told.append)
     inputs.give(block(1))
-    assert values(asyncio.run(main())) == [1]
+    async with asyncio.timeout(3):
+        assert values([chunk async for chunk in microphone.chunks()]) == [1]
     (why,) = told
     assert why.why == "the device has given nothing for 0.1 seconds"
     microphone.close()
 
 
-def test_a_rate_that_is_refused_is_converted(inputs: Inputs) -> None:
+async def test_a_rate_that_is_refused_is_converted(inputs: Inputs) -> None:
     inputs.refused, inputs.channels = (RATE,), 2
     microphone = started()
     assert (inputs.rates, microphone.rate) == ([RATE, 48000], RATE)
@@ -318,7 +294,7 @@ def test_a_rate_that_is_refused_is_converted(inputs: Inputs) -> None:
     stereo = array("h", (sample for value in tone for sample in (value + 500, value - 500))).tobytes()
     began = time.monotonic()
     inputs.give(*(stereo[at : at + 7680] for at in range(0, len(stereo), 7680)))
-    chunks = read(microphone, 24)
+    chunks = await read(microphone, 24)
     assert {len(chunk.pcm) for chunk in chunks} == {1280}
     heard = array("h", b"".join(chunk.pcm for chunk in chunks))
     wanted = [9000 * sin(2 * pi * 440 * n / RATE) for n in range(len(heard))]
@@ -328,13 +304,15 @@ def test_a_rate_that_is_refused_is_converted(inputs: Inputs) -> None:
     microphone.close()
 
 
-def test_without_soxr_the_device_s_own_rate_is_delivered(inputs: Inputs, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_soxr_the_device_s_own_rate_is_delivered(
+    inputs: Inputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "soxr", None)
     inputs.refused = (RATE,)
     microphone = started()
     assert microphone.rate == 48000
     inputs.give(block(5, rate=48000))
-    assert [chunk.pcm for chunk in read(microphone, 1)] == [block(5, rate=48000)]
+    assert [chunk.pcm for chunk in await read(microphone, 1)] == [block(5, rate=48000)]
     microphone.close()
 
 
@@ -344,22 +322,22 @@ def test_a_device_that_refuses_its_own_rate_too_is_refused(inputs: Inputs) -> No
         started()
 
 
-def test_many_channels_become_their_mean(inputs: Inputs) -> None:
+async def test_many_channels_become_their_mean(inputs: Inputs) -> None:
     inputs.channels = 4
     microphone = started(chunk_ms=20)
     inputs.give(array("h", [32767, 32767, 32767, 32763, -4, -4, 0, 0] * 160).tobytes())
-    (chunk,) = read(microphone, 1)
+    (chunk,) = await read(microphone, 1)
     assert chunk.pcm == array("h", [32766, -2] * 160).tobytes()
     microphone.close()
 
 
-def test_heard_tells_a_microphone_from_one_that_is_switched_off(inputs: Inputs) -> None:
+async def test_heard_tells_a_microphone_from_one_that_is_switched_off(inputs: Inputs) -> None:
     microphone = started()
     inputs.give(block(0))
-    read(microphone, 1)
+    await read(microphone, 1)
     assert not microphone.heard
     inputs.give(block(0)[:-2] + b"\1\0")
-    read(microphone, 1)
+    await read(microphone, 1)
     assert microphone.heard
     microphone.close()
 

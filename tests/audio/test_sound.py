@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import re
 import subprocess
 import sys
@@ -18,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.kit import sound
 
 from .pulse import RATE, ROOT, PulseServer
 
@@ -49,9 +50,7 @@ def play(
 
 
 def noise(path: Path, ms: int, seed: int = 1) -> bytes:
-    """No sample is 0, so that silence is told from sound, and no two places are alike."""
-    luck = random.Random(seed)
-    pcm = array("h", (luck.choice((-1, 1)) * luck.randint(1, 9000) for _ in range(RATE * ms // 1000))).tobytes()
+    pcm = sound.noise(ms / 1000, seed, rate=RATE)
     path.write_bytes(pcm)
     return pcm
 

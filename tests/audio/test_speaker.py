@@ -74,67 +74,60 @@ def outputs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Outputs]:
         output.close()
 
 
-def test_drain_waits_for_the_sound_and_not_much_longer(outputs: Outputs) -> None:
-    async def main() -> tuple[bool, float, int]:
-        speaker = Speaker(prebuffer=0.0)
-        await asyncio.to_thread(speaker.start)
-        speaker.play(SECOND[:24000])
-        speaker.turn_ended()
-        began, beats = time.monotonic(), 0
+async def test_drain_waits_for_the_sound_and_not_much_longer(outputs: Outputs) -> None:
+    speaker = Speaker(prebuffer=0.0)
+    await asyncio.to_thread(speaker.start)
+    speaker.play(SECOND[:24000])
+    speaker.turn_ended()
+    began, beats = time.monotonic(), 0
 
-        async def beat() -> None:
-            nonlocal beats
-            while True:
-                await asyncio.sleep(0.010)
-                beats += 1
+    async def beat() -> None:
+        nonlocal beats
+        while True:
+            await asyncio.sleep(0.010)
+            beats += 1
 
-        heart = asyncio.create_task(beat())
-        drained = await speaker.drain()
-        took = time.monotonic() - began
-        heart.cancel()
-        assert speaker.idle
-        await asyncio.to_thread(speaker.close)
-        return drained, took, beats
-
-    drained, took, beats = asyncio.run(main())
+    heart = asyncio.create_task(beat())
+    drained = await speaker.drain()
+    took = time.monotonic() - began
+    heart.cancel()
+    assert speaker.idle
+    await asyncio.to_thread(speaker.close)
     assert drained
     assert 0.5 <= took <= 0.5 + 0.060 + 0.25
     assert beats > 20, "the loop goes on meanwhile"
 
 
-def test_audio_may_come_before_the_device(outputs: Outputs) -> None:
+async def test_audio_may_come_before_the_device(outputs: Outputs) -> None:
     speaker = Speaker()
     speaker.play(SECOND[:4800])
     speaker.turn_ended()
     speaker.start()
-    assert asyncio.run(speaker.drain())
+    assert await speaker.drain()
     speaker.close()
     assert bytes(outputs[0].heard).strip(b"\0") == SECOND[:4800].strip(b"\0")
 
 
-def test_drain_gives_up_on_a_device_that_asks_for_nothing(outputs: Outputs) -> None:
+async def test_drain_gives_up_on_a_device_that_asks_for_nothing(outputs: Outputs) -> None:
     outputs.stuck = True
     speaker = Speaker()
     speaker.start()
     speaker.play(SECOND[:4800])
     speaker.turn_ended()
     began = time.monotonic()
-    assert not asyncio.run(speaker.drain())
+    assert not await speaker.drain()
     assert time.monotonic() - began == pytest.approx(2.1, abs=0.25)
 
 
-def test_a_flush_ends_a_drain(outputs: Outputs) -> None:
-    async def main() -> float:
-        speaker = Speaker()
-        speaker.start()
-        speaker.play(SECOND * 60)
-        began = time.monotonic()
-        asyncio.get_running_loop().call_later(0.3, speaker.flush)
-        assert await speaker.drain()
-        speaker.close()
-        return time.monotonic() - began
-
-    assert asyncio.run(main()) < 1
+async def test_a_flush_ends_a_drain(outputs: Outputs) -> None:
+    speaker = Speaker()
+    speaker.start()
+    speaker.play(SECOND * 60)
+    began = time.monotonic()
+    asyncio.get_running_loop().call_later(0.3, speaker.flush)
+    assert await speaker.drain()
+    speaker.close()
+    assert (time.monotonic() - began) < 1
 
 
 def test_close_feeds_silence_until_the_last_sample_is_out(outputs: Outputs) -> None:
@@ -161,7 +154,7 @@ def test_closing_an_unused_speaker_takes_no_time(outputs: Outputs) -> None:
     assert time.monotonic() - began < 0.040
 
 
-def test_a_lost_device_is_told_once_and_takes_nothing_more(outputs: Outputs) -> None:
+async def test_a_lost_device_is_told_once_and_takes_nothing_more(outputs: Outputs) -> None:
     told: list[NoSound] = []
     speaker = Speaker(on_lost=told.append)
     speaker.start()
@@ -169,7 +162,7 @@ def test_a_lost_device_is_told_once_and_takes_nothing_more(outputs: Outputs) -> 
     outputs[0].go_away()
     assert told == [speaker.lost]
     began = time.monotonic()
-    assert not asyncio.run(speaker.drain())
+    assert not await speaker.drain()
     speaker.play(SECOND)
     assert speaker.report().turns[0].received_ms == 10_000
     speaker.close()
@@ -186,23 +179,20 @@ def test_closing_is_not_losing(outputs: Outputs) -> None:
     assert speaker.lost is None
 
 
-def test_each_rate_gets_its_own_stream_in_order(outputs: Outputs) -> None:
-    async def main() -> None:
-        speaker = Speaker(prebuffer=0.0)
-        speaker.start()
-        speaker.play(b"\1\0" * 4800)
-        speaker.play(b"\2\0" * 1600, rate=16000)
-        speaker.play(b"\3\0" * 2400, rate=24000)
-        assert len(outputs) == 1
-        assert not speaker.idle
-        speaker.turn_ended()
-        assert await speaker.drain()
-        report = speaker.report()
-        assert [turn.played_ms for turn in report.turns] == [200, 100, 100]
-        assert report.rate == 24000
-        speaker.close()
-
-    asyncio.run(main())
+async def test_each_rate_gets_its_own_stream_in_order(outputs: Outputs) -> None:
+    speaker = Speaker(prebuffer=0.0)
+    speaker.start()
+    speaker.play(b"\1\0" * 4800)
+    speaker.play(b"\2\0" * 1600, rate=16000)
+    speaker.play(b"\3\0" * 2400, rate=24000)
+    assert len(outputs) == 1
+    assert not speaker.idle
+    speaker.turn_ended()
+    assert await speaker.drain()
+    report = speaker.report()
+    assert [turn.played_ms for turn in report.turns] == [200, 100, 100]
+    assert report.rate == 24000
+    speaker.close()
     assert [output.rate for output in outputs] == [24000, 16000, 24000]
     assert [bytes(output.heard).replace(b"\0", b"") for output in outputs] == [
         b"\1" * 4800,
@@ -211,36 +201,29 @@ def test_each_rate_gets_its_own_stream_in_order(outputs: Outputs) -> None:
     ]
 
 
-def test_a_flush_empties_the_rates_that_wait(outputs: Outputs) -> None:
-    async def main() -> None:
-        speaker = Speaker(prebuffer=0.0)
-        speaker.start()
-        speaker.play(SECOND * 5)
-        speaker.play(SECOND, rate=16000)
-        speaker.flush()
-        speaker.play(b"\2\0" * 1600, rate=16000)
-        speaker.turn_ended()
-        began = time.monotonic()
-        assert await speaker.drain()
-        assert time.monotonic() - began < 1
-        speaker.close()
-
-    asyncio.run(main())
+async def test_a_flush_empties_the_rates_that_wait(outputs: Outputs) -> None:
+    speaker = Speaker(prebuffer=0.0)
+    speaker.start()
+    speaker.play(SECOND * 5)
+    speaker.play(SECOND, rate=16000)
+    speaker.flush()
+    speaker.play(b"\2\0" * 1600, rate=16000)
+    speaker.turn_ended()
+    began = time.monotonic()
+    assert await speaker.drain()
+    assert time.monotonic() - began < 1
+    speaker.close()
     assert bytes(outputs[1].heard).replace(b"\0", b"") == b"\2" * 1600
 
 
-def test_a_rate_the_device_refuses_loses_it(outputs: Outputs) -> None:
+async def test_a_rate_the_device_refuses_loses_it(outputs: Outputs) -> None:
     outputs.refused = (16000,)
     told: list[NoSound] = []
-
-    async def main() -> None:
-        speaker = Speaker(on_lost=told.append)
-        speaker.start()
-        speaker.play(SECOND[:96], rate=16000)
-        assert not await speaker.drain()
-        speaker.close()
-
-    asyncio.run(main())
+    speaker = Speaker(on_lost=told.append)
+    speaker.start()
+    speaker.play(SECOND[:96], rate=16000)
+    assert not await speaker.drain()
+    speaker.close()
     assert [error.why for error in told] == ["this rate"]
 
 
@@ -252,23 +235,19 @@ def test_a_device_that_cannot_be_opened_says_so_at_the_start(outputs: Outputs) -
     speaker.close()
 
 
-def test_a_device_that_hangs_is_not_waited_for(outputs: Outputs) -> None:
+async def test_a_device_that_hangs_is_not_waited_for(outputs: Outputs) -> None:
     """It played, and asks for nothing any more: a minute is queued, and nobody waits a minute for it."""
-
-    async def main() -> tuple[bool, float, float]:
-        speaker = Speaker(prebuffer=0.0)
-        await asyncio.to_thread(speaker.start)
-        for _ in range(60):
-            speaker.play(SECOND)
-        speaker.turn_ended()
-        await asyncio.sleep(0.1)
-        assert speaker.buffer.overdue == 0
-        outputs[0].stuck = True
-        began = time.monotonic()
-        drained = await speaker.drain()
-        return drained, time.monotonic() - began, speaker.buffer.overdue
-
-    drained, took, overdue = asyncio.run(main())
+    speaker = Speaker(prebuffer=0.0)
+    await asyncio.to_thread(speaker.start)
+    for _ in range(60):
+        speaker.play(SECOND)
+    speaker.turn_ended()
+    await asyncio.sleep(0.1)
+    assert speaker.buffer.overdue == 0
+    outputs[0].stuck = True
+    began = time.monotonic()
+    drained = await speaker.drain()
+    drained, took, overdue = drained, time.monotonic() - began, speaker.buffer.overdue
     assert not drained
     assert took < 20
     assert overdue >= 2

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from livews.audio.wav import WavRefused, WavTurns, WavWriter
-
-ROOT = Path(__file__).parents[2]
+from tests.kit.names import ROOT
 
 
 def read(path: Path) -> tuple[int, bytes]:

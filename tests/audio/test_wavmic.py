@@ -8,7 +8,6 @@ import random
 import struct
 import sys
 import time
-import wave
 from array import array
 from collections.abc import Callable
 from itertools import pairwise
@@ -22,8 +21,7 @@ from livews.audio.wavmic import WavMicrophone
 from livews.audio.wavread import WavReader
 from livews.core.errors import BadRequest, Exit
 from livews.core.sound import FLOOR_DB, first_sound, last_sound, loudness
-
-RATE = 16000
+from tests.kit.sound import RATE, write_wav
 
 
 def samples(seconds: float, rate: int = RATE) -> array[int]:
@@ -50,34 +48,23 @@ def riff(*chunks: bytes) -> bytes:
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
-def plain(path: Path, pcm: bytes, rate: int = RATE) -> Path:
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(rate)
-        file.writeframes(pcm)
-    return path
-
-
-def listen(microphone: WavMicrophone, each: Callable[[Chunk], None] = lambda _: None) -> list[tuple[Chunk, float]]:
+async def listen(
+    microphone: WavMicrophone, each: Callable[[Chunk], None] = lambda _: None
+) -> list[tuple[Chunk, float]]:
     """Every chunk and when it came."""
-
-    async def main() -> list[tuple[Chunk, float]]:
-        heard = []
-        async for piece in microphone.chunks():
-            heard.append((piece, time.monotonic()))
-            each(piece)
-        return heard
-
     microphone.start()
-    return asyncio.run(asyncio.wait_for(main(), 20))
+    heard = []
+    async for piece in microphone.chunks():
+        heard.append((piece, time.monotonic()))
+        each(piece)
+    return heard
 
 
-def test_all_samples_come_in_real_time_and_then_silence(tmp_path: Path) -> None:
+async def test_all_samples_come_in_real_time_and_then_silence(tmp_path: Path) -> None:
     pcm = samples(0.61).tobytes() + bytes(32 * 50)
-    microphone = WavMicrophone(plain(tmp_path / "a.wav", pcm), silence=0.3)
+    microphone = WavMicrophone(write_wav(tmp_path / "a.wav", pcm), silence=0.3)
     began = time.monotonic()
-    heard = listen(microphone)
+    heard = await listen(microphone)
     assert b"".join(piece.pcm for piece, _ in heard) == pcm + bytes(32 * 300)
     assert {len(piece.pcm) for piece, _ in heard} == {1280}
     assert all(piece.at <= came for piece, came in heard), "no chunk comes before it could have been said"
@@ -89,58 +76,54 @@ def test_all_samples_come_in_real_time_and_then_silence(tmp_path: Path) -> None:
     microphone.close()
 
 
-def test_a_slow_reader_gets_what_is_overdue_at_once(tmp_path: Path) -> None:
+async def test_a_slow_reader_gets_what_is_overdue_at_once(tmp_path: Path) -> None:
     pcm = samples(0.6).tobytes()
     rests = [0.3]
-    microphone = WavMicrophone(plain(tmp_path / "a.wav", pcm), silence=0)
-    heard = listen(microphone, lambda _: time.sleep(rests.pop()) if rests else None)
+    microphone = WavMicrophone(write_wav(tmp_path / "a.wav", pcm), silence=0)
+    heard = await listen(microphone, lambda _: time.sleep(rests.pop()) if rests else None)
     assert b"".join(piece.pcm for piece, _ in heard) == pcm
     assert heard[-1][0].at - heard[0][0].at == pytest.approx(0.56), "the time that was lost is made up for"
     microphone.close()
 
 
-def test_time_begins_with_the_first_reader_and_not_before(tmp_path: Path) -> None:
-    microphone = WavMicrophone(plain(tmp_path / "a.wav", samples(0.1).tobytes()), silence=0)
+async def test_time_begins_with_the_first_reader_and_not_before(tmp_path: Path) -> None:
+    microphone = WavMicrophone(write_wav(tmp_path / "a.wav", samples(0.1).tobytes()), silence=0)
     microphone.start()
     time.sleep(0.2)
     began = time.monotonic()
-    assert listen(microphone)[0][0].at >= began + 0.040
+    assert (await listen(microphone))[0][0].at >= began + 0.040
     microphone.close()
 
 
-def test_what_is_said_while_muted_is_not_heard(tmp_path: Path) -> None:
+async def test_what_is_said_while_muted_is_not_heard(tmp_path: Path) -> None:
     pcm = samples(0.4).tobytes()
-    microphone = WavMicrophone(plain(tmp_path / "a.wav", pcm), silence=0)
-
-    async def main() -> bytes:
-        heard = b""
-        async for piece in microphone.chunks():
-            heard += piece.pcm
-            if len(heard) == 1280:
-                microphone.muted = True
-                asyncio.get_running_loop().call_later(0.14, setattr, microphone, "muted", False)
-        return heard
+    microphone = WavMicrophone(write_wav(tmp_path / "a.wav", pcm), silence=0)
 
     microphone.start()
-    heard = asyncio.run(asyncio.wait_for(main(), 10))
+    heard = b""
+    async for piece in microphone.chunks():
+        heard += piece.pcm
+        if len(heard) == 1280:
+            microphone.muted = True
+            asyncio.get_running_loop().call_later(0.14, setattr, microphone, "muted", False)
     assert heard[:1280] == pcm[:1280]
     assert pcm.endswith(heard[1280:])
     assert len(heard) <= len(pcm) - 3 * 1280
     microphone.close()
 
 
-def test_closing_ends_it(tmp_path: Path) -> None:
-    microphone = WavMicrophone(plain(tmp_path / "a.wav", samples(5).tobytes()))
-    heard = listen(microphone, lambda _: microphone.close())
+async def test_closing_ends_it(tmp_path: Path) -> None:
+    microphone = WavMicrophone(write_wav(tmp_path / "a.wav", samples(5).tobytes()))
+    heard = await listen(microphone, lambda _: microphone.close())
     assert len(heard) == 1
     microphone.start()
-    assert listen(microphone) == []
+    assert await listen(microphone) == []
 
 
-def test_another_rate_is_converted(tmp_path: Path) -> None:
+async def test_another_rate_is_converted(tmp_path: Path) -> None:
     tone = array("h", (round(9000 * sin(2 * pi * 440 * n / 44100)) for n in range(22050)))
-    microphone = WavMicrophone(plain(tmp_path / "a.wav", tone.tobytes(), 44100), silence=0.1)
-    heard = listen(microphone)
+    microphone = WavMicrophone(write_wav(tmp_path / "a.wav", tone.tobytes(), rate=44100), silence=0.1)
+    heard = await listen(microphone)
     assert microphone.rate == RATE
     pcm = array("h", b"".join(piece.pcm for piece, _ in heard))
     assert len(pcm) == pytest.approx(9600, abs=2)
@@ -151,11 +134,11 @@ def test_another_rate_is_converted(tmp_path: Path) -> None:
     microphone.close()
 
 
-def test_without_soxr_the_file_s_own_rate_is_delivered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_soxr_the_file_s_own_rate_is_delivered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "soxr", None)
     pcm = samples(0.1, 48000).tobytes()
-    microphone = WavMicrophone(plain(tmp_path / "a.wav", pcm, 48000), silence=0.05)
-    heard = listen(microphone)
+    microphone = WavMicrophone(write_wav(tmp_path / "a.wav", pcm, rate=48000), silence=0.05)
+    heard = await listen(microphone)
     assert microphone.rate == 48000
     assert b"".join(piece.pcm for piece, _ in heard) == pcm + bytes(4800)
     assert [len(piece.pcm) for piece, _ in heard] == [3840, 3840, 3840, 2880]

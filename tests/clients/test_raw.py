@@ -16,7 +16,7 @@ import importlib.util
 import json
 import os
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,7 +29,7 @@ from livews.kit import faults, tls, voice
 from livews.kit.policy import Policy
 from livews.kit.standin import House, opened
 from tests.clients.running import need
-from tests.standin.talk import silence, speech
+from tests.kit.sound import silence, speech
 
 Message = dict[str, Any]
 Result = TypeVar("Result")
@@ -128,24 +128,19 @@ async def dialled(house: House, path: str = PATH, headers: dict[str, str] | None
         yield Raw(socket)
 
 
-def serving(use: Callable[[House], Awaitable[Result]], **policy: Any) -> Result:
-    """Run a client's program against a stand-in of its own, which may not fail."""
-
-    async def go() -> Result:
-        async with asyncio.timeout(30), opened(policy=Policy(**{"pace": PACE, "voice": "tones", **policy})) as house:
-            result = await use(house)
-            assert house.failures == 0
-            return result
-
-    return asyncio.run(go())
+@contextlib.asynccontextmanager
+async def at_standin(**policy: Any) -> AsyncIterator[House]:
+    """A stand-in of its own, which may not fail."""
+    async with asyncio.timeout(30), opened(policy=Policy(**{"pace": PACE, "voice": "tones", **policy})) as house:
+        yield house
+        assert house.failures == 0
 
 
-def talking(use: Callable[[Raw], Awaitable[Result]], path: str = PATH, **policy: Any) -> Result:
-    async def go(house: House) -> Result:
-        async with dialled(house, path) as raw:
-            return await use(raw)
-
-    return serving(go, **policy)
+@contextlib.asynccontextmanager
+async def connected(path: str = PATH, **policy: Any) -> AsyncIterator[Raw]:
+    """A client on a stand-in of its own."""
+    async with at_standin(**policy) as house, dialled(house, path) as raw:
+        yield raw
 
 
 # Handshake
@@ -154,14 +149,11 @@ def talking(use: Callable[[Raw], Awaitable[Result]], path: str = PATH, **policy:
 @pytest.mark.parametrize("slashes", ["", "/"])
 @pytest.mark.parametrize("method", ["", "Constrained"])
 @pytest.mark.parametrize("version", ["v1", "v1beta", "v1alpha"])
-def test_01_paths(version: str, method: str, slashes: str) -> None:
+async def test_01_paths(version: str, method: str, slashes: str) -> None:
     """Every version, both methods, and the JavaScript SDK's double slash."""
-
-    async def use(raw: Raw) -> None:
+    async with connected(slashes + SERVICE.format(version) + method) as raw:
         assert await raw.setup(model=NEW) == {"setupComplete": {}}
         assert await raw.turn(HELLO) == HEARD_HELLO
-
-    talking(use, slashes + SERVICE.format(version) + method)
 
 
 @pytest.mark.parametrize(
@@ -186,15 +178,12 @@ def test_01_paths(version: str, method: str, slashes: str) -> None:
         ("/behind/a/gateway", NEW),
     ],
 )
-def test_01_paths_of_the_other_doors(path: str, model: str) -> None:
+async def test_01_paths_of_the_other_doors(path: str, model: str) -> None:
     """Vertex, Firebase in front of either API, a gateway. What a door is behind tells: setupComplete has an id or not."""
-
-    async def use(raw: Raw) -> None:
+    async with connected(path) as raw:
         first = await raw.setup(model=model)
         assert ("sessionId" in first["setupComplete"]) is ("LlmBidiService" in path)
         assert await raw.turn(HELLO) == HEARD_HELLO
-
-    talking(use, path)
 
 
 @pytest.mark.parametrize(
@@ -208,10 +197,9 @@ def test_01_paths_of_the_other_doors(path: str, model: str) -> None:
     ],
 )
 @pytest.mark.parametrize("required", ["right", "other", ""])
-def test_02_credentials(query: str, headers: dict[str, str], required: str) -> None:
+async def test_02_credentials(query: str, headers: dict[str, str], required: str) -> None:
     """One of four places. A wrong one gets its close after setup, and never a status at the upgrade."""
-
-    async def use(house: House) -> None:
+    async with at_standin(require_key=required) as house:
         async with dialled(house, PATH + query, headers) as raw:
             await raw.send({"setup": {"model": NEW}})
             if required == "other":
@@ -220,29 +208,20 @@ def test_02_credentials(query: str, headers: dict[str, str], required: str) -> N
             else:
                 assert await raw.hear() == {"setupComplete": {}}
 
-    serving(use, require_key=required)
 
-
-def test_02_no_credential() -> None:
+async def test_02_no_credential() -> None:
     """Raw clients show none; where a key is asked for, that is a close of its own."""
-
-    async def use(raw: Raw) -> Message:
-        return await raw.setup(model=NEW)
-
-    assert talking(use) == {"setupComplete": {}}
-
-    async def refused(raw: Raw) -> tuple[int, str]:
+    async with connected() as raw:
+        assert await raw.setup(model=NEW) == {"setupComplete": {}}
+    async with connected(require_key="right") as raw:
         await raw.send({"setup": {"model": NEW}})
-        return await raw.closed()
-
-    assert talking(refused, require_key="right")[0] == 1008
+        assert (await raw.closed())[0] == 1008
 
 
 @pytest.mark.parametrize("where", ["query", "escaped", "header"])
-def test_02_an_ephemeral_token(where: str) -> None:
+async def test_02_an_ephemeral_token(where: str) -> None:
     """auth_tokens/... in the query with its slash as it is, or escaped, or behind `Token`."""
-
-    async def use(house: House) -> None:
+    async with at_standin(require_key="right") as house:
         token = await new_token(house, "key=right")
         assert token.startswith("auth_tokens/")
         path, headers = SERVICE.format("v1alpha") + "Constrained", {}
@@ -255,8 +234,6 @@ def test_02_an_ephemeral_token(where: str) -> None:
         async with dialled(house, path, headers) as raw:  # it was good for one session
             await raw.send({"setup": {"model": NEW}})
             assert (await raw.closed())[0] == 1011
-
-    serving(use, require_key="right")
 
 
 async def new_token(house: House, query: str) -> str:
@@ -273,11 +250,10 @@ async def plain(house: House) -> tuple[asyncio.StreamReader, asyncio.StreamWrite
     return await asyncio.open_connection(host, int(port))
 
 
-def test_03_a_handshake_by_hand() -> None:
+async def test_03_a_handshake_by_hand() -> None:
     """Names of headers in any case, another Host, a Content-Type on a GET, headers of the SDKs, compression on offer,
     no Origin and no subprotocol: none of it matters, and nothing that was not asked for comes back."""
-
-    async def use(house: House) -> None:
+    async with at_standin() as house:
         reader, writer = await plain(house)
         lines = [
             f"GET {PATH} HTTP/1.1",
@@ -304,8 +280,6 @@ def test_03_a_handshake_by_hand() -> None:
         writer.close()
         await writer.wait_closed()
 
-    serving(use)
-
 
 def frame(head: int, payload: bytes) -> bytes:
     """A client's frame, masked with nothing."""
@@ -323,25 +297,21 @@ async def unframed(reader: asyncio.StreamReader) -> tuple[int, bytes]:
     return head, await reader.readexactly(size)
 
 
-def test_04_pings_are_answered() -> None:
+async def test_04_pings_are_answered() -> None:
     """In the middle of a reply, too."""
-
-    async def use(raw: Raw) -> None:
+    async with connected(pace=0.1) as raw:
         await raw.setup(model=NEW)
         await raw.send(HELLO)
         async with asyncio.timeout(_PATIENCE):
             await (await raw.socket.ping(b"are you there"))
         assert await raw.turn() == HEARD_HELLO
 
-    talking(use, pace=0.1)
-
 
 @pytest.mark.parametrize("code", [1000, 1001, 1005, 1011, 3000])
 @pytest.mark.parametrize("when", ["at once", "in a reply"])
-def test_04_closes(code: int, when: str) -> None:
+async def test_04_closes(code: int, when: str) -> None:
     """Any code, or none at all; whatever was under way ends with it, and others are served."""
-
-    async def use(house: House) -> str:
+    async with at_standin(pace=0.1) as house:
         async with dialled(house) as raw:
             await raw.setup(model=NEW)
             if when == "in a reply":
@@ -356,21 +326,17 @@ def test_04_closes(code: int, when: str) -> None:
         async with dialled(house) as raw:
             await raw.setup(model=NEW)
             assert await raw.turn(HELLO) == HEARD_HELLO
-        return await ended(house)
-
-    assert serving(use, pace=0.1) == f"closed by the client, {code}"
+        assert await ended(house) == f"closed by the client, {code}"
 
 
-def test_04_a_line_that_is_cut() -> None:
-    async def use(house: House) -> str:
+async def test_04_a_line_that_is_cut() -> None:
+    async with at_standin() as house:
         async with dialled(house) as raw:
             await raw.setup(model=NEW)
             await raw.send(HELLO)
             await raw.hear()
             raw.socket.transport.abort()
-        return await ended(house)
-
-    assert serving(use) == "lost"
+        assert await ended(house) == "lost"
 
 
 async def ended(house: House) -> str:
@@ -381,10 +347,9 @@ async def ended(house: House) -> str:
 
 
 @pytest.mark.parametrize("politely", [True, False])
-def test_05_a_socket_that_says_nothing(politely: bool) -> None:
+async def test_05_a_socket_that_says_nothing(politely: bool) -> None:
     """Opened, and gone without a setup."""
-
-    async def use(house: House) -> None:
+    async with at_standin() as house:
         async with dialled(house) as raw:
             if not politely:
                 raw.socket.transport.abort()
@@ -393,44 +358,34 @@ def test_05_a_socket_that_says_nothing(politely: bool) -> None:
             await raw.setup(model=NEW)
             assert await raw.turn(HELLO) == HEARD_HELLO
 
-    serving(use)
 
-
-def test_05_two_sockets_of_one_client() -> None:
+async def test_05_two_sockets_of_one_client() -> None:
     """Both with one key, both in a turn at the same time."""
-
-    async def use(house: House) -> None:
+    async with at_standin() as house:
         async with dialled(house, PATH + "?key=k") as one, dialled(house, PATH + "?key=k") as other:
             await one.setup(model=OLD)
             await other.setup(model=OLD)
             assert await asyncio.gather(one.turn(HELLO), other.turn(HELLO)) == [HEARD_HELLO, HEARD_HELLO]
-
-    serving(use)
 
 
 # Sequence
 
 
 @pytest.mark.parametrize("model", [OLD, NEW, SEEDING])
-def test_06_what_comes_before_setup_complete_waits(model: str) -> None:
+async def test_06_what_comes_before_setup_complete_waits(model: str) -> None:
     """setup and a turn in one go: setupComplete comes first all the same, and then the answer."""
-
-    async def use(raw: Raw) -> None:
+    async with connected(pace=0.1) as raw:
         await raw.send({"setup": {"model": model, "inputAudioTranscription": {}}}, HELLO)
         assert await raw.hear() == {"setupComplete": {}}
         assert await raw.turn() == HEARD_HELLO
 
-    talking(use, pace=0.1)
 
-
-def test_06_sound_before_setup_complete() -> None:
-    async def use(raw: Raw) -> None:
+async def test_06_sound_before_setup_complete() -> None:
+    async with connected() as raw:
         await raw.send({"setup": {"model": OLD, "inputAudioTranscription": {}}})
         await raw.speak(speech() + silence())
         assert await raw.hear() == {"setupComplete": {}}
         assert await raw.turn() == HEARD_SPEECH
-
-    talking(use)
 
 
 @pytest.mark.parametrize(
@@ -443,29 +398,23 @@ def test_06_sound_before_setup_complete() -> None:
         {"model": OLD, "inputAudioTranscription": {}},
     ],
 )
-def test_07_a_bare_setup(setup: Message) -> None:
+async def test_07_a_bare_setup(setup: Message) -> None:
     """A model and little else: it answers by voice, and transcribes only what it was asked to."""
-
-    async def use(raw: Raw) -> None:
+    async with connected() as raw:
         await raw.setup(**setup)
         assert await raw.turn(HELLO) == HEARD_HELLO
         assert raw.said == ""
 
-    talking(use)
 
-
-def test_07_transcription_alone() -> None:
+async def test_07_transcription_alone() -> None:
     """A model that only transcribes: no modality, no generationConfig."""
-
-    async def use(raw: Raw) -> None:
+    async with connected() as raw:
         await raw.setup(model="models/gemini-3.5-transcribe-live", inputAudioTranscription={})
         await raw.speak(speech())
         await raw.send({"realtimeInput": {"audioStreamEnd": True}})
         while not raw.all_of("generationComplete"):
             raw.seen.append(await raw.hear())
         assert raw.heard == SPEECH
-
-    talking(use)
 
 
 def content(*turns: tuple[str | None, str], complete: bool | None = True) -> Message:
@@ -475,41 +424,33 @@ def content(*turns: tuple[str | None, str], complete: bool | None = True) -> Mes
 
 @pytest.mark.parametrize("role", ["user", "USER", "", None])
 @pytest.mark.parametrize("model", [OLD, NEW, SEEDING])
-def test_08_turns_in_pieces(model: str, role: str | None) -> None:
+async def test_08_turns_in_pieces(model: str, role: str | None) -> None:
     """turnComplete false, or not there, asks for nothing yet; several turns are one prompt; a role may be missing."""
-
-    async def use(raw: Raw) -> None:
+    async with connected() as raw:
         await raw.setup(model=model)
         await raw.send(content((role, "One"), complete=False), content((role, "two"), complete=None))
         assert await raw.turn(content((role, "three"), (role, "four"))) == says('I heard "One two three four".')
 
-    talking(use)
-
 
 @pytest.mark.parametrize("model", [OLD, NEW, SEEDING])
 @pytest.mark.parametrize("apart", [True, False])
-def test_08_history_is_not_asked_again(model: str, apart: bool) -> None:
+async def test_08_history_is_not_asked_again(model: str, apart: bool) -> None:
     """What the user said before an answer of the model is over: neither repeated, nor does it call a function."""
     history = (("user", "the weather in Rome, please"), ("model", "It rains."))
-
-    async def use(raw: Raw) -> None:
+    async with connected() as raw:
         await raw.setup(model=model, tools=[WEATHER])
         now = ("user", "Thank you")
         said = [content(*history, complete=False), content(now)] if apart else [content(*history, now)]
         assert await raw.turn(*said) == says('I heard "Thank you".')
         assert not [one for one in raw.seen if "toolCall" in one]
 
-    talking(use)
 
-
-def test_08_history_then_a_voice() -> None:
-    async def use(raw: Raw) -> None:
+async def test_08_history_then_a_voice() -> None:
+    async with connected() as raw:
         await raw.setup(model=OLD)
         await raw.send(content(("user", "I am Bob"), ("model", "Hello Bob"), complete=False))
         await raw.speak(speech() + silence())
         assert await raw.turn() == HEARD_SPEECH
-
-    talking(use)
 
 
 SEEDED: Message = {"historyConfig": {"initialHistoryInClientContent": True}}
@@ -517,43 +458,34 @@ SEEDED: Message = {"historyConfig": {"initialHistoryInClientContent": True}}
 
 @pytest.mark.parametrize("trigger", [" ", "."])
 @pytest.mark.parametrize("model", [NEW, SEEDING])
-def test_08_a_trigger_without_words(model: str, trigger: str) -> None:
+async def test_08_a_trigger_without_words(model: str, trigger: str) -> None:
     """A history that ends with the user, sent as one, gets no reply; a blank of real-time text asks for it."""
-
-    async def use(raw: Raw) -> None:
+    async with connected() as raw:
         await raw.setup(model=model, **SEEDED)
         await raw.send(content(("user", "Hi"), ("model", "Hello"), complete=False))
         await raw.send(content(("user", "Who am I?")))
         assert await raw.turn({"realtimeInput": {"text": trigger}}) == says('I heard "Who am I?".')
         assert len(raw.all_of("turnComplete")) == 1, "the history had a reply of its own"
 
-    talking(use)
 
-
-def test_08_a_history_is_answered_by_older_models() -> None:
+async def test_08_a_history_is_answered_by_older_models() -> None:
     """2.5 answers one that ends with the user, flag or not; one that ends with the model waits."""
-
-    async def use(raw: Raw) -> None:
+    async with connected() as raw:
         await raw.setup(model=OLD, **SEEDED)
         assert await raw.turn(content(("user", "Hi"), ("model", "Hello"), ("user", "Who am I?"))) == says(
             'I heard "Who am I?".'
         )
-
-    async def waits(raw: Raw) -> None:
+    async with connected() as raw:
         await raw.setup(model=OLD, **SEEDED)
         await raw.send(content(("user", "Hi"), ("model", "Hello")))
         assert await raw.turn(HELLO) == HEARD_HELLO
         assert not raw.all_of("interrupted"), "it was answering the history"
 
-    talking(use)
-    talking(waits)
-
 
 @pytest.mark.parametrize("turns", [[], [{"role": "user", "parts": [{"text": "."}]}]])
-def test_08_a_turn_without_words_asks_again(turns: list[Message]) -> None:
+async def test_08_a_turn_without_words_asks_again(turns: list[Message]) -> None:
     """activityEnd, and an empty turn right behind it: what was said is answered, once to the end."""
-
-    async def use(raw: Raw) -> None:
+    async with connected(pace=0.1) as raw:
         await raw.setup(model=OLD, realtimeInputConfig={"automaticActivityDetection": {"disabled": True}})
         await raw.send({"realtimeInput": {"activityStart": {}}})
         await raw.speak(speech())
@@ -563,19 +495,14 @@ def test_08_a_turn_without_words_asks_again(turns: list[Message]) -> None:
         assert raw.all_of("interrupted") == [True]
         assert await raw.turn() == HEARD_SPEECH
 
-    talking(use, pace=0.1)
-
 
 @pytest.mark.parametrize("blank", [" ", "."])
 @pytest.mark.parametrize("model", [OLD, NEW, SEEDING])
-def test_08_a_blank_is_a_prompt(model: str, blank: str) -> None:
+async def test_08_a_blank_is_a_prompt(model: str, blank: str) -> None:
     """Out of the blue, too."""
-
-    async def use(raw: Raw) -> None:
+    async with connected() as raw:
         await raw.setup(model=model)
         assert await raw.turn({"realtimeInput": {"text": blank}})
-
-    talking(use)
 
 
 WEATHER: Message = {
@@ -595,7 +522,7 @@ ASK = content(("user", "What is the weather in Paris?"))
     [{"result": "sunny"}, {"output": "sunny"}, {"text": "sunny"}, {"result": {"string_value": "sunny"}}, {}],
 )
 @pytest.mark.parametrize("named", [True, False])
-def test_09_answers_of_functions(response: Message, named: bool) -> None:
+async def test_09_answers_of_functions(response: Message, named: bool) -> None:
     """By id alone or with the name; the response in any shape."""
 
     def answer(call: Message) -> Message:
@@ -608,13 +535,11 @@ def test_09_answers_of_functions(response: Message, named: bool) -> None:
             }
         }
 
-    async def use(raw: Raw) -> None:
+    async with connected() as raw:
         await raw.setup(model=OLD, tools=[WEATHER], outputAudioTranscription={})
         assert await raw.turn(ASK, answer=answer)
         shown = json.dumps(response, separators=(",", ":"))
         assert raw.said.endswith(f" get_weather answered {shown}.")
-
-    talking(use)
 
 
 # Spelling
@@ -679,7 +604,7 @@ FULL: Message = {
         pytest.param(True, True, id="mixed the other way"),
     ],
 )
-def test_10_spellings(odd: bool, mixed: bool) -> None:
+async def test_10_spellings(odd: bool, mixed: bool) -> None:
     """camelCase, snake_case, and both in one message, at every level, in a setup with about everything."""
 
     def said(message: Message) -> Message:
@@ -689,7 +614,7 @@ def test_10_spellings(odd: bool, mixed: bool) -> None:
     def answer(call: Message) -> Message:
         return said({"toolResponse": {"functionResponses": [{"id": call["id"], "response": {"dryOut": 1}}]}})
 
-    async def use(raw: Raw) -> None:
+    async with connected(SERVICE.format("v1alpha")) as raw:
         await raw.send(said({"setup": FULL}))
         assert await raw.hear() == {"setupComplete": {}}
         await raw.turn(said(HELLO))
@@ -701,14 +626,11 @@ def test_10_spellings(odd: bool, mixed: bool) -> None:
         await raw.turn(said(ASK), answer=answer)
         assert raw.said.endswith('get_weather answered {"dryOut":1}.')
 
-    talking(use, SERVICE.format("v1alpha"))
 
-
-def test_10_realtime_media() -> None:
+async def test_10_realtime_media() -> None:
     """Every member of realtimeInput in one conversation: a picture, sound to its end, text."""
     picture = {"mimeType": "image/jpeg", "data": base64.b64encode(b"\xff\xd8\xff" + bytes(2997)).decode()}
-
-    async def use(raw: Raw) -> None:
+    async with connected() as raw:
         await raw.setup(model=OLD, inputAudioTranscription={})
         await raw.send({"realtimeInput": {"video": picture}})
         assert await raw.turn({"realtimeInput": {"text": "And?"}}) == says(
@@ -716,24 +638,19 @@ def test_10_realtime_media() -> None:
         )
         await raw.speak(speech())
         assert await raw.turn({"realtimeInput": {"audioStreamEnd": True}}) == HEARD_SPEECH
-
-    async def marked(raw: Raw) -> None:
+    async with connected() as raw:
         await raw.setup(model=NEW, realtimeInputConfig={"automaticActivityDetection": {"disabled": True}})
         await raw.send({"realtimeInput": {"activityStart": {}}})
         await raw.speak(speech())
         assert await raw.turn({"realtimeInput": {"activityEnd": {}}}) == HEARD_SPEECH
 
-    talking(use)
-    talking(marked)
-
 
 @pytest.mark.parametrize("form", ["list", "object"])
 @pytest.mark.parametrize("name", ["mediaChunks", "media_chunks"])
-def test_10_media_chunks(name: str, form: str) -> None:
+async def test_10_media_chunks(name: str, form: str) -> None:
     """The member of before: a list, or a bare object as a screen is sent, sound and pictures alike."""
     picture = {"mime_type": "image/jpeg", "data": base64.b64encode(b"\xff\xd8\xff" + bytes(2997)).decode()}
-
-    async def use(raw: Raw) -> None:
+    async with connected() as raw:
         await raw.setup(model="models/gemini-2.0-flash-exp", generation_config={"response_modalities": ["AUDIO"]},
                         inputAudioTranscription={})  # fmt: skip
         pcm = speech() + silence()
@@ -747,17 +664,14 @@ def test_10_media_chunks(name: str, form: str) -> None:
         assert raw.heard == SPEECH
         assert raw.pcm == says("I heard 1.0 seconds of sound at -21 dBFS. I saw 1 picture (image/jpeg, 3 kB).")
 
-    talking(use)
-
 
 @pytest.mark.parametrize("urlsafe", [True, False])
 @pytest.mark.parametrize("padded", [True, False])
-def test_11_base64(urlsafe: bool, padded: bool) -> None:
+async def test_11_base64(urlsafe: bool, padded: bool) -> None:
     """Both alphabets, with padding and without: the same sound."""
     pcm = speech()
     encode = base64.urlsafe_b64encode if urlsafe else base64.b64encode
-
-    async def use(raw: Raw) -> None:
+    async with connected() as raw:
         await raw.setup(model=OLD, realtimeInputConfig={"automaticActivityDetection": {"disabled": True}})
         await raw.send({"realtimeInput": {"activityStart": {}}})
         told = ""
@@ -770,33 +684,26 @@ def test_11_base64(urlsafe: bool, padded: bool) -> None:
         assert any(sign in told for sign in ("-_" if urlsafe else "+/")) and "=" in told
         assert await raw.turn({"realtimeInput": {"activityEnd": {}}}) == HEARD_SPEECH
 
-    talking(use)
-
 
 @pytest.mark.parametrize("size", [1024, 3200, 4800])
 @pytest.mark.parametrize(
     ("mime_type", "rate"), [("audio/pcm", 16_000), ("audio/pcm;rate=16000", 16_000), ("audio/pcm;rate=24000", 24_000)]
 )
-def test_12_sound_of_any_rate(mime_type: str, rate: int, size: int) -> None:
+async def test_12_sound_of_any_rate(mime_type: str, rate: int, size: int) -> None:
     """The rate it says, 16 kHz where it says none, in frames of any size."""
-
-    async def use(raw: Raw) -> None:
+    async with connected() as raw:
         await raw.setup(model=NEW)
         await raw.speak(speech(1.0, rate) + silence(1.5, rate), mime_type=mime_type, size=size)
         assert await raw.turn() == HEARD_SPEECH
 
-    talking(use)
-
 
 @pytest.mark.parametrize("mime_type", ["image/jpeg", "image/png"])
-def test_12_pictures(mime_type: str) -> None:
-    async def use(raw: Raw) -> None:
+async def test_12_pictures(mime_type: str) -> None:
+    async with connected() as raw:
         await raw.setup(model=NEW)
         data = base64.b64encode(bytes(9000)).decode()
         await raw.send({"realtimeInput": {"video": {"mimeType": mime_type, "data": data}}})
         assert await raw.turn(HELLO) == says(f'I heard "Hello". I saw 1 picture ({mime_type}, 9 kB).')
-
-    talking(use)
 
 
 def declared(**members: Any) -> Message:
@@ -856,14 +763,11 @@ OPEN: Message = {
     ],
     ids=lambda part: json.dumps(part)[:80],
 )
-def test_13_values(part: Message) -> None:
+async def test_13_values(part: Message) -> None:
     """Numbers as strings, bare values for lists, names in either case or left open, schemas of any make, no tools."""
-
-    async def use(raw: Raw) -> None:
+    async with connected() as raw:
         assert await raw.setup(model=OLD, **part) == {"setupComplete": {}}
         assert await raw.turn(HELLO) == HEARD_HELLO
-
-    talking(use)
 
 
 NAMES = [
@@ -888,21 +792,17 @@ NAMES = [
              "projects/p/locations/us-central1/publishers/google/models/{}"],
 )  # fmt: skip
 @pytest.mark.parametrize("name", NAMES)
-def test_14_names_of_models(name: str, form: str) -> None:
+async def test_14_names_of_models(name: str, form: str) -> None:
     """Every name that was seen in a client, dead ones too, in every form."""
-
-    async def use(raw: Raw) -> None:
+    async with connected() as raw:
         setup = {"inputAudioTranscription": {}} if "transcribe" in name else {}
         assert "setupComplete" in await raw.setup(model=form.format(name), **setup)
 
-    talking(use)
-
 
 @pytest.mark.parametrize("kind", ["text", "binary", "fragments"])
-def test_15_frames_of_any_kind(kind: str) -> None:
+async def test_15_frames_of_any_kind(kind: str) -> None:
     """Clients send text; whoever sends binary frames, or cuts them up, is understood as well."""
-
-    async def use(raw: Raw) -> None:
+    async with connected() as raw:
         await raw.setup(model=NEW)
         said = json.dumps(HELLO)
         if kind == "fragments":
@@ -910,8 +810,6 @@ def test_15_frames_of_any_kind(kind: str) -> None:
         else:
             await raw.socket.send(said.encode() if kind == "binary" else said)
         assert await raw.turn() == HEARD_HELLO
-
-    talking(use)
 
 
 # What it sends
@@ -932,12 +830,11 @@ _KNOWN = set(spec.load("schemas/server/BidiGenerateContentServerMessage.json")["
 @pytest.mark.parametrize(
     ("model", "modality"), [*((model, "AUDIO") for model in SPEAKERS), *((model, "TEXT") for model in WRITERS)]
 )
-def test_16_what_frames_look_like(model: str, modality: str) -> None:
+async def test_16_what_frames_look_like(model: str, modality: str) -> None:
     """Binary, ASCII whatever was said, camelCase, below 1 MiB, a known member in each; so too when a lot was said."""
     setup = {"model": model, "generationConfig": {"responseModalities": [modality]}, "outputAudioTranscription": {},
              "inputAudioTranscription": {}, "sessionResumption": {}}  # fmt: skip
-
-    async def use(raw: Raw) -> list[bytes]:
+    async with connected() as raw:
         await raw.setup(**setup)
         for words in ("Grüße, 你好, 👋 and \u2028", "x" * 200_000):
             await raw.send(content(("user", words)))
@@ -945,9 +842,7 @@ def test_16_what_frames_look_like(model: str, modality: str) -> None:
                 got = (await raw.hear()).get("serverContent", {})
                 if got.get("turnComplete") and got.get("interactionStatus") != "IN_PROGRESS":
                     break
-        return raw.frames
-
-    frames = talking(use)
+        frames = raw.frames
     for one in frames:
         assert isinstance(one, bytes) and one.isascii() and len(one) < 2**20
         message = json.loads(one)
@@ -965,7 +860,7 @@ def keys(value: Any) -> list[str]:
     return [name for key, inner in value.items() for name in (key, *(keys(inner) if key != "args" else []))]
 
 
-def test_16_readers_of_text_frames_hear_nothing() -> None:
+async def test_16_readers_of_text_frames_hear_nothing() -> None:
     """As at the service: who listens for text alone, or asks for text, is told nothing. A fault helps to try that."""
 
     async def heard(house: House) -> str:
@@ -975,41 +870,33 @@ def test_16_readers_of_text_frames_hear_nothing() -> None:
                 got = await socket.recv()
             return got if isinstance(got, str) else ""
 
-    assert serving(heard) == ""
-    assert serving(heard, faults=[faults.parse("text-frames")]) == '{\n  "setupComplete": {}\n}\n'
-
-    async def cookbook(raw: Raw) -> None:
+    async with at_standin() as house:
+        assert await heard(house) == ""
+    async with at_standin(faults=[faults.parse("text-frames")]) as house:
+        assert await heard(house) == '{\n  "setupComplete": {}\n}\n'
+    async with connected(faults=[faults.parse("text-frames")]) as raw:
         with pytest.raises(AttributeError):  # the other way round: text has no decode
             await raw.setup(model=NEW)
 
-    talking(cookbook, faults=[faults.parse("text-frames")])
-
 
 @pytest.mark.parametrize("name", [*NAMES, "gemini-live-2.5-flash", "test"])
-def test_17_setup_complete_comes_first(name: str) -> None:
+async def test_17_setup_complete_comes_first(name: str) -> None:
     """Ahead of handles, whatever the model."""
-
-    async def use(raw: Raw) -> Message:
-        return await raw.setup(model=f"models/{name}", inputAudioTranscription={}, sessionResumption={})
-
-    first = talking(use)
+    async with connected() as raw:
+        first = await raw.setup(model=f"models/{name}", inputAudioTranscription={}, sessionResumption={})
     assert list(first) == ["setupComplete"] and not first["setupComplete"].keys() - {"sessionId"}
 
 
 @pytest.mark.parametrize("model", SPEAKERS)
-def test_18_one_thing_a_message(model: str) -> None:
+async def test_18_one_thing_a_message(model: str) -> None:
     """One part a message, of 240 ms at most; generationComplete; then turnComplete where no modelTurn is, with
     usageMetadata. Transcripts have messages of their own, but for the one model that puts them beside the sound."""
-
-    async def use(raw: Raw) -> list[Message]:
+    async with connected() as raw:
         await raw.setup(model=model, outputAudioTranscription={}, inputAudioTranscription={})
         await raw.speak(speech() + silence())
         got = [await raw.hear()]
         while not got[-1].get("serverContent", {}).get("turnComplete"):
             got.append(await raw.hear())
-        return got
-
-    got = talking(use)
     contents = [one.get("serverContent", {}) for one in got]
     for one in contents:
         if "modelTurn" in one:
@@ -1023,26 +910,23 @@ def test_18_one_thing_a_message(model: str) -> None:
     assert sum("modelTurn" in one for one in contents) > 3
 
 
-def test_19_turn_complete_waits_for_the_sound() -> None:
+async def test_19_turn_complete_waits_for_the_sound() -> None:
     """It comes when the voice would have been heard to its end: speakers are flushed by it. generationComplete is
     earlier."""
     pace = 0.2
-
-    async def use(raw: Raw) -> tuple[float, float, float]:
-        clock = asyncio.get_running_loop().time
+    clock = asyncio.get_running_loop().time
+    async with connected(pace=pace) as raw:
         await raw.setup(model=NEW)
         await raw.send(HELLO)
         first = generated = 0.0
-        while True:
+        content: Message = {}
+        while "turnComplete" not in content:
             content = (await raw.hear()).get("serverContent", {})
             if "modelTurn" in content:
                 first = first or clock()
             if "generationComplete" in content:
                 generated = clock()
-            if "turnComplete" in content:
-                return first, generated, clock()
-
-    first, generated, complete = talking(use, pace=pace)
+        complete = clock()
     seconds = len(HEARD_HELLO) / 2 / 24_000
     assert complete - first > 0.9 * pace * seconds
     assert generated < complete
@@ -1054,12 +938,11 @@ def reply_to(call: Message) -> Message:
 
 @pytest.mark.parametrize(("model", "switch", "ends"), [(OLD, {}, False), (OLD, {"toolCallEndsTurn": True}, True),
                                                        (NEW, {}, True), (SEEDING, {}, False)])  # fmt: skip
-def test_20_a_turn_ends_beside_its_call_or_not(model: str, switch: Message, ends: bool) -> None:
+async def test_20_a_turn_ends_beside_its_call_or_not(model: str, switch: Message, ends: bool) -> None:
     """A client that answers a call only after turnComplete: served by the models that end the turn there, and by any
     with the switch. From the others it would wait for ever."""
     answered = says('get_weather answered {"r":1}.')
-
-    async def use(raw: Raw) -> None:
+    async with connected(wire=switch) as raw:
         await raw.setup(model=model, tools=[WEATHER])
         if not ends:
             assert await raw.turn(ASK, answer=reply_to) == answered, "one turn, and the answer is in it"
@@ -1068,21 +951,16 @@ def test_20_a_turn_ends_beside_its_call_or_not(model: str, switch: Message, ends
         (call,) = [one["toolCall"]["functionCalls"][0] for one in raw.seen if "toolCall" in one]
         assert await raw.turn(reply_to(call)) == answered
 
-    talking(use, wire=switch)
 
-
-def test_20_who_waits_for_ever_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_20_who_waits_for_ever_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """On the log: neither side sees it otherwise."""
     log: list[str] = []
     monkeypatch.setattr("livews.kit.turns._PATIENCE_SECONDS", 0.05)
-
-    async def use(raw: Raw) -> None:
+    async with connected(log=log.append) as raw:
         await raw.setup(model=OLD, tools=[WEATHER])
         await raw.send(ASK)
         while not any("toolCallEndsTurn=true" in line for line in log):
             await asyncio.sleep(0.01)
-
-    talking(use, log=log.append)
     assert any("no answer to get_weather" in line for line in log)
 
 
@@ -1105,31 +983,25 @@ def test_20_who_waits_for_ever_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         ([{"setup": {"model": NEW}}], {"faults": [faults.parse("close=internal-error@1")]}, 1011, "Internal error"),
     ],
 )  # fmt: skip
-def test_21_errors_are_closes(messages: list[Message], policy: Any, code: int, reason: str) -> None:
+async def test_21_errors_are_closes(messages: list[Message], policy: Any, code: int, reason: str) -> None:
     """A code and a reason, at most 123 bytes of it; before that setupComplete at most, never a frame that tells."""
-
-    async def use(raw: Raw) -> tuple[int, str]:
+    async with connected(**policy) as raw:
         await raw.send(*messages)
-        end = await raw.closed()
+        got = await raw.closed()
         assert all(one.keys() <= {"setupComplete", "sessionResumptionUpdate"} for one in raw.seen)
-        return end
-
-    got = talking(use, **policy)
     assert got[0] == code and got[1].startswith(reason) and len(got[1].encode()) <= 123
 
 
-def test_21_too_many_sessions() -> None:
-    async def use(house: House) -> tuple[int, str]:
+async def test_21_too_many_sessions() -> None:
+    async with at_standin(sessions_per_key=1) as house:
         async with dialled(house, PATH + "?key=k") as one, dialled(house, PATH + "?key=k") as other:
             await one.setup(model=NEW)
             await other.send({"setup": {"model": NEW}})
-            return await other.closed()
-
-    code, reason = serving(use, sessions_per_key=1)
+            code, reason = await other.closed()
     assert code == 1011 and reason.startswith("You exceeded your current quota")
 
 
-def test_21_go_away_on_request_and_once() -> None:
+async def test_21_go_away_on_request_and_once() -> None:
     """Reconnecting clients take every one as a reason to dial again."""
 
     async def count(raw: Raw) -> list[Message]:
@@ -1141,37 +1013,33 @@ def test_21_go_away_on_request_and_once() -> None:
                     raw.seen.append(await raw.hear())
         return [one["goAway"] for one in raw.seen if "goAway" in one]
 
-    async def unasked(raw: Raw) -> list[Message]:
+    async with connected() as raw:
         await raw.setup(model=OLD)
         await raw.turn(HELLO)
-        return [one for one in raw.seen if "goAway" in one]
-
-    assert talking(unasked) == []
-    (one,) = talking(count, go_away=0.01, time_scale=100)
+        assert [one for one in raw.seen if "goAway" in one] == []
+    async with connected(go_away=0.01, time_scale=100) as raw:
+        (one,) = await count(raw)
     assert one["timeLeft"] == "0.500s"
-    (one,) = talking(count, faults=[faults.parse(f"go-away=0.2@{at}") for at in (2, 4)])
+    async with connected(faults=[faults.parse(f"go-away=0.2@{at}") for at in (2, 4)]) as raw:
+        (one,) = await count(raw)
     assert one["timeLeft"] == "0.200s"
 
 
-def test_22_over_tls(tmp_path: Path) -> None:
+async def test_22_over_tls(tmp_path: Path) -> None:
     """The Python SDK and all that stand on it rewrite any address to wss://: the certificate is one they can trust."""
     need(importlib.util.find_spec("trustme") is not None, "to talk over TLS: pip install 'livews[tls]'")
     ca = tmp_path / "ca.pem"
-
-    async def go() -> None:
-        made = Policy(pace=PACE, voice="tones")
-        async with asyncio.timeout(30), opened(policy=made, tls=tls.context(ca)) as house:
-            trusting = ssl.create_default_context(cafile=ca)
-            for host in ("localhost", "127.0.0.1"):
-                url = house.url.replace("127.0.0.1", host)
-                assert url.startswith("wss://")
-                async with connect(url + PATH, ssl=trusting) as socket:
-                    raw = Raw(socket)
-                    await raw.setup(model=OLD)
-                    assert await raw.turn(HELLO) == HEARD_HELLO
-            with pytest.raises(ssl.SSLCertVerificationError):
-                await connect(house.url + PATH, ssl=ssl.create_default_context())
-            assert house.failures == 0
-
-    asyncio.run(go())
+    made = Policy(pace=PACE, voice="tones")
+    async with asyncio.timeout(30), opened(policy=made, tls=tls.context(ca)) as house:
+        trusting = ssl.create_default_context(cafile=ca)
+        for host in ("localhost", "127.0.0.1"):
+            url = house.url.replace("127.0.0.1", host)
+            assert url.startswith("wss://")
+            async with connect(url + PATH, ssl=trusting) as socket:
+                raw = Raw(socket)
+                await raw.setup(model=OLD)
+                assert await raw.turn(HELLO) == HEARD_HELLO
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await connect(house.url + PATH, ssl=ssl.create_default_context())
+        assert house.failures == 0
     assert os.stat(ca).st_size > 0

@@ -14,7 +14,7 @@ import livews
 from livews.kit.policy import Policy
 from livews.kit.standin import opened
 from livews.trace.writer import elided
-from tests.standin.talk import silence, speech
+from tests.kit.sound import silence, speech
 
 HERE = Path(__file__).parent
 """Where they stand."""

@@ -21,28 +21,25 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from livews.core import closes, spec
 from livews.kit import faults
 from livews.kit.standin import House, opened
-from tests.standin.talk import (
+from tests.kit.names import GEMINI, LIVE_31, LIVE_38, NATIVE, TEST, VERTEX
+from tests.kit.sound import silence
+from tests.kit.talk import (
     END,
-    GEMINI,
     MANUAL,
     START,
-    VERTEX,
     Caller,
     Message,
     audio,
     calling,
+    connected,
     content,
+    ended,
+    handle_of,
     policy,
-    run,
-    silence,
     text,
 )
 
 ROWS: list[dict[str, Any]] = spec.closes()
-TEST = "models/test"
-NATIVE = "models/gemini-2.5-flash-native-audio-latest"
-LEGACY = "models/gemini-3.1-flash-live-preview"
-DIALOGUE = "models/gemini-3.8-live"
 ALPHA = GEMINI.replace("v1beta", "v1alpha")
 
 
@@ -67,24 +64,19 @@ NAMED = {
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["id"])
-def test_a_fault_closes_as_the_row_says(row: dict[str, Any]) -> None:
-    wrong = [faults.parse(f"close={row['id']}")]
-
-    async def use() -> tuple[int, str, list[Message]]:
-        async with opened(policy=policy(faults=wrong)) as house:
-            async with calling(house) as caller:
-                await caller.say({"setup": {"model": TEST}})
-                async with asyncio.timeout(10):
-                    return *await caller.closed(), caller.messages
-
-    if row["code"] == 0:
-        with pytest.raises(InvalidStatus) as caught:
-            asyncio.run(use())
-        assert caught.value.response.status_code == row["http"]
-        assert closes.explain_http(row["http"]).id == row["id"]
-        return
-    code, reason, messages = asyncio.run(use())
-    assert messages == [], "instead of setupComplete"
+async def test_a_fault_closes_as_the_row_says(row: dict[str, Any]) -> None:
+    async with opened(policy=policy(faults=[faults.parse(f"close={row['id']}")])) as house:
+        if row["code"] == 0:
+            with pytest.raises(InvalidStatus) as caught:
+                async with calling(house):
+                    pass
+            assert caught.value.response.status_code == row["http"]
+            assert closes.explain_http(row["http"]).id == row["id"]
+            return
+        async with calling(house) as caller:
+            await caller.say({"setup": {"model": TEST}})
+            code, reason = await caller.closed()
+    assert caller.messages == [], "instead of setupComplete"
     assert code == row["code"]
     assert reason == NAMED.get(row["id"], row["reason"])[:123]
     assert "{" not in reason, "a blank was left open"
@@ -92,32 +84,22 @@ def test_a_fault_closes_as_the_row_says(row: dict[str, Any]) -> None:
     assert closes.explain(code, reason).id in twins(row)
 
 
-def test_a_death_is_no_close_frame() -> None:
+async def test_a_death_is_no_close_frame() -> None:
     """`closed` says 1006 for any socket without a close frame; here the client's library says it."""
-
-    async def use(caller: Caller) -> ConnectionClosed:
+    async with connected(faults=[faults.parse("close=no-close-frame")]) as caller:
         await caller.say({"setup": {"model": TEST}})
         with pytest.raises(ConnectionClosed) as caught:
             await caller.hear()
-        return caught.value
-
-    end = run(use, faults=[faults.parse("close=no-close-frame")])
+        end = caught.value
     assert (end.rcvd, end.sent) == (None, None)
 
 
 @pytest.mark.parametrize("number", [2, 3, 4])
-def test_a_close_at_a_message_comes_instead_of_it(number: int) -> None:
-    async def use(caller: Caller) -> tuple[int, str]:
+async def test_a_close_at_a_message_comes_instead_of_it(number: int) -> None:
+    async with connected(TEST, faults=[faults.parse(f"close=unavailable@{number}")]) as caller:
         await caller.say(content("hello"))
-        return await caller.closed()
-
-    async def counted(caller: Caller) -> int:
-        await use(caller)
-        return len(caller.messages)
-
-    wrong = [faults.parse(f"close=unavailable@{number}")]
-    assert run(use, TEST, faults=wrong) == (1011, "The service is currently unavailable.")
-    assert run(counted, TEST, faults=wrong) == number - 1
+        assert await caller.closed() == (1011, "The service is currently unavailable.")
+        assert len(caller.messages) == number - 1
 
 
 # By what a client does
@@ -178,9 +160,9 @@ WAYS = [
     Way("invalid-argument", "Request contains an invalid argument.", None, first={"realtime_input": {"text": "x"}}),
     Way("invalid-argument", "Request contains an invalid argument.", setup(""), ()),
     Way("invalid-argument", "Request contains an invalid argument.", {}, ()),
-    Way("invalid-argument", "Request contains an invalid argument.", generation(DIALOGUE, thinkingConfig={}), ()),
-    Way("invalid-argument", "Request contains an invalid argument.", generation(DIALOGUE, enableAffectiveDialog=True)),
-    Way("invalid-argument", "Request contains an invalid argument.", setup(LEGACY), (content("hello"),),
+    Way("invalid-argument", "Request contains an invalid argument.", generation(LIVE_38, thinkingConfig={}), ()),
+    Way("invalid-argument", "Request contains an invalid argument.", generation(LIVE_38, enableAffectiveDialog=True)),
+    Way("invalid-argument", "Request contains an invalid argument.", setup(LIVE_31), (content("hello"),),
         policy={"as_of": "2026-03"}),
     Way("invalid-argument", "Request contains an invalid argument.",
         generation(NATIVE, responseModalities=["TEXT"]), policy={"as_of": "2025-10"}),
@@ -192,7 +174,7 @@ WAYS = [
     Way("unknown-name", unknown("x", "client_content.turns[0].parts[1]"), setup(), (
         {"clientContent": {"turns": [{"parts": [{"text": "a"}, {"x": 1}]}]}},)),
     Way("unknown-name", unknown("turn_completed", "client_content"), setup(), ({"clientContent": {"turn_completed": 1}},)),
-    Way("unknown-name-proactivity", unknown("proactivity", "setup"), setup(DIALOGUE, proactivity={})),
+    Way("unknown-name-proactivity", unknown("proactivity", "setup"), setup(LIVE_38, proactivity={})),
     Way("unknown-name-media-resolution", unknown("mediaResolution", "setup"), setup(mediaResolution="X")),
     Way("unknown-name-thinking-config", unknown("thinkingConfig", "setup"), setup(thinkingConfig={})),
     Way("unknown-name-speech-config", unknown("speechConfig", "setup"), setup(speechConfig={})),
@@ -204,7 +186,7 @@ WAYS = [
         setup(systemInstruction="Be kind")),
     Way("invalid-thinking-level", invalid(
         "setup.generation_config.thinking_config.thinking_level", "ThinkingConfigThinkingLevel", "SUPER_DEEP"),
-        generation(LEGACY, thinkingConfig={"thinkingLevel": "SUPER_DEEP"})),
+        generation(LIVE_31, thinkingConfig={"thinkingLevel": "SUPER_DEEP"})),
     Way("invalid-media-resolution", invalid("setup.generation_config.media_resolution", "MediaResolution", "HIGH"),
         generation(mediaResolution="HIGH")),
     Way("invalid-turn-coverage", invalid("setup.realtime_input_config.turn_coverage", "TurnCoverage", "ALL"),
@@ -228,9 +210,9 @@ WAYS = [
     Way("voices-from-non-audio", "Cannot extract voices from a non-audio request.",
         generation(NATIVE, responseModalities=["TEXT"]), policy={"as_of": "2025-12"}),
     Way("voices-from-non-audio", "Cannot extract voices from a non-audio request.",
-        generation(LEGACY, responseModalities=["TEXT"]), policy={"as_of": "2026-04"}),
-    Way("text-not-supported", f"{NO_TEXT}{LEGACY} a", generation(LEGACY, responseModalities=["TEXT"])),
-    Way("text-not-supported", f"{NO_TEXT}{DIALOGUE} accepts the f", generation(DIALOGUE, responseModalities=["TEXT"]),
+        generation(LIVE_31, responseModalities=["TEXT"]), policy={"as_of": "2026-04"}),
+    Way("text-not-supported", f"{NO_TEXT}{LIVE_31} a", generation(LIVE_31, responseModalities=["TEXT"])),
+    Way("text-not-supported", f"{NO_TEXT}{LIVE_38} accepts the f", generation(LIVE_38, responseModalities=["TEXT"]),
         policy={"as_of": "2026-10"}),
     Way("text-not-supported", f"{NO_TEXT.replace('TEXT', 'AUDIO')}models/gemini-3.5-transcribe-live a",
         {**generation("models/gemini-3.5-transcribe-live", responseModalities=["AUDIO"]), "inputAudioTranscription": {}}),
@@ -241,9 +223,9 @@ WAYS = [
     Way("activity-markers-with-vad",
         "Explicit activity control is not supported when automatic activity detection is enabled.", setup(), (END,)),
     Way("media-chunks-deprecated", "realtime_input.media_chunks is deprecated. Use audio, video, or text instead.",
-        setup(LEGACY), (CHUNKS,)),
+        setup(LIVE_31), (CHUNKS,)),
     Way("media-chunks-deprecated", "realtime_input.media_chunks is deprecated. Use audio, video, or text instead.",
-        setup(DIALOGUE), (CHUNKS,)),
+        setup(LIVE_38), (CHUNKS,)),
     Way("sample-rate-changed", "Sample rate changed from previously 24000 to 16000, which is not supported.",
         setup(), (audio(silence(0.1, 24000), 24000), audio(silence(0.1), 16000))),
     Way("sample-rate-changed", "Sample rate changed from previously 8000 to 16000, which is not supported.",
@@ -265,7 +247,7 @@ WAYS = [
         setup(contextWindowCompression={"triggerTokens": "128001", "slidingWindow": {}})),
     Way("not-a-live-model", "publishers/google/models/nothing is not supported in the live api.",
         setup("publishers/google/models/nothing"), path=VERTEX),
-    Way("invalid-resource", "Invalid resource field value in the request.", setup(DIALOGUE), path=VERTEX),
+    Way("invalid-resource", "Invalid resource field value in the request.", setup(LIVE_38), path=VERTEX),
     Way("invalid-resource", "Invalid resource field value in the request.",
         setup("models/publishers/google/models/gemini-3.8-live"), path=VERTEX),
     Way("invalid-resource", "Invalid resource field value in the request.",
@@ -279,13 +261,13 @@ WAYS = [
     Way("model-not-found", "models/gemini-2.0-flash-live-001 is not found for API version v1beta, or is not supported "
         "for bidiGenerateContent. Call ListM", setup("models/gemini-2.0-flash-live-001"), policy={"as_of": "2026-01"}),
     Way("session-not-found", "BidiGenerateContent session not found", setup(sessionResumption={"handle": "old"})),
-    Way("internal-error", "Internal error encountered.", generation(LEGACY, enableAffectiveDialog=True), path=ALPHA),
+    Way("internal-error", "Internal error encountered.", generation(LIVE_31, enableAffectiveDialog=True), path=ALPHA),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.id)
-def test_a_client_is_refused_as_the_row_says(way: Way) -> None:
-    async def use(caller: Caller) -> tuple[int, str]:
+async def test_a_client_is_refused_as_the_row_says(way: Way) -> None:
+    async with connected(path=way.path, headers=way.headers, **way.policy) as caller:
         if way.first is not None:
             await caller.say(way.first)
         if way.setup is not None:
@@ -296,51 +278,39 @@ def test_a_client_is_refused_as_the_row_says(way: Way) -> None:
             for message in way.then:
                 await caller.say(message)
         async with asyncio.timeout(10):
-            return await caller.closed()
-
-    async def whole(caller: Caller) -> tuple[tuple[int, str], list[Message]]:
-        return await use(caller), [m for m in caller.messages if "sessionResumptionUpdate" not in m]
-
-    (code, reason), before = run(whole, path=way.path, headers=way.headers, **way.policy)
+            code, reason = await caller.closed()
+    before = [message for message in caller.messages if "sessionResumptionUpdate" not in message]
     assert (code, reason) == (row_of(way.id)["code"], way.reason[:123])
     assert closes.explain(code, reason).id == way.id
     assert before == way.before
 
 
-def test_a_reason_is_not_cut_inside_a_character() -> None:
-    async def use(caller: Caller) -> tuple[int, str]:
+async def test_a_reason_is_not_cut_inside_a_character() -> None:
+    async with connected() as caller:
         await caller.say({"setup": {"model": TEST, "a" + "ü" * 100: 1}})
-        return await caller.closed()
-
-    _, reason = run(use)
+        _, reason = await caller.closed()
     assert len(reason.encode()) == 122, "the next ü has two bytes, and there is room for one"
     assert reason == unknown("a" + "ü" * 100, "setup")[: len(reason)]
 
 
 @pytest.mark.parametrize("frames", [1, 200])
-def test_a_client_that_sends_on_is_told_at_once(frames: int) -> None:
+async def test_a_client_that_sends_on_is_told_at_once(frames: int) -> None:
     """What it still sends is not taken, and does not stand between its own close and the stand-in."""
-
-    async def use(caller: Caller) -> tuple[int, str]:
+    async with connected(TEST) as caller:
         for message in ["not json", *[audio(silence(0.1))] * frames]:
             await caller.say(message)
         async with asyncio.timeout(3):
-            return await caller.closed()
-
-    assert run(use, TEST) == (1007, "Request contains an invalid argument.")
+            assert await caller.closed() == (1007, "Request contains an invalid argument.")
 
 
-def test_who_asks_for_a_month_gets_what_was_said_then() -> None:
+async def test_who_asks_for_a_month_gets_what_was_said_then() -> None:
     """The same setup, three wordings and one silence in the life of a model."""
-
-    def said(model: str, month: str, path: str = GEMINI) -> str:
-        async def use(caller: Caller) -> str:
-            await caller.say({"setup": generation(model, responseModalities=["TEXT"])})
-            return (await caller.closed())[1][:30]
-
-        return run(use, path=path, as_of=month)
-
-    assert [said(NATIVE, month) for month in ("2025-11", "2025-12", "2026-04", "2026-05", "")] == [
+    said = []
+    for month in ("2025-11", "2025-12", "2026-04", "2026-05", ""):
+        async with connected(as_of=month) as caller:
+            await caller.say({"setup": generation(NATIVE, responseModalities=["TEXT"])})
+            said.append((await caller.closed())[1][:30])
+    assert said == [
         "Request contains an invalid ar",
         "Cannot extract voices from a n",
         "Cannot extract voices from a n",
@@ -349,21 +319,14 @@ def test_who_asks_for_a_month_gets_what_was_said_then() -> None:
     ]
 
 
-def test_a_model_that_is_gone_is_served_to_who_asks_for_no_month() -> None:
-    async def use(caller: Caller) -> list[Message]:
-        return await caller.turn(content("hello"))
-
-    assert run(use, "models/gemini-2.0-flash-live-001")
+async def test_a_model_that_is_gone_is_served_to_who_asks_for_no_month() -> None:
+    async with connected("models/gemini-2.0-flash-live-001") as caller:
+        assert await caller.turn(content("hello"))
 
 
 # By two clients, by time, by a bare socket
 
 HANDLE: Message = {"model": TEST, "sessionResumption": {}}
-
-
-async def handle_of(caller: Caller) -> str:
-    update = (await caller.until("handle"))[-1]["sessionResumptionUpdate"]
-    return str(update["newHandle"])
 
 
 def resuming(handle: str, model: str = TEST) -> Message:
@@ -438,8 +401,7 @@ async def the_old_socket_was_lost_a_moment_ago() -> tuple[int, str]:
         async with calling(house, HANDLE) as caller:
             handle = await handle_of(caller)
             caller.socket.transport.abort()
-        while house.sessions:
-            await asyncio.sleep(0.005)
+        await ended(house)
         return await refusal(house, resuming(handle))
 
 
@@ -449,7 +411,7 @@ async def the_handle_of_another_model() -> tuple[int, str]:
         async with calling(house, HANDLE) as caller:
             handle = await handle_of(caller)
         async with calling(house) as caller:
-            await caller.say(resuming(handle, DIALOGUE))
+            await caller.say(resuming(handle, LIVE_38))
             assert "setupComplete" in await caller.hear()
             return await caller.closed()
 
@@ -462,7 +424,7 @@ async def nothing_is_heard_of_the_client() -> tuple[int, str]:
 
 @way("deadline-expired")
 async def fifty_eight_minutes() -> tuple[int, str]:
-    setup = {"model": DIALOGUE, "contextWindowCompression": {"slidingWindow": {}}}
+    setup = {"model": LIVE_38, "contextWindowCompression": {"slidingWindow": {}}}
     async with opened(policy=policy(time_scale=1500)) as house, calling(house, setup) as caller:
         pinging = asyncio.create_task(_keep_pinging(caller, 0.02))
         try:
@@ -512,7 +474,7 @@ async def the_server_stops() -> tuple[int, str]:
 
 @way("no-close-frame")
 async def the_connection_dies() -> tuple[int, str]:
-    async with opened(policy=policy(faults=[faults.parse("drop@2")])) as house, calling(house, DIALOGUE) as caller:
+    async with opened(policy=policy(faults=[faults.parse("drop@2")])) as house, calling(house, LIVE_38) as caller:
         return await caller.closed()
 
 
@@ -521,7 +483,7 @@ async def a_frame_of_two_megabytes() -> tuple[int, str]:
     """The client's own library closes: 1 MiB is its limit (WIRE-13)."""
     async with opened(policy=policy(faults=[faults.parse("big-message@2")])) as house:
         async with connect(house.url + GEMINI, compression=None) as socket:
-            await socket.send(json.dumps({"setup": setup(DIALOGUE)}))
+            await socket.send(json.dumps({"setup": setup(LIVE_38)}))
             return await _own_end(socket)
 
 
@@ -594,14 +556,10 @@ async def _http(lines: bytes) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("name", OTHER_WAYS)
-def test_another_way_ends_as_the_row_says(name: str) -> None:
+async def test_another_way_ends_as_the_row_says(name: str) -> None:
     row = row_of(name.partition("/")[0])
-
-    async def go() -> tuple[int, str]:
-        async with asyncio.timeout(20):
-            return await OTHER_WAYS[name]()
-
-    code, reason = asyncio.run(go())
+    async with asyncio.timeout(20):
+        code, reason = await OTHER_WAYS[name]()
     assert code == row["code"]
     if code:
         assert reason == row["reason"][:123]

@@ -11,35 +11,26 @@ from typing import Any
 
 import pytest
 
-from tests.standin.talk import (
+from tests.kit.names import GEMINI, LIVE_31, LIVE_38, NATIVE, ON_VERTEX, RETIRED, TEST, THINKING, VERTEX
+from tests.kit.sound import silence, speech
+from tests.kit.talk import (
     END,
-    GEMINI,
     MANUAL,
     START,
-    VERTEX,
     Caller,
     Message,
     answer,
     brief,
     brief_all,
     calls,
+    connected,
     content,
     functions,
-    run,
-    silence,
-    speech,
     text,
     usages,
     words,
 )
 
-NATIVE = "models/gemini-2.5-flash-native-audio-latest"
-LIVE_31 = "models/gemini-3.1-flash-live-preview"
-LIVE_38 = "models/gemini-3.8-live"
-THINKING = "models/gemini-3.8-live-extended-thinking"
-RETIRED = "models/gemini-live-2.5-flash-preview"
-ON_VERTEX = "publishers/google/models/gemini-live-2.5-flash"
-TEST = "models/test"
 STORY = "Tell me a long story, " + "and then another one, " * 8
 SLOW = 0.25
 """A pace at which a reply is still being generated when its first sound has come."""
@@ -72,16 +63,13 @@ HOLDS = [NATIVE, LIVE_31, TEST, RETIRED]
 
 
 @pytest.mark.parametrize("model", HOLDS)
-def test_a_blocking_call_holds_the_turn(model: str) -> None:
+async def test_a_blocking_call_holds_the_turn(model: str) -> None:
     """C11, TOOL-3: no turnComplete until the call is answered and the answer spoken; then one, with the counts of all."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(model, tools=TWO)) as caller:
         (call,) = await called(caller, say_so("book_table"))
         assert await caller.rest() == []
         await caller.say(answer({"table": 7}, call["id"], "book_table"))
-        return await caller.until("turnComplete")
-
-    got = run(use, about(model, tools=TWO))
+        got = await caller.until("turnComplete")
     assert words(got).endswith('Gemini. book_table answered {"table":7}.')
     assert brief(got[-2]) == ["generationComplete"]
     counts = {row["modality"]: row["tokenCount"] for row in usages(got)[-1]["responseTokensDetails"]}
@@ -99,20 +87,17 @@ def test_a_blocking_call_holds_the_turn(model: str) -> None:
         ("publishers/google/models/gemini-2.0-flash-live-preview-04-09", VERTEX, "turnComplete+usage"),
     ],
 )
-def test_the_turn_ends_beside_a_call(model: str, path: str, status: str) -> None:
+async def test_the_turn_ends_beside_a_call(model: str, path: str, status: str) -> None:
     """C11, TOOL-3: on 3.8 and on Vertex generationComplete and turnComplete follow the call at once; then silence, and
     the answer opens another turn."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(model, tools=TWO), path=path) as caller:
         await caller.settle()
         (call,) = await called(caller, say_so("book_table"))
         assert brief_all(await caller.until("turnComplete")) == ["generationComplete", status]
         assert await caller.rest() == []
         await caller.say(answer({"table": 7}, call["id"], "book_table"))
         await caller.until("audio")
-        return caller.messages + await caller.until("turnComplete")
-
-    got = run(use, about(model, tools=TWO), path=path)
+        got = caller.messages + await caller.until("turnComplete")
     assert not any("interrupted" in brief(one) for one in got)
 
 
@@ -127,26 +112,20 @@ def test_the_turn_ends_beside_a_call(model: str, path: str, status: str) -> None
         (LIVE_38, "UNSPECIFIED", False),
     ],
 )
-def test_behavior_of_the_function_beats_that_of_the_model(model: str, behavior: str, holds: bool) -> None:
+async def test_behavior_of_the_function_beats_that_of_the_model(model: str, behavior: str, holds: bool) -> None:
     """C11, C13: behavior of the declaration, the model's own where it is unspecified."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(model, tools=functions("book_table", behavior=behavior))) as caller:
         await caller.settle()
         await called(caller, say_so("book_table"))
-        return await (caller.rest() if holds else caller.until("turnComplete"))
-
-    got = run(use, about(model, tools=functions("book_table", behavior=behavior)))
+        got = await (caller.rest() if holds else caller.until("turnComplete"))
     assert brief_all(got) == ([] if holds else ["generationComplete", "turnComplete+usage"])
 
 
-def test_the_profile_can_be_told_otherwise() -> None:
+async def test_the_profile_can_be_told_otherwise() -> None:
     """What google-adk needs of a 2.5 model is there by the `wire` member toolCallEndsTurn."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(NATIVE, tools=TWO), wire={"toolCallEndsTurn": True}) as caller:
         await called(caller, say_so("book_table"))
-        return await caller.until("turnComplete")
-
-    got = run(use, about(NATIVE, tools=TWO), wire={"toolCallEndsTurn": True})
+        got = await caller.until("turnComplete")
     assert brief_all(got) == ["generationComplete", "turnComplete+usage"]
 
 
@@ -161,43 +140,39 @@ def test_the_profile_can_be_told_otherwise() -> None:
         (ON_VERTEX, VERTEX, UUID),
     ],
 )
-def test_ids_of_calls(model: str, path: str, form: str) -> None:
+async def test_ids_of_calls(model: str, path: str, form: str) -> None:
     """C12: each model has its form, no id comes twice; name, args, id is the order of Google's recordings."""
-
-    async def use(caller: Caller) -> list[Message]:
-        return [*await called(caller), *await called(caller)]
-
-    got = run(use, about(model, tools=TWO), path=path)
+    async with connected(about(model, tools=TWO), path=path) as caller:
+        got = [*await called(caller), *await called(caller)]
     assert [call["name"] for call in got] == ["book_table", "order_wine"] * 2
     assert len({call["id"] for call in got}) == 4
     assert all(re.fullmatch(form, call["id"]) for call in got)
     assert all(list(call) == ["name", "args", "id"] for call in got)
 
 
-def test_code_announces_a_call_of_the_half_cascade() -> None:
+async def test_code_announces_a_call_of_the_half_cascade() -> None:
     """C12b: 2.5-flash-live-preview shows print(default_api.fn(...)) ahead of the toolCall, and no other model does."""
     parameters = {"type": "OBJECT", "properties": {"city": {"type": "STRING"}}, "required": ["city"]}
     tools = functions("get_weather", parameters=parameters)
     asked = content('get_weather "Ulm"')
 
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(RETIRED, tools=tools)) as caller:
         await caller.say(asked)
-        return await caller.until("toolCall")
-
-    got = run(use, about(RETIRED, tools=tools))
+        got = await caller.until("toolCall")
     assert [brief(one) for one in got] == [["code"], ["toolCall"]]
     code = got[0]["serverContent"]["modelTurn"]["parts"][0]["executableCode"]
     assert code == {"language": "PYTHON", "code": "print(default_api.get_weather(city='Ulm'))"}
-    assert [brief(one) for one in run(use, about(NATIVE, tools=tools))] == [["toolCall"]]
+    async with connected(about(NATIVE, tools=tools)) as caller:
+        await caller.say(asked)
+        assert [brief(one) for one in await caller.until("toolCall")] == [["toolCall"]]
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 @pytest.mark.parametrize("together", [True, False])
-def test_parallel_calls_are_answered_once(order: tuple[int, int], together: bool) -> None:
+async def test_parallel_calls_are_answered_once(order: tuple[int, int], together: bool) -> None:
     """C11, TOOL-1: two functions in one toolCall; the turn goes on when both are answered, in any order, in one message
     or in two, and is one turn."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(NATIVE, tools=TWO)) as caller:
         both = await called(caller)
         assert len(both) == 2
         one, other = (answer({"n": at}, both[at]["id"], both[at]["name"]) for at in order)
@@ -209,26 +184,21 @@ def test_parallel_calls_are_answered_once(order: tuple[int, int], together: bool
             assert await caller.rest() == []
             await caller.say(other)
         got = await caller.until("turnComplete")
-        return got + await caller.rest()
-
-    got = run(use, about(NATIVE, tools=TWO))
+        got = got + await caller.rest()
     answers = ['book_table answered {"n":0}.', 'order_wine answered {"n":1}.']
     assert words(got).endswith("Gemini. " + " ".join(answers[at] for at in order))
     assert brief(got[-1]) == ["turnComplete", "usage"]
 
 
-def test_answers_that_come_together_are_spoken_together() -> None:
+async def test_answers_that_come_together_are_spoken_together() -> None:
     """C11: on a model whose calls do not hold the turn, one toolResponse is one new turn."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(LIVE_38, tools=TWO)) as caller:
         both = await called(caller)
         await caller.until("turnComplete")
         one, other = (answer({"n": at}, both[at]["id"]) for at in (0, 1))
         one["toolResponse"]["functionResponses"] += other["toolResponse"]["functionResponses"]
         got = await caller.turn(one)
-        return got + await caller.rest()
-
-    got = run(use, about(LIVE_38, tools=TWO))
+        got = got + await caller.rest()
     assert words(got).endswith('book_table answered {"n":0}. order_wine answered {"n":1}.')
     assert brief(got[-1]) == ["turnComplete", "usage"]
 
@@ -244,45 +214,37 @@ def test_answers_that_come_together_are_spoken_together() -> None:
         {},
     ],
 )
-def test_shapes_of_answers(response: Message) -> None:
+async def test_shapes_of_answers(response: Message) -> None:
     """Clients send {result}, {output}, {text}, {result: {string_value}}: the application's own JSON, kept as it is."""
-
-    async def use(caller: Caller) -> list[Message]:
-        (call,) = await called(caller, say_so("book_table"))
-        return await caller.turn(answer(response, call["id"], "book_table"))
-
     shown = json.dumps(response, separators=(",", ":"))
-    assert words(run(use, about(NATIVE, tools=TWO))).endswith(f"book_table answered {shown}.")
+    async with connected(about(NATIVE, tools=TWO)) as caller:
+        (call,) = await called(caller, say_so("book_table"))
+        got = await caller.turn(answer(response, call["id"], "book_table"))
+    assert words(got).endswith(f"book_table answered {shown}.")
 
 
-def test_an_answer_without_a_name() -> None:
+async def test_an_answer_without_a_name() -> None:
     """Some clients leave the name out: the id tells it."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(NATIVE, tools=TWO)) as caller:
         (call,) = await called(caller, say_so("order_wine"))
-        return await caller.turn(answer({"ok": True}, call["id"]))
-
-    assert "order_wine answered" in words(run(use, about(NATIVE, tools=TWO)))
+        assert "order_wine answered" in words(await caller.turn(answer({"ok": True}, call["id"])))
 
 
 @pytest.mark.parametrize(("model", "path"), [(NATIVE, GEMINI), (ON_VERTEX, VERTEX)])
-def test_an_answer_without_an_id(model: str, path: str) -> None:
+async def test_an_answer_without_an_id(model: str, path: str) -> None:
     """TOOL-1: the name tells the call where the id is missing."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(model, tools=TWO), path=path) as caller:
         both = await called(caller)
         if path == VERTEX:
             await caller.until("turnComplete")
         await caller.say(answer({"ok": 2}, name="order_wine"), answer({"ok": 1}, both[0]["id"]))
         got = await caller.until("turnComplete")
-        return got + (await caller.until("turnComplete") if path == VERTEX else [])
-
-    said = words(run(use, about(model, tools=TWO), path=path))
+        said = words(got + (await caller.until("turnComplete") if path == VERTEX else []))
     assert 'order_wine answered {"ok":2}.' in said and 'book_table answered {"ok":1}.' in said
 
 
 @pytest.mark.parametrize("given", [{"call_id": "nobody"}, {"name": "book_table"}, {}])
-def test_an_answer_nobody_asked_for(given: dict[str, str]) -> None:
+async def test_an_answer_nobody_asked_for(given: dict[str, str]) -> None:
     """C12b, TOOL-2: swallowed on the Gemini API; on Vertex it starts a turn, with an id or without."""
 
     async def use(caller: Caller) -> list[Message]:
@@ -290,35 +252,32 @@ def test_an_answer_nobody_asked_for(given: dict[str, str]) -> None:
         await caller.say(answer({"mood": "happy"}, **given))
         return await (caller.until("turnComplete") if caller.messages[0]["setupComplete"] else caller.rest())
 
-    assert run(use, about(NATIVE, tools=TWO)) == []
-    got = run(use, about(ON_VERTEX, tools=TWO), path=VERTEX)
+    async with connected(about(NATIVE, tools=TWO)) as caller:
+        assert await use(caller) == []
+    async with connected(about(ON_VERTEX, tools=TWO), path=VERTEX) as caller:
+        got = await use(caller)
     assert words(got).endswith('answered {"mood":"happy"}.')
 
 
-def test_an_answer_nobody_asked_for_leaves_a_held_turn_alone() -> None:
+async def test_an_answer_nobody_asked_for_leaves_a_held_turn_alone() -> None:
     """C12b, TOOL-2: the open call is still open."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(NATIVE, tools=TWO)) as caller:
         (call,) = await called(caller, say_so("book_table"))
         await caller.say(answer({"n": 1}, "nobody", "order_wine"))
         assert await caller.rest() == []
-        return await caller.turn(answer({"n": 2}, call["id"]))
+        got = await caller.turn(answer({"n": 2}, call["id"]))
+    assert words(got).endswith('Gemini. book_table answered {"n":2}.')
 
-    assert words(run(use, about(NATIVE, tools=TWO))).endswith('Gemini. book_table answered {"n":2}.')
 
-
-def test_a_call_is_answered_once() -> None:
+async def test_a_call_is_answered_once() -> None:
     """TOOL-2: the second answer is to no open call."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(NATIVE, tools=TWO)) as caller:
         (call,) = await called(caller, say_so("book_table"))
         one = answer({"n": 1}, call["id"])
         await caller.say(one)
         await caller.until("turnComplete")
         await caller.say(one)
-        return await caller.rest()
-
-    assert run(use, about(NATIVE, tools=TWO)) == []
+        assert await caller.rest() == []
 
 
 # When an answer is spoken
@@ -336,60 +295,50 @@ WHERE = ["beside", "inside"]
 
 @pytest.mark.parametrize("where", WHERE)
 @pytest.mark.parametrize("model", [NATIVE, LIVE_38])
-def test_silent(model: str, where: str) -> None:
+async def test_silent(model: str, where: str) -> None:
     """C14: SILENT produces no speech; the answer is known to the next turn."""
-
-    async def use(caller: Caller) -> int:
+    # "book_table", "answered", its JSON, and "Hello"
+    async with connected(about(model, tools=functions("book_table", **ASYNC))) as caller:
         await caller.settle()
         (call,) = await called(caller, say_so("book_table"))
         before: int = usages(await caller.until("turnComplete"))[0]["totalTokenCount"]
         await caller.say(answer(call_id=call["id"], name="book_table", **scheduled("SILENT", where)))
         assert await caller.rest() == []
         after: int = usages(await caller.turn(content("Hello")))[0]["promptTokenCount"]
-        return after - before
-
-    # "book_table", "answered", its JSON, and "Hello"
-    assert run(use, about(model, tools=functions("book_table", **ASYNC))) == 4
+        assert (after - before) == 4
 
 
 @pytest.mark.parametrize("where", WHERE)
-def test_when_idle(where: str) -> None:
+async def test_when_idle(where: str) -> None:
     """C14: WHEN_IDLE waits for the reply that runs, and is spoken after it, without a cut."""
-
-    async def use(caller: Caller) -> list[list[Message]]:
+    async with connected(about(tools=TWO), pace=0.12) as caller:
         (call,) = await called(caller, say_so("book_table"))
         await caller.until("turnComplete")
         await caller.say(content("Hello"))
         await caller.until("audio")
         await caller.say(answer(call_id=call["id"], **scheduled("WHEN_IDLE", where)))
         running = await caller.until("turnComplete")
-        return [running, await caller.until("turnComplete")]
-
-    running, spoken = run(use, about(tools=TWO), pace=0.12)
+        running, spoken = [running, await caller.until("turnComplete")]
     assert not any("interrupted" in brief(one) for one in running + spoken)
     assert "book_table answered" in words(spoken)
 
 
 @pytest.mark.parametrize("where", WHERE)
 @pytest.mark.parametrize("wish", ["WHEN_IDLE", "INTERRUPT"])
-def test_an_idle_model_speaks_at_once(wish: str, where: str) -> None:
+async def test_an_idle_model_speaks_at_once(wish: str, where: str) -> None:
     """C14: with nobody speaking there is nothing to wait for and nothing to cut."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(tools=TWO)) as caller:
         (call,) = await called(caller, say_so("book_table"))
         await caller.until("turnComplete")
-        return await caller.turn(answer(call_id=call["id"], **scheduled(wish, where)))
-
-    got = run(use, about(tools=TWO))
+        got = await caller.turn(answer(call_id=call["id"], **scheduled(wish, where)))
     assert not any("interrupted" in brief(one) for one in got)
     assert "book_table answered" in words(got)
 
 
 @pytest.mark.parametrize("where", WHERE)
-def test_interrupt(where: str) -> None:
+async def test_interrupt(where: str) -> None:
     """C14: INTERRUPT cuts the reply that runs, and is spoken at once."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(tools=TWO), pace=SLOW) as caller:
         (call,) = await called(caller, say_so("book_table"))
         await caller.until("turnComplete")
         await caller.say(content(STORY))
@@ -397,18 +346,15 @@ def test_interrupt(where: str) -> None:
         await caller.say(answer(call_id=call["id"], **scheduled("INTERRUPT", where)))
         await caller.until("interrupted")
         assert len(await caller.until("turnComplete")) == 1
-        return await caller.until("turnComplete")
-
-    got = run(use, about(tools=TWO), pace=SLOW)
+        got = await caller.until("turnComplete")
     assert "book_table answered" in words(got)
 
 
 @pytest.mark.parametrize("wish", ["WHEN_IDLE", "INTERRUPT"])
 @pytest.mark.parametrize("marks", [True, False])
-def test_even_interrupt_lets_a_talking_user_finish(wish: str, marks: bool) -> None:
+async def test_even_interrupt_lets_a_talking_user_finish(wish: str, marks: bool) -> None:
     """C14: on 3.8 INTERRUPT waits for a talking user. Then the user is answered, and the function after that."""
-
-    async def use(caller: Caller) -> list[list[Message]]:
+    async with connected(about(LIVE_38, *([MANUAL] if marks else []), tools=TWO)) as caller:
         await caller.settle()
         (call,) = await called(caller, say_so("book_table"))
         await caller.until("turnComplete")
@@ -422,17 +368,14 @@ def test_even_interrupt_lets_a_talking_user_finish(wish: str, marks: bool) -> No
             await caller.say(END)
         else:
             await caller.speak(silence(1.5))
-        return [await caller.until("turnComplete"), await caller.until("turnComplete")]
-
-    user, function = run(use, about(LIVE_38, *([MANUAL] if marks else []), tools=TWO))
+        user, function = [await caller.until("turnComplete"), await caller.until("turnComplete")]
     assert "I heard 1.0 seconds" in words(user)
     assert "book_table answered" in words(function)
 
 
-def test_an_answer_that_waits_is_not_lost_with_the_reply_it_waits_for() -> None:
+async def test_an_answer_that_waits_is_not_lost_with_the_reply_it_waits_for() -> None:
     """C14, C24: the reply is cut by what asks for nothing: the model is idle then, and the answer is spoken."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(tools=TWO), pace=SLOW) as caller:
         (call,) = await called(caller, say_so("book_table"))
         await caller.until("turnComplete")
         await caller.say(content(STORY))
@@ -441,15 +384,12 @@ def test_an_answer_that_waits_is_not_lost_with_the_reply_it_waits_for() -> None:
         await caller.say(content("never mind", complete=False))
         await caller.until("interrupted")
         await caller.until("turnComplete")
-        return await caller.until("turnComplete")
-
-    assert "book_table answered" in words(run(use, about(tools=TWO), pace=SLOW))
+        assert "book_table answered" in words(await caller.until("turnComplete"))
 
 
-def test_an_answer_that_waits_comes_after_the_turn_that_cut() -> None:
+async def test_an_answer_that_waits_comes_after_the_turn_that_cut() -> None:
     """C14: a prompt cuts the reply; its own reply comes first."""
-
-    async def use(caller: Caller) -> list[list[Message]]:
+    async with connected(about(tools=TWO), pace=0.12) as caller:
         (call,) = await called(caller, say_so("book_table"))
         await caller.until("turnComplete")
         await caller.say(content(STORY))
@@ -457,34 +397,28 @@ def test_an_answer_that_waits_comes_after_the_turn_that_cut() -> None:
         await caller.say(answer(call_id=call["id"], **scheduled("WHEN_IDLE", "beside")), text("stop"))
         await caller.until("interrupted")
         await caller.until("turnComplete")
-        return [await caller.until("turnComplete"), await caller.until("turnComplete")]
-
-    first, second = run(use, about(tools=TWO), pace=0.12)
+        first, second = [await caller.until("turnComplete"), await caller.until("turnComplete")]
     assert words(first).endswith('"stop".')
     assert "book_table answered" in words(second)
 
 
-def test_blocking_calls_and_extended_thinking_schedule_nothing() -> None:
+async def test_blocking_calls_and_extended_thinking_schedule_nothing() -> None:
     """C14: scheduling works with NON_BLOCKING functions; models whose profile has none take every answer as WHEN_IDLE."""
-
-    async def use(caller: Caller) -> list[Message]:
-        await caller.settle()
-        (call,) = await called(caller, say_so("book_table"))
-        if caller.model == THINKING:
-            await caller.until("turnComplete")
-        await caller.say(answer(call_id=call["id"], **scheduled("SILENT", "beside")))
-        return await caller.until("audio")
-
-    assert run(use, about(NATIVE, tools=TWO))
-    assert run(use, about(THINKING, tools=TWO))
+    for model in (NATIVE, THINKING):
+        async with connected(about(model, tools=TWO)) as caller:
+            await caller.settle()
+            (call,) = await called(caller, say_so("book_table"))
+            if model == THINKING:
+                await caller.until("turnComplete")
+            await caller.say(answer(call_id=call["id"], **scheduled("SILENT", "beside")))
+            assert await caller.until("audio")
 
 
 @pytest.mark.parametrize("model", [NATIVE, LIVE_38])
-def test_will_continue(model: str) -> None:
+async def test_will_continue(model: str) -> None:
     """GD-REF willContinue: the call stays open, each answer finds its moment; a turn that is held waits for the last."""
     holds = model == NATIVE
-
-    async def use(caller: Caller) -> list[str]:
+    async with connected(about(model, tools=TWO)) as caller:
         await caller.settle()
         (call,) = await called(caller, say_so("book_table"))
         if not holds:
@@ -498,9 +432,6 @@ def test_will_continue(model: str) -> None:
                 said.append(words(await caller.until("turnComplete")))
         await caller.say(answer({"n": 4}, call["id"], "book_table"))
         assert await caller.rest() == [], "it is closed now"
-        return said
-
-    said = run(use, about(model, tools=TWO))
     if holds:
         assert [re.findall(r"\d", words_) for words_ in said] == [["1", "2", "3"]]
     else:
@@ -511,11 +442,11 @@ def test_will_continue(model: str) -> None:
 
 
 @pytest.mark.parametrize("by", ["text", "voice", "marks", "content"])
-def test_a_cut_withdraws_the_calls_that_hold_the_turn(by: str) -> None:
+async def test_a_cut_withdraws_the_calls_that_hold_the_turn(by: str) -> None:
     """TOOL-4, GD-REF: toolCallCancellation with the ids of all of them, then interrupted and turnComplete; answers that
     come too late are swallowed."""
-
-    async def use(caller: Caller) -> list[Message]:
+    setup = about(NATIVE, *([MANUAL] if by == "marks" else []), tools=TWO)
+    async with connected(setup) as caller:
         both = await called(caller)
         if by == "voice":
             await caller.speak(speech(0.5))
@@ -527,45 +458,36 @@ def test_a_cut_withdraws_the_calls_that_hold_the_turn(by: str) -> None:
             await caller.until("turnComplete")
         await caller.say(answer({"n": 1}, both[0]["id"]), answer({"n": 2}, both[1]["id"]))
         assert await caller.rest() == []
-        return got
-
-    setup = about(NATIVE, *([MANUAL] if by == "marks" else []), tools=TWO)
-    assert brief_all(run(use, setup)) == ["cancelled", "interrupted", "turnComplete+usage"]
+        assert brief_all(got) == ["cancelled", "interrupted", "turnComplete+usage"]
 
 
-def test_only_calls_that_hold_the_turn_are_withdrawn() -> None:
+async def test_only_calls_that_hold_the_turn_are_withdrawn() -> None:
     """TOOL-4: a NON_BLOCKING one called beside them goes on, and its answer is spoken."""
     tools = [*functions("book_table"), *functions("order_wine", **ASYNC)]
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(NATIVE, tools=tools)) as caller:
         table, wine = await called(caller)
         await caller.say(text("stop"))
         got = await caller.until("turnComplete")
         assert got[0] == {"toolCallCancellation": {"ids": [table["id"]]}}
         await caller.until("turnComplete")
-        return await caller.turn(answer({"n": 1}, wine["id"]))
+        found = await caller.turn(answer({"n": 1}, wine["id"]))
+    assert words(found).endswith('order_wine answered {"n":1}.')
 
-    assert words(run(use, about(NATIVE, tools=tools))).endswith('order_wine answered {"n":1}.')
 
-
-def test_only_calls_that_are_open_are_withdrawn() -> None:
+async def test_only_calls_that_are_open_are_withdrawn() -> None:
     """TOOL-4: one of two was answered before."""
-
-    async def use(caller: Caller) -> None:
+    async with connected(about(NATIVE, tools=TWO)) as caller:
         both = await called(caller)
         await caller.say(answer({"n": 1}, both[0]["id"]), text("stop"))
         got = await caller.until("turnComplete")
         assert got[0] == {"toolCallCancellation": {"ids": [both[1]["id"]]}}
 
-    run(use, about(NATIVE, tools=TWO))
-
 
 @pytest.mark.parametrize(("model", "behavior"), [(LIVE_31, "BLOCKING"), (LIVE_38, "BLOCKING")])
-def test_a_cut_leaves_the_calls_open(model: str, behavior: str) -> None:
+async def test_a_cut_leaves_the_calls_open(model: str, behavior: str) -> None:
     """C13: 0 of 41 sessions on 3.8 brought a toolCallCancellation: the call stays open, its answer is spoken."""
     tools = functions("book_table", **({"behavior": behavior} if model == LIVE_38 else {}))
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(model, tools=tools)) as caller:
         await caller.settle()
         (call,) = await called(caller, say_so("book_table"))
         await caller.say(text("stop"))
@@ -574,17 +496,14 @@ def test_a_cut_leaves_the_calls_open(model: str, behavior: str) -> None:
         await caller.until("turnComplete")
         await caller.say(answer({"n": 1}, call["id"]))
         await caller.until("turnComplete")
-        return caller.messages
-
-    got = run(use, about(model, tools=tools))
+        got = caller.messages
     assert not any("cancelled" in brief(one) for one in got)
     assert words(got).endswith('book_table answered {"n":1}.')
 
 
-def test_a_call_that_does_not_hold_the_turn_survives_a_cut() -> None:
+async def test_a_call_that_does_not_hold_the_turn_survives_a_cut() -> None:
     """TOOL-4: the turn it belonged to was over."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(NATIVE, tools=functions("book_table", **ASYNC)), pace=0.12) as caller:
         (call,) = await called(caller, say_so("book_table"))
         await caller.until("turnComplete")
         await caller.say(content(STORY))
@@ -595,25 +514,20 @@ def test_a_call_that_does_not_hold_the_turn_survives_a_cut() -> None:
         await caller.until("turnComplete")
         await caller.say(answer({"n": 1}, call["id"]))
         await caller.until("turnComplete")
-        return caller.messages
-
-    got = run(use, about(NATIVE, tools=functions("book_table", **ASYNC)), pace=0.12)
+        got = caller.messages
     assert not any("cancelled" in brief(one) for one in got)
     assert "book_table answered" in words(got)
 
 
-def test_no_interruption_holds_for_held_turns_too() -> None:
+async def test_no_interruption_holds_for_held_turns_too() -> None:
     """NO_INTERRUPTION: the turn that waits for a function goes on; the user is answered after it."""
-
-    async def use(caller: Caller) -> list[list[Message]]:
+    config = {"realtimeInputConfig": {"activityHandling": "NO_INTERRUPTION"}}
+    async with connected(about(NATIVE, config, tools=TWO)) as caller:
         (call,) = await called(caller, say_so("book_table"))
         await caller.say(text("and then"))
         assert await caller.rest() == []
         await caller.say(answer({"n": 1}, call["id"]))
-        return [await caller.until("turnComplete"), await caller.until("turnComplete")]
-
-    config = {"realtimeInputConfig": {"activityHandling": "NO_INTERRUPTION"}}
-    first, second = run(use, about(NATIVE, config, tools=TWO))
+        first, second = [await caller.until("turnComplete"), await caller.until("turnComplete")]
     assert "book_table answered" in words(first)
     assert words(second).endswith('"and then".')
 
@@ -621,65 +535,55 @@ def test_no_interruption_holds_for_held_turns_too() -> None:
 # Which functions there are
 
 
-def test_context_update_changes_the_functions() -> None:
+async def test_context_update_changes_the_functions() -> None:
     """contextUpdate: tools replace those of setup from the next turn on; an empty list clears them; no reply to it."""
 
     def update(*names: str) -> Message:
         return {"contextUpdate": {"tools": {"tools": functions(*names) if names else []}}}
 
-    async def use(caller: Caller) -> list[str]:
-        got = []
-        for message in (None, update("order_wine"), update()):
-            if message is not None:
-                await caller.say(message)
-                assert await caller.rest(0.1) == []
-            await caller.say(BOTH)
-            turn = await caller.until(lambda one: "toolCall" in one or "turnComplete" in brief(one))
-            got.append("+".join(call["name"] for call in calls(turn)))
-            if "toolCall" in turn[-1]:
-                await caller.say(text("stop"))
-                await caller.until("turnComplete")
-                await caller.until("turnComplete")
-        return got
-
     for model, path in ((TEST, GEMINI), ("publishers/google/models/test", VERTEX)):
-        assert run(use, about(model, tools=functions("book_table")), path=path) == ["book_table", "order_wine", ""]
+        async with connected(about(model, tools=functions("book_table")), path=path) as caller:
+            got = []
+            for message in (None, update("order_wine"), update()):
+                if message is not None:
+                    await caller.say(message)
+                    assert await caller.rest(0.1) == []
+                await caller.say(BOTH)
+                turn = await caller.until(lambda one: "toolCall" in one or "turnComplete" in brief(one))
+                got.append("+".join(call["name"] for call in calls(turn)))
+                if "toolCall" in turn[-1]:
+                    await caller.say(text("stop"))
+                    await caller.until("turnComplete")
+                    await caller.until("turnComplete")
+            assert got == ["book_table", "order_wine", ""]
 
 
 @pytest.mark.parametrize(("how", "expected"), [("always", ["book_table"]), ("never", [])])
-def test_when_functions_are_called(how: str, expected: list[str]) -> None:
+async def test_when_functions_are_called(how: str, expected: list[str]) -> None:
     """--calls: the first function with every prompt, or none ever."""
-
-    async def use(caller: Caller) -> list[str]:
+    async with connected(about(NATIVE, tools=TWO), calls=how) as caller:
         await caller.say(content("Hello") if how == "always" else BOTH)
         got = await caller.until(lambda one: "toolCall" in one or "turnComplete" in brief(one))
-        return [call["name"] for call in calls(got)]
-
-    assert run(use, about(NATIVE, tools=TWO), calls=how) == expected
+        assert [call["name"] for call in calls(got)] == expected
 
 
-def test_an_answer_asks_for_no_function() -> None:
+async def test_an_answer_asks_for_no_function() -> None:
     """The words of an answer name a function, and call none: there is no loop, not even with --calls always."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(NATIVE, tools=TWO), calls="always") as caller:
         (call,) = await called(caller, say_so("book_table"))
-        return await caller.turn(answer({"next": "order_wine"}, call["id"]))
-
-    assert calls(run(use, about(NATIVE, tools=TWO), calls="always")) == []
+        assert calls(await caller.turn(answer({"next": "order_wine"}, call["id"]))) == []
 
 
-def test_a_history_of_several_turns_calls_nothing_again() -> None:
+async def test_a_history_of_several_turns_calls_nothing_again() -> None:
     """A client that retells the calls of another agent as the user's words, and then asks with a dot, wants words."""
     setup = about(LIVE_38, tools=functions("hand_over"), historyConfig={"initialHistoryInClientContent": True})
     question = {"role": "user", "parts": [{"text": "what do I owe"}]}
     retold = {"role": "user", "parts": [{"text": "For context: called tool hand_over"}]}
 
-    def asked(*turns: Message) -> list[Message]:
-        async def use(caller: Caller) -> list[Message]:
+    async def asked(*turns: Message) -> list[Message]:
+        async with connected(setup) as caller:
             await caller.say({"clientContent": {"turns": list(turns), "turnComplete": True}})
             return await caller.turn(text("."))
 
-        return run(use, setup)
-
-    assert calls(asked(question, retold)) == []
-    assert calls(asked(retold)) != [], "a lone question that names a function is asked now"
+    assert calls(await asked(question, retold)) == []
+    assert calls(await asked(retold)) != [], "a lone question that names a function is asked now"

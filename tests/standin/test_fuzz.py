@@ -17,24 +17,22 @@ from livews.core.conversation import Conversation
 from livews.kit.standin import opened
 from livews.kit.turns import resampled
 from tests import fuzz
-from tests.standin.talk import (
+from tests.kit.names import GEMINI, VERTEX
+from tests.kit.sound import silence, speech
+from tests.kit.talk import (
     END,
-    GEMINI,
     MANUAL,
     START,
-    VERTEX,
-    Caller,
     answer,
     audio,
     calling,
     calls,
+    connected,
     content,
+    ended,
     functions,
     policy,
-    run,
-    silence,
     sound_of,
-    speech,
     text,
     words,
 )
@@ -85,14 +83,11 @@ def test_it_finds_a_server_that_complains(monkeypatch: pytest.MonkeyPatch) -> No
         (0, "", False),
     ],
 )
-def test_a_close_is_one_of_the_services(code: int, reason: str, fits: bool) -> None:
-    async def wrong() -> str:
-        client = fuzz.Client(fuzz.Plan(1))
-        client.done.set_result(None)
-        client.code, client.reason, client.status = code, reason, "HTTP/1.1 101 Switching Protocols"
-        return client.wrong()
-
-    assert (asyncio.run(wrong()) == "") is fits
+async def test_a_close_is_one_of_the_services(code: int, reason: str, fits: bool) -> None:
+    client = fuzz.Client(fuzz.Plan(1))
+    client.done.set_result(None)
+    client.code, client.reason, client.status = code, reason, "HTTP/1.1 101 Switching Protocols"
+    assert (client.wrong() == "") is fits
 
 
 # What was found
@@ -105,49 +100,36 @@ async def closing(setup: dict[str, Any] | None = None) -> AsyncIterator[Any]:
         async with calling(house, setup) as caller, asyncio.timeout(BLOCKED):
             yield caller
             await caller.socket.wait_closed()
-            while house.sessions:
-                await asyncio.sleep(0.01)
+            await ended(house)
         assert house.failures == 0
 
 
-def test_what_comes_behind_a_bad_frame_does_not_hold_up_the_close() -> None:
-    async def go() -> None:
-        async with closing(DIALOGUE) as caller:
-            await caller.say("no JSON", *[text(f"{i}") for i in range(100)])
-            assert await caller.closed() == closes.say("invalid-argument")
-
-    asyncio.run(go())
+async def test_what_comes_behind_a_bad_frame_does_not_hold_up_the_close() -> None:
+    async with closing(DIALOGUE) as caller:
+        await caller.say("no JSON", *[text(f"{i}") for i in range(100)])
+        assert await caller.closed() == closes.say("invalid-argument")
 
 
-def test_what_waits_at_the_clients_own_close_does_not_hold_it_up() -> None:
-    async def go() -> None:
-        async with closing(DIALOGUE) as caller:
-            await caller.say(*[content(f"{i}") for i in range(100)])
-            await caller.socket.close()
-
-    asyncio.run(go())
+async def test_what_waits_at_the_clients_own_close_does_not_hold_it_up() -> None:
+    async with closing(DIALOGUE) as caller:
+        await caller.say(*[content(f"{i}") for i in range(100)])
+        await caller.socket.close()
 
 
-def test_a_broken_frame_behind_many_does_not_hold_up_its_close() -> None:
-    async def go() -> None:
-        async with closing(DIALOGUE) as caller:
-            await caller.say(*[content(f"{i}") for i in range(100)])
-            caller.socket.protocol.send_frame(Frame(Opcode.CONT, b"continues nothing"))
-            caller.socket.send_data()
-            assert (await caller.closed())[0] == 1002
-
-    asyncio.run(go())
+async def test_a_broken_frame_behind_many_does_not_hold_up_its_close() -> None:
+    async with closing(DIALOGUE) as caller:
+        await caller.say(*[content(f"{i}") for i in range(100)])
+        caller.socket.protocol.send_frame(Frame(Opcode.CONT, b"continues nothing"))
+        caller.socket.send_data()
+        assert (await caller.closed())[0] == 1002
 
 
-def test_text_that_is_no_utf_8_is_no_json() -> None:
-    async def go() -> None:
-        async with closing(DIALOGUE) as caller:
-            caller.socket.protocol.send_text(b'{"realtimeInput":{"text":"\xff"}}')
-            caller.socket.send_data()
-            await caller.say(*[text(f"{i}") for i in range(50)])
-            assert await caller.closed() == closes.say("invalid-argument")
-
-    asyncio.run(go())
+async def test_text_that_is_no_utf_8_is_no_json() -> None:
+    async with closing(DIALOGUE) as caller:
+        caller.socket.protocol.send_text(b'{"realtimeInput":{"text":"\xff"}}')
+        caller.socket.send_data()
+        await caller.say(*[text(f"{i}") for i in range(50)])
+        assert await caller.closed() == closes.say("invalid-argument")
 
 
 MANY = 50_000
@@ -191,13 +173,11 @@ def test_a_few_faults_are_all_told() -> None:
     ]  # fmt: skip
 
 
-def test_hours_of_sound_at_one_sample_a_second_are_played_back_for_thirty() -> None:
-    async def use(caller: Caller) -> tuple[float, float]:
+async def test_hours_of_sound_at_one_sample_a_second_are_played_back_for_thirty() -> None:
+    async with connected({**DIALOGUE, **MANUAL}, pace=0, reply="echo") as caller:
         plain = sound_of(await caller.turn(START, audio(speech(0.1, 16_000)[:2], 1), END))
         echoed = sound_of(await caller.turn(START, audio(speech(0.5), 1), END))
-        return len(plain) / 48_000, len(echoed) / 48_000
-
-    plain, echoed = run(use, {**DIALOGUE, **MANUAL}, pace=0, reply="echo")
+        plain, echoed = len(plain) / 48_000, len(echoed) / 48_000
     assert 25 < echoed - plain < 35
 
 
@@ -214,8 +194,8 @@ def test_a_tone_is_the_same_at_24_kHz(rate: int) -> None:
         assert abs(sound[i] - (given[left] + (given[left + 1] - given[left]) * (at - left))) <= 1.01
 
 
-def test_an_answer_waits_where_one_sound_ends_a_speech_and_begins_the_next() -> None:
-    async def use(caller: Caller) -> list[str]:
+async def test_an_answer_waits_where_one_sound_ends_a_speech_and_begins_the_next() -> None:
+    async with connected({**DIALOGUE, "tools": functions("wait")}) as caller:
         await caller.say(text("wait"))
         call = calls(await caller.until("toolCall"))[0]
         await caller.speak(speech(0.5))
@@ -226,50 +206,37 @@ def test_an_answer_waits_where_one_sound_ends_a_speech_and_begins_the_next() -> 
         said = ""
         while "twelve" not in said:
             said += words(await caller.until("turnComplete"))
-        return [said]
-
-    assert run(use, {**DIALOGUE, "tools": functions("wait")})
+        assert [said]
 
 
-def test_calls_that_nobody_answers_do_not_pile_up() -> None:
-    async def use(caller: Caller) -> int:
+async def test_calls_that_nobody_answers_do_not_pile_up() -> None:
+    async with connected({**DIALOGUE, "tools": functions("wait")}, pace=0, calls="always") as caller:
         for i in range(130):
             await caller.turn(text(f"{i}"))
-        return int(caller.house.status()["open"][0]["openCalls"])
-
-    assert run(use, {**DIALOGUE, "tools": functions("wait")}, pace=0, calls="always") == 100
+        assert int(caller.house.status()["open"][0]["openCalls"]) == 100
 
 
-def test_answers_by_the_thousand_are_spoken_in_one_breath() -> None:
+async def test_answers_by_the_thousand_are_spoken_in_one_breath() -> None:
     setup = {"model": "publishers/google/models/gemini-live-2.5-flash", "outputAudioTranscription": {}}
-
-    async def use(caller: Caller) -> str:
+    async with connected(setup, path=VERTEX, pace=0) as caller:
         given = [{"id": f"{i}", "name": "f", "response": {"n": i}} for i in range(20_000)]
-        return words(await caller.turn({"toolResponse": {"functionResponses": given}}))
-
-    said = run(use, setup, path=VERTEX, pace=0)
+        said = words(await caller.turn({"toolResponse": {"functionResponses": given}}))
     assert 'f answered {"n":0}. f answered {"n":1}.' in said
     assert len(said) < 2_000
 
 
-def test_an_upgrade_with_two_connection_headers() -> None:
-    async def go() -> bytes:
-        async with opened(policy=policy(pace=0)) as house:
-            async with connect(house.url + GEMINI, additional_headers={"Connection": "keep-alive"}) as socket:
-                await socket.send(json.dumps({"setup": DIALOGUE}))
-                return await socket.recv(decode=False)
-
-    assert b"setupComplete" in asyncio.run(go())
+async def test_an_upgrade_with_two_connection_headers() -> None:
+    async with opened(policy=policy(pace=0)) as house:
+        async with connect(house.url + GEMINI, additional_headers={"Connection": "keep-alive"}) as socket:
+            await socket.send(json.dumps({"setup": DIALOGUE}))
+            assert b"setupComplete" in await socket.recv(decode=False)
 
 
 @pytest.mark.parametrize("length", ["9" * 5000, "-1", "1e3", "²", ""])
-def test_a_length_that_is_none(length: str) -> None:
-    async def go() -> bytes:
-        async with opened(policy=policy(pace=0)) as house, asyncio.timeout(BLOCKED):
-            reader, writer = await asyncio.open_connection("127.0.0.1", int(house.url.rpartition(":")[2]))
-            writer.write(f"POST /v1alpha/auth_tokens HTTP/1.1\r\nContent-Length: {length}\r\n\r\n".encode())
-            said = await reader.read()
-            writer.close()
-            return said
-
-    assert asyncio.run(go()).split()[1] in (b"411", b"413")
+async def test_a_length_that_is_none(length: str) -> None:
+    async with opened(policy=policy(pace=0)) as house, asyncio.timeout(BLOCKED):
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(house.url.rpartition(":")[2]))
+        writer.write(f"POST /v1alpha/auth_tokens HTTP/1.1\r\nContent-Length: {length}\r\n\r\n".encode())
+        said = await reader.read()
+        writer.close()
+        assert said.split()[1] in (b"411", b"413")

@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -32,24 +32,10 @@ from livews.kit.standin import Connection, House, opened
 from livews.kit.turns import Turns
 from tests import fuzz
 from tests.bench import load
-from tests.standin.talk import (
-    END,
-    GEMINI,
-    MANUAL,
-    START,
-    VERTEX,
-    Caller,
-    Message,
-    audio,
-    calling,
-    content,
-    functions,
-    policy,
-    silence,
-    speech,
-    text,
-    words,
-)
+from tests.kit.names import GEMINI, VERTEX
+from tests.kit.sound import silence, speech
+from tests.kit.talk import END, MANUAL, START, Message, audio, calling, content, functions, policy, text, words
+from tests.kit.waiting import until
 
 MB = 1024
 """In kB, as /proc tells memory."""
@@ -58,29 +44,22 @@ PROMPT = b'{"clientContent":{"turns":[{"role":"user","parts":[{"text":"%d"}]}],"
 needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="/proc tells the memory of a process")
 
 
-def test_twenty_at_once_each_with_its_own_words() -> None:
+async def test_twenty_at_once_each_with_its_own_words() -> None:
     names = ["Ada", "Bob", "Cleo", "Dan", "Eve", "Fay", "Gus", "Hal", "Ida", "Jim", "Kay", "Leo", "Mia", "Ned", "Oda",
              "Pam", "Quin", "Ray", "Sue", "Tim"]  # fmt: skip
-
-    async def talk(caller: Caller, name: str, i: int) -> list[str]:
-        said = [words(await caller.turn(content(f"I am {name} and {i}.")))]
-        await caller.speak(speech(0.5 + 0.3 * i) + silence(1.4))
-        said.append(words(await caller.until("turnComplete")))
-        said.append(words(await caller.turn(text(f"Still {name}?"))))
-        return said
 
     async def one(house: House, i: int) -> list[str]:
         setup = {"model": "models/gemini-3.8-live", "outputAudioTranscription": {}}
         async with calling(house, setup) as caller:
-            return await talk(caller, names[i], i)
+            said = [words(await caller.turn(content(f"I am {names[i]} and {i}.")))]
+            await caller.speak(speech(0.5 + 0.3 * i) + silence(1.4))
+            said.append(words(await caller.until("turnComplete")))
+            return [*said, words(await caller.turn(text(f"Still {names[i]}?")))]
 
-    async def go() -> list[list[str]]:
-        async with asyncio.timeout(60), opened(policy=policy(pace=0.02)) as house:
-            said = await asyncio.gather(*(one(house, i) for i in range(len(names))))
-            assert house.failures == 0
-            return said
-
-    for i, (first, spoken, last) in enumerate(asyncio.run(go())):
+    async with opened(policy=policy(pace=0.02)) as house:
+        said = await asyncio.gather(*(one(house, i) for i in range(len(names))))
+        assert house.failures == 0
+    for i, (first, spoken, last) in enumerate(said):
         assert f'I heard "I am {names[i]} and {i}."' in first
         assert float(spoken.partition("I heard ")[2].split()[0]) == pytest.approx(0.5 + 0.3 * i, abs=0.14)
         assert f'I heard "Still {names[i]}?"' in last
@@ -110,7 +89,7 @@ class Mute:
         self.socket.settimeout(0)
         self.sent = 0
 
-    def push(self, frames: Iterator[bytes], limit: int, still: Callable[[], None]) -> bool:
+    async def push(self, frames: Iterator[bytes], limit: int, still: Callable[[], Awaitable[None]]) -> bool:
         """Say up to `limit` bytes; True when the kernel takes no more, however long one waits.
 
         `still` is what is done while one waits: something that shows that the server lives.
@@ -122,7 +101,7 @@ class Mute:
                 done = self.socket.send(rest)
             except BlockingIOError:
                 for _ in range(5):
-                    still()
+                    await still()
                     if select.select([], [self.socket], [], 0.2)[1]:
                         break
                 else:
@@ -163,11 +142,6 @@ PATIENT = {"model": "models/gemini-2.5-flash-native-audio-latest",
            "realtimeInputConfig": {"activityHandling": "NO_INTERRUPTION"}}  # fmt: skip
 
 
-def turn(port: int) -> None:
-    """One turn of a client that behaves."""
-    asyncio.run(fuzz.clean_turn(port))
-
-
 @needs_proc
 @pytest.mark.parametrize(
     ("frames", "setup", "limit", "stops"),
@@ -179,32 +153,34 @@ def turn(port: int) -> None:
         pytest.param(texts, PATIENT, 2, False, id="prompts that wait"),
     ],
 )
-def test_a_client_that_does_not_read(
+async def test_a_client_that_does_not_read(
     frames: Callable[[], Iterator[bytes]], setup: dict[str, Any], limit: int, stops: bool
 ) -> None:
     with fuzz.served(["--pace", "0"]) as server:
-        turn(server.port)
+        await fuzz.clean_turn(server.port)
         before = fuzz.memory(server.process.pid)
         mute = Mute(server.port, setup)
         try:
-            stopped = mute.push(frames(), limit * MB * 1024, lambda: turn(server.port))
-            turn(server.port)
+            stopped = await mute.push(frames(), limit * MB * 1024, lambda: fuzz.clean_turn(server.port))
+            await fuzz.clean_turn(server.port)
             assert stopped == stops, f"{mute.sent:,} bytes were taken"
             assert fuzz.memory(server.process.pid) - before < 8 * MB
         finally:
             mute.socket.close()
-        turn(server.port)
+        await fuzz.clean_turn(server.port)
         assert fuzz.status(server.port)["sessions"]["failures"] == 0
     assert "Traceback" not in server.said
 
 
 @needs_proc
-def test_a_client_that_is_faster_than_its_session_waits() -> None:
+async def test_a_client_that_is_faster_than_its_session_waits() -> None:
     with fuzz.served(["--pace", "30"]) as server:  # which answers setup after 2.4 seconds
         before = fuzz.memory(server.process.pid)
         eager = Mute(server.port, DIALOGUE)
         try:
-            assert eager.push(sounds(), 80 * MB * 1024, lambda: None), "what nobody takes yet is left to TCP"
+            assert await eager.push(sounds(), 80 * MB * 1024, lambda: asyncio.sleep(0)), (
+                "what nobody takes yet is left to TCP"
+            )
             assert fuzz.memory(server.process.pid) - before < 24 * MB, "loading the schemas is 16 of them"
         finally:
             eager.socket.close()
@@ -214,7 +190,8 @@ def test_a_client_that_is_faster_than_its_session_waits() -> None:
 
 
 @needs_proc
-def test_a_thousand_sessions_leave_nothing_behind() -> None:
+@pytest.mark.patience(300)
+async def test_a_thousand_sessions_leave_nothing_behind() -> None:
     async def session(port: int, i: int) -> None:
         url = f"ws://127.0.0.1:{port}{GEMINI}?key=none"
         async with connect(url, compression=None) as client:
@@ -235,16 +212,16 @@ def test_a_thousand_sessions_leave_nothing_behind() -> None:
             await asyncio.gather(*(some() for _ in range(20)))
 
     with fuzz.served(["--pace", "0", "--quiet"]) as server:
-        asyncio.run(sessions(server.port, 0, 200))
+        await sessions(server.port, 0, 200)
         before = fuzz.memory(server.process.pid)
-        asyncio.run(sessions(server.port, 200, 1200))
+        await sessions(server.port, 200, 1200)
         grown = fuzz.memory(server.process.pid) - before
         state = fuzz.status(server.port)
     assert state["sessions"] == {"total": 1200, "open": 0, "failures": 0, "differences": 0}
     assert grown < 8 * MB, "a conversation that may be resumed takes 2 kB"
 
 
-def test_sessions_that_are_over_are_gone() -> None:
+async def test_sessions_that_are_over_are_gone() -> None:
     """However they end: tasks, and everything that was made for them."""
 
     async def ends(house: House, i: int) -> None:
@@ -261,24 +238,20 @@ def test_sessions_that_are_over_are_gone() -> None:
                 await caller.speak(speech(0.5))
                 await caller.until("activityStart")
 
-    async def go() -> None:
-        async with opened(policy=policy(pace=0.02)) as house:
-            async with asyncio.timeout(30):
-                await ends(house, 0)
-                before = len(asyncio.all_tasks())
-                await asyncio.gather(*(ends(house, i) for i in range(40)))
-                while house.sessions or len(asyncio.all_tasks()) > before:
-                    await asyncio.sleep(0.01)
-            gc.collect()
-            left = [one for one in gc.get_objects() if isinstance(one, (Session, Turns, Connection, Conversation))]
-            assert left == []
-            assert house.failures == 0
-
-    asyncio.run(go())
+    async with opened(policy=policy(pace=0.02)) as house:
+        async with asyncio.timeout(30):
+            await ends(house, 0)
+            before = len(asyncio.all_tasks())
+            await asyncio.gather(*(ends(house, i) for i in range(40)))
+            await until(lambda: not house.sessions and len(asyncio.all_tasks()) <= before)
+        gc.collect()
+        left = [one for one in gc.get_objects() if isinstance(one, (Session, Turns, Connection, Conversation))]
+        assert left == []
+        assert house.failures == 0
 
 
 @pytest.mark.parametrize("what", ["prompts", "models", "mime types", "reasons", "handles"])
-def test_what_clients_say_is_not_kept(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_clients_say_is_not_kept(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each session says something nobody said before."""
     monkeypatch.setattr("livews.kit.memory._CONVERSATIONS", 20)  # what is kept on purpose, sooner full
     monkeypatch.setattr("livews.kit.standin._ENDINGS", 20)
@@ -304,25 +277,23 @@ def test_what_clients_say_is_not_kept(what: str, monkeypatch: pytest.MonkeyPatch
                 else:
                     await caller.closed()
 
-    async def go() -> float:
-        async with asyncio.timeout(60), opened(policy=policy(pace=0)) as house:
-            numbers = iter(range(1_000_000))
+    numbers = iter(range(1_000_000))
+    async with opened(policy=policy(pace=0)) as house:
 
-            async def some(times: int) -> int:
-                for i, _ in zip(numbers, range(times), strict=False):
-                    await say(house, i)
-                await asyncio.sleep(0.02)
-                gc.collect()
-                return tracemalloc.get_traced_memory()[0]
+        async def some(times: int) -> int:
+            for i, _ in zip(numbers, range(times), strict=False):
+                await say(house, i)
+            await asyncio.sleep(0.02)
+            gc.collect()
+            return tracemalloc.get_traced_memory()[0]
 
-            tracemalloc.start()
-            try:
-                before = await some(280 if what == "models" else 80)  # as many as are kept
-                return (await some(60) - before) / 60
-            finally:
-                tracemalloc.stop()
-
-    assert asyncio.run(go()) < 150
+        tracemalloc.start()
+        try:
+            before = await some(280 if what == "models" else 80)  # as many as are kept
+            grown = (await some(60) - before) / 60
+        finally:
+            tracemalloc.stop()
+    assert grown < 150
 
 
 @needs_proc

@@ -19,10 +19,9 @@ from websockets.exceptions import InvalidStatus
 from livews.core import wire
 from livews.core.conversation import Conversation
 from livews.kit import voice
-from tests.standin.talk import (
-    GEMINI,
-    VERTEX,
-    Caller,
+from tests.kit.names import GEMINI, TEST, VERTEX
+from tests.kit.sound import utterance
+from tests.kit.talk import (
     Message,
     answer,
     audio,
@@ -30,22 +29,20 @@ from tests.standin.talk import (
     brief,
     brief_all,
     calls,
+    connected,
     content,
     functions,
     heard,
     parts,
-    run,
     sound_of,
     text,
     usages,
-    utterance,
     words,
 )
 
 WORDS = "one two three four five six"
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 HELLO = content("Hello")
-TEST = "models/test"
 REPLY = 'This is the livews stand-in, not Gemini. I heard "{}".'
 
 
@@ -155,10 +152,9 @@ def seen(messages: list[Message]) -> list[str]:
     return found
 
 
-def ask(kind: Kind, *what: Any, **changes: Any) -> list[list[Message]]:
+async def ask(kind: Kind, *what: Any, **changes: Any) -> list[list[Message]]:
     """What comes after each of these, in one session: a message, or sound."""
-
-    async def use(caller: Caller) -> list[list[Message]]:
+    async with connected(kind.about(), path=kind.path, heard=[WORDS], **changes) as caller:
         await caller.settle()
         got = []
         for one in what:
@@ -170,18 +166,13 @@ def ask(kind: Kind, *what: Any, **changes: Any) -> list[list[Message]]:
             got.append([*(await caller.until(kind.end) if answered else []), *await caller.rest(0.05)])
         return got
 
-    return run(use, kind.about(), path=kind.path, heard=[WORDS], **changes)
-
 
 @pytest.mark.parametrize("name", KINDS)
-def test_the_first_message_is_setup_complete(name: str) -> None:
+async def test_the_first_message_is_setup_complete(name: str) -> None:
     """C1, SETUP-3: {} on the Gemini API, a sessionId that is a UUID on Vertex; B2: 26 and 85 bytes."""
-
-    async def use(caller: Caller) -> bytes:
-        return caller.frames[0]
-
     kind = KINDS[name]
-    frame = run(use, kind.about(), path=kind.path)
+    async with connected(kind.about(), path=kind.path) as caller:
+        frame = caller.frames[0]
     if kind.path == GEMINI:
         assert frame == b'{\n  "setupComplete": {}\n}\n'
     else:
@@ -191,45 +182,42 @@ def test_the_first_message_is_setup_complete(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_a_turn_asked_for_by_text(name: str) -> None:
+async def test_a_turn_asked_for_by_text(name: str) -> None:
     """C3, C4, C6, TURN-2: the order of a reply. TURN-6: the speech models say nothing to text."""
     kind = KINDS[name]
-    (got,) = ask(kind, HELLO)
+    (got,) = await ask(kind, HELLO)
     assert seen(got) == kind.asked
     if kind.asked:
         assert words(got).endswith(REPLY.format("Hello"))
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_a_turn_asked_for_by_voice(name: str) -> None:
+async def test_a_turn_asked_for_by_voice(name: str) -> None:
     """C3, C4b, C5, C6: the user's transcript and what the ear noticed come ahead of the reply."""
     kind = KINDS[name]
-    (got,) = ask(kind, utterance())
+    (got,) = await ask(kind, utterance())
     assert seen(got) == kind.spoken
     assert heard(got) == WORDS
     pieces = [one for one in got if "heard" in brief(one)]
     assert (len(pieces) == 1) == kind.whole
 
 
-def test_the_final_transcript_comes_before_the_end_of_the_activity() -> None:
+async def test_the_final_transcript_comes_before_the_end_of_the_activity() -> None:
     """T0 of C5: inputTranscription, generationComplete, ACTIVITY_END, each a message, on the transcribe model."""
-    (got,) = ask(KINDS["3.5 transcribe"], utterance())
+    (got,) = await ask(KINDS["3.5 transcribe"], utterance())
     assert [brief(one) for one in got[-3:]] == [["heard"], ["generationComplete"], ["empty", "activityEnd"]]
 
 
 @pytest.mark.parametrize("name", SPEAK)
-def test_a_voice_cuts_the_reply(name: str) -> None:
+async def test_a_voice_cuts_the_reply(name: str) -> None:
     """C8, C4b, TURN-4: interrupted, and turnComplete right behind it, each a message of its own."""
     kind = KINDS[name]
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(kind.about(), path=kind.path, pace=0.15) as caller:
         await caller.speak(utterance(0.4))
         await caller.until("audio")
         await caller.speak(utterance(0.6, 0))
         got = await caller.until("turnComplete")
-        return got + (await caller.until("handle") if name == "3.1" else [])
-
-    got = run(use, kind.about(), path=kind.path, pace=0.15)
+        got = got + (await caller.until("handle") if name == "3.1" else [])
     # it begins where the voice is noticed or, where nothing announces it, with the cut
     begins = [one.get("serverContent") in ({}, {"interrupted": True}) for one in got].index(True)
     assert seen(got[begins:]) == kind.cut
@@ -239,20 +227,17 @@ def test_a_voice_cuts_the_reply(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_frames_are_in_the_services_form(name: str) -> None:
+async def test_frames_are_in_the_services_form(name: str) -> None:
     """B1, B2, WIRE-1: two spaces, one newline at the end, nothing but ASCII; WIRE-13: below 1 MiB. (`hear` holds that
     they are binary.)"""
     kind = KINDS[name]
-
-    async def use(caller: Caller) -> list[bytes]:
+    async with connected(kind.about(), path=kind.path, heard=["Äh, 世界"]) as caller:
         if kind.asked:
             await caller.say(content("Grüße, 世界 \U0001f600 \u2028"))
             await caller.until(kind.end)
         await caller.speak(utterance(0.5))
         await caller.until(kind.end)
-        return caller.frames
-
-    frames = run(use, kind.about(), path=kind.path, heard=["Äh, 世界"])
+        frames = caller.frames
     for frame in frames:
         assert frame.isascii()
         assert frame == json.dumps(json.loads(frame), indent=2).encode() + b"\n"
@@ -262,10 +247,10 @@ def test_frames_are_in_the_services_form(name: str) -> None:
     assert not kind.asked or "Grüße, 世界 \U0001f600" in words(said)
 
 
-def test_the_recorded_frames_byte_for_byte() -> None:
+async def test_the_recorded_frames_byte_for_byte() -> None:
     """B2, B6, C12b: what Google recorded is as long, byte for byte: a generationComplete 60, the empty transcript 59,
     240 ms of Vertex's sound 15,580, a call in code 260 and the call itself 223."""
-    got = run_frames(KINDS["Vertex 2.0"], HELLO)
+    got = await run_frames(KINDS["Vertex 2.0"], HELLO)
     lengths = [len(frame) for frame in got]
     assert lengths[0] == 59
     assert lengths[-2] == 60
@@ -273,26 +258,24 @@ def test_the_recorded_frames_byte_for_byte() -> None:
     parameters = {"type": "OBJECT", "properties": {"location": {"type": "STRING"}}, "required": ["location"]}
     tools = functions("get_current_weather", parameters=parameters)
     asked = content('get_current_weather "Redmond, WA"')
-    code, call = run_frames(KINDS["retired half cascade"], asked, end="toolCall", tools=tools)
+    code, call = await run_frames(KINDS["retired half cascade"], asked, end="toolCall", tools=tools)
     assert b"default_api.get_current_weather(location='Redmond, WA')" in code
     assert [len(code), len(call)] == [260, 223]
 
 
-def run_frames(kind: Kind, message: Message, *, end: str = "turnComplete", **members: Any) -> list[bytes]:
-    async def use(caller: Caller) -> list[bytes]:
+async def run_frames(kind: Kind, message: Message, *, end: str = "turnComplete", **members: Any) -> list[bytes]:
+    async with connected(kind.about(**members), path=kind.path) as caller:
         await caller.say(message)
         await caller.until(end)
         return caller.frames[1:]
 
-    return run(use, kind.about(**members), path=kind.path)
-
 
 @pytest.mark.parametrize("name", KINDS)
-def test_members_stand_in_messages_as_they_do_on_the_service(name: str) -> None:
+async def test_members_stand_in_messages_as_they_do_on_the_service(name: str) -> None:
     """C3, WIRE-10: one inlineData part a message; generationComplete and interrupted alone; turnComplete with the usage,
     without modelTurn."""
     kind = KINDS[name]
-    for one in chain.from_iterable(ask(kind, HELLO, utterance())):
+    for one in chain.from_iterable(await ask(kind, HELLO, utterance())):
         inside = one.get("serverContent", {})
         assert len(parts([one])) <= 1
         if "generationComplete" in inside:
@@ -308,10 +291,10 @@ def test_members_stand_in_messages_as_they_do_on_the_service(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SPEAK)
-def test_the_sound_of_a_reply(name: str) -> None:
+async def test_the_sound_of_a_reply(name: str) -> None:
     """B5, B6, AUDIO-3, AUDIO-5: mime type, role and length of a chunk; put together it is the voice, every sample."""
     kind = KINDS[name]
-    (got,) = ask(kind, utterance(0.5))
+    (got,) = await ask(kind, utterance(0.5))
     chunks = blobs(got)
     assert {blob["mimeType"] for blob in chunks} == {kind.mime_type}
     assert {one["serverContent"]["modelTurn"].get("role") for one in got if blobs([one])} == {kind.role}
@@ -331,18 +314,16 @@ def test_the_sound_of_a_reply(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_transcripts_come_only_when_asked_for(name: str) -> None:
+async def test_transcripts_come_only_when_asked_for(name: str) -> None:
     """C3: outputTranscription and inputTranscription each want their own member of setup."""
     kind = KINDS[name]
-
-    async def use(caller: Caller) -> list[Message]:
-        await caller.speak(utterance(0.5))
-        return await caller.until(kind.end)
 
     for asked in ("inputAudioTranscription", "outputAudioTranscription"):
         if "transcribe" in name and asked != "inputAudioTranscription":
             continue  # it is refused without the one, and never speaks for the other
-        got = run(use, {"model": kind.model, **kind.setup, asked: {}}, path=kind.path)
+        async with connected({"model": kind.model, **kind.setup, asked: {}}, path=kind.path) as caller:
+            await caller.speak(utterance(0.5))
+            got = await caller.until(kind.end)
         assert bool(heard(got)) == (asked == "inputAudioTranscription")
         assert bool(words(got)) == (asked == "outputAudioTranscription")
         assert not any(word.startswith("said") for word in seen(got)) or asked == "outputAudioTranscription"
@@ -350,9 +331,9 @@ def test_transcripts_come_only_when_asked_for(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SPEAK)
-def test_transcripts_go_along_with_the_sound(name: str) -> None:
+async def test_transcripts_go_along_with_the_sound(name: str) -> None:
     """C3: interleaved, each in its own message; C4: in one message with the sound on 3.1; C6: all ahead, on Vertex."""
-    (got,) = ask(KINDS[name], utterance(0.5))
+    (got,) = await ask(KINDS[name], utterance(0.5))
     bearers = [index for index, one in enumerate(got) if "said" in brief(one)]
     sounds = [index for index, one in enumerate(got) if "audio" in brief(one)]
     assert len(bearers) >= 3
@@ -365,9 +346,9 @@ def test_transcripts_go_along_with_the_sound(name: str) -> None:
         assert min(bearers) < min(sounds) < max(bearers) < max(sounds)
 
 
-def test_interim_transcripts_grow() -> None:
+async def test_interim_transcripts_grow() -> None:
     """C5: interimInputTranscription is cumulative, each replaces the one before; the final one is in pieces of none."""
-    (got,) = ask(KINDS["3.5 transcribe"], utterance(2.4))
+    (got,) = await ask(KINDS["3.5 transcribe"], utterance(2.4))
     interims = [one["serverContent"]["interimInputTranscription"]["text"] for one in got if "interim" in brief(one)]
     assert len(interims) >= 3
     for before, after in pairwise(interims):
@@ -379,14 +360,11 @@ def test_interim_transcripts_grow() -> None:
     assert max(i for i, word in enumerate(order) if word == "interim") < order.index("heard")
 
 
-def test_words_nobody_knows_are_told_by_length_and_level() -> None:
+async def test_words_nobody_knows_are_told_by_length_and_level() -> None:
     """The stand-in invents nothing: it says how long and how loud it was, of the whole sound and of a part of it."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(KINDS["3.5 transcribe"].about()) as caller:
         await caller.speak(utterance(1.2))
-        return await caller.until("activityEnd")
-
-    got = run(use, KINDS["3.5 transcribe"].about())
+        got = await caller.until("activityEnd")
     assert re.fullmatch(r"\[1\.2 s of sound, -\d\d dBFS\]", heard(got))
 
 
@@ -394,13 +372,12 @@ def test_words_nobody_knows_are_told_by_length_and_level() -> None:
 
 
 @pytest.mark.parametrize("name", SPEAK)
-def test_turn_complete_waits_for_the_ear(name: str) -> None:
+async def test_turn_complete_waits_for_the_ear(name: str) -> None:
     """C7, TURN-3, AUDIO-5: sound comes faster than it plays, generationComplete with the last of it, turnComplete not
     before the first sound plus the length of all."""
     pace = 0.15
     kind = KINDS[name]
-
-    async def use(caller: Caller) -> tuple[float, float, float]:
+    async with connected(kind.about(), path=kind.path, pace=pace) as caller:
         asked = asyncio.get_running_loop().time()
         await caller.speak(utterance(0.5))
         got = await caller.until("generationComplete")
@@ -408,21 +385,20 @@ def test_turn_complete_waits_for_the_ear(name: str) -> None:
         sound = sound_of(got)
         await caller.until("turnComplete")
         assert sound_of(caller.messages) == sound, "no sound after generationComplete"
-        return caller.times[-1] - asked, caller.times[-1] - generated, len(sound) / 2 / voice.RATE * pace
-
-    ended, waited, plays = run(use, kind.about(), path=kind.path, pace=pace)
+        ended, waited, plays = (
+            caller.times[-1] - asked,
+            caller.times[-1] - generated,
+            len(sound) / 2 / voice.RATE * pace,
+        )
     assert ended >= plays
     assert waited > plays / 4
 
 
-def test_the_pace_is_the_policys() -> None:
+async def test_the_pace_is_the_policys() -> None:
     """At pace 0 nothing waits: not for the setup, not between the parts, not for the ear."""
-
-    async def use(caller: Caller) -> float:
+    async with connected(KINDS["3.8"].about(), pace=0) as caller:
         sound = sound_of(await caller.turn(HELLO))
-        return (caller.times[-1] - caller.times[0]) / (len(sound) / 2 / voice.RATE)
-
-    assert run(use, KINDS["3.8"].about(), pace=0) < 0.5
+        assert ((caller.times[-1] - caller.times[0]) / (len(sound) / 2 / voice.RATE)) < 0.5
 
 
 # Counts
@@ -442,11 +418,11 @@ def counted(rows: list[Message]) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("name", [name for name in TAKE_TEXT if "extended" not in name])
-def test_usage_adds_up_and_the_context_grows(name: str) -> None:
+async def test_usage_adds_up_and_the_context_grows(name: str) -> None:
     """C31, USAGE-1: counts of a turn, in the vocabulary of the surface; details sum up to them, and what was said in
     either direction is the prompt of the next turn."""
     kind = KINDS[name]
-    got = ask(kind, content("one two three"), content("four"), text("five six"))
+    got = await ask(kind, content("one two three"), content("four"), text("five six"))
     before: Message | None = None
     for asked, turn in zip((3, 1, 2), got, strict=True):
         (usage,) = usages(turn)
@@ -458,21 +434,21 @@ def test_usage_adds_up_and_the_context_grows(name: str) -> None:
         before = usage
 
 
-def test_what_is_counted_of_the_user() -> None:
+async def test_what_is_counted_of_the_user() -> None:
     """25 tokens a second of sound in either direction, 258 a picture, one a word."""
     picture = {"inlineData": {"mimeType": "image/png", "data": wire.encode_base64(b"x" * 3000)}}
     turn = {"role": "user", "parts": [{"text": "two words"}, picture, picture]}
-    got = ask(KINDS["2.5 native"], {"clientContent": {"turns": [turn], "turnComplete": True}}, utterance(2.0))
+    got = await ask(KINDS["2.5 native"], {"clientContent": {"turns": [turn], "turnComplete": True}}, utterance(2.0))
     first, second = (usages(turn)[0] for turn in got)
     assert counted(first["promptTokensDetails"]) == {"TEXT": 8 + 2, "IMAGE": 516}
     spoken = counted(first["responseTokensDetails"])["AUDIO"]
     assert counted(second["promptTokensDetails"]) == {"TEXT": 10, "IMAGE": 516, "AUDIO": spoken + 50}
 
 
-def test_usage_comes_early_in_a_spoken_turn_of_3_1() -> None:
+async def test_usage_comes_early_in_a_spoken_turn_of_3_1() -> None:
     """C4b: {"serverContent":{},"usageMetadata":{the prompt's counts}} ahead of the sound, {} with turnComplete; a turn
     asked for by text has its counts at the end."""
-    spoken, asked = ask(KINDS["3.1"], utterance(), HELLO)
+    spoken, asked = await ask(KINDS["3.1"], utterance(), HELLO)
     early, late = usages(spoken)
     adds_up(early, "response")
     assert "responseTokenCount" not in early
@@ -482,10 +458,10 @@ def test_usage_comes_early_in_a_spoken_turn_of_3_1() -> None:
     assert usage["responseTokenCount"] > 0
 
 
-def test_usage_streams_on_the_translate_model() -> None:
+async def test_usage_streams_on_the_translate_model() -> None:
     """C31: frames of their own with the counts of the sound before them, none at the end; B5 has no zero and no empty
     list in JSON made from protobuf."""
-    (got,) = ask(KINDS["3.5 translate"], utterance())
+    (got,) = await ask(KINDS["3.5 translate"], utterance())
     total = 0
     for index, one in enumerate(got):
         if "usageMetadata" in one:
@@ -499,25 +475,22 @@ def test_usage_streams_on_the_translate_model() -> None:
     assert "usageMetadata" not in got[-1]
 
 
-def test_the_transcribe_model_counts_nothing() -> None:
+async def test_the_transcribe_model_counts_nothing() -> None:
     """C31, C15: no usageMetadata, no turnComplete and no handle."""
-    (got,) = ask(KINDS["3.5 transcribe"], utterance())
+    (got,) = await ask(KINDS["3.5 transcribe"], utterance())
     assert {word for one in got for word in brief(one)} == {
         "empty", "activityStart", "interim", "heard", "generationComplete", "activityEnd",
     }  # fmt: skip
 
 
-def test_a_cut_turn_counts_what_was_said() -> None:
+async def test_a_cut_turn_counts_what_was_said() -> None:
     """C8: turnComplete behind interrupted brings the counts of what had come till then."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(KINDS["3.8"].about(), pace=0.25) as caller:
         await caller.say(content("a long story " * 20))
         await caller.until("audio")
         await caller.until("audio")
         await caller.say(text("stop"))
-        return caller.messages[: len(caller.messages)] + await caller.until("turnComplete")
-
-    got = run(use, KINDS["3.8"].about(), pace=0.25)
+        got = caller.messages[: len(caller.messages)] + await caller.until("turnComplete")
     usage = usages(got)[0]
     adds_up(usage, "response")
     assert usage["responseTokenCount"] == round(25 * len(sound_of(got)) / 2 / voice.RATE)
@@ -527,19 +500,17 @@ def test_a_cut_turn_counts_what_was_said() -> None:
 
 
 @pytest.mark.parametrize(("name", "role"), [("Vertex half cascade", "model"), ("retired half cascade", None)])
-def test_text_from_the_half_cascade(name: str, role: str | None) -> None:
+async def test_text_from_the_half_cascade(name: str, role: str | None) -> None:
     """MODEL-3: these models answer in TEXT, too; the role stands in modelTurn on Vertex alone, and counts are TEXT."""
     kind = KINDS[name]
-
-    async def use(caller: Caller) -> list[Message]:
-        return await caller.turn(content("Hi you"))
 
     setup = {
         "model": kind.model,
         "generationConfig": {"responseModalities": ["TEXT"]},
         "outputAudioTranscription": {},
     }
-    got = run(use, setup, path=kind.path)
+    async with connected(setup, path=kind.path) as caller:
+        got = await caller.turn(content("Hi you"))
     end = "turnComplete+grounding+usage" if name.startswith("Vertex") else "turnComplete+usage"
     assert brief_all(got) == ["text", "generationComplete", end]
     assert words(got) == REPLY.format("Hi you")
@@ -550,14 +521,11 @@ def test_text_from_the_half_cascade(name: str, role: str | None) -> None:
 
 
 @pytest.mark.parametrize("wanted", [True, False])
-def test_thoughts(wanted: bool) -> None:
+async def test_thoughts(wanted: bool) -> None:
     """C3: a thought is a text part of its own ahead of the voice, when includeThoughts asks for it."""
-
-    async def use(caller: Caller) -> list[Message]:
-        return await caller.turn(HELLO)
-
     config = {"responseModalities": ["AUDIO"], "thinkingConfig": {"includeThoughts": wanted}}
-    got = run(use, KINDS["2.5 native"].about(generationConfig=config))
+    async with connected(KINDS["2.5 native"].about(generationConfig=config)) as caller:
+        got = await caller.turn(HELLO)
     assert brief_all(got, leave=("audio", "said")) == [
         *["thought"] * wanted,
         "generationComplete",
@@ -568,9 +536,9 @@ def test_thoughts(wanted: bool) -> None:
         assert parts(got)[0]["thought"] is True
 
 
-def test_the_turn_of_extended_thinking_ends_at_idle() -> None:
+async def test_the_turn_of_extended_thinking_ends_at_idle() -> None:
     """TURN-2, C30: turnComplete ends an utterance, IN_PROGRESS says that more comes, IDLE ends the turn."""
-    (got,) = ask(KINDS["3.8 extended thinking"], HELLO)
+    (got,) = await ask(KINDS["3.8 extended thinking"], HELLO)
     statuses = [one["serverContent"]["interactionStatus"] for one in got if "interactionStatus" in str(one)]
     assert statuses == ["IN_PROGRESS", "IDLE"]
     assert got[-1] == {"serverContent": {"interactionStatus": "IDLE"}}
@@ -581,12 +549,12 @@ def test_the_turn_of_extended_thinking_ends_at_idle() -> None:
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_every_message_passes_the_machine(name: str) -> None:
+async def test_every_message_passes_the_machine(name: str) -> None:
     """A reader finds nothing to say about a session, and is idle at its end."""
     kind = KINDS[name]
 
-    async def use(caller: Caller) -> list[tuple[str, bytes]]:
-        log: list[tuple[str, bytes]] = [("client", json.dumps({"setup": kind.about()}).encode())]
+    log: list[tuple[str, bytes]] = [("client", json.dumps({"setup": kind.about()}).encode())]
+    async with connected(kind.about(), path=kind.path) as caller:
 
         async def exchange(*messages: Any, end: str) -> None:
             log.extend(("client", json.dumps(one).encode()) for one in messages)
@@ -596,43 +564,34 @@ def test_every_message_passes_the_machine(name: str) -> None:
                 await caller.until(end)
             log.extend(("server", frame) for frame in caller.frames[before:])
 
-        log.append(("server", caller.frames[0]))
         await caller.settle()
-        log.extend(("server", frame) for frame in caller.frames[1:])
-        sound = json.loads(audio(utterance(0.6)))
-        await exchange(sound, end=kind.end)
+        log.extend(("server", frame) for frame in caller.frames)
+        await exchange(json.loads(audio(utterance(0.6))), end=kind.end)
         if kind.asked:
             await exchange(HELLO, end="audio")
             await exchange(text("stop"), end="interrupted")
             await exchange(end="turnComplete")
             await exchange(end=kind.end)
-        return log
-
     talk = Conversation(inspect=True, surface="vertex" if kind.path == VERTEX else "gemini", version="v1beta")
-    for sender, raw in run(use, kind.about(), path=kind.path):
+    for sender, raw in log:
         step = talk.step(sender, raw)  # type: ignore[arg-type]
         assert not [one for one in step.findings if one.rule not in ("MODEL-2", "TURN-6")], raw
     assert talk.states["turn"] == "idle"
 
 
-def test_the_same_is_said_in_the_same_frames() -> None:
+async def test_the_same_is_said_in_the_same_frames() -> None:
     """The same seed and the same words make the same frames, ids and all; another seed makes other ids."""
 
-    def frames(seed: str) -> list[Message]:
-        kind = KINDS["3.1"]
-        tools = functions("call_me")
-
-        async def use(caller: Caller) -> list[Message]:
+    async def frames(seed: str) -> list[Message]:
+        async with connected(KINDS["3.1"].about(tools=functions("call_me")), seed=seed) as caller:
             await caller.say(content("Try call_me"))
             called = await caller.until("toolCall")
             await caller.say(answer({"ok": True}, calls(called)[0]["id"]))
             await caller.until("handle")
             return caller.messages
 
-        return run(use, kind.about(tools=tools), seed=seed)
-
-    assert frames("a") == frames("a")
-    assert calls(frames("a"))[0]["id"] != calls(frames("b"))[0]["id"]
+    assert await frames("a") == await frames("a")
+    assert calls(await frames("a"))[0]["id"] != calls(await frames("b"))[0]["id"]
 
 
 # Where a session begins
@@ -652,50 +611,38 @@ def test_the_same_is_said_in_the_same_frames() -> None:
         "//",
     ],
 )
-def test_paths(path: str) -> None:
+async def test_paths(path: str) -> None:
     """B3, F14: the JavaScript SDK's double slash, every version, a gateway's own path, and what nobody would dial."""
-
-    async def use(caller: Caller) -> list[Message]:
-        return await caller.turn(HELLO)
-
     model = f"publishers/google/{TEST}" if "firebase" in path else TEST
-    assert blobs(run(use, model, path=path))
+    async with connected(model, path=path) as caller:
+        assert blobs(await caller.turn(HELLO))
 
 
-def test_a_method_that_is_not_there() -> None:
+async def test_a_method_that_is_not_there() -> None:
     """B4: another method of the service is no session: the upgrade itself fails, with 404."""
-
-    async def use(caller: Caller) -> None:
-        raise AssertionError("it was served")
-
     with pytest.raises(InvalidStatus) as caught:
-        run(use, TEST, path=GEMINI.replace("BidiGenerateContent", "GenerateContent"))
+        async with connected(TEST, path=GEMINI.replace("BidiGenerateContent", "GenerateContent")):
+            raise AssertionError("it was served")
     assert caught.value.response.status_code == 404
 
 
-def test_pipelined_clients_are_served() -> None:
+async def test_pipelined_clients_are_served() -> None:
     """SETUP-2: setup, a turn and sound in one go, without waiting for setupComplete: queued, and answered in order."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(heard=["Well"]) as caller:
         await caller.say({"setup": KINDS["3.8"].about()}, HELLO, text("and then"))
         await caller.speak(utterance(0.5))
         await caller.until("setupComplete")
         await caller.until("heard")
         await caller.until("generationComplete")
-        return caller.messages
-
-    got = run(use, heard=["Well"])
+        got = caller.messages
     assert brief(got[0]) == ["setupComplete"]
     assert words(got).endswith('"Well".')
 
 
-def test_a_long_prompt_makes_no_long_reply() -> None:
+async def test_a_long_prompt_makes_no_long_reply() -> None:
     """The stand-in repeats 120 characters at most, and counts all the words."""
-
-    async def use(caller: Caller) -> list[Message]:
-        return await caller.turn(content("word " * 200_000))
-
-    got = run(use, TEST)
+    async with connected(TEST) as caller:
+        got = await caller.turn(content("word " * 200_000))
     assert len(got) < 100
     assert usages(got)[0]["promptTokenCount"] == 8 + 200_000
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import subprocess
-import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -24,35 +22,25 @@ from livews.kit.script import Script, load, scripts
 from livews.kit.standin import House, opened
 from livews.trace import read
 from livews.trace.writer import elided
+from tests.kit import command
+from tests.kit.names import ROOT
+from tests.kit.waiting import until
 
-ROOT = Path(__file__).parent.parent.parent
 SCENARIOS = sorted((ROOT / "protocol" / "scenarios").glob("*.json"))
 SETUP = {"setup": {"model": "models/test"}}
 HELLO = {"clientContent": {"turns": [{"role": "user", "parts": [{"text": "hello"}]}], "turnComplete": True}}
 COMPLETE = {"server": {"setupComplete": {}}}
-Use = Callable[[ClientConnection], Awaitable[Any]]
 
 
-def play(script: list[Script], use: Use, **policy: Any) -> House:
-    """A stand-in that plays, and one client of it; the house afterwards."""
-
-    async def go() -> House:
-        given = Policy(pace=0, voice="tones", scripts=script, **{"patience": 5.0, **policy})
-        async with opened(policy=given) as house, asyncio.timeout(20):
-            async with connect(f"{house.url}/ws", compression=None, max_size=None) as socket:
-                await use(socket)
-            while house.sessions:
-                await asyncio.sleep(0.01)
-            return house
-
-    return asyncio.run(go())
-
-
-def told(script: list[Script], use: Use, **policy: Any) -> str:
-    """What the stand-in says of the session it played."""
-    lines: list[str] = []
-    play(script, use, log=lines.append, **policy)
-    return "\n".join(lines)
+@contextlib.asynccontextmanager
+async def playing(script: list[Script], **policy: Any) -> AsyncIterator[tuple[ClientConnection, House, list[str]]]:
+    """A client of a stand-in that plays, the stand-in, and what it says; the session is over at the end."""
+    log: list[str] = []
+    given = Policy(pace=0, voice="tones", scripts=script, **{"patience": 5.0, "log": log.append, **policy})
+    async with opened(policy=given) as house, asyncio.timeout(20):
+        async with connect(f"{house.url}/ws", compression=None, max_size=None) as socket:
+            yield socket, house, log
+        await until(lambda: not house.sessions)
 
 
 def scenario(tmp_path: Path, *steps: dict[str, Any]) -> list[Script]:
@@ -62,10 +50,9 @@ def scenario(tmp_path: Path, *steps: dict[str, Any]) -> list[Script]:
 
 
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
-def test_a_scenario_is_played_as_it_is_written(path: Path) -> None:
+async def test_a_scenario_is_played_as_it_is_written(path: Path) -> None:
     steps = json.loads(path.read_text())["steps"]
-
-    async def keep_to_it(socket: ClientConnection) -> None:
+    async with playing(scripts([str(path)])) as (socket, house, _):
         for step in steps:
             if "client" in step:
                 await socket.send(json.dumps(step["client"]))
@@ -78,61 +65,56 @@ def test_a_scenario_is_played_as_it_is_written(path: Path) -> None:
                     await socket.recv()
                 assert socket.close_code == step["close"]["code"]
                 assert socket.close_reason == step["close"].get("reason", "")
+    assert house.differences == 0
 
-    assert play(scripts([str(path)]), keep_to_it).differences == 0
 
-
-def test_what_does_not_fit_is_told_with_its_place(tmp_path: Path) -> None:
-    async def use(socket: ClientConnection) -> None:
+async def test_what_does_not_fit_is_told_with_its_place(tmp_path: Path) -> None:
+    async with playing(scenario(tmp_path, {"client": SETUP}, COMPLETE)) as (socket, _, log):
         await socket.send(json.dumps({"setup": {"model": "models/other"}}))
         await socket.send(json.dumps({"setup": {"model": "models/test", "tools": []}}))
         await socket.recv()
-
-    said = told(scenario(tmp_path, {"client": SETUP}, COMPLETE), use)
+    said = "\n".join(log)
     assert "1 difference" in said
     assert '/setup/model: "models/test" is expected, "models/other" is there' in said
 
 
-def test_a_client_that_leaves_early_is_told(tmp_path: Path) -> None:
-    async def use(socket: ClientConnection) -> None:
+async def test_a_client_that_leaves_early_is_told(tmp_path: Path) -> None:
+    async with playing(scenario(tmp_path, {"client": SETUP}, COMPLETE, {"client": HELLO})) as (socket, _, log):
         await socket.send(json.dumps(SETUP))
         await socket.recv()
-
-    said = told(scenario(tmp_path, {"client": SETUP}, COMPLETE, {"client": HELLO}), use)
+    said = "\n".join(log)
     assert "step 3 waits for clientContent, and the client is gone" in said
 
 
-def test_a_client_that_says_nothing_is_told_and_closed(tmp_path: Path) -> None:
-    async def use(socket: ClientConnection) -> None:
+async def test_a_client_that_says_nothing_is_told_and_closed(tmp_path: Path) -> None:
+    async with playing(scenario(tmp_path, {"client": SETUP}), patience=0.2) as (socket, _, log):
         with pytest.raises(ConnectionClosed):
             await socket.recv()
         assert socket.close_code == 1011
-
-    said = told(scenario(tmp_path, {"client": SETUP}), use, patience=0.2)
+    said = "\n".join(log)
     assert "step 1 waits for setup, and nothing that fits came in 0.2 s" in said
 
 
-def test_a_client_that_stays_is_told(tmp_path: Path) -> None:
-    async def use(socket: ClientConnection) -> None:
+async def test_a_client_that_stays_is_told(tmp_path: Path) -> None:
+    async with playing(scenario(tmp_path, COMPLETE), patience=0.2) as (socket, _, log):
         await socket.recv()
         await asyncio.sleep(0.5)
-
-    assert "the script is over, and the client stayed for 0.2 s" in told(
-        scenario(tmp_path, COMPLETE), use, patience=0.2
-    )
+    assert "the script is over, and the client stayed for 0.2 s" in "\n".join(log)
 
 
-def test_both_spellings_fit(tmp_path: Path) -> None:
-    async def use(socket: ClientConnection) -> None:
+async def test_both_spellings_fit(tmp_path: Path) -> None:
+    pattern = {"clientContent": {"turnComplete": True}}
+    async with playing(scenario(tmp_path, {"client": pattern}, COMPLETE)) as (socket, house, _):
         await socket.send(json.dumps({"client_content": {"turn_complete": True}}))
         assert json.loads(await socket.recv()) == {"setupComplete": {}}
-
-    pattern = {"clientContent": {"turnComplete": True}}
-    assert play(scenario(tmp_path, {"client": pattern}, COMPLETE), use).differences == 0
+    assert house.differences == 0
 
 
-def test_waits_and_faults_are_performed(tmp_path: Path) -> None:
-    async def use(socket: ClientConnection) -> None:
+async def test_waits_and_faults_are_performed(tmp_path: Path) -> None:
+    content = {"server": {"serverContent": {"turnComplete": True}}}
+    steps = [{"fault": "text-frames"}, COMPLETE, {"fault": "truncated"}, content]
+    script = scenario(tmp_path, *steps, {"wait": 0.01}, {"fault": "close=entity-not-found"}, content)
+    async with playing(script) as (socket, _, _):
         assert await socket.recv() == '{\n  "setupComplete": {}\n}\n', "a text frame"
         broken = await socket.recv()
         assert isinstance(broken, str)
@@ -143,24 +125,16 @@ def test_waits_and_faults_are_performed(tmp_path: Path) -> None:
             await socket.recv()
         assert (socket.close_code, socket.close_reason) == (1008, "Requested entity was not found.")
 
-    content = {"server": {"serverContent": {"turnComplete": True}}}
-    steps = [{"fault": "text-frames"}, COMPLETE, {"fault": "truncated"}, content]
-    play(scenario(tmp_path, *steps, {"wait": 0.01}, {"fault": "close=entity-not-found"}, content), use)
 
-
-def test_scripts_take_turns(tmp_path: Path) -> None:
+async def test_scripts_take_turns(tmp_path: Path) -> None:
     one = scenario(tmp_path, {"server": {"one": 1}})
     two = scenario(tmp_path, {"server": {"two": 2}})
-
-    async def go() -> list[Any]:
-        async with opened(policy=Policy(scripts=[*one, *two], patience=2)) as house, asyncio.timeout(10):
-            seen = []
-            for _ in range(3):
-                async with connect(house.url + "/ws") as socket:
-                    seen.append(json.loads(await socket.recv()))
-            return seen
-
-    assert asyncio.run(go()) == [{"one": 1}, {"two": 2}, {"one": 1}]
+    async with opened(policy=Policy(scripts=[*one, *two], patience=2)) as house, asyncio.timeout(10):
+        seen = []
+        for _ in range(3):
+            async with connect(house.url + "/ws") as socket:
+                seen.append(json.loads(await socket.recv()))
+        assert seen == [{"one": 1}, {"two": 2}, {"one": 1}]
 
 
 BAD = [
@@ -190,10 +164,7 @@ def test_a_bad_script_is_refused_before_anything_runs(text: str, words: str, tmp
 
 
 def test_a_missing_script_is_exit_2() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "livews", "serve", "--port", "0", "nowhere.json"],
-        capture_output=True, text=True, timeout=20,
-    )  # fmt: skip
+    done = command.livews("serve", "--port", "0", "nowhere.json")
     assert done.returncode == 2
     assert "nowhere.json" in done.stderr
     assert done.stdout == ""
@@ -202,21 +173,17 @@ def test_a_missing_script_is_exit_2() -> None:
 # Recorded sessions
 
 
-def recorded(tmp_path: Path, **options: Any) -> Path:
+async def recorded(tmp_path: Path, **options: Any) -> Path:
     """A trace of a session with the stand-in: two text turns and a second of sound."""
     path = tmp_path / "session.jsonl"
-
-    async def go() -> None:
-        async with opened(policy=Policy(pace=0.02, voice="tones")) as house:
-            async with livews.connect("test-model", url=house.url, trace=str(path), **options) as session:
-                for words in ("one", "two"):
-                    await session.say(words)
-                    async for _ in session.turn():
-                        pass
-                for _ in range(10):
-                    await session.send_audio(bytes(3200))
-
-    asyncio.run(go())
+    async with opened(policy=Policy(pace=0.02, voice="tones")) as house:
+        async with livews.connect("test-model", url=house.url, trace=str(path), **options) as session:
+            for words in ("one", "two"):
+                await session.say(words)
+                async for _ in session.turn():
+                    pass
+            for _ in range(10):
+                await session.send_audio(bytes(3200))
     return path
 
 
@@ -227,32 +194,32 @@ def frames(path: Path, sender: str) -> list[bytes]:
         ]
 
 
-def again(path: Path, chunk: int = 3200, chunks: int = 10, second: str = "two") -> Use:
-    """A client that says what was recorded, with its sound in other chunks and another second text."""
-
-    async def use(socket: ClientConnection) -> None:
-        texts = [json.loads(raw) for raw in frames(path, "client") if b"realtimeInput" not in raw]
-        texts[2]["clientContent"]["turns"][0]["parts"][0]["text"] = second
-        said = [json.loads(raw) for raw in frames(path, "server")]
-        await socket.send(json.dumps(texts.pop(0)))
-        for message in said:
-            assert json.loads(await socket.recv()) == message
-            over = "turnComplete" in message.get("serverContent", {})
-            if texts and (over or "setupComplete" in message):
-                await socket.send(json.dumps(texts.pop(0)))
-        for _ in range(chunks):
-            await socket.send(wire.audio_frame(bytes(chunk)).decode())
-
-    return use
+async def again(
+    socket: ClientConnection, path: Path, chunk: int = 3200, chunks: int = 10, second: str = "two"
+) -> None:
+    """Say what was recorded, with its sound in other chunks and another second text."""
+    texts = [json.loads(raw) for raw in frames(path, "client") if b"realtimeInput" not in raw]
+    texts[2]["clientContent"]["turns"][0]["parts"][0]["text"] = second
+    said = [json.loads(raw) for raw in frames(path, "server")]
+    await socket.send(json.dumps(texts.pop(0)))
+    for message in said:
+        assert json.loads(await socket.recv()) == message
+        over = "turnComplete" in message.get("serverContent", {})
+        if texts and (over or "setupComplete" in message):
+            await socket.send(json.dumps(texts.pop(0)))
+    for _ in range(chunks):
+        await socket.send(wire.audio_frame(bytes(chunk)).decode())
 
 
 @pytest.mark.parametrize("fast", [True, False])
-def test_a_trace_replays_frame_by_frame(fast: bool, tmp_path: Path) -> None:
-    path = recorded(tmp_path)
-    assert "as written" in told(scripts([str(path)]), again(path), fast=fast)
+async def test_a_trace_replays_frame_by_frame(fast: bool, tmp_path: Path) -> None:
+    path = await recorded(tmp_path)
+    async with playing(scripts([str(path)]), fast=fast) as (socket, _, log):
+        await again(socket, path)
+    assert "as written" in "\n".join(log)
 
 
-def test_a_replay_keeps_its_time(tmp_path: Path) -> None:
+async def test_a_replay_keeps_its_time(tmp_path: Path) -> None:
     path = tmp_path / "slow.jsonl"
     lines = [
         {"trace": "livews", "version": 1},
@@ -262,38 +229,39 @@ def test_a_replay_keeps_its_time(tmp_path: Path) -> None:
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     waited: list[float] = []
 
-    async def use(socket: ClientConnection) -> None:
-        now = asyncio.get_running_loop().time
-        await asyncio.sleep(0.3)  # what the client takes longer is not taken off the service's time
-        await socket.send(json.dumps(SETUP))
-        began = now()
-        await socket.recv()
-        waited.append(now() - began)
-
-    play(scripts([str(path)]), use)
-    play(scripts([str(path)]), use, fast=True)
+    now = asyncio.get_running_loop().time
+    for fast in (False, True):
+        async with playing(scripts([str(path)]), fast=fast) as (socket, _, _):
+            await asyncio.sleep(0.3)  # what the client takes longer is not taken off the service's time
+            await socket.send(json.dumps(SETUP))
+            began = now()
+            await socket.recv()
+            waited.append(now() - began)
     assert waited[0] > 0.35 > waited[1]
 
 
-def test_other_chunks_of_the_same_sound_are_no_difference(tmp_path: Path) -> None:
-    path = recorded(tmp_path)
-    assert "as written" in told(scripts([str(path)]), again(path, chunk=640, chunks=50), fast=True)
+async def test_other_chunks_of_the_same_sound_are_no_difference(tmp_path: Path) -> None:
+    path = await recorded(tmp_path)
+    async with playing(scripts([str(path)]), fast=True) as (socket, _, log):
+        await again(socket, path, chunk=640, chunks=50)
+    assert "as written" in "\n".join(log)
 
 
-def test_less_sound_and_other_words_are_differences(tmp_path: Path) -> None:
-    path = recorded(tmp_path)
-    said = told(scripts([str(path)]), again(path, chunks=2, second="three"), fast=True, patience=0.3)
+async def test_less_sound_and_other_words_are_differences(tmp_path: Path) -> None:
+    path = await recorded(tmp_path)
+    async with playing(scripts([str(path)]), fast=True, patience=0.3) as (socket, _, log):
+        await again(socket, path, chunks=2, second="three")
+    said = "\n".join(log)
     assert 'client message 3: /clientContent/turns/0/parts/0/text: was "two", now "three"' in said
     assert "the client sent 0.2 s of sound, and had sent 1.0 s" in said
 
 
-def test_an_elided_trace_replays_with_silence(tmp_path: Path) -> None:
-    path = recorded(tmp_path)
+async def test_an_elided_trace_replays_with_silence(tmp_path: Path) -> None:
+    path = await recorded(tmp_path)
     lines = [json.dumps(elided(json.loads(line))) for line in path.read_text().splitlines()]
     path.write_text("\n".join(lines) + "\n")
     assert '"data": "elided:' in path.read_text()
-
-    async def use(socket: ClientConnection) -> None:
+    async with playing(scripts([str(path)]), fast=True, patience=0.3) as (socket, _, _):
         for raw in frames(path, "client")[:2]:
             await socket.send(raw.decode())
         message: dict[str, Any] = {}
@@ -303,10 +271,8 @@ def test_an_elided_trace_replays_with_silence(tmp_path: Path) -> None:
         assert len(pcm) > 1000
         assert not any(pcm)
 
-    play(scripts([str(path)]), use, fast=True, patience=0.3)
 
-
-def test_a_recorded_close_is_made_again(tmp_path: Path) -> None:
+async def test_a_recorded_close_is_made_again(tmp_path: Path) -> None:
     path = tmp_path / "closed.jsonl"
     lines = [
         {"trace": "livews", "version": 1},
@@ -315,19 +281,17 @@ def test_a_recorded_close_is_made_again(tmp_path: Path) -> None:
         {"t": 0.2, "dir": "recv", "close": {"code": 1008, "reason": "The operation was aborted."}},
     ]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-
-    async def use(socket: ClientConnection) -> None:
+    async with playing(scripts([str(path)])) as (socket, house, _):
         await socket.send(json.dumps(SETUP))
         await socket.recv()
         with pytest.raises(ConnectionClosed):
             await socket.recv()
         assert (socket.close_code, socket.close_reason) == (1008, "The operation was aborted.")
+    assert house.differences == 0
 
-    assert play(scripts([str(path)]), use).differences == 0
 
-
-def test_a_trace_that_a_crash_cut_off_replays_to_its_last_line(tmp_path: Path) -> None:
-    path = recorded(tmp_path)
+async def test_a_trace_that_a_crash_cut_off_replays_to_its_last_line(tmp_path: Path) -> None:
+    path = await recorded(tmp_path)
     whole = path.read_bytes()
     (script,) = scripts([str(path)])
     path.write_bytes(whole[:-30])
@@ -335,39 +299,26 @@ def test_a_trace_that_a_crash_cut_off_replays_to_its_last_line(tmp_path: Path) -
     assert len(cut.lines) == len(script.lines) - 1
 
 
-def test_each_session_of_a_trace_is_a_script(tmp_path: Path) -> None:
-    path = recorded(tmp_path)
+async def test_each_session_of_a_trace_is_a_script(tmp_path: Path) -> None:
+    path = await recorded(tmp_path)
     path.write_bytes(path.read_bytes() * 2)
     assert [script.name for script in scripts([str(path)])] == ["session.jsonl#1", "session.jsonl#2"]
 
 
-def test_once_ends_with_the_verdict(tmp_path: Path) -> None:
+async def test_once_ends_with_the_verdict(tmp_path: Path) -> None:
     scenario(tmp_path, {"client": SETUP}, COMPLETE)
-    command = [sys.executable, "-m", "livews", "serve", "--port", "0", "--once", "--patience", "1"]
 
-    def run(model: str) -> tuple[int, str]:
-        process = subprocess.Popen(
-            [*command, f"{tmp_path}/mine.json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        try:
-            assert process.stdout is not None
-            url = process.stdout.readline().strip()
-
-            async def go() -> None:
-                async with connect(url + "/ws") as socket:
-                    await socket.send(json.dumps({"setup": {"model": model}}))
-                    with contextlib.suppress(ConnectionClosed):
-                        await socket.recv()
-
-            asyncio.run(go())
+    async def served(model: str) -> tuple[int, str]:
+        with command.serving("--once", "--patience", "1", f"{tmp_path}/mine.json") as (url, process):
+            async with connect(url + "/ws") as socket:
+                await socket.send(json.dumps({"setup": {"model": model}}))
+                with contextlib.suppress(ConnectionClosed):
+                    await socket.recv()
             _, err = process.communicate(timeout=10)
-            return process.returncode, err
-        finally:
-            process.kill()
-            process.communicate()
+        return process.returncode, err
 
-    assert run("models/test")[0] == 0
-    code, err = run("models/other")
+    assert (await served("models/test"))[0] == 0
+    code, err = await served("models/other")
     assert code == 1
     assert "2 differences" in err
 

@@ -16,7 +16,6 @@ import signal
 import socket as sockets
 import ssl
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -28,9 +27,10 @@ import livews
 from livews.core import wire
 from livews.kit import tls
 from livews.kit.standin import House, opened
-from tests.standin.talk import GEMINI, content, policy
+from tests.kit.command import LIVEWS
+from tests.kit.names import GEMINI, ROOT
+from tests.kit.talk import content, policy
 
-ROOT = Path(__file__).parent.parent.parent
 SETUP = {"setup": {"model": "models/test", "outputAudioTranscription": {}}}
 
 
@@ -62,78 +62,61 @@ async def talk(url: str, context: ssl.SSLContext) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1"])
-def test_a_client_with_the_authority_connects(tmp_path: Path, name: str) -> None:
-    async def go() -> None:
-        async with house_of(tmp_path / "ca.pem") as house:
-            assert re.fullmatch(r"wss://127\.0\.0\.1:[0-9]+", house.url)
-            trusting = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
-            got = await talk(house.url.replace("127.0.0.1", name), trusting)
-            assert got[0] == {"setupComplete": {}}
-
-    asyncio.run(go())
+async def test_a_client_with_the_authority_connects(tmp_path: Path, name: str) -> None:
+    async with house_of(tmp_path / "ca.pem") as house:
+        assert re.fullmatch(r"wss://127\.0\.0\.1:[0-9]+", house.url)
+        trusting = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+        got = await talk(house.url.replace("127.0.0.1", name), trusting)
+        assert got[0] == {"setupComplete": {}}
 
 
 @pytest.mark.skipif(not has_ipv6(), reason="this machine has no ::1")
-def test_the_address_of_ipv6(tmp_path: Path) -> None:
-    async def go() -> None:
-        async with house_of(tmp_path / "ca.pem", "::1") as house:
-            assert house.url.startswith("wss://[::1]:")
-            assert await talk(house.url, ssl.create_default_context(cafile=str(tmp_path / "ca.pem")))
-
-    asyncio.run(go())
+async def test_the_address_of_ipv6(tmp_path: Path) -> None:
+    async with house_of(tmp_path / "ca.pem", "::1") as house:
+        assert house.url.startswith("wss://[::1]:")
+        assert await talk(house.url, ssl.create_default_context(cafile=str(tmp_path / "ca.pem")))
 
 
-def test_a_client_without_it_does_not(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    async def go() -> None:
-        async with house_of(tmp_path / "ca.pem") as house:
-            with pytest.raises(ssl.SSLCertVerificationError):
-                await talk(house.url, ssl.create_default_context())
-            with pytest.raises(ssl.SSLCertVerificationError):
-                other = tmp_path / "other.pem"
-                tls.context(other)
-                await talk(house.url, ssl.create_default_context(cafile=str(other)))
-            with pytest.raises(Exception, match=r"did not receive a valid HTTP response|connection closed"):
-                async with connect(house.url.replace("wss", "ws") + GEMINI):
-                    pass
-            assert await talk(house.url, ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))), (
-                "it still serves"
-            )
-
-    asyncio.run(go())
+async def test_a_client_without_it_does_not(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with house_of(tmp_path / "ca.pem") as house:
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await talk(house.url, ssl.create_default_context())
+        with pytest.raises(ssl.SSLCertVerificationError):
+            other = tmp_path / "other.pem"
+            tls.context(other)
+            await talk(house.url, ssl.create_default_context(cafile=str(other)))
+        with pytest.raises(Exception, match=r"did not receive a valid HTTP response|connection closed"):
+            async with connect(house.url.replace("wss", "ws") + GEMINI):
+                pass
+        assert await talk(house.url, ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))), "it still serves"
     assert not [one for one in caplog.records if one.exc_info], "no traceback"
 
 
-def test_a_client_that_wants_tls_on_a_plain_port_is_told_at_once() -> None:
-    async def go() -> None:
-        async with asyncio.timeout(5), opened(policy=policy()) as house:
-            with pytest.raises((ssl.SSLError, ConnectionError)):
-                await talk(house.url.replace("ws://", "wss://"), ssl.create_default_context())
-
-    asyncio.run(go())
+async def test_a_client_that_wants_tls_on_a_plain_port_is_told_at_once() -> None:
+    async with asyncio.timeout(5), opened(policy=policy()) as house:
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            await talk(house.url.replace("ws://", "wss://"), ssl.create_default_context())
 
 
-def test_tokens_and_status_come_over_tls_too(tmp_path: Path) -> None:
-    async def go() -> None:
-        async with house_of(tmp_path / "ca.pem") as house:
-            trusting = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
-            port = int(house.url.rsplit(":", 1)[1])
+async def test_tokens_and_status_come_over_tls_too(tmp_path: Path) -> None:
+    async with house_of(tmp_path / "ca.pem") as house:
+        trusting = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+        port = int(house.url.rsplit(":", 1)[1])
 
-            def ask(method: str, path: str, body: bytes | None = None) -> tuple[int, dict[str, Any]]:
-                line = http.client.HTTPSConnection("127.0.0.1", port, context=trusting, timeout=5)
-                try:
-                    line.request(method, path, body)
-                    response = line.getresponse()
-                    return response.status, json.loads(response.read())
-                finally:
-                    line.close()
+        def ask(method: str, path: str, body: bytes | None = None) -> tuple[int, dict[str, Any]]:
+            line = http.client.HTTPSConnection("127.0.0.1", port, context=trusting, timeout=5)
+            try:
+                line.request(method, path, body)
+                response = line.getresponse()
+                return response.status, json.loads(response.read())
+            finally:
+                line.close()
 
-            status, made = await asyncio.to_thread(ask, "POST", "/v1alpha/auth_tokens", b"{}")
-            assert (status, made["name"][:12]) == (200, "auth_tokens/")
-            status, said = await asyncio.to_thread(ask, "GET", "/livews/status")
-            assert (status, said["livews"]) == (200, "stand-in")
-            assert (await asyncio.to_thread(ask, "POST", "/v1alpha/auth_tokens", b" " * 300_000))[0] == 413
-
-    asyncio.run(go())
+        status, made = await asyncio.to_thread(ask, "POST", "/v1alpha/auth_tokens", b"{}")
+        assert (status, made["name"][:12]) == (200, "auth_tokens/")
+        status, said = await asyncio.to_thread(ask, "GET", "/livews/status")
+        assert (status, said["livews"]) == (200, "stand-in")
+        assert (await asyncio.to_thread(ask, "POST", "/v1alpha/auth_tokens", b" " * 300_000))[0] == 413
 
 
 def test_every_start_makes_another_authority(tmp_path: Path) -> None:
@@ -145,7 +128,7 @@ def test_every_start_makes_another_authority(tmp_path: Path) -> None:
     assert first.read_bytes() != second.read_bytes()
 
 
-def test_the_certificate_says_whose_it_is(tmp_path: Path) -> None:
+async def test_the_certificate_says_whose_it_is(tmp_path: Path) -> None:
     async def issuer(name: str) -> str:
         context = tls.context(tmp_path / "ca.pem", name=name)
         async with await asyncio.start_server(lambda *_: None, "127.0.0.1", 0, ssl=context) as server:
@@ -156,7 +139,7 @@ def test_the_certificate_says_whose_it_is(tmp_path: Path) -> None:
             writer.transport.abort()
             return str(found["organizationName"])
 
-    assert [asyncio.run(issuer(name)) for name in ("stand-in", "proxy")] == ["livews stand-in", "livews proxy"]
+    assert [await issuer(name) for name in ("stand-in", "proxy")] == ["livews stand-in", "livews proxy"]
 
 
 # The command
@@ -164,7 +147,7 @@ def test_the_certificate_says_whose_it_is(tmp_path: Path) -> None:
 
 def serve(*options: str, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "livews", "serve", "--port", "0", "--voice", "tones", "--pace", "0", *options],
+        [*LIVEWS, "serve", "--port", "0", "--voice", "tones", "--pace", "0", *options],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, **environment},
     )  # fmt: skip
 
@@ -186,7 +169,7 @@ def ca_of(told: list[str]) -> Path:
     return Path(told[1].rpartition(": ")[2])
 
 
-def test_the_command_tells_how_to_trust_it_and_leaves_nothing_behind(tmp_path: Path) -> None:
+async def test_the_command_tells_how_to_trust_it_and_leaves_nothing_behind(tmp_path: Path) -> None:
     with serving("--tls") as (url, told, server):
         ca = ca_of(told)
         assert ca.is_file()
@@ -196,7 +179,7 @@ def test_the_command_tells_how_to_trust_it_and_leaves_nothing_behind(tmp_path: P
             ["@google/genai", "(Node)", f"GOOGLE_GEMINI_BASE_URL={https}", f"NODE_EXTRA_CA_CERTS={ca}"],
             ["livews", f"SSL_CERT_FILE={ca}", "livews", "--url", url],
         ]
-        assert asyncio.run(talk(url, ssl.create_default_context(cafile=str(ca))))
+        assert await talk(url, ssl.create_default_context(cafile=str(ca)))
         server.send_signal(signal.SIGTERM)
         server.communicate(timeout=10)
         assert server.returncode == 0
@@ -204,7 +187,7 @@ def test_the_command_tells_how_to_trust_it_and_leaves_nothing_behind(tmp_path: P
         assert not ca.parent.exists()
 
 
-def test_the_line_for_livews_does_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_line_for_livews_does_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ca = tmp_path / "mine.pem"
     with serving("--tls", "--ca", str(ca)) as (url, told, server):
         assert ca_of(told) == ca
@@ -216,21 +199,21 @@ def test_the_line_for_livews_does_what_it_says(tmp_path: Path, monkeypatch: pyte
                     await session.say("hello")
                     return [event async for event in session.turn()]
 
-        assert asyncio.run(say())
+        assert await say()
         monkeypatch.delenv("SSL_CERT_FILE")
         with pytest.raises(livews.LivewsError):
-            asyncio.run(say())
+            await say()
         server.send_signal(signal.SIGINT)
         server.communicate(timeout=10)
     assert ca.exists(), "a file that was asked for stays"
 
 
 @pytest.mark.skipif(not has_ipv6(), reason="this machine has no ::1")
-def test_the_command_on_ipv6(tmp_path: Path) -> None:
+async def test_the_command_on_ipv6(tmp_path: Path) -> None:
     with serving("--tls", "--ca", str(tmp_path / "ca.pem"), "--host", "::1") as (url, told, _):
         assert url.startswith("wss://[::1]:")
         assert "https://localhost:" in told[2]
-        assert asyncio.run(talk(url, ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))))
+        assert await talk(url, ssl.create_default_context(cafile=str(tmp_path / "ca.pem")))
 
 
 def refused(*options: str, **environment: str) -> list[str]:
@@ -281,13 +264,10 @@ def test_ca_goes_with_tls() -> None:
     assert told[-1] == "livews serve: error: --ca goes with --tls"
 
 
-def test_livews_without_the_authority_says_so(tmp_path: Path) -> None:
-    async def run() -> str:
-        async with house_of(tmp_path / "ca.pem") as house:
-            with pytest.raises(livews.Unreachable) as caught:
-                await livews.connect(url=house.url)
-            return str(caught.value)
-
-    said = asyncio.run(run())
+async def test_livews_without_the_authority_says_so(tmp_path: Path) -> None:
+    async with house_of(tmp_path / "ca.pem") as house:
+        with pytest.raises(livews.Unreachable) as caught:
+            await livews.connect(url=house.url)
+        said = str(caught.value)
     assert "certificate is not trusted" in said
     assert "SSL_CERT_FILE" in said

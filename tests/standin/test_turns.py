@@ -17,39 +17,29 @@ import pytest
 
 from livews.core import wire
 from livews.kit import voice
-from tests.standin.talk import (
+from tests.kit.names import LIVE_31, LIVE_38, NATIVE, TEST, TRANSCRIBE, TRANSLATE
+from tests.kit.sound import silence, speech, utterance
+from tests.kit.talk import (
     END,
     MANUAL,
     START,
     STREAM_END,
-    Caller,
     Message,
     audio,
     blobs,
     brief,
     brief_all,
     calls,
+    connected,
     content,
     functions,
     heard,
-    run,
-    silence,
     sound_of,
-    speech,
     text,
     usages,
-    utterance,
     words,
 )
 
-NATIVE = "models/gemini-2.5-flash-native-audio-latest"
-LIVE_31 = "models/gemini-3.1-flash-live-preview"
-LIVE_38 = "models/gemini-3.8-live"
-THINKING = "models/gemini-3.8-live-extended-thinking"
-TRANSCRIBE = "models/gemini-3.5-transcribe-live"
-TRANSLATE = "models/gemini-3.5-live-translate-preview"
-ON_VERTEX = "publishers/google/models/gemini-live-2.5-flash"
-TEST = "models/test"
 STORY = "Tell me a long story, " + "and then another one, " * 8
 SLOW = 0.25
 """A pace at which a reply is still being generated when its first sound has come."""
@@ -96,11 +86,10 @@ CUTS: dict[str, Message] = {
 
 
 @pytest.mark.parametrize("by", CUTS)
-def test_what_cuts_a_reply(by: str) -> None:
+async def test_what_cuts_a_reply(by: str) -> None:
     """C8, C24, C26, TURN-4: interrupted, then turnComplete with the usage, each a message; then nothing of the old
     reply, and the new one where one is asked for."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(), pace=SLOW) as caller:
         await caller.say(content(STORY))
         await caller.until("audio")
         await caller.say(CUTS[by])
@@ -109,9 +98,7 @@ def test_what_cuts_a_reply(by: str) -> None:
         assert len(after) == 1, "right behind it"
         assert caller.messages[-2] == {"serverContent": {"interrupted": True}}
         assert after[0]["serverContent"] == {"turnComplete": True}
-        return await (caller.rest() if "nothing" in by else caller.until("turnComplete"))
-
-    got = run(use, about(), pace=SLOW)
+        got = await (caller.rest() if "nothing" in by else caller.until("turnComplete"))
     if "nothing" in by:
         assert got == []
     else:
@@ -120,32 +107,26 @@ def test_what_cuts_a_reply(by: str) -> None:
         assert sound_of(got) == voice.render(said)
 
 
-def test_what_is_appended_in_silence_belongs_to_the_next_turn() -> None:
+async def test_what_is_appended_in_silence_belongs_to_the_next_turn() -> None:
     """C24, TURN-1: clientContent without turnComplete is answered by nothing, and read with what comes next."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about()) as caller:
         await caller.settle()
         await caller.say(content("first", complete=False), content("second", complete=None))
         assert await caller.rest() == []
-        return await caller.turn(content("third"))
-
-    got = run(use, about())
+        got = await caller.turn(content("third"))
     assert '"first second third"' in words(got)
     assert usages(got)[0]["promptTokenCount"] == 8 + 3
 
 
 @pytest.mark.parametrize("generated", [True, False])
-def test_generation_complete_before_a_cut(generated: bool) -> None:
+async def test_generation_complete_before_a_cut(generated: bool) -> None:
     """C8: it may precede interrupted, when all was generated and is still being heard; else it never comes."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(LIVE_31), pace=SLOW) as caller:
         await caller.say(content(STORY))
         await caller.until("generationComplete" if generated else "audio")
         await caller.say(text("stop"))
         await caller.until("turnComplete")
-        return caller.messages
-
-    got = run(use, about(LIVE_31), pace=SLOW)
+        got = caller.messages
     order = [word for one in got for word in brief(one)]
     assert order.count("generationComplete") == generated
     # C4b: 3.1 sends {"serverContent":{}} ahead of it
@@ -153,29 +134,23 @@ def test_generation_complete_before_a_cut(generated: bool) -> None:
     assert not generated or order.index("generationComplete") < order.index("interrupted")
 
 
-def test_nothing_is_cut_where_nothing_runs() -> None:
+async def test_nothing_is_cut_where_nothing_runs() -> None:
     """TURN-4: after turnComplete there is nothing to interrupt."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about()) as caller:
         for one in (content("one"), text("two"), content("three", complete=False), content("four")):
             await caller.say(one)
             if one != content("three", complete=False):
                 await caller.until("turnComplete")
-        return caller.messages
-
-    assert not any("interrupted" in brief(one) for one in run(use, about()))
+        assert not any("interrupted" in brief(one) for one in caller.messages)
 
 
-def test_prompts_in_a_burst() -> None:
+async def test_prompts_in_a_burst() -> None:
     """TURN-4: the last one is answered, those before are cut, each with its own interrupted and turnComplete."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(), pace=SLOW) as caller:
         await caller.say(text("one"), text("two"), text("three"))
         for _ in range(3):
             await caller.until("turnComplete")
-        return caller.messages + await caller.rest()
-
-    got = run(use, about(), pace=SLOW)
+        got = caller.messages + await caller.rest()
     marks = [
         word for one in got for word in brief(one) if word in ("interrupted", "turnComplete", "generationComplete")
     ]
@@ -184,13 +159,12 @@ def test_prompts_in_a_burst() -> None:
 
 
 @pytest.mark.parametrize("by", ["text", "voice", "marks"])
-def test_no_interruption(by: str) -> None:
+async def test_no_interruption(by: str) -> None:
     """GD-REF activityHandling NO_INTERRUPTION: the reply goes on, and the next one comes after it."""
     config: Message = {"activityHandling": "NO_INTERRUPTION"}
     if by == "marks":
         config["automaticActivityDetection"] = {"disabled": True}
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(LIVE_38, realtimeInputConfig=config), pace=0.12, heard=["and now this"]) as caller:
         await caller.say(content("Hello"))
         await caller.until("audio")
         if by == "text":
@@ -204,13 +178,10 @@ def test_no_interruption(by: str) -> None:
         await caller.until("turnComplete")
         first = list(caller.messages)
         assert heard(first) == ("" if by == "text" else "and now this"), "it waits for nothing (C5)"
-        second = await caller.until("turnComplete")
+        got = await caller.until("turnComplete")
         assert await caller.rest() == []
         assert not any("interrupted" in brief(one) for one in caller.messages)
         assert sound_of(first) == voice.render('This is the livews stand-in, not Gemini. I heard "Hello".')
-        return second
-
-    got = run(use, about(LIVE_38, realtimeInputConfig=config), pace=0.12, heard=["and now this"])
     assert words(got).endswith('"and now this".')
 
 
@@ -218,99 +189,78 @@ def test_no_interruption(by: str) -> None:
 
 
 @pytest.mark.parametrize("model", [NATIVE, LIVE_31, LIVE_38, TEST])
-def test_a_voice_and_its_silence_are_a_turn(model: str) -> None:
+async def test_a_voice_and_its_silence_are_a_turn(model: str) -> None:
     """ACTIVITY-6, C28: speech and enough silence, as sound, asks for a reply; speech alone never does."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(model)) as caller:
         await caller.settle()
         await caller.speak(speech(1.0))
         waiting = await caller.rest()
         assert {word for one in waiting for word in brief(one)} <= {"empty", "activityStart"}
         await caller.speak(silence(1.5))
-        return await caller.until("turnComplete")
-
-    got = run(use, about(model))
+        got = await caller.until("turnComplete")
     assert re.fullmatch(r"\[1\.0 s of sound, -\d\d dBFS\]", heard(got))
     assert re.search(r"I heard 1\.0 seconds of sound at -\d\d dBFS\.$", words(got))
 
 
-def test_silence_and_soft_noise_are_no_turn() -> None:
+async def test_silence_and_soft_noise_are_no_turn() -> None:
     """B11: a minute of digital silence brings no event and no close; nor does what nobody would call speech."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about()) as caller:
         await caller.settle()
         await caller.speak(silence(60), seconds=1.0)
         await caller.speak(speech(3.0, peak=40) + silence(2.0))
-        return await caller.rest(0.2)
-
-    assert run(use, about()) == []
+        assert await caller.rest(0.2) == []
 
 
-def test_offsets_count_the_sound_received() -> None:
+async def test_offsets_count_the_sound_received() -> None:
     """B14, C9: audioOffset is a Duration counted on the sound that came; ACTIVITY_END 1.2 s of silence after the voice
     on 3.8."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about()) as caller:
         await caller.speak(silence(2.0) + utterance(1.0))
-        return await caller.until("turnComplete")
-
-    (start, at), (end, until) = offsets(run(use, about()))
+        (start, at), (end, until) = offsets(await caller.until("turnComplete"))
     assert (start, end) == ("START", "END")
     assert 2.1 <= at <= 2.4
     assert 4.15 <= until <= 4.25
 
 
 @pytest.mark.parametrize(("model", "closes"), [(LIVE_31, True), (LIVE_38, False)])
-def test_a_second_of_silence_closes_the_turn_of_3_1(model: str, closes: bool) -> None:
+async def test_a_second_of_silence_closes_the_turn_of_3_1(model: str, closes: bool) -> None:
     """C29: a pause of 1.0 s mid sentence closes the turn on 3.1; C9: 3.8 waits for 1.2 s."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(model)) as caller:
         await caller.speak(speech(1.0) + silence(1.0) + speech(1.0))
-        return await (caller.until("heard") if closes else caller.rest(0.2))
-
-    assert bool(heard(run(use, about(model)))) is closes
+        assert bool(heard(await (caller.until("heard") if closes else caller.rest(0.2)))) is closes
 
 
-def test_audio_stream_end_ends_an_open_activity() -> None:
+async def test_audio_stream_end_ends_an_open_activity() -> None:
     """C28, T0 P4: the final comes without more silence, and sound may go on afterwards."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(TRANSCRIBE)) as caller:
         for _ in range(2):
             await caller.speak(speech(1.0))
             await caller.say(STREAM_END)
             await caller.until("activityEnd")
         await caller.say(STREAM_END)
         assert await caller.rest() == [], "nothing is open"
-        return caller.messages
-
-    got = run(use, about(TRANSCRIBE))
+        got = caller.messages
     assert [kind for kind, _ in offsets(got)] == ["START", "END"] * 2
     assert [at for kind, at in offsets(got) if kind == "END"] == [1.0, 2.0]
     assert heard(got).count("1.0 s of sound") == 2
 
 
-def test_audio_stream_end_asks_for_a_reply() -> None:
+async def test_audio_stream_end_asks_for_a_reply() -> None:
     """GD-REF: on a model that speaks, audioStreamEnd closes the turn like silence does."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(LIVE_31)) as caller:
         await caller.speak(speech(0.7))
         await caller.say(STREAM_END)
-        return await caller.until("turnComplete")
-
-    assert "I heard 0.7 seconds" in words(run(use, about(LIVE_31)))
+        assert "I heard 0.7 seconds" in words(await caller.until("turnComplete"))
 
 
-def test_audio_stream_end_may_be_deaf() -> None:
+async def test_audio_stream_end_may_be_deaf() -> None:
     """C28: what was measured on 3.8, to be had by the `wire` member audioStreamEnd: silence, told in the log."""
     log: list[str] = []
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(), wire={"audioStreamEnd": "stall"}, log=log.append) as caller:
         await caller.settle()
         await caller.speak(speech(1.0))
         await caller.say(STREAM_END)
-        return await caller.until("activityStart") + await caller.rest()
-
-    got = run(use, about(), wire={"audioStreamEnd": "stall"}, log=log.append)
+        got = await caller.until("activityStart") + await caller.rest()
     assert [brief(one) for one in got] == [["empty", "activityStart"]]
     assert any("audioStreamEnd came before enough silence" in line for line in log)
 
@@ -332,80 +282,62 @@ def test_audio_stream_end_may_be_deaf() -> None:
         ({"disabled": False}, speech(1.0), ["START", "END"]),
     ],
 )
-def test_the_settings_of_the_ear(given: Message, sound: bytes, noticed: list[str]) -> None:
+async def test_the_settings_of_the_ear(given: Message, sound: bytes, noticed: list[str]) -> None:
     """GD-REF automaticActivityDetection: how loud, how long, and how much silence; here with 1.5 s of silence."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(TRANSCRIBE, detection(**given))) as caller:
         await caller.speak(sound + silence(1.5))
         got = await caller.until(f"activity{noticed[-1].title()}") if noticed else []
-        return got + await caller.rest()
-
-    assert [kind for kind, _ in offsets(run(use, about(TRANSCRIBE, detection(**given))))] == noticed
+        assert [kind for kind, _ in offsets(got + await caller.rest())] == noticed
 
 
 @pytest.mark.parametrize("ms", [100, 500, "700"])
-def test_silence_is_as_long_as_asked_for(ms: int | str) -> None:
+async def test_silence_is_as_long_as_asked_for(ms: int | str) -> None:
     """GD-REF silenceDurationMs: the end stands so long after the voice; WIRE-14: also as a string."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(LIVE_38, detection(silenceDurationMs=ms))) as caller:
         await caller.speak(utterance(1.0))
-        return await caller.until("activityEnd")
-
-    (_, end) = offsets(run(use, about(LIVE_38, detection(silenceDurationMs=ms))))
+        (_, end) = offsets(await caller.until("activityEnd"))
     assert abs(end[1] - 1.0 - int(ms) / 1000) <= 0.06
 
 
 @pytest.mark.parametrize("rate", [8_000, 0, 22_050, 24_000, 44_100, 48_000])
-def test_any_rate(rate: int) -> None:
+async def test_any_rate(rate: int) -> None:
     """D6, AUDIO-1: what rate= names is heard as long and as loud as at 16 kHz; without one 16 kHz is meant."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about()) as caller:
         await caller.speak(utterance(1.0, rate=rate or 16_000), rate)
-        return await caller.until("turnComplete")
-
-    got = run(use, about())
+        got = await caller.until("turnComplete")
     assert re.fullmatch(r"\[1\.0 s of sound, -2\d dBFS\]", heard(got))
     assert abs(offsets(got)[1][1] - 2.2) < 0.05
     assert usages(got)[0]["promptTokensDetails"][-1] == {"modality": "AUDIO", "tokenCount": 25}
 
 
 @pytest.mark.parametrize("samples", [7, 42, 333, 24_000, 160_000])
-def test_frames_of_any_length(samples: int) -> None:
+async def test_frames_of_any_length(samples: int) -> None:
     """B11, B11b: 42 samples a frame, 375 of them a second; and all in one message. The same sound is the same speech."""
     sound = utterance(1.0 if samples < 42 else 8.0, 2.0)
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about()) as caller:
         await caller.speak(sound, samples=samples)
-        return await caller.until("turnComplete")
-
-    (_, at), (_, until) = offsets(run(use, about()))
+        (_, at), (_, until) = offsets(await caller.until("turnComplete"))
     length = len(sound) / 2 / 16_000 - 2.0
     assert 0.15 <= at <= 0.3
     assert abs(until - length - 1.2) <= 0.05
 
 
-def test_sound_of_half_samples() -> None:
+async def test_sound_of_half_samples() -> None:
     """AUDIO-1: chunks of an odd number of bytes are one stream: nothing shifts by a byte and becomes noise."""
     sound = utterance(1.0)
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about()) as caller:
         for at in range(0, len(sound), 3_201):
             await caller.say(audio(sound[at : at + 3_201]))
-        return await caller.until("turnComplete")
-
-    assert re.search(r"1\.0 seconds of sound at -2\d dBFS", words(run(use, about())))
+        assert re.search(r"1\.0 seconds of sound at -2\d dBFS", words(await caller.until("turnComplete")))
 
 
-def test_two_utterances_in_one_burst() -> None:
+async def test_two_utterances_in_one_burst() -> None:
     """C5, B14: also when sound comes faster than it was spoken, what is told of an activity is told before the next."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(TRANSCRIBE), heard=["one two", "three four five"]) as caller:
         await caller.say(audio(utterance(1.0) + utterance(2.0)))
         await caller.until("activityEnd")
         await caller.until("activityEnd")
-        return caller.messages[1:]
-
-    got = run(use, about(TRANSCRIBE), heard=["one two", "three four five"])
+        got = caller.messages[1:]
     assert brief_all(got, leave=("interim",)) == [
         "empty+activityStart", "heard", "generationComplete", "empty+activityEnd",
         "empty+activityStart", "heard", "generationComplete", "empty+activityEnd",
@@ -414,30 +346,24 @@ def test_two_utterances_in_one_burst() -> None:
     assert [at for _, at in offsets(got)] == sorted(at for _, at in offsets(got))
 
 
-def test_every_utterance_has_interim_transcripts() -> None:
+async def test_every_utterance_has_interim_transcripts() -> None:
     """C5: a short one after a long one, too."""
-
-    async def use(caller: Caller) -> list[list[Message]]:
+    async with connected(about(TRANSCRIBE)) as caller:
         got = []
         for seconds in (3.0, 1.2):
             await caller.speak(utterance(seconds))
             got.append(await caller.until("activityEnd"))
-        return got
-
-    long, short = run(use, about(TRANSCRIBE))
+        long, short = got
     assert sum("interim" in brief(one) for one in long) > sum("interim" in brief(one) for one in short) >= 2
 
 
-def test_a_voice_cuts_the_reply_to_the_voice_before() -> None:
+async def test_a_voice_cuts_the_reply_to_the_voice_before() -> None:
     """C8, C9: two utterances in one burst on a model that speaks: the first is cut by the start of the second."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(), heard=["one", "two"], pace=SLOW) as caller:
         await caller.say(audio(utterance(1.0) + utterance(1.0)))
         for _ in range(2):
             await caller.until("turnComplete")
-        return caller.messages[1:]
-
-    got = run(use, about(), heard=["one", "two"], pace=SLOW)
+        got = caller.messages[1:]
     assert brief_all(got, leave=("handle",))[:6] == [
         "empty+activityStart", "empty+activityEnd", "heard", "empty+activityStart", "interrupted", "turnComplete+usage",
     ]  # fmt: skip
@@ -447,56 +373,46 @@ def test_a_voice_cuts_the_reply_to_the_voice_before() -> None:
 # The voice, marked by the client
 
 
-def test_marks_ask_for_a_reply() -> None:
+async def test_marks_ask_for_a_reply() -> None:
     """C27, TURN-1: what was said between activityStart and activityEnd is answered, silence or not; the start is
     acknowledged first."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(LIVE_38, MANUAL)) as caller:
         await caller.settle()
         await caller.say(START)
         await caller.speak(silence(1.0))
         await caller.say(END)
-        return await caller.until("turnComplete")
-
-    got = run(use, about(LIVE_38, MANUAL))
+        got = await caller.until("turnComplete")
     assert offsets(got) == [("START", 0.0), ("END", 1.0)]
     assert brief(got[2]) == ["heard"]
     assert "I heard 1.0 seconds of silence." in words(got)
 
 
-def test_activity_start_is_acknowledged_a_moment_later() -> None:
+async def test_activity_start_is_acknowledged_a_moment_later() -> None:
     """C27: about 40 ms after activityStart, before anything was said."""
-
-    async def use(caller: Caller) -> float:
+    async with connected(about(LIVE_38, MANUAL), pace=1.0) as caller:
         await caller.settle()
         before = asyncio.get_running_loop().time()
         await caller.say(START)
         (one,) = await caller.until("activityStart")
         assert one == {"serverContent": {}, "voiceActivity": {"type": "ACTIVITY_START", "audioOffset": "0s"}}
-        return caller.times[-1] - before
-
-    assert run(use, about(LIVE_38, MANUAL), pace=1.0) >= 0.035
+        assert (caller.times[-1] - before) >= 0.035
 
 
 @pytest.mark.parametrize("model", [NATIVE, LIVE_31])
-def test_models_without_voice_activity_acknowledge_nothing(model: str) -> None:
+async def test_models_without_voice_activity_acknowledge_nothing(model: str) -> None:
     """B14: voiceActivity was seen on 3.8 and on the transcribe model alone."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(model, MANUAL)) as caller:
         await caller.say(START)
         await caller.speak(speech(0.5))
         assert await caller.rest() == []
         await caller.say(END)
-        return await caller.until("turnComplete")
-
-    assert not offsets(run(use, about(model, MANUAL)))
+        assert not offsets(await caller.until("turnComplete"))
 
 
 @pytest.mark.parametrize("model", [LIVE_38, TRANSCRIBE])
-def test_marks_in_a_burst_keep_their_order(model: str) -> None:
+async def test_marks_in_a_burst_keep_their_order(model: str) -> None:
     """C27: an activity that comes faster than its acknowledgement is told in order all the same."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(model, MANUAL), pace=SLOW, heard=["one two", "three four"]) as caller:
         for _ in range(2):
             await caller.say(START)
             await caller.speak(speech(1.0))
@@ -504,9 +420,7 @@ def test_marks_in_a_burst_keep_their_order(model: str) -> None:
         last = "activityEnd" if model == TRANSCRIBE else "heard"
         await caller.until(last)
         await caller.until(last)
-        return caller.messages[1:]
-
-    got = run(use, about(model, MANUAL), pace=SLOW, heard=["one two", "three four"])
+        got = caller.messages[1:]
     assert offsets(got) == [("START", 0.0), ("END", 1.0), ("START", 1.0), ("END", 2.0)]
     told = brief_all(got, leave=("interim", "handle"))
     if model == TRANSCRIBE:
@@ -521,10 +435,9 @@ def test_marks_in_a_burst_keep_their_order(model: str) -> None:
 
 
 @pytest.mark.parametrize("model", [LIVE_38, TRANSCRIBE])
-def test_sound_outside_of_marks_is_only_counted(model: str) -> None:
+async def test_sound_outside_of_marks_is_only_counted(model: str) -> None:
     """C27, ACTIVITY-4: it asks for nothing, belongs to no turn and has no transcript, but audioOffset goes on."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(model, MANUAL)) as caller:
         await caller.settle()
         await caller.speak(utterance(2.0))
         assert await caller.rest() == []
@@ -532,19 +445,16 @@ def test_sound_outside_of_marks_is_only_counted(model: str) -> None:
         await caller.speak(speech(1.0))
         await caller.say(END)
         got = await caller.until("activityEnd")
-        return got + (await caller.until("turnComplete") if model == LIVE_38 else [])
-
-    got = run(use, about(model, MANUAL))
+        got = got + (await caller.until("turnComplete") if model == LIVE_38 else [])
     assert offsets(got) == [("START", 3.5), ("END", 4.5)]
     assert "1.0 s of sound" in heard(got)
     if model == LIVE_38:
         assert usages(got)[0]["promptTokensDetails"][-1] == {"modality": "AUDIO", "tokenCount": 25}
 
 
-def test_a_second_activity_start_is_ignored() -> None:
+async def test_a_second_activity_start_is_ignored() -> None:
     """C27, ACTIVITY-3: the activity goes on from its first start; an activityEnd too many asks for nothing."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(LIVE_38, MANUAL)) as caller:
         await caller.settle()
         await caller.say(START)
         await caller.speak(speech(1.0))
@@ -554,64 +464,52 @@ def test_a_second_activity_start_is_ignored() -> None:
         await caller.until("turnComplete")
         await caller.say(END)
         assert await caller.rest() == []
-        return caller.messages
-
-    got = run(use, about(LIVE_38, MANUAL))
+        got = caller.messages
     assert offsets(got) == [("START", 0.0), ("END", 2.0)]
     assert "I heard 2.0 seconds" in words(got)
 
 
-def test_each_activity_is_measured_by_itself() -> None:
+async def test_each_activity_is_measured_by_itself() -> None:
     """C27: a loud one leaves nothing behind for a silent one."""
-
-    async def use(caller: Caller) -> list[str]:
+    async with connected(about(LIVE_38, MANUAL)) as caller:
         got = []
         for sound in (speech(1.0), silence(1.0)):
             await caller.say(START)
             await caller.speak(sound)
             await caller.say(END)
             got.append(heard(await caller.until("turnComplete")))
-        return got
-
-    loud, still = run(use, about(LIVE_38, MANUAL))
+        loud, still = got
     assert "dBFS" in loud
     assert still == "[1.0 s of silence]"
 
 
 @pytest.mark.parametrize("model", [LIVE_38, TRANSCRIBE, NATIVE])
-def test_an_empty_activity_closes(model: str) -> None:
+async def test_an_empty_activity_closes(model: str) -> None:
     """C27, ACTIVITY-2: an empty turnComplete, then 1007 Precondition check failed."""
-
-    async def use(caller: Caller) -> tuple[int, str]:
+    async with connected(about(model, MANUAL)) as caller:
         await caller.settle()
         await caller.say(START, END)
         close = await caller.closed()
         assert caller.messages[-1] == {"serverContent": {"turnComplete": True}, "usageMetadata": {}}
-        return close
-
-    assert run(use, about(model, MANUAL)) == (1007, "Precondition check failed.")
+        assert close == (1007, "Precondition check failed.")
 
 
 @pytest.mark.parametrize("model", [LIVE_38, NATIVE])
-def test_activity_start_cuts_a_reply(model: str) -> None:
+async def test_activity_start_cuts_a_reply(model: str) -> None:
     """C8, C27: the user takes the turn with the mark, before any sound."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(model, MANUAL), pace=SLOW) as caller:
         await caller.say(content(STORY))
         await caller.until("audio")
         await caller.say(START)
         await caller.until("interrupted")
         got = await caller.until("turnComplete")
-        return got + (await caller.until("activityStart") if model == LIVE_38 else []) + await caller.rest()
-
-    got = run(use, about(model, MANUAL), pace=SLOW)
+        got = got + (await caller.until("activityStart") if model == LIVE_38 else []) + await caller.rest()
     assert brief_all(got) == ["turnComplete+usage", *["empty+activityStart"] * (model == LIVE_38)]
 
 
-def test_audio_stream_end_is_not_used_with_marks() -> None:
+async def test_audio_stream_end_is_not_used_with_marks() -> None:
     """C27, ACTIVITY-5: activityEnd does its work."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(LIVE_38, MANUAL)) as caller:
         await caller.settle()
         await caller.say(START)
         await caller.speak(speech(0.5))
@@ -619,23 +517,19 @@ def test_audio_stream_end_is_not_used_with_marks() -> None:
         await caller.until("activityStart")
         assert await caller.rest() == []
         await caller.say(END)
-        return await caller.until("turnComplete")
-
-    assert offsets(run(use, about(LIVE_38, MANUAL))) == [("END", 0.5)]
+        assert offsets(await caller.until("turnComplete")) == [("END", 0.5)]
 
 
-def test_text_inside_marks_belongs_to_the_activity() -> None:
+async def test_text_inside_marks_belongs_to_the_activity() -> None:
     """C26: text and pictures in an activity are answered with it, at its end."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(LIVE_38, MANUAL)) as caller:
         await caller.settle()
         await caller.say(START, text("look"), {"realtimeInput": {"video": picture()}})
         await caller.until("activityStart")
         assert await caller.rest() == []
         await caller.say(END)
-        return await caller.until("turnComplete")
-
-    assert words(run(use, about(LIVE_38, MANUAL))).endswith('I heard "look". I saw 1 picture (image/jpeg, 3 kB).')
+        got = await caller.until("turnComplete")
+    assert words(got).endswith('I heard "look". I saw 1 picture (image/jpeg, 3 kB).')
 
 
 # What counts for a turn
@@ -651,12 +545,13 @@ def test_text_inside_marks_belongs_to_the_activity() -> None:
         (None, 1.0, 3),
     ],
 )
-def test_turn_coverage(coverage: str | None, seconds: float, pictures: int) -> None:
+async def test_turn_coverage(coverage: str | None, seconds: float, pictures: int) -> None:
     """GD-REF turnCoverage: sound and pictures of the activity, of all the time, or its sound and all pictures, which
     is what 3.8 does by itself."""
     seen = {"realtimeInput": {"video": picture()}}
 
-    async def use(caller: Caller) -> list[Message]:
+    config = {"realtimeInputConfig": {"turnCoverage": coverage}} if coverage else {}
+    async with connected(about(LIVE_38, config)) as caller:
         await caller.settle()
         await caller.say(seen)
         await caller.speak(silence(1.7))
@@ -664,20 +559,17 @@ def test_turn_coverage(coverage: str | None, seconds: float, pictures: int) -> N
         await caller.speak(speech(1.0))
         await caller.say(seen)
         await caller.speak(silence(1.5))
-        return await caller.until("turnComplete")
-
-    config = {"realtimeInputConfig": {"turnCoverage": coverage}} if coverage else {}
-    got = run(use, about(LIVE_38, config))
+        got = await caller.until("turnComplete")
     assert f"I heard {seconds} seconds of sound" in words(got)
     assert f"I saw {pictures} picture" in words(got)
     counted = {row["modality"]: row["tokenCount"] for row in usages(got)[0]["promptTokensDetails"]}
     assert counted == {"TEXT": 8, "AUDIO": round(25 * seconds), "IMAGE": 258 * pictures}
 
 
-def test_all_input_is_that_since_the_turn_before() -> None:
+async def test_all_input_is_that_since_the_turn_before() -> None:
     """GD-REF TURN_INCLUDES_ALL_INPUT: each turn has its own, pauses and all; a written turn ends one, too."""
-
-    async def use(caller: Caller) -> list[str]:
+    config = {"realtimeInputConfig": {"turnCoverage": "TURN_INCLUDES_ALL_INPUT"}}
+    async with connected(about(LIVE_38, config)) as caller:
         got = []
         for quiet in (1.0, 2.0):
             await caller.speak(silence(quiet) + speech(1.0) + silence(1.2))
@@ -685,83 +577,71 @@ def test_all_input_is_that_since_the_turn_before() -> None:
         await caller.speak(silence(3.0))
         await caller.turn(text("Hm"))
         await caller.speak(speech(1.0) + silence(1.2))
-        return [*got, words(await caller.until("turnComplete"))]
-
-    config = {"realtimeInputConfig": {"turnCoverage": "TURN_INCLUDES_ALL_INPUT"}}
-    said = run(use, about(LIVE_38, config))
+        said = [*got, words(await caller.until("turnComplete"))]
     assert [float(re.findall(r"([0-9.]+) seconds", one)[0]) for one in said] == [3.2, 4.2, 2.2]
 
 
-def test_the_coverage_of_2_5_is_the_activity() -> None:
+async def test_the_coverage_of_2_5_is_the_activity() -> None:
     """GD-REF: TURN_INCLUDES_ONLY_ACTIVITY is what models before 3.1 do by themselves."""
-
-    async def use(caller: Caller) -> list[Message]:
-        await caller.say({"realtimeInput": {"video": picture()}})
-        await caller.speak(utterance(1.0))
-        return await caller.until("turnComplete")
-
-    assert "picture" not in words(run(use, about(NATIVE)))
-    assert "I saw 1 picture" in words(run(use, about(LIVE_31)))
+    said = {}
+    for model in (NATIVE, LIVE_31):
+        async with connected(about(model)) as caller:
+            await caller.say({"realtimeInput": {"video": picture()}})
+            await caller.speak(utterance(1.0))
+            said[model] = words(await caller.until("turnComplete"))
+    assert "picture" not in said[NATIVE]
+    assert "I saw 1 picture" in said[LIVE_31]
 
 
 # Pictures
 
 
 @pytest.mark.parametrize("how", ["video", "mediaChunks", "bare mediaChunks"])
-def test_a_picture_starts_no_turn(how: str) -> None:
+async def test_a_picture_starts_no_turn(how: str) -> None:
     """C26: realtimeInput.video never does, nor does a picture in mediaChunks, a list or a bare object (WIRE-4); the next
     turn knows of it."""
     blob = picture()
     given = {"video": {"video": blob}, "mediaChunks": {"mediaChunks": [blob]}}.get(how, {"mediaChunks": blob})
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(NATIVE)) as caller:
         await caller.say({"realtimeInput": given}, {"realtimeInput": given})
         assert await caller.rest(0.1) == []
-        return await caller.turn(text("What is it?"))
-
-    got = run(use, about(NATIVE))
+        got = await caller.turn(text("What is it?"))
     assert words(got).endswith('I heard "What is it?". I saw 2 pictures (the last image/jpeg, 3 kB).')
 
 
-def test_a_picture_cuts_nothing() -> None:
+async def test_a_picture_cuts_nothing() -> None:
     """C26."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(), pace=0.12) as caller:
         await caller.say(content("Hello"))
         await caller.until("audio")
         await caller.say({"realtimeInput": {"video": picture()}})
         await caller.until("turnComplete")
-        return caller.messages
-
-    assert not any("interrupted" in brief(one) for one in run(use, about(), pace=0.12))
+        assert not any("interrupted" in brief(one) for one in caller.messages)
 
 
 @pytest.mark.parametrize("complete", [True, False])
-def test_a_picture_in_client_content(complete: bool) -> None:
+async def test_a_picture_in_client_content(complete: bool) -> None:
     """C24: inlineData in a turn is seen with the turn; without turnComplete it asks for nothing."""
     turn = {"role": "user", "parts": [{"inlineData": picture(bytes(52_000), "image/png")}]}
-
-    async def use(caller: Caller) -> list[Message]:
+    heard_words = "" if complete else 'I heard "So?". '
+    async with connected(about()) as caller:
         await caller.settle()
         await caller.say({"clientContent": {"turns": [turn], "turnComplete": complete}})
-        if complete:
-            return await caller.until("turnComplete")
-        assert await caller.rest() == []
-        return await caller.turn(content("So?"))
-
-    heard_words = "" if complete else 'I heard "So?". '
-    assert words(run(use, about())).endswith(f"Gemini. {heard_words}I saw 1 picture (image/png, 52 kB).")
+        if not complete:
+            assert await caller.rest() == []
+            await caller.say(content("So?"))
+        got = await caller.until("turnComplete")
+    assert words(got).endswith(f"Gemini. {heard_words}I saw 1 picture (image/png, 52 kB).")
 
 
-def test_pictures_and_sound_in_media_chunks() -> None:
+async def test_pictures_and_sound_in_media_chunks() -> None:
     """AUDIO-4, F12: what ADK sends to 2.5: sound and JPEG, both in mediaChunks, the sound heard as any."""
     chunk = json.loads(audio(utterance(1.0)))["realtimeInput"]["audio"]
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(
+        about(NATIVE, {"realtimeInputConfig": {"turnCoverage": "TURN_INCLUDES_ALL_INPUT"}})
+    ) as caller:
         await caller.say({"realtimeInput": {"media_chunks": [picture(), chunk]}})
-        return await caller.until("turnComplete")
-
-    got = run(use, about(NATIVE, {"realtimeInputConfig": {"turnCoverage": "TURN_INCLUDES_ALL_INPUT"}}))
+        got = await caller.until("turnComplete")
     assert "I heard 2.5 seconds of sound" in words(got)
     assert "I saw 1 picture" in words(got)
 
@@ -781,81 +661,63 @@ HISTORY: Message = {
 SEEDED: Message = {"historyConfig": {"initialHistoryInClientContent": True}}
 
 
-def test_history_is_taken_in_silence() -> None:
+async def test_history_is_taken_in_silence() -> None:
     """C25, C25b: with initialHistoryInClientContent the first clientContent gets no reply, whatever turnComplete says;
     what follows by realtimeInput is a turn whose context knows it."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(LIVE_31, SEEDED)) as caller:
         await caller.say(HISTORY)
         assert await caller.rest() == []
-        return await caller.turn(text("Who am I?"))
-
-    got = run(use, about(LIVE_31, SEEDED))
+        got = await caller.turn(text("Who am I?"))
     assert words(got).endswith('"Who am I?".')
     assert usages(got)[0]["promptTokenCount"] == 8 + 4 + 5 + 3
 
 
-def test_only_the_first_client_content_is_history() -> None:
+async def test_only_the_first_client_content_is_history() -> None:
     """C25: the second one is a turn."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(LIVE_31, SEEDED)) as caller:
         await caller.say(HISTORY)
-        return await caller.turn(content("Now you"))
-
-    assert words(run(use, about(LIVE_31, SEEDED))).endswith('"Now you".')
+        assert words(await caller.turn(content("Now you"))).endswith('"Now you".')
 
 
-def test_without_the_flag_3_1_answers() -> None:
+async def test_without_the_flag_3_1_answers() -> None:
     """C25: recordings of August 2026 have 3.1 take clientContent as a turn, without the flag."""
-
-    async def use(caller: Caller) -> list[Message]:
-        return await caller.turn(HISTORY)
-
-    assert words(run(use, about(LIVE_31))).endswith('"My name is Alice".')
+    async with connected(about(LIVE_31)) as caller:
+        assert words(await caller.turn(HISTORY)).endswith('"My name is Alice".')
 
 
 @pytest.mark.parametrize("role", ["user", "USER", None])
-def test_roles_of_turns(role: str | None) -> None:
+async def test_roles_of_turns(role: str | None) -> None:
     """WIRE-12: a turn of the user may say so in either case, or not at all; one of the model is no prompt."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about()) as caller:
         await caller.say(content("I said that", role="model", complete=False))
-        return await caller.turn(content("Mine", role=role))
-
-    got = run(use, about())
+        got = await caller.turn(content("Mine", role=role))
     assert words(got).endswith('I heard "Mine".')
     assert usages(got)[0]["promptTokenCount"] == 8 + 3 + 1
 
 
 @pytest.mark.parametrize("model", [TRANSCRIBE, TRANSLATE])
-def test_speech_models_do_not_read(model: str) -> None:
+async def test_speech_models_do_not_read(model: str) -> None:
     """TURN-6, T0: clientContent is accepted without effect; their input is sound alone, so text asks for nothing."""
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(model), heard=["Hello"]) as caller:
         await caller.say({"clientContent": {"turnComplete": True}}, HISTORY, text("Hello?"))
         assert await caller.rest(0.2) == []
         await caller.speak(utterance(0.5))
-        return await caller.until("heard")
-
-    assert run(use, about(model), heard=["Hello"])
+        assert await caller.until("heard")
 
 
 # Text
 
 
 @pytest.mark.parametrize("words_", [" ", ".", "Hello"])
-def test_a_trifle_is_a_trigger(words_: str) -> None:
+async def test_a_trifle_is_a_trigger(words_: str) -> None:
     """F12: pipecat and ADK send " " or "." in realtimeInput.text to have the model speak."""
-
-    async def use(caller: Caller) -> list[Message]:
-        return await caller.turn(text(words_))
-
-    got = run(use, about())
+    async with connected(about()) as caller:
+        got = await caller.turn(text(words_))
     assert blobs(got)
     assert words(got).endswith(f'I heard "{words_}".' if words_.strip() else "I heard nothing.")
 
 
-def test_both_spellings_mixed() -> None:
+async def test_both_spellings_mixed() -> None:
     """WIRE-4: camelCase and snake_case, at every level, in one object; a bare string where a list is meant."""
     setup = {
         "model": TEST,
@@ -865,8 +727,7 @@ def test_both_spellings_mixed() -> None:
         "inputAudioTranscription": {},
         "tools": [{"function_declarations": [{"name": "go_there", "parameters": {"type": "object", "properties": {"how_far": {"type": "INTEGER"}}, "required": ["how_far"]}}]}],
     }  # fmt: skip
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(setup) as caller:
         await caller.say(
             {"client_content": {"turns": [{"parts": [{"text": "Please go_there, 7 miles"}]}], "turnComplete": True}}
         )
@@ -883,70 +744,55 @@ def test_both_spellings_mixed() -> None:
         assert '"all_done":true' in words(got)
         blob = {"mime_type": "audio/pcm;rate=16000", "data": wire.encode_base64(utterance(0.5, 0.5))}
         await caller.say({"realtime_input": {"audio": blob}})
-        return await caller.until("turnComplete")  # fmt: skip
-
-    assert "I heard 0.5 seconds" in words(run(use, setup))
+        assert "I heard 0.5 seconds" in words(await caller.until("turnComplete"))
 
 
-def test_both_alphabets_of_base64() -> None:
+async def test_both_alphabets_of_base64() -> None:
     """WIRE-3: the Python SDK sends the URL-safe one; padded or not. The same sound is heard."""
     sound = speech(1.0)
     plain = base64.b64encode(sound).decode()
     assert "+" in plain and "/" in plain
     url_safe = base64.urlsafe_b64encode(sound).decode()
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about()) as caller:
         for data in (plain, url_safe, url_safe.rstrip("=")):
             await caller.say({"realtimeInput": {"audio": {"mimeType": "audio/pcm;rate=16000", "data": data}}})
         await caller.speak(silence(1.5))
-        return await caller.until("turnComplete")
-
-    got = run(use, about())
+        got = await caller.until("turnComplete")
     assert "I heard 3.0 seconds of sound" in words(got)
 
 
 # What the stand-in was told, and what it plays back
 
 
-def test_the_words_that_were_told() -> None:
+async def test_the_words_that_were_told() -> None:
     """--heard: the words of each spoken turn in turn, in the transcript and in the reply; afterwards none."""
-
-    async def use(caller: Caller) -> list[str]:
+    async with connected(about(), heard=["Good morning", "Good night"]) as caller:
         got = []
         for _ in range(3):
             await caller.speak(utterance(0.5))
             turn = await caller.until("turnComplete")
             got += [heard(turn), words(turn)]
-        return got
-
-    got = run(use, about(), heard=["Good morning", "Good night"])
     assert [got[0], got[2]] == ["Good morning", "Good night"]
     assert got[1].endswith('I heard "Good morning".') and got[3].endswith('I heard "Good night".')
     assert "0.5 s of sound" in got[4] and "I heard 0.5 seconds" in got[5]
 
 
-def test_told_words_ask_for_functions() -> None:
+async def test_told_words_ask_for_functions() -> None:
     """--heard: a spoken turn calls a function as a written one does."""
-
-    async def use(caller: Caller) -> Message:
-        await caller.speak(utterance(0.5))
-        return calls(await caller.until("toolCall"))[0]
-
     setup = about(NATIVE, tools=functions("get_weather"))
-    assert run(use, setup, heard=["How is the weather?"])["name"] == "get_weather"
+    async with connected(setup, heard=["How is the weather?"]) as caller:
+        await caller.speak(utterance(0.5))
+        assert calls(await caller.until("toolCall"))[0]["name"] == "get_weather"
 
 
 @pytest.mark.parametrize("rate", [16_000, 24_000])
-def test_echo_plays_the_sound_back(rate: int) -> None:
+async def test_echo_plays_the_sound_back(rate: int) -> None:
     """--reply echo: after the words comes what the client said, at 24 kHz."""
     # a hum that rises: nowhere is it like itself
     spoken = array("h", [int(6000 * sin(2 * pi * (150 + 150 * n / rate) * n / rate)) for n in range(rate)]).tobytes()
-
-    async def use(caller: Caller) -> list[Message]:
+    async with connected(about(), reply="echo") as caller:
         await caller.speak(spoken + silence(1.5, rate), rate)
-        return await caller.until("turnComplete")
-
-    got = run(use, about(), reply="echo")
+        got = await caller.until("turnComplete")
     played = sound_of(got).removeprefix(voice.render(words(got)))
     assert len(played) < len(sound_of(got))
     returned = memoryview(played).cast("h")
@@ -965,11 +811,8 @@ def _alike(returned: Any, original: Any, step: float) -> float:
     return both / (1 + sum(a * a for a, _ in pairs) * sum(b * b for _, b in pairs)) ** 0.5
 
 
-def test_echo_leaves_written_turns_alone() -> None:
+async def test_echo_leaves_written_turns_alone() -> None:
     """--reply echo: nothing was said aloud."""
-
-    async def use(caller: Caller) -> list[Message]:
-        return await caller.turn(content("Hello"))
-
-    got = run(use, about(), reply="echo")
+    async with connected(about(), reply="echo") as caller:
+        got = await caller.turn(content("Hello"))
     assert sound_of(got) == voice.render(words(got))

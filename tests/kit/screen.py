@@ -30,7 +30,8 @@ from typing import Any, Self
 
 import pyte
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.kit.names import ROOT
+
 BRACKETED_PASTE = 2004 << 5  # as pyte keeps private modes
 CURSOR_VISIBLE = pyte.modes.DECTCEM
 # In the child and not as preexec_fn, which no process with threads should use.

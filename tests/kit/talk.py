@@ -10,11 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from array import array
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from functools import lru_cache
-from math import pi, sin
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -22,17 +19,16 @@ from websockets.exceptions import ConnectionClosed
 from livews.core import models, schema, wire
 from livews.kit.policy import Policy
 from livews.kit.standin import House, opened
+from tests.kit.names import GEMINI
+from tests.kit.sound import RATE
+from tests.kit.waiting import until
 
-GEMINI = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
-VERTEX = "/ws/google.cloud.aiplatform.v1beta1.LlmBidiService/BidiGenerateContent"
 PACE = 0.02
 """Of the stand-in's waits: a reply of four seconds takes 0.08."""
 PATIENCE = 10.0
 """Seconds any one wait may last. Nothing should come near."""
-RATE = 16_000
 
 Message = dict[str, Any]
-Result = TypeVar("Result")
 
 
 class Caller:
@@ -135,8 +131,8 @@ def policy(**changes: Any) -> Policy:
     return Policy(**{"pace": PACE, "voice": "tones", **changes})
 
 
-def run(
-    use: Callable[[Caller], Awaitable[Result]],
+@contextlib.asynccontextmanager
+async def connected(
     setup: Message | str | None = None,
     *,
     path: str = GEMINI,
@@ -144,17 +140,22 @@ def run(
     judged: bool = True,
     seconds: float = 30.0,
     **changes: Any,
-) -> Result:
-    """One client's talk with a stand-in of its own. `changes` are those of its policy."""
+) -> AsyncIterator[Caller]:
+    """A client on a stand-in of its own. `changes` are those of its policy."""
+    async with asyncio.timeout(seconds), opened(policy=policy(**changes)) as house:
+        async with calling(house, setup, path=path, headers=headers, judged=judged) as caller:
+            yield caller
+    assert house.failures == 0
 
-    async def go() -> Result:
-        async with asyncio.timeout(seconds), opened(policy=policy(**changes)) as house:
-            async with calling(house, setup, path=path, headers=headers, judged=judged) as caller:
-                result = await use(caller)
-        assert house.failures == 0
-        return result
 
-    return asyncio.run(go())
+async def ended(house: House) -> None:
+    """No session is left."""
+    await until(lambda: not house.sessions)
+
+
+async def handle_of(caller: Caller) -> str:
+    update = (await caller.until("handle"))[-1]["sessionResumptionUpdate"]
+    return str(update["newHandle"])
 
 
 # What a client says
@@ -191,26 +192,6 @@ START: Message = {"realtimeInput": {"activityStart": {}}}
 END: Message = {"realtimeInput": {"activityEnd": {}}}
 STREAM_END: Message = {"realtimeInput": {"audioStreamEnd": True}}
 MANUAL: Message = {"realtimeInputConfig": {"automaticActivityDetection": {"disabled": True}}}
-
-
-# Sound
-
-
-@lru_cache(maxsize=64)
-def speech(seconds: float = 1.0, rate: int = RATE, peak: int = 6000) -> bytes:
-    """Something that sounds like a voice to an ear of energy: a hum that swells four times a second."""
-    hum, swell = 2 * pi * 220 / rate, 2 * pi * 4 / rate
-    return array("h", [int(peak * sin(hum * n) * (0.6 + 0.4 * sin(swell * n))) for n in range(int(seconds * rate))]
-                 ).tobytes()  # fmt: skip
-
-
-def silence(seconds: float = 1.5, rate: int = RATE) -> bytes:
-    return bytes(2 * int(seconds * rate))
-
-
-def utterance(seconds: float = 1.0, quiet: float = 1.5, rate: int = RATE) -> bytes:
-    """Speech and as much silence as any profile wants behind it."""
-    return speech(seconds, rate) + silence(quiet, rate)
 
 
 # What came

@@ -4,19 +4,52 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
+from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
+from tests.kit.names import GEMINI
+
 Script = Callable[[ServerConnection], Awaitable[None]]
+Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 SETUP_COMPLETE = b'{\n  "setupComplete": {}\n}\n'
 
 
 @contextlib.asynccontextmanager
-async def scripted(script: Script) -> AsyncIterator[str]:
-    """A WebSocket server that runs `script` for each client; gives its ws:// URL."""
-    async with serve(script, "127.0.0.1", 0, compression=None, ping_interval=None, max_size=None) as server:
+async def scripted(script: Script, **options: Any) -> AsyncIterator[str]:
+    """A WebSocket server that runs `script` for each client; gives its ws:// URL. `options` are those of serve()."""
+    given: dict[str, Any] = {"compression": None, "ping_interval": None, "max_size": None, **options}
+    async with serve(script, "127.0.0.1", 0, **given) as server:
         yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+@contextlib.asynccontextmanager
+async def tcp(handle: Handle, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    """A TCP server that runs `handle` for each connection, and cuts it then; gives its http:// URL."""
+
+    async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await handle(reader, writer)
+        except (ConnectionError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.transport.abort()
+
+    server = await asyncio.start_server(run, "127.0.0.1", 0, ssl=tls)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+def dial(url: str, **options: Any) -> connect:
+    """A plain client of the server at `url`: no limit, no pings, no compression, no proxy."""
+    given: dict[str, Any] = {"compression": None, "ping_interval": None, "max_size": None, "proxy": None, **options}
+    return connect(url + GEMINI, **given)
 
 
 def frames(*payloads: bytes | str, close: tuple[int, str] | None = None, hold: bool = True) -> Script:
