@@ -12,24 +12,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from livews.version import __version__
 
 if TYPE_CHECKING:
     from livews.client import Session, connect
     from livews.core.closes import Advice, explain
     from livews.core.conversation import Conversation, Step
-    from livews.core.errors import (
-        BadRequest,
-        Closed,
-        LivewsError,
-        LocalProtocolError,
-        Lost,
-        NoCredentials,
-        Refused,
-        RemoteProtocolError,
-        TraceFailed,
-        Unreachable,
-    )
     from livews.core.events import (
         Activity,
         Audio,
@@ -50,16 +38,28 @@ if TYPE_CHECKING:
         TurnEnd,
         Usage,
     )
-    from livews.core.judge import Finding, check
+    from livews.core.rules import Finding, check
+    from livews.errors import (
+        BadRequest,
+        Closed,
+        LivewsError,
+        LocalProtocolError,
+        Lost,
+        NoCredentials,
+        Refused,
+        RemoteProtocolError,
+        TraceFailed,
+        Unreachable,
+    )
     from livews.tools.function import Tool, tool
-    from livews.tools.running import ToolRun
+    from livews.tools.runner import ToolRun
 
 _HOMES = {
     "livews.client": ("Session", "connect"),
     "livews.core.closes": ("Advice", "explain"),
     "livews.core.conversation": ("Conversation", "Step"),
-    "livews.core.judge": ("Finding", "check"),
-    "livews.core.errors": (
+    "livews.core.rules": ("Finding", "check"),
+    "livews.errors": (
         "BadRequest",
         "Closed",
         "LivewsError",
@@ -92,7 +92,7 @@ _HOMES = {
         "Usage",
     ),
     "livews.tools.function": ("Tool", "tool"),
-    "livews.tools.running": ("ToolRun",),
+    "livews.tools.runner": ("ToolRun",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

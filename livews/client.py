@@ -21,25 +21,20 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
-from livews import __version__, endpoint, reach, setup
-from livews.core import closes, models, schema, wire
+from livews import connect_errors, endpoint, setup_message
+from livews.core import closes, codec, models, schema
 from livews.core.conversation import Conversation, Step
-from livews.core.errors import (
-    BadRequest,
-    Closed,
-    LocalProtocolError,
-    Lost,
-    Refused,
-    RemoteProtocolError,
-)
 from livews.core.events import Event, Ready, TurnEnd, events
-from livews.core.judge import Finding
+from livews.core.rules import Finding
 from livews.endpoint import Endpoint
-from livews.trace.writer import Clock, Recorder, TraceFile
+from livews.errors import BadRequest, Closed, LocalProtocolError, Lost, Refused, RemoteProtocolError
+from livews.recorder import Clock, Recorder
+from livews.trace.writer import TraceFile
+from livews.version import __version__
 
 if TYPE_CHECKING:
     from livews.tools.function import Tool
-    from livews.tools.running import Toolbox, ToolRun
+    from livews.tools.runner import Toolbox, ToolRun
 
 PING_EVERY = 20.0
 """Seconds. How long a pong is waited for is `reach.PONG_WITHIN`."""
@@ -91,13 +86,13 @@ class connect:
         setup_timeout: float | None = None,
     ) -> None:
         if setup is not None and not isinstance(setup, dict):
-            raise BadRequest("setup is not a dict", cure='pass members of the setup message, as in {"tools": [...]}')
+            raise BadRequest("setup is not a dict", fix='pass members of the setup message, as in {"tools": [...]}')
         self._asked_model = model
         self._voice, self._system, self._text, self._setup = voice, system, text, setup
         self._tools: list[Tool] = []
         self._on_tool = on_tool
         if tools:
-            from livews.tools.running import gathered
+            from livews.tools.runner import gathered
 
             self._tools = gathered(tools)
         self._settings = settings or endpoint.from_environment(
@@ -133,18 +128,22 @@ class connect:
 
     async def _open(self) -> Session:
         settings = await endpoint.with_bearer(self._settings)
-        model = self._asked_model or str(setup.bare(self._setup or {}).get("model") or "") or models.default_model()
+        model = (
+            self._asked_model
+            or str(setup_message.bare(self._setup or {}).get("model") or "")
+            or models.default_model()
+        )
         where = endpoint.resolve(settings, model)
-        given = setup.written(self._setup) if self._setup else []
+        given = setup_message.wire_findings(self._setup) if self._setup else []
         wrong = [finding for finding in given if finding.level == "error"]
         if wrong and not self._unchecked:
             raise LocalProtocolError(wrong)
         tools: Toolbox | None = None
         if self._tools:
-            from livews.tools.running import Toolbox
+            from livews.tools.runner import Toolbox
 
             tools = Toolbox(self._tools, models.profile(where.model, where.surface), self._on_tool)
-        message = setup.compose(
+        message = setup_message.compose(
             where.model,
             voice=self._voice,
             system=self._system,
@@ -154,7 +153,7 @@ class connect:
         )
         remarks = [
             *(finding for finding in given if finding not in wrong),
-            *setup.meant(message, where.surface, where.version),
+            *setup_message.model_findings(message, where.surface, where.version),
         ]
         if tools is not None:
             tools.declared(message["setup"])
@@ -209,7 +208,7 @@ class Session:
         self._tasks: list[asyncio.Task[None]] = []
         self._tools = tools
         if tools is not None:
-            tools.open(self.respond, where.secrets.hide)
+            tools.open(self.respond, where.secrets.redact)
 
     # What the user says
 
@@ -228,14 +227,14 @@ class Session:
         """realtimeInput.text: counts as activity, so it interrupts and asks for a reply."""
         await self._send({"realtimeInput": {"text": text}})
 
-    async def send_audio(self, pcm: bytes, rate: int = wire.INPUT_RATE) -> None:
+    async def send_audio(self, pcm: bytes, rate: int = codec.INPUT_RATE) -> None:
         """A piece of the user's voice: s16le mono at `rate` samples a second, 20 to 100 ms of it."""
-        raw = wire.audio_frame(pcm, rate)
+        raw = codec.audio_frame(pcm, rate)
         await self._send_raw(raw, self.conversation.step("client", raw))
 
     async def send_image(self, data: bytes, mime_type: str = "image/jpeg") -> None:
         """One still picture; at most one a second is of use to the service."""
-        await self._send({"realtimeInput": {"video": {"mimeType": mime_type, "data": wire.encode_base64(data)}}})
+        await self._send({"realtimeInput": {"video": {"mimeType": mime_type, "data": codec.encode_base64(data)}}})
 
     async def activity_start(self) -> None:
         """The user begins; only with automaticActivityDetection.disabled (ACTIVITY-1)."""
@@ -274,9 +273,9 @@ class Session:
 
     async def send_raw(self, message: dict[str, Any]) -> None:
         """A message of the caller's own making; judged like any other before it is sent."""
-        from livews.core import judge
+        from livews.core import rules
 
-        wrong = [finding for finding in judge.check("client", message) if finding.level == "error"]
+        wrong = [finding for finding in rules.check("client", message) if finding.level == "error"]
         if wrong and not self._unchecked:
             raise LocalProtocolError(wrong)
         await self._send(message)
@@ -375,7 +374,7 @@ class Session:
                 f"no setupComplete within {setup_timeout:g} s (SETUP-3)",
                 where=self.endpoint.shown,
                 why=f"the socket is open, setup was sent, and {came}",
-                cure="see with --trace what came instead; a proxy or another server may be answering",
+                fix="see with --trace what came instead; a proxy or another server may be answering",
             ) from None
         if self._ended is not None:
             raise self._ended
@@ -385,8 +384,10 @@ class Session:
     async def _dial(self, timeout: float) -> ClientConnection:
         where = self.endpoint
         agent = f"livews/{__version__}"
-        return await reach.dial(
-            reach.Place(where.url, where.headers, where.shown, where.secrets.hide, agent, model=where.model),
+        return await connect_errors.dial(
+            connect_errors.DialTarget(
+                where.url, where.headers, where.shown, where.secrets.redact, agent, model=where.model
+            ),
             timeout,
             max_queue=None,  # reading never stops: back-pressure would hold `interrupted` back
             ping_interval=None,  # pings are ours: see _keep_alive
@@ -433,13 +434,13 @@ class Session:
         if self._closing:
             self._finish(None)
             return
-        reason = self.endpoint.secrets.hide(reason)
+        reason = self.endpoint.secrets.redact(reason)
         advice = closes.explain(code, reason, model=str(self.conversation.setup.get("model", "")))
         during = _during(step)
         where = self.endpoint.shown
         if ours:
             what = f"given up: {code} {reason}".strip()
-            self._finish(RemoteProtocolError(what, where=where, why=advice.meaning, cure=advice.do))
+            self._finish(RemoteProtocolError(what, where=where, why=advice.meaning, fix=advice.do))
         elif code == 1006:
             self._finish(Lost(advice, where=where, during=during))
         elif not self._ready.is_set():
@@ -464,12 +465,12 @@ class Session:
         while True:
             await asyncio.sleep(PING_EVERY)
             try:
-                async with asyncio.timeout(reach.PONG_WITHIN):
+                async with asyncio.timeout(connect_errors.PONG_WITHIN):
                     await self.ping()
             except TimeoutError:
                 advice = replace(
                     closes.explain(1011, "keepalive ping timeout"),
-                    cause=f"livews gave up: no pong came for {reach.PONG_WITHIN:g} s.",
+                    cause=f"livews gave up: no pong came for {connect_errors.PONG_WITHIN:g} s.",
                     do="The network or the service has stalled: connect again, with the newest handle.",
                 )
                 step = self._record_close("send", "client", advice.code, advice.reason)
@@ -482,9 +483,9 @@ class Session:
     async def _send(self, message: dict[str, Any]) -> None:
         try:
             step = self.conversation.step_message("client", message)
-        except wire.WireError as problem:
-            cure = "send strings, numbers, bools, lists and dicts with string keys"
-            raise BadRequest("not sent: the message cannot be written", why=str(problem), cure=cure) from None
+        except codec.WireError as problem:
+            fix = "send strings, numbers, bools, lists and dicts with string keys"
+            raise BadRequest("not sent: the message cannot be written", why=str(problem), fix=fix) from None
         await self._send_raw(step.raw, step)
 
     async def _send_raw(self, raw: bytes, step: Step) -> None:

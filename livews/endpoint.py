@@ -12,61 +12,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
-from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
-from livews.core import paths
-from livews.core.errors import BadRequest, NoCredentials
+from livews.core import endpoint_paths
+from livews.errors import BadRequest, NoCredentials
+from livews.redactor import _HIDDEN, Redactor
 
 GEMINI_HOST = "generativelanguage.googleapis.com"
 VERTEX_HOST = "aiplatform.googleapis.com"
 _MULTI_REGIONS = ("us", "eu")
 _SECRET_QUERY = ("key", "access_token", "token", "api_key")
-_HIDDEN = "[redacted]"
-# Shapes of credentials that must not be shown even when nobody told us that they are some.
-_SHAPES = re.compile(
-    rb"AIza[0-9A-Za-z_-]{30,}|ya29\.[0-9A-Za-z._-]{10,}|auth_tokens/[0-9A-Za-z._-]{8,}"
-    rb"|(?<=[?&]key=)[^&\s\"']+|(?<=[?&]access_token=)[^&\s\"']+|(?<=Bearer )[0-9A-Za-z._~+/=-]{8,}"
-)
-
-
-class Secrets:
-    """What must never be shown, written or raised, and the one place that hides it."""
-
-    def __init__(self, *values: str) -> None:
-        values = tuple(value for value in values if len(value or "") >= 4)
-        forms = {form for value in values for form in (value, quote(value, safe=""))}
-        self._values = sorted((form.encode() for form in forms), key=len, reverse=True)
-        self._plain = values
-        self._escaped: list[re.Pattern[bytes]] | None = None
-
-    def hide(self, text: str) -> str:
-        return self.hide_bytes(text.encode(errors="surrogateescape")).decode(errors="surrogateescape")
-
-    def hide_bytes(self, raw: bytes) -> bytes:
-        return _SHAPES.sub(_HIDDEN.encode(), self.hide_known(raw))
-
-    def hide_known(self, raw: bytes) -> bytes:
-        """The cheap form for frames: the values of this session alone."""
-        for value in self._values:
-            if value in raw:
-                raw = raw.replace(value, _HIDDEN.encode())
-        if b"\\u" in raw or b"\\/" in raw:
-            if self._escaped is None:
-                self._escaped = [_as_json_may_have_it(value) for value in self._plain]
-            for escaped in self._escaped:
-                raw = escaped.sub(_HIDDEN.encode(), raw)
-        return raw
-
-
-def _as_json_may_have_it(value: str) -> re.Pattern[bytes]:
-    """A value in which any letter may be written as an escape."""
-
-    def forms(letter: str) -> bytes:
-        units = letter.encode("utf-16-be").hex()
-        escape = "".join(rf"\\u(?i:{units[i : i + 4]})" for i in range(0, len(units), 4)).encode()
-        return b"(?:" + re.escape(letter.encode()) + b"|" + escape + (rb"|\\/" if letter == "/" else b"") + b")"
-
-    return re.compile(b"".join(map(forms, value)))
 
 
 @dataclass(frozen=True)
@@ -78,11 +33,11 @@ class Endpoint:
     model: str
     surface: Literal["gemini", "vertex"]
     version: str
-    secrets: Secrets = field(repr=False)
+    secrets: Redactor = field(repr=False)
 
     @property
     def shown(self) -> str:
-        return self.secrets.hide(redact_url(self.url))
+        return self.secrets.redact(redact_url(self.url))
 
 
 def redact_url(url: str) -> str:
@@ -165,14 +120,14 @@ def resolve(settings: Settings, model: str) -> Endpoint:
     try:
         urlsplit(settings.url)
     except ValueError as problem:
-        cure = "write it as in ws://127.0.0.1:8765 or wss://example.com/prefix"
-        raise BadRequest("not a URL to dial", where="--url", why=str(problem), cure=cure) from None
+        fix = "write it as in ws://127.0.0.1:8765 or wss://example.com/prefix"
+        raise BadRequest("not a URL to dial", where="--url", why=str(problem), fix=fix) from None
     for what, value in (("key", settings.api_key), ("token", settings.token)):
         if value and not re.fullmatch(r"[!-~]+", value):
-            cure = "copy it again: no space, no quotation marks around it, nothing but ASCII"
+            fix = "copy it again: no space, no quotation marks around it, nothing but ASCII"
             why = "there is a space, a line break or something else in it that no header can carry"
-            raise NoCredentials(f"the {what} cannot be one", where="credentials", why=why, cure=cure)
-    secrets = Secrets(settings.api_key, settings.token, *_secrets_of(settings.url))
+            raise NoCredentials(f"the {what} cannot be one", where="credentials", why=why, fix=fix)
+    secrets = Redactor(settings.api_key, settings.token, *_secrets_of(settings.url))
     if settings.vertex:
         return _vertex(settings, model, secrets)
     ephemeral = settings.token.startswith("auth_tokens/")
@@ -181,11 +136,11 @@ def resolve(settings: Settings, model: str) -> Endpoint:
             "the token is no ephemeral token",
             where="--token",
             why="tokens of the Gemini API start with auth_tokens/; any other is an OAuth bearer, which is for Vertex",
-            cure="add --vertex, or pass an API key in GOOGLE_API_KEY",
+            fix="add --vertex, or pass an API key in GOOGLE_API_KEY",
         )
     version = settings.version or ("v1alpha" if ephemeral else "v1beta")
     method = "BidiGenerateContentConstrained" if ephemeral else "BidiGenerateContent"
-    url = _join(settings.url or f"wss://{GEMINI_HOST}", paths.GEMINI.format(version=version, method=method))
+    url = _join(settings.url or f"wss://{GEMINI_HOST}", endpoint_paths.GEMINI.format(version=version, method=method))
     headers: dict[str, str] = {}
     if ephemeral:
         headers = {"Authorization": f"Token {settings.token}", "x-goog-api-key": settings.token}
@@ -196,16 +151,16 @@ def resolve(settings: Settings, model: str) -> Endpoint:
             "no credentials",
             where="environment",
             why="neither GOOGLE_API_KEY nor GEMINI_API_KEY is set, and no url was given",
-            cure="set GOOGLE_API_KEY to a key from https://aistudio.google.com/apikey, or run `livews serve` and "
+            fix="set GOOGLE_API_KEY to a key from https://aistudio.google.com/apikey, or run `livews serve` and "
             "pass the URL it prints",
         )
     name = model if "/" in model else f"models/{model}"
-    return Endpoint(url, headers, name, "gemini", paths.place_of(url)[1] or version, secrets)
+    return Endpoint(url, headers, name, "gemini", endpoint_paths.parse_endpoint_path(url)[1] or version, secrets)
 
 
-def _vertex(settings: Settings, model: str, secrets: Secrets) -> Endpoint:
+def _vertex(settings: Settings, model: str, secrets: Redactor) -> Endpoint:
     version = settings.version or "v1beta1"
-    path = paths.VERTEX.format(version=version)
+    path = endpoint_paths.VERTEX.format(version=version)
     if settings.api_key and not settings.project:  # express mode
         url = _join(settings.url or f"wss://{VERTEX_HOST}", path)
         name = _publisher(model)
@@ -216,7 +171,7 @@ def _vertex(settings: Settings, model: str, secrets: Secrets) -> Endpoint:
             "Vertex needs a project",
             where="--project",
             why="no project was given and GOOGLE_CLOUD_PROJECT is not set",
-            cure="set GOOGLE_CLOUD_PROJECT (and GOOGLE_CLOUD_LOCATION), or an API key for express mode",
+            fix="set GOOGLE_CLOUD_PROJECT (and GOOGLE_CLOUD_LOCATION), or an API key for express mode",
         )
     headers = {"Authorization": f"Bearer {settings.token}"} if settings.token else {}
     if not settings.project:  # a gateway of the user's own: its URL is dialled as it is
@@ -255,13 +210,13 @@ def _scheme(url: str) -> str:
             f"not a URL to dial: {redact_url(url)}",
             where="--url",
             why="a WebSocket URL starts with ws:// or wss:// and names a host",
-            cure="write it as in ws://127.0.0.1:8765 or wss://example.com/prefix",
+            fix="write it as in ws://127.0.0.1:8765 or wss://example.com/prefix",
         )
     try:
         _ = parts.port
     except ValueError:
         raise BadRequest(
-            f"not a port: {redact_url(url)}", where="--url", cure="a port is a number from 1 to 65535"
+            f"not a port: {redact_url(url)}", where="--url", fix="a port is a number from 1 to 65535"
         ) from None
     return urlunsplit(parts._replace(scheme=scheme))
 
@@ -306,7 +261,7 @@ async def bearer() -> str:
                 where="Application Default Credentials",
                 # never the text of the problem: it may quote the key file
                 why=f"google-auth found none that work ({type(problem).__name__})",
-                cure="run `gcloud auth application-default login`, correct GOOGLE_APPLICATION_CREDENTIALS, or pass a "
+                fix="run `gcloud auth application-default login`, correct GOOGLE_APPLICATION_CREDENTIALS, or pass a "
                 "token: --token $(gcloud auth print-access-token)",
             ) from None
         return str(credentials.token)
@@ -318,5 +273,5 @@ async def bearer() -> str:
             "Vertex wants a token",
             where="--token",
             why="no token was given, and google-auth, which fetches one, is not installed",
-            cure="pip install google-auth requests, or pass --token $(gcloud auth print-access-token)",
+            fix="pip install google-auth requests, or pass --token $(gcloud auth print-access-token)",
         ) from None

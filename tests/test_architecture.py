@@ -5,90 +5,44 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-LIVEWS = Path(__file__).parent.parent / "livews"
+from tests import structure
+
+LIVEWS = Path(__file__).resolve().parents[1] / "livews"
 FILES = sorted(LIVEWS.rglob("*.py"))
-# who may import whom, by the first matching start
-ALLOWED = {
-    "livews.core": ("livews.core",),
-    "livews.printable": (),
-    "livews.reach": ("livews.core",),
-    "livews.setup": ("livews.core",),
-    "livews.endpoint": ("livews.core",),
-    "livews.audio": ("livews.audio", "livews.core"),
-    "livews.pictures": ("livews.pictures", "livews.core"),
-    "livews.tools": ("livews.tools", "livews.core"),
-    "livews.trace": ("livews", "livews.core", "livews.trace", "livews.printable", "livews.endpoint"),
-    "livews.client": (
-        "livews",
-        "livews.core",
-        "livews.trace",
-        "livews.endpoint",
-        "livews.reach",
-        "livews.setup",
-        "livews.tools",
-    ),
-    "livews.kit": ("livews.core", "livews.kit", "livews.trace", "livews.printable", "livews.reach"),
-}
 PURE = {"core": ("asyncio", "socket", "threading", "time", "subprocess", "os", "websockets", "sounddevice")}
 
 
-def name_of(path: Path) -> str:
-    return ".".join(path.relative_to(LIVEWS.parent).with_suffix("").parts).removesuffix(".__init__")
+@pytest.mark.parametrize("rule", structure.RULES, ids=lambda rule: rule.__name__)
+def test_structure(rule: Callable[[], Iterator[str]]) -> None:
+    assert list(rule()) == []
 
 
-def imports(path: Path) -> Iterator[str]:
-    """Every module a file imports, wherever in the file."""
-    package = name_of(path).split(".") if path.name == "__init__.py" else name_of(path).split(".")[:-1]
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else []
-            module = ".".join([*base, *([node.module] if node.module else [])])
-            yield module
-            for alias in node.names:
-                if (LIVEWS.parent / Path(*module.split("."), alias.name)).with_suffix(".py").exists():
-                    yield f"{module}.{alias.name}"
-
-
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_arrows(path: Path) -> None:
-    name = name_of(path)
-    allowed = next((rule for start, rule in ALLOWED.items() if name.startswith(start)), None)
-    if allowed is None:
-        return
-    for module in imports(path):
-        if module == "livews" or module.startswith("livews."):
-            fits = any(module == start or (start != "livews" and module.startswith(f"{start}.")) for start in allowed)
-            assert fits, f"{name} must not import {module}"
-
-
-@pytest.mark.parametrize("path", [p for p in FILES if "core" in p.parts], ids=name_of)
-def test_the_core_is_pure(path: Path) -> None:
-    for module in imports(path):
-        assert module.split(".")[0] not in PURE["core"], f"{name_of(path)} imports {module}"
+@pytest.mark.parametrize("name", [name for name in structure.modules() if structure.part_of(name) == "livews.core"])
+def test_the_core_is_pure(name: str) -> None:
+    for module in structure.imports(name):
+        assert module.split(".")[0] not in PURE["core"], f"{name} imports {module}"
 
 
 def test_one_module_imports_sounddevice() -> None:
-    users = [name_of(path) for path in FILES if "sounddevice" in set(imports(path))]
-    assert users == ["livews.audio.device"]
+    users = [name for name in structure.modules() if "sounddevice" in set(structure.imports(name))]
+    assert users == ["livews.audio.portaudio"]
 
 
 def test_one_module_opens_protocol() -> None:
-    users = [name_of(p) for p in FILES if '"_protocol"' in p.read_text()]
-    assert users == ["livews.core.spec"]
+    users = [name for name, path in structure.modules().items() if '"_protocol"' in path.read_text()]
+    assert users == ["livews.core.protocol"]
 
 
 def test_no_model_is_named_in_code() -> None:
     for path in FILES:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Compare):
-                assert "gemini-" not in ast.unparse(node), f"{name_of(path)} decides on a model name"
+                assert "gemini-" not in ast.unparse(node), f"{path.relative_to(LIVEWS)} decides on a model name"
 
 
 def test_importing_livews_loads_nothing() -> None:
@@ -107,4 +61,4 @@ def test_every_public_name_resolves() -> None:
 
 def test_every_module_opens_with_its_rules() -> None:
     for path in FILES:
-        assert ast.get_docstring(ast.parse(path.read_text())), f"{name_of(path)} has no docstring"
+        assert ast.get_docstring(ast.parse(path.read_text())), f"{path.relative_to(LIVEWS)} has no docstring"

@@ -14,23 +14,23 @@ from websockets.asyncio.server import ServerConnection
 from websockets.protocol import State
 
 import livews
-from livews.core import wire
-from livews.core.errors import Exit
-from livews.kit.standin import Policy, stand_in
+from livews.core import codec
+from livews.exit_codes import Exit
+from livews.server.server import StandInConfig, stand_in
 from tests.kit.names import KEY
 from tests.kit.servers import SETUP_COMPLETE, Recorder, frames, scripted
 from tests.kit.waiting import until
 
-FAST = Policy(pace=0)
+FAST = StandInConfig(pace=0)
 PCM = bytes(range(256)) * 8
 
 
 def sound(pcm: bytes = PCM, mime_type: str = "audio/pcm;rate=24000") -> bytes:
-    return wire.audio_as_service(wire.encode_base64(pcm), mime_type, None)
+    return codec.audio_as_service(codec.encode_base64(pcm), mime_type, None)
 
 
 def content(**members: Any) -> bytes:
-    return wire.dump_as_service({"serverContent": members})
+    return codec.dump_as_service({"serverContent": members})
 
 
 async def talk(
@@ -102,8 +102,8 @@ async def test_text_on_a_model_that_writes_is_text() -> None:
 
 
 async def test_every_part_of_a_bundled_frame_in_order() -> None:
-    parts = [{"inlineData": {"mimeType": "audio/pcm;rate=24000", "data": wire.encode_base64(PCM)}}] * 2
-    bundle = wire.dump_as_service(
+    parts = [{"inlineData": {"mimeType": "audio/pcm;rate=24000", "data": codec.encode_base64(PCM)}}] * 2
+    bundle = codec.dump_as_service(
         {
             "serverContent": {
                 "turnComplete": True,
@@ -136,8 +136,8 @@ async def test_what_is_normal_but_looks_odd() -> None:
         content(),
         content(outputTranscription={}),
         b'{"server_content":{"model_turn":{"parts":[{"inline_data":{"mime_type":"audio/pcm","data":"AAAA"}}]}}}',
-        wire.dump_as_service({"serverContent": {}, "somethingNew": {"a": 1}}),
-        wire.dump_as_service({"onlyNew": 1}),
+        codec.dump_as_service({"serverContent": {}, "somethingNew": {"a": 1}}),
+        codec.dump_as_service({"onlyNew": 1}),
         b"this is no JSON",
         b"\xff\xfe",
         b"[1]",
@@ -204,17 +204,17 @@ async def test_a_refused_setup_says_why(close: tuple[int, str], exit_code: Exit)
     assert (problem.code, problem.reason) == close
     assert problem.exit_code == exit_code
     assert problem.why
-    assert problem.cure
+    assert problem.fix
     assert close[1] in str(problem)
 
 
 async def test_a_dead_model_is_told_with_its_successor() -> None:
-    async with stand_in(policy=Policy(pace=0, as_of="2026-11")) as url:
+    async with stand_in(policy=StandInConfig(pace=0, as_of="2026-11")) as url:
         with pytest.raises(livews.Refused) as caught:
             await livews.connect("gemini-2.0-flash-exp", url=url)
         problem = caught.value
     assert problem.advice.id == "model-not-found"
-    assert "use gemini-3.8-live" in problem.cure
+    assert "use gemini-3.8-live" in problem.fix
 
 
 async def test_a_close_in_mid_turn_keeps_what_came_before() -> None:
@@ -273,7 +273,7 @@ async def test_what_is_no_such_server(answer: bytes, kind: type[livews.LivewsErr
     async with Recorder(answer).listening() as port:
         with pytest.raises(kind, match=word) as caught:
             await livews.connect(url=f"ws://127.0.0.1:{port}")
-        assert caught.value.cure
+        assert caught.value.fix
 
 
 async def test_nobody_listens_and_no_such_host() -> None:
@@ -288,7 +288,7 @@ async def test_tls_against_a_plain_server() -> None:
     async with stand_in(policy=FAST) as url:
         with pytest.raises(livews.Unreachable) as caught:
             await livews.connect(url=url.replace("ws:", "wss:"))
-        assert "ws://" in caught.value.cure
+        assert "ws://" in caught.value.fix
 
 
 async def test_no_setup_complete() -> None:
@@ -311,7 +311,7 @@ async def test_the_wait_for_setup_complete_has_an_end_whatever_else_comes() -> N
     async with scripted(chatter) as url, asyncio.timeout(10):
         with pytest.raises(livews.RemoteProtocolError, match="no setupComplete within 1 s") as caught:
             await livews.connect(url=url, open_timeout=1.0)
-        assert caught.value.where.startswith(url) and caught.value.cure
+        assert caught.value.where.startswith(url) and caught.value.fix
         assert 'what came is "sessionResumptionUpdate"' in caught.value.why
 
 
@@ -352,7 +352,7 @@ async def _connect(**options: Any) -> None:
 async def test_no_key_says_how_to_get_one() -> None:
     with pytest.raises(livews.BadRequest, match="no credentials") as caught:
         await _connect()
-    assert "livews serve" in caught.value.cure
+    assert "livews serve" in caught.value.fix
 
 
 async def test_setup_is_merged_in_either_spelling() -> None:
@@ -392,7 +392,7 @@ async def test_the_trace_of_a_failed_session_keeps_every_frame(tmp_path: Path) -
     await talk(sound(), b"not json", close=(1011, "Internal error encountered."), trace=path)
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert lines[-1]["close"] == {"code": 1011, "reason": "Internal error encountered."}
-    assert lines[-2]["raw"] == wire.encode_base64(b"not json")
+    assert lines[-2]["raw"] == codec.encode_base64(b"not json")
     assert lines[-2]["faults"][0]["rule"] == "WIRE-2"
 
 
@@ -446,7 +446,7 @@ async def test_no_key_in_trace_or_exception(tmp_path: Path) -> None:
 async def test_every_kind_of_part_beside_sound() -> None:
     parts = [
         {"text": "hi"},
-        {"inlineData": {"mimeType": "audio/pcm", "data": wire.encode_base64(PCM)}},
+        {"inlineData": {"mimeType": "audio/pcm", "data": codec.encode_base64(PCM)}},
         {"executableCode": {"code": "1"}},
         {"inlineData": {"mimeType": "video/mp4", "data": "AAAA"}},
         {"inlineData": {"mimeType": "audio/pcm", "data": "*"}},
@@ -525,7 +525,7 @@ async def test_what_was_sent_is_in_the_trace_also_when_sending_was_cancelled(tmp
 
 
 async def test_a_frame_too_large_is_our_own_close(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("livews.reach.MAX_SIZE", 100_000)
+    monkeypatch.setattr("livews.connect_errors.MAX_SIZE", 100_000)
     _, problem = await talk(sound(bytes(200_000)), END)
     assert isinstance(problem, livews.RemoteProtocolError)
     assert "1009" in problem.what
@@ -553,7 +553,7 @@ async def test_a_proxy_that_is_none(proxy: str, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     with pytest.raises(livews.Unreachable, match="proxy") as caught:
         await _connect(api_key=KEY)
-    assert "HTTPS_PROXY" in caught.value.cure
+    assert "HTTPS_PROXY" in caught.value.fix
 
 
 async def test_closing_twice_closes_once(tmp_path: Path) -> None:
@@ -576,8 +576,8 @@ async def test_no_key_in_the_logs_of_the_socket(caplog: pytest.LogCaptureFixture
 
 async def test_resumable_and_go_away() -> None:
     seen, problem = await talk(
-        wire.dump_as_service({"sessionResumptionUpdate": {"newHandle": "h-1", "resumable": True}}),
-        wire.dump_as_service({"goAway": {"timeLeft": "50s"}}),
+        codec.dump_as_service({"sessionResumptionUpdate": {"newHandle": "h-1", "resumable": True}}),
+        codec.dump_as_service({"goAway": {"timeLeft": "50s"}}),
         END,
     )
     assert problem is None
@@ -623,7 +623,7 @@ async def test_a_ping_into_a_close_tells_why_and_loses_nothing() -> None:
 
 async def test_a_pong_that_never_comes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("livews.client.PING_EVERY", 0.02)
-    monkeypatch.setattr("livews.reach.PONG_WITHIN", 0.1)
+    monkeypatch.setattr("livews.connect_errors.PONG_WITHIN", 0.1)
 
     async def deaf(socket: ServerConnection) -> None:
         await socket.recv()

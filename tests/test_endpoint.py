@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 import livews
-from livews import endpoint
-from livews.core import spec
+from livews import endpoint, redactor
+from livews.core import protocol
 from livews.endpoint import Settings
 from tests.kit.servers import Recorder
 
-VECTORS = json.loads((spec.root() / "vectors/endpoints/endpoints.json").read_text())["tests"]
+VECTORS = json.loads((protocol.root() / "vectors/endpoints/endpoints.json").read_text())["tests"]
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda v: v["id"])
@@ -75,7 +75,7 @@ async def test_the_host_really_dialled(options: dict[str, Any], host: str, monke
     request, problem = recorder.requests[0], caught.value
     assert request.split()[:2] == ["CONNECT", host]
     assert "proxy" in problem.what
-    assert "HTTPS_PROXY" in problem.cure
+    assert "HTTPS_PROXY" in problem.fix
 
 
 ENVIRONMENTS = [
@@ -124,7 +124,7 @@ def test_a_flag_beats_the_environment() -> None:
 def test_what_does_not_fit_is_told_with_a_cure(settings: Settings, word: str) -> None:
     with pytest.raises(livews.BadRequest) as caught:
         endpoint.resolve(settings, "m")
-    assert word in caught.value.cure
+    assert word in caught.value.fix
     assert caught.value.where
 
 
@@ -145,10 +145,10 @@ def test_no_secret_of_a_url_is_shown(url: str) -> None:
 
 
 def test_secrets_are_hidden_in_every_spelling() -> None:
-    secrets = endpoint.Secrets("a/b+c==")
-    assert secrets.hide("x a/b+c== y a%2Fb%2Bc%3D%3D z") == "x [redacted] y [redacted] z"
-    assert "AIza" not in secrets.hide("key AIzaSyA1234567890123456789012345678901")
-    assert secrets.hide_known(b"?a/b+c==") == b"?[redacted]"
+    secrets = redactor.Redactor("a/b+c==")
+    assert secrets.redact("x a/b+c== y a%2Fb%2Bc%3D%3D z") == "x [redacted] y [redacted] z"
+    assert "AIza" not in secrets.redact("key AIzaSyA1234567890123456789012345678901")
+    assert secrets.redact_known(b"?a/b+c==") == b"?[redacted]"
     for written in (
         r"a\/b+c==",
         r"\u0061/b+c==",
@@ -156,5 +156,5 @@ def test_secrets_are_hidden_in_every_spelling() -> None:
         "".join(f"\\u{ord(c):04x}" for c in "a/b+c=="),
     ):
         assert json.loads(f'"{written}"') == "a/b+c=="
-        assert secrets.hide_known(f'{{"x":"{written}"}}'.encode()) == b'{"x":"[redacted]"}', written
-    assert endpoint.Secrets("schlüssel").hide_known(rb"schl\u00FCssel") == b"[redacted]"
+        assert secrets.redact_known(f'{{"x":"{written}"}}'.encode()) == b'{"x":"[redacted]"}', written
+    assert redactor.Redactor("schlüssel").redact_known(rb"schl\u00FCssel") == b"[redacted]"

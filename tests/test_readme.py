@@ -114,7 +114,7 @@ def test_ci_runs_what_the_readme_says() -> None:
 
 
 def test_every_exit_code_is_in_the_readme() -> None:
-    from livews.core.errors import Exit
+    from livews.exit_codes import Exit
 
     told = re.search(r"Exit codes: (.*?)\.", README, re.DOTALL)
     assert told

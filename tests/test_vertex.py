@@ -75,7 +75,7 @@ async def test_no_credentials_on_the_machine(
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
     with pytest.raises(livews.BadRequest, match="no Google credentials") as caught:
         await endpoint.bearer()
-    assert "gcloud auth" in caught.value.cure
+    assert "gcloud auth" in caught.value.fix
     assert "TESTSECRET" not in str(caught.value)
     assert caught.value.exit_code == 3
 
@@ -84,5 +84,5 @@ async def test_without_google_auth_the_extra_is_named(monkeypatch: pytest.Monkey
     monkeypatch.setitem(__import__("sys").modules, "google.auth", None)
     with pytest.raises(livews.BadRequest) as caught:
         await endpoint.bearer()
-    assert "pip install google-auth" in caught.value.cure
-    assert "--token" in caught.value.cure
+    assert "pip install google-auth" in caught.value.fix
+    assert "--token" in caught.value.fix

@@ -18,9 +18,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from .device import NoSound
-from .pcm import FADE_SECONDS, SAMPLE_BYTES, falling, last_sample, ms_of, raise_in_place
-from .resample import Resampler
+from livews.audio.analysis.pcm import FADE_SECONDS, SAMPLE_BYTES, falling, last_sample, ms_of, raise_in_place
+from livews.audio.portaudio import AudioUnavailable
+from livews.audio.resample import Resampler
 
 MICROPHONE_RATE = 16000
 VOICE_RATE = 24000
@@ -29,7 +29,7 @@ AEC_CURE = "pip install pywebrtc-audio soxr"
 HOLD = 0.2  # the device and the room still sound after the last block was given away
 
 
-class Gate:
+class EchoGate:
     """Half-duplex: while the loudspeaker plays, and `hold` seconds after, silence instead of the microphone.
 
     There is no barge-in by voice then. Both edges are faded for 5 ms.
@@ -86,7 +86,7 @@ class Gate:
         self._tail = falling(self._level, self._fade) if self._level else memoryview(b"")
 
 
-class EchoCancel(Protocol):
+class EchoCancellerLike(Protocol):
     """What takes the loudspeaker's sound out of the microphone's.
 
     for pcm, rate, at in speaker.played():  # of Speaker(listened=True)
@@ -109,7 +109,7 @@ SETTLE = 1.0  # seconds of microphone after which its timing is judged anew
 MOST_AHEAD = 2.0  # seconds of reference kept; who asks for no microphone meanwhile loses the rest
 
 
-class Canceller:
+class EchoCanceller:
     """Echo cancellation by WebRTC's AEC3 (package pywebrtc-audio, extra `aec`); NoSound when it is missing.
 
     The package delays by 8 ms. `near` adds nothing when it is given multiples of 10 ms, else a sample less than 10 ms
@@ -124,8 +124,8 @@ class Canceller:
     def __init__(self, rate: int = MICROPHONE_RATE, *, clock: Callable[[], float] = time.monotonic) -> None:
         if rate not in RATES:
             why = f"it works on {', '.join(map(str, RATES))} Hz"
-            cure = "pip install soxr, or take a device or a file at 16000 Hz, or headphones or --half-duplex"
-            raise NoSound(f"no echo cancellation at {rate} Hz", why, cure)
+            fix = "pip install soxr, or take a device or a file at 16000 Hz, or headphones or --half-duplex"
+            raise AudioUnavailable(f"no echo cancellation at {rate} Hz", why, fix)
         self._np, aec = _load()
         try:
             self._aec = aec.EchoCanceller(rate, 1, 0)
@@ -307,11 +307,11 @@ def _load() -> tuple[Any, Any]:
         raise _missing("pywebrtc-audio", error) from error
 
 
-def _missing(package: str, error: Exception) -> NoSound:
+def _missing(package: str, error: Exception) -> AudioUnavailable:
     why = f"the Python package {package} cannot be imported ({error})"
-    return NoSound("no echo cancellation", why, f"{AEC_CURE}, or use headphones or --half-duplex")
+    return AudioUnavailable("no echo cancellation", why, f"{AEC_CURE}, or use headphones or --half-duplex")
 
 
-def _failed(error: Exception) -> NoSound:
-    cure = f"Update it ({AEC_CURE} --upgrade), or use headphones or --half-duplex"
-    return NoSound("no echo cancellation", f"the package pywebrtc-audio failed ({error})", cure)
+def _failed(error: Exception) -> AudioUnavailable:
+    fix = f"Update it ({AEC_CURE} --upgrade), or use headphones or --half-duplex"
+    return AudioUnavailable("no echo cancellation", f"the package pywebrtc-audio failed ({error})", fix)

@@ -18,20 +18,19 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
-from livews.core.errors import BadRequest
-from livews.core.wire import INPUT_RATE
-
-from . import device as sound
-from .device import InputStream, NoSound, RateRefused
-from .pcm import SAMPLE_BYTES, seconds_of
-from .resample import Resampler, mono, resampler
+from livews.audio import portaudio as sound
+from livews.audio.analysis.pcm import SAMPLE_BYTES, seconds_of
+from livews.audio.portaudio import AudioUnavailable, InputStream, RateRefused
+from livews.audio.resample import Resampler, mono, resampler
+from livews.core.codec import INPUT_RATE
+from livews.errors import BadRequest
 
 CHUNK_MS = 40
 STALLED = 5.0  # seconds without a block: a device that runs gives silence, never nothing; the slowest first took 2
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk:
+class AudioChunk:
     pcm: bytes  # s16le mono
     at: float  # time.monotonic() when its last sample was captured
 
@@ -55,11 +54,11 @@ class Microphone:
         chunk_ms: int = CHUNK_MS,
         hold: float = 5.0,
         latency: float = 0.060,
-        on_lost: Callable[[NoSound], None] | None = None,
+        on_lost: Callable[[AudioUnavailable], None] | None = None,
     ) -> None:
         self.rate = rate
         """Of what is delivered, in Hz; final when `start` has returned."""
-        self.lost: NoSound | None = None
+        self.lost: AudioUnavailable | None = None
         self.heard = False
         """A sample was not 0. A microphone that is refused by the system or switched off gives nothing but zeros:
         see `device.unmute_cure`."""
@@ -118,7 +117,7 @@ class Microphone:
         """How much sound a slow reader has missed."""
         return self._dropped_ms + (self._line.dropped_ms if self._line else 0.0)
 
-    async def chunks(self) -> AsyncIterator[Chunk]:
+    async def chunks(self) -> AsyncIterator[AudioChunk]:
         """What is captured, from `start` on, until the device is lost or closed."""
         loop, woken = asyncio.get_running_loop(), asyncio.Event()
 
@@ -147,14 +146,14 @@ class Microphone:
             except TimeoutError:
                 if self._stream is not None and time.monotonic() - self._called > STALLED:
                     why = f"the device has given nothing for {STALLED:g} seconds"
-                    self._lose(NoSound("no more microphone", why, "Connect it anew and start again"))
+                    self._lose(AudioUnavailable("no more microphone", why, "Connect it anew and start again"))
 
     def close(self) -> None:
         """Stop at once: what was captured and not yet read is dropped. Blocks for some milliseconds; raises nothing.
 
         A device that hangs is left behind after two seconds.
         """
-        with contextlib.suppress(NoSound):
+        with contextlib.suppress(AudioUnavailable):
             sound.within(sound.CLOSE_WITHIN, "no microphone", self._close)
 
     def _close(self) -> None:
@@ -172,7 +171,9 @@ class Microphone:
 
         def finished() -> None:
             if self._stream_name is name:
-                self._lose(NoSound("no more microphone", "the device went away", "Connect it and start again"))
+                self._lose(
+                    AudioUnavailable("no more microphone", "the device went away", "Connect it and start again")
+                )
 
         self._called = time.monotonic()
         return sound.open_input(
@@ -202,7 +203,7 @@ class Microphone:
                 most = max(1, int(1000 * self._hold / self._chunk_ms))
                 self._line = _Line(most, self._stream.channels, self._own_rate, self.rate, self._chunk_ms)
 
-    def _lose(self, why: NoSound) -> None:
+    def _lose(self, why: AudioUnavailable) -> None:
         with self._losing:
             if self.lost is not None or self._closed:
                 return
@@ -227,13 +228,13 @@ class _Line:
         self._lost = 0
         self._block_ms = chunk_ms
         self._channels = channels
-        self._cutter = Cutter(wanted, chunk_ms, resampler(rate, wanted))
+        self._cutter = AudioChunker(wanted, chunk_ms, resampler(rate, wanted))
 
     def put(self, pcm: bytes, at: float) -> None:
         self._blocks.append((self._put, pcm, at))
         self._put += 1
 
-    def take(self) -> list[Chunk] | None:
+    def take(self) -> list[AudioChunk] | None:
         """The chunks that the oldest block completes, which may be none; None: there is no block."""
         if not self._blocks:
             return None
@@ -251,7 +252,7 @@ class _Line:
         return float((self._lost + gap) * self._block_ms)
 
 
-class Cutter:
+class AudioChunker:
     """Sound in pieces of any size, converted if need be, out in chunks of `chunk_ms` at `rate` Hz."""
 
     def __init__(self, rate: int, chunk_ms: int, resampler: Resampler | None) -> None:
@@ -260,7 +261,7 @@ class Cutter:
         self._resampler = resampler
         self._rest = bytearray()
 
-    def push(self, pcm: bytes, at: float) -> list[Chunk]:
+    def push(self, pcm: bytes, at: float) -> list[AudioChunk]:
         """The chunks that are full now. `at`: when the last sample of `pcm` was captured."""
         if self._resampler is not None:
             pcm = self._resampler.push(pcm)
@@ -268,24 +269,24 @@ class Cutter:
         self._rest += pcm
         return self._full(at)
 
-    def end(self, at: float) -> list[Chunk]:
+    def end(self, at: float) -> list[AudioChunk]:
         """What is left: full chunks, and a shorter one at the end. Nothing can be pushed afterwards."""
         if self._resampler is not None:
             self._rest += self._resampler.end()
         chunks = self._full(at)
-        return [*chunks, Chunk(bytes(self._rest), at)] if self._rest else chunks
+        return [*chunks, AudioChunk(bytes(self._rest), at)] if self._rest else chunks
 
-    def _full(self, at: float) -> list[Chunk]:
+    def _full(self, at: float) -> list[AudioChunk]:
         rest, size = self._rest, self._size
         chunks = []
         while len(rest) >= size:
             pcm = bytes(rest[:size])
             del rest[:size]
-            chunks.append(Chunk(pcm, at - seconds_of(len(rest), self._rate)))
+            chunks.append(AudioChunk(pcm, at - seconds_of(len(rest), self._rate)))
         return chunks
 
 
 def checked_chunk_ms(chunk_ms: int) -> int:
     if not 20 <= chunk_ms <= 100:
-        raise BadRequest(f"chunks of {chunk_ms} ms", why="they are 20 to 100 ms long", cure=f"Take {CHUNK_MS}")
+        raise BadRequest(f"chunks of {chunk_ms} ms", why="they are 20 to 100 ms long", fix=f"Take {CHUNK_MS}")
     return chunk_ms

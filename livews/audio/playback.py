@@ -17,16 +17,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from .pcm import (
-    FADE_SECONDS,
-    Aligner,
-    falling,
-    last_sample,
-    ms_of,
-    raise_in_place,
-    seconds_of,
-)
-from .turn import Turn, TurnReport
+from livews.audio.analysis.pcm import FADE_SECONDS, Aligner, falling, last_sample, ms_of, raise_in_place, seconds_of
+from livews.audio.turn_meter import PlayedTurn, TurnReport
 
 # The start delay, in seconds, chosen by simulation (tests/audio/test_jitter.py holds its targets).
 FIRST_START = 0.160  # before anything is known about this network
@@ -57,7 +49,7 @@ class _Generation:
     __slots__ = ("pulled", "pushed", "turns")
 
     def __init__(self) -> None:
-        self.turns: deque[Turn] = deque()  # the loop appends, the sound thread removes what is over
+        self.turns: deque[PlayedTurn] = deque()  # the loop appends, the sound thread removes what is over
         self.pushed = 0  # bytes; written by the event loop
         self.pulled = 0  # bytes; written by the sound thread
 
@@ -98,8 +90,8 @@ class PlaybackBuffer:
         # Written by the event loop only.
         self._live = _Generation()
         self._retired: list[_Generation] = []  # flushed, kept until the sound thread has let go of them
-        self._open: Turn | None = None  # the turn that is being received
-        self._turns: deque[Turn] = deque(maxlen=TURNS_REMEMBERED)
+        self._open: PlayedTurn | None = None  # the turn that is being received
+        self._turns: deque[PlayedTurn] = deque(maxlen=TURNS_REMEMBERED)
         self._aligner = Aligner()
 
         # Written by the sound thread only.
@@ -111,12 +103,12 @@ class PlaybackBuffer:
         self._silent_at = float("-inf")  # when the last sound leaves the loudspeaker
         # A ring of (time it leaves the loudspeaker, turn, first byte, bytes). A slot is replaced whole, so a
         # reader sees old or new but never a mixture.
-        self._log: list[tuple[float, Turn, int, int] | None] = [None] * _LOG_BLOCKS
+        self._log: list[tuple[float, PlayedTurn, int, int] | None] = [None] * _LOG_BLOCKS
         self._logged = 0
 
     # The event loop's side.
 
-    def push(self, pcm: bytes) -> Turn | None:
+    def push(self, pcm: bytes) -> PlayedTurn | None:
         """Queue audio of the present turn, and tell which that is; any size, an odd byte waits for the next piece.
 
         Beyond the cap audio is dropped and counted: to stop reading the socket would hold up `interrupted`.
@@ -128,7 +120,7 @@ class PlaybackBuffer:
         now = self._clock()
         live, turn = self._live, self._open
         if turn is None:
-            turn = self._open = Turn(now, self._start_after())
+            turn = self._open = PlayedTurn(now, self._start_after())
             self._turns.append(turn)
             live.turns.append(turn)
         if live.pushed - live.pulled + len(pcm) > self._cap:
@@ -194,7 +186,7 @@ class PlaybackBuffer:
             return 0.0
         return self._heard_ms(self._turns[-1], self._clock() if now is None else now)
 
-    def _heard_ms(self, turn: Turn, now: float) -> float:
+    def _heard_ms(self, turn: PlayedTurn, now: float) -> float:
         played = turn.played  # read before the log: every block is logged before it is counted
         blocks = [block for block in self._log.copy() if block is not None and block[1] is turn]
         if not blocks:
@@ -205,7 +197,7 @@ class PlaybackBuffer:
         at, _, first, size = max(past, key=_leaves_at)
         return ms_of(first, self.rate) + min(ms_of(size, self.rate), 1000 * (now - at))
 
-    def report(self, turn: Turn) -> TurnReport:
+    def report(self, turn: PlayedTurn) -> TurnReport:
         """A turn of this buffer in numbers, as they are now."""
         rate, started = self.rate, turn.started_at
         return TurnReport(
@@ -286,7 +278,7 @@ class PlaybackBuffer:
         if self._tap is not None:
             self._tap.append((bytes(block[:size]), self.rate, heard))
 
-    def _next(self, live: _Generation, now: float) -> Turn | None:
+    def _next(self, live: _Generation, now: float) -> PlayedTurn | None:
         """The turn that has the word: it has audio and may start, or it plays and has just run dry."""
         while live.turns:
             turn = live.turns[0]
@@ -298,7 +290,7 @@ class PlaybackBuffer:
             live.turns.popleft()
         return None
 
-    def _starts(self, turn: Turn, now: float, ended: bool) -> bool:
+    def _starts(self, turn: PlayedTurn, now: float, ended: bool) -> bool:
         if turn.started_at is None:
             since, wait = turn.first_at, turn.start_after
         else:
@@ -308,7 +300,7 @@ class PlaybackBuffer:
         behind_first = seconds_of(turn.queued - len(turn.chunks[0]), self.rate)
         return ended or now - since >= wait or behind_first >= EARLY * wait
 
-    def _begin(self, turn: Turn, now: float, position: int) -> None:
+    def _begin(self, turn: PlayedTurn, now: float, position: int) -> None:
         turn.playing = True
         if turn.started_at is None:
             turn.started_at = now
@@ -318,12 +310,12 @@ class PlaybackBuffer:
             turn.underrun += position - turn.dry_at
             turn.risen = 0
 
-    def _run_dry(self, turn: Turn, position: int) -> None:
+    def _run_dry(self, turn: PlayedTurn, position: int) -> None:
         turn.playing = False
         turn.waiting_since = None
         turn.dry_at = position
 
-    def _copy(self, turn: Turn, block: memoryview, at: int, size: int) -> int:
+    def _copy(self, turn: PlayedTurn, block: memoryview, at: int, size: int) -> int:
         """Move audio of `turn` to `block[at:size]` until either has no more. Returns where it ended."""
         start = at
         while at < size and turn.chunks:
@@ -352,5 +344,5 @@ class PlaybackBuffer:
         return at + size
 
 
-def _leaves_at(block: tuple[float, Turn, int, int]) -> float:
+def _leaves_at(block: tuple[float, PlayedTurn, int, int]) -> float:
     return block[0]

@@ -13,7 +13,7 @@ from array import array
 from importlib import import_module
 from typing import Any
 
-from .pcm import SAMPLE_BYTES, Aligner
+from livews.audio.analysis.pcm import SAMPLE_BYTES, Aligner
 
 # The least look-ahead soxr has: 2 to 20 ms at 40 ms a piece where its best takes up to 75, and what would fold back
 # into the band is 87 dB down.

@@ -20,11 +20,11 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import device as sound
-from . import player
-from .device import NoSound, OutputStream
-from .playback import PlaybackBuffer, new_tap
-from .turn import Turn, TurnReport
+from livews.audio import external_player
+from livews.audio import portaudio as sound
+from livews.audio.playback import PlaybackBuffer, new_tap
+from livews.audio.portaudio import AudioUnavailable, OutputStream
+from livews.audio.turn_meter import PlayedTurn, TurnReport
 
 DRAIN_GRACE = 2.0  # seconds a drain may last beyond what is queued
 
@@ -33,19 +33,19 @@ DRAIN_GRACE = 2.0  # seconds a drain may last beyond what is queued
 class SpeakerReport:
     rate: int
     latency_ms: float  # what the device granted
-    lost: NoSound | None
+    lost: AudioUnavailable | None
     turns: tuple[TurnReport, ...]  # the last ones, oldest first
 
 
-class NothingPlays(NoSound):
+class NothingPlays(AudioUnavailable):
     """Neither PortAudio nor a player plays. The exception is a short line for who wants to talk; `all_of_it` has the
     words of each, and what to do about PortAudio, for who looks into it."""
 
-    def __init__(self, missing: NoSound, silent: player.NoPlayer) -> None:
+    def __init__(self, missing: AudioUnavailable, silent: external_player.NoPlayer) -> None:
         either = f"{', '.join(silent.tried)} cannot play either" if silent.tried else silent.why
-        cure = silent.cure if silent.tried else missing.cure
-        super().__init__(missing.what, f"{missing.why}, and {either}", f"{cure}; `livews doctor` tells more")
-        self.all_of_it = NoSound(missing.what, f"{missing.why}; {silent.why}", missing.cure)
+        fix = silent.fix if silent.tried else missing.fix
+        super().__init__(missing.what, f"{missing.why}, and {either}", f"{fix}; `livews doctor` tells more")
+        self.all_of_it = AudioUnavailable(missing.what, f"{missing.why}; {silent.why}", missing.fix)
 
 
 class Speaker:
@@ -64,10 +64,10 @@ class Speaker:
         blocksize: int = 480,
         *,
         prebuffer: float | None = None,
-        on_lost: Callable[[NoSound], None] | None = None,
+        on_lost: Callable[[AudioUnavailable], None] | None = None,
         listened: bool = False,
     ) -> None:
-        self.lost: NoSound | None = None
+        self.lost: AudioUnavailable | None = None
         self.through = ""
         """What plays: "PortAudio: NAME" or the name of a player; "" before the start."""
         self.fallback = ""
@@ -97,7 +97,7 @@ class Speaker:
             self._started = True
             self._reopen()
 
-    def play(self, pcm: bytes, rate: int = 24000) -> Turn | None:
+    def play(self, pcm: bytes, rate: int = 24000) -> PlayedTurn | None:
         """Queue audio of the present turn, in pieces of any size; the turn, None where there is no sound."""
         if self.lost or self._closed:
             return None
@@ -146,7 +146,7 @@ class Speaker:
 
         A device that hangs is left behind after two seconds.
         """
-        with contextlib.suppress(NoSound):
+        with contextlib.suppress(AudioUnavailable):
             sound.within(sound.CLOSE_WITHIN + self._latency, "no sound", self._close)
 
     def _close(self) -> None:
@@ -185,7 +185,7 @@ class Speaker:
             self._past.extend(self._line.popleft().turns)
             try:
                 await asyncio.to_thread(self._reopen_if_started)
-            except NoSound as error:
+            except AudioUnavailable as error:
                 self._lose(error)
 
     def _reopen_if_started(self) -> None:
@@ -208,17 +208,17 @@ class Speaker:
     def _open(self, buffer: PlaybackBuffer, finished: Callable[[], None]) -> OutputStream:
         try:
             device = sound.output_device(self._device)
-        except NoSound as missing:
+        except AudioUnavailable as missing:
             if self._device is not None:
                 raise
             try:
-                stream = player.open_player(
+                stream = external_player.open_player(
                     rate=buffer.rate, fill=buffer.fill, finished=finished, latency=self._latency
                 )
-            except player.NoPlayer as silent:
+            except external_player.NoPlayer as silent:
                 raise NothingPlays(missing, silent) from None
             self.through = stream.name
-            self.fallback = f"{stream.name} plays the voice, without PortAudio: {missing.why}. {missing.cure}"
+            self.fallback = f"{stream.name} plays the voice, without PortAudio: {missing.why}. {missing.fix}"
             return stream
         opened = sound.open_output(
             device,
@@ -231,10 +231,10 @@ class Speaker:
         self.through, self.fallback = f"PortAudio: {device.name}", ""
         return opened
 
-    def _end_of(self, stream: OutputStream | None) -> NoSound:
-        if isinstance(stream, player.PlayerStream):
-            return NoSound("no more sound", f"{stream.name} ended: {stream.why}", "Start again")
-        return NoSound("no more sound", "the device went away", "Connect it and start again")
+    def _end_of(self, stream: OutputStream | None) -> AudioUnavailable:
+        if isinstance(stream, external_player.PlayerStream):
+            return AudioUnavailable("no more sound", f"{stream.name} ended: {stream.why}", "Start again")
+        return AudioUnavailable("no more sound", "the device went away", "Connect it and start again")
 
     def _close_stream(self) -> None:
         self._stream_name = None
@@ -242,7 +242,7 @@ class Speaker:
             self._stream.close()
             self._stream = None
 
-    def _lose(self, why: NoSound) -> None:
+    def _lose(self, why: AudioUnavailable) -> None:
         self.lost = why
         if self._on_lost is not None:
             self._on_lost(why)

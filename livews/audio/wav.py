@@ -15,20 +15,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from .pcm import SAMPLE_BYTES, Aligner
+from livews.audio.analysis.pcm import SAMPLE_BYTES, Aligner
 
 _HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 _MOST_DATA = 0xFFFFFFFF - _HEADER.size  # what 32-bit sizes can say: a day at 24 kHz
 
 
-class WavRefused(OSError):
+class WavWriteError(OSError):
     """The voice cannot be kept at this path: `what`, `why`, and the `cure`."""
 
-    def __init__(self, path: Path, why: str, cure: str) -> None:
+    def __init__(self, path: Path, why: str, fix: str) -> None:
         self.what = f"cannot write {path}"
         self.why = why
-        self.cure = cure
-        super().__init__(f"{self.what}: {why}. {cure}")
+        self.fix = fix
+        super().__init__(f"{self.what}: {why}. {fix}")
 
 
 class WavWriter:
@@ -63,7 +63,7 @@ class WavWriter:
         except OSError as error:
             self.close()
             why = error.strerror or str(error)
-            raise WavRefused(self.path, why, "Choose another place for --wav") from error
+            raise WavWriteError(self.path, why, "Choose another place for --wav") from error
         self._size += len(pcm)
 
     def end_turn(self) -> None:
@@ -122,7 +122,7 @@ class WavTurns:
             self._writer = WavWriter(self.path, rate)
         elif self._writer.rate != rate:
             why = f"it holds sound at {self._writer.rate} Hz and {rate} Hz arrived"
-            raise WavRefused(self._writer.path, why, "Use --wav FOLDER/ for a file a turn")
+            raise WavWriteError(self._writer.path, why, "Use --wav FOLDER/ for a file a turn")
         self._writer.write(pcm)
 
     def end_turn(self) -> None:
@@ -152,20 +152,20 @@ def _check_place(path: Path) -> None:
     """Refuse early what would fail at the first audio, when the reply is already being spoken."""
     parent = path.parent
     if path.is_dir():
-        raise WavRefused(path, "it is a folder", f"Name a file in it, or {path}{os.sep} for a file a turn")
+        raise WavWriteError(path, "it is a folder", f"Name a file in it, or {path}{os.sep} for a file a turn")
     if not parent.is_dir():
-        raise WavRefused(path, f"there is no folder {parent}", f"Create it: mkdir -p {parent}")
+        raise WavWriteError(path, f"there is no folder {parent}", f"Create it: mkdir -p {parent}")
     if not os.access(path if path.exists() else parent, os.W_OK):
-        raise WavRefused(path, "no permission to write there", "Choose another place for --wav")
+        raise WavWriteError(path, "no permission to write there", "Choose another place for --wav")
 
 
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise WavRefused(folder, error.strerror or str(error), "Choose another folder for --wav") from error
+        raise WavWriteError(folder, error.strerror or str(error), "Choose another folder for --wav") from error
     if not os.access(folder, os.W_OK):
-        raise WavRefused(folder, "no permission to write there", "Choose another folder for --wav")
+        raise WavWriteError(folder, "no permission to write there", "Choose another folder for --wav")
 
 
 def _write_all(file: FileIO, data: bytes) -> None:

@@ -24,6 +24,9 @@ COMMANDS = {
     "doctor": "check key, network, session and sound, and say what to do",
 }
 
+MODULES = {"inspect": "inspect_command"}
+"""Modules that do not have the name of their command: `inspect` is one of the standard library."""
+
 
 def _meant(words: Sequence[str]) -> str:
     """The command that a first word, which is none, was meant for; "" for words to the model."""
@@ -53,15 +56,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"livews: to say it to the model: livews talk {words[0]} ...", file=sys.stderr)
         return 2
     command = words.pop(0) if words and words[0] in COMMANDS else "talk"
-    from livews.cli.terminal import Console, ignore_interrupts
+    from livews.cli.console import Console, ignore_interrupts
 
     try:
-        options = import_module(f"livews.cli.{command}").parse(words)
+        options = import_module(f"livews.cli.{MODULES.get(command, command)}").parse(words)
     except SystemExit as leave:  # argparse has printed what there is to say
         return int(leave.code or 0) if not isinstance(leave.code, str) else 2
     console = Console(color=getattr(options, "color", "auto"), quiet=getattr(options, "quiet", False))
     try:
-        return int(import_module(f"livews.cli.{command}").run(options, console))
+        return int(import_module(f"livews.cli.{MODULES.get(command, command)}").run(options, console))
     except KeyboardInterrupt:
         ignore_interrupts()
         console.progress("\n")  # the terminal has shown ^C
@@ -70,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.abandon_stdout()
         return 0
     except Exception as problem:
-        from livews.core.errors import LivewsError
+        from livews.errors import LivewsError
 
         if not isinstance(problem, LivewsError):
             raise

@@ -16,10 +16,10 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from livews.cli.terminal import COLOR_HELP, Console
+from livews.cli.console import COLOR_HELP, Console
 
 if TYPE_CHECKING:
-    from livews.core.judge import Finding
+    from livews.core.rules import Finding
     from livews.core.schema import Sender
     from livews.trace.ending import Judged
 
@@ -52,9 +52,10 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
 def judge(options: argparse.Namespace, console: Console, *, traces: bool = False) -> int:
     """Print what there is to say about the files. With `traces` they have to be some, and each rule is summed up."""
-    from livews.core.errors import BadRequest, Exit
-    from livews.trace.follow import unreadable
-    from livews.trace.read import lines_of
+    from livews.errors import BadRequest
+    from livews.exit_codes import Exit
+    from livews.trace.reader import lines_of
+    from livews.trace.session import unreadable
 
     messages = errors = notes = 0
     # a damaged line of the file is told by the rule of a frame that cannot be read, and has a cure of its own
@@ -76,12 +77,12 @@ def judge(options: argparse.Namespace, console: Console, *, traces: bool = False
                         kind = (finding.rule, finding.rule == "WIRE-2" and not is_message)
                         counts = rules.setdefault(kind, [0, 0])
                         counts[not wrong] += 1
-                        cures.setdefault(kind, finding.cure)
+                        cures.setdefault(kind, finding.fix)
                         print_line = console.data if options.json else console.say
                         print_line(_shown(shown, line, finding, "error" if wrong else "note", options.json))
                 if nothing:
                     raise BadRequest(
-                        f"there is no message in {shown}", where=shown, cure="name a file that holds some"
+                        f"there is no message in {shown}", where=shown, fix="name a file that holds some"
                     )
         except BrokenPipeError:
             raise  # it is stdout that broke, not the file
@@ -103,7 +104,7 @@ def _shown(name: str, line: int, finding: Finding, level: str, as_json: bool) ->
     words = finding.complaint.removesuffix(f" at {finding.path}")
     if as_json:
         row: dict[str, Any] = {"file": name, "line": line, "level": level, "path": finding.path}
-        row |= {"complaint": words, "rule": finding.rule, "do": finding.cure}
+        row |= {"complaint": words, "rule": finding.rule, "do": finding.fix}
         if finding.close:
             row["close"] = {"code": finding.close[0], "reason": finding.close[1]}
         return json.dumps(row, ensure_ascii=False)
@@ -111,8 +112,8 @@ def _shown(name: str, line: int, finding: Finding, level: str, as_json: bool) ->
 
 
 def _judge(file: Iterator[bytes], side: Sender | None, name: str) -> Iterator[Judged]:
-    from livews.core.judge import finding
-    from livews.core.wire import WireError, parse_any
+    from livews.core.codec import WireError, parse_any
+    from livews.core.rules import finding
 
     blank, first = _first_line(file)
     try:
@@ -147,15 +148,15 @@ def _judge(file: Iterator[bytes], side: Sender | None, name: str) -> Iterator[Ju
 
 
 def _rest(file: Iterable[bytes], name: str) -> bytes:
-    from livews.core.errors import BadRequest
-    from livews.trace.read import MOST_LINE
+    from livews.errors import BadRequest
+    from livews.trace.reader import MOST_LINE
 
     rest = bytearray()
     for line in file:
         rest += line
         if len(rest) > MOST_LINE:
-            cure = "give one message, messages one a line, or a trace"
-            raise BadRequest(f"{name} holds more than {MOST_LINE >> 20} MiB and no message", where=name, cure=cure)
+            fix = "give one message, messages one a line, or a trace"
+            raise BadRequest(f"{name} holds more than {MOST_LINE >> 20} MiB and no message", where=name, fix=fix)
     return bytes(rest)
 
 
@@ -168,7 +169,7 @@ def _first_line(file: Iterable[bytes]) -> tuple[int, bytes]:
 
 
 def _loose(message: Any, side: Sender | None) -> list[Finding]:
-    from livews.core.judge import check
+    from livews.core.rules import check
 
     if isinstance(message, dict) and "dir" in message and any(key in message for key in _CONTROLS):
         return []  # a line of a trace whose head is missing
@@ -202,8 +203,8 @@ def _side(message: dict[str, Any]) -> Sender | None:
 
 
 def _judge_trace(lines: Iterable[bytes], name: str) -> Iterator[Judged]:
-    from livews.trace.ending import judged
-    from livews.trace.follow import follow
+    from livews.trace.ending import read_to_end
+    from livews.trace.session import follow
 
     for session in follow(lines, name, lenient=True):
-        yield from judged(session)
+        yield from read_to_end(session)

@@ -12,11 +12,12 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from livews.cli.terminal import COLOR_HELP, Console
-from livews.core.errors import Exit, LivewsError
+from livews.cli.console import COLOR_HELP, Console
+from livews.errors import LivewsError
+from livews.exit_codes import Exit
 
 if TYPE_CHECKING:
-    from livews.audio.device import NoSound
+    from livews.audio.portaudio import AudioUnavailable
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -33,13 +34,13 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
-    from livews.audio.device import NoSound
-    from livews.printable import one_line
+    from livews.audio.portaudio import AudioUnavailable
+    from livews.terminal_text import one_line
 
     try:
         rows = listed()
-    except NoSound as why:
-        raise NoList(why) from None
+    except AudioUnavailable as why:
+        raise DevicesUnavailable(why) from None
     for row in rows:
         if options.json:
             console.data(json.dumps(row, ensure_ascii=False))
@@ -56,7 +57,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
 def listed() -> list[dict[str, Any]]:
     """Every device once, by number, its two directions together; NoSound where there is none."""
-    from livews.audio import device as sound
+    from livews.audio import portaudio as sound
 
     outputs = {device.index: device for device in sound.output_devices()}
     inputs = {device.index: device for device in sound.input_devices()}
@@ -80,14 +81,14 @@ def listed() -> list[dict[str, Any]]:
     return rows
 
 
-class NoList(LivewsError):
+class DevicesUnavailable(LivewsError):
     """There are no devices to list; the cure names what plays without PortAudio."""
 
     exit_code = Exit.NO_SOUND
 
-    def __init__(self, why: NoSound) -> None:
-        from livews.audio import player
+    def __init__(self, why: AudioUnavailable) -> None:
+        from livews.audio import external_player
 
-        names = ", ".join(one.name for one in player.found())
+        names = ", ".join(one.name for one in external_player.installed_players())
         instead = f"\nwithout it livews tries {names} on the system's own default device" if names else ""
-        super().__init__("no sound devices", where="PortAudio", why=why.why, cure=why.cure + instead)
+        super().__init__("no sound devices", where="PortAudio", why=why.why, fix=why.fix + instead)

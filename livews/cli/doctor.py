@@ -21,10 +21,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from livews.cli import where
-from livews.cli.terminal import COLOR_HELP, Console, paragraph
-from livews.core.errors import BadRequest, Exit, LivewsError, NoCredentials
-from livews.printable import one_line, printable
+from livews.cli import connection_options
+from livews.cli.console import COLOR_HELP, Console, paragraph
+from livews.errors import BadRequest, LivewsError, NoCredentials
+from livews.exit_codes import Exit
+from livews.terminal_text import escape_unsafe, one_line
 
 if TYPE_CHECKING:
     import ssl
@@ -73,13 +74,13 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--model", default="", metavar="ID", help="the model to set up")
     parser.add_argument("--turn", action="store_true", help="take one short turn as well, which costs some tokens")
     parser.add_argument("--mute", action="store_true", help="leave the sound devices alone")
-    where.add_flags(parser, "seconds a step may take")
+    connection_options.add_flags(parser, "seconds a step may take")
     look = parser.add_argument_group("what is shown").add_argument
     look("--json", action="store_true", help="one JSON object a check")
     look("--quiet", action="store_true", help="nothing on stderr but failures")
     look("--color", choices=("auto", "always", "never"), default="auto", help=COLOR_HELP)
     options = parser.parse_args(argv)
-    where.check(parser, options)
+    connection_options.check(parser, options)
     return options
 
 
@@ -88,25 +89,25 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CheckResult:
     name: str
     verdict: Verdict
     text: str
-    cure: str = ""
+    fix: str = ""
     ms: float | None = None
     exit: Exit = Exit.CHECK_FAILED
     """What the command ends with when this is the first failure."""
 
 
-def failed(name: str, problem: LivewsError, ms: float | None = None) -> Row:
+def failed(name: str, problem: LivewsError, ms: float | None = None) -> CheckResult:
     """The row of a failure that is told elsewhere in livews too, in the same words."""
     text = f"{problem.what}: {problem.why}" if problem.why else problem.what
-    return Row(name, "fail", text, problem.cure, ms, Exit(problem.exit_code))
+    return CheckResult(name, "fail", text, problem.fix, ms, Exit(problem.exit_code))
 
 
 class _Doctor:
     def __init__(self, options: argparse.Namespace, console: Console) -> None:
-        from livews.endpoint import Secrets
+        from livews.redactor import Redactor
 
         self._options = options
         self._console = console
@@ -115,8 +116,8 @@ class _Doctor:
         proxies = [value for name in _PROXIES for value in (env.get(name, ""), env.get(name.lower(), ""))]
         urls = [options.url, *(env.get(name, "") for name in _URLS)]
         self._known = [*known, *(part for url in (*proxies, *urls) for part in _user_info(url))]
-        self._secrets = Secrets(*self._known)
-        self._rows: list[Row] = []
+        self._secrets = Redactor(*self._known)
+        self._rows: list[CheckResult] = []
 
     async def run(self) -> int:
         self._tell(python_and_packages())
@@ -138,12 +139,12 @@ class _Doctor:
         self._console.note("livews: nothing failed")
         return Exit.OK
 
-    def _tell(self, row: Row) -> None:
+    def _tell(self, row: CheckResult) -> None:
         self._rows.append(row)
-        text, cure = (one_line(self._secrets.hide(words)) for words in (row.text, row.cure))
+        text, fix = (one_line(self._secrets.redact(words)) for words in (row.text, row.fix))
         if self._options.json:
             line: dict[str, Any] = {"check": row.name, "verdict": row.verdict, "text": text}
-            line |= {"do": cure} if cure else {}
+            line |= {"do": fix} if fix else {}
             line |= {"ms": round(row.ms, 1)} if row.ms is not None else {}
             self._console.data(json.dumps(line, ensure_ascii=False))
             return
@@ -152,26 +153,26 @@ class _Doctor:
         painted = sys.stdout.isatty() or self._options.color == "always"
         verdict = self._console.paint(style, f"{row.verdict:<4}") if painted else f"{row.verdict:<4}"
         # not say(): it would show the colours of the verdict as escapes
-        self._console.write(f"{verdict}  {row.name:<9} {took:>8}  {printable(text)}\n")
-        if cure:
-            self._console.say(paragraph("do", cure))
+        self._console.write(f"{verdict}  {row.name:<9} {took:>8}  {escape_unsafe(text)}\n")
+        if fix:
+            self._console.say(paragraph("do", fix))
 
     # Credentials
 
     async def _credentials(self, stack: contextlib.AsyncExitStack) -> Settings | None:
         """Where to dial; tells the row "key". None: it cannot be dialled."""
-        from livews import endpoint
+        from livews import endpoint, redactor
 
         options = self._options
-        settings = where.settings(options)
+        settings = connection_options.settings(options)
         if options.offline or not settings.has_credentials:
             if options.offline:
-                row = Row("key", "ok", "not looked at (--offline): the built-in stand-in is checked")
+                row = CheckResult("key", "ok", "not looked at (--offline): the built-in stand-in is checked")
             else:
-                cure = "set GOOGLE_API_KEY to a key from https://aistudio.google.com/apikey"
-                row = Row("key", "warn", "no key is set, so the built-in stand-in is checked instead", cure)
+                fix = "set GOOGLE_API_KEY to a key from https://aistudio.google.com/apikey"
+                row = CheckResult("key", "warn", "no key is set, so the built-in stand-in is checked instead", fix)
             self._tell(row)
-            return await where.built_in(stack)
+            return await connection_options.built_in(stack)
         row = key(os.environ, settings, given=bool(options.token))
         self._tell(row)
         if row.verdict == "fail":
@@ -180,21 +181,21 @@ class _Doctor:
             self._console.status("Google credentials …")
             began = time.monotonic()
 
-            def fetch() -> Row | str:
+            def fetch() -> CheckResult | str:
                 try:
                     return asyncio.run(endpoint.bearer())
                 except LivewsError as problem:
                     return failed("bearer", problem)
 
             found = await _bounded(fetch, options.timeout, "bearer", exit=Exit.CREDENTIALS)
-            if isinstance(found, Row):
+            if isinstance(found, CheckResult):
                 self._tell(found)
                 return None
             from dataclasses import replace
 
             settings = replace(settings, token=found)
-            self._secrets = endpoint.Secrets(*self._known, found)
-            self._tell(Row("bearer", "ok", "google-auth gave a token", ms=_ms(began)))
+            self._secrets = redactor.Redactor(*self._known, found)
+            self._tell(CheckResult("bearer", "ok", "google-auth gave a token", ms=_ms(began)))
         return settings
 
     # The network
@@ -206,7 +207,7 @@ class _Doctor:
 
         left = ["dns", "tcp", "tls", "upgrade", "setup", "ping", *(["turn"] if self._options.turn else [])]
 
-        def tell(row: Row) -> bool:
+        def tell(row: CheckResult) -> bool:
             self._tell(row)
             if row.name in left:
                 left.remove(row.name)
@@ -219,14 +220,14 @@ class _Doctor:
         except LivewsError as problem:
             self._tell(failed("where", problem))
         if where is not None and settings is not None:
-            tell(Row("where", "ok", f"{where.shown}, {where.model}"))
+            tell(CheckResult("where", "ok", f"{where.shown}, {where.model}"))
             async for row in self._steps(where, settings):
                 if not tell(row):
                     break
         for name in left:
-            self._tell(Row(name, "skip", "not reached"))
+            self._tell(CheckResult(name, "skip", "not reached"))
 
-    async def _steps(self, where: Endpoint, settings: Settings) -> AsyncIterator[Row]:
+    async def _steps(self, where: Endpoint, settings: Settings) -> AsyncIterator[CheckResult]:
         timeout = self._options.timeout
         parts = urlsplit(where.url)
         secure = parts.scheme == "wss"
@@ -239,7 +240,7 @@ class _Doctor:
             through = " (the proxy)"
         self._console.status("dns …")
         addresses = await _bounded(lambda: look_up(host, port, through), timeout, "dns", exit=Exit.UNREACHABLE)
-        if isinstance(addresses, Row):
+        if isinstance(addresses, CheckResult):
             yield addresses
             return
         yield addresses[0]
@@ -248,9 +249,9 @@ class _Doctor:
             lambda: reach(addresses[1], port, timeout, through), timeout + 1, "tcp", exit=Exit.UNREACHABLE
         )
         if not secure:
-            yield Row("tls", "skip", "ws:// has none")
+            yield CheckResult("tls", "skip", "ws:// has none")
         elif proxy:
-            yield Row("tls", "skip", "inside the proxy's tunnel: see upgrade")
+            yield CheckResult("tls", "skip", "inside the proxy's tunnel: see upgrade")
         else:
             self._console.status("tls …")
             yield await _bounded(
@@ -259,7 +260,7 @@ class _Doctor:
         async for row in self._session(settings):
             yield row
 
-    async def _session(self, settings: Settings) -> AsyncIterator[Row]:
+    async def _session(self, settings: Settings) -> AsyncIterator[CheckResult]:
         from livews import client
 
         timeout = self._options.timeout
@@ -276,7 +277,7 @@ class _Doctor:
             )
         except LivewsError as problem:
             if times.sent is not None:
-                yield Row("upgrade", "ok", "101 Switching Protocols", ms=1000 * times.sent)
+                yield CheckResult("upgrade", "ok", "101 Switching Protocols", ms=1000 * times.sent)
                 yield failed("setup", problem, 1000 * ((times.got or 0.0) - times.sent) if times.got else None)
             else:
                 yield failed("upgrade", problem, _ms(began))
@@ -284,8 +285,8 @@ class _Doctor:
         try:
             assert times.sent is not None
             assert times.got is not None
-            yield Row("upgrade", "ok", "101 Switching Protocols, TCP and TLS included", ms=1000 * times.sent)
-            yield Row("setup", "ok", "setupComplete", ms=1000 * (times.got - times.sent))
+            yield CheckResult("upgrade", "ok", "101 Switching Protocols, TCP and TLS included", ms=1000 * times.sent)
+            yield CheckResult("setup", "ok", "setupComplete", ms=1000 * (times.got - times.sent))
             self._console.status("ping …")
             yield await _ping(session, timeout)
             if self._options.turn:
@@ -314,19 +315,19 @@ class _Times:
         pass
 
 
-async def _ping(session: Session, timeout: float) -> Row:
+async def _ping(session: Session, timeout: float) -> CheckResult:
     try:
         async with asyncio.timeout(timeout):
             seconds = await session.ping()
     except TimeoutError:
-        cure = "the network or a proxy holds WebSocket control frames back"
-        return Row("ping", "fail", f"no pong within {timeout:g} s", cure, exit=Exit.UNREACHABLE)
+        fix = "the network or a proxy holds WebSocket control frames back"
+        return CheckResult("ping", "fail", f"no pong within {timeout:g} s", fix, exit=Exit.UNREACHABLE)
     except LivewsError as problem:
         return failed("ping", problem)
-    return Row("ping", "ok", "pong", ms=1000 * seconds)
+    return CheckResult("ping", "ok", "pong", ms=1000 * seconds)
 
 
-async def _turn(session: Session, timeout: float) -> Row:
+async def _turn(session: Session, timeout: float) -> CheckResult:
     from livews.core import events as e
 
     began = time.monotonic()
@@ -343,13 +344,13 @@ async def _turn(session: Session, timeout: float) -> Row:
                 elif isinstance(event, e.Transcript | e.Text) and not _thought_or_user(event):
                     words += event.text
     except TimeoutError:
-        return Row(
+        return CheckResult(
             "turn", "fail", f"not over within {timeout:g} s", "try again, or another --model", exit=Exit.CLOSED
         )
     except LivewsError as problem:
         return failed("turn", problem)
     said = f'"{one_line(words.strip(), 40)}"' if words.strip() else "no words"
-    return Row("turn", "ok" if first is not None else "warn", f"{said}, {sound:.1f} s of sound", ms=first)
+    return CheckResult("turn", "ok" if first is not None else "warn", f"{said}, {sound:.1f} s of sound", ms=first)
 
 
 def _thought_or_user(event: Any) -> bool:
@@ -359,12 +360,12 @@ def _thought_or_user(event: Any) -> bool:
 # Checks that need nothing of the above
 
 
-def python_and_packages() -> Row:
+def python_and_packages() -> CheckResult:
     """Python and what livews is made of, with versions."""
     import platform
     from importlib import metadata
 
-    from livews import __version__
+    from livews.version import __version__
 
     shown = [f"{platform.python_implementation()} {platform.python_version()} on {platform.platform(terse=True)}"]
     shown.append(f"livews {__version__}")
@@ -375,19 +376,19 @@ def python_and_packages() -> Row:
         except metadata.PackageNotFoundError:
             missing.append(name)
     if missing:
-        cure = f"pip install {' '.join(missing)}"
-        return Row("python", "fail", f"not installed: {', '.join(missing)}; {', '.join(shown)}", cure)
-    return Row("python", "ok", ", ".join(shown))
+        fix = f"pip install {' '.join(missing)}"
+        return CheckResult("python", "fail", f"not installed: {', '.join(missing)}; {', '.join(shown)}", fix)
+    return CheckResult("python", "ok", ", ".join(shown))
 
 
-def key(env: Any, settings: Settings, *, given: bool = False) -> Row:
+def key(env: Any, settings: Settings, *, given: bool = False) -> CheckResult:
     """Which credential is used, and what is odd about it; never the credential."""
     from livews import endpoint
     from livews.core import models
 
     google, gemini = (env.get(name, "").strip() for name in _KEYS)
     source = next((name for name, value in zip(_KEYS, (google, gemini), strict=True) if value), "")
-    notes, cure = [], ""
+    notes, fix = [], ""
     if settings.token:
         source = "--token" if given else next((n for n in _TOKENS if env.get(n)), source)
         kind = "an ephemeral token" if settings.token.startswith("auth_tokens/") else "an OAuth token"
@@ -395,10 +396,10 @@ def key(env: Any, settings: Settings, *, given: bool = False) -> Row:
     elif settings.api_key:
         notes.append(f"{source} is set, {len(settings.api_key)} characters")
     elif settings.vertex and settings.project:
-        return Row("key", "ok", "none is needed: Vertex takes a token of google-auth")
+        return CheckResult("key", "ok", "none is needed: Vertex takes a token of google-auth")
     else:
-        cure = "set GOOGLE_API_KEY if that server wants a key"
-        return Row("key", "warn", "no key is set, and none is shown to that server", cure)
+        fix = "set GOOGLE_API_KEY if that server wants a key"
+        return CheckResult("key", "warn", "no key is set, and none is shown to that server", fix)
     with contextlib.suppress(BadRequest):  # what else does not fit together is told where it is dialled
         try:
             endpoint.resolve(settings, models.default_model())
@@ -407,18 +408,18 @@ def key(env: Any, settings: Settings, *, given: bool = False) -> Row:
     verdict: Verdict = "ok"
     if settings.both_keys and settings.api_key:
         notes.append("GOOGLE_API_KEY and GEMINI_API_KEY are both set and differ; GOOGLE_API_KEY is used")
-        verdict, cure = "warn", "unset the one that is not meant"
+        verdict, fix = "warn", "unset the one that is not meant"
     value = settings.api_key or settings.token
     if value[:1] in "'\"" or value[-1:] in "'\"":
         notes.append("it has quotation marks around it")
-        verdict, cure = "warn", "set it without quotation marks"
+        verdict, fix = "warn", "set it without quotation marks"
     elif settings.api_key.startswith(("ya29.", "Bearer ")):
         notes.append("it looks like an OAuth token, which is no API key")
-        verdict, cure = "warn", "pass it with --vertex --token, or set a key"
-    return Row("key", verdict, "; ".join(notes), cure)
+        verdict, fix = "warn", "pass it with --vertex --token, or set a key"
+    return CheckResult("key", verdict, "; ".join(notes), fix)
 
 
-def environment(env: Any) -> Row:
+def environment(env: Any) -> CheckResult:
     """Variables that change where is dialled, what is trusted and what plays."""
     shown, missing = [], []
     for name in (*_URLS, *_PROXIES):
@@ -435,10 +436,10 @@ def environment(env: Any) -> Row:
             if env.get(spelling):
                 shown.append(f"{spelling}={env[spelling]}")
     if missing:
-        cure = f"correct or unset {', '.join(missing)}"
+        fix = f"correct or unset {', '.join(missing)}"
         text = f"{', '.join(missing)} names no file; {', '.join(shown)}"
-        return Row("env", "fail", text, cure, exit=Exit.USAGE)
-    return Row("env", "ok", ", ".join(shown) or "no variable is set that changes anything")
+        return CheckResult("env", "fail", text, fix, exit=Exit.USAGE)
+    return CheckResult("env", "ok", ", ".join(shown) or "no variable is set that changes anything")
 
 
 def proxy_for(host: str, port: int, secure: bool) -> str:
@@ -452,27 +453,29 @@ def proxy_for(host: str, port: int, secure: bool) -> str:
     return next((proxies[name] for name in names if proxies.get(name)), "")
 
 
-def look_up(host: str, port: int, through: str) -> Row | tuple[Row, list[str]]:
+def look_up(host: str, port: int, through: str) -> CheckResult | tuple[CheckResult, list[str]]:
     """The addresses of a host, or the row that says why there are none."""
     import ipaddress
     import socket
 
     with contextlib.suppress(ValueError):
         ipaddress.ip_address(host)
-        return Row("dns", "skip", f"{host} is an address{through}"), [host]
+        return CheckResult("dns", "skip", f"{host} is an address{through}"), [host]
     began = time.monotonic()
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as problem:
         why = problem.strerror if isinstance(problem, OSError) and problem.strerror else str(problem)
-        cure = "check the name, the network and DNS" + (", or unset the proxy" if through else "")
-        return Row("dns", "fail", f"{host}{through} does not resolve: {why}", cure, _ms(began), Exit.UNREACHABLE)
+        fix = "check the name, the network and DNS" + (", or unset the proxy" if through else "")
+        return CheckResult(
+            "dns", "fail", f"{host}{through} does not resolve: {why}", fix, _ms(began), Exit.UNREACHABLE
+        )
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     more = f" and {len(addresses) - 1} more" if len(addresses) > 1 else ""
-    return Row("dns", "ok", f"{host}{through} is {addresses[0]}{more}", ms=_ms(began)), addresses
+    return CheckResult("dns", "ok", f"{host}{through} is {addresses[0]}{more}", ms=_ms(began)), addresses
 
 
-def reach(addresses: list[str], port: int, timeout: float, through: str) -> Row:
+def reach(addresses: list[str], port: int, timeout: float, through: str) -> CheckResult:
     """A TCP connection to the first address that takes one."""
     import socket
 
@@ -494,19 +497,21 @@ def reach(addresses: list[str], port: int, timeout: float, through: str) -> Row:
         if refused:
             text = f"{address} port {port} answers; {refused}"
             if at - began < SLOW:
-                return Row("tcp", "ok", text, ms=_ms(at))
-            return Row("tcp", "warn", text, "every connection waits for that: is IPv6 half set up here?", _ms(began))
-        return Row("tcp", "ok", f"{address} port {port}{through}", ms=_ms(at))
+                return CheckResult("tcp", "ok", text, ms=_ms(at))
+            return CheckResult(
+                "tcp", "warn", text, "every connection waits for that: is IPv6 half set up here?", _ms(began)
+            )
+        return CheckResult("tcp", "ok", f"{address} port {port}{through}", ms=_ms(at))
     if "refused" in refused.lower():
-        cure = "nobody listens there: start the server (for the stand-in: livews serve), or correct the port"
+        fix = "nobody listens there: start the server (for the stand-in: livews serve), or correct the port"
     else:
-        cure = "check the network and firewalls; where only a proxy leads out, set HTTPS_PROXY"
+        fix = "check the network and firewalls; where only a proxy leads out, set HTTPS_PROXY"
     if through:
-        cure = "check that the proxy runs, or unset its variable"
-    return Row("tcp", "fail", refused, cure, _ms(began), Exit.UNREACHABLE)
+        fix = "check that the proxy runs, or unset its variable"
+    return CheckResult("tcp", "fail", refused, fix, _ms(began), Exit.UNREACHABLE)
 
 
-def shake_hands(host: str, port: int, timeout: float) -> Row:
+def shake_hands(host: str, port: int, timeout: float) -> CheckResult:
     """TLS as livews does it: whose certificate, until when, or why it is not trusted."""
     import socket
     import ssl
@@ -521,21 +526,21 @@ def shake_hands(host: str, port: int, timeout: float) -> Row:
                 certificate: dict[str, Any] = dict(secured.getpeercert() or {})
                 version = secured.version() or "TLS"
     except ssl.SSLCertVerificationError as problem:
-        return Row("tls", "fail", *_untrusted(problem, host), _ms(began), Exit.UNREACHABLE)
+        return CheckResult("tls", "fail", *_untrusted(problem, host), _ms(began), Exit.UNREACHABLE)
     except TimeoutError:
-        cure = "something between here and the server takes the connection and says nothing: a firewall, a proxy"
-        return Row("tls", "fail", f"no handshake within {timeout:g} s", cure, _ms(began), Exit.UNREACHABLE)
+        fix = "something between here and the server takes the connection and says nothing: a firewall, a proxy"
+        return CheckResult("tls", "fail", f"no handshake within {timeout:g} s", fix, _ms(began), Exit.UNREACHABLE)
     except (ssl.SSLError, OSError) as problem:
         why = getattr(problem, "reason", None) or problem.strerror or str(problem)
         text = f"the server does not speak TLS ({str(why).lower().replace('_', ' ')})"
-        return Row("tls", "fail", text, "a plain server is dialled with ws://", _ms(began), Exit.UNREACHABLE)
+        return CheckResult("tls", "fail", text, "a plain server is dialled with ws://", _ms(began), Exit.UNREACHABLE)
     ends = ssl.cert_time_to_seconds(certificate["notAfter"])
     issuer = {name: value for part in certificate["issuer"] for name, value in part}
     who = issuer.get("organizationName") or issuer.get("commonName") or "an unnamed authority"
     text = f"{version}, issued by {who}, good until {_day(ends)}"
     if ends - time.time() < EXPIRES_SOON:
-        return Row("tls", "warn", text, "the certificate expires soon: renew it", took)
-    return Row("tls", "ok", text, ms=took)
+        return CheckResult("tls", "warn", text, "the certificate expires soon: renew it", took)
+    return CheckResult("tls", "ok", text, ms=took)
 
 
 def _untrusted(problem: ssl.SSLCertVerificationError, host: str) -> tuple[str, str]:
@@ -544,30 +549,30 @@ def _untrusted(problem: ssl.SSLCertVerificationError, host: str) -> tuple[str, s
     if problem.verify_code in (_EXPIRED, _NOT_YET):
         now = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
         return text, f"is it {now}? If not, set the clock; if so, the server's certificate has to be renewed"
-    cure = (
+    fix = (
         "for a server of your own set SSL_CERT_FILE to its CA file; where a company's proxy looks into TLS, to its CA"
     )
     if sys.platform == "darwin":
-        cure += "; a Python of python.org wants its Install Certificates.command run once"
+        fix += "; a Python of python.org wants its Install Certificates.command run once"
     if os.environ.get("SSL_CERT_FILE"):
-        cure = f"SSL_CERT_FILE is set and trusts what is in that file alone: correct it or unset it; {cure}"
-    return text, cure
+        fix = f"SSL_CERT_FILE is set and trusts what is in that file alone: correct it or unset it; {fix}"
+    return text, fix
 
 
-def sound_out() -> Row:
+def sound_out() -> CheckResult:
     """A stream really opened, and 0.2 s of silence that was asked for."""
-    from livews.audio.device import NoSound, library_cure
+    from livews.audio.portaudio import AudioUnavailable, library_fix
     from livews.audio.speaker import NothingPlays, Speaker
 
-    lost: list[NoSound] = []
+    lost: list[AudioUnavailable] = []
     speaker = Speaker(prebuffer=0.0, on_lost=lost.append)
     began = time.monotonic()
     try:
         try:
             speaker.start()
-        except NoSound as problem:
+        except AudioUnavailable as problem:
             why = problem.all_of_it if isinstance(problem, NothingPlays) else problem
-            return Row("sound out", "fail", why.why, why.cure, exit=Exit.NO_SOUND)
+            return CheckResult("sound out", "fail", why.why, why.fix, exit=Exit.NO_SOUND)
         took = _ms(began)
         speaker.play(bytes(2 * int(SILENCE * 24000)))
         speaker.turn_ended()
@@ -576,35 +581,37 @@ def sound_out() -> Row:
             time.sleep(0.01)
         report = speaker.report()
         if lost:
-            return Row("sound out", "fail", lost[0].why, lost[0].cure, exit=Exit.NO_SOUND)
+            return CheckResult("sound out", "fail", lost[0].why, lost[0].fix, exit=Exit.NO_SOUND)
         if not speaker.buffer.idle:
-            cure = "another program may hold the device: choose one with --device, livews devices lists them"
-            return Row("sound out", "fail", f"{speaker.through} opens and takes no sound", cure, exit=Exit.NO_SOUND)
+            fix = "another program may hold the device: choose one with --device, livews devices lists them"
+            return CheckResult(
+                "sound out", "fail", f"{speaker.through} opens and takes no sound", fix, exit=Exit.NO_SOUND
+            )
     finally:
         speaker.close()
     text = f"{speaker.through}, {report.rate} Hz, it holds {report.latency_ms:.0f} ms"
     if speaker.through.startswith("PortAudio"):
-        return Row("sound out", "ok", text, ms=took)
-    cure = f"for a choice of devices and less delay get PortAudio to work: {_portaudio_cure(library_cure())}"
-    return Row("sound out", "warn", text, cure, took)
+        return CheckResult("sound out", "ok", text, ms=took)
+    fix = f"for a choice of devices and less delay get PortAudio to work: {_portaudio_fix(library_fix())}"
+    return CheckResult("sound out", "warn", text, fix, took)
 
 
-def _portaudio_cure(otherwise: str) -> str:
-    from livews.audio.device import NoSound, output_device
+def _portaudio_fix(otherwise: str) -> str:
+    from livews.audio.portaudio import AudioUnavailable, output_device
 
     try:
         output_device()
-    except NoSound as why:
-        return why.cure
+    except AudioUnavailable as why:
+        return why.fix
     return otherwise
 
 
-def sound_in() -> Row:
+def sound_in() -> CheckResult:
     """The microphone opened, and how loud half a second of it is."""
     import threading
 
-    from livews.audio import device as sound
-    from livews.core.sound import loudness
+    from livews.audio import portaudio as sound
+    from livews.audio.analysis.levels import loudness
 
     blocks: list[bytes] = []
     gone = threading.Event()
@@ -627,8 +634,8 @@ def sound_in() -> Row:
             stream = opened(rate)
         except sound.RateRefused:
             stream = opened(rate := device.rate)
-    except sound.NoSound as why:
-        return Row("sound in", "fail", f"{why.what}: {why.why}", why.cure, exit=Exit.NO_SOUND)
+    except sound.AudioUnavailable as why:
+        return CheckResult("sound in", "fail", f"{why.what}: {why.why}", why.fix, exit=Exit.NO_SOUND)
     took = _ms(began)
     went = gone.wait(LISTEN)
     latency, channels = stream.latency, stream.channels
@@ -636,23 +643,25 @@ def sound_in() -> Row:
     heard = b"".join(blocks)
     text = f"PortAudio: {device.name}, {rate} Hz, {channels} ch, {1000 * latency:.0f} ms"
     if went or not heard:
-        return Row("sound in", "fail", f"{text}: it gives nothing", sound.unmute_cure(), took, Exit.NO_SOUND)
+        return CheckResult("sound in", "fail", f"{text}: it gives nothing", sound.unmute_fix(), took, Exit.NO_SOUND)
     if not any(heard):
-        return Row("sound in", "warn", f"{text}: nothing but zeros, muted or not allowed", sound.unmute_cure(), took)
-    return Row("sound in", "ok", f"{text}, {loudness(heard):.0f} dBFS", ms=took)
+        return CheckResult(
+            "sound in", "warn", f"{text}: nothing but zeros, muted or not allowed", sound.unmute_fix(), took
+        )
+    return CheckResult("sound in", "ok", f"{text}, {loudness(heard):.0f} dBFS", ms=took)
 
 
-def tools() -> Row:
+def tools() -> CheckResult:
     """Programs that livews uses where they are."""
     import shutil
 
     here = [name for name, _, _ in _TOOLS if shutil.which(name)]
-    absent = [(name, use, cure) for name, use, cure in _TOOLS if name not in here]
+    absent = [(name, use, fix) for name, use, fix in _TOOLS if name not in here]
     shown = [*here, *(f"no {name} ({use})" for name, use, _ in absent)]
-    return Row("tools", "ok", ", ".join(shown), "; ".join(cure for _, _, cure in absent))
+    return CheckResult("tools", "ok", ", ".join(shown), "; ".join(fix for _, _, fix in absent))
 
 
-def extras() -> Row:
+def extras() -> CheckResult:
     """Which of livews's own extras are installed."""
     import re
     from importlib import metadata
@@ -660,7 +669,7 @@ def extras() -> Row:
     try:
         wanted = metadata.requires("livews") or []
     except metadata.PackageNotFoundError:
-        return Row("extras", "skip", "livews is not installed as a package, so its extras are not known")
+        return CheckResult("extras", "skip", "livews is not installed as a package, so its extras are not known")
     absent: dict[str, list[str]] = {}
     for entry in wanted:
         named = re.fullmatch(r"([A-Za-z0-9._-]+).*;.*\bextra\s*==\s*['\"]([\w-]+)['\"].*", entry)
@@ -673,14 +682,14 @@ def extras() -> Row:
             absent[named[2]].append(named[1])
     shown = [f"no {name} ({', '.join(lacks)})" if lacks else name for name, lacks in absent.items()]
     lacking = dict.fromkeys(name for lacks in absent.values() for name in lacks)
-    cure = f"for these: pip install {' '.join(lacking)}" if lacking else ""
-    return Row("extras", "ok", ", ".join(shown) or "there are none", cure)
+    fix = f"for these: pip install {' '.join(lacking)}" if lacking else ""
+    return CheckResult("extras", "ok", ", ".join(shown) or "there are none", fix)
 
 
 # Small things
 
 
-async def _bounded(call: Callable[[], T], seconds: float, name: str, exit: Exit = Exit.NO_SOUND) -> T | Row:
+async def _bounded(call: Callable[[], T], seconds: float, name: str, exit: Exit = Exit.NO_SOUND) -> T | CheckResult:
     """`call` in a thread that nobody waits for: what hangs in a library must not hang the command."""
     import threading
 
@@ -709,7 +718,7 @@ async def _bounded(call: Callable[[], T], seconds: float, name: str, exit: Exit 
         async with asyncio.timeout(seconds):
             return await done
     except TimeoutError:
-        return Row(name, "fail", f"no answer within {seconds:g} s", "try again; it may be stuck", exit=exit)
+        return CheckResult(name, "fail", f"no answer within {seconds:g} s", "try again; it may be stuck", exit=exit)
 
 
 def _ms(since: float) -> float:

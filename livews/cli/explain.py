@@ -16,13 +16,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from livews.cli import entries
-from livews.cli.terminal import COLOR_HELP, Console, columns, paragraph
-from livews.printable import one_line
+from livews.cli.console import COLOR_HELP, Console, columns, paragraph
+from livews.explainer import render
+from livews.terminal_text import one_line
 
 if TYPE_CHECKING:
-    from livews.core.logline import Ended
     from livews.core.schema import Sender
+    from livews.explainer.close_parser import LoggedClose
 
 _LARGEST = 64 * 2**20
 """Bytes of stdin that are taken for one message."""
@@ -54,31 +54,32 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
-    from livews.core import spec, words
-    from livews.core.errors import BadRequest
+    from livews.core import protocol
+    from livews.errors import BadRequest
+    from livews.explainer import index
 
     what, reason = (_readable(text).strip() for text in (options.what, " ".join(options.reason)))
     if what == "-":
         what = _stdin()
     if what.startswith(("{", "[")):
         return _message(f"{what} {reason}", options, console)
-    if what.upper() in spec.rules():
+    if what.upper() in protocol.rules():
         return _rule(what.upper(), options, console)
     if re.fullmatch(r"[A-Z]+-\d+", what):
-        raise BadRequest(f"there is no rule {what}", cure="rules are listed in protocol/rules.json")
+        raise BadRequest(f"there is no rule {what}", fix="rules are listed in protocol/rules.json")
     whole = f"{what} {reason}".strip()
-    if not what[:1].isdigit() and not re.search(r"\s", whole) and (found := words.look_up(whole)):
+    if not what[:1].isdigit() and not re.search(r"\s", whole) and (found := index.look_up(whole)):
         return _name(whole, found, options, console)
     return _close(whole, options, console)
 
 
 def _stdin() -> str:
-    from livews.core.errors import BadRequest
+    from livews.errors import BadRequest
 
     raw = sys.stdin.buffer.read(_LARGEST + 1)
     if len(raw) > _LARGEST:
-        cure = "give one message; `livews trace show` reads traces of any size"
-        raise BadRequest(f"stdin holds more than {_LARGEST >> 20} MiB", where="stdin", cure=cure)
+        fix = "give one message; `livews trace show` reads traces of any size"
+        raise BadRequest(f"stdin holds more than {_LARGEST >> 20} MiB", where="stdin", fix=fix)
     return raw.decode(errors="backslashreplace").removeprefix("\ufeff").strip()
 
 
@@ -92,26 +93,26 @@ def _readable(text: str) -> str:
 
 def _close(what: str, options: argparse.Namespace, console: Console) -> int:
     """Why a socket closed, by its code, its reason, or a line of a log that has them."""
-    from livews.core import logline
+    from livews.explainer import close_parser
 
-    ended = logline.read(what)
+    ended = close_parser.parse_close(what)
     return _ended(ended, options, console, or_name=not ended.code and not re.search(r"\s", what))
 
 
-def _ended(ended: Ended, options: argparse.Namespace, console: Console, or_name: bool = False) -> int:
+def _ended(ended: LoggedClose, options: argparse.Namespace, console: Console, or_name: bool = False) -> int:
     """`or_name`: where nobody wrote the reason down, it was a name."""
     from livews.core import closes
-    from livews.core.errors import BadRequest
+    from livews.errors import BadRequest
 
     code, reason, by = ended.code, ended.reason, ended.by
     if code and not (200 <= code < 600 or 1000 <= code < 5000):
         raise BadRequest(
             f"{code} is neither a close code nor an HTTP status",
-            cure="close codes run from 1000 to 4999; HTTP statuses from 200 to 599",
+            fix="close codes run from 1000 to 4999; HTTP statuses from 200 to 599",
         )
     if not code and not reason:
-        cure = "give a close code, a reason, an HTTP status, a rule, a name or a message"
-        raise BadRequest("there is nothing to explain", cure=cure)
+        fix = "give a close code, a reason, an HTTP status, a rule, a name or a message"
+        raise BadRequest("there is nothing to explain", fix=fix)
     advice = closes.explain_http(code) if 0 < code < 1000 else closes.explain(code, reason, by=by)
     if or_name and not advice.known:
         return _unknown(reason, options, console)
@@ -124,30 +125,30 @@ def _ended(ended: Ended, options: argparse.Namespace, console: Console, or_name:
         if part
     )
     own = by == "client" and not advice.known
-    _head(console, head, "the client's own" if own else f"{advice.id}, {entries.CONFIDENCE[advice.confidence]}")
+    _head(console, head, "the client's own" if own else f"{advice.id}, {render.CONFIDENCE[advice.confidence]}")
     console.say(paragraph("what", advice.meaning))
     console.say(paragraph("why", advice.cause))
     for other in advice.also:
         console.say(paragraph("or", other))
     console.say(paragraph("do", advice.do))
-    again = entries.RETRY[advice.retry] if advice.known or own else "nobody has written down whether it helps"
+    again = render.RETRY[advice.retry] if advice.known or own else "nobody has written down whether it helps"
     console.say(paragraph("again", again))
     return 0
 
 
 def _rule(rule: str, options: argparse.Namespace, console: Console) -> int:
-    from livews.core import spec
+    from livews.core import protocol
 
-    row = spec.rules()[rule]
+    row = protocol.rules()[rule]
     if options.json:
         console.data(json.dumps(row, ensure_ascii=False))
         return 0
-    told = f"{row['level']}, {entries.CONFIDENCE.get(row['confidence'], 'documented')}"
+    told = f"{row['level']}, {render.CONFIDENCE.get(row['confidence'], 'documented')}"
     _head(console, f"{rule}  {row['title']}", told)
     console.say(paragraph("says", row["says"]))
     console.say(paragraph("do", row["do"]))
     if "close" in row:
-        close = spec.close_row(row["close"])
+        close = protocol.close_row(row["close"])
         console.say(paragraph("else", f'the service closes with {close["code"]} "{close["reason"]}"'))
     return 0
 
@@ -163,29 +164,29 @@ def _name(what: str, found: Any, options: argparse.Namespace, console: Console) 
     for i, entry in enumerate(found.entries):
         if i:
             console.say("")
-        _head(console, *entries.head(entry))
-        for text in entries.body(entry):
+        _head(console, *render.head(entry))
+        for text in render.body(entry):
             console.say(text)
     if found.entries and found.places:
         console.say("")
-    for text in entries.places(one_line(what), found.places, bool(found.entries)):
+    for text in render.places(one_line(what), found.places, bool(found.entries)):
         console.say(text)
     return 0
 
 
 def _unknown(what: str, options: argparse.Namespace, console: Console) -> int:
-    from livews.core import words
-    from livews.core.errors import BadRequest
+    from livews.errors import BadRequest
+    from livews.explainer import index
 
-    near, ids = words.nearest(what), words.models_like(what)
+    near, ids = index.nearest(what), index.models_like(what)
     if options.json:
-        told = {"asked": what[: words.LONGEST], "found": [], "nearest": near or ids}
+        told = {"asked": what[: index.LONGEST], "found": [], "nearest": near or ids}
         console.data(json.dumps(told, ensure_ascii=False))
     cures = [f"did you mean {' or '.join(near)}?"] if near else []
     cures += [f"models known here: {', '.join(ids)}"] if ids else []
-    cure = " ".join(cures) or "give a name as it stands in protocol/, or a whole reason"
+    fix = " ".join(cures) or "give a name as it stands in protocol/, or a whole reason"
     why = "it is no name in protocol/, and no reason of a close that was written down begins so"
-    raise BadRequest(f"nothing is known of {one_line(what, 80)}", why=why, cure=cure)
+    raise BadRequest(f"nothing is known of {one_line(what, 80)}", why=why, fix=fix)
 
 
 # Messages
@@ -193,33 +194,35 @@ def _unknown(what: str, options: argparse.Namespace, console: Console) -> int:
 
 def _message(text: str, options: argparse.Namespace, console: Console) -> int:
     from livews.cli.check import whose
-    from livews.core import logline, reading
-    from livews.core.errors import BadRequest
-    from livews.core.logline import Ended
+    from livews.core.codec import WireError, parse_any
     from livews.core.schema import kind_of
-    from livews.core.wire import WireError, parse_any
+    from livews.errors import BadRequest
+    from livews.explainer import annotate, close_parser
+    from livews.explainer.close_parser import LoggedClose
 
     try:
         given = parse_any(text.encode())
     except WireError as problem:
-        if (ended := logline.read(text)).code:  # of a program that prints an object of its own, or a date in brackets
+        if (
+            ended := close_parser.parse_close(text)
+        ).code:  # of a program that prints an object of its own, or a date in brackets
             return _ended(ended, options, console)
-        cure = "give one whole message; `livews check` takes many of them, `livews trace show` a trace"
-        raise BadRequest("this is no JSON message", why=one_line(str(problem)), cure=cure) from None
+        fix = "give one whole message; `livews check` takes many of them, `livews trace show` a trace"
+        raise BadRequest("this is no JSON message", why=one_line(str(problem)), fix=fix) from None
     if isinstance(given, dict) and "dir" in given and isinstance(given.get("close"), dict):  # a line of a trace
         code, reason = given["close"].get("code"), given["close"].get("reason", "")
         by: Sender = "client" if given["dir"] == "send" else "server"
-        return _ended(Ended(code if type(code) is int else 1006, str(reason or ""), by), options, console)
+        return _ended(LoggedClose(code if type(code) is int else 1006, str(reason or ""), by), options, console)
     if isinstance(given, dict) and "reason" in given and type(given.get("code")) is int:  # a CloseEvent as JSON
-        return _ended(Ended(given["code"], str(given["reason"] or "")), options, console)
+        return _ended(LoggedClose(given["code"], str(given["reason"] or "")), options, console)
     sender, message = whose(given)
     if not isinstance(message, dict):
-        cure = 'give one object such as {"setup": {...}}; `livews check` takes lists of them'
-        raise BadRequest(f"a message is a JSON object, not {kind_of(message)[:40]}", cure=cure)
-    lines, rest, whole = reading.read(sender, message)
+        fix = 'give one object such as {"setup": {...}}; `livews check` takes lists of them'
+        raise BadRequest(f"a message is a JSON object, not {kind_of(message)[:40]}", fix=fix)
+    lines, rest, whole = annotate.annotate(sender, message)
     if options.json:
         told: dict[str, Any] = {"sender": sender, "members": [line.told() for line in lines]}
-        told |= {"findings": [reading.finding(one) for one in rest], "whole": whole}
+        told |= {"findings": [annotate.finding(one) for one in rest], "whole": whole}
         console.data(json.dumps(told, ensure_ascii=False))
         return 0
     _head(console, f"a message of the {sender}", "empty, which is normal" if not message else "")
@@ -250,7 +253,7 @@ def _finding(finding: Any, depth: int, console: Console) -> None:
 
     style = {"error": "error", "refused": "warn"}.get(finding.level, "dim")
     indent = f"  {'  ' * min(depth, 12)}"
-    text = one_line(f"{finding.level}: {finding}") + (f"; {one_line(finding.cure)}" if finding.cure else "")
+    text = one_line(f"{finding.level}: {finding}") + (f"; {one_line(finding.fix)}" if finding.fix else "")
     for i, part in enumerate(textwrap.wrap(text, max(columns() - len(indent) - 2, 30), break_on_hyphens=False)):
         _show(console, [(style, f"{indent}{'! ' if i == 0 else '  '}{part}")])
 

@@ -14,16 +14,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from livews.core import sound
-from livews.core.figures import percentile
+from livews.analysis.percentile import percentile
+from livews.audio.analysis import levels
 
 if TYPE_CHECKING:
     from livews.audio.playback import PlaybackBuffer
-    from livews.audio.turn import Turn
+    from livews.audio.turn_meter import PlayedTurn
 
 
 @dataclass(slots=True)
-class Reply:
+class ReplyLatency:
     """One answer of the model: from its first frame to the end of its last turn."""
 
     asked_at: float | None
@@ -37,12 +37,12 @@ class Reply:
     heard_at_interruption: float | None = None
     """Seconds that had left the loudspeaker when `interrupted` came."""
     _lead: float = 0.0
-    _sounds: list[tuple[PlaybackBuffer, Turn]] = field(default_factory=list)
+    _sounds: list[tuple[PlaybackBuffer, PlayedTurn]] = field(default_factory=list)
 
-    def sound(self, pcm: bytes, rate: int, at: float, played: tuple[PlaybackBuffer, Turn] | None) -> None:
+    def sound(self, pcm: bytes, rate: int, at: float, played: tuple[PlaybackBuffer, PlayedTurn] | None) -> None:
         """A piece of it arrived; `played` is where it was queued, None where nothing plays."""
         if self.first_sound_at is None:
-            first = sound.first_sound(pcm)
+            first = levels.first_sound(pcm)
             if first is None:
                 self._lead += len(pcm) / 2 / rate
             else:
@@ -108,7 +108,7 @@ class Stopwatch:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
-        self.reply: Reply | None = None
+        self.reply: ReplyLatency | None = None
         """The one that is being received."""
         self._asked_at: float | None = None
         self._told: dict[str, list[float]] = {"firstByte": [], "firstSound": [], "firstPlayed": []}
@@ -118,19 +118,19 @@ class Stopwatch:
         at = self.clock() if at is None else at
         self._asked_at = at if self._asked_at is None else max(at, self._asked_at)
 
-    def arrived(self) -> Reply:
+    def arrived(self) -> ReplyLatency:
         """Something of a reply came: the reply it belongs to."""
         if self.reply is None:
             asked, self._asked_at = self._asked_at, None
-            self.reply = Reply(asked, self.clock())
+            self.reply = ReplyLatency(asked, self.clock())
         return self.reply
 
-    def ended(self) -> Reply | None:
+    def ended(self) -> ReplyLatency | None:
         """The reply is complete; None when there was none."""
         reply, self.reply = self.reply, None
         return reply
 
-    def count(self, reply: Reply) -> None:
+    def count(self, reply: ReplyLatency) -> None:
         """Take a reply, when all of it was played, into the summary."""
         for name, seconds in reply.latency().items():
             if seconds is not None:

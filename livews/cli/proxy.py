@@ -11,23 +11,23 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from livews.cli import listen, tls, where
-from livews.cli.stopping import stopped_by_signals
-from livews.cli.terminal import COLOR_HELP, Console, paragraph
-from livews.printable import printable
+from livews.cli import connection_options, listen_options, tls_options
+from livews.cli.console import COLOR_HELP, Console, paragraph
+from livews.cli.signals import stopped_by_signals
+from livews.terminal_text import escape_unsafe
 
 if TYPE_CHECKING:
     from asyncio import TimerHandle
 
     from livews.core.conversation import Step
-    from livews.core.errors import LivewsError
-    from livews.core.judge import Finding
+    from livews.core.rules import Finding
     from livews.core.schema import Sender
     from livews.endpoint import Settings
-    from livews.kit.head import Upstream
-    from livews.kit.proxy import Hides
-    from livews.kit.tunnel import Via
-    from livews.trace.writer import Direction, Opcode, Recorder
+    from livews.errors import LivewsError
+    from livews.proxy.http_head import UpstreamTarget
+    from livews.proxy.server import HeaderRedaction
+    from livews.proxy.upstream import HttpProxy
+    from livews.recorder import Direction, Opcode, Recorder
 
 _BEARER_SECONDS = 1800.0
 _SETUP_SECONDS = 10.0
@@ -45,13 +45,13 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         "The client's key goes through and is shown nowhere. HTTPS_PROXY and NO_PROXY are about the way to the upstream.",
     )
     place = parser.add_argument_group("where").add_argument
-    place("--port", type=listen.port, default=8766, help="port; 0 picks a free one (default 8766)")
+    place("--port", type=listen_options.port, default=8766, help="port; 0 picks a free one (default 8766)")
     place(
         "--host",
         default="127.0.0.1",
         help="address to listen on (default 127.0.0.1); another lets others use the proxy",
     )
-    tls.add_flags(place)
+    tls_options.add_flags(place)
     add_upstream(place)
     add_clients(parser.add_argument_group("who may use it, and with what").add_argument)
     look = parser.add_argument_group("what is shown").add_argument
@@ -61,14 +61,14 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     look("--color", choices=("auto", "always", "never"), default="auto", help=COLOR_HELP)
     options = parser.parse_args(argv)
     check(parser, options)
-    if options.inject_key and not listen.is_loopback(options.host):
+    if options.inject_key and not listen_options.is_loopback(options.host):
         parser.error("--inject-key would lend your credential to the network: leave it out, or leave out --host")
     return options
 
 
 def check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     """What a proxy's flags may not be together."""
-    tls.check(parser, options)
+    tls_options.check(parser, options)
     if options.location and options.upstream:
         parser.error("--location chooses a host of Vertex, --upstream names one: leave one out")
     if options.trace == "-":
@@ -84,7 +84,7 @@ def add_upstream(add: Callable[..., Any]) -> None:
     add("--vertex", action="store_true", default=None, help="the service is Vertex AI, not the Gemini API")
     add("--location", default="", metavar="NAME", help="region, us, eu or global, for --vertex")
     add(
-        "--timeout", type=where.seconds, default=10.0, metavar="S",
+        "--timeout", type=connection_options.seconds, default=10.0, metavar="S",
         help="to reach the upstream, and as long for its answer to the upgrade; then clients get a 504 (default 10)",
     )  # fmt: skip
 
@@ -135,8 +135,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
 async def _proxy(options: argparse.Namespace, console: Console) -> int:
     import asyncio
 
-    from livews.core.errors import Exit
-    from livews.kit.proxy import Policy, opened
+    from livews.exit_codes import Exit
+    from livews.proxy.server import ProxyConfig, serve_proxy
 
     settings = where_to(options)
     upstream = upstream_of(settings)
@@ -155,7 +155,7 @@ async def _proxy(options: argparse.Namespace, console: Console) -> int:
         console.error(problem)
 
     via = through(upstream)
-    policy = Policy(
+    policy = ProxyConfig(
         upstream=upstream,
         via=via,
         hides=hides,
@@ -174,19 +174,19 @@ async def _proxy(options: argparse.Namespace, console: Console) -> int:
         stack.enter_context(stopped_by_signals(stop))
         context = None
         if options.tls:
-            ca = stack.enter_context(tls.ca_file(options))
-            context = tls.context(ca, options.host, "proxy")
+            ca = stack.enter_context(tls_options.ca_file(options))
+            context = tls_options.context(ca, options.host, "proxy")
         try:
-            async with opened(policy, options.host, options.port, context) as door:
+            async with serve_proxy(policy, options.host, options.port, context) as door:
                 console.say(door.url)
                 way = f" through {via.shown}" if via else ""
                 console.note(f"livews proxy passes everything on to {upstream.shown}{way}; Ctrl-C ends it")
                 warn(options, console, upstream, settings)
                 if options.tls:
-                    tls.tell(console, door.url, ca)
+                    tls_options.tell(console, door.url, ca)
                 await stop.wait()
         except OSError as problem:
-            raise listen.cannot(options, problem) from None
+            raise listen_options.cannot(options, problem) from None
     if failed:
         raise failed[0]
     return troubles[0].exit_code if options.once and troubles else Exit.OK
@@ -194,14 +194,14 @@ async def _proxy(options: argparse.Namespace, console: Console) -> int:
 
 def _log(console: Console, text: str) -> None:
     """A line that --quiet leaves."""
-    console.line(console.paint("dim", printable(text)))
+    console.line(console.paint("dim", escape_unsafe(text)))
 
 
-def warn(options: argparse.Namespace, console: Console, upstream: Upstream, settings: Settings) -> None:
+def warn(options: argparse.Namespace, console: Console, upstream: UpstreamTarget, settings: Settings) -> None:
     """What somebody should know who starts it like this."""
-    if not listen.is_loopback(options.host):
+    if not listen_options.is_loopback(options.host):
         console.warn(f"everyone who reaches {options.host} can use this proxy, and reads what you send through it")
-    near = listen.is_loopback(upstream.host)
+    near = listen_options.is_loopback(upstream.host)
     if not upstream.secure and not near:
         console.warn("the upstream is dialled without TLS: keys go over the network in the clear")
     if settings.url and not options.upstream:
@@ -223,46 +223,46 @@ def where_to(options: argparse.Namespace) -> Settings:
     )
 
 
-def upstream_of(settings: Settings) -> Upstream:
+def upstream_of(settings: Settings) -> UpstreamTarget:
     """The base URL that is meant; a credential is not needed for it, since the client brings one."""
     from dataclasses import replace
 
     from livews import endpoint
-    from livews.kit.head import Upstream
+    from livews.proxy.http_head import UpstreamTarget
 
     if settings.url:
-        return Upstream.of(settings.url)
+        return UpstreamTarget.of(settings.url)
     if not settings.vertex:
-        return Upstream.of(f"wss://{endpoint.GEMINI_HOST}")
+        return UpstreamTarget.of(f"wss://{endpoint.GEMINI_HOST}")
     if not settings.api_key:  # the project is the client's to name
         settings = replace(settings, project=settings.project or "any", token="")
-    return Upstream.of(endpoint.resolve(settings, "").url)
+    return UpstreamTarget.of(endpoint.resolve(settings, "").url)
 
 
-def through(upstream: Upstream) -> Via | None:
+def through(upstream: UpstreamTarget) -> HttpProxy | None:
     """The HTTP proxy that the environment names for this upstream, as for `livews talk`. BadRequest."""
     from livews.cli.doctor import proxy_for
-    from livews.kit.tunnel import Via
+    from livews.proxy.upstream import HttpProxy
 
-    if listen.is_loopback(upstream.host):
+    if listen_options.is_loopback(upstream.host):
         return None
     url = proxy_for(upstream.host, upstream.port, upstream.secure)
-    return Via.of(url) if url else None
+    return HttpProxy.of(url) if url else None
 
 
-def hides(values: Sequence[str]) -> Hides:
-    from livews.endpoint import Secrets
+def hides(values: Sequence[str]) -> HeaderRedaction:
+    from livews.redactor import Redactor
 
-    return Secrets(*values)
+    return Redactor(*values)
 
 
-def credentials(settings: Settings, upstream: Upstream) -> Callable[[], Awaitable[Mapping[str, str]]]:
+def credentials(settings: Settings, upstream: UpstreamTarget) -> Callable[[], Awaitable[Mapping[str, str]]]:
     """The headers that replace a client's credentials. NoCredentials when the environment has none."""
     import time
     from dataclasses import replace
 
     from livews import endpoint
-    from livews.core.errors import NoCredentials
+    from livews.errors import NoCredentials
 
     bearer, until = "", 0.0
 
@@ -279,7 +279,7 @@ def credentials(settings: Settings, upstream: Upstream) -> Callable[[], Awaitabl
                 "--inject-key has no key to put in",
                 where="environment",
                 why="neither GOOGLE_API_KEY nor GEMINI_API_KEY is set",
-                cure="set GOOGLE_API_KEY to a key from https://aistudio.google.com/apikey, or leave out --inject-key",
+                fix="set GOOGLE_API_KEY to a key from https://aistudio.google.com/apikey, or leave out --inject-key",
             )
         return found
 
@@ -289,7 +289,9 @@ def credentials(settings: Settings, upstream: Upstream) -> Callable[[], Awaitabl
 # What is shown and kept
 
 
-def recording(options: argparse.Namespace, console: Console) -> Callable[[int, str, Hides], Sequence[Recorder]]:
+def recording(
+    options: argparse.Namespace, console: Console
+) -> Callable[[int, str, HeaderRedaction], Sequence[Recorder]]:
     """What makes the recorders of a session. TraceFailed when --trace names what is no trace, or cannot be written."""
     from livews.endpoint import redact_url
     from livews.trace.writer import TraceFile
@@ -298,8 +300,8 @@ def recording(options: argparse.Namespace, console: Console) -> Callable[[int, s
     if names is not None:
         TraceFile.check(names.first)
 
-    def record(number: int, url: str, hides: Hides) -> Sequence[Recorder]:
-        shown = Shown(number, console, hides.hide, quiet=options.quiet)
+    def record(number: int, url: str, hides: HeaderRedaction) -> Sequence[Recorder]:
+        shown = TerminalReporter(number, console, hides.redact, quiet=options.quiet)
         if names is None:
             return [shown]
         path = names.take(number)
@@ -312,8 +314,8 @@ def recording(options: argparse.Namespace, console: Console) -> Callable[[int, s
                 super().close()
                 free(path)
 
-        url = hides.hide(redact_url(url))
-        return [File(path, url=url, side="proxy", hide=hides.hide_known, media=options.trace_media), shown]
+        url = hides.redact(redact_url(url))
+        return [File(path, url=url, side="proxy", redact=hides.redact_known, media=options.trace_media), shown]
 
     return record
 
@@ -395,26 +397,26 @@ class _Wait:
         self._tell()
 
 
-class Shown:
+class TerminalReporter:
     """A session on stderr: the view of its messages, what to do about what is found, and why it closed."""
 
     def __init__(
         self,
         number: int,
         console: Console,
-        hide: Callable[[str], str],
+        redact: Callable[[str], str],
         *,
         quiet: bool,
         patience: float = _SETUP_SECONDS,
         stall: float = _STALL_SECONDS,
     ) -> None:
-        from livews.trace.show import View
+        from livews.trace.view import TraceView
 
         self._number = number
         self._console = console
-        self._hide = hide
+        self._hide = redact
         self._quiet = quiet
-        self._view = View(self._say, console.paint, hide)
+        self._view = TraceView(self._say, console.paint, redact)
         self._cured: set[str] = set()
         self._model = ""
         self._fault: Finding | None = None
@@ -465,7 +467,7 @@ class Shown:
             self._closed = True
 
     def _explain(self, direction: Direction, code: int, reason: str) -> None:
-        from livews.core import closes, spec
+        from livews.core import closes, protocol
 
         by: Sender = "client" if direction == "send" else "server"
         reason = self._hide(reason)
@@ -477,7 +479,7 @@ class Shown:
             self._tell("before", said)
             self._tell("do", self._cure(self._last))
             if advice.known:
-                self._tell("more", f'livews explain {code} "{spec.close_row(advice.id)["reason"]}"')
+                self._tell("more", f'livews explain {code} "{protocol.close_row(advice.id)["reason"]}"')
             return
         self._tell("what", advice.meaning)
         self._tell("why", advice.cause)
@@ -486,9 +488,9 @@ class Shown:
         self._tell("do", advice.do)
 
     def _cure(self, one: Finding) -> str:
-        from livews.core import spec
+        from livews.core import protocol
 
-        return self._hide(one.cure) or str(spec.rules()[one.rule]["do"])
+        return self._hide(one.fix) or str(protocol.rules()[one.rule]["do"])
 
     def close(self) -> None:
         self._setup.stop()
@@ -506,12 +508,12 @@ class Shown:
             self._stall.start()
 
     def _tell_unanswered(self) -> None:
-        from livews.core import judge
+        from livews.core import rules
 
-        finding = judge.unanswered()
+        finding = rules.unanswered_setup()
         self._view.find(finding)
         self._tell("why", "The service answers within a second, or closes; another server may not know the message.")
-        self._tell("do", finding.cure)
+        self._tell("do", finding.fix)
 
     def _tell_stalled(self, seconds: float) -> None:
         said = f"nothing has come for {seconds:g} s; the service may have stalled"
@@ -522,7 +524,7 @@ class Shown:
     def _tell(self, name: str, text: str) -> None:
         """`text` holds no credential: what is of the wire in it has been hidden. (Advice on keys names ?key= itself.)"""
         if text:
-            for line in paragraph(name, printable(text)).splitlines():
+            for line in paragraph(name, escape_unsafe(text)).splitlines():
                 self._say(f"{'':11}{line}")
 
     def _say(self, line: str) -> None:

@@ -14,15 +14,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from livews.cli import where
-from livews.cli.terminal import Console
+from livews.cli import connection_options
+from livews.cli.console import Console
+from livews.version import __version__
 
 if TYPE_CHECKING:
     from livews.core.conversation import Step
     from livews.endpoint import Endpoint, Settings
-    from livews.kit.replay import Manner, Outcome
-    from livews.trace.follow import Session
-    from livews.trace.writer import Direction, Opcode, Recorder
+    from livews.recorder import Direction, Opcode, Recorder
+    from livews.replay.player import ReplayOptions, ReplayResult
+    from livews.trace.session import RecordedSession
 
 
 _OFFLINE = "the built-in stand-in is played to"
@@ -47,7 +48,7 @@ def add_flags(tool: argparse.ArgumentParser) -> None:
     how("--speed", type=_speed, default=1.0, metavar="N", help="N times as fast (default 1: its own timing)")
     how("--fast", action="store_true", help="no waiting but for what the server says")
     how(
-        "--patience", type=where.seconds, default=10.0, metavar="S",
+        "--patience", type=connection_options.seconds, default=10.0, metavar="S",
         help="how long to wait for what the server had said, beyond the time it took then (default 10)",
     )  # fmt: skip
     how("--model", default="", metavar="NAME", help="another model than the recorded one")
@@ -57,7 +58,7 @@ def add_flags(tool: argparse.ArgumentParser) -> None:
     look("--json", action="store_true", help="one JSON object a difference, then one a session")
     look("--show", action="store_true", help="every message on stderr, as it passes")
     look("--trace", default="", metavar="OUT", help="keep this run as a trace, for `livews trace diff FILE OUT`")
-    where.add_flags(tool, "to connect")
+    connection_options.add_flags(tool, "to connect")
 
 
 def check(options: argparse.Namespace) -> None:
@@ -67,7 +68,7 @@ def check(options: argparse.Namespace) -> None:
     if options.offline and options.to:
         options.refuse("--offline is the built-in stand-in: leave out --to")
     options.url = options.to or options.url
-    where.check(options.parser, options)
+    connection_options.check(options.parser, options)
     if options.fast and options.speed != 1:
         options.refuse("--fast has no speed: leave out --speed")
     if options.trace == "-":
@@ -88,7 +89,7 @@ def _speed(text: str) -> float:
     return value
 
 
-def run(found: Iterator[Session], options: argparse.Namespace, console: Console) -> int:
+def run(found: Iterator[RecordedSession], options: argparse.Namespace, console: Console) -> int:
     """Play these sessions; the exit code of the command."""
     import asyncio
 
@@ -105,25 +106,26 @@ class _Run:
         self._handles: dict[str, str] = {}
         self._exit = 0
 
-    async def all(self, found: Iterator[Session]) -> int:
+    async def all(self, found: Iterator[RecordedSession]) -> int:
         from itertools import chain
 
-        from livews.core.errors import Exit
+        from livews.exit_codes import Exit
 
         first = next(found)  # a file that cannot be played is told before anything else
         async with contextlib.AsyncExitStack() as stack:
-            settings = await where.settle(self._options, self._console, stack, offline=_OFFLINE, no_key=_NO_KEY)
+            settings = await connection_options.settle(
+                self._options, self._console, stack, offline=_OFFLINE, no_key=_NO_KEY
+            )
             for session in chain([first], found):
                 if await self._play(session, settings):
                     return Exit.INTERRUPTED
         return self._exit
 
-    async def _play(self, session: Session, settings: Settings) -> bool:
+    async def _play(self, session: RecordedSession, settings: Settings) -> bool:
         """Play one session and tell what came of it; was it cut short by the user?"""
-        import livews
-        from livews.core.errors import Exit
-        from livews.kit.replay import Replay
-        from livews.reach import Place
+        from livews.connect_errors import DialTarget
+        from livews.exit_codes import Exit
+        from livews.replay.player import Replay
 
         place = _place(session, settings, self._options)
         manner = _manner(self._options, place)
@@ -131,11 +133,11 @@ class _Run:
         self._console.note(f"{note}playing to {place.shown}")
         replay = Replay(
             session,
-            Place(place.url, place.headers, place.shown, place.secrets.hide, f"livews/{livews.__version__}", "--to"),
+            DialTarget(place.url, place.headers, place.shown, place.secrets.redact, f"livews/{__version__}", "--to"),
             manner,
             recorders=self._recorders(place),
             handles=self._handles,
-            tell=lambda text: self._console.note(note + place.secrets.hide(text)),
+            tell=lambda text: self._console.note(note + place.secrets.redact(text)),
         )
         outcome = await replay.run()
         self._tell(session, outcome)
@@ -149,19 +151,19 @@ class _Run:
         return outcome.interrupted
 
     def _recorders(self, place: Endpoint) -> list[Recorder]:
-        from livews.trace.show import View
+        from livews.trace.view import TraceView
         from livews.trace.writer import TraceFile
 
         made: list[Recorder] = []
         if self._options.show:
-            made.append(View(self._console.line, self._console.paint, place.secrets.hide))
+            made.append(TraceView(self._console.line, self._console.paint, place.secrets.redact))
         elif self._console.live:
             made.append(_Ticker(self._console))
         if self._options.trace:
             made.append(TraceFile.of(self._options.trace, place))
         return made
 
-    def _tell(self, session: Session, outcome: Outcome) -> None:
+    def _tell(self, session: RecordedSession, outcome: ReplayResult) -> None:
         for found in outcome.differences:
             line = found.lines[0] or found.lines[1]
             if self._options.json:
@@ -215,10 +217,10 @@ class _Ticker:
         self._console.clear()
 
 
-def _manner(options: argparse.Namespace, place: Endpoint) -> Manner:
-    from livews.kit.replay import Manner
+def _manner(options: argparse.Namespace, place: Endpoint) -> ReplayOptions:
+    from livews.replay.player import ReplayOptions
 
-    return Manner(
+    return ReplayOptions(
         speed=0.0 if options.fast else options.speed,
         patience=options.patience,
         timeout=options.timeout,
@@ -228,18 +230,18 @@ def _manner(options: argparse.Namespace, place: Endpoint) -> Manner:
     )
 
 
-def _place(session: Session, settings: Settings, options: argparse.Namespace) -> Endpoint:
+def _place(session: RecordedSession, settings: Settings, options: argparse.Namespace) -> Endpoint:
     """Where this session is dialled: in the method and version it was recorded with, unless others are asked for."""
     from dataclasses import replace
 
     from livews import endpoint
-    from livews.core import paths
+    from livews.core import endpoint_paths
 
-    surface, version = paths.place_of(session.url)
+    surface, version = endpoint_paths.parse_endpoint_path(session.url)
     if version and not settings.version and not settings.token:
         if (surface == "vertex") == settings.vertex:
             settings = replace(settings, version=version)
-        elif surface == "vertex" and settings.url and not paths.place_of(settings.url)[0]:
-            url = settings.url.rstrip("/") + paths.VERTEX.format(version=version)
+        elif surface == "vertex" and settings.url and not endpoint_paths.parse_endpoint_path(settings.url)[0]:
+            url = settings.url.rstrip("/") + endpoint_paths.VERTEX.format(version=version)
             settings = replace(settings, vertex=True, url=url)
     return endpoint.resolve(settings, options.model)

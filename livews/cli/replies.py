@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from livews import client
-from livews.cli import events as lines
-from livews.cli.display import Display
-from livews.cli.latency import Reply, Stopwatch
-from livews.cli.terminal import Console
+from livews.audio.analysis import levels
+from livews.cli import json_events as lines
+from livews.cli.console import Console
+from livews.cli.latency import ReplyLatency, Stopwatch
+from livews.cli.output import Output
 from livews.core import events as e
-from livews.core import sound
-from livews.core.errors import BadRequest, Closed, RemoteProtocolError
-from livews.printable import one_line
+from livews.errors import BadRequest, Closed, RemoteProtocolError
+from livews.terminal_text import one_line
 
 if TYPE_CHECKING:
     from livews.audio.echo import SelfInterruption
@@ -41,7 +41,7 @@ _SILENT_DEVICE = 3.0
 class Replies:
     """Takes the events of one session until it is over."""
 
-    def __init__(self, options: argparse.Namespace, console: Console, display: Display, watch: Stopwatch) -> None:
+    def __init__(self, options: argparse.Namespace, console: Console, display: Output, watch: Stopwatch) -> None:
         self._options = options
         self._console = console
         self._display = display
@@ -65,7 +65,7 @@ class Replies:
         self._mime_type = ""
         self._last = 0.0
         self._news: set[str] = set()
-        self._meters: deque[tuple[Reply, float, float]] = deque(maxlen=2000)
+        self._meters: deque[tuple[ReplyLatency, float, float]] = deque(maxlen=2000)
         self._telling: list[asyncio.Task[None]] = []
         self._guarding: asyncio.Task[None] | None = None
         self._refusing: list[asyncio.Task[None]] = []
@@ -104,7 +104,7 @@ class Replies:
                     why="the socket is open and the service says nothing, not even why"
                     if after is None
                     else "the service heard no end of speech in what was sent, or has stalled",
-                    cure="see with --trace what was sent last; --turn-timeout S waits longer",
+                    fix="see with --trace what was sent last; --turn-timeout S waits longer",
                 )
 
     async def _ended_again(self) -> None:
@@ -286,7 +286,7 @@ class Replies:
                 self._console.note("livews: the loudspeaker plays again")
             told = stalled
 
-    async def _tell_heard(self, reply: Reply) -> None:
+    async def _tell_heard(self, reply: ReplyLatency) -> None:
         """When all of it was played, say how quickly it came and how much of it was heard."""
         try:
             while reply.queued or (
@@ -348,12 +348,12 @@ class Replies:
             self._meters.popleft()
         return self._meters[0][2] if self._meters else None
 
-    def _measure(self, reply: Reply, pcm: bytes, rate: int) -> None:
+    def _measure(self, reply: ReplyLatency, pcm: bytes, rate: int) -> None:
         """Keep the loudness of what arrived, by its place in the reply, for the meter."""
         size = int(_METER_SECONDS * rate) * 2
         start = reply.received - len(pcm) / 2 / rate
         for at in range(0, len(pcm), size):
-            self._meters.append((reply, start + at / 2 / rate, sound.loudness(pcm[at : at + size])))
+            self._meters.append((reply, start + at / 2 / rate, levels.loudness(pcm[at : at + size])))
 
     def _tell_news(self, session: client.Session) -> None:
         news = session.conversation.news
@@ -375,5 +375,5 @@ def no_wav(problem: OSError, path: str) -> BadRequest:
         "cannot write the WAV",
         where=path,
         why=str(getattr(problem, "why", "") or problem.strerror or problem),
-        cure=str(getattr(problem, "cure", "") or "name another file, or a folder ending in /"),
+        fix=str(getattr(problem, "fix", "") or "name another file, or a folder ending in /"),
     )

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from livews.cli import listen, tls
-from livews.cli.stopping import stopped_by_signals
-from livews.cli.terminal import COLOR_HELP, Console
+from livews.cli import listen_options, tls_options
+from livews.cli.console import COLOR_HELP, Console
+from livews.cli.signals import stopped_by_signals
 
 if TYPE_CHECKING:
-    from livews.kit.policy import Policy
-    from livews.kit.standin import House
-    from livews.trace.writer import Recorder
+    from livews.recorder import Recorder
+    from livews.server.config import StandInConfig
+    from livews.server.server import StandInServer
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -29,9 +29,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("scripts", nargs="*", metavar="SCENARIO", help="a scenario, or a trace to replay")
     where = parser.add_argument_group("where").add_argument
-    where("--port", type=listen.port, default=8765, help="port; 0 picks a free one (default 8765)")
+    where("--port", type=listen_options.port, default=8765, help="port; 0 picks a free one (default 8765)")
     where("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
-    tls.add_flags(where)
+    tls_options.add_flags(where)
 
     time = parser.add_argument_group("time").add_argument
     time("--pace", type=_pace, default=1.0, help="scales the short waits: 1 as the service, 0 at once")
@@ -78,7 +78,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     look("--quiet", action="store_true", help="no line a session on stderr")
     look("--color", choices=("auto", "always", "never"), default="auto", help=COLOR_HELP)
     options = parser.parse_args(argv)
-    tls.check(parser, options)
+    tls_options.check(parser, options)
     if options.fast and not options.scripts:
         parser.error("--fast goes with a trace to replay")
     unused = [flag for flag in _FREE if getattr(options, flag) != parser.get_default(flag)]
@@ -98,7 +98,7 @@ _FREE = ("go_away", "time_scale", "reply", "heard", "calls", "require_key", "ses
 
 
 def _list_faults() -> None:
-    from livews.kit.faults import KINDS
+    from livews.server.faults import KINDS
 
     for name, kind in KINDS.items():
         value = f"={kind.value}" if kind.value else ""
@@ -142,21 +142,21 @@ def _month(text: str) -> str:
 
 def _trait(text: str) -> tuple[str, Any]:
     """NAME=VALUE of a profile's `wire`, the value in JSON or as a bare word, of the kind the profile has."""
-    from livews.core import models, spec, wire
+    from livews.core import codec, models, protocol
 
     name, equals, value = text.partition("=")
     known = models.profile("")["wire"]
     if not equals or name not in known:
         raise argparse.ArgumentTypeError(f"{text}: NAME=VALUE is wanted, NAME one of {', '.join(known)}")
     try:
-        made = wire.parse_any(value.encode())
-    except wire.WireError:
+        made = codec.parse_any(value.encode())
+    except codec.WireError:
         made = value
-    if isinstance(made, str) and made not in (allowed := spec.models()["wireValues"].get(name, [made])):
+    if isinstance(made, str) and made not in (allowed := protocol.models()["wireValues"].get(name, [made])):
         raise argparse.ArgumentTypeError(f"{name} is one of {', '.join(allowed)}, not {made}")
     kind = (int, float) if isinstance(known[name], (int, float)) else type(known[name])
     if not isinstance(made, kind) or isinstance(made, bool) is not isinstance(known[name], bool):
-        raise argparse.ArgumentTypeError(f"{name} is written like {wire.dump(known[name]).decode()}, not {value}")
+        raise argparse.ArgumentTypeError(f"{name} is written like {codec.dump(known[name]).decode()}, not {value}")
     if name == "chunkMs" and not 1 <= made <= 10_000:
         raise argparse.ArgumentTypeError("chunkMs is a number of milliseconds from 1 to 10000")
     return name, made
@@ -168,19 +168,19 @@ def run(options: argparse.Namespace, console: Console) -> int:
     return asyncio.run(_serve(options, console))
 
 
-def _policy(options: argparse.Namespace, console: Console) -> Policy:
+def _policy(options: argparse.Namespace, console: Console) -> StandInConfig:
     import os
 
-    from livews.core.errors import BadRequest
-    from livews.kit import faults
-    from livews.kit.policy import Policy
-    from livews.kit.script import scripts
+    from livews.errors import BadRequest
+    from livews.server import faults
+    from livews.server.config import StandInConfig
+    from livews.server.script import scripts
 
     try:
         wrong = [faults.parse(text) for text in options.fault]
     except ValueError as problem:
-        raise BadRequest(str(problem), where="--fault", cure="livews serve --fault help lists them") from None
-    return Policy(
+        raise BadRequest(str(problem), where="--fault", fix="livews serve --fault help lists them") from None
+    return StandInConfig(
         pace=options.pace,
         time_scale=options.time_scale,
         require_key=options.require_key,
@@ -204,8 +204,9 @@ def _policy(options: argparse.Namespace, console: Console) -> Policy:
 async def _serve(options: argparse.Namespace, console: Console) -> int:
     import asyncio
 
-    from livews.core.errors import BadRequest, Exit, LivewsError
-    from livews.kit.standin import opened
+    from livews.errors import BadRequest, LivewsError
+    from livews.exit_codes import Exit
+    from livews.server.server import serve_stand_in
 
     policy = _policy(options, console)
     stop = asyncio.Event()
@@ -220,33 +221,33 @@ async def _serve(options: argparse.Namespace, console: Console) -> int:
         stack.enter_context(stopped_by_signals(stop))
         context = None
         if options.tls:
-            ca = stack.enter_context(tls.ca_file(options))
-            context = tls.context(ca, options.host, "stand-in")
+            ca = stack.enter_context(tls_options.ca_file(options))
+            context = tls_options.context(ca, options.host, "stand-in")
         try:
-            async with opened(options.host, options.port, policy, context) as house:
+            async with serve_stand_in(options.host, options.port, policy, context) as house:
                 policy.session_ended = lambda: _maybe_stop(options, house, stop)
                 console.say(house.url)
                 console.note(f"the livews stand-in is listening, {_plays(house, options)}; Ctrl-C ends it")
                 if options.tls:
-                    tls.tell(console, house.url, ca)
+                    tls_options.tell(console, house.url, ca)
                 await stop.wait()
         except ValueError as problem:
-            raise BadRequest(str(problem), where="--voice", cure="--voice tones needs nothing") from None
+            raise BadRequest(str(problem), where="--voice", fix="--voice tones needs nothing") from None
         except OSError as problem:
-            raise listen.cannot(options, problem) from None
+            raise listen_options.cannot(options, problem) from None
     if failed:
         raise failed[0]
     return Exit.CHECK_FAILED if house.differences else Exit.OK
 
 
-def _plays(house: House, options: argparse.Namespace) -> str:
+def _plays(house: StandInServer, options: argparse.Namespace) -> str:
     if options.scripts:
         names = ", ".join(script.name for script in house.policy.scripts)
         return f"playing {names}"
     return "its voice is tones" if house.speech.name == "tones" else f"its voice is {house.speech.name}"
 
 
-def _maybe_stop(options: argparse.Namespace, house: House, stop: Any) -> None:
+def _maybe_stop(options: argparse.Namespace, house: StandInServer, stop: Any) -> None:
     if options.once and house.total - len(house.sessions) >= max(1, len(house.policy.scripts)):
         stop.set()
 
@@ -261,14 +262,14 @@ def _recording(options: argparse.Namespace, console: Console) -> Any:
     before = max((int(found[1]) for found in kept if found), default=0)  # what is there is not added to
 
     def record(number: int, url: str, credential: str) -> Recorder:
-        from livews.endpoint import Secrets
-        from livews.trace.show import View
+        from livews.redactor import Redactor
+        from livews.trace.view import TraceView
         from livews.trace.writer import TraceFile
 
-        secrets = Secrets(credential)
+        secrets = Redactor(credential)
         if options.trace == "-":
-            return View(lambda line: console.line(f"{number:>3} {line}"), console.paint, secrets.hide)
+            return TraceView(lambda line: console.line(f"{number:>3} {line}"), console.paint, secrets.redact)
         file = folder / f"session-{before + number}.jsonl"
-        return TraceFile(file, url=url, side="stand-in", hide=secrets.hide_known)
+        return TraceFile(file, url=url, side="stand-in", redact=secrets.redact_known)
 
     return record

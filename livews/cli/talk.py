@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Sequence
 from itertools import pairwise
 
-from livews.cli import COMMANDS, where
-from livews.cli.terminal import COLOR_HELP, Console
+from livews.cli import COMMANDS, connection_options
+from livews.cli.console import COLOR_HELP, Console
 
 _LATER = ("conform", "inspect")
 _FILES = (".jsonl", ".ndjson", ".json", ".log", ".txt", ".trace")
@@ -23,7 +23,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     options.words += said
     if options.text and (options.wav or options.device):
         parser.error("--text wants no sound: leave out --wav and --device, or leave out --text")
-    where.check(parser, options)
+    connection_options.check(parser, options)
     if not all(name for name in options.trace):
         parser.error("--trace= names no file: write --trace=FILE, or --trace alone for the terminal")
     for text in options.words:
@@ -154,7 +154,7 @@ def _parser() -> argparse.ArgumentParser:
     tools("--tool-schema", action="append", default=[], metavar="FILE", help="JSON with the functions' declarations")
     tools(
         "--tool-timeout",
-        type=where.seconds,
+        type=connection_options.seconds,
         default=30.0,
         metavar="S",
         help="seconds a command may take (default 30)",
@@ -179,10 +179,10 @@ def _parser() -> argparse.ArgumentParser:
     look("--quiet", action="store_true", help="nothing on stderr but failures")
     look("--color", choices=("auto", "always", "never"), default="auto", help=COLOR_HELP)
 
-    where.add_flags(parser, "seconds to wait for a connection and its setup")
+    connection_options.add_flags(parser, "seconds to wait for a connection and its setup")
     add(
         "--turn-timeout",
-        type=where.seconds,
+        type=connection_options.seconds,
         default=120.0,
         metavar="S",
         help="seconds without a message in a turn before it is given up (default 120)",
@@ -192,7 +192,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _version() -> str:
-    from livews import __version__
+    from livews.version import __version__
 
     return f"livews {__version__}"
 
@@ -248,6 +248,6 @@ def _is_sound(word: str) -> bool:
 def run(options: argparse.Namespace, console: Console) -> int:
     import asyncio
 
-    from livews.cli.talking import talk
+    from livews.cli.conversation import talk
 
     return asyncio.run(talk(options, console))

@@ -15,17 +15,17 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from livews.cli.terminal import COLOR_HELP, Console
+from livews.cli.console import COLOR_HELP, Console
 
 if TYPE_CHECKING:
-    from livews.audio.activity import Talking
+    from livews.audio.analysis.vad import VoiceActivityDetector
     from livews.core.conversation import Step
-    from livews.core.errors import BadRequest
-    from livews.trace.cut import Wanted
-    from livews.trace.export import Resampler
-    from livews.trace.follow import Session
-    from livews.trace.read import Line
-    from livews.trace.writer import Direction
+    from livews.errors import BadRequest
+    from livews.recorder import Direction
+    from livews.report.export import ResamplerLike
+    from livews.trace.reader import TraceRecord
+    from livews.trace.session import RecordedSession
+    from livews.trace.slice import Wanted
 
 _MOST_HAR = 1 << 30
 _FORMATS = ("har", "wav", "srt", "vtt", "md")
@@ -82,7 +82,7 @@ def _suffix(path: str) -> str:
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
-    from livews.core.errors import BadRequest
+    from livews.errors import BadRequest
 
     try:
         code = TOOLS[options.tool][2](options, console)
@@ -95,7 +95,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         raise BadRequest(
             f"the output cannot be written: {problem.strerror or problem}",
             where="stdout",
-            cure="free the disk, or send stdout elsewhere",
+            fix="free the disk, or send stdout elsewhere",
         ) from None
 
 
@@ -139,7 +139,7 @@ def _count(text: str) -> int:
 
 @contextmanager
 def _opened(name: str) -> Iterator[BinaryIO]:
-    from livews.trace.follow import unreadable
+    from livews.trace.session import unreadable
 
     if name == "-":
         yield sys.stdin.buffer
@@ -155,14 +155,14 @@ def _opened(name: str) -> Iterator[BinaryIO]:
 @contextmanager
 def _sessions(
     name: str, console: Console, *, number: int | None = None, texts: bool = False, shown: str = ""
-) -> Iterator[Iterator[Session]]:
+) -> Iterator[Iterator[RecordedSession]]:
     """The sessions of a file, at least one, or that of this number; a line that was cut off is told of."""
-    from livews.trace.follow import follow
+    from livews.trace.session import follow
 
     with _opened(name) as file:
         shown = shown or ("stdin" if name == "-" else name)
 
-        def told() -> Iterator[Session]:
+        def told() -> Iterator[RecordedSession]:
             last = 0
             for session in follow(_lines(file, shown), shown, texts=texts):
                 last = session.number
@@ -183,15 +183,15 @@ def _sessions(
 
 
 def _no_such(what: str, number: int, last: int, name: str) -> BadRequest:
-    from livews.core.errors import BadRequest
+    from livews.errors import BadRequest
 
-    cure = f"there are {last}: --{what} 1 to {last}" if last > 1 else f"there is one: leave out --{what}"
-    return BadRequest(f"there is no {what} {number} in {name}", where=name, cure=cure)
+    fix = f"there are {last}: --{what} 1 to {last}" if last > 1 else f"there is one: leave out --{what}"
+    return BadRequest(f"there is no {what} {number} in {name}", where=name, fix=fix)
 
 
 def _lines(file: BinaryIO, name: str) -> Iterator[bytes]:
-    from livews.trace.follow import unreadable
-    from livews.trace.read import lines_of
+    from livews.trace.reader import lines_of
+    from livews.trace.session import unreadable
 
     try:
         yield from lines_of(file, name)
@@ -202,7 +202,7 @@ def _lines(file: BinaryIO, name: str) -> Iterator[bytes]:
 @contextmanager
 def _session(
     name: str, number: int | None, console: Console, *, texts: bool = False, shown: str = ""
-) -> Iterator[Session]:
+) -> Iterator[RecordedSession]:
     """One session of a file: the one asked for, or the first, and then it is told that there are more."""
     with _sessions(name, console, number=number, texts=texts, shown=shown) as found:
         yield next(found)
@@ -211,7 +211,7 @@ def _session(
 
 
 def _wanted(options: argparse.Namespace) -> Wanted:
-    from livews.trace.cut import between, in_turn
+    from livews.trace.slice import between, in_turn
 
     if options.turn is not None:
         turn = in_turn(options.turn)
@@ -220,10 +220,10 @@ def _wanted(options: argparse.Namespace) -> Wanted:
     return between(options.start, options.end)
 
 
-def _hears(rate: int) -> Talking:
-    from livews.audio.activity import Talking
+def _hears(rate: int) -> VoiceActivityDetector:
+    from livews.audio.analysis.vad import VoiceActivityDetector
 
-    return Talking(rate)
+    return VoiceActivityDetector(rate)
 
 
 # show
@@ -246,10 +246,10 @@ def _add_show(tool: argparse.ArgumentParser) -> None:
 
 
 def _show(options: argparse.Namespace, console: Console) -> int:
-    from livews.core.judge import unanswered
-    from livews.endpoint import Secrets
-    from livews.trace.ending import Ending
-    from livews.trace.show import View
+    from livews.core.rules import unanswered_setup
+    from livews.redactor import Redactor
+    from livews.trace.ending import SessionEnding
+    from livews.trace.view import TraceView
 
     kinds = {name for name in options.kind.split(",") if name}
     _refuse_misspelled(kinds)
@@ -269,8 +269,8 @@ def _show(options: argparse.Namespace, console: Console) -> int:
         for session in found:
             if session.number > 1 and not options.json:
                 say(paint("dim", f"-- session {session.number}"))
-            view = View(say, paint, Secrets().hide)
-            ending = Ending()
+            view = TraceView(say, paint, Redactor().redact)
+            ending = SessionEnding()
             for line, step in session:
                 ending.take(line, step)
                 its = _kinds(line, step) if kinds else set()
@@ -294,7 +294,7 @@ def _show(options: argparse.Namespace, console: Console) -> int:
                     view.control(line.t, _dir(line), line.control, line.about)
             view.close()
             if ending.unanswered is not None and not options.json:
-                view.find(unanswered())
+                view.find(unanswered_setup())
     if options.turn is not None and options.turn > last_turn:
         raise _no_such("turn", options.turn, last_turn, options.file)
     _tell_unknown(kinds - occur, console)
@@ -305,12 +305,12 @@ def _show(options: argparse.Namespace, console: Console) -> int:
 
 def _known_kinds() -> dict[str, str]:
     """Names --kind may have whatever the trace holds, by their form without case and underscores."""
-    from livews.core import schema, spec
-    from livews.trace.read import CONTROLS
+    from livews.core import protocol, schema
+    from livews.trace.reader import CONTROLS
 
     tables = [schema.table(envelope).members for envelope in schema.ENVELOPE.values()]
     members = [member.name for table in tables for member in table.values()]
-    signals = [signal["name"] for signal in spec.machine()["signals"]]
+    signals = [signal["name"] for signal in protocol.machine()["signals"]]
     return {_folded(name): name for name in (*members, *signals, *CONTROLS, "unreadable")}
 
 
@@ -339,9 +339,9 @@ def _tell_unknown(kinds: set[str], console: Console) -> None:
 
 
 def _no_kind(kind: str, meant: str) -> BadRequest:
-    from livews.core.errors import BadRequest
+    from livews.errors import BadRequest
 
-    return BadRequest(f"there is no kind {kind}", where="--kind", cure=f"did you mean {meant}?")
+    return BadRequest(f"there is no kind {kind}", where="--kind", fix=f"did you mean {meant}?")
 
 
 def _plain(style: str, text: str) -> str:
@@ -352,21 +352,21 @@ def _nothing() -> None:
     pass
 
 
-def _dir(line: Line) -> Direction:
+def _dir(line: TraceRecord) -> Direction:
     return "send" if line.sender == "client" else "recv"
 
 
-def _kinds(line: Line, step: Step | None) -> set[str]:
+def _kinds(line: TraceRecord, step: Step | None) -> set[str]:
     if step is None or line.raw is None:
         return {line.control}
     return {*step.kind.split("+"), *step.signals}
 
 
-def _as_json(session: Session, line: Line, step: Step | None) -> str:
+def _as_json(session: RecordedSession, line: TraceRecord, step: Step | None) -> str:
     import orjson
 
-    from livews.printable import json_line
-    from livews.trace.show import describe
+    from livews.terminal_text import json_line
+    from livews.trace.view import describe
     from livews.trace.writer import elided
 
     row: dict[str, Any] = {
@@ -388,7 +388,7 @@ def _as_json(session: Session, line: Line, step: Step | None) -> str:
         for name, findings in (("faults", step.faults), ("notes", step.notes)):
             if findings:
                 row[name] = [
-                    {"rule": one.rule, "path": one.path, "complaint": one.complaint, "do": one.cure}
+                    {"rule": one.rule, "path": one.path, "complaint": one.complaint, "do": one.fix}
                     for one in findings
                 ]
     return json_line(orjson.dumps(row, option=orjson.OPT_NON_STR_KEYS).decode())
@@ -420,12 +420,12 @@ def _add_stats(tool: argparse.ArgumentParser) -> None:
 
 
 def _stats(options: argparse.Namespace, console: Console) -> int:
-    from livews.cli.terminal import paragraph
-    from livews.trace.stats import Stats, words
+    from livews.analysis.stats import SessionStats, words
+    from livews.cli.console import paragraph
 
     with _sessions(options.file, console, number=options.session) as found:
         for session in found:
-            row = Stats(session, _hears).run()
+            row = SessionStats(session, _hears).run()
             if options.json:
                 console.data(json.dumps({"file": options.file, **row}, ensure_ascii=False))
                 continue
@@ -453,8 +453,8 @@ def _add_diff(tool: argparse.ArgumentParser) -> None:
 def _diff(options: argparse.Namespace, console: Console) -> int:
     from itertools import zip_longest
 
-    from livews.core.errors import Exit
-    from livews.trace.diff import Meaning, differences, meaning
+    from livews.exit_codes import Exit
+    from livews.trace.compare import Meaning, differences, meaning
 
     count = 0
     names = ["stdin" if name == "-" else name for name in options.files]
@@ -517,20 +517,20 @@ def _add_cut(tool: argparse.ArgumentParser) -> None:
 
 
 def _cut(options: argparse.Namespace, console: Console) -> int:
-    from livews.core.errors import BadRequest
-    from livews.trace.cut import cut
-    from livews.trace.place import whole
+    from livews.errors import BadRequest
+    from livews.trace.atomic_output import atomic_output
+    from livews.trace.slice import cut
 
     said = {"from": options.start, "to": options.end, "turn": options.turn}
     with (
         _session(options.file, options.session, console, texts=True) as session,
-        whole(options.out, source=options.file) as out,
+        atomic_output(options.out, source=options.file) as out,
     ):
         kept = cut(session, _wanted(options), {name: value for name, value in said.items() if value is not None}, out)
         if not kept:
             turns = session.talk.turns
             why = f"the session has {turns} turns" if options.turn else "no line has such a time"
-            raise BadRequest("there is nothing to keep", where=options.file, why=why, cure="ask for another part")
+            raise BadRequest("there is nothing to keep", where=options.file, why=why, fix="ask for another part")
     console.note(f"{kept:,} lines kept, and the setup before them: {options.out}")
     return 0
 
@@ -543,12 +543,15 @@ def _add_redact(tool: argparse.ArgumentParser) -> None:
 
 
 def _redact(options: argparse.Namespace, console: Console) -> int:
-    from livews.trace.place import whole
+    from livews.trace.atomic_output import atomic_output
     from livews.trace.redact import Redaction
 
     redaction = Redaction(audio=options.audio, text=options.text)
     lines = 0
-    with _sessions(options.file, console, texts=True) as found, whole(options.out, source=options.file) as out:
+    with (
+        _sessions(options.file, console, texts=True) as found,
+        atomic_output(options.out, source=options.file) as out,
+    ):
         for session in found:
             out.write(redaction.header(session.header))
             for line in session.lines():
@@ -585,12 +588,12 @@ def _export(options: argparse.Namespace, console: Console) -> int:
         return _export_har(options, console)
     if options.format == "wav":
         return _export_wav(options, console)
-    from livews.trace import export
-    from livews.trace.place import whole
-    from livews.trace.story import story
+    from livews.analysis.timeline import timeline_of
+    from livews.report import export
+    from livews.trace.atomic_output import atomic_output
 
     with _session(options.file, options.session, console) as session:
-        told = story(session, _hears)
+        told = timeline_of(session, _hears)
         makers: dict[str, Callable[[], str]] = {
             "srt": lambda: export.srt(told),
             "vtt": lambda: export.vtt(told),
@@ -599,22 +602,22 @@ def _export(options: argparse.Namespace, console: Console) -> int:
         text = makers[options.format]()
         if not told.captions() and options.format != "md":
             console.warn("nobody's words are in this trace: ask for transcripts in the setup to have captions")
-    with whole(options.out, source=options.file) as out:
+    with atomic_output(options.out, source=options.file) as out:
         out.write(text.encode(errors="replace"))
     console.note(f"{options.out}: {told.turns} turn{'' if told.turns == 1 else 's'}, {told.length:.1f} s")
     return 0
 
 
 def _export_har(options: argparse.Namespace, console: Console) -> int:
-    from livews.trace.har import Writer
-    from livews.trace.place import whole
+    from livews.trace.atomic_output import atomic_output
+    from livews.trace.har import HarWriter
 
     count = 0
     with (
         _sessions(options.file, console, number=options.session) as found,
-        whole(options.out, source=options.file) as out,
+        atomic_output(options.out, source=options.file) as out,
     ):
-        writer = Writer(out)
+        writer = HarWriter(out)
         for session in found:
             count += writer.session(session)
         writer.end()
@@ -623,21 +626,21 @@ def _export_har(options: argparse.Namespace, console: Console) -> int:
 
 
 def _export_wav(options: argparse.Namespace, console: Console) -> int:
-    from livews.core.errors import BadRequest
-    from livews.trace import export
-    from livews.trace.place import whole
-    from livews.trace.story import story
+    from livews.analysis.timeline import timeline_of
+    from livews.errors import BadRequest
+    from livews.report import export
+    from livews.trace.atomic_output import atomic_output
 
     with ExitStack() as stack:
         name, shown = (stack.enter_context(_kept()), "stdin") if options.file == "-" else (options.file, "")
         with _session(name, options.session, console, shown=shown) as session:
-            cuts = story(session, _hears).cuts
+            cuts = timeline_of(session, _hears).cuts
         places: dict[str, str] = {}
 
         def open_out(which: str) -> BinaryIO:
             path = Path(options.out)
             places[which] = str(path if which == "both" else path.with_name(f"{path.stem}-{which}{path.suffix}"))
-            return stack.enter_context(whole(places[which], source=options.file))
+            return stack.enter_context(atomic_output(places[which], source=options.file))
 
         with _session(name, options.session, Console(quiet=True), shown=shown) as session:
             made = export.wav(session, cuts, _resample, open_out)
@@ -646,7 +649,7 @@ def _export_wav(options: argparse.Namespace, console: Console) -> int:
                     "there is no sound in this trace",
                     where=options.file,
                     why="it was written with --trace-media elide, or redacted with --audio",
-                    cure="export a trace that has it",
+                    fix="export a trace that has it",
                 )
     if made.two:
         console.warn(
@@ -671,7 +674,7 @@ def _kept() -> Iterator[str]:
         yield file.name
 
 
-def _resample(rate: int, wanted: int) -> Resampler | None:
+def _resample(rate: int, wanted: int) -> ResamplerLike | None:
     from livews.audio.resample import resampler
 
     return resampler(rate, wanted)
@@ -684,11 +687,11 @@ def _add_html(tool: argparse.ArgumentParser) -> None:
 
 def _html(options: argparse.Namespace, console: Console) -> int:
     from livews.cli.check import many
-    from livews.trace import html
-    from livews.trace.place import whole
+    from livews.report import render
+    from livews.trace.atomic_output import atomic_output
 
-    with _sessions(options.file, console) as found, whole(options.out, source=options.file) as out:
-        made = html.page(found, Path(options.file).name if options.file != "-" else "stdin", out, hears=_hears)
+    with _sessions(options.file, console) as found, atomic_output(options.out, source=options.file) as out:
+        made = render.page(found, Path(options.file).name if options.file != "-" else "stdin", out, hears=_hears)
     counts = {"session": made.sessions, "message": made.messages, "finding": made.findings}
     told = ", ".join(many(count, what) for what, count in counts.items())
     console.note(f"{options.out}: {told}, {made.size:,} B")
@@ -707,8 +710,8 @@ def _add_import(tool: argparse.ArgumentParser) -> None:
 
 def _whole(file: BinaryIO, name: str) -> bytes:
     """A file to its end, in pieces, so that it has a bound and Ctrl-C is heard."""
-    from livews.core.errors import BadRequest
-    from livews.trace.follow import unreadable
+    from livews.errors import BadRequest
+    from livews.trace.session import unreadable
 
     whole, read = bytearray(), getattr(file, "read1", file.read)  # read would wait for the whole piece
     try:
@@ -717,16 +720,16 @@ def _whole(file: BinaryIO, name: str) -> bytes:
             is_long = len(whole) > _MOST_HAR
             if is_long or bytes(whole[:64]).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] not in (b"", b"{"):
                 why = f"it has more than {_MOST_HAR >> 30} GiB" if is_long else "it is no JSON object"
-                raise BadRequest(f"{name} is no HAR that can be read", where=name, why=why, cure="name a .har file")
+                raise BadRequest(f"{name} is no HAR that can be read", where=name, why=why, fix="name a .har file")
     except OSError as problem:  # a folder, a disk that fails
         raise unreadable(name, problem) from None
     return bytes(whole)
 
 
 def _import(options: argparse.Namespace, console: Console) -> int:
-    from livews.core.errors import BadRequest
+    from livews.errors import BadRequest
     from livews.trace import har
-    from livews.trace.place import whole
+    from livews.trace.atomic_output import atomic_output
 
     shown = "stdin" if options.file == "-" else options.file
     with _opened(options.file) as file:
@@ -739,9 +742,9 @@ def _import(options: argparse.Namespace, console: Console) -> int:
             why=f"it has {len(sockets)} WebSockets, none of which speaks BidiGenerateContent"
             if sockets
             else "it has no WebSocket messages: the recorder did not keep them",
-            cure="import every one with --all" if sockets else "record with the network panel open from the start",
+            fix="import every one with --all" if sockets else "record with the network panel open from the start",
         )
-    with whole(options.out, source=options.file) as out:
+    with atomic_output(options.out, source=options.file) as out:
         for socket in wanted:
             messages, bad = har.write(socket, out)
             if bad:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from livews.core import models, schema, spec
+from livews.core import models, protocol, schema
 from livews.core.schema import Sender
 
 REASON_LIMIT = 123
@@ -69,7 +69,9 @@ class _Pattern:
 
 @cache
 def _patterns() -> tuple[_Pattern, ...]:
-    return tuple(_Pattern(row, _regex(row["match"]), _weight(row["match"])) for row in spec.closes() if row["match"])
+    return tuple(
+        _Pattern(row, _regex(row["match"]), _weight(row["match"])) for row in protocol.closes() if row["match"]
+    )
 
 
 def _regex(template: str) -> re.Pattern[str]:
@@ -132,7 +134,7 @@ def _of_client(advice: Advice) -> Advice:
             retry="yes",
             confidence="none",
         )
-    if is_fine(advice.code, "client") or (advice.known and spec.close_row(advice.id)["surface"] == "client"):
+    if is_fine(advice.code, "client") or (advice.known and protocol.close_row(advice.id)["surface"] == "client"):
         return advice
     return replace(
         advice,
@@ -165,11 +167,11 @@ def _explain(code: int, reason: str, model: str) -> Advice:
             best = (rank, pattern, values)
     if best is not None:
         row, values = best[1].row, best[2]
-        alike = [r for r in spec.closes() if r["match"] == row["match"] and r["code"] == row["code"]]
+        alike = [r for r in protocol.closes() if r["match"] == row["match"] and r["code"] == row["code"]]
         also = [r["cause"] for r in alike if r is not row]
         return _advice(code, reason, row, values, tuple(also), model)
     if not reason:
-        for row in spec.closes():
+        for row in protocol.closes():
             if row["code"] == code and not row["match"]:
                 return _advice(code, reason, row, {}, (), model)
     return _unknown(code, reason)
@@ -181,7 +183,7 @@ def explain_http(status: int, *, model: str = "", host: str = "") -> Advice:
     advice = _explain(0, f"HTTP {status}", model)
     if not host or not advice.known or f".{host}".lower().rstrip(".").endswith(".googleapis.com"):
         return advice
-    return replace(advice, **spec.close_row(advice.id).get("elsewhere", {}))
+    return replace(advice, **protocol.close_row(advice.id).get("elsewhere", {}))
 
 
 def _advice(
@@ -238,7 +240,7 @@ def _unknown(code: int, reason: str) -> Advice:
             _KINDS[0],
             "none",
         )
-    known = [row["match"] for row in spec.closes() if row["code"] == code and row["match"]]
+    known = [row["match"] for row in protocol.closes() if row["code"] == code and row["match"]]
     cause = "This reason is not in protocol/closes.json: it is new, or it was never written down."
     if not reason and known:
         cause = f"No reason was given, and the code alone has many: {'; '.join(known[:12])} ..."
@@ -259,9 +261,9 @@ def _unknown(code: int, reason: str) -> Advice:
 _KINDS = {0: "network", 1000: "normal", 1006: "network", 1007: "arguments", 1008: "arguments"}
 
 
-def say(close_id: str, **values: str) -> tuple[int, str]:
+def frame_for(close_id: str, **values: str) -> tuple[int, str]:
     """The close the service would send: its code, and its reason cut at 123 bytes as the service cuts it."""
-    row = spec.close_row(close_id)
+    row = protocol.close_row(close_id)
     text: str = row.get("say", row["reason"])
     for name, value in values.items():
         text = text.replace(f"{{{name}}}", value)

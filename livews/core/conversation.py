@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from livews.core import closes, judge, machine, models, schema, spec, wire
-from livews.core.judge import Finding, finding
+from livews.core import closes, codec, machine, models, protocol, rules, schema
+from livews.core.rules import Finding, finding
 from livews.core.schema import Sender
 
 _TEMPLATES = 4
@@ -41,7 +41,7 @@ class Step:
     faults: list[Finding] = field(default_factory=list)
     notes: list[Finding] = field(default_factory=list)
     parsed: dict[str, Any] | None = None
-    template: wire.Template | None = None
+    template: codec.Template | None = None
     """For a frame like one before: the shape they share. Then only the base64 is new in `raw`."""
 
     @property
@@ -49,8 +49,8 @@ class Step:
         """The message in canonical form; {} for a frame that is none."""
         if self.parsed is None:
             try:
-                self.parsed = schema.canonical(self.sender, wire.parse(self.raw)).message
-            except wire.WireError:
+                self.parsed = schema.canonical(self.sender, codec.parse(self.raw)).message
+            except codec.WireError:
                 self.parsed = {}
         assert self.parsed is not None
         return self.parsed
@@ -81,9 +81,9 @@ class Conversation:
         self.inspect = inspect
         self._machine = machine.machine()
         self._where = "vertex" if surface == "vertex" else (version if version in ("v1alpha", "v1beta") else None)
-        self.place = judge.Place(surface or "gemini", version or "v1beta", as_of)
+        self.place = rules.ApiTarget(surface or "gemini", version or "v1beta", as_of)
         self._state = self._machine.initial
-        self._templates: dict[str, list[wire.Template]] = {"client": [], "server": []}
+        self._templates: dict[str, list[codec.Template]] = {"client": [], "server": []}
         self._cut = False
         self.setup: dict[str, Any] = {}
         self.profile: models.Profile = models.profile("")
@@ -114,8 +114,8 @@ class Conversation:
             if pcm is not None:
                 return self._repeat(sender, raw, template, pcm)
         try:
-            message = wire.parse(raw)
-        except wire.WireError as problem:
+            message = codec.parse(raw)
+        except codec.WireError as problem:
             if sender == "server":
                 self.server_faults["WIRE-2"] += 1
             fault = finding("WIRE-2", "", str(problem), sender)
@@ -124,7 +124,7 @@ class Conversation:
 
     def step_message(self, sender: Sender, message: dict[str, Any]) -> Step:
         """The same for a message that is not serialised yet; its `raw` is compact JSON."""
-        return self._step(sender, wire.dump(message), message)
+        return self._step(sender, codec.dump(message), message)
 
     def close(self, sender: Sender, code: int, reason: str = "") -> Step:
         """The socket closed, by this side's close frame or (code 1006) by nobody's."""
@@ -144,10 +144,10 @@ class Conversation:
 
     # The repeated frame
 
-    def _repeat(self, sender: Sender, raw: bytes, template: wire.Template, pcm: bytes) -> Step:
+    def _repeat(self, sender: Sender, raw: bytes, template: codec.Template, pcm: bytes) -> Step:
         known = template.meaning.get(self._state)
         if known is None:
-            return self._step(sender, raw, wire.parse(raw))
+            return self._step(sender, raw, codec.parse(raw))
         kind, signals, outcome = known
         self._state = outcome.states
         return Step(
@@ -155,7 +155,7 @@ class Conversation:
             _NO_FINDINGS, _NO_FINDINGS, None, template,
         )  # fmt: skip
 
-    def _learn(self, step: Step, before: tuple[str, ...], outcome: machine.Outcome) -> None:
+    def _learn(self, step: Step, before: tuple[str, ...], outcome: machine.Transition) -> None:
         """Keep the frame as a template when it is one blob of sound and nothing else, and nothing was found in it."""
         if step.findings or outcome.notes or len(step.audio) != 1:
             return
@@ -168,7 +168,7 @@ class Conversation:
             if template.pcm(step.raw) is not None:
                 template.meaning[before] = known
                 return
-        template_or_none = wire.Template.learn(step.raw, blob["data"], blob["mimeType"])
+        template_or_none = codec.Template.learn(step.raw, blob["data"], blob["mimeType"])
         if template_or_none is not None:
             template_or_none.meaning[before] = known
             templates.insert(0, template_or_none)
@@ -180,13 +180,13 @@ class Conversation:
         found = schema.canonical(sender, message, self._where)
         body: dict[str, Any] = found.message
         step = Step(sender, "+".join(body) or "empty", raw, parsed=body)
-        said = list(islice(judge.names(sender, found, self._where), schema.MOST))
+        said = list(islice(rules.name_findings(sender, found, self._where), schema.MOST))
         if self.inspect:
-            said += judge.violations(sender, body)
+            said += rules.schema_findings(sender, body)
         elif sender == "client":
-            said += islice(judge.unknown(found), schema.MOST)
+            said += islice(rules.unknown_findings(found), schema.MOST)
         if sender == "server" and (found.unknown or found.unknown_values):
-            self.news.update(judge.plain_path(path) for path, _, _ in found.unknown)
+            self.news.update(rules.plain_path(path) for path, _, _ in found.unknown)
             self.news.update(f"{kind}.{value}" for _, value, kind in found.unknown_values)
         step.audio, undecodable = self._decode(sender, body)
         said += undecodable
@@ -202,7 +202,7 @@ class Conversation:
         said += [finding(rule, sender=sender) for rule in outcome.faults]
         said += [finding(rule, sender=sender, level="note") for rule in outcome.notes]
         if sender == "client":
-            said += judge.content(body, self.profile, self.place, self.setup)
+            said += rules.content_findings(body, self.profile, self.place, self.setup)
             said += self._against_session(body, step)
         step.faults = [one for one in said if one.level != "note"]
         step.notes = [one for one in said if one.level == "note"]
@@ -228,15 +228,15 @@ class Conversation:
         we inspect."""
         sounds = []
         said: list[Finding] = []
-        for path, blob in judge.blobs(sender, body):
+        for path, blob in rules.blobs(sender, body):
             mime_type, data = blob.get("mimeType"), blob.get("data")
             if isinstance(mime_type, str) and mime_type.startswith("audio/") and isinstance(data, str):
                 try:
-                    sounds.append((mime_type, wire.decode_base64(data)))
-                except wire.WireError as problem:
+                    sounds.append((mime_type, codec.decode_base64(data)))
+                except codec.WireError as problem:
                     said.append(finding("WIRE-3", f"{path}/data", f"{problem} at {path}/data", sender))
             elif self.inspect:
-                said += judge.undecodable(sender, path, blob)
+                said += rules.base64_findings(sender, path, blob)
             if len(said) == schema.MOST:
                 break
         return tuple(sounds), said
@@ -247,10 +247,10 @@ class Conversation:
         path = "/realtimeInput/audio/mimeType"
         for mime_type, _ in step.audio:
             if mime_type.startswith("audio/pcm"):
-                rate = wire.rate_of(mime_type, wire.INPUT_RATE)
+                rate = codec.rate_of(mime_type, codec.INPUT_RATE)
                 if self.input_rate and rate != self.input_rate:
                     words = f"the rate was {self.input_rate} and is now {rate} at {path}"
-                    close = closes.say("sample-rate-changed", **{"from": str(self.input_rate), "to": str(rate)})
+                    close = closes.frame_for("sample-rate-changed", **{"from": str(self.input_rate), "to": str(rate)})
                     said.append(finding("AUDIO-2", path, words, close=close))
         for i, answer in enumerate(machine.values(body, ("toolResponse", "functionResponses", "*"))):
             path = f"/toolResponse/functionResponses/{i}"
@@ -300,7 +300,7 @@ class Conversation:
         if sender == "client":
             for mime_type, _ in step.audio:
                 if mime_type.startswith("audio/pcm"):
-                    self.input_rate = wire.rate_of(mime_type, wire.INPUT_RATE)
+                    self.input_rate = codec.rate_of(mime_type, codec.INPUT_RATE)
         if "interrupted" in step.signals:
             self._cut = True
 
@@ -314,7 +314,7 @@ class Conversation:
     def _traits_of(self, setup: Mapping[str, Any]) -> dict[str, Any]:
         about = models.profile(str(setup.get("model", "")), self.place.surface)
         traits: dict[str, Any] = {}
-        for name, source in spec.machine()["traits"].items():
+        for name, source in protocol.machine()["traits"].items():
             value = source["default"]
             if "profile" in source:
                 value = about.get(source["profile"], value)

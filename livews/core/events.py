@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from livews.core import machine, wire
+from livews.core import codec, machine
 from livews.core.conversation import Step
 
 
@@ -171,7 +171,7 @@ def events(step: Step) -> Iterator[Event]:
         return
     if step.template is not None and step.effects == _PLAY:  # one blob of sound and nothing else: nine frames of ten
         for mime_type, pcm in step.audio:
-            yield Audio(pcm, wire.rate_of(mime_type, wire.OUTPUT_RATE), mime_type, step=step)
+            yield Audio(pcm, codec.rate_of(mime_type, codec.OUTPUT_RATE), mime_type, step=step)
         return
     body = step.body
     for signal in step.signals:
@@ -263,11 +263,11 @@ def _media(step: Step, blob: dict[str, Any], stale: bool) -> Iterator[Event]:
     if sound and stale:
         return
     try:
-        data = wire.decode_base64(_text(blob.get("data")))
-    except wire.WireError:
+        data = codec.decode_base64(_text(blob.get("data")))
+    except codec.WireError:
         return  # the Step carries the fault
     if sound:
-        yield Audio(data, wire.rate_of(mime_type, wire.OUTPUT_RATE), mime_type, step=step)
+        yield Audio(data, codec.rate_of(mime_type, codec.OUTPUT_RATE), mime_type, step=step)
     else:
         yield Media(data, mime_type, step=step)
 
@@ -300,12 +300,12 @@ def _usage(step: Step, body: dict[str, Any]) -> Iterator[Event]:
         return
 
     def count(*names: str) -> int:
-        return wire.whole(next((usage[name] for name in names if name in usage), 0)) or 0
+        return codec.whole(next((usage[name] for name in names if name in usage), 0)) or 0
 
     def by(*names: str) -> dict[str, int]:
         rows: list[Any] = next((usage[name] for name in names if isinstance(usage.get(name), list)), [])
         return {
-            _text(row.get("modality")): wire.whole(row.get("tokenCount", 0)) or 0
+            _text(row.get("modality")): codec.whole(row.get("tokenCount", 0)) or 0
             for row in rows
             if isinstance(row, dict)
         }

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from livews.core import spec
+from livews.core import protocol
 
 Traits = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TransitionRow:
     to: str | None
     effect: str | None
     fault: str | None
@@ -37,7 +37,7 @@ class Signal:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Transition:
     """What a frame's signals did: the new states by region, effects in order, ids of rules broken or remarked."""
 
     states: tuple[str, ...]
@@ -54,11 +54,11 @@ class Machine:
         self.initial: tuple[str, ...] = tuple(region["initial"] for region in data["regions"].values())
         self.effects: dict[str, str] = data["effects"]
         self._end = (self.regions.index(data["end"]["region"]), data["end"]["state"])
-        self._rows: list[dict[tuple[str, str], list[Row]]] = []
+        self._rows: list[dict[tuple[str, str], list[TransitionRow]]] = []
         for region in data["regions"].values():
-            rows: dict[tuple[str, str], list[Row]] = {}
+            rows: dict[tuple[str, str], list[TransitionRow]] = {}
             for row in region["rows"]:
-                made = Row(row.get("to"), row.get("effect"), row.get("fault"), row.get("note"), _guard(row))
+                made = TransitionRow(row.get("to"), row.get("effect"), row.get("fault"), row.get("note"), _guard(row))
                 for state in _list(row["from"]):
                     for signal in _list(row["on"]):
                         rows.setdefault((state, signal), []).append(made)
@@ -93,7 +93,7 @@ class Machine:
                     break
         return tuple(found)
 
-    def run(self, states: tuple[str, ...], signals: Iterable[str], traits: Traits) -> Outcome:
+    def run(self, states: tuple[str, ...], signals: Iterable[str], traits: Traits) -> Transition:
         """Move every region by every signal in turn. A fault leaves all states as they were.
 
         Once the end was reached only the region that reached it moves any more.
@@ -120,8 +120,8 @@ class Machine:
                         now[region] = row.to
                     break
         if faults:
-            return Outcome(states, (), tuple(dict.fromkeys(faults)), tuple(notes))
-        return Outcome(tuple(now), tuple(effects), (), tuple(notes))
+            return Transition(states, (), tuple(dict.fromkeys(faults)), tuple(notes))
+        return Transition(tuple(now), tuple(effects), (), tuple(notes))
 
 
 def values(message: Any, path: tuple[str, ...]) -> list[Any]:
@@ -168,4 +168,4 @@ def _list(value: Any) -> list[Any]:
 
 @cache
 def machine() -> Machine:
-    return Machine(spec.machine())
+    return Machine(protocol.machine())

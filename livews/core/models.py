@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from livews.core import spec
+from livews.core import protocol
 
 Profile = dict[str, Any]
 
@@ -34,7 +34,7 @@ def profile(model: str, surface: str = "") -> Profile:
 
 @lru_cache(maxsize=256)
 def _profile(model: str, surface: str) -> Profile:
-    data = spec.models()
+    data = protocol.models()
     model_id = bare_id(model)
     best: tuple[int, Profile] | None = None
     for row in data["profiles"]:
@@ -60,19 +60,19 @@ def _profile(model: str, surface: str) -> Profile:
 def retired(model: str) -> dict[str, Any] | None:
     """The row of a dead id, with `replacedBy` and, where known, the month by which it was gone."""
     model_id = bare_id(model)
-    return next((row for row in spec.models()["retired"] if row["id"] == model_id), None)
+    return next((row for row in protocol.models()["retired"] if row["id"] == model_id), None)
 
 
 def default_model() -> str:
-    return spec.models()["default"]  # type: ignore[no-any-return]
+    return protocol.models()["default"]  # type: ignore[no-any-return]
 
 
 def live_ids(surface: str) -> list[str]:
     """Ids that can be dialled today on `gemini` or `vertex`, newest first as the file has them."""
     return [
         row["ids"][0]
-        for row in spec.models()["profiles"]
-        if surface in row.get("surfaces", spec.models()["defaults"]["surfaces"])
+        for row in protocol.models()["profiles"]
+        if surface in row.get("surfaces", protocol.models()["defaults"]["surfaces"])
         and row.get("evidence") != ["livews"]
         and row.get("status") != "retired"
     ]
@@ -90,7 +90,7 @@ def holds(row: dict[str, Any], surface: str = "", as_of: str = "") -> bool:
 
 def voices() -> list[str]:
     """Names of prebuilt voices."""
-    return spec.models()["voices"]  # type: ignore[no-any-return]
+    return protocol.models()["voices"]  # type: ignore[no-any-return]
 
 
 def _fits(pattern: str, model_id: str) -> bool:

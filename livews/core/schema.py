@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
-from livews.core import spec
+from livews.core import protocol
 
 if TYPE_CHECKING:
     import jsonschema_rs
@@ -24,8 +24,8 @@ Sender = Literal["client", "server"]
 Json = Any
 
 ENVELOPE: dict[str, str] = {
-    "client": f"{spec.SCHEMAS}client/BidiGenerateContentClientMessage.json",
-    "server": f"{spec.SCHEMAS}server/BidiGenerateContentServerMessage.json",
+    "client": f"{protocol.SCHEMAS}client/BidiGenerateContentClientMessage.json",
+    "server": f"{protocol.SCHEMAS}server/BidiGenerateContentServerMessage.json",
 }
 MOST = 100
 """Complaints of one kind that are made about one message: nobody reads more, and some messages have a million."""
@@ -71,7 +71,7 @@ SCALARS = frozenset({"int32", "int64", "double", "bytes", "Duration", "Timestamp
 @cache
 def table(schema_id: str) -> Table:
     """The table of one type, read from its file on first use."""
-    schema = spec.load(f"schemas/{schema_id.removeprefix(spec.SCHEMAS)}")
+    schema = protocol.load(f"schemas/{schema_id.removeprefix(protocol.SCHEMAS)}")
     members: dict[str, Member] = {}
     groups: dict[str, list[str]] = {}
     for name, prop in schema.get("properties", {}).items():
@@ -215,8 +215,8 @@ class Violation:
 def _validator(sender: Sender) -> jsonschema_rs.Draft202012Validator:
     import jsonschema_rs
 
-    registry = jsonschema_rs.Registry(list(spec.schemas().items()))
-    return jsonschema_rs.Draft202012Validator(spec.schemas()[ENVELOPE[sender]], registry=registry)
+    registry = jsonschema_rs.Registry(list(protocol.schemas().items()))
+    return jsonschema_rs.Draft202012Validator(protocol.schemas()[ENVELOPE[sender]], registry=registry)
 
 
 def is_valid(sender: Sender, message: Json) -> bool:
@@ -320,7 +320,7 @@ def _nearest(key: str, of: Table | None) -> str:
 
 def homes(key: str) -> list[str]:
     """Client types that do have a member of this name: for "put it there instead"."""
-    mine = [schema for schema_id, schema in spec.schemas().items() if "/client/" in schema_id]
+    mine = [schema for schema_id, schema in protocol.schemas().items() if "/client/" in schema_id]
     return [schema["title"] for schema in mine if key in schema.get("properties", {})]
 
 

@@ -6,8 +6,8 @@
 - Nothing here opens a socket: a session hands in its calls, and a way to answer them.
 """
 
-from livews.tools.child import command, commands
+from livews.tools.command_tool import command, commands
 from livews.tools.function import Scheduling, Tool, tool
-from livews.tools.running import ToolRun
+from livews.tools.runner import ToolRun
 
 __all__ = ["Scheduling", "Tool", "ToolRun", "command", "commands", "tool"]

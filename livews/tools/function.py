@@ -19,9 +19,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn, overload
 
-from livews.core.errors import BadRequest
-from livews.tools import docs, hints
-from livews.tools.hints import Member, Unfit
+from livews.errors import BadRequest
+from livews.tools import docstrings, schema_from_hints
+from livews.tools.schema_from_hints import Field, UnsupportedHint
 
 Scheduling = Literal["SILENT", "WHEN_IDLE", "INTERRUPT"]
 SECONDS = 30.0
@@ -31,7 +31,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}")
 """What every source takes; some take 128 characters, or a digit first."""
 
 
-class Failure(Exception):
+class ToolFailure(Exception):
     """A run that failed in a known way: `text` for the model as it is, and members to stand beside it."""
 
     def __init__(self, text: str, **members: Any) -> None:
@@ -60,19 +60,19 @@ class Tool:
             raise BadRequest(
                 f"a function cannot be called {name!r}",
                 why="a letter or _ comes first, then letters, digits and _ . : - , 64 characters at most",
-                cure="give it another name, as in livews.tool(fn, name='get_weather')",
+                fix="give it another name, as in livews.tool(fn, name='get_weather')",
             )
         if self.scheduling is not None and self.scheduling not in _SCHEDULINGS:
-            cure = f"it is one of {', '.join(_SCHEDULINGS)}"
-            raise BadRequest(f"{name}: there is no scheduling {self.scheduling!r}", cure=cure)
+            fix = f"it is one of {', '.join(_SCHEDULINGS)}"
+            raise BadRequest(f"{name}: there is no scheduling {self.scheduling!r}", fix=fix)
         if self.scheduling is not None and self.blocking:
             raise BadRequest(
                 f"{name}: scheduling is for functions that do not block",
                 why="the turn waits for a function that blocks, so its answer has no moment to choose",
-                cure="add blocking=False, or leave scheduling out",
+                fix="add blocking=False, or leave scheduling out",
             )
         if not self.timeout > 0:
-            raise BadRequest(f"{name}: a time limit of {self.timeout:g} s", cure="give seconds above 0")
+            raise BadRequest(f"{name}: a time limit of {self.timeout:g} s", fix="give seconds above 0")
 
     @property
     def name(self) -> str:
@@ -126,18 +126,18 @@ def tool(
             given, name=name, description=description, blocking=blocking, scheduling=scheduling, timeout=timeout
         )
     if isinstance(fn, Tool):
-        raise BadRequest(f"{fn.name} is a tool already", cure="give the options where it is made")
+        raise BadRequest(f"{fn.name} is a tool already", fix="give the options where it is made")
     if not callable(fn) or isinstance(fn, type):
         raise BadRequest(
             f"a tool is a function, not a {type(fn).__name__ if not isinstance(fn, type) else 'class'}",
-            cure='pass functions; declarations without one go into setup={"tools": [...]}',
+            fix='pass functions; declarations without one go into setup={"tools": [...]}',
         )
     inner = _inner(fn)
     called = name or str(getattr(inner, "__name__", type(inner).__name__))
-    said, words = docs.described(inspect.getdoc(inner) if inspect.isroutine(inner) else inner.__call__.__doc__)
+    said, words = docstrings.described(inspect.getdoc(inner) if inspect.isroutine(inner) else inner.__call__.__doc__)
     if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
-        raise BadRequest(f"{called} is a generator", cure="return a value, such as a list")
-    read = hints.members(_parameters(fn, inner, called, words), dict)
+        raise BadRequest(f"{called} is a generator", fix="return a value, such as a list")
+    read = schema_from_hints.members(_parameters(fn, inner, called, words), dict)
     declaration: dict[str, Any] = {"name": called, "description": description or said or called.replace("_", " ")}
     if read.schema["properties"]:
         declaration["parameters"] = read.schema
@@ -149,7 +149,7 @@ def tool(
             result = fn(**given) if waits else await _in_thread(fn, given, called)
             return await result if inspect.isawaitable(result) else result
         except SystemExit as left:  # it would end the event loop
-            raise Failure(f"SystemExit: {left}") from None
+            raise ToolFailure(f"SystemExit: {left}") from None
 
     return Tool(declaration, invoke, fn, blocking, scheduling, timeout)
 
@@ -161,19 +161,19 @@ def _inner(fn: Any) -> Any:
     return fn
 
 
-def _parameters(fn: Callable[..., Any], inner: Any, called: str, words: dict[str, str]) -> dict[str, Member]:
-    def refuse(parameter: str, what: str, cure: str) -> NoReturn:
-        raise BadRequest(f"{called} cannot be a tool: {what}", where=f"parameter {parameter}", cure=cure) from None
+def _parameters(fn: Callable[..., Any], inner: Any, called: str, words: dict[str, str]) -> dict[str, Field]:
+    def refuse(parameter: str, what: str, fix: str) -> NoReturn:
+        raise BadRequest(f"{called} cannot be a tool: {what}", where=f"parameter {parameter}", fix=fix) from None
 
     try:
         signature = inspect.signature(fn)
-        known = hints.of(inner if inspect.isroutine(inner) else inner.__call__)
-    except Unfit as problem:
-        raise BadRequest(f"{called} cannot be a tool: {problem.what}", cure=problem.cure) from None
+        known = schema_from_hints.of(inner if inspect.isroutine(inner) else inner.__call__)
+    except UnsupportedHint as problem:
+        raise BadRequest(f"{called} cannot be a tool: {problem.what}", fix=problem.fix) from None
     except (TypeError, ValueError):
-        cure = "wrap it in a function of your own, with type hints"
-        raise BadRequest(f"{called} cannot be a tool: its signature cannot be read", cure=cure) from None
-    found: dict[str, Member] = {}
+        fix = "wrap it in a function of your own, with type hints"
+        raise BadRequest(f"{called} cannot be a tool: its signature cannot be read", fix=fix) from None
+    found: dict[str, Field] = {}
     for name, one in signature.parameters.items():
         if one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD):
             stars = "*" if one.kind is one.VAR_POSITIONAL else "**"
@@ -185,14 +185,14 @@ def _parameters(fn: Callable[..., Any], inner: Any, called: str, words: dict[str
         if name not in known:
             refuse(name, "it has no type hint", f"write its type, as in {name}: str")
         try:
-            made = hints.form(known[name])
-        except Unfit as problem:
-            refuse(name, problem.what, problem.cure)
+            made = schema_from_hints.form(known[name])
+        except UnsupportedHint as problem:
+            refuse(name, problem.what, problem.fix)
         if one.default is None:
-            made = hints.nullable(made)
+            made = schema_from_hints.nullable(made)
         if "description" not in made.schema or made.schema["description"].startswith("("):
-            made = hints.described(made, words.get(name, ""))
-        found[name] = Member(made, one.default is one.empty)
+            made = schema_from_hints.described(made, words.get(name, ""))
+        found[name] = Field(made, one.default is one.empty)
     return found
 
 
@@ -220,5 +220,5 @@ async def _in_thread(function: Callable[..., Any], given: dict[str, Any], name: 
     if isinstance(problem, Exception):
         raise problem
     if problem is not None:
-        raise Failure(f"{type(problem).__name__}: {problem}")
+        raise ToolFailure(f"{type(problem).__name__}: {problem}")
     return result

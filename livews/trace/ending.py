@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from livews.core import closes
 from livews.core.closes import Advice
 from livews.core.conversation import Step
-from livews.core.judge import Finding, finding, unanswered
+from livews.core.rules import Finding, finding, unanswered_setup
 from livews.core.schema import Sender, short
-from livews.trace.follow import Session
-from livews.trace.read import Line
+from livews.trace.reader import TraceRecord
+from livews.trace.session import RecordedSession
 
 _NOBODY = 1006
 """A close that nobody sent, and the code of one whose frame has none that can be read."""
 
 
 @dataclass(frozen=True, slots=True)
-class Close:
+class SessionClose:
     """A close that is told. `is_fine` wants no explanation."""
 
     by: Sender
@@ -36,16 +36,16 @@ class Close:
         return closes.is_fine(self.code, self.by)
 
 
-class Ending:
+class SessionEnding:
     """Takes the lines of one session, one by one."""
 
     def __init__(self) -> None:
-        self.unanswered: Line | None = None
+        self.unanswered: TraceRecord | None = None
         """The setup that nobody has answered so far."""
-        self._first: Close | None = None
+        self._first: SessionClose | None = None
         self._model = ""
 
-    def take(self, line: Line, step: Step | None) -> Close | None:
+    def take(self, line: TraceRecord, step: Step | None) -> SessionClose | None:
         """The close in this line; None for any other, and for the answer to a close."""
         if step is None:
             return None
@@ -59,7 +59,7 @@ class Ending:
             self.unanswered = None
         return None
 
-    def _close(self, line: Line) -> Close | None:
+    def _close(self, line: TraceRecord) -> SessionClose | None:
         code, reason = line.about.get("code"), str(line.about.get("reason", ""))
         code = code if type(code) is int else _NOBODY
         first = self._first
@@ -70,7 +70,9 @@ class Ending:
             or (code == first.code and reason in ("", first.reason))
         ):
             return None
-        close = Close(line.sender, code, reason, closes.explain(code, reason, model=self._model, by=line.sender))
+        close = SessionClose(
+            line.sender, code, reason, closes.explain(code, reason, model=self._model, by=line.sender)
+        )
         self._first = first or close
         if line.sender == "server" and not close.is_fine and code != _NOBODY:
             self.unanswered = None
@@ -81,9 +83,11 @@ Judged = tuple[int, list[Finding], bool]
 """A line's number, what there is to say about it, and whether it is a message: closes and broken lines are none."""
 
 
-def judged(session: Session, see: Callable[[Line, Step | None], None] = lambda line, step: None) -> Iterator[Judged]:
+def read_to_end(
+    session: RecordedSession, see: Callable[[TraceRecord, Step | None], None] = lambda line, step: None
+) -> Iterator[Judged]:
     """All there is to say about a session, which is read to its end; `see` is given each line before."""
-    ending = Ending()
+    ending = SessionEnding()
     for line, step in session:
         see(line, step)
         close = ending.take(line, step)
@@ -93,20 +97,20 @@ def judged(session: Session, see: Callable[[Line, Step | None], None] = lambda l
             yield line.number, step.findings, True
         elif line.control == "broken":
             words = f"this line of the file is damaged: {line.about['why']}"
-            cure = "Restore the line or take it out; what follows is judged without what it held."
-            yield line.number, [finding("WIRE-2", "", words, cure=cure)], False
+            fix = "Restore the line or take it out; what follows is judged without what it held."
+            yield line.number, [finding("WIRE-2", "", words, fix=fix)], False
     if ending.unanswered is not None:
-        yield ending.unanswered.number, [unanswered()], False
+        yield ending.unanswered.number, [unanswered_setup()], False
     if session.cut_at is not None:
         words = "the trace ends in mid-line: it was cut off here"
-        cut = finding("WIRE-2", "", words, level="note", cure="nothing behind it was recorded")
+        cut = finding("WIRE-2", "", words, level="note", fix="nothing behind it was recorded")
         yield session.cut_at, [cut], False
 
 
-def _closed(close: Close) -> Finding:
+def _closed(close: SessionClose) -> Finding:
     advice = close.advice
     who = f" by the {close.by}" if close.code != _NOBODY else ""
     words = f"closed {close.code} {short(close.reason, 130)}{who}: {advice.meaning}"
     if advice.known or close.by == "server":
         words += " `livews explain` tells more"
-    return finding("CLOSE-3", "", words, close.by, level="note", cure=advice.do)
+    return finding("CLOSE-3", "", words, close.by, level="note", fix=advice.do)

@@ -19,13 +19,15 @@ from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 
-from livews.core import wire
-from livews.core.errors import BadRequest
-from livews.core.paths import place_of
-from livews.endpoint import Secrets, redact_url
-from livews.trace.follow import Session
-from livews.trace.read import CONTROLS
+from livews.core import codec
+from livews.core.endpoint_paths import parse_endpoint_path
+from livews.endpoint import redact_url
+from livews.errors import BadRequest
+from livews.redactor import Redactor
+from livews.trace.reader import CONTROLS
+from livews.trace.session import RecordedSession
 from livews.trace.writer import header as new_header
+from livews.version import __version__
 
 _DIRECTIONS = {
     "send": "send", "request": "send", "outgoing": "send", "sent": "send",
@@ -37,18 +39,16 @@ _MEMBERS = ("_webSocketMessages", "_websocketMessages", "webSocketMessages", "_w
 # To a HAR
 
 
-class Writer:
+class HarWriter:
     """A HAR that is written session by session; `end` makes it whole."""
 
     def __init__(self, out: BinaryIO) -> None:
-        import livews
-
         self._out = out
         self._entries = 0
-        creator = orjson.dumps({"name": "livews", "version": livews.__version__})
+        creator = orjson.dumps({"name": "livews", "version": __version__})
         out.write(b'{"log":{"version":"1.2","creator":' + creator + b',"pages":[],"entries":[')
 
-    def session(self, session: Session) -> int:
+    def session(self, session: RecordedSession) -> int:
         """Write one session; how many messages it had."""
         out = self._out
         start = started(session.header)
@@ -73,7 +73,7 @@ class Writer:
                         "type": "send" if line.sender == "client" else "receive",
                         "time": start + line.t,
                         "opcode": 1 if text else 2,
-                        "data": line.raw.decode() if text else wire.encode_base64(line.raw),
+                        "data": line.raw.decode() if text else codec.encode_base64(line.raw),
                     }
                 )
             )
@@ -96,10 +96,10 @@ def _is_utf8(raw: bytes) -> bool:
     return True
 
 
-def _entry(session: Session, start: float, seconds: float, beside: list[dict[str, Any]]) -> dict[str, Any]:
+def _entry(session: RecordedSession, start: float, seconds: float, beside: list[dict[str, Any]]) -> dict[str, Any]:
     url = shown(session.url) if session.url else "ws://unknown/"
     parts = urlsplit(url)
-    hidden = "Authorization" if place_of(url)[0] == "vertex" else "x-goog-api-key"
+    hidden = "Authorization" if parse_endpoint_path(url)[0] == "vertex" else "x-goog-api-key"
     ms = round(1000 * seconds, 3)
     return {
         "_resourceType": "websocket",
@@ -176,7 +176,7 @@ def _iso(epoch: float) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Socket:
+class HarWebSocket:
     """One WebSocket of a HAR."""
 
     url: str
@@ -188,19 +188,19 @@ class Socket:
     @property
     def is_live(self) -> bool:
         """Does it speak BidiGenerateContent?"""
-        if place_of(self.url)[0]:
+        if parse_endpoint_path(self.url)[0]:
             return True
         for message in self.messages[:5]:
             try:
-                body = wire.parse(_payload(message)[0])
-            except (wire.WireError, ValueError):
+                body = codec.parse(_payload(message)[0])
+            except (codec.WireError, ValueError):
                 continue
             if _DIRECTIONS.get(str(message.get("type"))) == "send" and "setup" in body:
                 return True
         return False
 
 
-def load(raw: bytes, name: str) -> list[Socket]:
+def load(raw: bytes, name: str) -> list[HarWebSocket]:
     """The WebSockets of a HAR, in its order; BadRequest when it is none."""
     try:
         whole = orjson.loads(raw.removeprefix(b"\xef\xbb\xbf"))
@@ -213,7 +213,7 @@ def load(raw: bytes, name: str) -> list[Socket]:
     return [socket for entry in entries if isinstance(entry, dict) for socket in _socket(entry)]
 
 
-def _socket(entry: dict[str, Any]) -> Iterator[Socket]:
+def _socket(entry: dict[str, Any]) -> Iterator[HarWebSocket]:
     messages = next((entry[member] for member in _MEMBERS if isinstance(entry.get(member), list)), None)
     if messages is None:
         return
@@ -224,7 +224,7 @@ def _socket(entry: dict[str, Any]) -> Iterator[Socket]:
     found = [message for message in messages if isinstance(message, dict)]
     first = next((at for message in found if (at := _epoch(message.get("time"))) is not None), 0.0)
     at = _epoch(entry.get("startedDateTime"))
-    yield Socket(url, first if at is None else at, found, own if isinstance(own, dict) else {})
+    yield HarWebSocket(url, first if at is None else at, found, own if isinstance(own, dict) else {})
 
 
 def _payload(message: dict[str, Any]) -> tuple[bytes, str]:
@@ -237,16 +237,16 @@ def _payload(message: dict[str, Any]) -> tuple[bytes, str]:
     if message.get("opcode", 1) == 2:
         if not data.lstrip().startswith("{"):  # some write the text of a binary message as it is
             try:
-                return wire.decode_base64(data), "binary"
-            except wire.WireError:
+                return codec.decode_base64(data), "binary"
+            except codec.WireError:
                 pass
         return data.encode(errors="surrogatepass"), "binary"
     return data.encode(errors="surrogatepass"), "text"
 
 
-def write(socket: Socket, out: BinaryIO) -> tuple[int, int]:
+def write(socket: HarWebSocket, out: BinaryIO) -> tuple[int, int]:
     """A socket as a session of a trace; how many messages it had, and how many could not be read."""
-    secrets = Secrets()
+    secrets = Redactor()
     header = socket.own.get("header")
     if not isinstance(header, dict) or header.get("trace") != "livews" or header.get("version") != 1:
         header = new_header(shown(socket.url), "client")
@@ -268,11 +268,11 @@ def write(socket: Socket, out: BinaryIO) -> tuple[int, int]:
             bad += 1
             continue
         row: dict[str, Any] = {"t": round(last, 6), "dir": direction, "opcode": opcode, "size": len(raw)}
-        raw = secrets.hide_bytes(raw) if direction == "send" and len(raw) < 100_000 else raw
+        raw = secrets.redact_bytes(raw) if direction == "send" and len(raw) < 100_000 else raw
         try:
-            row["message"] = wire.parse(raw)
-        except wire.WireError:
-            row["raw"] = wire.encode_base64(raw)
+            row["message"] = codec.parse(raw)
+        except codec.WireError:
+            row["raw"] = codec.encode_base64(raw)
         rows.append((last, i, row))
     for control in socket.own.get("controls", ()):
         if isinstance(control, dict) and any(isinstance(control.get(kind), dict) for kind in CONTROLS):
@@ -287,9 +287,9 @@ def write(socket: Socket, out: BinaryIO) -> tuple[int, int]:
 
 def shown(url: str) -> str:
     """A URL of a HAR, without credentials."""
-    return Secrets().hide(redact_url(url)) if url else "a socket without a URL"
+    return Redactor().redact(redact_url(url)) if url else "a socket without a URL"
 
 
 def _wrong(name: str, why: str) -> BadRequest:
-    cure = "export one in the browser's network panel (Save all as HAR with content), or with mitmproxy"
-    return BadRequest(f"{name} is no HAR", where=name, why=why, cure=cure)
+    fix = "export one in the browser's network panel (Save all as HAR with content), or with mitmproxy"
+    return BadRequest(f"{name} is no HAR", where=name, why=why, fix=fix)

@@ -16,9 +16,10 @@ from typing import Any
 
 import orjson
 
-from livews.core import spec, wire
-from livews.endpoint import Secrets, redact_url
-from livews.trace.read import object_of
+from livews.core import codec, protocol
+from livews.endpoint import redact_url
+from livews.redactor import Redactor
+from livews.trace.reader import object_of
 from livews.trace.writer import elided
 
 _HIDDEN = "[redacted]"
@@ -48,7 +49,7 @@ class Redaction:
     def __init__(self, *, audio: bool = False, text: bool = False) -> None:
         self._audio = audio
         self._text = text
-        self._secrets = Secrets()
+        self._secrets = Redactor()
         self._numbers: dict[str, dict[str, int]] = {}
 
     def header(self, header: dict[str, Any]) -> bytes:
@@ -67,8 +68,8 @@ class Redaction:
         out: dict[str, Any] = {}
         for name, value in row.items():
             if name == "raw" and isinstance(value, str):
-                raw = self._secrets.hide_bytes(wire.decode_base64(value))
-                out[name] = wire.encode_base64(b"x" * len(raw) if self._text else raw)
+                raw = self._secrets.redact_bytes(codec.decode_base64(value))
+                out[name] = codec.encode_base64(b"x" * len(raw) if self._text else raw)
             elif name == "message":
                 if self._audio:
                     value = elided(value)
@@ -120,7 +121,7 @@ class Redaction:
         return self._value(value, name, words, free)
 
     def _text_of(self, text: str) -> str:
-        return _PROJECT.sub(f"projects/{_HIDDEN}", self._secrets.hide(text))
+        return _PROJECT.sub(f"projects/{_HIDDEN}", self._secrets.redact(text))
 
     def _prescribed(self, name: str, value: str, free: bool) -> bool:
         if free or name in _SPOKEN:
@@ -131,7 +132,7 @@ class Redaction:
 @cache
 def _enums() -> frozenset[str]:
     """The names of all enum values of the protocol."""
-    schemas = spec.schemas().values()
+    schemas = protocol.schemas().values()
     return frozenset(name for one in schemas if "anyOf" in one for name in one.get("x-livews", {}).get("values", ()))
 
 

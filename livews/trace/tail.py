@@ -17,8 +17,8 @@ from typing import Any
 import orjson
 
 from livews.core.conversation import Step
-from livews.trace.follow import Session, unreadable
-from livews.trace.read import Line, check_half, sessions
+from livews.trace.reader import TraceRecord, check_half, sessions
+from livews.trace.session import RecordedSession, unreadable
 
 _PIECE = 256 * 1024
 """Bytes read at once."""
@@ -29,7 +29,7 @@ class Tail:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.session: Session | None = None
+        self.session: RecordedSession | None = None
         """The one that is being written."""
         self.behind = False
         """There is more to read at once."""
@@ -42,7 +42,7 @@ class Tail:
         self._lines = 0
         """Lines of the file that were read."""
 
-    def take(self) -> Iterator[tuple[Session, Line | None, Step | None]]:
+    def take(self) -> Iterator[tuple[RecordedSession, TraceRecord | None, Step | None]]:
         """What was written since, _PIECE bytes at most: a new session as (session, None, None), then its lines with what each
         was and did. Nothing when nothing is new. BadRequest when the file cannot be read, or is no trace."""
         piece = self._more()  # which may begin anew
@@ -73,10 +73,10 @@ class Tail:
                 else:
                     yield session, line, session.step(line)
 
-    def _begin(self, header: dict[str, Any]) -> Session:
+    def _begin(self, header: dict[str, Any]) -> RecordedSession:
         self._number += 1
         self._head = orjson.dumps(header) + b"\n"
-        self.session = Session(header, iter(()), self._number, str(self.path), True)
+        self.session = RecordedSession(header, iter(()), self._number, str(self.path), True)
         return self.session
 
     def _more(self) -> bytes:

@@ -11,36 +11,22 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import orjson
 
-from livews.core import spec, wire
+from livews.core import codec, protocol
 from livews.core.conversation import Step
-from livews.core.errors import TraceFailed
-from livews.core.judge import Finding
+from livews.core.rules import Finding
 from livews.endpoint import Endpoint
+from livews.errors import TraceFailed
+from livews.recorder import Direction, Opcode
+from livews.version import __version__
 
-Direction = Literal["send", "recv"]
-Opcode = Literal["text", "binary"]
 _WORDS = {"send": b"send", "recv": b"recv", "text": b"text", "binary": b"binary"}
-
-
-class Recorder(Protocol):
-    """Whoever is told of every frame: the trace file, the view on a terminal.
-
-    `t` is seconds since the session's start on a monotonic clock, `direction` as the client sees it.
-    """
-
-    def frame(self, t: float, direction: Direction, opcode: Opcode, step: Step) -> None: ...
-
-    def control(self, t: float, direction: Direction, kind: str, about: dict[str, Any]) -> None: ...
-
-    def close(self) -> None: ...
 
 
 class TraceFile:
@@ -52,13 +38,13 @@ class TraceFile:
         *,
         url: str,
         side: str,
-        hide: Callable[[bytes], bytes],
+        redact: Callable[[bytes], bytes],
         media: Literal["keep", "elide"] = "keep",
     ) -> None:
         self.path = Path(path)
-        self._hide = hide
+        self._hide = redact
         self._media = media
-        self._shapes: dict[wire.Template, tuple[bytes, bytes]] = {}
+        self._shapes: dict[codec.Template, tuple[bytes, bytes]] = {}
         self.inserted: Callable[[], bool] = _no
         """Whether the frame of now was put in between by livews, and sent by neither side."""
         try:
@@ -98,7 +84,7 @@ class TraceFile:
     @classmethod
     def of(cls, path: str | Path, where: Endpoint, *, media: Literal["keep", "elide"] = "keep") -> TraceFile:
         """The trace of a client's session with `where`."""
-        return cls(path, url=where.shown, side="client", hide=where.secrets.hide_known, media=media)
+        return cls(path, url=where.shown, side="client", redact=where.secrets.redact_known, media=media)
 
     def frame(self, t: float, direction: Direction, opcode: Opcode, step: Step) -> None:
         raw = step.raw
@@ -112,7 +98,7 @@ class TraceFile:
             self._write(b"".join((head, before, new, after)))
             return
         if step.kind == "unreadable":
-            body = b'"raw":"' + wire.encode_base64(self._hide(raw)).encode() + b'"'
+            body = b'"raw":"' + codec.encode_base64(self._hide(raw)).encode() + b'"'
         elif self._media == "elide" and step.body:
             body = b'"message":' + orjson.dumps(elided(orjson.loads(raw)))
         else:
@@ -129,7 +115,7 @@ class TraceFile:
             os.close(self._file)
             self._file = -1
 
-    def _shape(self, template: wire.Template) -> tuple[bytes, bytes]:
+    def _shape(self, template: codec.Template) -> tuple[bytes, bytes]:
         known = self._shapes.get(template)
         if known is None:
             if len(self._shapes) > 16:
@@ -156,7 +142,7 @@ def _look_at(file: int, path: Path) -> None:
             "the file is no trace, and would be spoilt by one",
             where=str(path),
             why="it has content that does not start with the first line of a trace",
-            cure="name another file after --trace",
+            fix="name another file after --trace",
         )
 
 
@@ -165,7 +151,7 @@ def _failed(path: Path, problem: OSError) -> TraceFailed:
         f"cannot write the trace: {problem.strerror or problem}",
         where=str(path),
         why="a session that was to be traced is not run untraced",
-        cure="name another file after --trace, or free the disk if it is full",
+        fix="name another file after --trace, or free the disk if it is full",
     )
 
 
@@ -182,8 +168,6 @@ def _on_one_line(raw: bytes) -> bytes:
 
 def header(url: str, side: str) -> dict[str, Any]:
     """The first line of a trace. `url` must be redacted already."""
-    import livews
-
     started = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     return {
         "trace": "livews",
@@ -191,8 +175,8 @@ def header(url: str, side: str) -> dict[str, Any]:
         "started": started,
         "url": url,
         "side": side,
-        "livews": livews.__version__,
-        "protocol": spec.revision(),
+        "livews": __version__,
+        "protocol": protocol.revision(),
     }
 
 
@@ -221,9 +205,9 @@ def elided(value: Any) -> Any:
     for key, child in value.items():
         if key == "data" and isinstance(child, str) and len(child) > 64:
             try:
-                data = wire.decode_base64(child)
+                data = codec.decode_base64(child)
                 child = f"elided:{len(data)}:{hashlib.sha256(data).hexdigest()}"
-            except wire.WireError:
+            except codec.WireError:
                 child = f"elided:{len(child)}:not-base64"
         out[key] = elided(child)
     return out
@@ -240,13 +224,3 @@ def emptied(value: Any) -> Any:
 
 def _is_elided(key: str, value: Any) -> bool:
     return key == "data" and isinstance(value, str) and value.startswith("elided:")
-
-
-class Clock:
-    """Seconds since the start of a session, on the monotonic clock."""
-
-    def __init__(self) -> None:
-        self._start = time.monotonic()
-
-    def __call__(self) -> float:
-        return time.monotonic() - self._start

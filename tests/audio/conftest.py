@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from .pulse import NoPulse, PulseServer
+from tests.audio.pulse import NoPulse, PulseServer
 
 
 def no_sound(why: object) -> None:

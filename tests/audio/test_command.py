@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from livews.core.wire import decode_base64
+from livews.core.codec import decode_base64
 from tests.audio.pulse import PulseServer
 
 TRIES = 3  # a machine that stutters under the sound server loses a block now and then; livews may not

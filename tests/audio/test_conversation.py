@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from livews.core.wire import decode_base64
+from livews.core.codec import decode_base64
 from tests.audio.conftest import no_sound
 from tests.audio.pulse import RATE, ROOT, PulseServer
 from tests.audio.test_sound import sound_of
@@ -205,12 +205,12 @@ def test_a_loudspeaker_that_interrupts_the_model_is_noticed(pulse: PulseServer, 
     assert "--half-duplex" in err
 
 
-@pytest.mark.parametrize("cure", ["--half-duplex", "--echo-cancel"])
-def test_each_cure_keeps_the_loudspeaker_from_interrupting(cure: str, pulse: PulseServer, tmp_path: Path) -> None:
-    if cure == "--echo-cancel" and importlib.util.find_spec("pywebrtc_audio") is None:
+@pytest.mark.parametrize("fix", ["--half-duplex", "--echo-cancel"])
+def test_each_cure_keeps_the_loudspeaker_from_interrupting(fix: str, pulse: PulseServer, tmp_path: Path) -> None:
+    if fix == "--echo-cancel" and importlib.util.find_spec("pywebrtc_audio") is None:
         no_sound("the extra aec is not installed")
     pulse.loop_back()
-    session = Session(pulse, tmp_path / "t.jsonl", cure, "Tell me a story")
+    session = Session(pulse, tmp_path / "t.jsonl", fix, "Tell me a story")
     session.wait(has("turnComplete"))
     rows = session.rows()
     session.leave()

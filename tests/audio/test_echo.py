@@ -26,22 +26,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from livews.audio import device
+from livews.audio import portaudio
+from livews.audio.analysis.levels import loudness
 from livews.audio.echo import (
     JUST_BEFORE,
     LEAD,
     SOON,
     TOLD_AGAIN_AFTER,
-    Canceller,
-    EchoCancel,
-    Gate,
+    EchoCanceller,
+    EchoCancellerLike,
+    EchoGate,
     SelfInterruption,
 )
 from livews.audio.playback import TAP_BLOCKS, PlaybackBuffer, new_tap
 from livews.audio.speaker import Speaker
-from livews.core.sound import loudness
-
-from .conftest import no_sound
+from tests.audio.conftest import no_sound
 
 RATE = 16000
 FADE = RATE * 5 // 1000
@@ -57,7 +56,7 @@ def steady(samples: int, level: int = LOUD) -> bytes:
     return array("h", [level] * samples).tobytes()
 
 
-def passed(gate: Gate, pieces: list[tuple[bytes, bool]], jitter: Callable[[], float] = lambda: 0.0) -> array[int]:
+def passed(gate: EchoGate, pieces: list[tuple[bytes, bool]], jitter: Callable[[], float] = lambda: 0.0) -> array[int]:
     out, at = b"", 0
     for pcm, playing in pieces:
         clean = gate.pass_on(pcm, playing=playing, at=1000 + at / RATE + jitter())
@@ -75,7 +74,7 @@ def noise(samples: int, seed: int = 1) -> bytes:
 
 @given(st.lists(st.integers(0, 700), max_size=20))
 def test_when_nothing_plays_the_microphone_passes_bit_by_bit(sizes: list[int]) -> None:
-    gate = Gate()
+    gate = EchoGate()
     pieces = [(noise(size, size), False) for size in sizes]
     assert passed(gate, pieces).tobytes() == b"".join(pcm for pcm, _ in pieces)
     assert gate.muted_ms == 0
@@ -84,7 +83,7 @@ def test_when_nothing_plays_the_microphone_passes_bit_by_bit(sizes: list[int]) -
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 700), st.booleans()), min_size=1, max_size=40))
 def test_silence_lasts_as_long_as_the_playing_and_the_hold_to_the_sample(steps: list[tuple[int, bool]]) -> None:
-    gate = Gate()
+    gate = EchoGate()
     pieces = [(noise(size, n), playing) for n, (size, playing) in enumerate(steps)]
     heard = array("h", b"".join(pcm for pcm, _ in pieces))
     out = passed(gate, pieces)
@@ -111,15 +110,15 @@ def test_silence_lasts_as_long_as_the_playing_and_the_hold_to_the_sample(steps: 
 
 def test_what_the_microphone_hears_behind_the_edge_is_not_in_the_fade() -> None:
     """The fade out is made of the last sample before: not even 5 ms of the loudspeaker get through."""
-    quiet = passed(Gate(), [(steady(320), False), (bytes(640), True)])
-    loud = passed(Gate(), [(steady(320), False), (noise(320), True)])
+    quiet = passed(EchoGate(), [(steady(320), False), (bytes(640), True)])
+    loud = passed(EchoGate(), [(steady(320), False), (noise(320), True)])
     assert loud == quiet
 
 
 @pytest.mark.parametrize("size", [7, 160, 320, 1000])
 def test_no_edge_clicks(size: int) -> None:
     states = [False] * (2 * RATE // 10 // size) + [True] * (RATE // 2 // size) + [False] * (RATE // 2 // size)
-    out = passed(Gate(), [(steady(size), playing) for playing in states])
+    out = passed(EchoGate(), [(steady(size), playing) for playing in states])
     assert min(out) == 0
     assert out[-1] == LOUD
     assert max(abs(a - b) for a, b in pairwise(out)) <= LOUD // FADE + 1
@@ -127,7 +126,7 @@ def test_no_edge_clicks(size: int) -> None:
 
 
 def test_it_falls_from_where_it_was_when_it_closes_while_it_opens() -> None:
-    gate = Gate(hold=0.01)
+    gate = EchoGate(hold=0.01)
     out = passed(gate, [(steady(320), False), (steady(320), True), (steady(200), False), (steady(320), True)])
     assert 0 < out[839] < LOUD, "half open"
     assert max(abs(a - b) for a, b in pairwise(out)) <= LOUD // FADE + 1
@@ -136,13 +135,13 @@ def test_it_falls_from_where_it_was_when_it_closes_while_it_opens() -> None:
 def test_uneven_chunks_do_not_make_it_flap() -> None:
     luck = random.Random(4)
     pieces = [(steady(320), True)] * 5 + [(steady(320), False)] * 50
-    out = passed(Gate(), pieces, lambda: luck.uniform(0, 0.03))
+    out = passed(EchoGate(), pieces, lambda: luck.uniform(0, 0.03))
     opened = next(i for i in range(10 * 160 + FADE, len(out)) if out[i] and i > 5 * 320)
     assert all(out[opened + FADE :][i] == LOUD for i in range(len(out) - opened - FADE))
 
 
 def test_lost_time_counts_for_the_hold() -> None:
-    gate = Gate()
+    gate = EchoGate()
     gate.pass_on(steady(320), playing=True, at=1000.0)
     assert gate.pass_on(steady(320), playing=False, at=1000.3)[2 * FADE :] == steady(320 - FADE)
     assert gate.muted_ms == 20
@@ -150,7 +149,7 @@ def test_lost_time_counts_for_the_hold() -> None:
 
 def test_half_a_sample_is_refused() -> None:
     with pytest.raises(ValueError, match="3 bytes are not whole"):
-        Gate().pass_on(b"abc", playing=False, at=0.0)
+        EchoGate().pass_on(b"abc", playing=False, at=0.0)
 
 
 # The tap.
@@ -282,7 +281,7 @@ def voice(name: str, text: str, seconds: int, rate: int) -> Any:
 class Spy:
     """In the place of the package: keeps the reference it is given and cancels nothing."""
 
-    def __init__(self, canceller: Canceller) -> None:
+    def __init__(self, canceller: EchoCanceller) -> None:
         self.far = b""
         canceller._aec = self
 
@@ -317,7 +316,7 @@ def echo_of(np: Any, sound: Any, delay: float) -> Any:
 def cancelled(far: bytes, mic: bytes, sizes: Callable[[], int] = lambda: 320, late: float = 0.01) -> bytes:
     """As it goes in life: blocks of 20 ms are told 60 ms before they are heard, the microphone's come a bit late."""
     now = [100.0]
-    canceller: EchoCancel = Canceller(clock=lambda: now[0])
+    canceller: EchoCancellerLike = EchoCanceller(clock=lambda: now[0])
     luck = random.Random(1)
     out, at, told = b"", 0, 0
     while at < len(mic):
@@ -378,7 +377,7 @@ def test_lost_microphone_sound_is_made_up_for(np: Any, told: float) -> None:
     mic = pcm_of(np, echo_of(np, resampled(np, far, 24000, RATE), 0.06))
     played = pcm_of(np, far)
     now = [100.0]
-    canceller = Canceller(clock=lambda: now[0])
+    canceller = EchoCanceller(clock=lambda: now[0])
     heard, clean, block = b"", b"", 0
     for n in range(len(mic) // 640):
         now[0] = 100.0 + 0.02 * (n + 1)
@@ -407,7 +406,7 @@ def test_the_size_of_the_chunks_changes_nothing_but_a_delay_below_a_frame(np: An
 @given(sizes=st.lists(st.integers(0, 900), min_size=1, max_size=12))
 def test_as_much_comes_out_as_goes_in(sizes: list[int]) -> None:
     need_the_extra()
-    canceller = Canceller(clock=lambda: 0.0)
+    canceller = EchoCanceller(clock=lambda: 0.0)
     for size in sizes:
         canceller.far(steady(size), 24000, 0.0)
         assert len(canceller.near(steady(size))) == 2 * size
@@ -415,7 +414,7 @@ def test_as_much_comes_out_as_goes_in(sizes: list[int]) -> None:
 
 def test_a_reference_nobody_asks_for_does_not_grow(np: Any) -> None:
     now = [100.0]
-    canceller = Canceller(clock=lambda: now[0])
+    canceller = EchoCanceller(clock=lambda: now[0])
     canceller.near(steady(FRAME))
     for n in range(1000):
         canceller.far(steady(480), 24000, 100 + 0.02 * n)
@@ -425,7 +424,7 @@ def test_a_reference_nobody_asks_for_does_not_grow(np: Any) -> None:
 @pytest.mark.parametrize("rate", [16000, 24000, 48000])
 def test_the_reference_lies_where_it_is_heard(np: Any, rate: int) -> None:
     """Whatever rate the voice has, and however it is cut: to the sample, but for the lead."""
-    canceller, luck = Canceller(clock=lambda: 100.0), random.Random(3)
+    canceller, luck = EchoCanceller(clock=lambda: 100.0), random.Random(3)
     spy = Spy(canceller)
     canceller.near(bytes(640))  # position 0 is at 99.98
     tone = np.rint(np.sin(2 * np.pi * 1000 * np.arange(rate) / rate) * 20000)
@@ -447,7 +446,7 @@ def test_the_reference_lies_where_it_is_heard(np: Any, rate: int) -> None:
 
 def test_a_voice_that_changes_its_rate_is_followed(np: Any) -> None:
     now = [100.0]
-    canceller = Canceller(clock=lambda: now[0])
+    canceller = EchoCanceller(clock=lambda: now[0])
     spy = Spy(canceller)
     for n, rate in enumerate([24000] * 10 + [16000] * 10 + [24000] * 10):
         now[0] = 100 + 0.02 * n
@@ -458,27 +457,27 @@ def test_a_voice_that_changes_its_rate_is_followed(np: Any) -> None:
 
 
 def test_a_rate_that_cannot_work_is_told() -> None:
-    with pytest.raises(device.NoSound, match="no echo cancellation at 24000 Hz"):
-        Canceller(24000)
+    with pytest.raises(portaudio.AudioUnavailable, match="no echo cancellation at 24000 Hz"):
+        EchoCanceller(24000)
 
 
 @pytest.mark.parametrize("package", ["pywebrtc_audio", "soxr", "numpy"])
 def test_a_missing_extra_names_its_cure(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(device.NoSound, match="no echo cancellation") as caught:
-        Canceller()
-    assert "pip install pywebrtc-audio soxr" in caught.value.cure
+    with pytest.raises(portaudio.AudioUnavailable, match="no echo cancellation") as caught:
+        EchoCanceller()
+    assert "pip install pywebrtc-audio soxr" in caught.value.fix
 
 
 def test_no_exception_of_the_package_leaves(np: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    canceller = Canceller(clock=lambda: 0.0)
+    canceller = EchoCanceller(clock=lambda: 0.0)
 
     class Broken:
         def process(self, near: Any, far: Any) -> Any:
             raise RuntimeError("lost its state")
 
     monkeypatch.setattr(canceller, "_aec", Broken())
-    with pytest.raises(device.NoSound, match="lost its state"):
+    with pytest.raises(portaudio.AudioUnavailable, match="lost its state"):
         canceller.near(steady(FRAME))
 
 
@@ -579,7 +578,7 @@ def test_the_question_before_the_answer_is_no_excuse() -> None:
 
 
 def test_the_advice_names_every_cure() -> None:
-    for cure in (
+    for fix in (
         "headphones",
         "--half-duplex",
         "--echo-cancel",
@@ -587,4 +586,4 @@ def test_the_advice_names_every_cure() -> None:
         "module-echo-cancel",
         "PipeWire",
     ):
-        assert cure in SelfInterruption.ADVICE
+        assert fix in SelfInterruption.ADVICE

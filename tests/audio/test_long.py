@@ -13,11 +13,10 @@ from typing import Any
 
 import pytest
 
+from tests.audio.pulse import PulseServer
 from tests.bench.arrivals import RATE, SAMPLE, Turn, noise, sending
 from tests.bench.monitor import Heard, Monitor, find
 from tests.bench.playing import played
-
-from .pulse import PulseServer
 
 CHUNK_MS = 240
 MINUTE = 60_000 // CHUNK_MS

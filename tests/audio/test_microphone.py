@@ -22,15 +22,14 @@ from typing import Any
 
 import pytest
 
-from livews.audio import device as sound
 from livews.audio import microphone as module
-from livews.audio.activity import Talking
-from livews.audio.device import Device, NoSound, RateRefused
-from livews.audio.microphone import Chunk, Microphone
-from livews.core.errors import BadRequest
+from livews.audio import portaudio as sound
+from livews.audio.analysis.vad import VoiceActivityDetector
+from livews.audio.microphone import AudioChunk, Microphone
+from livews.audio.portaudio import AudioUnavailable, Device, RateRefused
+from livews.errors import BadRequest
+from tests.audio.pulse import ROOT, PulseServer
 from tests.kit.sound import RATE, noise
-
-from .pulse import ROOT, PulseServer
 
 # with a sound server
 
@@ -168,7 +167,7 @@ def started(**options: Any) -> Microphone:
     return microphone
 
 
-async def read(microphone: Microphone, count: int) -> list[Chunk]:
+async def read(microphone: Microphone, count: int) -> list[AudioChunk]:
     chunks = microphone.chunks()
     try:
         async with asyncio.timeout(5):
@@ -177,7 +176,7 @@ async def read(microphone: Microphone, count: int) -> list[Chunk]:
         await chunks.aclose()  # type: ignore[attr-defined]
 
 
-def values(chunks: list[Chunk]) -> list[int]:
+def values(chunks: list[AudioChunk]) -> list[int]:
     return [int.from_bytes(chunk.pcm[:2], "little", signed=True) for chunk in chunks]
 
 
@@ -248,7 +247,7 @@ async def test_closing_ends_the_chunks_of_a_reader_that_waits(inputs: Inputs) ->
 
 
 async def test_what_was_captured_before_the_loss_is_delivered(inputs: Inputs) -> None:
-    told: list[NoSound] = []
+    told: list[AudioUnavailable] = []
 
     microphone = started(on_lost=told.append)
     inputs.give(block(1), block(2))
@@ -263,7 +262,7 @@ async def test_what_was_captured_before_the_loss_is_delivered(inputs: Inputs) ->
 
 
 def test_closing_is_no_loss_and_nothing_opens_afterwards(inputs: Inputs) -> None:
-    told: list[NoSound] = []
+    told: list[AudioUnavailable] = []
     microphone = started(on_lost=told.append)
     microphone.close()
     inputs.finished()
@@ -274,7 +273,7 @@ def test_closing_is_no_loss_and_nothing_opens_afterwards(inputs: Inputs) -> None
 
 async def test_a_device_that_gives_nothing_any_more_is_lost(inputs: Inputs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "STALLED", 0.1)
-    told: list[NoSound] = []
+    told: list[AudioUnavailable] = []
 
     microphone = started(on_lost=told.append)
     inputs.give(block(1))
@@ -318,7 +317,7 @@ async def test_without_soxr_the_device_s_own_rate_is_delivered(
 
 def test_a_device_that_refuses_its_own_rate_too_is_refused(inputs: Inputs) -> None:
     inputs.refused = (RATE, 48000)
-    with pytest.raises(NoSound, match="this rate"):
+    with pytest.raises(AudioUnavailable, match="this rate"):
         started()
 
 
@@ -362,7 +361,9 @@ def talk(*parts: tuple[float, int]) -> bytes:
     return samples.tobytes()
 
 
-def follow(talking: Talking, pcm: bytes, ms: int = 40, start: float = 100.0) -> list[tuple[float, bool]]:
+def follow(
+    talking: VoiceActivityDetector, pcm: bytes, ms: int = 40, start: float = 100.0
+) -> list[tuple[float, bool]]:
     """When it changes its mind, in seconds of the sound."""
     changes, size = [], 32 * ms
     for at in range(0, len(pcm), size):
@@ -376,7 +377,7 @@ def follow(talking: Talking, pcm: bytes, ms: int = 40, start: float = 100.0) -> 
 
 @pytest.mark.parametrize("ms", [20, 40, 100])
 def test_talk_ends_where_its_last_loud_sample_was(ms: int) -> None:
-    talking = Talking()
+    talking = VoiceActivityDetector()
     assert talking.ended_at is None
     changes = follow(talking, talk((1.0, 0), (0.8, 9000), (0.2, 0), (0.5, 9000), (1.0, 0)), ms)
     assert [state for _, state in changes] == [True, False], "a short pause is none"
@@ -385,27 +386,27 @@ def test_talk_ends_where_its_last_loud_sample_was(ms: int) -> None:
 
 
 def test_the_end_is_known_before_it_is_certain() -> None:
-    talking = Talking()
+    talking = VoiceActivityDetector()
     follow(talking, talk((1.0, 0), (0.8, 9000), (0.1, 0)))
     assert talking.talking
     assert talking.ended_at == pytest.approx(101.8, abs=0.021)
 
 
 def test_a_click_is_no_talk_and_moves_nothing() -> None:
-    talking = Talking()
+    talking = VoiceActivityDetector()
     assert follow(talking, talk((1.0, 0), (0.03, 9000), (1.0, 0))) == []
     assert talking.ended_at is None
 
 
 def test_a_noisy_room_is_learned() -> None:
-    talking = Talking()
+    talking = VoiceActivityDetector()
     changes = follow(talking, talk((8.0, 600), (0.5, 9000), (1.5, 600)))
     assert changes[-1][1] is False
     assert talking.ended_at == pytest.approx(108.5, abs=0.021)
 
 
 def test_times_are_those_of_the_chunks_when_some_are_missing() -> None:
-    talking = Talking()
+    talking = VoiceActivityDetector()
     follow(talking, talk((0.5, 0)), start=10.0)
     follow(talking, talk((0.4, 9000), (0.6, 0)), start=50.0)
     assert talking.began_at == pytest.approx(50.0, abs=0.021)

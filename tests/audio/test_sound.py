@@ -18,9 +18,8 @@ from typing import Any
 
 import pytest
 
+from tests.audio.pulse import RATE, ROOT, PulseServer
 from tests.kit import sound
-
-from .pulse import RATE, ROOT, PulseServer
 
 FADE_MS = 5
 _HOLE = re.compile(bytes(2 * RATE // 1000))  # a millisecond of silence

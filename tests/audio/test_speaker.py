@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from livews.audio import device as sound
-from livews.audio.device import Device, NoSound
+from livews.audio import portaudio as sound
+from livews.audio.portaudio import AudioUnavailable, Device
 from livews.audio.speaker import Speaker
 
 BLOCK = 0.020
@@ -58,7 +58,7 @@ class Outputs(list[ClockedOutput]):
 
     def open(self, device: Device, **options: Any) -> ClockedOutput:
         if options["rate"] in self.refused:
-            raise NoSound("no sound", "this rate", "another")
+            raise AudioUnavailable("no sound", "this rate", "another")
         self.append(ClockedOutput(**options))
         self[-1].stuck = self.stuck
         return self[-1]
@@ -155,7 +155,7 @@ def test_closing_an_unused_speaker_takes_no_time(outputs: Outputs) -> None:
 
 
 async def test_a_lost_device_is_told_once_and_takes_nothing_more(outputs: Outputs) -> None:
-    told: list[NoSound] = []
+    told: list[AudioUnavailable] = []
     speaker = Speaker(on_lost=told.append)
     speaker.start()
     speaker.play(SECOND * 10)
@@ -171,7 +171,7 @@ async def test_a_lost_device_is_told_once_and_takes_nothing_more(outputs: Output
 
 
 def test_closing_is_not_losing(outputs: Outputs) -> None:
-    told: list[NoSound] = []
+    told: list[AudioUnavailable] = []
     speaker = Speaker(on_lost=told.append)
     speaker.start()
     speaker.close()
@@ -218,7 +218,7 @@ async def test_a_flush_empties_the_rates_that_wait(outputs: Outputs) -> None:
 
 async def test_a_rate_the_device_refuses_loses_it(outputs: Outputs) -> None:
     outputs.refused = (16000,)
-    told: list[NoSound] = []
+    told: list[AudioUnavailable] = []
     speaker = Speaker(on_lost=told.append)
     speaker.start()
     speaker.play(SECOND[:96], rate=16000)
@@ -230,7 +230,7 @@ async def test_a_rate_the_device_refuses_loses_it(outputs: Outputs) -> None:
 def test_a_device_that_cannot_be_opened_says_so_at_the_start(outputs: Outputs) -> None:
     outputs.refused = (24000,)
     speaker = Speaker()
-    with pytest.raises(NoSound, match="this rate"):
+    with pytest.raises(AudioUnavailable, match="this rate"):
         speaker.start()
     speaker.close()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from livews.audio.wav import WavRefused, WavTurns, WavWriter
+from livews.audio.wav import WavTurns, WavWriteError, WavWriter
 from tests.kit.names import ROOT
 
 
@@ -101,21 +101,21 @@ def test_a_killed_process_leaves_a_valid_file(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_refused_as_a_file(tmp_path: Path) -> None:
-    with pytest.raises(WavRefused, match=f"cannot write {tmp_path}: it is a folder"):
+    with pytest.raises(WavWriteError, match=f"cannot write {tmp_path}: it is a folder"):
         WavWriter(tmp_path)
 
 
 def test_a_missing_folder_is_named_with_its_cure(tmp_path: Path) -> None:
-    with pytest.raises(WavRefused) as refused:
+    with pytest.raises(WavWriteError) as refused:
         WavWriter(tmp_path / "no" / "voice.wav")
-    assert refused.value.cure == f"Create it: mkdir -p {tmp_path / 'no'}"
+    assert refused.value.fix == f"Create it: mkdir -p {tmp_path / 'no'}"
     assert isinstance(refused.value, OSError)
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full on this system")
 def test_a_full_disk_is_told() -> None:
     writer = WavWriter("/dev/full")
-    with pytest.raises(WavRefused, match="cannot write /dev/full: No space left"):
+    with pytest.raises(WavWriteError, match="cannot write /dev/full: No space left"):
         writer.write(b"\1\0")
 
 
@@ -123,9 +123,9 @@ def test_a_file_without_permission_is_refused_before_the_first_audio(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anywhere
-    with pytest.raises(WavRefused, match="no permission"):
+    with pytest.raises(WavWriteError, match="no permission"):
         WavWriter(tmp_path / "voice.wav")
-    with pytest.raises(WavRefused, match="no permission"):
+    with pytest.raises(WavWriteError, match="no permission"):
         WavTurns(tmp_path)
 
 
@@ -157,11 +157,11 @@ def test_a_folder_gets_a_file_a_turn(tmp_path: Path, name: str) -> None:
 def test_one_file_has_one_rate(tmp_path: Path) -> None:
     with WavTurns(tmp_path / "all.wav") as turns:
         turns.write(b"\1\0")
-        with pytest.raises(WavRefused, match="24000 Hz and 16000 Hz"):
+        with pytest.raises(WavWriteError, match="24000 Hz and 16000 Hz"):
             turns.write(b"\1\0", rate=16000)
 
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(WavRefused, match="cannot write"):
+    with pytest.raises(WavWriteError, match="cannot write"):
         WavTurns(f"{tmp_path}/file/folder/")

@@ -16,10 +16,9 @@ import warnings
 from importlib.metadata import PackageNotFoundError, version
 
 import livews
-
-from . import decode, load, long, microphone, peer, playing, proxy, receive, startup, trace_tools, tracing
-from .rounds import FULL, QUICK, TINY
-from .rows import SHORT, UNJUDGED, Row, table
+from tests.bench import decode, load, long, microphone, peer, playing, proxy, receive, startup, trace_tools, tracing
+from tests.bench.rounds import FULL, QUICK, TINY
+from tests.bench.rows import SHORT, UNJUDGED, Row, table
 
 MEASUREMENTS = {
     "decode": decode.measure,

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .children import child, script
+from tests.bench.children import child, script
 
 RATE = 24_000
 SAMPLE = 2

@@ -11,10 +11,9 @@ import pybase64
 
 from livews.core.conversation import Conversation
 from livews.core.events import Audio, events
-
-from . import frames, peer
-from .rounds import Effort, Way, cpu_costs
-from .rows import Row, Target
+from tests.bench import frames, peer
+from tests.bench.rounds import Effort, Way, cpu_costs
+from tests.bench.rows import Row, Target
 
 CHEAPER = Target("at least", 10, "times cheaper")
 NEAR_LIMIT = Target("at most", 4, "times the decode")

@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .children import Server, child, livews, script, serving
-from .rounds import FULL, QUICK, Effort
-from .rows import Row, Target
+from tests.bench.children import Server, child, livews, script, serving
+from tests.bench.rounds import FULL, QUICK, Effort
+from tests.bench.rows import Row, Target
 
 IN_TIME = Target("at most", 50, "ms late")
 A_CORE_HOLDS = Target("at most", 5, "ms, 200 to a core")

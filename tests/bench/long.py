@@ -16,13 +16,12 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.audio.pulse import PulseServer
-
-from .arrivals import NETWORKS, RATE, SAMPLE, Turn, sending
-from .children import child, cpu, rss, script
-from .load import standin
-from .monitor import Monitor, find, silent_from
-from .playing import machine, played, sound_card
-from .rows import figure
+from tests.bench.arrivals import NETWORKS, RATE, SAMPLE, Turn, sending
+from tests.bench.children import child, cpu, rss, script
+from tests.bench.load import standin
+from tests.bench.monitor import Monitor, find, silent_from
+from tests.bench.playing import machine, played, sound_card
+from tests.bench.rows import figure
 
 REPLY_MS = 600_000
 CHUNK_MS = 240

@@ -13,12 +13,11 @@ import pybase64
 
 from livews import endpoint
 from livews.client import Session
-from livews.core import wire
-
-from . import frames, peer
-from .decode import speaking
-from .rounds import Effort, Way, cpu_costs
-from .rows import Row, Target
+from livews.core import codec
+from tests.bench import frames, peer
+from tests.bench.decode import speaking
+from tests.bench.rounds import Effort, Way, cpu_costs
+from tests.bench.rows import Row, Target
 
 CHEAPER = Target("at least", 20, "times cheaper")
 MIME_TYPE = "audio/pcm;rate=16000"
@@ -32,7 +31,7 @@ def _of_size(size: int, effort: Effort) -> list[Row]:
     spoken = frames.chunks(size)
 
     def frame_alone(times: int) -> None:
-        audio_frame = wire.audio_frame
+        audio_frame = codec.audio_frame
         for _ in range(times):
             for pcm in spoken:
                 audio_frame(pcm)
@@ -46,7 +45,7 @@ def _of_size(size: int, effort: Effort) -> list[Row]:
 
     ways: dict[str, Way] = {"frame": frame_alone, "send": lambda times: peer.run(send(times))}
     for pcm in spoken:
-        _same(pcm, wire.audio_frame(pcm), "livews")
+        _same(pcm, codec.audio_frame(pcm), "livews")
     ways["send"](1)
     _same(spoken[-1], socket.sent, "livews")
 

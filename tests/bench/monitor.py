@@ -20,8 +20,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.audio.pulse import NoPulse, PulseServer, stop, wait_until
-
-from .arrivals import RATE, SAMPLE
+from tests.bench.arrivals import RATE, SAMPLE
 
 _MARK = 24
 """Frames from one place of a turn that is looked for to the next: a piece shorter than this may be missed."""

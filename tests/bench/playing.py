@@ -19,11 +19,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tests.audio.pulse import NoPulse, PulseServer
-
-from .arrivals import NETWORKS, RATE, SAMPLE, Turn, sending, turns
-from .children import child, script
-from .monitor import Heard, Monitor, find, middle, silent_from
-from .rows import figure
+from tests.bench.arrivals import NETWORKS, RATE, SAMPLE, Turn, sending, turns
+from tests.bench.children import child, script
+from tests.bench.monitor import Heard, Monitor, find, middle, silent_from
+from tests.bench.rows import figure
 
 PLAYERS = ("livews", "cookbook")
 TURN = 6.0

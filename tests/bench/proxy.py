@@ -25,9 +25,8 @@ from typing import Any
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
-from livews.core import wire
-
-from .children import cpu, livews, serving
+from livews.core import codec
+from tests.bench.children import cpu, livews, serving
 
 TARGET_MS = 1.0
 """At most, of the median round trip."""
@@ -135,7 +134,7 @@ async def _talk(url: str, rounds: Rounds, seconds: float) -> list[float]:
 
 
 async def _session(url: str, rounds: Rounds, number: int, seconds: float) -> list[float]:
-    frame = wire.audio_frame(os.urandom(rounds.ms * 32)).decode()
+    frame = codec.audio_frame(os.urandom(rounds.ms * 32)).decode()
     sent: deque[float] = deque()
     took: list[float] = []
     async with connect(url + _PATH, proxy=None, **_PLAIN) as socket:
@@ -173,12 +172,12 @@ def _cpu(pid: int) -> float | None:
 
 async def _answer(socket: ServerConnection) -> None:
     await socket.recv()
-    await socket.send(wire.dump_as_service({"setupComplete": {}}))
+    await socket.send(codec.dump_as_service({"setupComplete": {}}))
     voice = b""
     async for message in socket:
         if not voice:  # as many ms at 24 kHz as the first frame has at 16 kHz
             pcm = os.urandom(int(len(message) * 3 / 4 * 1.5) // 2 * 2)
-            voice = wire.audio_as_service(wire.encode_base64(pcm), "audio/pcm;rate=24000", None)
+            voice = codec.audio_as_service(codec.encode_base64(pcm), "audio/pcm;rate=24000", None)
         await socket.send(voice)
 
 

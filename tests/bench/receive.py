@@ -10,11 +10,11 @@ import asyncio
 import json
 from typing import Any
 
-from . import frames, peer
-from .children import environment, script
-from .rounds import Effort, orders
-from .rows import Row, Target
-from .server import Service, serving
+from tests.bench import frames, peer
+from tests.bench.children import environment, script
+from tests.bench.rounds import Effort, orders
+from tests.bench.rows import Row, Target
+from tests.bench.server import Service, serving
 
 CHEAPER = Target("at least", 4, "times less CPU")
 TURNS = 3

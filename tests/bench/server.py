@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from . import frames
+from tests.bench import frames
 
 
 class Service:

@@ -19,11 +19,11 @@ from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from . import peer
-from .children import environment, livews, script
-from .rounds import Effort, orders
-from .rows import Row, Target
-from .server import Service, serving
+from tests.bench import peer
+from tests.bench.children import environment, livews, script
+from tests.bench.rounds import Effort, orders
+from tests.bench.rows import Row, Target
+from tests.bench.server import Service, serving
 
 SOONER = Target("at least", 3.5, "times sooner")
 LESS_CPU = Target("at least", 3.5, "times less CPU")

@@ -19,10 +19,9 @@ from pathlib import Path
 
 import orjson
 
-from livews.core import wire
+from livews.core import codec
 from livews.trace.writer import header
-
-from . import children
+from tests.bench import children
 
 TOOLS = {
     "show": ("trace", "show"),
@@ -71,15 +70,15 @@ def _run(*words: str) -> tuple[float, float]:
 def make(path: Path, messages: int) -> None:
     """A trace of so many messages."""
     chance = random.Random(1)
-    microphone = [wire.encode_base64(chance.randbytes(1280)) for _ in range(50)]
-    voice = [wire.encode_base64(chance.randbytes(3840)) for _ in range(50)]
+    microphone = [codec.encode_base64(chance.randbytes(1280)) for _ in range(50)]
+    voice = [codec.encode_base64(chance.randbytes(3840)) for _ in range(50)]
     written, t = 0, 0.0
     with path.open("wb") as file:
 
         def write(direction: str, message: dict[str, object]) -> None:
             nonlocal written
             if written < messages:
-                size = len(wire.dump(message))
+                size = len(codec.dump(message))
                 opcode = "text" if direction == "send" else "binary"
                 row = {"t": round(t, 6), "dir": direction, "opcode": opcode, "size": size, "message": message}
                 file.write(orjson.dumps(row) + b"\n")

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from livews import endpoint
 from livews.core.events import events
-from livews.trace.writer import Clock, TraceFile
-
-from . import frames
-from .decode import speaking
-from .rounds import Effort, orders
-from .rows import Row, Target
+from livews.recorder import Clock
+from livews.trace.writer import TraceFile
+from tests.bench import frames
+from tests.bench.decode import speaking
+from tests.bench.rounds import Effort, orders
+from tests.bench.rows import Row, Target
 
 SIZE = 11_520
 CHEAP = Target("at most", 10, "us")
@@ -38,7 +38,7 @@ def measure(effort: Effort) -> list[Row]:
                 elif name == "without":
                     cost = _stepped(received, [])
                 else:
-                    trace = TraceFile(path, url=where.shown, side="client", hide=where.secrets.hide_known)
+                    trace = TraceFile(path, url=where.shown, side="client", redact=where.secrets.redact_known)
                     cost = _stepped(received, [trace])
                     trace.close()
                     if len(path.read_bytes().splitlines()) != len(received) + 1:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from livews.kit import voice
+from livews.server import synth
 
 pytest.register_assert_rewrite("tests.clients.conversations", "tests.clients.running")
 
@@ -43,7 +43,7 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """`speech`: s16le mono at 16 kHz, without silence after it. `picture`: a JPEG of 12,000 bytes."""
     folder = tmp_path_factory.mktemp("media")
     speech, picture = folder / "speech.pcm", folder / "picture.jpg"
-    speech.write_bytes(_at_16k(voice.render(HEARD)))
+    speech.write_bytes(_at_16k(synth.render(HEARD)))
     picture.write_bytes(_jpeg())
     return {"speech": speech, "picture": picture}
 

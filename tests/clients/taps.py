@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from livews.kit import tls as certificates
+from livews.server import certificate as certificates
 from tests.clients.running import NAMES, Servers
 
 

@@ -24,10 +24,10 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from livews.core import spec
-from livews.kit import faults, tls, voice
-from livews.kit.policy import Policy
-from livews.kit.standin import House, opened
+from livews.core import protocol
+from livews.server import certificate, faults, synth
+from livews.server.config import StandInConfig
+from livews.server.server import StandInServer, serve_stand_in
 from tests.clients.running import need
 from tests.kit.sound import silence, speech
 
@@ -45,7 +45,7 @@ _PATIENCE = 10.0
 
 def says(words: str) -> bytes:
     """The sound of a reply."""
-    return voice.render(f"This is the livews stand-in, not Gemini. {words}")
+    return synth.render(f"This is the livews stand-in, not Gemini. {words}")
 
 
 HELLO: Message = {"clientContent": {"turns": [{"role": "user", "parts": [{"text": "Hello"}]}], "turnComplete": True}}
@@ -123,15 +123,20 @@ class Raw:
 
 
 @contextlib.asynccontextmanager
-async def dialled(house: House, path: str = PATH, headers: dict[str, str] | None = None) -> AsyncIterator[Raw]:
+async def dialled(
+    house: StandInServer, path: str = PATH, headers: dict[str, str] | None = None
+) -> AsyncIterator[Raw]:
     async with connect(house.url + path, additional_headers=headers) as socket:
         yield Raw(socket)
 
 
 @contextlib.asynccontextmanager
-async def at_standin(**policy: Any) -> AsyncIterator[House]:
+async def at_standin(**policy: Any) -> AsyncIterator[StandInServer]:
     """A stand-in of its own, which may not fail."""
-    async with asyncio.timeout(30), opened(policy=Policy(**{"pace": PACE, "voice": "tones", **policy})) as house:
+    async with (
+        asyncio.timeout(30),
+        serve_stand_in(policy=StandInConfig(**{"pace": PACE, "voice": "tones", **policy})) as house,
+    ):
         yield house
         assert house.failures == 0
 
@@ -236,7 +241,7 @@ async def test_02_an_ephemeral_token(where: str) -> None:
             assert (await raw.closed())[0] == 1011
 
 
-async def new_token(house: House, query: str) -> str:
+async def new_token(house: StandInServer, query: str) -> str:
     reader, writer = await plain(house)
     writer.write(f"POST /v1alpha/auth_tokens?{query} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{{}}".encode())
     head, _, body = (await reader.read()).partition(b"\r\n\r\n")
@@ -245,7 +250,7 @@ async def new_token(house: House, query: str) -> str:
     return str(json.loads(body)["name"])
 
 
-async def plain(house: House) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def plain(house: StandInServer) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     host, _, port = house.url.removeprefix("ws://").partition(":")
     return await asyncio.open_connection(host, int(port))
 
@@ -339,7 +344,7 @@ async def test_04_a_line_that_is_cut() -> None:
         assert await ended(house) == "lost"
 
 
-async def ended(house: House) -> str:
+async def ended(house: StandInServer) -> str:
     """How the first session ended, in the stand-in's words."""
     while not house.ended:
         await asyncio.sleep(0.01)
@@ -824,7 +829,7 @@ SPEAKERS = [
     "models/test",
 ]
 WRITERS = ["models/gemini-2.0-flash-exp", "models/test"]
-_KNOWN = set(spec.load("schemas/server/BidiGenerateContentServerMessage.json")["properties"])
+_KNOWN = set(protocol.load("schemas/server/BidiGenerateContentServerMessage.json")["properties"])
 
 
 @pytest.mark.parametrize(
@@ -863,7 +868,7 @@ def keys(value: Any) -> list[str]:
 async def test_16_readers_of_text_frames_hear_nothing() -> None:
     """As at the service: who listens for text alone, or asks for text, is told nothing. A fault helps to try that."""
 
-    async def heard(house: House) -> str:
+    async def heard(house: StandInServer) -> str:
         async with connect(house.url + PATH) as socket:
             await socket.send(json.dumps({"setup": {"model": NEW}}))
             async with asyncio.timeout(_PATIENCE):
@@ -955,7 +960,7 @@ async def test_20_a_turn_ends_beside_its_call_or_not(model: str, switch: Message
 async def test_20_who_waits_for_ever_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """On the log: neither side sees it otherwise."""
     log: list[str] = []
-    monkeypatch.setattr("livews.kit.turns._PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr("livews.server.turn_taking._PATIENCE_SECONDS", 0.05)
     async with connected(log=log.append) as raw:
         await raw.setup(model=OLD, tools=[WEATHER])
         await raw.send(ASK)
@@ -1029,8 +1034,8 @@ async def test_22_over_tls(tmp_path: Path) -> None:
     """The Python SDK and all that stand on it rewrite any address to wss://: the certificate is one they can trust."""
     need(importlib.util.find_spec("trustme") is not None, "to talk over TLS: pip install 'livews[tls]'")
     ca = tmp_path / "ca.pem"
-    made = Policy(pace=PACE, voice="tones")
-    async with asyncio.timeout(30), opened(policy=made, tls=tls.context(ca)) as house:
+    made = StandInConfig(pace=PACE, voice="tones")
+    async with asyncio.timeout(30), serve_stand_in(policy=made, tls=certificate.context(ca)) as house:
         trusting = ssl.create_default_context(cafile=ca)
         for host in ("localhost", "127.0.0.1"):
             url = house.url.replace("127.0.0.1", host)

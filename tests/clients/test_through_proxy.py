@@ -79,7 +79,7 @@ def test_conversation(passed: dict[str, Passed], client: str, conversation: str)
 @pytest.mark.parametrize("client", _COMMANDS)
 def test_every_byte_is_the_same_on_both_sides(passed: dict[str, Passed], client: str) -> None:
     """Frames with their masks, fragments, controls and order, and the answer's head; of a request's head see
-    tests/test_proxy.py."""
+    tests/proxy/test_proxy.py."""
     front, back = ({one.key: one for one in side if one.key} for side in (passed[client].front, passed[client].back))
     assert len(front) == len(CONVERSATIONS) + 1, "resumption takes two"
     assert front.keys() == back.keys()

@@ -11,8 +11,8 @@ import json
 from pathlib import Path
 
 import livews
-from livews.kit.policy import Policy
-from livews.kit.standin import opened
+from livews.server.config import StandInConfig
+from livews.server.server import serve_stand_in
 from livews.trace.writer import elided
 from tests.kit.sound import silence, speech
 
@@ -70,8 +70,8 @@ async def _speak(session: livews.Session, pcm: bytes) -> None:
 
 
 async def main() -> None:
-    policy = Policy(voice="tones", heard=["What is that?"], seed="data", calls="always")
-    async with opened(policy=policy) as house:
+    policy = StandInConfig(voice="tones", heard=["What is that?"], seed="data", calls="always")
+    async with serve_stand_in(policy=policy) as house:
         for make in (barge_in, tool):
             path = HERE / f"{make.__name__}.jsonl"
             path.unlink(missing_ok=True)

@@ -16,9 +16,9 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from livews.core import models, schema, wire
-from livews.kit.policy import Policy
-from livews.kit.standin import House, opened
+from livews.core import codec, models, schema
+from livews.server.config import StandInConfig
+from livews.server.server import StandInServer, serve_stand_in
 from tests.kit.names import GEMINI
 from tests.kit.sound import RATE
 from tests.kit.waiting import until
@@ -34,7 +34,9 @@ Message = dict[str, Any]
 class Caller:
     """One client's socket. What came is in `frames` and `messages`, with its time on the loop's clock in `times`."""
 
-    def __init__(self, socket: ClientConnection, house: House, *, model: str = "", judged: bool = True) -> None:
+    def __init__(
+        self, socket: ClientConnection, house: StandInServer, *, model: str = "", judged: bool = True
+    ) -> None:
         self.socket = socket
         self.house = house
         self.model = model
@@ -107,7 +109,7 @@ class Caller:
 
 @contextlib.asynccontextmanager
 async def calling(
-    house: House,
+    house: StandInServer,
     setup: Message | str | None = None,
     *,
     path: str = GEMINI,
@@ -126,9 +128,9 @@ async def calling(
         yield caller
 
 
-def policy(**changes: Any) -> Policy:
+def policy(**changes: Any) -> StandInConfig:
     """Quick, and the same on every machine."""
-    return Policy(**{"pace": PACE, "voice": "tones", **changes})
+    return StandInConfig(**{"pace": PACE, "voice": "tones", **changes})
 
 
 @contextlib.asynccontextmanager
@@ -142,13 +144,13 @@ async def connected(
     **changes: Any,
 ) -> AsyncIterator[Caller]:
     """A client on a stand-in of its own. `changes` are those of its policy."""
-    async with asyncio.timeout(seconds), opened(policy=policy(**changes)) as house:
+    async with asyncio.timeout(seconds), serve_stand_in(policy=policy(**changes)) as house:
         async with calling(house, setup, path=path, headers=headers, judged=judged) as caller:
             yield caller
     assert house.failures == 0
 
 
-async def ended(house: House) -> None:
+async def ended(house: StandInServer) -> None:
     """No session is left."""
     await until(lambda: not house.sessions)
 
@@ -174,7 +176,7 @@ def text(words: str) -> Message:
 
 def audio(pcm: bytes, rate: int = RATE) -> str:
     mime_type = f"audio/pcm;rate={rate}" if rate else "audio/pcm"
-    return json.dumps({"realtimeInput": {"audio": {"mimeType": mime_type, "data": wire.encode_base64(pcm)}}})
+    return json.dumps({"realtimeInput": {"audio": {"mimeType": mime_type, "data": codec.encode_base64(pcm)}}})
 
 
 def answer(response: Any, call_id: str = "", name: str = "", **members: Any) -> Message:
@@ -199,7 +201,7 @@ MANUAL: Message = {"realtimeInputConfig": {"automaticActivityDetection": {"disab
 
 def sound_of(messages: Iterable[Message]) -> bytes:
     """The PCM of all audio parts."""
-    return b"".join(wire.decode_base64(blob["data"]) for blob in blobs(messages))
+    return b"".join(codec.decode_base64(blob["data"]) for blob in blobs(messages))
 
 
 def blobs(messages: Iterable[Message]) -> list[Message]:

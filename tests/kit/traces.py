@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from livews.core import wire
+from livews.core import codec
 
 Row = dict[str, Any]
 
 
 def sent(t: float, message: Row, **more: Any) -> Row:
-    return {"t": t, "dir": "send", "opcode": "text", "size": len(wire.dump(message)), "message": message, **more}
+    return {"t": t, "dir": "send", "opcode": "text", "size": len(codec.dump(message)), "message": message, **more}
 
 
 def got(t: float, message: Row) -> Row:

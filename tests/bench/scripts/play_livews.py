@@ -15,7 +15,7 @@ from typing import Any
 
 import livews
 from livews.audio.speaker import Speaker
-from livews.audio.turn import TurnReport
+from livews.audio.turn_meter import TurnReport
 
 
 def rss() -> int:

@@ -11,18 +11,18 @@ from typing import Any
 
 from websockets.asyncio.server import ServerConnection, serve
 
-from livews.core import wire
+from livews.core import codec
 from tests.bench import frames
 from tests.bench.arrivals import Turn
 
-INTERRUPTED = wire.dump_as_service({"serverContent": {"interrupted": True}})
+INTERRUPTED = codec.dump_as_service({"serverContent": {"interrupted": True}})
 
 
 def chunks(turn: Turn) -> list[bytes]:
     """Its frames, made before the clock is started."""
     sound, size = turn.sound, turn.chunk_bytes
     pieces = (sound[at : at + size] for at in range(0, len(sound), size))
-    return [wire.audio_as_service(wire.encode_base64(piece), frames.MIME_TYPE, None) for piece in pieces]
+    return [codec.audio_as_service(codec.encode_base64(piece), frames.MIME_TYPE, None) for piece in pieces]
 
 
 async def until(moment: float) -> None:

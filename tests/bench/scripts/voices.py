@@ -55,7 +55,7 @@ def frame(payload: bytes, opcode: int = 1) -> bytes:
 
 def sound(seed: int, ms: int) -> list[bytes]:
     """One round of speech and silence, as frames ready to be written. No two voices are equally loud and high."""
-    from livews.core import wire
+    from livews.core import codec
 
     source = random.Random(seed)
     pitch, peak = source.uniform(90, 220), source.uniform(3_000, 12_000)
@@ -68,7 +68,7 @@ def sound(seed: int, ms: int) -> list[bytes]:
     samples.extend(source.randint(-8, 8) for _ in range(round(SILENCE * RATE)))
     pcm = samples.tobytes()
     size = RATE * ms // 1000 * 2
-    return [frame(wire.audio_frame(pcm[at : at + size])) for at in range(0, len(pcm), size)]
+    return [frame(codec.audio_frame(pcm[at : at + size])) for at in range(0, len(pcm), size)]
 
 
 class Voice(asyncio.Protocol):

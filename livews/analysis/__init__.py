@@ -1,0 +1,1 @@
+"""Analysis of a session over time: turns, tracks, latency, statistics."""

@@ -1,0 +1,204 @@
+"""Sound in numbers: how loud it is, where it begins and ends, and what of it stands out from the room.
+
+- Pure: time is the audio given, never a clock. The same samples give the same numbers however they are cut up.
+- s16le mono at any rate. Loudness is the RMS without its DC part against 32768, so a full-scale sine is at -3 dBFS:
+  the DC of a cheap microphone is no sound.
+- Power is that RMS squared, in steps of a sample: what is compared, added and averaged. Decibels are for people.
+- The stand-in's ear and the client's own measure with this, so both mean the same by speech.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections import deque
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import pairwise
+from math import hypot, inf, log10, pow
+from operator import mul
+from struct import Struct, unpack
+
+from livews.core import codec
+
+FLOOR_DB = -120.0
+"""What silence is said to be: below the rounding of 16 bits."""
+THRESHOLD_DB = -48.0
+"""Speech that peaks at -30 dBFS has its vowels above, a quiet room lies 7 to 20 dB below."""
+FIRST_SOUND_DB = -60.0
+"""From where a sample is no silence: below it lie the dither of a recorder and the hiss of a quiet room."""
+_FULL = 32768.0
+
+
+def loudness(pcm: bytes) -> float:
+    """dBFS of the RMS of s16le samples without their DC part; -120.0 for silence and for nothing."""
+    return decibels(power_of(pcm))
+
+
+def power_of(pcm: bytes) -> float:
+    """The mean square of s16le samples without their DC part, in squared steps; 0 for nothing, half a sample too."""
+    count = len(pcm) // 2
+    if not count:
+        return 0.0
+    samples = unpack(f"<{count}h", pcm[: 2 * count])
+    squares, total = sum(map(mul, samples, samples)), sum(samples)
+    return float((count * squares - total * total) / (count * count))
+
+
+def decibels(power: float, floor: float = FLOOR_DB) -> float:
+    """Power in dBFS, `floor` at least: JSON knows no infinity."""
+    return max(10 * log10(power / (_FULL * _FULL)), floor) if power > 0 else floor
+
+
+def first_sound(pcm: bytes, threshold_db: float = FIRST_SOUND_DB) -> int | None:
+    """Index of the first sample that is `threshold_db` dBFS or more, whatever its sign; None when all are less."""
+    samples = _samples(pcm)
+    return next(_loud(samples, range(len(samples)), threshold_db), None)
+
+
+def last_sound(pcm: bytes, threshold_db: float = FIRST_SOUND_DB) -> int | None:
+    """Index of the last sample that is `threshold_db` dBFS or more; None when all are less."""
+    samples = _samples(pcm)
+    return next(_loud(samples, range(len(samples) - 1, -1, -1), threshold_db), None)
+
+
+def _samples(pcm: bytes) -> array[int]:
+    samples = array("h", pcm[: len(pcm) & ~1])
+    if sys.byteorder == "big":
+        samples.byteswap()
+    return samples
+
+
+def _loud(samples: array[int], places: range, threshold_db: float) -> Iterator[int]:
+    least = _FULL * pow(10, threshold_db / 20)
+    return (i for i in places if not -least < samples[i] < least)
+
+
+QUIET, SOFT, LOUD = 0, 1, 2
+"""What `Room.judge` says of a frame."""
+
+
+class NoiseFloor:
+    """Tells speech from the room, frame by frame.
+
+    Loud: over the threshold. Soft: up to 9 dB below it, what speech that is loud elsewhere has between its vowels.
+    Either must be 7 dB over the noise, which is the softest frame of late: speech has gaps, a room has none.
+    `threshold_db` is in dBFS; `judge` takes the power of one frame after another.
+    """
+
+    __slots__ = ("_frames", "_least", "_loud", "_past", "_soft", "_threshold")
+
+    _BELOW = 8.0
+    _ABOVE = 5.0
+    _BLOCK = 25
+    """Frames to a block: half a second."""
+    _LATE = 3
+    """Blocks that tell noise from soft speech. Few, or a microphone that is switched on holds an activity open."""
+    _LONG = 10
+    """Blocks that tell noise from loud speech. Many, for nobody speaks so long without a gap."""
+
+    def __init__(self, threshold_db: float) -> None:
+        self._threshold = _FULL * _FULL * pow(10, threshold_db / 10)
+        self._past: deque[float] = deque(maxlen=self._LONG)
+        self._least = inf
+        self._frames = 0
+        # nothing is soft as long as the noise is not known
+        self._loud = self._soft = self._threshold
+
+    def judge(self, power: float) -> int:
+        heard = LOUD if power >= self._loud else SOFT if power >= self._soft else QUIET
+        if power < self._least:
+            self._least = power
+        self._frames += 1
+        if self._frames == self._BLOCK:
+            self._past.append(self._least)
+            self._least, self._frames = inf, 0
+            self._listen()
+        return heard
+
+    def _listen(self) -> None:
+        """Set the limits by the noise of the blocks so far."""
+        past = self._past
+        long = min(past) if len(past) == self._LONG else 0.0
+        late = min(past[i] for i in range(max(len(past) - self._LATE, 0), len(past)))
+        self._loud = max(self._threshold, self._ABOVE * long)
+        self._soft = max(self._threshold / self._BELOW, self._ABOVE * late)
+
+
+class AnalysisFrames:
+    """Pieces of any size in, the power of each 20 ms out."""
+
+    __slots__ = ("_before", "_done", "_pick", "_rate", "_rest", "_size")
+
+    def __init__(self) -> None:
+        self._before = 0.0
+        """Seconds received at other rates, before the one of now."""
+        self._done = 0
+        """Samples at this rate that were judged or dropped."""
+        self._rest = bytearray()
+        """What came after them: less than a frame between two pieces, with half a sample perhaps."""
+        self._tune(codec.INPUT_RATE)
+
+    def _tune(self, rate: int) -> None:
+        self._rate = rate
+        self._size = _size(rate)
+        self._pick = _pick(rate)
+
+    @property
+    def offset(self) -> float:
+        return self._before + (self._done + len(self._rest) // 2) / self._rate
+
+    def count(self, ms: int) -> int:
+        """Frames that last so long together."""
+        return -(-ms * self._rate // (1000 * self._size))
+
+    def drop(self) -> None:
+        """Begin a frame with the next piece; what waits for one to fill is only counted."""
+        self._done += len(self._rest) // 2
+        self._rest.clear()
+
+    def cut(self, pcm: bytes, rate: int) -> list[tuple[float, float, float]]:
+        """Each frame that is full now: its power in squared steps, where it begins and ends in seconds."""
+        rate = max(rate, 1)
+        if rate != self._rate:
+            self._before = self.offset
+            self._done = 0
+            self._rest.clear()
+            self._tune(rate)
+        rest = self._rest
+        rest += pcm
+        size = self._size
+        full = len(rest) // (2 * size)
+        if not full:
+            return []
+        frames = []
+        for at in range(0, full * 2 * size, 2 * size):
+            picked = self._pick.unpack_from(rest, at)
+            count, total, length = len(picked), sum(picked), hypot(*picked)
+            # hypot because it is the fastest sum of squares there is; squared and rounded it is that whole number
+            # again. The variance is the power without DC.
+            power = (count * int(length * length + 0.5) - total * total) / (count * count)
+            begin = self._done
+            self._done += size
+            frames.append((power, self._before + begin / rate, self._before + self._done / rate))
+        del rest[: full * 2 * size]
+        return frames
+
+
+def _size(rate: int) -> int:
+    """Samples in a frame: 20 ms, rounded up where a rate has no whole number of them."""
+    return -(-rate // 50)
+
+
+@lru_cache(maxsize=16)
+def _pick(rate: int) -> Struct:
+    """Reads about a hundred samples of a frame: one in `step` of its first half, one in `step + 1` of its second.
+
+    A hundred give the power to a decibel at a third of the time, but every third sample of a tone at a third of the
+    rate is the same number, and looks like DC. The steps have no common factor, so no tone looks like DC, or crosses
+    zero at each sample, in both halves (except at half the rate, where all its samples do): with one mean for both,
+    a tone loses 4 dB at most. Little-endian on every machine.
+    """
+    size, step = _size(rate), max(1, rate // 5000)
+    places = [*range(0, size // 2, step), *range(size // 2, size, step + 1), size]
+    return Struct("<" + "".join(f"h{2 * (after - at - 1)}x" for at, after in pairwise(places)))

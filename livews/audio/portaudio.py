@@ -1,0 +1,386 @@
+"""The sound card, and the one module that imports sounddevice.
+
+- It is imported late, inside `load()`: without PortAudio the import fails, and half of livews needs no sound.
+- No exception of sounddevice or PortAudio leaves this module: all become `NoSound`, which says what to do.
+- Every call may block and may run in any thread; none belongs on an event loop. Streams are opened and closed one
+  after another: PortAudio is not made for two threads at once.
+- PortAudio lists the devices once, when it is loaded: a sound server has to run before.
+- A sound system may hang, and a call of it with it: `within` gives up waiting, and lets the process end all the same.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes.util
+import os
+import platform
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeVar
+
+T = TypeVar("T")
+
+OPEN_WITHIN = 10.0
+CLOSE_WITHIN = 2.0
+"""Seconds. A Bluetooth headset may take some to open; closing takes what the device holds."""
+
+LIBRARY_VARIABLE = "LIVEWS_PORTAUDIO"
+KEEP_IT = "or keep the voice in a file with --wav PATH"
+SPEAK_A_FILE = "or let a WAV file speak with --mic=FILE.wav"
+
+# (values of ID and ID_LIKE in /etc/os-release, name for people, command)
+PACKAGES = (
+    (("debian", "ubuntu"), "Debian/Ubuntu", "apt-get install libportaudio2"),
+    (("fedora", "rhel", "centos"), "Fedora", "dnf install portaudio"),
+    (("arch",), "Arch", "pacman -S portaudio"),
+    (("alpine",), "Alpine", "apk add portaudio"),
+    (("opensuse", "suse"), "openSUSE", "zypper install libportaudio2"),
+)
+
+
+class AudioUnavailable(Exception):
+    """There is no sound: `what` is not possible, `why`, and the `cure`."""
+
+    def __init__(self, what: str, why: str, fix: str) -> None:
+        super().__init__(f"{what}: {why}. {fix}")
+        self.what = what
+        self.why = why
+        self.fix = fix
+
+
+class RateRefused(AudioUnavailable):
+    """The device works, but not at this rate: its own, `Device.rate`, may do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """An input or an output; a headset is one of each."""
+
+    index: int
+    name: str
+    host: str  # ALSA, Core Audio, Windows WASAPI ...
+    channels: int
+    rate: int  # its own; others are converted by most hosts
+
+
+class OutputStream(Protocol):
+    """An open stream that is already asking for sound."""
+
+    @property
+    def latency(self) -> float:
+        """Seconds the device holds: granted, not asked for."""
+
+    def close(self) -> None:
+        """Cuts what the device still holds. Blocks for some milliseconds, raises nothing."""
+
+
+class InputStream(Protocol):
+    """An open stream that is already giving sound."""
+
+    @property
+    def latency(self) -> float:
+        """Seconds from a sound to its block: granted, not asked for."""
+
+    @property
+    def channels(self) -> int:
+        """1, but for a device that has no mono: its blocks hold so many samples of each instant."""
+
+    def close(self) -> None:
+        """Blocks for some milliseconds, raises nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One of the two directions, in PortAudio's words and in ours."""
+
+    kind: Literal["output", "input"]
+    stream: str  # sounddevice's class
+    nothing: str
+    works_at: str  # what it does at its own rate
+    connect: str
+    instead: str  # what to do without
+
+
+_OUTPUT = _Side("output", "RawOutputStream", "no sound", "plays", "loudspeakers or headphones", KEEP_IT)
+_INPUT = _Side("input", "RawInputStream", "no microphone", "records", "a microphone", SPEAK_A_FILE)
+
+
+def load(what: str = _OUTPUT.nothing, instead: str = KEEP_IT) -> Any:
+    """The sounddevice module, or `NoSound`. A failure is not remembered: it may be tried again."""
+    with _loading:
+        try:
+            with _library_from_environment():
+                import sounddevice
+        except ImportError as error:
+            why = f"the Python package sounddevice cannot be imported ({error})"
+            raise AudioUnavailable(what, why, f"pip install sounddevice, {instead}") from error
+        except Exception as error:
+            # OSError: there is no library. PortAudioError, unknown before the import: it does not start.
+            raise AudioUnavailable(what, str(error), library_fix(instead)) from error
+    return sounddevice
+
+
+def output_devices() -> list[Device]:
+    """What sound can be played on; empty when there is nothing."""
+    return _devices(_OUTPUT)
+
+
+def input_devices() -> list[Device]:
+    """What sound can be recorded from; empty when there is nothing."""
+    return _devices(_INPUT)
+
+
+def output_device(spec: int | str | None = None) -> Device:
+    """The device named by an index, its name or a part of it (any case); None is the default one."""
+    return _choose(_OUTPUT, spec)
+
+
+def input_device(spec: int | str | None = None) -> Device:
+    """The microphone named by an index, its name or a part of it (any case); None is the default one."""
+    return _choose(_INPUT, spec)
+
+
+def open_output(
+    device: Device,
+    *,
+    rate: int,
+    latency: float,
+    blocksize: int,
+    fill: Callable[[memoryview, float], None],
+    finished: Callable[[], None],
+) -> OutputStream:
+    """Open `device` for s16le mono at `rate` and start it.
+
+    `fill(block, delay)` is called in PortAudio's thread for every block, with the seconds until it is heard.
+    `finished()` is called there once, when the stream ends for whatever reason.
+    """
+    stream = _Stream(latency)
+
+    def callback(out: Any, frames: int, times: Any, status: Any) -> None:
+        # Only the difference of these times means something: PortAudio's clock need not be ours.
+        # Hosts that do not know leave it at 0.
+        delay = times.outputBufferDacTime - times.currentTime
+        fill(memoryview(out), delay if delay > 0 else stream.latency)
+
+    stream.open(_OUTPUT, device, rate, 1, blocksize=blocksize, callback=callback, finished_callback=finished)
+    return stream
+
+
+def open_input(
+    device: Device,
+    *,
+    rate: int,
+    latency: float,
+    blocksize: int,
+    take: Callable[[bytes, float], None],
+    finished: Callable[[], None],
+) -> InputStream:
+    """Open `device` for s16le at `rate` and start it; `RateRefused` where it is that which does not work.
+
+    Mono, and where the device has none, as many channels as it has. `take(block, age)` is called in PortAudio's
+    thread for every block of `blocksize` frames, with the seconds since its last sample was captured.
+    `finished()` is called there once, when the stream ends for whatever reason.
+    """
+    stream = _Stream(latency)
+
+    def callback(data: Any, frames: int, times: Any, status: Any) -> None:
+        # As above; the time is that of the first sample. The bytes are PortAudio's again when this returns.
+        first = times.currentTime - times.inputBufferAdcTime if times.inputBufferAdcTime > 0 else 0.0
+        take(bytes(data), max(0.0, (first if first > 0 else stream.latency) - frames / rate))
+
+    options = {"blocksize": blocksize, "callback": callback, "finished_callback": finished}
+    try:
+        stream.open(_INPUT, device, rate, 1, **options)
+    except _ChannelsRefused:
+        if device.channels < 2:
+            raise
+        stream.open(_INPUT, device, rate, device.channels, **options)
+    return stream
+
+
+def unmute_fix() -> str:
+    """What to do about a microphone that gives nothing, or nothing but zeros: refused, or muted, it is just silent."""
+    if sys.platform == "darwin":
+        return "Allow this terminal to hear: System Settings > Privacy & Security > Microphone"
+    if sys.platform == "win32":
+        return "Allow desktop apps to hear: Settings > Privacy & security > Microphone"
+    return "See that the source is not muted: pactl set-source-mute @DEFAULT_SOURCE@ 0, wpctl or alsamixer"
+
+
+def library_fix(instead: str = KEEP_IT) -> str:
+    """How to get PortAudio here: this system's own command, or all of them where the system is not known."""
+    path = os.environ.get(LIBRARY_VARIABLE)
+    if path:
+        return f"Correct or unset {LIBRARY_VARIABLE}={path}, {instead}"
+    if sys.platform in ("darwin", "win32"):
+        return f"pip install --force-reinstall sounddevice: its wheel carries PortAudio, {instead}"
+    ours = _this_distribution()
+    mine = next((command for ids, _, command in PACKAGES if ours.intersection(ids)), None)
+    if mine:
+        return f"{mine}, {instead}"
+    commands = ", ".join(f"{command} ({name})" for _, name, command in PACKAGES)
+    return f"Install PortAudio: {commands}; {instead}"
+
+
+def within(seconds: float, nothing: str, work: Callable[[], T]) -> T:
+    """What `work` returns or raises, or `NoSound` when it takes longer: then it is left behind.
+
+    The sound system is not asked to clean up at exit then, since that would hang as well.
+    """
+    done: list[T] = []
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            done.append(work())
+        except BaseException as problem:
+            failed.append(problem)
+
+    thread = threading.Thread(target=run, name="livews-sound", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if failed:
+        raise failed[0]
+    if done:
+        return done[0]
+    if (sd := sys.modules.get("sounddevice")) is not None:
+        atexit.unregister(sd._exit_handler)
+    fix = f"Restart the sound server, or {KEEP_IT.removeprefix('or ')}"
+    raise AudioUnavailable(nothing, f"the sound system did not answer within {seconds:g} s", fix)
+
+
+_loading = threading.Lock()
+_ports = threading.Lock()
+
+
+@contextmanager
+def _library_from_environment() -> Iterator[None]:
+    """Let sounddevice find the PortAudio that LIVEWS_PORTAUDIO names: it asks ctypes, once, when imported."""
+    path = os.environ.get(LIBRARY_VARIABLE)
+    if not path or "sounddevice" in sys.modules:
+        yield
+        return
+    if not os.path.isfile(path):
+        raise OSError(f"{LIBRARY_VARIABLE} names {path}, which is not a file")
+    find = ctypes.util.find_library
+    ctypes.util.find_library = lambda name: path if name == "portaudio" else find(name)
+    try:
+        yield
+    finally:
+        ctypes.util.find_library = find
+
+
+def _this_distribution() -> set[str]:
+    try:
+        release = platform.freedesktop_os_release()
+    except OSError:
+        return set()
+    return {release.get("ID", ""), *release.get("ID_LIKE", "").split()} - {""}
+
+
+class _ChannelsRefused(AudioUnavailable):
+    pass
+
+
+class _Stream:
+    """A stream of sounddevice whose callback may ask for its latency before it is open: then for what was asked."""
+
+    def __init__(self, latency: float) -> None:
+        self.latency = latency
+        self.channels = 1
+        self._stream: Any = None
+
+    def open(self, side: _Side, device: Device, rate: int, channels: int, **options: Any) -> None:
+        sd = load(side.nothing, side.instead)
+        try:
+            with _ports:
+                stream = getattr(sd, side.stream)(
+                    samplerate=rate,
+                    device=device.index,
+                    channels=channels,
+                    dtype="int16",
+                    latency=self.latency,
+                    # WASAPI alone of all hosts does not convert rates unless asked to (documented; not tried here).
+                    extra_settings=sd.WasapiSettings(auto_convert=True) if "WASAPI" in device.host else None,
+                    **options,
+                )
+                self.latency, self.channels = stream.latency, channels
+                self._stream = stream
+                stream.start()
+        except sd.PortAudioError as error:
+            self.close()
+            raise _refusal(side, device, rate, str(error)) from error
+
+    def close(self) -> None:
+        with _ports:
+            if self._stream is not None:
+                self._stream.close()
+                self._stream = None
+
+
+def _refusal(side: _Side, device: Device, rate: int, why: str) -> AudioUnavailable:
+    what = f"{side.nothing} on {device.name!r} at {rate} Hz"
+    if "sample rate" in why:
+        cause = f"It {side.works_at} {device.rate} Hz and does not convert"
+        return RateRefused(what, why, f"{cause}: choose another device, {side.instead}")
+    fix = f"Another program may hold it: choose another device, {side.instead}"
+    if side is _INPUT:
+        fix += f". {unmute_fix()}"
+    return (_ChannelsRefused if "number of channels" in why else AudioUnavailable)(what, why, fix)
+
+
+def _devices(side: _Side) -> list[Device]:
+    sd = load(side.nothing, side.instead)
+    try:
+        hosts = [host["name"] for host in sd.query_hostapis()]
+        entries = [entry for entry in sd.query_devices() if entry[f"max_{side.kind}_channels"] > 0]
+    except sd.PortAudioError as error:
+        raise AudioUnavailable("no list of sound devices", str(error), _no_device_fix(side)) from error
+    return [
+        Device(
+            index=entry["index"],
+            name=entry["name"],
+            host=hosts[entry["hostapi"]],
+            channels=entry[f"max_{side.kind}_channels"],
+            rate=int(entry["default_samplerate"]),
+        )
+        for entry in entries
+    ]
+
+
+def _choose(side: _Side, spec: int | str | None) -> Device:
+    devices = _devices(side)
+    if not devices:
+        raise AudioUnavailable(side.nothing, f"there is no {side.kind} device", _no_device_fix(side))
+    if spec is None:
+        return _default(side, devices)
+    wanted = str(spec).strip()
+    exact = [d for d in devices if wanted in (str(d.index), d.name)]
+    matches = exact or [d for d in devices if wanted.lower() in d.name.lower()]
+    if len(matches) == 1:
+        return matches[0]
+    why = f"{len(matches)} {side.kind} devices match" if matches else f"there is no such {side.kind} device"
+    listed = ", ".join(f"{d.index}: {d.name}" for d in matches or devices)
+    raise AudioUnavailable(f"{side.nothing} on {wanted!r}", why, f"Choose one of {listed}")
+
+
+def _default(side: _Side, devices: list[Device]) -> Device:
+    sd = load(side.nothing, side.instead)
+    try:
+        index = sd.query_devices(kind=side.kind)["index"]
+    except sd.PortAudioError:  # devices, but none is the default one: the first is as good as any
+        return devices[0]
+    return next((d for d in devices if d.index == index), devices[0])
+
+
+def _no_device_fix(side: _Side) -> str:
+    if sys.platform == "linux":
+        return (
+            "Start the sound server (PipeWire, PulseAudio) or, where it runs, install its ALSA plugin "
+            f"(Debian/Ubuntu: libasound2-plugins or pipewire-alsa), {side.instead}"
+        )
+    fix = f"Connect {side.connect}, {side.instead}"
+    return f"{fix}. {unmute_fix()}" if side is _INPUT else fix

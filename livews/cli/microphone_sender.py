@@ -1,0 +1,144 @@
+"""The user's voice: from a microphone or a file to the session, and everything that may hold it back.
+
+- Sound goes through in this order: echo canceller, half-duplex gate, level, push-to-talk, the wire.
+- While the network stalls the newest sound is kept; what was lost is counted and told.
+- A stream is never cut without a word: muting says audioStreamEnd, letting go of the key says activityEnd.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from livews import client
+from livews.audio.analysis import levels
+from livews.cli.console import Console
+from livews.cli.replies import Replies
+from livews.errors import LocalProtocolError
+
+if TYPE_CHECKING:
+    from livews.audio.analysis.vad import VoiceActivityDetector
+    from livews.audio.echo import EchoCanceller, EchoGate
+    from livews.audio.file_source import FileSource
+    from livews.audio.microphone import Microphone
+    from livews.audio.speaker import Speaker
+
+_TELL_DROPS_EVERY = 5.0
+
+
+class MicrophoneSender:
+    """Streams one microphone to one session. `manual` is push-to-talk: sound is sent while `talk(True)`."""
+
+    def __init__(
+        self,
+        source: Microphone | FileSource,
+        session: client.Session,
+        replies: Replies,
+        console: Console,
+        talking: VoiceActivityDetector,
+        *,
+        manual: bool = False,
+        gate: EchoGate | None = None,
+        canceller: EchoCanceller | None = None,
+    ) -> None:
+        self._source = source
+        self._session = session
+        self._replies = replies
+        self._console = console
+        self._manual = manual
+        self._gate = gate
+        self._canceller = canceller
+        self.talking = talking
+        self.db: float | None = None
+        """dBFS of the last piece; None before the first and while muted."""
+        self.open = not manual
+        """Sound is sent."""
+        self.muted = False
+        self.closed = False
+        """Half-duplex: the loudspeaker plays, so silence is sent."""
+        self._sent = 0
+        self._dropped = 0.0
+        self._told_at = float("-inf")
+        self._asked_at: float | None = None
+
+    async def run(self) -> None:
+        """Until the source ends: a file at its end, a microphone when its device goes away."""
+        clock = self._replies.watch.clock
+        async for chunk in self._source.chunks():
+            pcm = chunk.pcm
+            speaker = self._replies.speaker
+            playing = speaker is not None and not speaker.idle
+            if self._canceller is not None:
+                pcm = self._without_echo(pcm, self._canceller, speaker)
+            if self._gate is not None:
+                began = chunk.at - len(pcm) / 2 / self._source.rate
+                pcm = self._gate.pass_on(pcm, playing=playing, at=began)
+                self.closed = playing
+            self.db = levels.loudness(pcm)
+            if self._replies.echo is not None:
+                self._replies.echo.user_level(self.db, chunk.at)
+            if not self.open or self.muted:
+                continue
+            self.talking.push(pcm, chunk.at)
+            if self._manual:
+                self._sent += 1
+            elif self.talking.ended_at is not None and self.talking.ended_at != self._asked_at:
+                self._asked_at = self.talking.ended_at
+                self._replies.watch.asked(self._asked_at)
+            await self._session.send_audio(pcm, self._source.rate)
+            self._tell_drops(clock())
+
+    def _without_echo(self, pcm: bytes, canceller: EchoCanceller, speaker: Speaker | None) -> bytes:
+        from livews.audio.portaudio import AudioUnavailable
+
+        try:
+            for played, rate, at in speaker.played() if speaker is not None else ():
+                canceller.far(played, rate, at)
+            return canceller.near(pcm)
+        except AudioUnavailable as why:
+            self._canceller = None
+            self._console.warn(f"{why.what}: {why.why}. {why.fix}. From here on the microphone is sent as it is.")
+            return pcm
+
+    async def talk(self, on: bool) -> None:
+        """Push-to-talk: the key is down, or up again."""
+        if not self._manual or on == self.open or (on and self.muted):
+            return
+        if on:
+            self._sent = 0
+            await self._session.activity_start()
+            self.open = True
+            return
+        self.open = False
+        if not self._sent:  # ACTIVITY-2: an empty activity would close the session
+            await self._session.send_audio(bytes(640 * 2), self._source.rate)
+        await self._session.activity_end()
+        self._replies.asked()
+
+    async def mute(self, on: bool) -> None:
+        if on == self.muted:
+            return
+        self.muted = on
+        self._source.muted = on
+        if on:
+            self.db = None
+            if not self._manual:
+                await self._session.audio_end()
+            elif self.open:
+                await self.talk(False)
+
+    async def end(self) -> None:
+        """The source is at its end: say so."""
+        if self._manual:
+            await self.talk(False)
+        elif not self.muted:
+            with contextlib.suppress(LocalProtocolError):
+                await self._session.audio_end()
+
+    def _tell_drops(self, now: float) -> None:
+        dropped = self._source.dropped_ms
+        if dropped > self._dropped and now - self._told_at >= _TELL_DROPS_EVERY:
+            self._console.warn(
+                f"the network stalls: {dropped - self._dropped:.0f} ms of your voice were dropped, the oldest first"
+            )
+            self._dropped, self._told_at = dropped, now

@@ -1,0 +1,18 @@
+"""Exit codes of the command line: documented and fixed."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """What each exit code of `livews` means."""
+
+    OK = 0
+    CHECK_FAILED = 1
+    USAGE = 2
+    CREDENTIALS = 3
+    UNREACHABLE = 4
+    CLOSED = 5
+    NO_SOUND = 6
+    INTERRUPTED = 130

@@ -1,0 +1,1 @@
+"""Explain names, closes, findings and log lines from the data in protocol/."""

@@ -1,0 +1,1 @@
+"""Replay: send a recorded session again, as the client or as the server."""

@@ -1,0 +1,155 @@
+"""How far a session has come, and what it has meant so far: kept alike of a recording and of its replay.
+
+- Nothing is kept a message: events, calls, weights and meanings (trace/diff) alone.
+- Of the pieces of an answer the first counts; what a turn that is over lacks will not come any more.
+- Nothing here waits, sends or asks for the time.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from livews.core import rules
+from livews.core.conversation import Step
+from livews.core.rules import Finding
+from livews.trace import compare
+from livews.trace.reader import TraceRecord
+from livews.trace.session import seconds_of
+
+_FRAME = 200
+"""What a frame weighs besides its bytes."""
+_ANSWER = "the answer"
+_EVENTS = {
+    "setupComplete": "setupComplete",
+    "modelTurn": _ANSWER,
+    "outputTranscription": _ANSWER,
+    "toolCall": "toolCall",
+    "toolCallCancellation": "toolCallCancellation",
+    "interrupted": "interrupted",
+    "generationComplete": "generationComplete",
+}
+"""Signals that a client's next message may depend on."""
+_Milestone = tuple[int, str, int]
+"""Turns that had ended, an event of the current one ("" is the end of the last), and which one of its kind."""
+Call = tuple[str, int]
+"""A call: the name of its function, and how many of that name were before it."""
+
+
+class Progress:
+    """How far a server has come: turns that ended, and in the current one the events a client may act upon."""
+
+    def __init__(self) -> None:
+        self.ever: set[str] = set()
+        """All signals there were."""
+        self._turns = 0
+        self._events: Counter[str] = Counter()
+        self._signals: set[str] = set()
+        """All since the last turn ended."""
+        self._last: _Milestone = (0, "", 0)
+        self._times: dict[_Milestone, float] = {}
+
+    def take(self, step: Step, t: float) -> None:
+        self.ever.update(step.signals)
+        if "endTurn" in step.effects:
+            self._turns += 1
+            self._events.clear()
+            self._signals.clear()
+            self._reach("", t)
+            return
+        self._signals.update(step.signals)
+        for signal in step.signals:
+            event = _EVENTS.get(signal)
+            if event is not None and not (event == _ANSWER and self._events[event]):
+                self._events[event] += 1
+                self._reach(event, t)
+
+    def _reach(self, event: str, t: float) -> None:
+        self._last = (self._turns, event, self._events[event])
+        self._times[self._last] = t
+
+    def lacks(self, other: Progress) -> str:
+        """The first of what the other has and this has not, in words; "" when it is as far."""
+        if self._turns != other._turns:
+            return "" if self._turns > other._turns else f"the end of turn {self._turns + 1}"
+        return next((event for event, n in other._events.items() if self._events[event] < n), "")
+
+    def catch_up(self, other: Progress, t: float) -> None:
+        """Count what was waited for in vain as come."""
+        if self._turns < other._turns:
+            self._turns = other._turns
+            self._events.clear()
+        self._events |= other._events
+        self._times[other._last] = t
+
+    def settled(self, other: Progress) -> bool:
+        """Has all come that the other has, at least once?"""
+        return self.ever >= other.ever and (self._turns > other._turns or self._signals >= other._signals)
+
+    def reached(self, other: Progress) -> float | None:
+        """When it had come to the last event of the other, which may be itself; None when it has not."""
+        return self._times.get(other._last)
+
+
+class CallIds:
+    """The calls of one session, by id and by order."""
+
+    def __init__(self) -> None:
+        self.ids: dict[Call, str] = {}
+        """Their ids; "" is of a call without one."""
+        self._of: dict[str, Call] = {}
+        self._count: Counter[str] = Counter()
+        self._answered: Counter[str] = Counter()
+
+    def take(self, step: Step) -> None:
+        if "toolCall" not in step.signals:
+            return
+        asked = step.body["toolCall"]
+        calls = asked.get("functionCalls") if isinstance(asked, dict) else None
+        for call in calls if isinstance(calls, list) else []:
+            if isinstance(call, dict):
+                name, call_id = str(call.get("name", "")), call.get("id")
+                key = (name, self._count[name])
+                self._count[name] += 1
+                self.ids[key] = call_id if isinstance(call_id, str) else ""
+                if self.ids[key]:
+                    self._of[self.ids[key]] = key
+
+    def answered(self, answer: dict[str, Any]) -> Call | None:
+        """The call that is answered; None when it was none of this session."""
+        if "id" in answer:
+            return self._of.get(str(answer["id"]))
+        name = str(answer.get("name", ""))
+        key = (name, self._answered[name])
+        self._answered[name] += 1
+        return key if key in self.ids else None
+
+
+class SideProgress:
+    """One of the two sessions. `exact`: what cannot be read has a meaning, too."""
+
+    def __init__(self, exact: bool) -> None:
+        self.said = self.heard = 0
+        """Messages of the client and of the server."""
+        self.weight = 0
+        self.sound = 0.0
+        """What the server said: bytes but those of sound, and seconds of sound."""
+        self.progress = Progress()
+        self.calls = CallIds()
+        self.meant = compare.MeaningReader()
+        self.faults: dict[tuple[str, str], tuple[Finding, int]] = {}
+        """What was wrong with it, each kind once, and the line where it was first."""
+        self._exact = exact
+
+    def hear(self, line: TraceRecord, step: Step, t: float) -> None:
+        """What the server did at `t`: a message, or a control line."""
+        if line.raw is not None:
+            self.heard += 1
+            self.progress.take(step, t)
+            self.calls.take(step)
+            self.weight += _FRAME + (0 if step.audio else len(step.raw))
+            self.sound += seconds_of(step)
+            for fault in step.faults:
+                self.faults.setdefault((fault.rule, rules.plain_path(fault.path)), (fault, line.number))
+        if step.kind != "unreadable" or self._exact:
+            self.meant.take(line, step)

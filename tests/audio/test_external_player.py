@@ -1,0 +1,260 @@
+"""The system's players in PortAudio's place: paplay and aplay into a sound server, and scripts that misbehave.
+
+- No sound library is faked: LIVEWS_PORTAUDIO names one that is not there, and PATH holds one player.
+- What cannot be had from a real player (one that hangs, swallows, will not end) is a script of a line or two.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from livews.audio import external_player
+from livews.audio.external_player import ExternalPlayer, PlayerStream, open_player
+from livews.audio.portaudio import AudioUnavailable
+from tests.audio.pulse import RATE, ROOT, PulseServer
+from tests.audio.test_sound import FADE_MS, noise, play, sound_of
+from tests.audio.test_sound import player as playing
+
+NO_PORTAUDIO = {"LIVEWS_PORTAUDIO": "/no/such.so"}
+
+
+def only(folder: Path, *names: str) -> str:
+    """A PATH with these programs and no other."""
+    folder.mkdir()
+    for name in names:
+        where = shutil.which(name)
+        assert where, f"{name} is not installed (pulseaudio-utils, alsa-utils)"
+        (folder / name).symlink_to(where)
+    return str(folder)
+
+
+@pytest.mark.parametrize("name", ["paplay", "aplay"])
+def test_a_turn_is_heard_sample_for_sample(pulse: PulseServer, tmp_path: Path, name: str) -> None:
+    pulse.env |= {**NO_PORTAUDIO, "PATH": only(tmp_path / "bin", name, "parec")}
+    said = noise(tmp_path / "turn", 1500)
+    plan = [["play", str(tmp_path / "turn"), RATE, 1921], ["end"], ["drain"], ["close"]]
+    heard, told = play(pulse, plan, holes=False)
+    drained, report = told
+    assert drained["drained"] is True
+    assert 1.4 < drained["took"] < 2.5
+    (turn,) = report["turns"]
+    assert turn["played_ms"] == turn["heard_ms"] == 1500
+    assert turn["underruns"] == 0
+    assert sound_of(heard) == said
+
+
+@pytest.mark.parametrize("name", ["paplay", "aplay"])
+def test_barge_in_falls_silent(pulse: PulseServer, tmp_path: Path, name: str) -> None:
+    pulse.env |= {**NO_PORTAUDIO, "PATH": only(tmp_path / "bin", name, "parec")}
+    said = noise(tmp_path / "turn", 5000)
+    heard, told = play(
+        pulse,
+        [["play", str(tmp_path / "turn"), RATE, 11520], ["wait", 0.9], ["flush"], ["wait", 0.4], ["close"]],
+        latency=0.06,
+        holes=False,
+    )
+    flush, report = told
+    sound = sound_of(heard)
+    (turn,) = report["turns"]
+    whole = round(turn["played_ms"] * RATE / 1000) * 2
+    assert sound[:whole] == said[:whole], "up to the flush nothing is changed"
+    assert len(sound) - whole <= 2 * FADE_MS * RATE // 1000, "behind it there is only the ring-out"
+    after_flush_ms = len(sound) / 2 * 1000 / RATE - flush["heard_ms"]
+    assert 0 <= after_flush_ms <= report["latency_ms"] + 150
+    assert report["latency_ms"] == pytest.approx(100)
+    assert flush["heard_ms"] == pytest.approx(750, abs=150)
+
+
+def test_a_server_that_goes_away_is_told_with_the_players_words(pulse: PulseServer, tmp_path: Path) -> None:
+    pulse.env |= {**NO_PORTAUDIO, "PATH": only(tmp_path / "bin", "paplay")}
+    noise(tmp_path / "turn", 4000)
+    plan = [["flush"], ["play", str(tmp_path / "turn"), RATE, 11520], ["wait", 1], ["drain"], ["close"]]
+    with playing(pulse, plan) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # it plays
+        pulse.kill()
+        out, _ = process.communicate(timeout=20)
+        assert process.returncode == 0
+    lost, drained, _ = [json.loads(line) for line in out.splitlines()]
+    assert lost["lost"].startswith("no more sound: paplay ended: ")
+    assert "Connection terminated" in lost["lost"]
+    assert drained["drained"] is False
+    assert drained["took"] < 0.5
+
+
+def start_speaker(device: str | None, **env: str) -> str:
+    code = (
+        "from livews.audio.speaker import Speaker\n"
+        "from livews.audio.portaudio import NoSound\n"
+        f"speaker = Speaker(device={device!r})\n"
+        "try: speaker.start()\n"
+        "except NoSound as error: print(error, getattr(error, 'all_of_it', ''), sep='\\n')\n"
+        "else: print('through', speaker.through, speaker.fallback)\n"
+        "speaker.close()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], cwd=ROOT, env={**os.environ, **env}, capture_output=True,
+        text=True, timeout=30,
+    )  # fmt: skip
+    assert done.stderr == ""
+    return done.stdout.strip()
+
+
+def test_the_speaker_says_what_plays(pulse: PulseServer, tmp_path: Path) -> None:
+    alone = only(tmp_path / "bin", "paplay")
+    assert start_speaker(None, **pulse.env).startswith("through PortAudio: ")
+    told = start_speaker(None, **pulse.env, **NO_PORTAUDIO, PATH=alone)
+    assert told.startswith("through paplay paplay plays the voice, without PortAudio: LIVEWS_PORTAUDIO names /no/")
+    named = start_speaker("pulse", **pulse.env, **NO_PORTAUDIO, PATH=alone)
+    assert named.startswith("no sound: LIVEWS_PORTAUDIO names /no/such.so")
+    assert "paplay" not in named, "a device that was named is PortAudio's alone"
+
+
+def test_all_that_was_tried_is_named(tmp_path: Path) -> None:
+    nowhere = {"PULSE_SERVER": f"unix:{tmp_path}/no", **NO_PORTAUDIO}
+    short, told = start_speaker(None, **nowhere, PATH=only(tmp_path / "bin", "paplay", "aplay")).split("\n")
+    assert short == (
+        "no sound: LIVEWS_PORTAUDIO names /no/such.so, which is not a file, and paplay, aplay cannot play either. Start "
+        "the sound server (PipeWire, PulseAudio), or keep the voice in a file with --wav PATH; `livews doctor` tells more"
+    )
+    assert told.startswith("no sound: LIVEWS_PORTAUDIO names /no/such.so, which is not a file; paplay: ")
+    assert "Connection refused; aplay: " in told
+    assert "--wav PATH" in told
+    short, told = start_speaker(None, **nowhere, PATH=str(tmp_path / "empty")).split("\n")
+    assert ", and none of paplay, pw-play, aplay is installed. " in short
+    assert "; none of paplay, pw-play, aplay is installed. " in told
+
+
+# Players that misbehave
+
+
+def script(folder: Path, *lines: str) -> ExternalPlayer:
+    path = folder / "stand-in"
+    path.write_text("\n".join(["#!/bin/sh", *lines, ""]))
+    path.chmod(0o755)
+    return ExternalPlayer(str(path), (), "none")
+
+
+class Pulled:
+    """What a stream asked for; every block of it is sound."""
+
+    def __init__(self) -> None:
+        self.blocks = 0
+        self.delays: list[float] = []
+        self.threads: set[int] = set()
+        self.ended: list[int] = []
+        self.end = threading.Event()
+
+    def fill(self, block: memoryview, delay: float) -> None:
+        block[:] = b"\1\0" * (len(block) // 2)
+        self.blocks += 1
+        self.delays.append(delay)
+        self.threads.add(threading.get_ident())
+
+    def finished(self) -> None:
+        self.ended.append(threading.get_ident())
+        self.end.set()
+
+    def open(self, *players: ExternalPlayer) -> PlayerStream:
+        return open_player(rate=RATE, fill=self.fill, finished=self.finished, players=players)
+
+
+def process_of(stream: PlayerStream) -> subprocess.Popen[bytes]:
+    assert stream._process is not None
+    return stream._process
+
+
+def test_a_killed_player_is_told_once_and_leaves_nothing(tmp_path: Path) -> None:
+    pulled = Pulled()
+    stream = pulled.open(script(tmp_path, "exec cat > /dev/null"))
+    process_of(stream).kill()
+    assert pulled.end.wait(2)
+    assert stream.why == "it ended with exit code -9"
+    stream.close()
+    assert len(pulled.ended) == 1
+    assert set(pulled.ended) == pulled.threads or not pulled.threads, "both are called in one thread"
+    assert process_of(stream).returncode == -9
+
+
+def test_a_player_that_swallows_gets_no_more_than_time_allows(tmp_path: Path) -> None:
+    pulled = Pulled()
+    began = time.monotonic()
+    stream = pulled.open(script(tmp_path, "exec cat > /dev/null"))
+    time.sleep(0.5)
+    stream.close()
+    took = time.monotonic() - began
+    assert pulled.ended
+    assert (
+        10 <= pulled.blocks <= (took * external_player.FASTER + external_player.AHEAD) / external_player.BLOCK_SECONDS
+    )
+    assert all(0.06 <= delay < stream.latency for delay in pulled.delays)
+
+
+def test_a_player_that_stops_taking_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(external_player, "PATIENCE", 0.3)
+    pulled = Pulled()
+    stream = pulled.open(script(tmp_path, "head -c 12000 > /dev/null", "exec sleep 30"))
+    assert pulled.end.wait(5)
+    assert stream.why == "it takes no sound for 0.3 s"
+    assert process_of(stream).returncode is not None, "it was ended"
+    stream.close()
+
+
+def test_a_player_that_takes_nothing_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(external_player, "PATIENCE", 0.3)
+    (tmp_path / "good").mkdir()
+    deaf = script(tmp_path, "exec sleep 30")
+    good = script(tmp_path / "good", "exec cat > /dev/null")
+    missing = ExternalPlayer(str(tmp_path / "no-such-player"), (), "none")
+    stream = Pulled().open(missing, deaf, good)
+    assert stream.name == good.name
+    stream.close()
+    with pytest.raises(AudioUnavailable) as caught:
+        Pulled().open(missing, deaf)
+    assert caught.value.why == f"{missing.name}: No such file or directory; {deaf.name}: it takes no sound for 0.3 s"
+
+
+def test_a_player_that_will_not_end_is_ended(tmp_path: Path) -> None:
+    pulled = Pulled()
+    stream = pulled.open(script(tmp_path, "trap '' TERM", "cat > /dev/null", "while :; do sleep 0.1; done"))
+    began = time.monotonic()
+    stream.close()
+    assert time.monotonic() - began < 2
+    assert process_of(stream).returncode == -9
+    assert len(pulled.ended) == 1
+
+
+def test_its_last_words_move_no_cursor(tmp_path: Path) -> None:
+    loud = script(tmp_path, r"printf 'first\n\033[2Jno \342\200\256server\033[0m\n\n' >&2", "exit 1")
+    with pytest.raises(AudioUnavailable) as caught:
+        Pulled().open(loud)
+    assert caught.value.why == rf"{loud.name}: \x1b[2Jno \x202eserver\x1b[0m"
+
+
+def test_a_talkative_player_is_not_held_up(tmp_path: Path) -> None:
+    pulled = Pulled()
+    stream = pulled.open(script(tmp_path, "head -c 200000 /dev/zero >&2", "echo ready >&2", "exec cat > /dev/null"))
+    stream.close()
+    assert pulled.ended
+    assert stream.why == ""
+
+
+def test_a_newer_pw_play_is_told_that_there_is_no_header(tmp_path: Path) -> None:
+    help_text = script(tmp_path, "echo '  -a, --raw   RAW mode'")
+    pw_play = next(one for one in external_player.PLAYERS if one.name == "pw-play")
+    newer = dataclasses.replace(pw_play, name=help_text.name)
+    assert external_player._command(newer, RATE, 0.06)[1:] == [
+        "--raw", "--rate=24000", "--channels=1", "--format=s16", "--latency=60ms", "-",
+    ]  # fmt: skip
+    older = dataclasses.replace(pw_play, name="true")
+    assert external_player._command(older, RATE, 0.06)[1] == "--rate=24000"

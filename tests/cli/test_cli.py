@@ -1,0 +1,727 @@
+"""The command as a user runs it: real processes, exit codes, stdout and stderr apart."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import pty
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.kit.command import Done, livews, serving
+from tests.kit.names import GEMINI, KEY
+
+UPGRADE = (
+    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """A stand-in without waits, run as a user runs it; gives its URL."""
+    with serving("--pace", "0", "--as-of", "2026-11") as (url, _):
+        yield url
+
+
+# Talking
+
+
+def test_the_first_command_needs_no_key() -> None:
+    done = livews("Hello? Gemini, are you there?", "--mute")
+    assert done.returncode == 0
+    assert done.stdout == 'This is the livews stand-in, not Gemini. I heard "Hello? Gemini, are you there?".\n'
+    assert len(done.stderr.splitlines()) == 1
+    assert "no key is set" in done.stderr
+    assert "GOOGLE_API_KEY" in done.stderr
+
+
+def test_with_a_key_the_service_is_dialled() -> None:
+    # through a proxy address where nobody listens: the attempt stays on this machine
+    done = livews("hi", env={"GOOGLE_API_KEY": KEY, "HTTPS_PROXY": "http://127.0.0.1:1"})
+    assert done.returncode == 4
+    assert "generativelanguage.googleapis.com" in done.stderr
+    assert KEY not in done.stdout + done.stderr
+
+
+def test_offline_beats_a_key() -> None:
+    done = livews("hi", "--offline", "--mute", env={"GOOGLE_API_KEY": KEY})
+    assert done.returncode == 0
+    assert "offline" in done.stderr
+    assert "stand-in" in done.stdout
+
+
+def test_two_keys_give_one_warning(server: str) -> None:
+    done = livews("hi", "--mute", "--url", server, env={"GOOGLE_API_KEY": KEY, "GEMINI_API_KEY": "other-key-1"})
+    assert done.returncode == 0
+    assert done.stderr.count("both set") == 1
+
+
+def test_turns_in_order(server: str) -> None:
+    done = livews("Hello", "What's your name?", "--mute", "--url", server)
+    first, second = done.stdout.splitlines()
+    assert '"Hello"' in first
+    assert '"What\'s your name?"' in second
+    assert done.stderr == ""
+
+
+def test_wav_one_a_turn(server: str, tmp_path: Path) -> None:
+    out = tmp_path / "new" / "out"
+    done = livews("Hello", "What's your name?", "--mute", "--wav", f"{out}/", "--url", server)
+    assert done.returncode == 0
+    assert "audio/pcm;rate=24000" in done.stderr
+    lengths = []
+    for name in ("audio_0.wav", "audio_1.wav"):
+        with wave.open(str(out / name)) as sound:
+            assert (sound.getframerate(), sound.getnchannels(), sound.getsampwidth()) == (24000, 1, 2)
+            lengths.append(sound.getnframes())
+    assert min(lengths) > 24000
+    assert sorted(os.listdir(out)) == ["audio_0.wav", "audio_1.wav"]
+
+
+def test_wav_holds_what_was_on_the_wire(server: str, tmp_path: Path) -> None:
+    trace, sound = tmp_path / "t.jsonl", tmp_path / "voice.wav"
+    livews("Hello", "--mute", "--wav", str(sound), "--trace", str(trace), "--url", server)
+    from livews.core.codec import decode_base64
+
+    pcm = b""
+    for line in trace.read_text().splitlines()[1:]:
+        message = json.loads(line).get("message", {})
+        for part in message.get("serverContent", {}).get("modelTurn", {}).get("parts", []):
+            pcm += decode_base64(part["inlineData"]["data"])
+    with wave.open(str(sound)) as file:
+        assert file.readframes(file.getnframes()) == pcm
+
+
+@pytest.mark.parametrize("text", ["--text", "--mute"])
+def test_text_only(text: str, server: str) -> None:
+    done = livews(text, "Hello", "--url", server)
+    assert done.stdout.endswith('I heard "Hello".\n')
+    assert done.returncode == 0
+
+
+def test_the_prompt_until_q(server: str) -> None:
+    done = livews("--mute", "--url", server, stdin="Hello\n\nagain\nq\nnever said\n")
+    assert done.returncode == 0
+    assert done.stdout.count("stand-in") == 2
+    assert "never" not in done.stdout
+    assert done.stderr.count("message > ") == 4
+
+
+def test_a_close_while_the_prompt_waits_is_told_at_once() -> None:
+    with serving("--pace", "0", "--as-of", "2026-11") as (url, server):
+        command = [sys.executable, "-m", "livews", "--mute", "--url", url]
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write("Hello\n")
+        process.stdin.flush()
+        assert "stand-in" in process.stdout.readline()
+        time.sleep(0.5)  # the prompt waits again
+        server.kill()
+        assert process.wait(timeout=10) == 4, "the socket is lost, and nothing more was typed"
+        _, stderr = process.communicate(timeout=10)
+    assert "livews: lost: 1006" in stderr
+
+
+def test_turns_from_stdin(server: str) -> None:
+    done = livews("-", "--mute", "--url", server, stdin="one\ntwo\nq")
+    assert [re.search('"(.*)"', line)[1] for line in done.stdout.splitlines()] == ["one", "two", "q"]  # type: ignore[index]
+
+
+def test_json_lines(server: str) -> None:
+    done = livews("hi", "--json", "--mute", "--url", server)
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert rows[0]["event"] == "ready"
+    assert [row["event"] for row in rows[-3:]] == ["turnEnd", "latency", "summary"]
+    assert 0 < rows[-2]["firstByte"] <= rows[-2]["firstSound"]
+    assert rows[-2]["firstPlayed"] is None, "nothing was played"
+    assert rows[-1]["firstByte"] == {"p50": rows[-2]["firstByte"], "p95": rows[-2]["firstByte"], "replies": 1}
+    audio = [row for row in rows if row["event"] == "audio"]
+    assert all(row["rate"] == 24000 and row["bytes"] > 0 for row in audio)
+    assert "".join(row["text"] for row in rows if row["event"] == "transcript").endswith('"hi".')
+    usage = next(row for row in rows if row["event"] == "usage")
+    assert usage["total"] == usage["prompt"] + usage["response"]
+
+
+def test_json_of_a_failure(server: str) -> None:
+    done = livews("hi", "--json", "--model", "gemini-2.0-flash-exp", "--url", server)
+    row = json.loads(done.stdout.splitlines()[-1])
+    assert (row["event"], row["code"]) == ("error", 1008)
+    assert done.returncode == 5
+
+
+async def test_a_service_that_stalls_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from livews.cli import conversation, replies, talk
+    from livews.cli.console import Console
+    from tests.kit.servers import frames, scripted
+
+    monkeypatch.setattr(replies, "STALL", 0.2)
+    async with scripted(frames()) as url:
+        session = asyncio.create_task(conversation.talk(talk.parse(["hi", "--mute", "--url", url]), Console()))
+        await asyncio.sleep(1)
+        session.cancel()
+        await asyncio.gather(session, return_exceptions=True)
+    assert capsys.readouterr().err.count("nothing has come for 0.2 s") == 1
+
+
+async def test_a_long_reply_is_no_stall(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """turnComplete comes when all has been heard: no frame for as long as the voice plays is as it should be."""
+    from websockets.asyncio.server import ServerConnection
+
+    from livews.cli import conversation, replies, talk
+    from livews.cli.console import Console
+    from livews.core import codec
+    from tests.kit.servers import SETUP_COMPLETE, scripted
+
+    monkeypatch.setattr(replies, "STALL", 0.3)
+
+    async def long(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send(SETUP_COMPLETE)
+        await socket.recv()
+        await socket.send(codec.audio_as_service(codec.encode_base64(bytes(48_000)), "audio/pcm;rate=24000", None))
+        await socket.send('{"serverContent": {"generationComplete": true}}')
+        await asyncio.sleep(0.8)
+        await socket.send('{"serverContent": {"turnComplete": true}}')
+        await socket.wait_closed()
+
+    async with scripted(long) as url:
+        assert await conversation.talk(talk.parse(["hi", "--mute", "--url", url]), Console()) == 0
+    assert "nothing has come" not in capsys.readouterr().err
+
+
+# The trace
+
+
+def test_trace_at_a_glance(server: str) -> None:
+    done = livews("--trace", "Hello", "--mute", "--url", server)
+    assert '"Hello"' in done.stdout, "the word after --trace is said, not taken for a file"
+    lines = done.stderr.splitlines()
+    assert re.search(r"^ +\d\.\d{3}  →  setup +\d+ B +models/gemini-3.8-live · AUDIO · opening$", lines[0])
+    assert "setupComplete" in lines[1]
+    assert "←" in lines[1]
+    assert any("audio 240 ms" in line for line in lines)
+    assert any("turnComplete · idle" in line for line in lines)
+    assert "close" in lines[-1]
+
+
+@pytest.mark.parametrize("form", [["--trace", "FILE"], ["--trace=FILE"], ["--trace", "--trace=FILE"]])
+def test_trace_to_a_file(form: list[str], server: str, tmp_path: Path) -> None:
+    path = tmp_path / "session.jsonl"
+    done = livews(*[word.replace("FILE", str(path)) for word in form], "Hello", "--mute", "--url", server)
+    assert done.returncode == 0
+    head = json.loads(path.read_text().splitlines()[0])
+    assert head["url"].startswith("ws://127.0.0.1")
+    assert ("→" in done.stderr) == (len(form) == 2 and form[0] == "--trace" and form[1] != "FILE")
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_second_session_does_not_destroy_the_first_trace(server: str, tmp_path: Path) -> None:
+    path = tmp_path / "session.jsonl"
+    for _ in range(2):
+        livews("--trace", str(path), "hi", "--mute", "--url", server)
+    text = path.read_text()
+    assert text.count('"trace":"livews"') == 2
+    done = livews("check", str(path))
+    assert done.returncode == 0, done.stdout
+
+
+def test_trace_media_elided(server: str, tmp_path: Path) -> None:
+    path = tmp_path / "session.jsonl"
+    livews("--trace", str(path), "--trace-media", "elide", "hi", "--mute", "--url", server)
+    assert path.stat().st_size < 20_000
+    assert re.search(r"elided:11520:[0-9a-f]{64}", path.read_text())
+
+
+def test_no_secret_anywhere(server: str, tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    query = f"{server}/?key={KEY}"
+    runs = [
+        livews("--trace", f"--trace={path}", f"say {KEY}", "--mute", "--url", query, env={"GOOGLE_API_KEY": KEY}),
+        livews("hi", "--url", f"ws://127.0.0.1:1/?key={KEY}", env={"GEMINI_API_KEY": KEY}),
+        livews("hi", "--url", f"nonsense?key={KEY}"),
+        livews("hi", "--model", "nope", "--json", "--url", query, env={"GOOGLE_API_KEY": KEY}),
+    ]
+    for done in runs:
+        # the words of the conversation are the user's own: what the model says back is not hidden from him
+        shown = done.stderr + (done.stdout if done.returncode else "")
+        assert KEY not in shown
+    assert KEY not in path.read_text()
+    assert "[redacted]" in path.read_text()
+
+
+# Refusals
+
+
+def test_a_wrong_and_a_missing_key() -> None:
+    with serving("--pace", "0", "--require-key", "right-key") as (url, _):
+        wrong = livews("hi", "--url", url, env={"GOOGLE_API_KEY": KEY})
+        missing = livews("hi", "--url", url)
+        right = livews("hi", "--mute", "--url", url, env={"GOOGLE_API_KEY": "right-key"})
+    assert (wrong.returncode, missing.returncode, right.returncode) == (3, 3, 0)
+    assert 'refused: 1007 "API key not valid.' in wrong.stderr
+    assert "refused: 1008" in missing.stderr
+    for done in (wrong, missing):
+        assert all(re.search(rf"^  {name} ", done.stderr, re.M) for name in ("where", "why", "do"))
+
+
+def test_an_unknown_and_a_dead_model(server: str) -> None:
+    unknown = livews("hi", "--model", "gemini-9-live", "--url", server)
+    dead = livews("hi", "--model", "gemini-2.0-flash-exp", "--url", server)
+    assert unknown.returncode == dead.returncode == 5
+    assert "is not found" in unknown.stderr
+    assert "gemini-3.8-live" in " ".join(unknown.stderr.split())
+    assert "use gemini-3.8-live" in " ".join(dead.stderr.split())
+
+
+def test_text_modality_on_a_voice_only_model(server: str, tmp_path: Path) -> None:
+    setup = tmp_path / "setup.json"
+    setup.write_text('{"setup": {"generationConfig": {"responseModalities": ["TEXT"]}}}')
+    done = livews("hi", "--setup", str(setup), "--url", server)
+    assert done.returncode == 5
+    words = " ".join(done.stderr.split())
+    assert "answers in AUDIO alone" in words, "warned before dialling"
+    assert 'refused: 1007 "The requested combination of response modalities (TEXT)' in words
+    asked_well = livews("hi", "--text", "--setup", str(setup), "--url", server)
+    assert asked_well.returncode == 0, "--text never earns a 1007"
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "words"),
+    [
+        ('{"generationConfig": {"temprature": 1}}', 2, ["/setup/generationConfig/temprature", "did you mean temperature"]),
+        ('{"generationConfig": {"temperature": "warm"}}', 2, ["expected a number", "/setup/generationConfig/temperature"]),
+        ('{"generationConfig": {"temperature": 1,}}', 2, ["setup.json:1:39", "not JSON"]),
+        ("[1]", 2, ["not an object"]),
+        ("", 2, ["not JSON"]),
+        ('{"generation_config": {"temperature": 1}}', 0, []),
+    ],
+)  # fmt: skip
+def test_setup_files(text: str, code: int, words: list[str], server: str, tmp_path: Path) -> None:
+    setup = tmp_path / "setup.json"
+    setup.write_text(text)
+    # a port where nobody listens: what is wrong is told before dialling
+    done = livews("hi", "--mute", "--setup", str(setup), "--url", server if code == 0 else "ws://127.0.0.1:1")
+    assert done.returncode == code, done.stderr
+    for word in words:
+        assert word in " ".join(done.stderr.split())
+
+
+def test_a_setup_file_that_is_not_there(tmp_path: Path) -> None:
+    done = livews("hi", "--setup", str(tmp_path / "none.json"), "--offline")
+    assert done.returncode == 2
+    assert "No such file" in done.stderr
+
+
+def test_unreachable() -> None:
+    done = livews("hi", "--url", "ws://127.0.0.1:1")
+    assert done.returncode == 4
+    assert "nobody listens there" in done.stderr
+    assert "livews serve" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["--text", "--wav", "x.wav", "hi"], "leave out"),
+        (["--offline", "--url", "ws://h", "hi"], "leave out"),
+        (["conform"], "livews talk conform"),
+        (["--nonsense"], "unrecognized"),
+        (["--timeout", "soon", "hi"], "seconds"),
+        (["--wav", "", "hi"], "empty"),
+        (["--url=", "hi"], "empty"),
+        (["--trace=", "hi"], "no file"),
+        (["explain", "SETUP-99"], "rules.json"),
+        (["explain", ""], "close code"),
+        (["-", "hi"], "stdin"),
+        (["serve", "--port", "99999"], "0 to 65535"),
+        (["explain"], "required"),
+        (["check", "/nonexistent/file"], "No such file"),
+    ],
+)
+def test_usage(words: list[str], hint: str) -> None:
+    done = livews(*words)
+    assert done.returncode == 2
+    assert hint in done.stderr
+    assert done.stdout == ""
+
+
+def test_no_sound_is_one_line_and_not_a_failure(server: str) -> None:
+    done = livews("hi", "--url", server, env={"LIVEWS_PORTAUDIO": "/nonexistent/libportaudio.so.2"})
+    assert done.returncode == 0
+    assert "stand-in" in done.stdout
+    assert len(done.stderr.splitlines()) == 1
+    assert "--wav" in done.stderr
+
+
+def test_a_named_device_is_wanted(server: str) -> None:
+    done = livews("hi", "--device", "no such device", "--url", server)
+    assert done.returncode == 6
+    assert done.stdout == ""
+
+
+def test_a_wav_that_cannot_be_written(server: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    done = livews("hi", "--mute", "--wav", str(tmp_path / "file" / "x.wav"), "--url", server)
+    assert done.returncode == 2
+    assert "cannot write the WAV" in done.stderr
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+# Ends
+
+
+def test_ctrl_c_leaves_a_whole_wav_and_trace(tmp_path: Path) -> None:
+    sound, trace = tmp_path / "v.wav", tmp_path / "t.jsonl"
+    with serving() as (url, _):  # at the service's pace, so that there is a middle to interrupt
+        command = [sys.executable, "-m", "livews", "a rather long sentence " * 4, "--mute"]
+        process = subprocess.Popen(
+            [*command, "--url", url, "--wav", str(sound), "--trace", str(trace)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # a shell that runs these tests in the background has SIGINT ignored, and children inherit that
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and not (sound.exists() and sound.stat().st_size > 20_000):
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert "Traceback" not in stderr
+    with wave.open(str(sound)) as file:
+        assert file.getnframes() * 2 + 44 == sound.stat().st_size
+    lines = [json.loads(line) for line in trace.read_text().splitlines()]
+    assert "close" in lines[-1]
+
+
+def test_a_reader_that_leaves(server: str) -> None:
+    command = f"{sys.executable} -m livews one two three --mute --url {server} | head -n 1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=30)
+    assert done.stdout.count("stand-in") == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_a_reader_of_the_trace_that_leaves(server: str) -> None:
+    command = f"{sys.executable} -m livews --mute --trace hello --url {server} 2>&1 >/dev/null | head -n 3"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=30)
+    assert len(done.stdout.splitlines()) == 3
+
+
+def test_serve_prints_its_url_first_and_ends_on_sigterm() -> None:
+    for name in (signal.SIGTERM, signal.SIGINT):
+        with serving() as (url, process):
+            assert re.fullmatch(r"ws://127\.0\.0\.1:\d+", url)
+            process.send_signal(name)
+            assert process.wait(timeout=10) == 0
+            assert process.stderr is not None
+            assert "Traceback" not in process.stderr.read()
+
+
+@pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM])
+def test_signals_at_a_serve_that_is_ending_change_nothing(name: signal.Signals) -> None:
+    with serving("--once", "--quiet", "--voice", "tones") as (url, process):
+        with socket.create_connection(("127.0.0.1", int(url.rsplit(":", 1)[1])), timeout=10) as client:
+            client.sendall(f"GET {GEMINI} HTTP/1.1\r\nHost: a\r\n{UPGRADE}\r\n\r\n".encode())
+            assert b" 101 " in client.recv(4096)
+        deadline = time.monotonic() + 20
+        while process.poll() is None and time.monotonic() < deadline:
+            process.send_signal(name)
+            time.sleep(0.0005)
+        assert process.wait(timeout=10) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+
+
+def test_a_port_that_is_taken(server: str) -> None:
+    port = server.rsplit(":", 1)[1]
+    done = livews("serve", "--port", port)
+    assert done.returncode == 4
+    assert "--port 0" in done.stderr
+
+
+# On a terminal
+
+
+def test_on_a_terminal(server: str, tmp_path: Path) -> None:
+    """A terminal that can do no more than lines: prompt, colour, dots for --wav, no control character of the wire."""
+    main, end = pty.openpty()
+    command = [sys.executable, "-m", "livews", "--mute", "--wav", str(tmp_path / "v.wav"), "--url", server]
+    process = subprocess.Popen(
+        [*command, "--trace", "--color", "always"],
+        stdin=end,
+        stdout=end,
+        stderr=end,
+        env={**os.environ, "TERM": "dumb"},
+    )
+    os.close(end)
+    seen = b""
+
+    def read_until(mark: bytes) -> None:
+        nonlocal seen
+        deadline = time.monotonic() + 20
+        while mark not in seen and time.monotonic() < deadline:
+            if select.select([main], [], [], 0.1)[0]:
+                with contextlib.suppress(OSError):
+                    seen += os.read(main, 65536)
+
+    read_until(b"message > ")
+    os.write(main, b"ring \x16\x07 and \x16\x1b[31mred\n")  # ^V makes the terminal pass the next character on
+    read_until(b"v.wav: audio/pcm")
+    os.write(main, b"q\n")
+    assert process.wait(timeout=10) == 0
+    os.close(main)
+    text = seen.decode()
+    assert "audio/pcm;rate=24000 ." in text
+    assert "\x1b[36m→" in text, "arrows are coloured"
+    reply = re.search(r"This is the livews stand-in.*", text)
+    assert reply
+    assert "\\x07" in reply[0]
+    assert "\x07" not in reply[0]
+    assert "\x1b[31m" not in reply[0]
+
+
+# check
+
+
+def check(message: Any, *words: str) -> Done:
+    return livews("check", "-", *words, stdin=message if isinstance(message, str) else json.dumps(message))
+
+
+def test_check_a_good_message() -> None:
+    done = check({"setup": {"model": "models/gemini-3.8-live"}})
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "1 message: 0 errors" in done.stderr
+
+
+def test_check_names_path_and_rule() -> None:
+    done = check({"setup": {"model": 5, "tools": [{"functionDeclarations": [{"nam": "x"}]}]}})
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == [
+        "stdin:1 error /setup/model: expected string, got number 5 (WIRE-7)",
+        "stdin:1 error /setup/tools/0/functionDeclarations/0/nam: no member nam in FunctionDeclaration; "
+        "did you mean name? (WIRE-5)",
+    ]
+
+
+def test_check_lines_sides_and_strict(tmp_path: Path) -> None:
+    path = tmp_path / "m.jsonl"
+    path.write_text('{"serverContent":{},"news":1}\n\n{"clientContent":{"turnComplet":true}}\nnonsense\n')
+    done = livews("check", str(path))
+    assert done.returncode == 1
+    lines = done.stdout.splitlines()
+    assert lines[0] == f"{path}:1 note /news: news is not in the schema (WIRE-6)"
+    assert lines[1].startswith(f"{path}:3 error /clientContent/turnComplet: no member turnComplet")
+    assert lines[2].startswith(f"{path}:4 error /: expected JSON")
+    path.write_text('{"serverContent":{},"news":1}\n')
+    assert livews("check", str(path)).returncode == 0
+    assert livews("check", "--strict", str(path)).returncode == 1
+    assert livews("check", "--from", "client", str(path)).returncode == 1
+    rows = [json.loads(line) for line in livews("check", "--json", str(path)).stdout.splitlines()]
+    assert rows[0]["rule"] == "WIRE-6"
+
+
+def test_check_a_pretty_printed_message_and_a_bare_setup() -> None:
+    assert check('{\n  "setupComplete": {}\n}\n').returncode == 0
+    done = check('{\n  "generationConfig": {"temperature": "x"}\n}\n')
+    assert "/setup/generationConfig/temperature" in done.stdout
+
+
+def test_check_tells_how_a_trace_ended(server: str, tmp_path: Path) -> None:
+    path = tmp_path / "session.jsonl"
+    livews("--trace", str(path), "hi", "--model", "nope", "--url", server)
+    done = livews("check", str(path))
+    assert 'closed 1008 "models/nope is not found' in done.stdout
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[1:]))
+    assert livews("check", str(path)).returncode == 0, "the same without its first line"
+
+
+def test_a_trace_spoils_no_other_file(server: str, tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("mine")
+    done = livews("--trace", str(path), "hi", "--url", server)
+    assert done.returncode == 2
+    assert "no trace" in done.stderr
+    assert path.read_text() == "mine"
+
+
+def test_nothing_to_check() -> None:
+    assert check("").returncode == 2
+    assert livews("check", "-", "-", stdin="{}").returncode == 2
+
+
+def test_words_also_when_setup_names_the_modality(server: str, tmp_path: Path) -> None:
+    setup = tmp_path / "setup.json"
+    for text in (
+        '{"generationConfig":{"responseModalities":["AUDIO"]}}',
+        '{"generation_config":{"response_modalities":"AUDIO"}}',
+    ):
+        setup.write_text(text)
+        assert '"hi"' in livews("hi", "--mute", "--setup", str(setup), "--url", server).stdout
+    setup.write_text('{"outputAudioTranscription":null}')
+    assert livews("hi", "--mute", "--setup", str(setup), "--url", server).stdout == ""
+
+
+def test_a_stdout_that_takes_nothing(server: str) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "livews", "hi", "--mute", "--url", server],
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=30,
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert "the reply cannot be written" in done.stderr
+    closed = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m livews hi --mute --url {server} >&-"], capture_output=True, timeout=30
+    )
+    assert b"Traceback" not in closed.stderr
+
+
+def test_check_takes_an_elided_trace(server: str, tmp_path: Path) -> None:
+    path = tmp_path / "session.jsonl"
+    livews("--trace", str(path), "--trace-media", "elide", "hi", "--mute", "--url", server)
+    done = livews("check", str(path))
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_check_counts_blank_lines() -> None:
+    done = check('\n\n{"setup":{"nope":1}}\n')
+    assert done.stdout.startswith("stdin:3 error /setup/nope")
+
+
+def test_json_stays_json(tmp_path: Path) -> None:
+    odd = "\x7f\x85\u202e\U000e0067"
+    done = check({"serverContent": {}, odd: 1}, "--json")
+    assert json.loads(done.stdout)["path"] == f"/{odd}"
+    assert odd[0] not in done.stdout
+
+
+def test_check_a_trace_judges_the_order(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    head = '{"trace":"livews","version":1}\n'
+    line = '{"t":0,"dir":"send","message":{"realtimeInput":{"text":"too early"}}}\n'
+    path.write_text(head + line + '{"t":1,"dir":"se')
+    done = livews("check", str(path))
+    assert done.returncode == 1
+    assert f"{path}:2 error /: setup must come first, and only once (SETUP-1)" in done.stdout
+    assert "cut off" in done.stdout
+
+
+def test_check_tells_a_close_once_and_counts_messages_alone(tmp_path: Path) -> None:
+    def trace(*closes: tuple[str, int, str]) -> Done:
+        rows: list[dict[str, Any]] = [{"trace": "livews", "version": 1, "side": "proxy"}]
+        rows.append({"t": 0, "dir": "send", "message": {"setup": {"model": "models/gemini-3.8-live"}}})
+        rows.append({"t": 0.1, "dir": "recv", "message": {"setupComplete": {}}})
+        rows += [{"t": 1, "dir": way, "close": {"code": code, "reason": reason}} for way, code, reason in closes]
+        path = tmp_path / "t.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return livews("check", str(path))
+
+    reason = "API key not valid."
+    for echo in (reason, ""):
+        done = trace(("recv", 1007, reason), ("send", 1007, echo))
+        assert done.stdout.count("CLOSE-3") == 1
+        assert done.stdout.startswith(f"{tmp_path}/t.jsonl:4 note /: closed 1007")
+        assert done.stderr.endswith("2 messages: 0 errors, 1 note\n")
+    done = trace(("recv", 1007, reason), ("send", 1002, "too large"))
+    assert done.stdout.count("CLOSE-3") == 2, "that is no answer: both are told"
+    assert trace(("send", 1000, ""), ("recv", 1000, "")).stderr.endswith("2 messages: 0 errors, 0 notes\n")
+
+
+# Cost
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = "import sys; from livews.cli import main; main(['--help']); print(sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
+    for module in ("websockets", "sounddevice", "orjson", "asyncio", "jsonschema_rs", "pybase64"):
+        assert f"'{module}'" not in done.stdout
+
+
+TRACE = [["trace", verb] for verb in ("show", "check", "stats", "diff", "cut", "redact", "export", "import", "html")]
+
+
+def test_every_flag_of_help_is_in_the_readme() -> None:
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+    for command in ([], ["serve"], ["check"], ["explain"], ["devices"], ["doctor"], ["proxy"], *TRACE):
+        flags = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", livews(*command, "--help").stdout))
+        missing = {flag for flag in flags if flag not in readme} - {"--help"}
+        assert not missing, f"{command}: {missing}"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--go-away", "1"], "--go-away does not go with a script"),
+        (["--require-key", "k"], "--require-key does not go with a script"),
+        (["--wire", "chunkMs=40"], "--wire does not go with a script"),
+    ],
+)
+def test_what_a_script_would_ignore_is_refused(words: list[str], told: str) -> None:
+    done = livews("serve", *words, "protocol/scenarios/audio-turn.json")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert told in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--wire", "transcript=nonsense"], "transcript is one of first, interleaved, with-audio"),
+        (["--wire", "chunkMs=abc"], "chunkMs is written like 240"),
+        (["--wire", "nothing=1"], "NAME one of mimeType"),
+        (["--trace", "session.jsonl"], "--trace names a folder"),
+        (["--as-of", "march"], "march is no month"),
+        (["--fast"], "--fast goes with a trace"),
+        (["--ca", "x.pem"], "--ca goes with --tls"),
+        (["--fault", "close=nosuch"], "nosuch is no row"),
+        (["--voice", "nobody"], "nobody"),
+        (["--host", "nosuchhost.invalid"], "--host names an address"),
+    ],
+)
+def test_what_serve_cannot_do_is_told(words: list[str], told: str) -> None:
+    done = livews("serve", "--port", "0", *words)
+    assert done.returncode in (2, 4)
+    assert done.stdout == ""
+    assert told in done.stderr
+
+
+def test_a_second_server_keeps_the_traces_of_the_first(tmp_path: Path) -> None:
+    for _ in range(2):
+        with serving("--pace", "0", "--trace", str(tmp_path)) as (url, _process):
+            assert livews("hi", "--url", url, "--mute").returncode == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["session-1.jsonl", "session-2.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [(["inspec"], "inspect"), (["explian", "1011"], "explain"), (["stats", __file__], "trace stats"), (["prox"], "proxy")],
+)  # fmt: skip
+def test_a_command_misspelt_is_not_said_to_the_model(words: list[str], meant: str) -> None:
+    done = livews(*words)
+    assert done.returncode == 2 and done.stdout == ""
+    assert f"did you mean `livews {meant}`?" in done.stderr and f"livews talk {words[0]}" in done.stderr
+
+
+def test_words_near_no_command_are_said(server: str) -> None:
+    for words in (["hello"], ["walk"], ["Inspec"], ["stats", "please"], ["explain it to me"], ["talk", "inspec"]):
+        done = livews(*words, "--mute", "--url", server)
+        assert done.returncode == 0, done.stderr
+        assert f'I heard "{words[-1]}"' in done.stdout

@@ -1,0 +1,402 @@
+"""`livews doctor`: real servers, sockets and certificates, one thing wrong at a time.
+
+- Each test reads the JSON rows: which check failed, with what cure, what was not reached, and the exit code.
+- Where sound is not the matter --mute leaves the machine's devices alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from livews.cli import doctor
+from livews.server import certificate
+from livews.server.config import StandInConfig
+from livews.server.server import StandInServer, serve_stand_in
+from tests.audio.conftest import pulse
+from tests.audio.pulse import PulseServer
+from tests.kit.names import ROOT
+from tests.kit.servers import Recorder, frames, scripted
+
+__all__ = ["pulse"]
+KEY = "AIza" + "Sy" + "f4ke" * 8 + "Z"
+NETWORK = ["dns", "tcp", "tls", "upgrade", "setup", "ping"]
+
+
+def clean(**env: str) -> dict[str, str]:
+    """The environment without anything that is about livews."""
+    about = (*doctor._KEYS, *doctor._TOKENS, *doctor._URLS, *doctor._FILES, *doctor._PLAIN)
+    proxies = {name for proxy in doctor._PROXIES for name in (proxy, proxy.lower())} | {"no_proxy"}
+    return {name: value for name, value in os.environ.items() if name not in proxies.union(about)} | env
+
+
+Outcome = tuple[int, dict[str, dict[str, Any]], str]
+
+
+async def examine(*options: str, env: dict[str, str] | None = None, mute: bool = True) -> Outcome:
+    """The exit code, the rows by check, and all that was printed."""
+    command = [sys.executable, "-W", "error", "-m", "livews", "doctor", "--json", *(["--mute"] * mute), *options]
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=ROOT, env=env or clean(), stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(40):
+            out, told = (text.decode() for text in await process.communicate())
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+    assert "Traceback" not in told, told
+    rows = [json.loads(line) for line in out.splitlines()]
+    return process.returncode or 0, {row["check"]: row for row in rows}, out + told
+
+
+async def alone(*options: str, env: dict[str, str] | None = None, mute: bool = True) -> Outcome:
+    return await examine(*options, env=env, mute=mute)
+
+
+def verdicts(rows: dict[str, dict[str, Any]], *names: str) -> list[str]:
+    return [rows[name]["verdict"] for name in names]
+
+
+@contextlib.asynccontextmanager
+async def house_of(
+    policy: StandInConfig | None = None, context: ssl.SSLContext | None = None
+) -> AsyncIterator[StandInServer]:
+    async with serve_stand_in(policy=policy or StandInConfig(voice="tones", pace=0), tls=context) as house:
+        yield house
+
+
+async def test_without_a_key_the_stand_in_is_checked() -> None:
+    code, rows, said = await alone()
+    assert code == 0
+    assert rows["key"]["verdict"] == "warn"
+    assert "GOOGLE_API_KEY" in rows["key"]["do"]
+    assert verdicts(rows, *NETWORK) == ["skip", "ok", "skip", "ok", "ok", "ok"]
+    assert all(rows[name]["ms"] >= 0 for name in ("tcp", "upgrade", "setup", "ping"))
+    assert list(rows) == ["python", "key", "env", "where", *NETWORK, "tools", "extras"]
+    assert said.endswith("livews: nothing failed\n")
+
+
+def test_the_lines_for_people_are_the_rows(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "livews", "doctor", "--offline", "--mute", "--color", "always"], cwd=ROOT, env=clean(),
+        capture_output=True, text=True, timeout=40,
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert done.stdout.startswith("\x1b[32mok  \x1b[0m  python")
+    plain = subprocess.run(
+        [sys.executable, "-m", "livews", "doctor", "--offline", "--mute"], cwd=ROOT, env=clean(),
+        capture_output=True, text=True, timeout=40,
+    )  # fmt: skip
+    assert "\x1b" not in plain.stdout + plain.stderr
+    lines = [line.split() for line in plain.stdout.splitlines() if not line.startswith("  ")]
+    assert [line[1] for line in lines] == ["python", "key", "env", "where", *NETWORK, "tools", "extras"]
+    assert {line[0] for line in lines} <= {"ok", "warn", "skip"}
+
+
+async def test_a_turn_is_taken_only_when_asked_for() -> None:
+    async with house_of() as house:
+        _, rows, _ = await examine("--url", house.url)
+        assert "turn" not in rows
+        code, rows, _ = await examine("--url", house.url, "--turn")
+        assert code == 0
+        assert rows["turn"]["verdict"] == "ok"
+        assert "stand-in" in rows["turn"]["text"]
+
+
+async def test_a_refused_port_ends_the_network_checks() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening
+        code, rows, _ = await alone("--url", f"ws://127.0.0.1:{taken.getsockname()[1]}", "--timeout", "3")
+    assert code == 4
+    assert verdicts(rows, *NETWORK) == ["skip", "fail", "skip", "skip", "skip", "skip"]
+    assert "refused" in rows["tcp"]["text"]
+    assert "livews serve" in rows["tcp"]["do"]
+    assert rows["setup"]["text"] == "not reached"
+    assert rows["tools"]["verdict"] == "ok", "what does not need the network is checked all the same"
+
+
+def test_the_next_address_is_tried() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        row = doctor.reach(["127.0.0.2", "127.0.0.1"], port, 5, "")
+    assert row.verdict == "ok", "a refusal costs no time"
+    assert row.text == f"127.0.0.1 port {port} answers; 127.0.0.2 port {port}: Connection refused"
+    assert doctor.reach(["127.0.0.2", "127.0.0.1"], port, 5, "").verdict == "fail"
+
+
+async def test_an_unknown_host_is_told_by_name() -> None:
+    code, rows, _ = await alone("--url", "wss://no-such-host.invalid", "--timeout", "5")
+    assert code == 4
+    assert rows["dns"]["verdict"] == "fail"
+    assert "no-such-host.invalid" in rows["dns"]["text"]
+    assert verdicts(rows, *NETWORK[1:]) == ["skip"] * 5
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", "200"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "does not speak WebSocket"),
+    ],
+)
+async def test_a_server_of_another_kind_fails_the_upgrade(answer: bytes, says: str) -> None:
+    async with Recorder(answer).listening() as port:
+        code, rows, _ = await examine("--url", f"ws://127.0.0.1:{port}", "--timeout", "5")
+    assert code in (4, 5)
+    assert verdicts(rows, *NETWORK) == ["skip", "ok", "skip", "fail", "skip", "skip"]
+    assert says in rows["upgrade"]["text"]
+    assert rows["upgrade"]["do"]
+
+
+async def test_a_server_that_says_nothing_takes_no_longer_than_the_timeout() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:  # the kernel takes connections, nobody answers them
+        for scheme, fails in (("wss", "tls"), ("ws", "upgrade")):
+            began = time.monotonic()
+            code, rows, _ = await alone("--url", f"{scheme}://127.0.0.1:{deaf.getsockname()[1]}", "--timeout", "0.5")
+            assert time.monotonic() - began < 8
+            assert code == 4
+            assert rows["tcp"]["verdict"] == "ok"
+            assert rows[fails]["verdict"] == "fail"
+            assert "0.5 s" in rows[fails]["text"]
+
+
+async def test_an_authority_nobody_trusts(tmp_path: Path) -> None:
+    ca = tmp_path / "ca.pem"
+    async with house_of(context=certificate.context(ca)) as house:
+        url = house.url.replace("127.0.0.1", "localhost")
+        code, rows, _ = await examine("--url", url)
+        assert code == 4
+        assert verdicts(rows, *NETWORK) == ["ok", "ok", "fail", "skip", "skip", "skip"]
+        assert "not trusted" in rows["tls"]["text"]
+        assert rows["tls"]["do"].startswith("for a server of your own set SSL_CERT_FILE")
+        code, rows, _ = await examine("--url", url, env=clean(SSL_CERT_FILE=str(ca)))
+        assert code == 0, rows
+        assert verdicts(rows, *NETWORK) == ["ok"] * 6
+        assert "issued by livews stand-in, good until 3000-01-01" in rows["tls"]["text"]
+        assert f"SSL_CERT_FILE={ca}" in rows["env"]["text"]
+        other = tmp_path / "other.pem"
+        certificate.context(other)
+        _, rows, _ = await examine("--url", url, env=clean(SSL_CERT_FILE=str(other)))
+        assert rows["tls"]["do"].startswith("SSL_CERT_FILE is set and trusts what is in that file alone")
+
+
+@contextlib.contextmanager
+def certificate_server(starts: float, ends: float, ca_file: Path) -> Iterator[int]:
+    """TLS with a certificate that holds between these days from now."""
+    from datetime import UTC, datetime, timedelta
+
+    import trustme
+
+    now = datetime.now(UTC)
+    authority = trustme.CA()
+    times = {"not_before": now + timedelta(days=starts), "not_after": now + timedelta(days=ends)}
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost", **times).configure_cert(context)
+    authority.cert_pem.write_to_path(str(ca_file))
+
+    def serve_one(listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            plain, _ = listener.accept()
+            plain.settimeout(5)
+            with plain, context.wrap_socket(plain, server_side=True) as secured:
+                secured.recv(1)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve_one, args=(listener,), daemon=True)
+        thread.start()
+        yield listener.getsockname()[1]
+        thread.join(6)
+
+
+@pytest.mark.parametrize(
+    ("starts", "ends", "verdict", "fix"),
+    [
+        (-20, -10, "fail", "set the clock"),
+        (10, 20, "fail", "set the clock"),
+        (-20, 2, "warn", "expires soon"),
+        (-20, 20, "ok", ""),
+    ],
+)
+def test_dates_of_a_certificate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, starts: float, ends: float, verdict: str, fix: str
+) -> None:
+    ca = tmp_path / "ca.pem"
+    with certificate_server(starts, ends, ca) as port:
+        monkeypatch.setenv("SSL_CERT_FILE", str(ca))
+        row = doctor.shake_hands("localhost", port, 5)
+    assert row.verdict == verdict
+    assert fix in row.fix
+    if verdict == "fail":
+        assert time.strftime("%Y-%m-%d", time.gmtime()) in row.fix
+
+
+async def test_a_wrong_key_is_told_where_the_service_tells_it() -> None:
+    async with house_of(StandInConfig(voice="tones", require_key="the-right-one")) as house:
+        code, rows, said = await examine("--url", house.url, env=clean(GOOGLE_API_KEY=KEY))
+        assert code == 3
+        assert verdicts(rows, *NETWORK) == ["skip", "ok", "skip", "ok", "fail", "skip"]
+        assert "key" in rows["setup"]["text"].lower()
+        assert rows["key"]["text"] == f"GOOGLE_API_KEY is set, {len(KEY)} characters"
+        assert KEY not in said
+        code, rows, said = await examine("--url", house.url, env=clean(GEMINI_API_KEY="the-right-one"))
+        assert code == 0
+        assert rows["key"]["text"].startswith("GEMINI_API_KEY is set")
+        assert "the-right-one" not in said
+
+
+async def test_no_setup_complete_and_a_close_are_told_apart() -> None:
+    async def silent(connection: Any) -> None:
+        await connection.wait_closed()
+
+    async with scripted(silent) as url:
+        code, rows, _ = await examine("--url", url, "--timeout", "0.5")
+        assert code == 5
+        assert verdicts(rows, "upgrade", "setup", "ping") == ["ok", "fail", "skip"]
+        assert "no setupComplete within 0.5 s" in rows["setup"]["text"]
+
+    async def refuses(connection: Any) -> None:
+        await connection.recv()
+        await connection.close(1008, "models/x is not found")
+
+    async with scripted(refuses) as url:
+        code, rows, _ = await examine("--url", url)
+        assert code == 5
+        assert "models/x is not found" in rows["setup"]["text"]
+        assert rows["setup"]["do"]
+
+    async with scripted(frames(close=(1011, "Internal error encountered."))) as url:
+        _, rows, _ = await examine("--url", url, "--turn")
+        assert verdicts(rows, "setup", "ping", "turn") == ["ok", "ok", "fail"]
+
+
+async def test_no_secret_is_shown_wherever_it_stands(tmp_path: Path) -> None:
+    password, other, in_url = "hunter2-of-the-proxy", "AQ.another-key-that-is-set", "key-in-the-url-1234"
+    nobody = "127.0.0.1:9"
+    env = clean(
+        GOOGLE_API_KEY=KEY,
+        GEMINI_API_KEY=other,
+        GOOGLE_OAUTH_ACCESS_TOKEN="ya29.oauth-token-of-somebody",
+        HTTPS_PROXY=f"http://me:{password}@{nobody}",
+        https_proxy=f"me:{password}@{nobody}",
+        GOOGLE_GEMINI_BASE_URL=f"wss://user:{password}@example.invalid/p?key={in_url}",
+    )
+    for options in ((), ("--url", f"wss://example.invalid/?key={in_url}"), ("--token", "auth_tokens/0123456789abc")):
+        code, rows, said = await alone(*options, "--timeout", "3", env=env)
+        assert code == 4
+        for secret in (KEY, other, "ya29.oauth", password, in_url, "0123456789abc"):
+            assert secret not in said, (options, secret)
+        assert rows["key"]["verdict"] == ("warn" if "--token" not in options else "ok")
+        assert "(the proxy)" in rows["tcp"]["text"]
+        assert "proxy" in rows["tcp"]["do"]
+    assert rows["key"]["text"] == "--token holds an ephemeral token"
+
+
+def test_both_keys_and_odd_keys_are_told() -> None:
+    from livews.endpoint import from_environment
+
+    def row(**env: str) -> doctor.CheckResult:
+        return doctor.key(env, from_environment(env))
+
+    both = row(GOOGLE_API_KEY=KEY, GEMINI_API_KEY="AQ.other")
+    assert both.verdict == "warn"
+    assert "GOOGLE_API_KEY is used" in both.text
+    assert row(GOOGLE_API_KEY=KEY, GEMINI_API_KEY=KEY).verdict == "ok", "the same key twice is no riddle"
+    assert "quotation marks" in row(GOOGLE_API_KEY=f"'{KEY}'").text
+    assert "OAuth" in row(GEMINI_API_KEY="ya29.token-of-somebody").text
+    token = row(GEMINI_API_KEY="auth_tokens/0123456789")
+    assert (token.verdict, token.text) == ("ok", "GEMINI_API_KEY holds an ephemeral token")
+
+
+async def test_a_key_that_no_header_can_carry_is_a_matter_of_credentials() -> None:
+    code, rows, said = await alone(env=clean(GOOGLE_API_KEY="two words of a key"))
+    assert code == 3
+    assert verdicts(rows, "key", *NETWORK) == ["fail", *["skip"] * len(NETWORK)]
+    assert rows["key"]["text"].startswith("the key cannot be one: ")
+    assert "copy it again" in rows["key"]["do"]
+    assert "where" not in rows
+    assert "two words" not in said
+
+
+async def test_a_file_that_is_not_there_is_told_before_it_breaks_tls() -> None:
+    code, rows, _ = await alone(
+        "--offline", env=clean(SSL_CERT_FILE="/no/such.pem", GOOGLE_GENAI_API_VERSION="v1alpha")
+    )
+    assert code == 2
+    assert rows["env"]["verdict"] == "fail"
+    assert rows["env"]["do"] == "correct or unset SSL_CERT_FILE"
+    assert "GOOGLE_GENAI_API_VERSION=v1alpha" in rows["env"]["text"]
+
+
+def test_what_extras_lack_is_told_by_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = ["orjson", "no-such-package>=1; extra == 'screen'", "nor-this; extra == 'aec'", "ruff; extra == 'dev'"]
+    monkeypatch.setattr("importlib.metadata.requires", lambda name: wanted)
+    row = doctor.extras()
+    assert row.text == "no screen (no-such-package), no aec (nor-this)"
+    assert row.fix == "for these: pip install no-such-package nor-this"
+
+
+# Sound
+
+
+async def test_without_portaudio_and_players_sound_fails_and_the_rest_goes_on() -> None:
+    env = clean(LIVEWS_PORTAUDIO="/no/such.so", PATH="")
+    code, rows, _ = await alone("--offline", env=env, mute=False)
+    assert code == 2, "the variable that names no file is the first failure"
+    assert verdicts(rows, "setup", "sound out", "sound in", "tools") == ["ok", "fail", "fail", "ok"]
+    assert "none of paplay, pw-play, aplay is installed" in rows["sound out"]["text"]
+    assert "LIVEWS_PORTAUDIO" in rows["sound in"]["do"]
+    assert "no ffmpeg" in rows["tools"]["text"]
+    assert "apt-get install ffmpeg" in rows["tools"]["do"]
+
+
+async def test_sound_through_a_sound_server(pulse: PulseServer) -> None:
+    code, rows, _ = await alone("--offline", env=clean(**pulse.env), mute=False)
+    assert code == 0
+    assert rows["sound out"]["verdict"] == "ok"
+    assert rows["sound out"]["text"].startswith("PortAudio: ")
+    assert rows["sound out"]["ms"] > 0
+    assert rows["sound in"]["verdict"] == "warn", "nobody plays into this microphone"
+    assert "nothing but zeros" in rows["sound in"]["text"]
+    assert rows["sound in"]["do"]
+
+    hiss = subprocess.Popen(
+        ["pacat", "--device=micin", "--raw", "--format=s16le", "--rate=16000", "--channels=1", "/dev/urandom"],
+        env={**os.environ, **pulse.env}, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        _, rows, _ = await alone("--offline", env=clean(**pulse.env), mute=False)
+    finally:
+        hiss.kill()
+        hiss.wait(5)
+    assert rows["sound in"]["verdict"] == "ok"
+    assert int(rows["sound in"]["text"].split()[-2]) in range(-12, 0), rows["sound in"]["text"]
+
+
+async def test_sound_that_steps_down_says_so(pulse: PulseServer) -> None:
+    code, rows, _ = await alone("--offline", env=clean(**pulse.env, LIVEWS_PORTAUDIO="/no/such.so"), mute=False)
+    assert rows["sound out"]["verdict"] == "warn"
+    assert rows["sound out"]["text"] == "paplay, 24000 Hz, it holds 100 ms"
+    assert "LIVEWS_PORTAUDIO" in rows["sound out"]["do"]
+    assert code == 2
+
+
+async def test_what_hangs_is_given_up() -> None:
+    began = time.monotonic()
+    row = await doctor._bounded(lambda: time.sleep(2), 0.1, "sound out")
+    assert time.monotonic() - began < 1.5
+    assert (row.verdict, row.text, row.exit) == ("fail", "no answer within 0.1 s", 6)

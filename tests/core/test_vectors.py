@@ -1,0 +1,395 @@
+"""The vectors and scenarios of protocol/, folded through the core.
+
+- What a port would have to do to pass is all in here: read a file, step, compare.
+- The rows of machine.json are walked by a second reader, written from README.md and not from livews/core/machine.py;
+  it says which rows fired. Every row has to, from every state and by every signal it names.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import pytest
+
+from livews.cli.json_events import as_json
+from livews.core import closes, codec, events, machine, models, protocol, rules, schema
+from livews.core.conversation import Conversation, Step
+
+VECTORS = protocol.root() / "vectors"
+SCENARIOS = protocol.root() / "scenarios"
+
+COUNTED = {"audio", "toolCall", "toolCancelled", "interrupted", "turnEnd", "closed"}
+"""Events a port reports neither more nor less often than a scenario has them."""
+
+
+def groups(pattern: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """(group, test) of every vector file that fits."""
+    found = []
+    for path in sorted(VECTORS.glob(pattern)):
+        for group in json.loads(path.read_bytes()):
+            found += [(group, test) for test in group["tests"]]
+    return found
+
+
+def ids(pairs: list[tuple[dict[str, Any], dict[str, Any]]]) -> list[str]:
+    return [test["id"] for _, test in pairs]
+
+
+MESSAGES = groups("messages/*.json")
+FRAMES = groups("frames/*.json")
+RATES = groups("audio/*.json")
+CLOSES = groups("closes.json")
+STORIES = [json.loads(path.read_bytes()) for path in sorted(SCENARIOS.glob("*.json"))]
+
+
+def follow(conversation: Conversation, line: dict[str, Any]) -> Step:
+    """One line of `before` or of a scenario: a client or server message, or a close."""
+    if "close" in line:
+        close = line["close"]
+        return conversation.close(close.get("from", "server"), close["code"], close.get("reason", ""))
+    sender: Any = "client" if "client" in line else "server"
+    raw = codec.dump(line["client"]) if sender == "client" else codec.dump_as_service(line["server"])
+    return conversation.step(sender, raw)
+
+
+# Messages
+
+
+@pytest.mark.parametrize(("group", "test"), MESSAGES, ids=ids(MESSAGES))
+def test_message_vectors(group: dict[str, Any], test: dict[str, Any]) -> None:
+    before = json.dumps(test["message"])
+    found = rules.check(group["sender"], test["message"])
+    told = [(one.rule, one.path) for one in found]
+    errors = [(one.rule, one.path) for one in found if one.level == "error"]
+    assert (not errors) is test["valid"], told
+    if test["valid"]:
+        assert told == ([(test["rule"], test["path"])] if "rule" in test else [])
+    else:
+        assert errors == [(test["rule"], test["path"])]
+        assert not [one for one in found if one.level == "note"], "one complaint a place"
+    folded = schema.canonical(group["sender"], test["message"]).message
+    assert folded == test.get("canonical", folded)
+    assert schema.canonical(group["sender"], folded).message == folded, "what is canonical stays as it is"
+    assert json.dumps(test["message"]) == before, "the message itself is left alone"
+
+
+# Frames
+
+
+def outcome(step: Step) -> dict[str, Any]:
+    """What a frame vector says about a frame."""
+    return {
+        "kind": step.kind,
+        "signals": list(step.signals),
+        "effects": list(step.effects),
+        "state": step.states,
+        "faults": [fault.rule for fault in step.faults],
+        "notes": [note.rule for note in step.notes],
+        "audio": [[mime, len(pcm), hashlib.sha256(pcm).hexdigest()[:16]] for mime, pcm in step.audio],
+    }
+
+
+@pytest.mark.parametrize(("group", "test"), FRAMES, ids=ids(FRAMES))
+def test_frame_vectors(group: dict[str, Any], test: dict[str, Any]) -> None:
+    raw = base64.b64decode(test["raw"], validate=True)
+    conversation = Conversation(inspect=True)
+    for line in test["before"]:
+        follow(conversation, line)
+    assert outcome(conversation.step(test["sender"], raw)) == test["outcome"]
+    # the same frame once more, now that it may have been learned, says the same about its sound
+    again = conversation.step(test["sender"], raw)
+    assert [list(sound) for sound in outcome(again)["audio"]] == test["outcome"]["audio"]
+
+
+# Closes and rates
+
+
+@pytest.mark.parametrize(("group", "test"), CLOSES, ids=ids(CLOSES))
+def test_close_vectors(group: dict[str, Any], test: dict[str, Any]) -> None:
+    advice = closes.explain(test["code"], test["reason"])
+    assert (advice.id, advice.values) == (test["closes"], test["values"])
+
+
+@pytest.mark.parametrize(("group", "test"), RATES, ids=ids(RATES))
+def test_rate_vectors(group: dict[str, Any], test: dict[str, Any]) -> None:
+    default = {"client": codec.INPUT_RATE, "server": codec.OUTPUT_RATE}[group["sender"]]
+    assert codec.rate_of(test["mimeType"], default) == test["rate"]
+
+
+# Scenarios
+
+
+def fits(pattern: Any, value: Any) -> bool:
+    """Does a body contain the pattern? Objects by member, lists item by item, everything else by equality."""
+    if isinstance(pattern, dict):
+        return isinstance(value, dict) and all(k in value and fits(v, value[k]) for k, v in pattern.items())
+    if isinstance(pattern, list):
+        return isinstance(value, list) and len(value) == len(pattern) and all(map(fits, pattern, value))
+    return type(pattern) is type(value) and bool(pattern == value)
+
+
+def test_a_pattern_fits_what_contains_it() -> None:
+    assert fits({"a": [{"b": 1}]}, {"a": [{"b": 1, "c": 2}], "d": 3})
+    assert not fits({"a": [{"b": 1}]}, {"a": [{"b": 1}, {"b": 1}]})
+    assert not fits({"a": True}, {"a": 1})
+    assert not fits({"a": {}}, {"a": []})
+
+
+def reported(line: dict[str, Any], step: Step) -> Iterator[dict[str, Any]]:
+    """The events of a line, as a port would report them."""
+    for event in events.events(step):
+        row = json.loads(as_json(event, 0.0))
+        yield row
+    if "close" in line:
+        advice = closes.explain(line["close"]["code"], line["close"].get("reason", ""))
+        yield {"event": "closed", "code": advice.code, "reason": advice.reason, "id": advice.id}
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story["id"])
+def test_scenarios(story: dict[str, Any]) -> None:
+    conversation = Conversation(inspect=True)
+    happened: list[dict[str, Any]] = []
+    for number, line in enumerate(story["steps"]):
+        where = f"{story['id']} step {number}: {json.dumps(line)[:100]}"
+        if "report" in line:
+            while happened and not fits(line["report"], happened[0]):
+                assert happened[0]["event"] not in COUNTED, f"{where}: {happened[0]} is not reported"
+                del happened[0]
+            assert happened, f"{where}: nothing like it happened"
+            del happened[0]
+        elif line.keys() & {"client", "server", "close"}:
+            step = follow(conversation, line)
+            assert not step.faults, f"{where}: {step.faults}"
+            assert "client" not in line or not step.notes, f"{where}: {step.notes}"
+            happened += reported(line, step)
+        if "state" in line:
+            states = conversation.states
+            assert {"session": states["session"], "turn": states["turn"]} == line["state"], where
+    assert not [one for one in happened if one["event"] in COUNTED], f"{story['id']}: more happened than is reported"
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story["id"])
+def test_scenarios_are_written_in_the_form_the_readme_gives(story: dict[str, Any]) -> None:
+    names = {type_.__name__[0].lower() + type_.__name__[1:] for type_ in events.Event.__subclasses__()} | {"closed"}
+    drives = {"setup", "text", "audio", "activityStart", "activityEnd", "audioStreamEnd", "respond", "contextUpdate"}
+    assert list(story) == ["id", "title", "proves", "steps"]
+    assert (SCENARIOS / f"{story['id']}.json").is_file()
+    said = None
+    for line in story["steps"]:
+        verb, *rest = line
+        assert verb in {"client", "server", "drive", "report", "close", "wait"}
+        assert rest in ([], ["state"])
+        if verb == "drive":
+            assert len(line["drive"]) == 1
+            assert line["drive"].keys() <= drives
+            assert said is None, "every drive is followed by what it makes the client send"
+            said = line["drive"]
+        elif verb == "client":
+            assert said is not None, "a client says what it is driven to"
+            said = None
+            assert schema.canonical("client", line["client"]).message == line["client"]
+        elif verb == "server":
+            assert schema.canonical("server", line["server"]).message == line["server"]
+        elif verb == "report":
+            assert line["report"]["event"] in names
+        elif verb == "close":
+            assert len(line["close"]["reason"].encode()) <= closes.REASON_LIMIT
+            assert closes.explain(line["close"]["code"], line["close"]["reason"]).known
+        elif verb == "wait":
+            assert 0 < line["wait"] <= 1
+
+
+# Every row fires
+
+Fired = tuple[str, int, str, str]
+"""Region, number of the row, the state it was in, the signal that came."""
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def holds(row: dict[str, Any], traits: dict[str, Any]) -> bool:
+    return all(traits[name] == value for name, value in row.get("if", {}).items())
+
+
+def reach(value: Any, path: str) -> list[Any]:
+    found = [value]
+    for name in path.split("/")[1:]:
+        inner: list[Any] = []
+        for one in found:
+            if name == "*" and isinstance(one, list):
+                inner += one
+            elif isinstance(one, dict) and name in one:
+                inner.append(one[name])
+        found = inner
+    return found
+
+
+def read_signals(sender: str, body: dict[str, Any], traits: dict[str, Any]) -> list[str]:
+    heard: list[str] = []
+    for row in protocol.machine()["signals"]:
+        if row["from"] not in (sender, "both") or not holds(row, traits) or row["name"] in heard:
+            continue
+        for value in (value for path in listed(row["at"]) for value in reach(body, path)):
+            if "is" in row:
+                said = any(value == wanted and type(value) is type(wanted) for wanted in listed(row["is"]))
+            elif "startsWith" in row:
+                said = isinstance(value, str) and value.startswith(row["startsWith"])
+            else:
+                said = True
+            if said:
+                heard.append(row["name"])
+                break
+    return heard
+
+
+def walk(
+    states: dict[str, str], signals: list[str], traits: dict[str, Any]
+) -> tuple[dict[str, str], list[str], list[str], list[Fired]]:
+    """States, effects, faults and the rows that fired."""
+    now, effects, faults, fired = dict(states), [], [], []
+    end = protocol.machine()["end"]
+    over = states[end["region"]] == end["state"]
+    for signal in signals:
+        for region, rows in protocol.machine()["regions"].items():
+            if over and region != end["region"]:
+                continue
+            for number, row in enumerate(rows["rows"]):
+                if now[region] in listed(row["from"]) and signal in listed(row["on"]) and holds(row, traits):
+                    fired.append((region, number, now[region], signal))
+                    faults += [row["fault"]] if "fault" in row else []
+                    effects += [row["effect"]] if "effect" in row else []
+                    now[region] = row.get("to", now[region])
+                    break
+    if faults:
+        return dict(states), [], faults, fired
+    return now, list(dict.fromkeys(effects)), faults, fired
+
+
+class Walked(Conversation):
+    """A conversation that the second reader walks beside."""
+
+    def __init__(self) -> None:
+        super().__init__(inspect=True)
+        self.fired: list[Fired] = []
+
+    def walk(self, line: dict[str, Any], step: Step, before: dict[str, str], traits: dict[str, Any]) -> None:
+        if step.kind == "unreadable":
+            return
+        signals = ["close"] if step.kind == "close" else read_signals(step.sender, step.body, traits)
+        assert signals == list(step.signals)
+        now, effects, faults, fired = walk(before, signals, traits)
+        self.fired += fired
+        said = {fault.rule for fault in step.faults if fault.level == "error"}
+        assert set(faults) <= said
+        if step.sender == "server" or not said:
+            assert (now, effects) == (step.states, list(step.effects)), line
+
+    def along(self, line: dict[str, Any]) -> None:
+        before, traits = self.states, self.traits
+        if "setup" in line.get("client", {}) and before["session"] == "new":
+            traits = self._traits_of(line["client"]["setup"])
+        if "raw" in line:
+            step = self.step(line["sender"], base64.b64decode(line["raw"]))
+        else:
+            step = follow(self, line)
+        self.walk(line, step, before, {**traits, "callsOpen": bool(self.pending)})
+
+
+@cache
+def fired_rows() -> tuple[frozenset[Fired], frozenset[Fired]]:
+    """Rows fired by the scenarios, and by everything."""
+    by_stories: set[Fired] = set()
+    for story in STORIES:
+        walked = Walked()
+        for line in story["steps"]:
+            if line.keys() & {"client", "server", "close"}:
+                walked.along(line)
+        by_stories.update(walked.fired)
+    by_all = set(by_stories)
+    for _, test in FRAMES:
+        walked = Walked()
+        for line in test["before"]:
+            walked.along(line)
+        if "free" not in test:
+            walked.along(test)
+        by_all.update(walked.fired)
+    return frozenset(by_stories), frozenset(by_all)
+
+
+def every_row() -> list[Fired]:
+    return [
+        (region, number, state, signal)
+        for region, rows in protocol.machine()["regions"].items()
+        for number, row in enumerate(rows["rows"])
+        for state in listed(row["from"])
+        for signal in listed(row["on"])
+    ]
+
+
+# An activity mark or media without a setup that allows it is stopped by the session's row in the same frame, so the
+# activity region's rows fire there all the same. There is no row that cannot fire.
+NEVER: set[Fired] = set()
+
+
+def test_every_row_fires_from_every_state_by_every_signal() -> None:
+    assert set(every_row()) - fired_rows()[1] == NEVER
+
+
+def test_no_row_hides_behind_an_earlier_one() -> None:
+    seen: dict[tuple[str, str, str], list[Any]] = {}
+    for region, number, state, signal in every_row():
+        guard = protocol.machine()["regions"][region]["rows"][number].get("if")
+        earlier = seen.setdefault((region, state, signal), [])
+        assert None not in earlier, f"{region}: a row for {signal} in {state} stands behind one without `if`"
+        assert guard not in earlier
+        earlier.append(guard)
+
+
+def test_every_signal_and_effect_happens_in_a_scenario_or_vector() -> None:
+    heard: set[str] = set()
+    done: set[str] = set()
+    lines = [(story["steps"], None) for story in STORIES] + [(test["before"], test) for _, test in FRAMES]
+    for steps, last in lines:
+        conversation = Conversation(inspect=True)
+        for line in steps:
+            if line.keys() & {"client", "server", "close"}:
+                step = follow(conversation, line)
+                heard.update(step.signals)
+                done.update(step.effects)
+        if last:
+            step = conversation.step(last["sender"], base64.b64decode(last["raw"]))
+            heard.update(step.signals)
+            done.update(step.effects)
+    assert {signal["name"] for signal in protocol.machine()["signals"]} - heard == set()
+    assert set(protocol.machine()["effects"]) - done == set()
+
+
+def test_every_member_of_both_envelopes_is_in_a_message_vector() -> None:
+    for sender in ("client", "server"):
+        members = {m.name for m in schema.table(schema.ENVELOPE[sender]).members.values()}
+        seen: set[str] = set()
+        for group, test in MESSAGES:
+            if group["sender"] == sender and test["valid"]:
+                seen |= schema.canonical(group["sender"], test["message"]).message.keys()
+        extra = {"inputTranscription", "outputTranscription"}  # at the top: read, never seen
+        assert members - seen <= extra
+
+
+def test_the_machine_and_its_second_reader_agree_on_the_states() -> None:
+    data = protocol.machine()["regions"]
+    assert machine.machine().regions == tuple(data)
+    assert machine.machine().initial == tuple(region["initial"] for region in data.values())
+
+
+def test_models_of_scenarios_are_known() -> None:
+    for story in STORIES:
+        model = story["steps"][0]["drive"]["setup"]["model"]
+        assert models.profile(model)["known"]
+        assert not models.profile(model)["retired"]

@@ -1,0 +1,709 @@
+"""The inspector's composer: its table holds all of the schemas, and in a real browser a message is written with it.
+
+The page of these tests has the policy of the report: style and script by their hashes, nothing else. Those that need
+the browser are skipped without one, with LIVEWS_REQUIRE_BROWSER=1 they fail (tests/kit/browser.py).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from livews.core import protocol, rules
+from livews.inspector import completion
+from tests.kit.browser import Browser
+
+REPORT = Path(completion.__file__).parent / "report"
+MOUNT = """"use strict";
+window.anew = () => {
+window.sent = []; window.checked = []; window.findings = []; window.answer = { ok: true, told: "Sent." };
+window.composer = livewsComposer.mount(document.getElementById("here"), {
+  table: JSON.parse(document.getElementById("table").textContent), sides: ["client", "server"],
+  send: async (text, side) => {
+    window.sent.push([text, side]);
+    if (window.answer === "gone") throw new Error("the socket is gone <b>");
+    return window.answer;
+  },
+  check: async (text, side) => { window.checked.push([text, side]); return window.findings; },
+});
+};
+window.anew();"""
+
+# The table
+
+
+def types() -> dict[str, Any]:
+    return completion.table()["types"]  # type: ignore[no-any-return]
+
+
+def test_every_member_and_value_of_every_type_is_there_with_its_words() -> None:
+    words = completion.table()["words"]
+    seen = 0
+    for schema_id, said in protocol.schemas().items():
+        told = types()[schema_id.removeprefix(protocol.SCHEMAS).removesuffix(".json")]
+        assert told["is"] == said["title"] and words[told["doc"]] == said.get("description", "")
+        assert set(told.get("members", ())) == set(said.get("properties", ()))
+        for name, prop in said.get("properties", {}).items():
+            member = told["members"][name]
+            inner = prop.get("items", prop if prop.get("type") != "object" else prop["additionalProperties"])
+            assert words[member["doc"]] == prop["description"]
+            assert member.get("shape", "") == {"array": "list", "object": "map"}.get(prop.get("type", ""), "")
+            assert member.get("plain", "") == inner.get("type", "")
+            target = inner.get("$ref", "").removesuffix(".json").rsplit("/", 1)[-1]
+            assert member.get("type", "").rsplit("/", 1)[-1] == target and (not target or member["type"] in types())
+            assert completion.table()["evidence"][member["from"]] == prop["x-livews"]["evidence"]
+            seen += 1
+        names = {name for one in said.get("anyOf", ()) for name in (*one.get("enum", ()), one.get("const")) if name}
+        assert set(told.get("values", ())) == names
+    assert seen > 600
+    assert all(of in types() for of in completion.table()["envelope"].values())
+
+
+def test_what_is_dead_or_taken_elsewhere_is_marked() -> None:
+    assert types()["client/realtimeInput"]["members"]["mediaChunks"]["old"]
+    assert types()["client/SafetySetting"]["members"]["method"]["not"] == ["v1alpha", "v1beta"]
+    assert types()["client/setup"]["members"]["model"]["required"]
+    assert "inlineData" in types()["client/Part"]["members"]["text"]["without"]
+    assert "models/gemini-3.8-live" in types()["client/setup"]["members"]["model"]["values"]
+
+
+def test_the_table_is_small_and_names_no_file_and_no_address() -> None:
+    text = json.dumps(completion.table(), ensure_ascii=False, separators=(",", ":"))
+    assert 100_000 < len(text) < 170_000
+    assert len(zlib.compress(text.encode())) < 42_000
+    assert not re.search(r"https?:|\.json\b|livews\.invalid", text) and str(protocol.root()) not in text
+
+
+@pytest.mark.parametrize("sender", ["client", "server"])
+def test_templates_are_messages_without_errors(sender: Any) -> None:
+    for one in completion.table()["templates"][sender]:
+        assert [str(found) for found in rules.check(sender, one["message"]) if found.level == "error"] == []
+        value = one["message"]
+        for step in one["at"].split("/")[1:]:
+            value = value[int(step) if isinstance(value, list) else step]
+    silence = next(one for one in completion.table()["templates"]["client"] if "silence" in one["name"])["message"]
+    assert base64.b64decode(silence["realtimeInput"]["audio"]["data"]) == bytes(3_200)
+
+
+# In a browser
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URL of a page with the composer in it."""
+    style, script = ((REPORT / "report.css").read_text() + (REPORT / "composer.css").read_text(),
+                     (REPORT / "composer.js").read_text())  # fmt: skip
+    style_hash, *hashes = (
+        f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+        for text in (style, script, MOUNT)
+    )
+    policy = f"default-src 'none'; script-src {' '.join(hashes)}; style-src {style_hash}; base-uri 'none'; form-action 'none'"
+    table = json.dumps(completion.table()).replace("<", "\\u003c")
+    out = tmp_path_factory.mktemp("composer") / "page.html"
+    out.write_text(
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{style}</style></head>'
+        f'<body><section id="log"><div id="here"></div></section>'
+        f'<script type="application/json" id="table">{table}</script>'
+        f"<script>{script}</script><script>{MOUNT}</script></body></html>"
+    )
+    return out.as_uri()
+
+
+class Composer:
+    """A page with the composer; a `|` in its text is the caret."""
+
+    def __init__(self, browser: Browser, url: str, **how: Any) -> None:
+        self.page = browser.open(url, wait_for=".composer", **how)
+        self.wrong = browser.wrong
+        """Of this page."""
+        self.page.click(".composer-text")
+
+    def anew(self) -> None:
+        """Another composer in the same page, as wide as at first."""
+        self.page.set_viewport_size({"width": 1280, "height": 900})
+        self.page.evaluate("window.anew()")
+        self.page.click(".composer-text")
+
+    def close(self) -> None:
+        assert not self.wrong
+        self.page.close()
+
+    def type(self, *keys: str) -> Composer:
+        """Types texts; one such as `<Enter>` is a key."""
+        for one in keys:
+            if re.fullmatch("<[A-Za-z0-9+ ]+>", one):
+                self.page.keyboard.press(one[1:-1])
+            else:
+                self.page.keyboard.type(one)
+        return self
+
+    def write(self, text: str) -> Composer:
+        """Puts a text in, as a paste does."""
+        self.page.evaluate(
+            """([text, caret]) => {
+              const area = document.querySelector(".composer-text");
+              area.focus(); area.value = text; area.setSelectionRange(caret, caret);
+              area.dispatchEvent(new InputEvent("input", { inputType: "insertFromPaste" }));
+            }""",
+            [text.replace("|", "", 1), text.find("|") if "|" in text else len(text)],
+        )
+        return self
+
+    @property
+    def text(self) -> str:
+        """The text with its caret, or what is selected between two."""
+        text, start, end = self.page.evaluate(
+            "(({ value, selectionStart, selectionEnd }) => [value, selectionStart, selectionEnd])(document.querySelector('.composer-text'))"
+        )
+        return f"{text[:start]}|{text[start:end]}{'|' if end > start else ''}{text[end:]}"
+
+    @property
+    def offered(self) -> list[str]:
+        """The names in the list, the chosen one with a star."""
+        return self.page.evaluate(  # type: ignore[no-any-return]
+            """[...document.querySelectorAll(".composer-popup:not([hidden]) li:not([hidden])")].map((row) =>
+              (row.getAttribute("aria-selected") === "true" ? "*" : "") + row.querySelector("b").textContent)"""
+        )
+
+    def asked(self, text: str) -> list[str]:
+        """What is offered at the `|` of a text to who asks."""
+        return [name.lstrip("*") for name in self.write(text).type("<Escape>", "<Control+ >").offered]
+
+    @property
+    def told(self) -> str:
+        return str(self.page.inner_text(".composer-told"))
+
+    def found(self, words: str) -> Any:
+        """The finding with these words, once it is listed."""
+        row = self.page.locator(".composer-findings button", has_text=words).first
+        row.wait_for()
+        return row
+
+    @property
+    def sent(self) -> list[list[str]]:
+        return self.page.evaluate("window.sent")  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module")
+def opened(browser: Browser, place: str) -> Iterator[Composer]:
+    made = Composer(browser, place)
+    yield made
+    made.page.close()
+
+
+@pytest.fixture
+def composer(opened: Composer) -> Iterator[Composer]:
+    opened.anew()
+    yield opened
+    assert not opened.wrong
+
+
+SCHEMA = (
+    '{"setup": {"tools": [{"functionDeclarations": [{"parameters": {"type": "OBJECT", "properties": {"any_key": {'
+)
+
+
+def test_names_of_members_are_offered_at_every_depth(composer: Composer) -> None:
+    client = list(types()["client/BidiGenerateContentClientMessage"]["members"])
+    assert composer.asked("{|}") == client and composer.asked("|") == client
+    assert composer.asked('{"setup": {"generationConfig": {"tempe|"}}}') == ["temperature"]
+    assert composer.asked('{"clientContent": {"turns": [{"role": "user"}, {|}]}}') == ["parts", "role"]
+    assert composer.asked(f'{SCHEMA}"minIt|') == ["minItems"]
+    left = composer.asked('{"setup": {"model": "x", |, "tools": []}}')
+    assert "generationConfig" in left and not {"model", "tools"} & set(left)
+    assert "turnComplete" not in composer.asked('{"clientContent": {"turn_complete": true, |}}')
+    beside = composer.asked('{"clientContent": {"turns": [{"parts": [{"text": "a", |}]}]}}')
+    assert "videoMetadata" in beside and "inlineData" not in beside, "members of a oneof exclude each other"
+    assert composer.asked('{"setup": {"x": {|}}}') == [], "nothing is known of it"
+    assert composer.asked('{"toolResponse": {"functionResponses": [{"response": {"so|"}}]}}') == []
+    assert composer.asked('{"setup": {"systemInstruction": {"parts": [{"text": "tru|"}]}}}') == []
+
+
+def test_names_are_found_by_a_part_and_by_snake_case(composer: Composer) -> None:
+    assert composer.asked('{"setup": {"output_aud|"}}') == ["outputAudioTranscription"]
+    assert composer.asked('{"setup": {"Compress|"}}') == ["contextWindowCompression"]
+    assert composer.asked('{"setup": {"cwc|"}}') == ["contextWindowCompression"]
+    assert composer.asked("{gen|}") == [] and composer.asked('{"setup": {gen|}}')[0] == "generationConfig"
+    assert composer.asked('{"realtimeInput": {"media|"}}') == ["mediaChunks"], "what is dead is offered"
+    assert composer.asked('{"realtimeInput": {"|"}}')[-1] == "mediaChunks", "... and last"
+    composer.page.select_option(".composer-templates", index=1)
+    composer.page.check("input[value=server]", force=True)
+    assert composer.asked('{"server_content": {"intr|"}}')[0] == "interrupted"
+
+
+def test_values_are_offered(composer: Composer) -> None:
+    modalities = [*types()["client/Modality"]["values"]]
+    at = '{"setup": {"generationConfig": {"responseModalities": ["AUDIO", '
+    assert composer.asked(at + '"|"') == [*modalities[1:], modalities[0]], "the unspecified one comes last"
+    assert composer.asked(at + "aud|") == ["AUDIO"]
+    assert composer.asked('{"clientContent": {"turnComplete": |}}') == ["true", "false"]
+    assert composer.asked('{"clientContent": {"turnComplete": f|}}') == ["false"]
+    assert composer.asked('{"setup": {"model": "transcribe|"}}') == ["models/gemini-3.5-transcribe-live"]
+    assert composer.asked('{"clientContent": {"turns": [{"role": "|"}]}}') == ["user", "model"]
+    assert composer.asked('{"setup": {"generationConfig": |}}') == ["{}"]
+    assert composer.asked('{"clientContent": {"turns": |}}') == ["[{}]"]
+    composer.write('{"setup": {"generationConfig": {"responseModalities": [au|]}}}').type("<Control+ >", "<Enter>")
+    assert composer.text == '{"setup": {"generationConfig": {"responseModalities": ["AUDIO"|]}}}'
+
+
+CHOSEN: list[tuple[str, str]] = [
+    ('{"clientCont|"}', '{"clientContent": {|}}'),
+    ("{clientCont|}", '{"clientContent": {|}}'),
+    ('{"clientContent": {"turns|"}}', '{"clientContent": {"turns": [{|}]}}'),
+    ('{"clientContent": {"turnC|"}}', '{"clientContent": {"turnComplete": |}}'),
+    ('{"setup": {"generationConfig": {"stop|"}}}', '{"setup": {"generationConfig": {"stopSequences": ["|"]}}}'),
+    ('{"setup": {"generationConfig": {"temper|"}}}', '{"setup": {"generationConfig": {"temperature": |}}}'),
+    ('{"setup": {"mod|"}}', '{"setup": {"model": "|"}}'),
+    ('{"setup": {"labe|"}}', '{"setup": {"labels": {|}}}'),
+    ('{"setup": {"mod|lel": "x"}}', '{"setup": {"model"|: "x"}}'),
+    ('{"setup": {"too|  "model": "x"}}', '{"setup": {"tools": [{|}],  "model": "x"}}'),
+    ('{"setup": {"model": "x"\n  too|}}', '{"setup": {"model": "x",\n  "tools": [{|}]}}'),
+    ("|", '{\n  "setup": {|}\n}'),
+]
+
+
+def test_what_is_chosen_is_written_with_its_opening(composer: Composer) -> None:
+    for text, result in CHOSEN:
+        composer.write(text).type("<Control+ >", "<Tab>")
+        assert composer.text == result
+        composer.type("<Escape>", "<Control+z>")
+        assert composer.text.replace("|", "") == text.replace("|", ""), "one undo takes it back"
+
+
+def test_a_message_is_typed_with_a_few_keys_and_undone_to_nothing(composer: Composer) -> None:
+    composer.type("{", '"set', "<Enter>", "<Enter>")
+    assert composer.text == '{"setup": {\n  |\n}}', "nothing was chosen yet, so Enter is Enter"
+    composer.type("generation_c", "<Tab>", "respMod", "<Tab>")
+    assert composer.text == '{"setup": {\n  "generationConfig": {"responseModalities": ["|"]}\n}}'
+    assert composer.offered[0] == "*TEXT"
+    composer.type("au", "<Enter>")
+    whole = '{"setup": {\n  "generationConfig": {"responseModalities": ["AUDIO"|]}\n}}'
+    assert composer.text == whole
+    for _ in range(60):
+        if composer.text == "|":
+            break
+        composer.type("<Control+z>")
+    assert composer.text == "|"
+    for _ in range(60):
+        composer.type("<Control+Shift+z>")
+    assert composer.text.replace("|", "") == whole.replace("|", "")
+
+
+def test_what_is_seen_is_coloured_where_it_stands(composer: Composer) -> None:
+    lines = ['{"a": [', *(f'  "x{i}",' for i in range(50)), " 1]}"]
+    composer.write("\n".join(lines))
+    composer.page.evaluate("document.querySelector('.composer-text').scrollTop = 400")
+    seen = "() => document.querySelector('.composer-paper').textContent.split('\\n')[0]"
+    composer.page.wait_for_function(f"() => ({seen})() === '{lines[19]}'")
+    assert composer.page.evaluate("CSS.highlights.get('composer-text').size") >= 13
+    top = "(name) => document.querySelector(name).getBoundingClientRect().top"
+    # line 20 begins 8 + 19 * 20 pixels below the top of what is scrolled by 400
+    there, area = composer.page.evaluate(top, ".composer-paper"), composer.page.evaluate(top, ".composer-text")
+    assert there - area == pytest.approx(8 + 19 * 20 - 400, abs=1)
+
+
+def test_what_replaces_a_selection_is_closed_too(composer: Composer) -> None:
+    composer.write('{"a": {"b": 1}}').type("<Control+a>", '{"setup')
+    assert composer.text == '{"setup|"}' and composer.offered == ["*setup"]
+
+
+def test_the_list_is_worked_by_keys_and_by_mouse_and_says_what_it_is(composer: Composer) -> None:
+    area = composer.page.locator(".composer-text")
+    assert area.get_attribute("role") is None and area.get_attribute("aria-autocomplete") == "list"
+    composer.type("{")
+    assert composer.offered[0] == "setup" and not any(name.startswith("*") for name in composer.offered)
+    assert area.get_attribute("role") == "combobox" and area.get_attribute("aria-expanded") == "true"
+    composer.type("<ArrowDown>", "<ArrowDown>")
+    assert composer.offered[1] == "*clientContent"
+    row = composer.page.locator(f"#{area.get_attribute('aria-activedescendant')}")
+    assert row.get_attribute("role") == "option" and "clientContent" in row.inner_text()
+    assert composer.page.locator(f"#{area.get_attribute('aria-controls')}").get_attribute("role") == "listbox"
+    whole = protocol.load("schemas/client/BidiGenerateContentClientMessage.json")["properties"]["clientContent"]
+    assert whole["description"] in composer.page.inner_text(".composer-about")
+    assert row.locator(".composer-first").inner_text() == whole["description"].split(". ")[0] + "."
+    composer.type("<ArrowUp>", "<ArrowUp>", "<ArrowUp>")
+    assert composer.offered[-2].startswith("*") or composer.offered[-1].startswith("*"), "it goes round"
+    composer.type("<Escape>")
+    assert composer.offered == [] and composer.text == "{|}" and area.get_attribute("role") is None
+    composer.type("<Control+ >")
+    composer.page.locator(".composer-list li", has_text="realtimeInput").click()
+    assert composer.text == '{"realtimeInput": {|}}' and "audio" in composer.offered
+    composer.type("<ArrowLeft>")
+    composer.page.wait_for_selector(".composer-popup", state="hidden")  # it leaves with the caret
+    composer.type("<Tab>")
+    assert composer.page.evaluate("document.activeElement.className") != "composer-text", "Tab is no trap"
+
+
+def test_the_list_follows_the_caret(composer: Composer) -> None:
+    composer.write('{\n\n\n    "setup": {|}}').type("<Control+ >")
+    box, area = composer.page.locator(".composer-popup").bounding_box(), composer.page.locator(".composer-text").bounding_box()  # fmt: skip
+    assert area["y"] + 60 < box["y"] < area["y"] + 120 and box["x"] > area["x"] + 60
+    composer.write("{|}").type("<Control+ >")
+    higher = composer.page.locator(".composer-popup").bounding_box()
+    assert higher["y"] == pytest.approx(box["y"] - 60, abs=1) and higher["x"] < box["x"]
+
+
+TYPED: list[tuple[str, str, str]] = [
+    ("|", "{", "{|}"),
+    ('{"a": |}', "[", '{"a": [|]}'),
+    ('{"a": |}', '"b"', '{"a": "b"|}'),
+    ('{"a": "b|"}', '"', '{"a": "b"|}'),
+    ('{"a": "b|"}', "{[", '{"a": "b{[|"}'),
+    ('{"a": "b\\|"}', '"', '{"a": "b\\"|"}'),
+    ('{"a": [|]}', "]", '{"a": []|}'),
+    ('{"a": {|}', "}", '{"a": {}|}'),
+    ('|"a": 1}', "{", '{|"a": 1}'),
+    ("|word", '"', '"|word'),
+    ("word|", '"', 'word"|'),
+    ("{word|}", '"', '{word"|}'),
+    ("[1, |", "{", "[1, {|"),
+    ('{"a": "|x, "b": 1}', '"', '{"a": ""|x, "b": 1}'),
+    ("{|}", "<Backspace>", "|"),
+    ('["|"]', "<Backspace>", "[|]"),
+    ('["a"|"b"]', "<Backspace>", '["a|"b"]'),
+    ("{|}}", "<Backspace>", "|}}"),
+    ("{|}", "<Enter>", "{\n  |\n}"),
+    ("  [|", "<Enter>", "  [\n    |"),
+    ('  "a": 1,|', "<Enter>", '  "a": 1,\n  |'),
+]
+
+
+def test_brackets_quotes_and_lines_help_and_do_not_hurt(composer: Composer) -> None:
+    for text, keys, result in TYPED:
+        composer.write(text).type(keys)
+        assert composer.text == result, (text, keys)
+
+
+PLACES: list[tuple[str, str, list[Any], str, list[str]]] = [
+    ("{|", "key", [], "", []),
+    ('{"a": {"b": [1, {"c|', "key", ["a", "b", 1], "c", []),
+    ('{"a": {"b": [1, {"c": tr|', "value", ["a", "b", 1, "c"], "tr", ["c"]),
+    ('{"a": 1, "b|": 2, "c": {"d": 3}, "e": 4}, "f": 5', "key", [], "b", ["a", "c", "e"]),
+    ('{"a": "x|y"}', "value", ["a"], "x", ["a"]),
+    ('{"a" |', "colon", ["a"], "", ["a"]),
+    ('{"a": 1 |', "after", [], "", ["a"]),
+    ('{"a": 1 "b|', "key", [], "b", ["a"]),
+    ('{"open\n  "b": {"c|', "key", ["b"], "c", []),
+    ('["a" "b|', "value", [1], "b", []),
+    ("[[], [|", "value", [1, 0], "", []),
+    ('{"a": [}, "b|', "after", [], "b", []),
+    (']]}{"a|', "key", [], "a", []),
+    ('{"\\u0061": {"|', "key", ["a"], "", []),
+    ('{"a": "\\"}|', "value", ["a"], '\\"}', ["a"]),
+    ('{"__proto__": {"constructor|', "key", ["__proto__"], "constructor", []),
+    ("{} |", "after", [], "", []),
+]
+
+
+def test_the_place_of_the_caret_is_found_in_what_is_no_json_yet(composer: Composer) -> None:
+    for text, at, path, typed, keys in PLACES:
+        found = composer.page.evaluate(
+            "([a, b]) => livewsComposer.place(a, b)", [text.replace("|", ""), text.find("|")]
+        )
+        assert (found["at"], found["path"], found["typed"]) == (at, path, typed), text
+        if at == "key":
+            assert sorted(found["keys"]) == sorted(keys), text
+
+
+FAULTS = [
+    ('{"a": 1,}', "1:8 a comma stands before }, and nothing after it"),
+    ("{'a': 1}", '1:2 the name of a member stands in double quotes: "a"'),
+    ('{"a": True}', "1:7 True is written true in JSON"),
+    ('{"a": "b\n}', "1:7 this text is not closed: a double quote is missing at its end"),
+    ('{"a": 1', "1:7 the text ends too early: } is missing"),
+    ('{"a": 01}', "1:7 01 is no number of JSON"),
+    ('{"a": [1 2]}', "1:10 a comma is missing before 2"),
+    ('{"a": "\\x"}', "1:8 \\x is no escape of JSON; a backslash is written \\\\"),
+    ("{} {}", "1:4 the message ended before {"),
+    ("// hi\n{}", "1:1 JSON has no comments"),
+]
+
+
+def test_a_syntax_error_is_told_with_line_and_column_and_marked(composer: Composer) -> None:
+    text = '{\n  "setup": {\n    "model" "x"\n}}'
+    composer.write(text)
+    row = composer.found("a colon is missing")
+    assert " ".join(row.inner_text().split()) == 'error3:13 a colon is missing before "x"'
+    assert composer.page.locator(".composer-mark").is_visible()
+    row.click()
+    assert '"model" |"x"|' in composer.text
+    assert composer.page.evaluate("window.checked") == [], "what is no JSON is not checked"
+    for text, told in FAULTS:
+        found = composer.page.evaluate("(text) => livewsComposer.fault(text)", text)
+        before = text[: found["at"]].split("\n")
+        assert f"{len(before)}:{len(before[-1]) + 1} {found['words']}" == told
+    composer.type("<Control+a>", "{}")
+    composer.page.wait_for_function("() => window.checked.length === 1")
+    assert not composer.page.locator(".composer-mark").is_visible()
+
+
+def test_faults_are_found_where_json_parse_finds_one_and_nowhere_else(composer: Composer) -> None:
+    vectors = [test["message"] for sender in ("client", "server") for group in protocol.load(f"vectors/messages/{sender}.json") for test in group["tests"]]  # fmt: skip
+    wrong = composer.page.evaluate(
+        """(texts) => {
+          let seed = 7;
+          const random = (n) => (seed = (seed * 1103515245 + 12345) % 2147483648) % n;
+          const bits = ['"', "{", "}", "[", "]", ",", ":", "\\\\", "\\n", " ", "1", "-", "e", "t", "\\u00a0", "\\u0001", "", "null"];
+          const wrong = [];
+          let good = 0;
+          for (let i = 0; i < 4000; i++) {
+            let text = texts[random(texts.length)].slice(0, 400);
+            for (let n = random(3); n > 0; n--) {
+              const at = random(text.length + 1);
+              text = text.slice(0, at) + bits[random(bits.length)] + text.slice(at + random(3));
+            }
+            let fine = true;
+            try { JSON.parse(text); } catch { fine = false; }
+            good += fine;
+            const fault = livewsComposer.fault(text);
+            if (fine !== (fault === null) || (fault && !(fault.at >= 0 && fault.at <= text.length && fault.words))) wrong.push([text, fault]);
+            for (const at of [0, random(text.length + 1), text.length]) livewsComposer.place(text, at);
+          }
+          return good > 500 && good < 3500 ? wrong : ["too few of either", good];
+        }""",
+        [json.dumps(one) for one in vectors],
+    )
+    assert wrong == []
+
+
+def test_format_keeps_every_token_and_what_it_cannot_parse(composer: Composer) -> None:
+    text = '{"b":12345678901234567890,"1":[ ],"a":{},"a":[1.50,{"x":"\\u0041 {"}]}'
+    composer.write(text).page.click("text=Format")
+    pretty = composer.text.replace("|", "")
+    assert pretty == (
+        '{\n  "b": 12345678901234567890,\n  "1": [],\n  "a": {},\n  "a": [\n    1.50,\n    {\n      "x": "\\u0041 {"\n    }\n  ]\n}'
+    )
+    composer.type("<Control+z>")
+    assert composer.text.replace("|", "") == text
+    broken = '{"a": 1,\n "b" 2}'
+    composer.write(broken).page.click("text=Format")
+    assert composer.text.replace("|", "") == broken
+    assert "a colon is missing before 2 (2:6)" in composer.told
+
+
+def test_a_large_change_is_undone_as_well(composer: Composer) -> None:
+    text = json.dumps({"x": [{"a": i} for i in range(300)]})
+    composer.write(text).page.click("text=Format")
+    pretty = composer.text.replace("|", "")
+    assert pretty.count("\n") > 900 and json.loads(pretty) == json.loads(text)
+    composer.type("abc", "<Control+z>")
+    assert composer.text.replace("|", "") == pretty
+    composer.type("<Control+z>")
+    assert composer.text.replace("|", "") == text
+    composer.type("<Control+y>")
+    assert composer.text.replace("|", "") == pretty
+
+
+def finding(path: str) -> dict[str, str]:
+    return {"level": "error", "rule": "WIRE-7", "path": path, "complaint": f"no {path[-5:]} at {path}", "cure": "Mend it."}  # fmt: skip
+
+
+def test_findings_are_listed_and_lead_to_their_place(composer: Composer) -> None:
+    text = '{"setup": {"generation_config": {"temperature": "hot"}, "tools": [{}, {"x/y": [1, 22]}]}, "realtimeInput": {"mediaChunks": {"data": "AA"}}}'
+    for path, told in {
+        "/setup/generationConfig/temperature": '|"hot"|',
+        "/setup/tools/1/x~1y/1": "|22|",
+        "/setup/tools/1": "{}, |{|",
+        "/realtimeInput/mediaChunks/0/data": '|"AA"|',
+        "/setup/generation_config/nothing": '|"generation_config"|',
+    }.items():
+        composer.page.evaluate("(found) => { window.findings = [found]; }", finding(path))
+        composer.write(text)
+        row = composer.found(f"no {path[-5:]}")
+        assert " ".join(row.inner_text().split()) == f"error{path} no {path[-5:]} WIRE-7 Mend it."
+        row.click()
+        assert told in composer.text, path
+    assert [text, "client"] in composer.page.evaluate("window.checked")
+    composer.page.evaluate("window.findings = []")
+    composer.write('{"a": 1, "b": {"a": 2}, "a": 3, "z\u200b": 4}')
+    composer.found("a is given twice").click()
+    assert '|"a"|: 3' in composer.text
+    assert "\\u200b" in composer.found("not seen").inner_text()
+
+
+def test_sending_tells_what_came_of_it(composer: Composer) -> None:
+    composer.write('{"realtimeInput": {"text": "hi", "wrong": 1}}').type("<Control+Enter>")
+    composer.page.wait_for_function("() => document.querySelector('.composer-told').textContent === 'Sent.'")
+    assert composer.sent == [['{"realtimeInput": {"text": "hi", "wrong": 1}}', "client"]]
+    composer.page.check("input[value=server]", force=True)
+    assert "for a message of the service" in composer.page.inner_text(".composer-explain")
+    composer.page.evaluate("window.answer = 'gone'")
+    composer.page.click(".composer-send")
+    composer.page.wait_for_function(
+        "() => document.querySelector('.composer-told').textContent.includes('socket is gone <b>')"
+    )
+    assert composer.sent[-1][1] == "server"
+    composer.write("").type("<Control+Enter>")
+    assert "nothing to send" in composer.told and len(composer.sent) == 2
+
+
+def test_what_is_no_json_needs_a_second_press(composer: Composer) -> None:
+    composer.write('{"a": ').type("<Control+Enter>")
+    assert composer.sent == [] and "it is no JSON (1:5)" in composer.told
+    assert composer.page.inner_text(".composer-send") == "Send it as it is"
+    composer.type("1")
+    assert composer.page.inner_text(".composer-send") == "Send", "another text needs its own two"
+    composer.type("<Control+Enter>")
+    assert composer.sent == []
+    composer.page.click(".composer-send")
+    composer.page.wait_for_function("() => window.sent.length === 1")
+    assert composer.sent == [['{"a": 1', "client"]]
+
+
+def test_nothing_is_sent_while_it_is_off(composer: Composer) -> None:
+    composer.page.evaluate("composer.setEnabled(false, 'No session is open.')")
+    composer.write('{"a": 1}').type("<Control+Enter>")
+    composer.page.click(".composer-send", force=True)
+    assert composer.sent == [] and composer.told == ""
+    assert composer.page.inner_text(".composer-why") == "No session is open."
+    assert composer.page.get_attribute(".composer-send", "aria-disabled") == "true"
+    composer.page.evaluate(
+        "composer.setEnabled(true); composer.setSession({model: 'm-1', surface: 'vertex', state: 'ready', sends: 'Open it'})"
+    )
+    explained = composer.page.inner_text(".composer-explain")
+    assert "m-1 · vertex · ready" in explained and "client does not learn of it" in explained
+    assert composer.page.inner_text(".composer-send") == "Open it" and not composer.page.is_visible(".composer-why")
+    composer.page.evaluate("composer.setSession({model: 'm-1', own: true})")
+    assert "learn" not in composer.page.inner_text(".composer-explain"), "it has no other client"
+    assert composer.page.inner_text(".composer-send") == "Send"
+    composer.page.click(".composer-send")
+    composer.page.wait_for_function("() => window.sent.length === 1")
+
+
+def test_on_vertex_its_own_members_are_no_longer_last(composer: Composer) -> None:
+    members = types()["client/setup"]["members"]
+    own = next(name for name, one in members.items() if {"v1alpha", "v1beta"} <= set(one.get("not", ())) and not one.get("old"))  # fmt: skip
+    away = composer.asked('{"setup": {|}}').index(own)
+    assert "Vertex only" in composer.page.locator(".composer-list li").nth(away).inner_text()
+    composer.page.evaluate("composer.setSession({model: 'm', surface: 'vertex', state: 'new'})")
+    assert composer.asked('{"setup": {|}}').index(own) < away
+
+
+def test_what_was_sent_comes_back(composer: Composer) -> None:
+    for n, text in enumerate(['{"a": 1}', '{"b": 2}'], 1):
+        composer.write(text).type("<Control+Enter>")
+        composer.page.wait_for_function(
+            f"() => window.sent.length === {n} && !document.querySelector('.composer-send').disabled"
+        )
+    composer.write('{"new": ')
+    seen = []
+    for key in (
+        "<Alt+ArrowUp>",
+        "<Alt+ArrowUp>",
+        "<Alt+ArrowUp>",
+        "<Alt+ArrowDown>",
+        "<Alt+ArrowDown>",
+        "<Alt+ArrowDown>",
+    ):
+        composer.type(key)
+        seen.append(composer.text.replace("|", ""))
+    assert seen == ['{"b": 2}', '{"a": 1}', '{"a": 1}', '{"b": 2}', '{"new": ', '{"new": ']
+    composer.type("<Alt+ArrowUp>", "<Control+z>")
+    assert composer.text.replace("|", "") == '{"new": ', "undo brings back what was being written"
+    composer.page.check("input[value=server]", force=True)
+    composer.page.focus(".composer-text")
+    composer.type("<Alt+ArrowUp>")
+    assert "Nothing was sent" in composer.told, "each side has its own"
+    assert composer.page.evaluate("[localStorage.length, sessionStorage.length]") == [0, 0]
+
+
+def test_templates_are_whole_messages_with_the_first_value_selected(composer: Composer) -> None:
+    composer.write('{"mine": 1}').page.select_option(".composer-templates", label="a turn of text")
+    assert '"text": "|hello|"' in composer.text
+    composer.type("bye")
+    assert json.loads(composer.text.replace("|", ""))["clientContent"]["turns"][0]["parts"] == [{"text": "bye"}]
+    for _ in range(5):
+        composer.type("<Control+z>")
+    assert composer.text.replace("|", "") == '{"mine": 1}'
+    for side in ("client", "server"):
+        composer.page.check(f"input[value={side}]", force=True)
+        for i, one in enumerate(completion.table()["templates"][side]):
+            composer.page.select_option(".composer-templates", index=i + 1)
+            assert json.loads(composer.text.replace("|", "")) == one["message"]
+
+
+def test_a_megabyte_is_not_looked_at_with_every_key(browser: Browser, place: str) -> None:
+    composer = Composer(browser, place)
+    # no pause begins while keys are counted, however slow the machine
+    composer.page.evaluate("() => { window.waits = window.setTimeout; window.setTimeout = () => 0; }")
+    start = '{"realtimeInput": {"audio": {"data": "'
+    composer.write(start + "A" * 1_000_000 + '", |}}}')
+    assert composer.page.get_attribute(".composer-text", "class") == "composer-text", "nothing of it is painted"
+    before = composer.page.evaluate("({...livewsComposer.work})")
+    composer.type('"mime', "<Backspace>", "<ArrowLeft>", "<ArrowRight>", "[", "<Backspace>")
+    assert composer.page.evaluate("({...livewsComposer.work})") == before, "no key reads it"
+    composer.type("<Control+ >")
+    assert composer.offered == ["*mimeType"]
+    after = composer.page.evaluate("({...livewsComposer.work})")
+    assert after["tokens"] - before["tokens"] < 60, "sound is one token"
+    assert after["scanned"] - before["scanned"] < 1_100_000, "who asks pays for one pass"
+    composer.page.evaluate("() => { window.setTimeout = window.waits; }")
+    composer.type("<Enter>")
+    assert (
+        composer.page.evaluate("document.querySelector('.composer-text').value.slice(-21)") == 'A", "mimeType": ""}}}'
+    )
+    composer.page.wait_for_function("() => window.checked.length === 1")
+    composer.write("[" * 300_000 + "|").type("<Control+ >", "<Control+Enter>")
+    assert "it is no JSON" in composer.told
+    assert (
+        composer.page.evaluate(
+            "livewsComposer.place('x'.repeat(livewsComposer.limits.most + 1), livewsComposer.limits.most + 1)"
+        )
+        is None
+    )
+    composer.close()
+
+
+PAYLOADS = [
+    "</script><script>window.pwned=1</script>", "<img src=x onerror=window.pwned=2>", '"><svg onload=window.pwned=3>',
+    "javascript:window.pwned=4", "' onmouseover='window.pwned=5' style='position:fixed", "</textarea><script>window.pwned=6</script>",
+    "\x1b]0;pwned\x07", "\u202egpj.exe\u2066", "${window.pwned=7}", "__proto__", "constructor",
+]  # fmt: skip
+
+
+def test_hostile_text_stays_text(composer: Composer) -> None:
+    every = " ".join(PAYLOADS)
+    composer.page.evaluate(
+        "([every, found]) => { window.findings = found; window.answer = { ok: false, told: every }; composer.setSession({ model: every, surface: every, state: every }); composer.setEnabled(false, every); composer.setEnabled(true, every); }",
+        [every, [{"level": one, "rule": one, "path": f"/{one}", "complaint": one, "cure": one} for one in PAYLOADS]],
+    )
+    composer.write(json.dumps({one: {one: [one]} for one in PAYLOADS}, ensure_ascii=False))
+    composer.found("svg onload").click()
+    for payload in (*PAYLOADS, "{" + every, f'{{"{every}": {{|'):
+        composer.write(payload).type("<Control+ >", "<Escape>")
+    composer.write(json.dumps({"__proto__": {"pwned": every}})).type("<Control+Enter>")
+    composer.page.wait_for_function("() => document.querySelector('.composer-told').textContent.includes('pwned=1')")
+    assert composer.page.evaluate("[window.pwned, ({}).pwned]") == [None, None]
+    tags = "(all) => [...new Set(all.map((one) => one.tagName))].sort()"
+    assert composer.page.locator(".composer *").evaluate_all(tags) == [
+        "B", "BUTTON", "CODE", "DIV", "I", "INPUT", "LABEL", "LI", "OPTION", "OUTPUT", "P", "PRE", "SELECT", "SPAN", "TEXTAREA", "UL",
+    ]  # fmt: skip
+    shown = composer.page.inner_text("body")
+    assert "\\u202e" in shown and not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", shown)
+    composer.page.set_viewport_size({"width": 400, "height": 900})
+    assert composer.page.evaluate("document.documentElement.scrollWidth") <= 400
+
+
+def test_it_fits_a_phone_and_knows_the_dark(browser: Browser, place: str) -> None:
+    colours = set()
+    for width, scheme in ((1280, "light"), (400, "dark")):
+        made = Composer(browser, place, width=width, scheme=scheme)
+        made.write('{"setup": {"generationConfig": {"speechConfig": {"voiceConfig": {"x": {}, |}}}}}').type(
+            "<Control+ >"
+        )
+        box = made.page.locator(".composer-popup").bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= width and box["y"] + box["height"] <= 900
+        assert made.page.evaluate("document.documentElement.scrollWidth") <= width
+        colours.add(made.page.evaluate("getComputedStyle(document.querySelector('.composer-popup')).backgroundColor"))
+        made.close()
+    assert len(colours) == 2

@@ -1,0 +1,718 @@
+"""`livews trace replay`: recorded clients played again to real servers, good ones and bad ones."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+
+import livews
+from livews.cli import main
+from livews.core import codec
+from livews.server import faults
+from livews.server.script import scripts
+from livews.server.server import serve_stand_in
+from livews.trace.compare import Meaning, MeaningItem, differences, outline
+from livews.trace.json_diff import NOTHING, places
+from tests.kit import traces
+from tests.kit.names import DATA, KEY, VERTEX
+from tests.kit.servers import SETUP_COMPLETE, Recorder, Script, scripted
+from tests.kit.sound import speech
+from tests.kit.talk import policy
+from tests.kit.traces import Row, asked, got, sent
+from tests.kit.waiting import until
+
+BARGE_IN, TOOL = DATA / "barge_in.jsonl", DATA / "tool.jsonl"
+DECLARED = {"tools": [{"functionDeclarations": [{"name": "get_weather"}, {"name": "get_time"}]}]}
+
+
+class Done:
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+        self.differences = out.splitlines()
+
+
+Run = Callable[..., Awaitable[Done]]
+
+
+@pytest.fixture
+def replay(capfd: pytest.CaptureFixture[str]) -> Run:
+    """Replays a trace to a server: a stand-in of these `changes`, or a script of tests/kit/servers."""
+
+    async def run(path: Path, *words: object, server: Script | None = None, **changes: Any) -> Done:
+        capfd.readouterr()
+        async with contextlib.AsyncExitStack() as stack:
+            house = None
+            if server is not None:
+                url = await stack.enter_async_context(scripted(server))
+            else:
+                house = await stack.enter_async_context(serve_stand_in(policy=policy(**changes)))
+                url = house.url
+            given = ["trace", "replay", str(path), "--to", url, *map(str, words)]
+            code = await asyncio.wait_for(asyncio.to_thread(main, given), 40)
+            await until(lambda: not house or not house.sessions)
+        done = Done(code, *capfd.readouterr())
+        done.house = house  # type: ignore[attr-defined]
+        return done
+
+    return run
+
+
+# Traces
+
+
+async def record(
+    path: Path, use: Callable[[livews.Session], Any], *, setup: Row | None = None, **changes: Any
+) -> Path:
+    """A session of livews with a stand-in, recorded."""
+    async with serve_stand_in(policy=policy(**changes)) as house:
+        async with livews.connect(url=house.url, trace=path, setup=setup or {}) as session:
+            await asyncio.wait_for(use(session), 20)
+    return path
+
+
+async def turn(session: livews.Session) -> None:
+    async for _ in session.turn():
+        pass
+
+
+async def two_turns(session: livews.Session) -> None:
+    for words in ("Hello", "And goodbye"):
+        await session.say(words)
+        await turn(session)
+
+
+async def call(session: livews.Session) -> None:
+    await session.say("Use get_weather and get_time")
+    names = []
+    async for event in session.events():
+        if isinstance(event, livews.ToolCall):
+            await session.respond(event.id, event.name, {"is": event.name})
+            names.append(event.name)
+        elif isinstance(event, livews.Audio) and names:
+            break
+    await turn(session)
+
+
+def close(t: float, side: str, code: int, reason: str = "") -> Row:
+    return {"t": t, "dir": side, "close": {"code": code, "reason": reason}}
+
+
+HEAD: Row = {"trace": "livews", "version": 1, "url": "ws://x/ws", "side": "client"}
+SETUP = {"setup": {"model": "models/gemini-3.8-live"}}
+READY = [sent(0.0, SETUP), got(0.01, {"setupComplete": {}})]
+OVER = {"serverContent": {"turnComplete": True}}
+TURN = [asked(0.02, "Hello"), got(0.03, {"serverContent": {"outputTranscription": {"text": "Hi"}}}), got(0.04, OVER)]
+BYE = [close(0.05, "send", 1000), close(0.06, "recv", 1000)]
+
+
+def write(path: Path, *rows: Row, head: Row = HEAD) -> Path:
+    return traces.write(path, head, *rows)
+
+
+def messages(path: Path, side: str = "send") -> list[Row]:
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    return [row["message"] for row in rows if row.get("dir") == side and "message" in row]
+
+
+def answering(*answers: Row | bytes | str, close: tuple[int, str] | None = None) -> Script:
+    """setupComplete, then to the first message these, then a close or silence."""
+
+    async def script(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send(SETUP_COMPLETE)
+        with contextlib.suppress(ConnectionClosed):
+            await socket.recv()
+            for answer in answers:
+                await socket.send(codec.dump(answer) if isinstance(answer, dict) else answer)
+            if close is not None:
+                await socket.close(*close)
+            await socket.wait_closed()
+
+    return script
+
+
+# The same again
+
+
+@pytest.mark.parametrize("words", [["--fast"], [], ["--speed", "4"]])
+async def test_a_session_replays_without_a_difference(words: list[str], replay: Run, tmp_path: Path) -> None:
+    path = await record(tmp_path / "a.jsonl", two_turns)
+    done = await replay(path, *words)
+    assert (done.code, done.out) == (0, ""), done.out
+    assert "3 of 3 messages sent" in done.err and "no difference" in done.err
+
+
+async def test_words_and_sound_count_when_they_are_to(replay: Run, tmp_path: Path) -> None:
+    path = await record(tmp_path / "a.jsonl", two_turns)
+    assert (await replay(path, "--fast", "--exact")).code == 0
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    rows[2:] = json.loads(json.dumps(rows[2:]).replace("And goodbye", "And be gone"))
+    write(path, *rows[1:])
+    assert (await replay(path, "--fast")).code == 0
+    text = path.read_text().replace("stand-in, not Gemini", "stand-in, no Gemini", 1)
+    path.write_text(text)
+    done = await replay(path, "--fast", "--exact")
+    assert done.code == 1 and "/outputTranscription" in done.out
+    assert "in the recording" in done.out and "in the replay" in done.out
+
+
+@pytest.mark.parametrize(
+    ("path", "words", "pace"),
+    [(TOOL, ["--fast"], 0.02), (BARGE_IN, ["--fast"], 0.5), (BARGE_IN, ["--speed", "2"], 0.5)],
+)
+async def test_the_kept_traces_replay(path: Path, words: list[str], pace: float, replay: Run) -> None:
+    """Made by an older livews, with a function call in one and an interruption in the other."""
+    done = await replay(path, *words, heard=["What is that?"], calls="always", pace=pace)
+    assert (done.code, done.out) == (0, ""), done.out
+
+
+@pytest.mark.parametrize("path", [TOOL, BARGE_IN], ids=lambda path: path.stem)
+async def test_a_trace_played_by_both_sides_has_no_difference(path: Path, replay: Run) -> None:
+    done = await replay(path, "--fast", "--exact", scripts=scripts([str(path)]), fast=True, patience=10.0)
+    assert (done.code, done.out) == (0, "")
+    assert done.house.differences == 0  # type: ignore[attr-defined]
+
+
+async def test_calls_are_answered_by_the_ids_of_this_run(replay: Run, tmp_path: Path) -> None:
+    path = await record(tmp_path / "a.jsonl", call, setup=DECLARED, seed="one")
+    out = tmp_path / "b.jsonl"
+    done = await replay(path, "--fast", "--trace", out, seed="two")
+    assert (done.code, done.out) == (0, ""), done.out
+
+    def ids(trace: Path, side: str, *way: str) -> list[tuple[str, str]]:
+        found = [message[way[0]][way[1]] for message in messages(trace, side) if way[0] in message]
+        return [(one["name"], one["id"]) for calls in found for one in calls]
+
+    answered = ids(out, "send", "toolResponse", "functionResponses")
+    assert answered == ids(out, "recv", "toolCall", "functionCalls")
+    assert len(answered) == 2
+    assert answered != ids(path, "send", "toolResponse", "functionResponses")
+
+
+async def test_a_call_that_is_not_made_is_not_answered(replay: Run, tmp_path: Path) -> None:
+    calls = {
+        "toolCall": {"functionCalls": [{"name": "f", "id": "1"}, {"name": "g", "id": "2"}, {"name": "f", "id": "3"}]}
+    }
+    answers = [{"id": n, "name": name, "response": {}} for n, name in (("1", "f"), ("2", "g"), ("3", "f"))]
+    answer = sent(0.04, {"tool_response": {"function_responses": answers}})
+    path = write(tmp_path / "a.jsonl", *READY, asked(0.02, "x"), got(0.03, calls), answer, *BYE)
+    out = tmp_path / "b.jsonl"
+    fewer = {"toolCall": {"functionCalls": [{"name": "g", "id": "x"}, {"name": "f"}]}}
+    done = await replay(path, "--fast", "--patience", "0.2", "--trace", out, server=answering(fewer))
+    assert done.code == 1
+    assert "waited 0.2 s for the call of f before toolResponse" in done.out
+    assert "client /toolResponse/functionResponses/2: not sent: this server has not called f 2 times" in done.out
+    left = [{"name": "f", "response": {}}, {"id": "x", "name": "g", "response": {}}]
+    assert messages(out)[-1] == {"tool_response": {"function_responses": left}}
+
+    out.unlink()
+    done = await replay(path, "--fast", "--patience", "0.2", "--trace", out, server=answering(OVER))
+    assert "server /toolCall: is only in the recording" in done.out
+    assert len(messages(out)) == 2
+
+
+async def test_an_id_that_nobody_gave_is_sent_as_it_was(replay: Run, tmp_path: Path) -> None:
+    answer = {"toolResponse": {"functionResponses": [{"id": "made-up", "name": "f", "response": {}}]}}
+    path = write(tmp_path / "a.jsonl", *READY, *TURN, sent(0.05, answer), *BYE)
+    out = tmp_path / "b.jsonl"
+    await replay(path, "--fast", "--trace", out, server=answering(*(row["message"] for row in TURN[1:])))
+    assert messages(out)[-1] == answer
+
+
+async def test_what_was_put_in_is_none_of_the_server_s(replay: Run, tmp_path: Path) -> None:
+    """Messages of the inspector: one to the client is not waited for and makes no difference, one to the server is sent."""
+    by_hand = [
+        {**got(0.015, {"toolCall": {"functionCalls": [{"name": "get_time", "id": "by-hand"}]}}), "inserted": True},
+        {**got(0.015, {"sessionResumptionUpdate": {"newHandle": "h", "resumable": True}}), "inserted": True},
+    ]
+    said_too = {**asked(0.045, "by hand"), "inserted": True}
+    path = write(tmp_path / "a.jsonl", *READY, *by_hand, *TURN, said_too, *TURN[1:], *BYE)
+    out = tmp_path / "b.jsonl"
+    answers = [one["message"] for one in TURN[1:] * 2]
+    done = await replay(path, "--fast", "--trace", out, "--patience", "3", server=answering(*answers))
+    assert (done.code, done.differences) == (0, []), done.err
+    assert "3 of 3 messages sent, 5 received (5 when recorded)" in done.err
+    assert messages(out)[2] == said_too["message"]
+
+
+async def test_bytes_and_opcodes_are_the_recorded_ones(replay: Run, tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    frames = [
+        ("text", b'{ "setup": {"model": "models/x",  "model": "models/y", "n": 1.0} }'),
+        ("binary", b'{"client_content":{"turn_complete":true}}'),
+        ("text", b"\xff not JSON"),
+    ]
+    lines = [json.dumps(HEAD).encode()]
+    for opcode, raw in frames:
+        body = b'"raw":"' + codec.encode_base64(raw).encode() + b'"' if raw[0] == 255 else b'"message":' + raw
+        lines.append(b'{"t":0.1,"dir":"send","opcode":"%s","size":%d,%s}' % (opcode.encode(), len(raw), body))
+    path.write_bytes(b"\n".join([*lines, json.dumps(close(0.2, "send", 4001, "enough")).encode(), b""]))
+    heard: list[tuple[str, bytes]] = []
+    closed: list[tuple[int | None, str | None]] = []
+
+    async def script(socket: ServerConnection) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                frame = await socket.recv(decode=False)
+                heard.append(("text" if len(heard) != 1 else "binary", bytes(frame)))
+        closed.append((socket.close_code, socket.close_reason))
+
+    assert (await replay(path, "--fast", "--patience", "0.2", server=script)).code == 0
+    assert heard == frames
+    assert closed == [(4001, "enough")]
+
+
+async def test_time_is_kept_and_causes_come_before_it(replay: Run, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", *READY, asked(0.3, "one"), close(0.4, "send", 1000))
+    at: list[float] = []
+
+    async def script(socket: ServerConnection) -> None:
+        now = asyncio.get_running_loop().time
+        await socket.recv()
+        await asyncio.sleep(0.3)  # 0.01 s when it was recorded
+        await socket.send(SETUP_COMPLETE)
+        at.append(now())
+        await socket.recv()
+        at.append(now())
+        await socket.wait_closed()
+
+    assert (await replay(path, server=script)).code == 0
+    assert (await replay(path, "--fast", server=script)).code == 0
+    assert at[1] - at[0] > 0.25, "as long after setupComplete as it was"
+    assert at[3] - at[2] < 0.25
+
+
+async def test_what_was_cut_out_is_not_waited_for(replay: Run, tmp_path: Path) -> None:
+    late = [{**row, "t": row["t"] + 3000} for row in (*TURN, *BYE)]
+    path = write(tmp_path / "a.jsonl", *READY, *late, head={**HEAD, "cut": {"turn": 7}})
+    assert (await replay(path, server=answering(*(row["message"] for row in TURN[1:])))).code == 0
+
+
+# Differences
+
+
+async def test_a_server_that_closes_early_is_explained(replay: Run, tmp_path: Path) -> None:
+    path = await record(tmp_path / "a.jsonl", two_turns)
+    done = await replay(path, "--fast", faults=[faults.parse("close=internal-error@4")])
+    assert done.code == 5
+    assert 'server /close: is only in the replay: {"code":1011,' in done.out
+    assert "client /messages: 1 is only in the recording: not played" in done.out
+    assert "livews: closed: 1011" in done.err and "  do " in done.err
+    assert (await replay(path, "--fast", faults=[faults.parse("close=quota@1")])).code == 3
+
+
+async def test_a_refused_setup(replay: Run, tmp_path: Path) -> None:
+    path = await record(tmp_path / "a.jsonl", two_turns)
+    done = await replay(path, "--fast", as_of="2026-11", wire={}, faults=[faults.parse("close=voice-not-found@1")])
+    assert done.code == 5
+    assert "refused: 1007" in done.err
+    assert "1 of 3 messages sent" in done.err
+
+
+async def test_a_turn_that_does_not_end(replay: Run, tmp_path: Path) -> None:
+    again = [{**row, "t": row["t"] + 1} for row in TURN]
+    path = write(tmp_path / "a.jsonl", *READY, *TURN, *again, *BYE)
+
+    async def script(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send(SETUP_COMPLETE)
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await socket.recv()
+                await socket.send(codec.dump(TURN[1]["message"]))
+
+    done = await replay(path, "--fast", "--patience", "0.3", "--json", server=script)
+    assert done.code == 1
+    rows = [json.loads(line) for line in done.out.splitlines()]
+    assert [(row["line"], row["path"]) for row in rows[:-1]] == [
+        (6, "/turnComplete"), (7, "/wait"), (9, "/turnComplete"), (10, "/wait"),
+    ]  # fmt: skip
+    waits = [row["words"].split(" s for ")[1] for row in rows[:-1] if row["path"] == "/wait"]
+    assert waits == ["the end of turn 1 before clientContent", "the end of turn 2 before its close"]
+    assert rows[-1]["differences"] == 4 and rows[-1]["sent"] == {"replayed": 3, "recorded": 3}
+
+
+@pytest.mark.parametrize(
+    ("answers", "path"),
+    [
+        ([{"serverContent": {"outputTranscription": {"text": "other words"}}}, OVER], ""),
+        ([{"serverContent": {"outputTranscription": {"text": "Hi"}}}, {}, {"usageMetadata": {}}, OVER], ""),
+        ([{"serverContent": {"modelTurn": {"parts": [{"text": "Hi"}]}}}, OVER], "/text"),
+        ([{"newThing": {"a": 1}}, *(row["message"] for row in TURN[1:])], "/newThing"),
+        ([*(row["message"] for row in TURN[1:-1]), {"serverContent": {"interrupted": True}}, OVER], "/interrupted"),
+        ([TURN[1]["message"], {"serverContent": {"turnComplete": True, "turnCompleteReason": "X"}}], "/turnComplete"),
+        ([OVER], "/outputTranscription"),
+        ([{"serverContent": 5}, *(row["message"] for row in TURN[1:])], "/serverContent"),
+    ],
+)
+async def test_what_is_a_difference(answers: list[Row], path: str, replay: Run, tmp_path: Path) -> None:
+    trace = write(tmp_path / "a.jsonl", *READY, *TURN, *BYE)
+    done = await replay(trace, "--fast", "--patience", "0.5", server=answering(*answers))
+    assert done.code == (1 if path else 0), done.out
+    assert path in done.out
+
+
+async def test_a_fault_of_both_is_no_difference(replay: Run, tmp_path: Path) -> None:
+    answers = [{"serverContent": 5}, *(row["message"] for row in TURN[1:])]
+    wrong = got(0.025, answers[0])
+    done = await replay(write(tmp_path / "a.jsonl", *READY, *TURN, *BYE), "--fast", server=answering(*answers))
+    assert "/serverContent: expected" in done.out and "only in the replay" in done.out
+    path = write(tmp_path / "b.jsonl", *READY, TURN[0], wrong, *TURN[1:], *BYE)
+    done = await replay(path, "--fast", server=answering(*answers))
+    assert (done.code, done.out) == (0, "")
+
+
+async def test_a_recorded_error_is_reproduced_or_not(replay: Run, tmp_path: Path) -> None:
+    gone = close(0.05, "recv", 1008, "The operation was aborted.")
+    path = write(tmp_path / "a.jsonl", *READY, asked(0.02, "Hello"), gone)
+    done = await replay(path, "--fast", server=answering(close=(1008, "The operation was aborted.")))
+    assert (done.code, done.out) == (0, "")
+    done = await replay(path, "--fast", server=answering(close=(1011, "Internal error encountered.")))
+    assert done.code == 1
+    assert "/close/code: 1008 in the recording, 1011 in the replay" in done.out
+    done = await replay(path, "--fast", "--patience", "0.2", server=answering())
+    assert done.code == 1
+    assert "/close: is only in the recording" in done.out
+    assert "waited 0.2 s for the server to close with 1008" in done.out
+
+
+async def test_how_much_of_a_cut_turn_came_is_a_matter_of_time(replay: Run, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", *READY, *TURN[:2], *BYE)
+    answers = [TURN[1]["message"], {"serverContent": {"generationComplete": True}}, OVER]
+    assert (await replay(path, "--fast", server=answering(*answers))).code == 0
+    assert (await replay(path, "--fast", "--patience", "0.2", server=answering())).code == 1
+
+
+# Servers that are none
+
+
+async def test_garbage(replay: Run, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", *READY, *TURN, *BYE)
+    mess = [b"\x00\xff\x1b[2J", "\x1b]0;title\x07", b"[1,2]", b"", b'{"serverContent":[]}', b"{" * 500]
+    done = await replay(path, "--fast", "--show", server=answering(*mess, *(row["message"] for row in TURN[1:])))
+    assert done.code == 1
+    assert "WIRE-2" in done.out
+    assert "\x1b" not in done.out + done.err and "\x07" not in done.out + done.err
+
+
+async def test_a_server_that_never_answers(replay: Run, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", *READY, *TURN, asked(0.05, "again"), *BYE)
+
+    async def deaf(socket: ServerConnection) -> None:
+        await socket.wait_closed()
+
+    done = await replay(path, "--patience", "0.2", server=deaf)
+    assert done.code == 1
+    assert "waited 0.2 s for setupComplete before clientContent" in done.out
+    assert "2 are only in the recording: not played" in done.out
+    done = await replay(path, "--fast", "--patience", "0.2", server=answering())
+    assert "the answer before clientContent" in done.out or "the end of turn 1 before clientContent" in done.out
+
+
+async def test_a_server_that_does_not_read(replay: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("livews.replay.connection.PONG_WITHIN", 0.5)
+    path = write(tmp_path / "a.jsonl", *READY, asked(0.02, "x" * 16_000_000), *BYE)
+
+    async def script(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send(SETUP_COMPLETE)
+        socket.transport.pause_reading()
+        await socket.wait_closed()
+
+    done = await replay(path, "--fast", server=script)
+    assert done.code == 4 and "lost: 1006" in done.err
+    assert "1 of 2 messages sent" in done.err
+
+
+FLOODS = {
+    "text": codec.dump({"serverContent": {"outputTranscription": {"text": "x" * 60_000}}}),
+    "small": b'{"a":{}}',
+    "sound": codec.dump(
+        {
+            "serverContent": {
+                "modelTurn": {"parts": [{"inlineData": {"mimeType": "audio/pcm", "data": "A" * 640_000}}]}
+            }
+        }
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", FLOODS)
+async def test_a_flood_is_left(kind: str, replay: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("livews.replay.player._SPARE", 256 * 1024)
+    path = write(tmp_path / "a.jsonl", *READY, *TURN, *BYE)
+
+    async def script(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send(SETUP_COMPLETE)
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await socket.send(FLOODS[kind])
+                await asyncio.sleep(0)
+
+    done = await replay(path, "--fast", server=script)
+    assert done.code == 1
+    assert "server /messages: given up: " in done.out
+    assert len(done.differences) < 40, "many alike are counted"
+
+
+async def test_a_frame_that_is_too_large(replay: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("livews.connect_errors.MAX_SIZE", 1000)
+    path = write(tmp_path / "a.jsonl", *READY, *TURN, *BYE)
+    done = await replay(path, "--fast", server=answering(b"x" * 2000))
+    assert done.code == 5
+    assert "given up: 1009" in done.out and "only in the replay" in done.out
+
+
+async def test_a_connection_that_is_cut(replay: Run, tmp_path: Path) -> None:
+    path = await record(tmp_path / "a.jsonl", two_turns)
+    done = await replay(path, "--fast", faults=[faults.parse("drop@3")])
+    assert done.code == 4
+    assert "lost: 1006" in done.err
+
+
+async def test_nobody_there(replay: Run, capfd: pytest.CaptureFixture[str]) -> None:
+    async def replayed(to: str) -> int:
+        return await asyncio.to_thread(main, ["trace", "replay", str(TOOL), "--to", to])
+
+    assert await replayed("ws://127.0.0.1:9") == 4
+    assert "livews serve" in capfd.readouterr().err
+    assert await replayed("gopher://x") == 2
+    async with Recorder().listening() as port:
+        assert await replayed(f"http://127.0.0.1:{port}/a?key={KEY}") == 4
+    out, err = capfd.readouterr()
+    assert "HTTP 503" in err and KEY not in out + err
+
+
+# What belongs to one run
+
+
+async def test_a_trace_that_a_crash_cut_off(replay: Run, tmp_path: Path) -> None:
+    path = await record(tmp_path / "a.jsonl", two_turns)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:-3]) + lines[-3][:20])
+    done = await replay(path, "--fast", "--patience", "2")
+    assert "ends in mid-line" in done.err
+    assert "the recording ends without a close: this run closes with 1000" in done.err
+    assert (done.code, done.out) == (0, ""), "it closes where the recording ends"
+
+
+async def test_elided_sound_is_silence_of_its_length(
+    replay: Run, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path, out = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    assert main(["trace", "redact", str(BARGE_IN), "--audio", "-o", str(path)]) == 0
+    done = await replay(path, "--fast", "--patience", "0.2", "--trace", out)
+    assert done.err.count("played as silence") == 1
+    blobs = [message["realtimeInput"]["audio"]["data"] for message in messages(out) if "realtimeInput" in message]
+    was = [message["realtimeInput"]["audio"]["data"] for message in messages(BARGE_IN) if "realtimeInput" in message]
+    assert len(blobs) > 20
+    assert [len(blob) for blob in blobs] == [len(blob) for blob in was[: len(blobs)]]
+    assert not any(any(codec.decode_base64(blob)) for blob in blobs)
+    assert done.code == 1 and "nobody answers: the rest is not played" in done.err, "silence is no speech"
+
+
+async def one_turn(session: livews.Session) -> None:
+    await session.say("Hello")
+    await turn(session)
+
+
+async def two_sessions(path: Path) -> Path:
+    """The second resumes the first."""
+    async with serve_stand_in(policy=policy(seed="old")) as house:
+        setup: Row = {"sessionResumption": {}}
+        for _ in range(2):
+            async with livews.connect(url=house.url, trace=path, setup=setup) as session:
+                await one_turn(session)
+                setup = {"sessionResumption": {"handle": session.conversation.handle}}
+            assert setup["sessionResumption"]["handle"]
+    return path
+
+
+def handle(message: Row) -> str | None:
+    found: str | None = message["setup"]["sessionResumption"].get("handle")
+    return found
+
+
+async def test_two_sessions_and_their_handles(replay: Run, tmp_path: Path) -> None:
+    path = await two_sessions(tmp_path / "a.jsonl")
+    old = [handle(message) for message in messages(path) if "setup" in message]
+    out = tmp_path / "b.jsonl"
+    done = await replay(path, "--fast", "--trace", out, seed="new")
+    assert (done.code, done.out) == (0, ""), done.out
+    assert "session 2: 2 of 2 messages sent" in done.err
+    new = [handle(message) for message in messages(out) if "setup" in message]
+    given = [message for message in messages(out, "recv") if "sessionResumptionUpdate" in message]
+    assert new[0] is None and new[1] == given[0]["sessionResumptionUpdate"]["newHandle"] != old[1]
+
+    out.unlink()
+    done = await replay(path, "--fast", "--session", 2, "--trace", out, seed="new")
+    assert done.code == 0 and "left out; --keep-handles sends it" in done.err
+    assert [handle(message) for message in messages(out) if "setup" in message] == [None]
+
+    out.unlink()
+    done = await replay(path, "--fast", "--session", 2, "--trace", out, "--keep-handles", seed="new")
+    assert done.code == 5, "nobody here knows the old session"
+    assert [handle(message) for message in messages(out) if "setup" in message] == [old[1]]
+    assert (await replay(path, "--fast", "--session", 3)).code == 2
+
+
+async def test_another_model(replay: Run, tmp_path: Path) -> None:
+    path, out = await record(tmp_path / "a.jsonl", one_turn), tmp_path / "b.jsonl"
+    done = await replay(path, "--fast", "--model", "gemini-3.1-flash-live-preview", "--trace", out)
+    assert messages(out)[0]["setup"]["model"] == "models/gemini-3.1-flash-live-preview"
+    assert "in the place of models/" in done.err
+
+
+@pytest.mark.parametrize("kind", ["v1alpha", "vertex"])
+async def test_the_surface_is_the_recorded_one(kind: str, replay: Run, tmp_path: Path) -> None:
+    way = (
+        VERTEX
+        if kind == "vertex"
+        else "/ws/google.ai.generativelanguage.v1alpha.GenerativeService.BidiGenerateContent"
+    )
+    path = write(tmp_path / "a.jsonl", *READY, *BYE, head={**HEAD, "url": f"wss://example.com{way}"})
+    dialled: list[str] = []
+
+    async def script(socket: ServerConnection) -> None:
+        assert socket.request is not None
+        dialled.append(socket.request.path)
+        await answering()(socket)
+
+    assert (await replay(path, "--fast", server=script)).code == 0
+    assert dialled == [way]
+
+
+async def test_a_key_is_shown_nowhere(replay: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOOGLE_API_KEY", KEY)
+    path, out = write(tmp_path / "a.jsonl", *READY, *TURN, *BYE), tmp_path / "b.jsonl"
+    seen: list[str | None] = []
+
+    async def script(socket: ServerConnection) -> None:
+        assert socket.request is not None
+        seen.append(socket.request.headers.get("x-goog-api-key"))
+        await answering({"toolCall": {"functionCalls": [{"name": KEY}]}}, close=(1008, f"bad {KEY}"))(socket)
+
+    for form in ([], ["--json"]):
+        done = await replay(path, "--fast", "--show", "--trace", out, *form, server=script)
+        assert done.code == 5
+        assert KEY not in done.out + done.err
+    assert KEY not in out.read_text()
+    assert seen == [KEY, KEY]
+
+
+# The command
+
+
+def test_without_a_place_the_stand_in_answers(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", *READY, *BYE)
+    assert main(["trace", "replay", str(path), "--fast"]) == 0
+    assert "no key is set and no --to given, so the built-in stand-in is played to" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--fast", "--speed", "2"], "--fast has no speed"),
+        (["--speed", "0"], "no speed"),
+        (["--patience", "0"], "no time"),
+        (["--trace", str(TOOL)], "another file"),
+        (["--trace", "-"], "--show"),
+        (["--offline", "--to", "ws://x"], "leave out --to"),
+        (["--offline", "--url", "ws://x"], "leave out --url"),
+        (["--to", "ws://x", "--url", "ws://y"], "--to and --url are the same"),
+    ],
+)
+def test_flags_that_cannot_be(words: list[str], said: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["trace", "replay", str(TOOL), *words]) == 2
+    assert said in capfd.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+async def test_ctrl_c_tells_what_is_known(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", *READY, *TURN, asked(0.05, "again"), *TURN[1:], *BYE)
+    half = {"serverContent": {"modelTurn": {"parts": [{"text": "never recorded"}]}}}
+    reached = asyncio.Event()
+
+    async def script(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send(SETUP_COMPLETE)
+        await socket.recv()
+        for message in (TURN[1]["message"], OVER):
+            await socket.send(codec.dump(message))
+        await socket.recv()
+        await socket.send(codec.dump(half))
+        reached.set()
+        await socket.wait_closed()
+
+    async with scripted(script) as url:
+        command = [sys.executable, "-m", "livews", "trace", "replay", str(path), "--fast", "--to", url]
+        process = await asyncio.create_subprocess_exec(
+            *command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ}
+        )
+        try:
+            await asyncio.wait_for(reached.wait(), 20)
+            await asyncio.sleep(0.3)
+            process.send_signal(signal.SIGINT)
+            out, err = await asyncio.wait_for(process.communicate(), 20)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+        code, out, err = process.returncode or 0, out.decode(), err.decode()
+    assert code == 130
+    assert "3 of 3 messages sent" in err and "so far, stopped" in err
+    assert "Traceback" not in err
+    assert "/text: is only in the replay" in out
+    assert "only in the recording" not in out, "it may have been under way"
+
+
+# The parts
+
+
+def test_places() -> None:
+    one = {"a/b": {"~": 1}, "l": [1, 2], "gone": 0, "same": [{"x": 1.0}]}
+    other = {"a/b": {"~": True}, "l": [1], "new": None, "same": [{"x": 1}]}
+    assert list(places(one, other)) == [
+        ("/a~1b/~0", 1, True),
+        ("/l", [1, 2], [1]),
+        ("/gone", 0, NOTHING),
+        ("/new", NOTHING, None),
+    ]
+
+
+def test_an_outline_leaves_out_what_a_model_says() -> None:
+    def meaning(*items: tuple[str, Any]) -> Meaning:
+        return Meaning({"client": [], "server": [MeaningItem(kind, 1, value) for kind, value in items], "beside": []})
+
+    one = meaning(("text", "a"), ("usageMetadata", {"n": 1}), ("text", "b"), ("interrupted", True), ("text", "more"))
+    other = meaning(("text", "c"), ("usageMetadata", {"n": 2}), ("interrupted", True))
+    assert list(differences(outline(one), outline(other))) == []
+    assert [found.path for found in differences(outline(one), outline(meaning(("interrupted", True))))] == [
+        "/text",
+        "/usageMetadata",
+    ]
+
+
+async def test_speech_replays_at_full_speed(replay: Run, tmp_path: Path) -> None:
+    async def speak(session: livews.Session) -> None:
+        for _ in range(2):
+            pcm = speech(0.4) + bytes(32_000 * 2)
+            for at in range(0, len(pcm), 3200):
+                await session.send_audio(pcm[at : at + 3200])
+            await turn(session)
+
+    path = await record(tmp_path / "a.jsonl", speak, heard=["one", "two"])
+    done = await replay(path, "--fast", heard=["one", "two"])
+    assert (done.code, done.out) == (0, ""), done.out

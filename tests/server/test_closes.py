@@ -1,0 +1,616 @@
+"""Every row of protocol/closes.json, provoked: by a fault, and by what a client or whoever starts the stand-in does.
+
+- Reasons are compared byte for byte, cut at 123 bytes (CLOSE-2).
+- WAYS are what a client can say; the tests below them are ways that need two clients, time, or a bare socket.
+- A row that no client can bring about is named in ONLY_BY_FAULT, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from livews.core import closes, protocol
+from livews.server import faults
+from livews.server.server import StandInServer, serve_stand_in
+from tests.kit.names import GEMINI, LIVE_31, LIVE_38, NATIVE, TEST, VERTEX
+from tests.kit.sound import silence
+from tests.kit.talk import (
+    END,
+    MANUAL,
+    START,
+    Caller,
+    Message,
+    audio,
+    calling,
+    connected,
+    content,
+    ended,
+    handle_of,
+    policy,
+    text,
+)
+
+ROWS: list[dict[str, Any]] = protocol.closes()
+ALPHA = GEMINI.replace("v1beta", "v1alpha")
+
+
+def twins(row: dict[str, Any]) -> set[str]:
+    """The rows with the same words and code: nobody can tell them apart."""
+    return {one["id"] for one in ROWS if (one["match"], one["code"]) == (row["match"], row["code"])}
+
+
+def row_of(close_id: str) -> dict[str, Any]:
+    return next(row for row in ROWS if row["id"] == close_id)
+
+
+# By a fault
+
+NAMED = {
+    "model-not-found": "models/test is not found for API version v1beta, or is not supported for bidiGenerateContent. "
+    "Call ListModels to see the list of avail",
+    "not-a-live-model": "models/test is not supported in the live api.",
+    "invalid-value": "Invalid value at 'path' (type), \"value\"",
+}
+"""What a row says of this client, or where it was never seen. The others are said as they were seen."""
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["id"])
+async def test_a_fault_closes_as_the_row_says(row: dict[str, Any]) -> None:
+    async with serve_stand_in(policy=policy(faults=[faults.parse(f"close={row['id']}")])) as house:
+        if row["code"] == 0:
+            with pytest.raises(InvalidStatus) as caught:
+                async with calling(house):
+                    pass
+            assert caught.value.response.status_code == row["http"]
+            assert closes.explain_http(row["http"]).id == row["id"]
+            return
+        async with calling(house) as caller:
+            await caller.say({"setup": {"model": TEST}})
+            code, reason = await caller.closed()
+    assert caller.messages == [], "instead of setupComplete"
+    assert code == row["code"]
+    assert reason == NAMED.get(row["id"], row["reason"])[:123]
+    assert "{" not in reason, "a blank was left open"
+    assert len(reason.encode()) <= 123
+    assert closes.explain(code, reason).id in twins(row)
+
+
+async def test_a_death_is_no_close_frame() -> None:
+    """`closed` says 1006 for any socket without a close frame; here the client's library says it."""
+    async with connected(faults=[faults.parse("close=no-close-frame")]) as caller:
+        await caller.say({"setup": {"model": TEST}})
+        with pytest.raises(ConnectionClosed) as caught:
+            await caller.hear()
+        end = caught.value
+    assert (end.rcvd, end.sent) == (None, None)
+
+
+@pytest.mark.parametrize("number", [2, 3, 4])
+async def test_a_close_at_a_message_comes_instead_of_it(number: int) -> None:
+    async with connected(TEST, faults=[faults.parse(f"close=unavailable@{number}")]) as caller:
+        await caller.say(content("hello"))
+        assert await caller.closed() == (1011, "The service is currently unavailable.")
+        assert len(caller.messages) == number - 1
+
+
+# By what a client does
+
+
+@dataclass
+class Way:
+    """Messages a client says, one after the other, and the close they earn. The first is said at once; each later one
+    when the stand-in has answered setup."""
+
+    id: str
+    reason: str
+    setup: Message | None
+    then: tuple[Message | str | bytes, ...] = ()
+    path: str = GEMINI
+    headers: dict[str, str] = field(default_factory=dict)
+    policy: dict[str, Any] = field(default_factory=dict)
+    before: list[Message] = field(default_factory=list)
+    """Said ahead of the close, after setupComplete."""
+    first: Message | None = None
+    """Said ahead of setup."""
+
+
+def unknown(name: str, at: str) -> str:
+    return f"Invalid JSON payload received. Unknown name \"{name}\" at '{at}': Cannot find field."
+
+
+def invalid(at: str, kind: str, value: str) -> str:
+    return f"Invalid value at '{at}' (type.googleapis.com/google.ai.generativelanguage.v1beta.{kind}), \"{value}\""
+
+
+def setup(model: str = TEST, **members: Any) -> Message:
+    return {"model": model, **members}
+
+
+def generation(model: str = TEST, **members: Any) -> Message:
+    return {"model": model, "generationConfig": members}
+
+
+def detection(**members: Any) -> Message:
+    return {"model": TEST, "realtimeInputConfig": {"automaticActivityDetection": members}}
+
+
+CHUNKS: Message = {"realtimeInput": {"mediaChunks": [{"mimeType": "audio/pcm;rate=16000", "data": "AAAA"}]}}
+NO_TEXT = "The requested combination of response modalities (TEXT) is not supported by the model. "
+NOT_FIRST = "setup must be the first message and only the first"
+KEY = {"require_key": "right"}
+ENDED: Message = {"serverContent": {"turnComplete": True}, "usageMetadata": {}}
+
+WAYS = [
+    Way("invalid-argument", "Request contains an invalid argument.", setup(), ("not json",)),
+    Way("invalid-argument", "Request contains an invalid argument.", setup(), ("[]",)),
+    Way("invalid-argument", "Request contains an invalid argument.", setup(), (b"\xff\xfe",)),
+    Way("invalid-argument", "Request contains an invalid argument.", setup(), ("[" * 200 + "]" * 200,)),
+    Way("invalid-argument", "Request contains an invalid argument.", setup(), (
+        {"realtimeInput": {"audio": {"mimeType": "audio/pcm", "data": "*"}}},)),
+    Way("invalid-argument", "Request contains an invalid argument.", None, first=text("too early")),
+    Way("invalid-argument", "Request contains an invalid argument.", None, first={"realtime_input": {"text": "x"}}),
+    Way("invalid-argument", "Request contains an invalid argument.", setup(""), ()),
+    Way("invalid-argument", "Request contains an invalid argument.", {}, ()),
+    Way("invalid-argument", "Request contains an invalid argument.", generation(LIVE_38, thinkingConfig={}), ()),
+    Way("invalid-argument", "Request contains an invalid argument.", generation(LIVE_38, enableAffectiveDialog=True)),
+    Way("invalid-argument", "Request contains an invalid argument.", setup(LIVE_31), (content("hello"),),
+        policy={"as_of": "2026-03"}),
+    Way("invalid-argument", "Request contains an invalid argument.",
+        generation(NATIVE, responseModalities=["TEXT"]), policy={"as_of": "2025-10"}),
+    Way("unknown-name", unknown("bogusField", "setup"), setup(bogusField=1)),
+    Way("unknown-name", unknown("responseModalities", "setup"), setup(responseModalities=["AUDIO"])),
+    Way("unknown-name", unknown("bogus_field", "setup.generation_config"), generation(bogus_field=1)),
+    Way("unknown-name", unknown("x", "setup.tools[1].function_declarations[0]"), setup(
+        tools=[{"googleSearch": {}}, {"functionDeclarations": [{"name": "f", "x": 1}]}])),
+    Way("unknown-name", unknown("x", "client_content.turns[0].parts[1]"), setup(), (
+        {"clientContent": {"turns": [{"parts": [{"text": "a"}, {"x": 1}]}]}},)),
+    Way("unknown-name", unknown("turn_completed", "client_content"), setup(), ({"clientContent": {"turn_completed": 1}},)),
+    Way("unknown-name-proactivity", unknown("proactivity", "setup"), setup(LIVE_38, proactivity={})),
+    Way("unknown-name-media-resolution", unknown("mediaResolution", "setup"), setup(mediaResolution="X")),
+    Way("unknown-name-thinking-config", unknown("thinkingConfig", "setup"), setup(thinkingConfig={})),
+    Way("unknown-name-speech-config", unknown("speechConfig", "setup"), setup(speechConfig={})),
+    Way("unknown-name-transparent", unknown("transparent", "setup.session_resumption"),
+        setup(sessionResumption={"transparent": True})),
+    Way("unknown-name-language-codes", unknown("language", "setup.input_audio_transcription"),
+        setup(inputAudioTranscription={"language": "de"})),
+    Way("system-instruction-not-content", invalid("setup.system_instruction", "Content", "Be kind"),
+        setup(systemInstruction="Be kind")),
+    Way("invalid-thinking-level", invalid(
+        "setup.generation_config.thinking_config.thinking_level", "ThinkingConfigThinkingLevel", "SUPER_DEEP"),
+        generation(LIVE_31, thinkingConfig={"thinkingLevel": "SUPER_DEEP"})),
+    Way("invalid-media-resolution", invalid("setup.generation_config.media_resolution", "MediaResolution", "HIGH"),
+        generation(mediaResolution="HIGH")),
+    Way("invalid-turn-coverage", invalid("setup.realtime_input_config.turn_coverage", "TurnCoverage", "ALL"),
+        setup("publishers/google/models/gemini-3.8-live", realtimeInputConfig={"turnCoverage": "ALL"}), path=VERTEX),
+    Way("invalid-start-sensitivity", invalid(
+        "setup.realtime_input_config.automatic_activity_detection.start_of_speech_sensitivity", "StartSensitivity", "HIGH"),
+        detection(startOfSpeechSensitivity="HIGH")),
+    Way("input-transcription-oneof", "Invalid value at 'setup.input_audio_transcription' (oneof), \"\"",
+        setup(inputAudioTranscription={"languageAuto": {}, "languageHints": {}})),
+    Way("invalid-value", invalid("setup.realtime_input_config.activity_handling", "ActivityHandling", "OFF"),
+        setup(realtimeInputConfig={"activityHandling": "OFF"})),
+    Way("invalid-value", invalid("client_content.turns[0]", "Content", "hello"), setup(), (
+        {"clientContent": {"turns": ["hello"]}},)),
+    Way("setup-not-first", NOT_FIRST, None, first=content("hello")),
+    Way("setup-not-first", NOT_FIRST, None, first={"toolResponse": {"functionResponses": []}}),
+    Way("setup-not-first", NOT_FIRST, setup(), ({"setup": {"model": TEST}},)),
+    Way("key-not-valid", "API key not valid. Please pass a valid API key.", setup(), policy=KEY,
+        headers={"x-goog-api-key": "wrong"}),
+    Way("no-credentials", "Method doesn't allow unregistered callers (callers without established identity). Please use "
+        "API Key or other form of API c", setup(), policy=KEY),
+    Way("voices-from-non-audio", "Cannot extract voices from a non-audio request.",
+        generation(NATIVE, responseModalities=["TEXT"]), policy={"as_of": "2025-12"}),
+    Way("voices-from-non-audio", "Cannot extract voices from a non-audio request.",
+        generation(LIVE_31, responseModalities=["TEXT"]), policy={"as_of": "2026-04"}),
+    Way("text-not-supported", f"{NO_TEXT}{LIVE_31} a", generation(LIVE_31, responseModalities=["TEXT"])),
+    Way("text-not-supported", f"{NO_TEXT}{LIVE_38} accepts the f", generation(LIVE_38, responseModalities=["TEXT"]),
+        policy={"as_of": "2026-10"}),
+    Way("text-not-supported", f"{NO_TEXT.replace('TEXT', 'AUDIO')}models/gemini-3.5-transcribe-live a",
+        {**generation("models/gemini-3.5-transcribe-live", responseModalities=["AUDIO"]), "inputAudioTranscription": {}}),
+    Way("text-not-supported-vertex", "Text output is not supported for native audio output model.",
+        generation("publishers/google/models/gemini-live-2.5-flash-native-audio", responseModalities=["TEXT"]), path=VERTEX),
+    Way("activity-markers-with-vad",
+        "Explicit activity control is not supported when automatic activity detection is enabled.", setup(), (START,)),
+    Way("activity-markers-with-vad",
+        "Explicit activity control is not supported when automatic activity detection is enabled.", setup(), (END,)),
+    Way("media-chunks-deprecated", "realtime_input.media_chunks is deprecated. Use audio, video, or text instead.",
+        setup(LIVE_31), (CHUNKS,)),
+    Way("media-chunks-deprecated", "realtime_input.media_chunks is deprecated. Use audio, video, or text instead.",
+        setup(LIVE_38), (CHUNKS,)),
+    Way("sample-rate-changed", "Sample rate changed from previously 24000 to 16000, which is not supported.",
+        setup(), (audio(silence(0.1, 24000), 24000), audio(silence(0.1), 16000))),
+    Way("sample-rate-changed", "Sample rate changed from previously 8000 to 16000, which is not supported.",
+        setup(), (audio(silence(0.1, 8000), 8000), audio(silence(0.1), 0))),
+    Way("empty-activity", "Precondition check failed.", setup(**MANUAL), (START, END), before=[ENDED]),
+    Way("language-code-not-supported", "Unsupported language code",
+        generation(NATIVE, speechConfig={"languageCode": "de-DE"})),
+    Way("voice-not-found", "No matching speaker voice found for name: alloy",
+        generation(speechConfig={"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": "alloy"}}})),
+    Way("code-execution-not-supported", "Code Execution tool is not supported for this model",
+        setup(NATIVE, tools=[{"codeExecution": {}}])),
+    Way("presence-penalty", "presence_penalty not supported in generation config.", generation(presencePenalty=1.0)),
+    Way("frequency-penalty", "frequency_penalty not supported in generation config", generation(frequencyPenalty=1)),
+    Way("response-schema", "response_schema not supported in generation config",
+        generation(NATIVE, responseSchema={"type": "OBJECT"})),
+    Way("trigger-tokens-range", "Context window trigger tokens must be within [5000, 128000]",
+        setup(contextWindowCompression={"triggerTokens": 4999})),
+    Way("trigger-tokens-range", "Context window trigger tokens must be within [5000, 128000]",
+        setup(contextWindowCompression={"triggerTokens": "128001", "slidingWindow": {}})),
+    Way("not-a-live-model", "publishers/google/models/nothing is not supported in the live api.",
+        setup("publishers/google/models/nothing"), path=VERTEX),
+    Way("invalid-resource", "Invalid resource field value in the request.", setup(LIVE_38), path=VERTEX),
+    Way("invalid-resource", "Invalid resource field value in the request.",
+        setup("models/publishers/google/models/gemini-3.8-live"), path=VERTEX),
+    Way("invalid-resource", "Invalid resource field value in the request.",
+        setup("publishers/google/models/models/gemini-3.8-live"), path=VERTEX),
+    Way("invalid-resource", "Invalid resource field value in the request.", setup("gemini-3.8-live"), path=VERTEX),
+    Way("invalid-resource", "Invalid resource field value in the request.", {}, path=VERTEX),
+    Way("model-not-found", "models/nothing is not found for API version v1beta, or is not supported for "
+        "bidiGenerateContent. Call ListModels to see the list of av", setup("models/nothing")),
+    Way("model-not-found", "models/nothing is not found for API version v1alpha, or is not supported for "
+        "bidiGenerateContent. Call ListModels to see the list of a", setup("models/nothing"), path=ALPHA),
+    Way("model-not-found", "models/gemini-2.0-flash-live-001 is not found for API version v1beta, or is not supported "
+        "for bidiGenerateContent. Call ListM", setup("models/gemini-2.0-flash-live-001"), policy={"as_of": "2026-01"}),
+    Way("session-not-found", "BidiGenerateContent session not found", setup(sessionResumption={"handle": "old"})),
+    Way("internal-error", "Internal error encountered.", generation(LIVE_31, enableAffectiveDialog=True), path=ALPHA),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.id)
+async def test_a_client_is_refused_as_the_row_says(way: Way) -> None:
+    async with connected(path=way.path, headers=way.headers, **way.policy) as caller:
+        if way.first is not None:
+            await caller.say(way.first)
+        if way.setup is not None:
+            await caller.say({"setup": way.setup})
+        if way.then:
+            assert "setupComplete" in await caller.hear()
+            caller.messages.clear()
+            for message in way.then:
+                await caller.say(message)
+        async with asyncio.timeout(10):
+            code, reason = await caller.closed()
+    before = [message for message in caller.messages if "sessionResumptionUpdate" not in message]
+    assert (code, reason) == (row_of(way.id)["code"], way.reason[:123])
+    assert closes.explain(code, reason).id == way.id
+    assert before == way.before
+
+
+async def test_a_reason_is_not_cut_inside_a_character() -> None:
+    async with connected() as caller:
+        await caller.say({"setup": {"model": TEST, "a" + "ü" * 100: 1}})
+        _, reason = await caller.closed()
+    assert len(reason.encode()) == 122, "the next ü has two bytes, and there is room for one"
+    assert reason == unknown("a" + "ü" * 100, "setup")[: len(reason)]
+
+
+@pytest.mark.parametrize("frames", [1, 200])
+async def test_a_client_that_sends_on_is_told_at_once(frames: int) -> None:
+    """What it still sends is not taken, and does not stand between its own close and the stand-in."""
+    async with connected(TEST) as caller:
+        for message in ["not json", *[audio(silence(0.1))] * frames]:
+            await caller.say(message)
+        async with asyncio.timeout(3):
+            assert await caller.closed() == (1007, "Request contains an invalid argument.")
+
+
+async def test_who_asks_for_a_month_gets_what_was_said_then() -> None:
+    """The same setup, three wordings and one silence in the life of a model."""
+    said = []
+    for month in ("2025-11", "2025-12", "2026-04", "2026-05", ""):
+        async with connected(as_of=month) as caller:
+            await caller.say({"setup": generation(NATIVE, responseModalities=["TEXT"])})
+            said.append((await caller.closed())[1][:30])
+    assert said == [
+        "Request contains an invalid ar",
+        "Cannot extract voices from a n",
+        "Cannot extract voices from a n",
+        "The requested combination of r",
+        "The requested combination of r",
+    ]
+
+
+async def test_a_model_that_is_gone_is_served_to_who_asks_for_no_month() -> None:
+    async with connected("models/gemini-2.0-flash-live-001") as caller:
+        assert await caller.turn(content("hello"))
+
+
+# By two clients, by time, by a bare socket
+
+HANDLE: Message = {"model": TEST, "sessionResumption": {}}
+
+
+def resuming(handle: str, model: str = TEST) -> Message:
+    return {"setup": {"model": model, "sessionResumption": {"handle": handle}}}
+
+
+async def refusal(house: StandInServer, *messages: Message, **options: Any) -> tuple[int, str]:
+    async with calling(house, **options) as caller:
+        await caller.say(*messages)
+        async with asyncio.timeout(10):
+            return await caller.closed()
+
+
+Ending = Callable[[], Awaitable[tuple[int, str]]]
+OTHER_WAYS: dict[str, Ending] = {}
+"""Row to a coroutine that brings it about, and gives code and reason as the client's library has them."""
+
+
+def way(close_id: str) -> Callable[[Ending], Ending]:
+    def keep(ending: Ending) -> Ending:
+        assert f"{close_id}/{ending.__name__}" not in OTHER_WAYS
+        OTHER_WAYS[f"{close_id}/{ending.__name__}"] = ending
+        return ending
+
+    return keep
+
+
+@way("key-expired")
+async def a_token_out_of_time() -> tuple[int, str]:
+    async with serve_stand_in(policy=policy(require_key="right")) as house:
+        name = house.memory.new_token(uses=1, lives=-1.0, starts=-1.0)
+        return await refusal(
+            house, {"setup": setup()}, path=f"{ALPHA}Constrained", headers={"Authorization": f"Token {name}"}
+        )
+
+
+@way("internal-error")
+async def a_token_used_up() -> tuple[int, str]:
+    async with serve_stand_in(policy=policy()) as house:
+        name = house.memory.new_token(uses=1, lives=600.0, starts=600.0)
+        where: dict[str, Any] = {"path": f"{ALPHA}Constrained?access_token={name}"}
+        async with calling(house, TEST, **where):
+            pass
+        return await refusal(house, {"setup": setup()}, **where)
+
+
+@way("no-credentials")
+async def a_token_on_the_plain_method() -> tuple[int, str]:
+    async with serve_stand_in(policy=policy()) as house:
+        name = house.memory.new_token(uses=1, lives=600.0, starts=600.0)
+        return await refusal(house, {"setup": setup()}, path=f"{ALPHA}?access_token={name}")
+
+
+@way("invalid-session-handle")
+async def an_old_handle() -> tuple[int, str]:
+    async with serve_stand_in(policy=policy()) as house:
+        async with calling(house, HANDLE) as caller:
+            handle = await handle_of(caller)
+        house.memory.clock = lambda: house.clock() + 7_201
+        return await refusal(house, resuming(handle))
+
+
+@way("internal-error")
+async def the_old_socket_is_open() -> tuple[int, str]:
+    async with serve_stand_in(policy=policy()) as house, calling(house, HANDLE) as caller:
+        return await refusal(house, resuming(await handle_of(caller)))
+
+
+@way("internal-error")
+async def the_old_socket_was_lost_a_moment_ago() -> tuple[int, str]:
+    async with serve_stand_in(policy=policy()) as house:
+        async with calling(house, HANDLE) as caller:
+            handle = await handle_of(caller)
+            caller.socket.transport.abort()
+        await ended(house)
+        return await refusal(house, resuming(handle))
+
+
+@way("internal-error-occurred")
+async def the_handle_of_another_model() -> tuple[int, str]:
+    async with serve_stand_in(policy=policy()) as house:
+        async with calling(house, HANDLE) as caller:
+            handle = await handle_of(caller)
+        async with calling(house) as caller:
+            await caller.say(resuming(handle, LIVE_38))
+            assert "setupComplete" in await caller.hear()
+            return await caller.closed()
+
+
+@way("internal-error")
+async def nothing_is_heard_of_the_client() -> tuple[int, str]:
+    async with (
+        serve_stand_in(policy=policy(time_scale=2400)) as house,
+        calling(house, TEST) as caller,
+    ):  # 480 s are 0.2
+        return await caller.closed()
+
+
+@way("deadline-expired")
+async def fifty_eight_minutes() -> tuple[int, str]:
+    setup = {"model": LIVE_38, "contextWindowCompression": {"slidingWindow": {}}}
+    async with serve_stand_in(policy=policy(time_scale=1500)) as house, calling(house, setup) as caller:
+        pinging = asyncio.create_task(_keep_pinging(caller, 0.02))
+        try:
+            return await caller.closed()
+        finally:
+            pinging.cancel()
+
+
+async def _keep_pinging(caller: Caller, seconds: float) -> None:
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            await caller.socket.ping()
+            await asyncio.sleep(seconds)
+
+
+@way("goaway-ignored")
+async def go_away_is_ignored() -> tuple[int, str]:
+    async with serve_stand_in(policy=policy(go_away=0.05, time_scale=500)) as house, calling(house, TEST) as caller:
+        end = await caller.closed()
+        assert caller.messages[-1] == {"goAway": {"timeLeft": "0.100s"}}
+        return end
+
+
+@way("quota")
+async def the_fourth_session() -> tuple[int, str]:
+    async with serve_stand_in(policy=policy(sessions_per_key=3)) as house, contextlib.AsyncExitStack() as stack:
+        for _ in range(3):
+            await stack.enter_async_context(calling(house, TEST, headers={"x-goog-api-key": "k"}))
+        await stack.enter_async_context(calling(house, TEST, headers={"x-goog-api-key": "another"}))
+        return await refusal(house, {"setup": setup()}, headers={"x-goog-api-key": "k"})
+
+
+@way("normal")
+async def a_client_that_says_goodbye() -> tuple[int, str]:
+    async with serve_stand_in(policy=policy()) as house, calling(house, TEST) as caller:
+        await caller.socket.close()
+        return await caller.closed()
+
+
+@way("going-away")
+async def the_server_stops() -> tuple[int, str]:
+    async with contextlib.AsyncExitStack() as client:
+        async with serve_stand_in(policy=policy()) as house:
+            caller = await client.enter_async_context(calling(house, TEST))
+        return await caller.closed()
+
+
+@way("no-close-frame")
+async def the_connection_dies() -> tuple[int, str]:
+    async with (
+        serve_stand_in(policy=policy(faults=[faults.parse("drop@2")])) as house,
+        calling(house, LIVE_38) as caller,
+    ):
+        return await caller.closed()
+
+
+@way("message-too-big")
+async def a_frame_of_two_megabytes() -> tuple[int, str]:
+    """The client's own library closes: 1 MiB is its limit (WIRE-13)."""
+    async with serve_stand_in(policy=policy(faults=[faults.parse("big-message@2")])) as house:
+        async with connect(house.url + GEMINI, compression=None) as socket:
+            await socket.send(json.dumps({"setup": setup(LIVE_38)}))
+            return await _own_end(socket)
+
+
+@way("message-too-big")
+async def a_client_that_says_too_much() -> tuple[int, str]:
+    async with serve_stand_in(policy=policy()) as house, calling(house, TEST) as caller:
+        # the head of a masked text frame of 17 MiB: that is refused before the rest has come
+        caller.socket.transport.write(b"\x81\xff" + (17 << 20).to_bytes(8, "big") + b"mask")
+        code, reason = await caller.closed()
+        assert reason.startswith("frame with"), "the library says how big it was"
+        return code, ""
+
+
+@way("keepalive-timeout")
+async def pongs_come_too_late() -> tuple[int, str]:
+    async with serve_stand_in(policy=policy(faults=[faults.parse("late-pong=60")])) as house:
+        async with connect(house.url + GEMINI, compression=None, ping_interval=0.05, ping_timeout=0.1) as socket:
+            await socket.send(json.dumps({"setup": setup()}))
+            return await _own_end(socket)
+
+
+async def _own_end(socket: ClientConnection) -> tuple[int, str]:
+    """What the client's library itself closed with."""
+    with pytest.raises(ConnectionClosed) as caught:
+        while True:
+            async with asyncio.timeout(10):
+                await socket.recv()
+    assert caught.value.sent is not None
+    assert caught.value.rcvd_then_sent is not True
+    code, reason = caught.value.sent.code, caught.value.sent.reason
+    return code, "" if code == 1009 else reason  # the library says how big it was, in words that change
+
+
+@way("http-400")
+async def an_upgrade_that_is_broken() -> tuple[int, str]:
+    return await _http(b"Connection: Upgrade\r\nUpgrade: websocket\r\n")
+
+
+@way("http-401")
+async def vertex_without_a_bearer() -> tuple[int, str]:
+    async with serve_stand_in(policy=policy(require_key="right")) as house:
+        return await _status(house, VERTEX)
+
+
+@way("http-404")
+async def a_method_that_is_not_there() -> tuple[int, str]:
+    async with serve_stand_in(policy=policy()) as house:
+        return await _status(house, GEMINI.replace("BidiGenerateContent", "StreamGenerateContent"))
+
+
+@way("http-426")
+async def a_request_without_an_upgrade() -> tuple[int, str]:
+    return await _http(b"")
+
+
+async def _status(house: StandInServer, path: str) -> tuple[int, str]:
+    with pytest.raises(InvalidStatus) as caught:
+        async with calling(house, path=path):
+            pass
+    return 0, f"HTTP {caught.value.response.status_code}"
+
+
+async def _http(lines: bytes) -> tuple[int, str]:
+    async with serve_stand_in(policy=policy()) as house:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(house.url.rsplit(":", 1)[1]))
+        writer.write(b"GET " + GEMINI.encode() + b" HTTP/1.1\r\nHost: x\r\n" + lines + b"\r\n")
+        head = await reader.readline()
+        writer.close()
+        return 0, f"HTTP {head.split()[1].decode()}"
+
+
+@pytest.mark.parametrize("name", OTHER_WAYS)
+async def test_another_way_ends_as_the_row_says(name: str) -> None:
+    row = row_of(name.partition("/")[0])
+    async with asyncio.timeout(20):
+        code, reason = await OTHER_WAYS[name]()
+    assert code == row["code"]
+    if code:
+        assert reason == row["reason"][:123]
+        assert closes.explain(code, reason).id in twins(row)
+    else:
+        assert reason == f"HTTP {row['http']}"
+        assert closes.explain_http(row["http"]).id == row["id"]
+
+
+# All of them
+
+ONLY_BY_FAULT = {
+    "key-not-found": "no key is ever deleted here",
+    "location-not-supported": "the stand-in has no country",
+    "context-window-exceeded": "no context is too long here",
+    "invalid-argument-context-full": "nor here",
+    "voice-sample-not-wav": "nobody's voice is copied",
+    "not-implemented": "comes at random",
+    "entity-not-found": "another wording of session-not-found",
+    "operation-aborted": "a backend that gave up",
+    "api-not-enabled": "a project's settings",
+    "api-not-enabled-vertex": "a project's settings",
+    "project-denied": "a project's settings",
+    "permission-denied": "a project's settings",
+    "policy-no-reason": "a project's settings",
+    "unavailable": "an outage",
+    "inference-cancelled": "a backend that gave up",
+    "resource-exhausted": "an outage, or a quota in other words",
+    "credits-depleted": "somebody's bill",
+    "spending-cap": "somebody's bill",
+    "http-200": "a web server, which the stand-in is none of",
+    "http-3xx": "nothing here has another address",
+    "http-403": "nobody is kept out here",
+    "http-407": "no proxy stands before it",
+    "http-429": "nobody counts how often it is dialled",
+    "http-5xx": "a gateway that fails",
+    "http-502": "a gateway that fails",
+    "http-503": "an outage",
+    "http-504": "a gateway that fails",
+}
+
+
+def test_every_row_can_be_brought_about() -> None:
+    natural = {way.id for way in WAYS} | {name.partition("/")[0] for name in OTHER_WAYS}
+    assert len(ROWS) == 79
+    assert natural.isdisjoint(ONLY_BY_FAULT)
+    assert natural | set(ONLY_BY_FAULT) == {row["id"] for row in ROWS}
+    assert len(natural) == 52

@@ -1,0 +1,783 @@
+"""What the stand-in does wrong on purpose, as a real client sees it: each fault does what its help says and no more.
+
+- A fault changes the form of frames, their order or their end. What was said in them stays the same.
+- Every name of faults.KINDS has a test here; the last one counts them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import re
+import socket as sockets
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, ConnectionClosedError
+from websockets.frames import Frame, Opcode
+
+from livews.core import schema
+from livews.server import faults
+from livews.server.script import Script
+from livews.server.server import StandInServer, serve_stand_in
+from tests.kit.command import livews
+from tests.kit.names import GEMINI, TEST
+from tests.kit.sound import speech
+from tests.kit.talk import (
+    MANUAL,
+    START,
+    Caller,
+    Message,
+    audio,
+    brief,
+    brief_all,
+    calling,
+    connected,
+    content,
+    ended,
+    functions,
+    policy,
+    sound_of,
+    text,
+    words,
+)
+from tests.kit.waiting import until
+
+TRANSCRIBED: Message = {"model": TEST, "outputAudioTranscription": {}}
+IGNORED = "Connection aborted because the client failed to close the connection after receiving a GoAway signal once the sess"
+
+
+def these(*texts: str) -> list[faults.Fault]:
+    return [faults.parse(one) for one in texts]
+
+
+class Counting(ClientConnection):
+    """A client's socket that keeps each frame's opcode, size and end-of-message bit as it comes off the wire."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.seen: list[tuple[Opcode, int, bool]] = []
+
+    def process_event(self, event: Any) -> None:
+        if isinstance(event, Frame):
+            self.seen.append((event.opcode, len(event.data), event.fin))
+        super().process_event(event)
+
+
+@contextlib.asynccontextmanager
+async def dialled(house: StandInServer, setup: Message | None = None, **options: Any) -> AsyncIterator[Any]:
+    """A client's bare socket, for frames that no Caller takes. Setup is said, and not waited for."""
+    given = {"compression": None, "max_size": None, "ping_interval": None, "create_connection": Counting, **options}
+    async with connect(house.url + GEMINI, **given) as socket:
+        await socket.send(json.dumps({"setup": setup or TRANSCRIBED}))
+        yield socket
+
+
+async def frames_of(socket: Any, *messages: Message, quiet: float = 0.0) -> list[bytes | str]:
+    """What comes after these messages: up to turnComplete in any spelling, or until it is quiet for so many seconds."""
+    for message in messages:
+        await socket.send(json.dumps(message))
+    got: list[bytes | str] = []
+    while quiet or not got or not re.search(rb"turn_?[cC]omplete", as_bytes(got[-1])):
+        try:
+            async with asyncio.timeout(quiet or 10):
+                got.append(await socket.recv())
+        except TimeoutError:
+            assert quiet, "turnComplete never came"
+            return got
+    return got
+
+
+def as_bytes(frame: bytes | str) -> bytes:
+    return frame.encode() if isinstance(frame, str) else frame
+
+
+async def turn(
+    *given: str, says: str = "hello", setup: Message | None = None, quiet: float = 0.0, **changes: Any
+) -> list[bytes | str]:
+    """The frames of setup and of one turn, with these faults."""
+    async with serve_stand_in(policy=policy(faults=these(*given), **{"pace": 0.01, **changes})) as house:
+        async with dialled(house, setup) as socket:
+            got = await frames_of(socket, content(says), quiet=quiet)
+    assert house.failures == 0
+    return got
+
+
+def parsed(frames: Iterable[bytes | str]) -> list[Message]:
+    return [json.loads(frame) for frame in frames]
+
+
+def meant(frames: Iterable[bytes | str]) -> tuple[str, bytes]:
+    """Words and sound of frames in any spelling."""
+    messages = [schema.canonical("server", message).message for message in parsed(frames)]
+    return words(messages), sound_of(messages)
+
+
+PLAIN = meant(asyncio.run(turn()))
+SHAPES = ("text-frames", "fragments=1000", "compact", "utf8", "snake", "unknown-field", "empty-message", "bundled",
+          "usage-apart", "no-generation-complete", "burst-audio", "slow-audio=4", "unknown-message@3", "big-message@2",
+          "late-pong=1", "no-setup-complete")  # fmt: skip
+"""Faults after which the whole turn is still there for a client that takes any form."""
+
+
+# The end of the connection
+
+
+@pytest.mark.parametrize("number", [1, 2, 5])
+async def test_drop_cuts_without_a_close_frame(number: int) -> None:
+    async with serve_stand_in(policy=policy(faults=these(f"drop@{number}"))) as house:
+        async with dialled(house) as socket:
+            await socket.send(json.dumps(content("hello")))
+            got = 0
+            with pytest.raises(ConnectionClosedError) as caught:
+                while True:
+                    async with asyncio.timeout(10):
+                        await socket.recv()
+                    got += 1
+        assert (caught.value.rcvd, caught.value.sent) == (None, None)
+        assert got == number - 1
+        await ended(house)
+        assert dict(house.ended) == {"dropped": 1}
+
+
+async def test_close_is_told_as_the_stand_ins_own() -> None:
+    async with serve_stand_in(policy=policy(faults=these("close=quota@3"))) as house:
+        async with calling(house, TRANSCRIBED) as caller:
+            await caller.say(content("hello"))
+            assert (await caller.closed())[0] == 1011
+        await ended(house)
+        got = dict(house.ended)
+    assert list(got) == ["closed 1011 You exceeded your current quota, please check your plan and billing details."]
+
+
+async def test_sound_that_crosses_a_close_is_no_other_close() -> None:
+    """A client streams on for as long as it has not read the close: that is no fault of its own."""
+    lines: list[str] = []
+    async with serve_stand_in(policy=policy(faults=these("close=unavailable@3"), log=lines.append)) as house:
+        async with calling(house, TRANSCRIBED) as caller:
+            await caller.say(content("hello"))
+            with contextlib.suppress(ConnectionClosed):
+                for _ in range(2000):
+                    await caller.say(audio(bytes(320)))
+            assert (await caller.closed())[0] == 1011
+        await ended(house)
+        found, line = dict(house.ended), lines[-1]
+    assert list(found) == ["closed 1011 The service is currently unavailable."]
+    assert "CLOSE-1" not in line
+
+
+async def test_stall_sends_nothing_and_closes_nothing() -> None:
+    async with serve_stand_in(policy=policy(faults=these("stall@4"))) as house:
+        async with calling(house, TRANSCRIBED) as caller:
+            await caller.say(content("hello"))
+            await caller.until("said")
+            while len(caller.messages) < 3:
+                await caller.hear()
+            assert await caller.rest(0.3) == []
+            await caller.say(content("are you there?"), "not json", START)
+            assert await caller.rest(0.3) == [], "not even what is wrong closes it"
+            async with asyncio.timeout(5):
+                await caller.socket.ping()
+            await caller.socket.close()
+            assert caller.socket.close_code == 1000
+        await ended(house)
+        assert house.failures == 0
+
+
+async def test_a_stalled_session_ends_when_its_client_is_lost() -> None:
+    async with serve_stand_in(policy=policy(faults=these("stall@1"))) as house:
+        async with dialled(house) as socket:
+            for _ in range(100):
+                await socket.send("not json")
+            await until(lambda: next(iter(house.sessions.values())).line.stalled, 5)
+            socket.transport.abort()
+        async with asyncio.timeout(5):
+            await ended(house)
+
+
+# goAway
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+async def test_go_away_comes_ahead_of_its_message_and_the_close_behind_it(number: int) -> None:
+    async with (
+        serve_stand_in(policy=policy(faults=these(f"go-away=0.4@{number}"))) as house,
+        dialled(house) as socket,
+    ):
+        await socket.send(json.dumps(content("hello")))
+        got: list[Message] = []
+        with pytest.raises(ConnectionClosed) as caught:
+            while True:
+                async with asyncio.timeout(10):
+                    got.append(json.loads(await socket.recv()))
+        assert [i for i, one in enumerate(got, 1) if "goAway" in one] == [number]
+        assert got[number - 1] == {"goAway": {"timeLeft": "0.400s"}}
+        assert [i for i, one in enumerate(got, 1) if "setupComplete" in one] == [2 if number == 1 else 1]
+        assert caught.value.rcvd is not None
+        assert caught.value.rcvd.code == 1008
+        assert caught.value.rcvd.reason.startswith(IGNORED)
+
+
+@pytest.mark.parametrize("shape", ["compact", "snake", "utf8"])
+async def test_silence_after_go_away_lasts_until_the_close(shape: str) -> None:
+    wrong = these("go-away=0.5@4", "silent-after-goaway", shape)
+    async with serve_stand_in(policy=policy(faults=wrong)) as house, dialled(house) as socket:
+        await socket.send(json.dumps(content("hello")))
+        got: list[bytes] = []
+        with pytest.raises(ConnectionClosed) as caught:
+            while True:
+                async with asyncio.timeout(10):
+                    got.append(as_bytes(await socket.recv()))
+                    await socket.send(json.dumps(text("and now?")))
+        assert len(got) == 4
+        assert b"go_away" in got[3] or b"goAway" in got[3]
+        assert caught.value.rcvd is not None
+        assert caught.value.rcvd.code == 1008
+
+
+async def test_without_the_fault_what_is_said_goes_on_after_go_away() -> None:
+    async with connected(TRANSCRIBED, faults=these("go-away=30@3")) as caller:
+        await caller.say(content("hello"))
+        assert brief_all(await caller.until("turnComplete"))[-1] == "turnComplete+usage"
+        assert "goAway" in brief_all(caller.messages)
+
+
+# Pongs
+
+
+async def test_pongs_are_late_and_nothing_else_is() -> None:
+    """CLOSE-4: the service sends no pings of its own and may answer one late."""
+    async with serve_stand_in(policy=policy(faults=these("late-pong=0.3"))) as house, dialled(house) as socket:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        pong = await socket.ping()
+        await frames_of(socket, content("hello"))
+        async with asyncio.timeout(5):
+            await pong
+        assert loop.time() - began >= 0.29
+        assert Opcode.PING not in {opcode for opcode, _, _ in socket.seen}
+
+
+async def test_a_late_pong_for_a_client_that_is_gone_hurts_nobody() -> None:
+    async with serve_stand_in(policy=policy(faults=these("late-pong=0.1"))) as house:
+        async with dialled(house) as socket:
+            await socket.ping()
+        await ended(house)
+        await asyncio.sleep(0.2)
+        assert house.failures == 0
+
+
+# The pace of sound
+
+
+async def spread(*given: str, pace: float) -> tuple[float, float]:
+    """Seconds from the first piece of sound to the last, and seconds of sound ahead of the last."""
+    async with connected({"model": TEST}, faults=these(*given), pace=pace) as caller:
+        await caller.turn(content("hello"))
+        at = [when for when, one in zip(caller.times, caller.messages, strict=True) if "audio" in brief(one)]
+        pieces = [len(sound_of([one])) / 48000 for one in caller.messages if "audio" in brief(one)]
+        return at[-1] - at[0], sum(pieces[:-1])
+
+
+async def test_slow_audio_is_slower_than_it_plays() -> None:
+    took, seconds = await spread("slow-audio=0.5", pace=0.1)
+    assert took >= 0.9 * seconds * 0.1 / 0.5
+
+
+async def test_burst_audio_comes_at_once() -> None:
+    took, seconds = await spread("burst-audio", pace=1.0)
+    assert took < 0.3 * seconds / 4.5, "without the fault it takes all of that"
+
+
+# The form of frames
+
+
+async def test_text_frames() -> None:
+    frames = await turn("text-frames")
+    assert {type(frame) for frame in frames} == {str}
+    assert meant(frames) == PLAIN
+    assert {type(frame) for frame in await turn()} == {bytes}
+
+
+@pytest.mark.parametrize("size", [7, 1000])
+@pytest.mark.parametrize("kind", [(), ("text-frames", "utf8")])
+async def test_fragments_are_counted(size: int, kind: tuple[str, ...]) -> None:
+    wrong = these(f"fragments={size}", *kind)
+    async with serve_stand_in(policy=policy(faults=wrong, wire={"chunkMs": 40})) as house, dialled(house) as socket:
+        got = [as_bytes(frame) for frame in await frames_of(socket, content("Grüße aus 北京"))]
+        data = [one for one in socket.seen if one[0] in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)]
+        assert meant(got)[0].endswith('I heard "Grüße aus 北京".')
+        for message in got:
+            pieces = [data.pop(0)]
+            while not pieces[-1][2]:
+                pieces.append(data.pop(0))
+            assert pieces[0][0] is (Opcode.TEXT if kind else Opcode.BINARY)
+            assert all(opcode is Opcode.CONT for opcode, _, _ in pieces[1:])
+            sizes = [count for _, count, _ in pieces if count]
+            assert sum(sizes) == len(message)
+            assert all(count == size for count in sizes[:-1])
+            assert sizes[-1] <= size
+        assert not data
+
+
+async def test_compact_has_no_white_space() -> None:
+    for frame in await turn("compact", says="a b"):
+        assert frame == json.dumps(json.loads(frame), separators=(",", ":")).encode()
+
+
+async def test_utf8_is_raw_and_escapes_are_the_rule() -> None:
+    frames = await turn("utf8", says="Grüße aus 北京 🎉")
+    assert any("北京".encode() in as_bytes(frame) for frame in frames)
+    assert not any(b"\\u" in as_bytes(frame) for frame in frames)
+    plain = await turn(says="Grüße aus 北京 🎉")
+    assert all(as_bytes(frame).isascii() for frame in plain)
+    assert meant(frames) == meant(plain)
+
+
+async def test_snake_spells_members_and_leaves_the_applications_own_names() -> None:
+    given = policy(faults=these("snake"), calls="always")
+    async with serve_stand_in(policy=given) as house:
+        about = {"type": "OBJECT", "properties": {"cityName": {"type": "STRING"}}, "required": ["cityName"]}
+        tools = functions("getWeather", parameters=about)
+        async with dialled(house, {**TRANSCRIBED, "tools": tools}) as socket:
+            messages = []
+            await socket.send(json.dumps(content("what is the weather?")))
+            while not messages or "tool_call" not in messages[-1]:
+                messages.append(json.loads(await socket.recv()))
+    assert messages[0] == {"setup_complete": {}}
+    call = messages[-1]["tool_call"]["function_calls"][0]
+    assert call["name"] == "getWeather"
+    assert list(call["args"]) == ["cityName"]
+    assert all(name == faults._snake(name) for one in messages for name in names(one, leave="args"))
+
+
+def names(value: Any, leave: str) -> Iterable[str]:
+    if isinstance(value, list):
+        for item in value:
+            yield from names(item, leave)
+    elif isinstance(value, dict):
+        for name, child in value.items():
+            yield name
+            yield from () if name == leave else names(child, leave)
+
+
+@pytest.mark.parametrize("number", [1, 3])
+async def test_a_big_message_ends_a_client_that_takes_a_megabyte(number: int) -> None:
+    """WIRE-13: python's websockets takes 1 MiB unless it is told otherwise, and closes 1009 by itself."""
+
+    async def go(**limit: Any) -> list[bytes | str]:
+        async with serve_stand_in(policy=policy(faults=these(f"big-message@{number}"))) as house:
+            async with dialled(house, **limit) as socket:
+                return await frames_of(socket, content("hello"))
+
+    with pytest.raises(ConnectionClosedError) as caught:
+        await go(max_size=2**20)
+    assert caught.value.sent is not None
+    assert caught.value.sent.code == 1009
+    frames = await go(max_size=2**22)
+    assert [len(frame) > faults.BIG for frame in frames[: number + 1]] == [i == number for i in range(1, number + 2)]
+    assert meant([*frames[: number - 1], *frames[number:]]) == PLAIN
+
+
+# What messages hold
+
+
+@pytest.mark.parametrize("number", [1, 3])
+async def test_an_unknown_message_comes_before(number: int) -> None:
+    messages = parsed(await turn(f"unknown-message@{number}"))
+    assert messages[number - 1] == {"somethingNew": {"since": "tomorrow"}}
+    del messages[number - 1]
+    assert messages == parsed(await turn())
+
+
+async def test_an_unknown_field_is_in_every_message() -> None:
+    messages = parsed(await turn("unknown-field"))
+    assert all(message.pop("somethingNew") for message in messages)
+    assert messages == parsed(await turn())
+
+
+async def test_an_empty_message_comes_before_every_message() -> None:
+    messages = parsed(await turn("empty-message"))
+    assert messages[::2] == [{}] * (len(messages) // 2)
+    assert messages[1::2] == parsed(await turn())
+
+
+@pytest.mark.parametrize("number", [1, 2, 4])
+async def test_truncated_breaks_off_in_the_middle(number: int) -> None:
+    frames, plain = await turn(f"truncated@{number}"), await turn()
+    assert frames[number - 1] == plain[number - 1][: len(plain[number - 1]) // 2]
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(frames[number - 1])
+    del frames[number - 1], plain[number - 1]
+    assert frames == plain
+
+
+async def test_bundled_is_a_whole_turn_in_one_message() -> None:
+    ready, whole = parsed(await turn("bundled"))
+    assert ready == {"setupComplete": {}}
+    inside = whole["serverContent"]
+    assert list(inside) == ["outputTranscription", "modelTurn", "generationComplete", "turnComplete"]
+    assert len(inside["modelTurn"]["parts"]) > 5
+    assert whole["usageMetadata"]["totalTokenCount"]
+    assert meant([json.dumps(whole)]) == PLAIN
+
+
+@pytest.mark.parametrize(
+    ("model", "members", "says", "last"),
+    [
+        ("models/gemini-3.8-live-extended-thinking", {}, content("hello"), "IDLE"),
+        ("models/gemini-3.1-flash-live-preview", {}, text("hello"), "turnComplete"),
+        ("models/gemini-2.5-flash-native-audio-latest", {}, content("hello"), "turnComplete"),
+    ],
+)
+async def test_bundled_ends_the_turn_of_every_model(model: str, members: Message, says: Message, last: str) -> None:
+    async with connected(
+        {"model": model, "outputAudioTranscription": {}, **members}, faults=these("bundled")
+    ) as caller:
+        await caller.say(says)
+        got = await caller.until(lambda message: any(word == last for word in brief(message)))
+    assert sum("modelTurn" in one.get("serverContent", {}) for one in got) == (2 if last == "IDLE" else 1)
+
+
+async def test_bundled_holds_a_segment_of_a_model_that_transcribes() -> None:
+    setup = {"model": "models/gemini-3.5-transcribe-live", "inputAudioTranscription": {}, **MANUAL}
+    async with connected(setup, faults=these("bundled")) as caller:
+        await caller.say(START)
+        await caller.speak(speech())
+        await caller.say({"realtimeInput": {"activityEnd": {}}})
+        got = await caller.until("generationComplete")
+    assert "heard" in brief(got[-1])
+
+
+async def test_usage_comes_apart() -> None:
+    apart, plain = parsed(await turn("usage-apart", quiet=0.2)), parsed(await turn())
+    assert apart[-1] == {"usageMetadata": plain[-1].pop("usageMetadata")}
+    assert apart[:-1] == plain
+
+
+async def test_generation_complete_is_left_out() -> None:
+    whole = {"serverContent": {"generationComplete": True}}
+    plain = parsed(await turn())
+    assert whole in plain
+    assert parsed(await turn("no-generation-complete")) == [one for one in plain if one != whole]
+
+
+async def test_turn_complete_never_comes() -> None:
+    got, plain = parsed(await turn("no-turn-complete", quiet=0.5)), parsed(await turn())
+    assert got[:-1] == plain[:-1]
+    assert plain[-1]["serverContent"] == {"turnComplete": True}
+    assert got[-1] == {**plain[-1], "serverContent": {}}, "the counts still come"
+
+
+async def test_setup_is_never_answered() -> None:
+    plain = parsed(await turn())
+    assert plain[0] == {"setupComplete": {}}
+    assert parsed(await turn("no-setup-complete")) == plain[1:]
+
+
+# Together
+
+
+PAIRS = [pair for pair in itertools.combinations(SHAPES, 2) if set(pair) != {"slow-audio=4", "burst-audio"}]
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=" ".join)
+async def test_two_at_once_and_the_turn_is_still_there(pair: tuple[str, str]) -> None:
+    frames = await turn(*pair)
+    if "big-message@2" in pair:
+        big = [frame for frame in frames if len(frame) > faults.BIG]
+        assert len(big) == 1
+        frames = [frame for frame in frames if frame is not big[0]]
+    assert meant(frames) == PLAIN
+
+
+@pytest.mark.parametrize("once", ["drop", "truncated", "stall", "close=quota", "go-away=9"])
+@pytest.mark.parametrize("other", ["empty-message", "unknown-message@2", "big-message@2"])
+@pytest.mark.parametrize("number", [2, 3])
+async def test_messages_that_come_between_do_not_hide_a_place(once: str, other: str, number: int) -> None:
+    """@N finds its message also when a fault put others before it."""
+    got: list[bytes] = []
+    end: Exception | None = None
+    async with (
+        serve_stand_in(policy=policy(faults=these(f"{once}@{number}", other))) as house,
+        dialled(house) as socket,
+    ):
+        await socket.send(json.dumps(content("hello")))
+        try:
+            while not got or b"turnComplete" not in got[-1]:
+                async with asyncio.timeout(1.0 if once == "stall" else 10):
+                    got.append(as_bytes(await socket.recv()))
+        except (ConnectionClosed, TimeoutError) as caught:
+            end = caught
+    assert any(b"setupComplete" in frame for frame in got)
+    assert (len(got) < 5) is (once in ("drop", "stall", "close=quota"))
+    if once == "drop":
+        assert isinstance(end, ConnectionClosed)
+        assert end.rcvd is None
+    elif once == "close=quota":
+        assert isinstance(end, ConnectionClosed)
+        assert end.rcvd is not None
+        assert end.rcvd.code == 1011
+    elif once == "stall":
+        assert isinstance(end, TimeoutError)
+    elif once == "go-away=9":
+        assert sum(b'"goAway"' in frame for frame in got) == 1
+    else:
+        assert sum(not is_json(frame) for frame in got) == 1
+
+
+def is_json(frame: bytes) -> bool:
+    try:
+        json.loads(frame)
+    except json.JSONDecodeError:
+        return False
+    return True
+
+
+async def test_everything_without_a_turn_complete_in_one_message() -> None:
+    got = parsed(await turn("bundled", "no-turn-complete", quiet=0.5))
+    assert [list(one.get("serverContent", one)) for one in got] == [
+        ["setupComplete"],
+        ["outputTranscription", "modelTurn", "generationComplete"],
+    ]
+
+
+# Interrupted in the middle
+
+
+@pytest.mark.parametrize("given", [("bundled",), ("fragments=50",), ("fragments=50", "bundled"), ("usage-apart",)])
+async def test_an_interruption_in_the_middle(given: tuple[str, ...]) -> None:
+    async with connected(TRANSCRIBED, faults=these(*given), pace=0.3) as caller:
+        await caller.say(content("hello"))
+        await asyncio.sleep(0.25)  # a reply of some seconds at a third of its pace is in its middle
+        cut = await caller.turn(text("stop"))
+        cut, after = cut, await caller.until("turnComplete")
+    flags = [name for one in cut for name in one.get("serverContent", {}) if name in ("interrupted", "turnComplete")]
+    assert flags[0] == "interrupted"
+    assert words(after).endswith('I heard "stop".')
+    if "bundled" in given:
+        assert brief_all(cut)[-1] == "turnComplete+usage"
+
+
+async def test_an_interruption_while_a_fragmented_message_waits_for_a_slow_reader() -> None:
+    """The reply is cut between two fragments of one message: that message is finished before anything else comes."""
+    big = [f"big-message@{number}" for number in range(3, 9)]  # more than the buffers of the system
+    async with serve_stand_in(policy=policy(faults=these("fragments=5000", *big))) as house:
+        narrow = sockets.socket()
+        narrow.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
+        narrow.connect(("127.0.0.1", int(house.url.rsplit(":", 1)[1])))
+        narrow.setblocking(False)
+        async with dialled(house, TRANSCRIBED, sock=narrow, max_queue=1) as socket:
+            caller = Caller(socket, house)
+            await caller.hear()
+            await caller.say(content("hello"))
+            session = next(iter(house.sessions.values()))
+            await until(lambda: session._socket.paused and session.line._sending)
+            await caller.say(text("stop"))
+            await until(lambda: session.received >= 3)
+            await asyncio.sleep(0.1)
+            cut = await caller.until("turnComplete")
+            assert any("interrupted" in one.get("serverContent", {}) for one in cut)
+            assert words(await caller.until("turnComplete")).endswith('I heard "stop".')
+        await ended(house)
+        assert house.failures == 0
+
+
+async def test_a_close_waits_for_the_message_in_fragments() -> None:
+    """A close between two fragments would be another close: the library's own 1011."""
+    big = [f"big-message@{number}" for number in range(3, 9)]
+    async with serve_stand_in(policy=policy(faults=these("fragments=5000", *big))) as house:
+        narrow = sockets.socket()
+        narrow.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
+        narrow.connect(("127.0.0.1", int(house.url.rsplit(":", 1)[1])))
+        narrow.setblocking(False)
+        async with dialled(house, TRANSCRIBED, sock=narrow, max_queue=1) as socket:
+            caller = Caller(socket, house)
+            await caller.hear()
+            await caller.say(content("hello"))
+            session = next(iter(house.sessions.values()))
+            await until(lambda: session._socket.paused and session.line._sending)
+            await caller.say("not json")
+            await asyncio.sleep(0.1)
+            assert await caller.closed() == (1007, "Request contains an invalid argument.")
+
+
+# In a scenario
+
+
+async def played(
+    *steps: Message, patience: float = 10.0, pace: float = 0.0, given: tuple[str, ...] = ()
+) -> list[Any]:
+    """The frames a client gets that says setup and then waits, ended by the code of the close, 1006 for none."""
+    script = Script("mine", steps=[{"client": {"setup": {}}}, *steps])
+    async with serve_stand_in(
+        policy=policy(scripts=[script], pace=pace, patience=patience, faults=these(*given))
+    ) as house:
+        async with dialled(house) as socket:
+            got: list[Any] = []
+            try:
+                while True:
+                    async with asyncio.timeout(2):
+                        got.append(await socket.recv())
+            except ConnectionClosed as end:
+                got.append(end.rcvd.code if end.rcvd else 1006)
+            except TimeoutError:
+                got.append("quiet")
+        await ended(house)
+        assert house.failures == 0
+    return got
+
+
+READY: Message = {"server": {"setupComplete": {}}}
+SAYS: Message = {"server": {"serverContent": {"modelTurn": {"parts": [{"text": "Grüße"}]}}}}
+ENDS: Message = {"server": {"serverContent": {"generationComplete": True}}}
+COMPLETE: Message = {"server": {"serverContent": {"turnComplete": True}, "usageMetadata": {}}}
+SHUT: Message = {"close": {"code": 1000}}
+
+
+@pytest.mark.parametrize(
+    ("fault", "frames"),
+    [
+        ("drop", [1006]),
+        ("close=quota", [1011]),
+        ("close=no-close-frame", [1006]),
+        ("close=http-404", [1006]),
+        ("stall", ["quiet"]),
+        ("no-generation-complete", [SAYS, COMPLETE, 1000]),
+        ("no-turn-complete", [SAYS, ENDS, {"server": {"serverContent": {}, "usageMetadata": {}}}, 1000]),
+        ("unknown-message", [{"server": {"somethingNew": {"since": "tomorrow"}}}, SAYS, ENDS, COMPLETE, 1000]),
+        ("unknown-message@4", [SAYS, ENDS, {"server": {"somethingNew": {"since": "tomorrow"}}}, COMPLETE, 1000]),
+        ("usage-apart", [SAYS, ENDS, {"server": {"serverContent": {"turnComplete": True}}},
+                         {"server": {"usageMetadata": {}}}, 1000]),
+        ("bundled", [{"server": {"serverContent": {**SAYS["server"]["serverContent"], "generationComplete": True,
+                                                   "turnComplete": True}, "usageMetadata": {}}}, 1000]),
+        ("empty-message", [{"server": {}}, SAYS, {"server": {}}, ENDS, {"server": {}}, COMPLETE, 1000]),
+        ("go-away=0.2", [{"server": {"goAway": {"timeLeft": "0.200s"}}}, SAYS, ENDS, COMPLETE, 1000]),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)  # fmt: skip
+async def test_a_scenario_does_a_fault_from_its_step_on(fault: str, frames: list[Any]) -> None:
+    got = await played(READY, {"fault": fault}, SAYS, ENDS, COMPLETE, SHUT)
+    shown = [one if isinstance(one, (int, str)) else {"server": json.loads(one)} for one in got]
+    assert shown == [READY, *frames]
+
+
+async def test_a_scenario_that_says_go_away_is_closed_behind_it() -> None:
+    _ready, away, end = await played(READY, {"fault": "go-away=0.2"}, {"fault": "silent-after-goaway"}, SAYS, ENDS)
+    assert json.loads(away) == {"goAway": {"timeLeft": "0.200s"}}
+    assert end == 1008
+
+
+@pytest.mark.parametrize(
+    "fault", ["text-frames", "compact", "utf8", "fragments=3", "truncated", "snake", "unknown-field"]
+)
+async def test_a_scenario_changes_the_form_of_frames(fault: str) -> None:
+    ready, says, _ends, _complete, code = await played(READY, {"fault": fault}, SAYS, ENDS, COMPLETE, SHUT)
+    plain = json.dumps(SAYS["server"], indent=2)
+    assert ready == b'{\n  "setupComplete": {}\n}\n', "the step before"
+    assert (
+        says
+        == {
+            "text-frames": plain + "\n",
+            "compact": json.dumps(SAYS["server"], separators=(",", ":")).encode(),
+            "utf8": json.dumps(SAYS["server"], indent=2, ensure_ascii=False).encode() + b"\n",
+            "fragments=3": plain.encode() + b"\n",
+            "truncated": plain.encode()[: (len(plain) + 1) // 2],
+            "snake": plain.replace("serverContent", "server_content").replace("modelTurn", "model_turn").encode()
+            + b"\n",
+            "unknown-field": json.dumps({**SAYS["server"], "somethingNew": {"since": "tomorrow"}}, indent=2).encode()
+            + b"\n",
+        }[fault]
+    )
+    assert code == 1000
+
+
+async def test_faults_of_the_command_line_go_for_scenarios_too() -> None:
+    assert await played(READY, SAYS, SHUT, given=("drop@2",)) == [b'{\n  "setupComplete": {}\n}\n', 1006]
+
+
+async def test_a_scenario_closes_at_once_though_its_client_sends_on() -> None:
+    script = Script("mine", steps=[{"client": {"setup": {}}}, READY, {"wait": 0.3}, SHUT])
+    async with serve_stand_in(policy=policy(scripts=[script], pace=1)) as house:
+        async with dialled(house) as socket:
+            await socket.recv()
+            with contextlib.suppress(ConnectionClosed):
+                for _ in range(3000):
+                    await socket.send(audio(bytes(320)))
+            async with asyncio.timeout(3):
+                with pytest.raises(ConnectionClosed):
+                    await socket.recv()
+            assert socket.close_code == 1000
+        async with asyncio.timeout(3):
+            await ended(house)
+
+
+# How they are written
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("nonsense", '"nonsense" is no fault; there are drop, close, '),
+        ("", '"" is no fault'),
+        ("Drop", '"Drop" is no fault'),
+        ("drop=3", "drop takes no value"),
+        ("drop@0", "drop counts messages from 1"),
+        ("drop@x", "drop@x is written drop@N, N a number from 1"),
+        ("stall@-1", "stall@-1 is written stall@N"),
+        ("close", "close wants a value: close=ID"),
+        ("close=@3", "close wants a value: close=ID"),
+        ("close=nope", "nope is no row of protocol/closes.json; there are invalid-argument, "),
+        ("late-pong=abc", "late-pong wants a number above 0 (seconds), not abc"),
+        ("late-pong=0", "late-pong wants a number above 0 (seconds), not 0"),
+        ("late-pong=5@2", "late-pong lasts all session: it takes no @"),
+        ("slow-audio=nan", "slow-audio wants a number above 0 (factor), not nan"),
+        ("fragments=-1", "fragments wants a number above 0 (bytes), not -1"),
+        ("fragments=1e9", "fragments wants a number above 0 (bytes), not 1e9"),
+        ("compact@3", "compact lasts all session: it takes no @"),
+    ],
+)
+def test_what_is_wrong_with_a_fault_is_told(text: str, words: str) -> None:
+    with pytest.raises(ValueError, match="^" + re.escape(words)):
+        faults.parse(text)
+
+
+@pytest.mark.parametrize("text", ["nonsense", "close=nope@2", "drop@x"])
+def test_a_bad_fault_is_exit_2_with_its_place_and_a_cure(text: str) -> None:
+    done = livews("serve", "--port", "0", "--fault", text)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert text.split("@")[0].split("=")[-1] in lines[0]
+    assert [line.split()[0] for line in lines[1:]] == ["where", "do"]
+    assert "--fault help" in lines[2]
+
+
+def test_a_written_fault_reads_back() -> None:
+    for name, kind in faults.KINDS.items():
+        value = {"ID": "quota", "SECONDS": "2.5", "FACTOR": "0.25", "BYTES": "7", "": ""}[kind.value]
+        for at in ("", "@7") if kind.once else ("",):
+            fault = faults.parse(name + (f"={value}" if value else "") + at)
+            assert faults.parse(str(fault)) == fault
+            assert (fault.name, fault.value, fault.at) == (name, value, 7 if at else kind.at if kind.once else 0)
+
+
+def test_help_lists_every_fault() -> None:
+    done = livews("serve", "--fault", "help")
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert [re.split(r"[=\[ ]", line)[0] for line in lines[: len(faults.KINDS)]] == list(faults.KINDS)
+    assert [line.split(":")[0] for line in lines[len(faults.KINDS) :]] == ["@N", "ID"]
+    for name, kind in faults.KINDS.items():
+        assert any(line.startswith(name) and kind.help in line for line in lines)
+
+
+def test_every_fault_is_tried_here() -> None:
+    source = Path(__file__).read_text()
+    for name in faults.KINDS:
+        assert re.search(rf'these\([^)]*"{name}|turn\([^)]*"{name}|spread\("{name}|f"{name}', source), name

@@ -1,0 +1,697 @@
+"""How long a session lives, what outlives it, and that nothing else does.
+
+- Long times are shortened by time_scale, as whoever tries a client would do it; where hours are meant the memory's
+  clock is set on.
+- Times are bounded from below alone, or by what comes first: a slow machine is no failure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
+
+from livews.core import models, protocol
+from livews.server import faults
+from livews.server.server import StandInServer, serve_stand_in
+from livews.server.session import StandInSession
+from livews.server.turn_taking import TurnTaking, duration
+from tests.kit.names import GEMINI, LIVE_31, LIVE_38, NATIVE, TEST, TRANSCRIBE, TRANSLATE, VERTEX
+from tests.kit.sound import silence, speech
+from tests.kit.talk import (
+    MANUAL,
+    START,
+    STREAM_END,
+    Caller,
+    Message,
+    answer,
+    audio,
+    brief,
+    brief_all,
+    calling,
+    calls,
+    connected,
+    content,
+    ended,
+    functions,
+    handle_of,
+    policy,
+    text,
+    words,
+)
+from tests.kit.waiting import until
+
+INTERNAL = (1011, "Internal error encountered.")
+IGNORED = protocol.close_row("goaway-ignored")["reason"][:123]
+RESUMABLE: Message = {"model": TEST, "sessionResumption": {}}
+COMPRESSED: Message = {"contextWindowCompression": {"slidingWindow": {}}}
+PICTURE: Message = {"realtimeInput": {"video": {"mimeType": "image/jpeg", "data": "/9j/4AAQ"}}}
+
+
+@contextlib.asynccontextmanager
+async def house_of(seconds: float = 30, **changes: Any) -> AsyncIterator[StandInServer]:
+    async with asyncio.timeout(seconds), serve_stand_in(policy=policy(**changes)) as house:
+        yield house
+        assert house.failures == 0
+
+
+@contextlib.asynccontextmanager
+async def pinging(caller: Caller, seconds: float = 0.02) -> AsyncIterator[None]:
+    """A client that is there, and says nothing."""
+
+    async def ping() -> None:
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await caller.socket.ping()
+                await asyncio.sleep(seconds)
+
+    task = asyncio.create_task(ping())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def last_of(caller: Caller) -> tuple[list[Message], tuple[int, str]]:
+    """What comes until the close, and the close."""
+    before = len(caller.messages)
+    end = await caller.closed()
+    return caller.messages[before:], end
+
+
+# goAway
+
+
+@pytest.mark.parametrize(
+    ("model", "path", "left"),
+    [
+        (TEST, GEMINI, "0.100s"),
+        (LIVE_31, GEMINI, "0.100s"),
+        (NATIVE, GEMINI, "0.100s"),
+        (TRANSLATE, GEMINI, "0.100s"),
+        ("publishers/google/models/gemini-live-2.5-flash", VERTEX, "0.120s"),
+    ],
+)
+async def test_go_away_comes_by_the_profile_and_the_close_behind_it(model: str, path: str, left: str) -> None:
+    """GOAWAY-1: 540 seconds after the start with 50 left, 60 on Vertex; here 500 times as fast."""
+    began = now()
+    async with house_of(time_scale=500) as house, calling(house, model, path=path) as caller:
+        async with pinging(caller):
+            got, end = await last_of(caller)
+        assert got[-1] == {"goAway": {"timeLeft": left}}
+        assert sum("goAway" in one for one in got) == 1
+        assert end == (1008, IGNORED)
+        assert caller.times[-1] - began >= 540 / 500
+        assert now() - began >= 540 / 500 + float(left[:-1])
+
+
+async def test_go_away_on_demand() -> None:
+    began = now()
+    async with house_of(go_away=0.2, time_scale=200) as house, calling(house, LIVE_38) as caller:
+        await caller.say(content("hello"))
+        got, end = await last_of(caller)
+        assert {"goAway": {"timeLeft": "0.250s"}} in got
+        assert end == (1008, IGNORED)
+        assert now() - began >= 0.45
+
+
+async def test_a_client_that_leaves_in_time_is_not_told_again() -> None:
+    async with house_of(go_away=0.05) as house, calling(house, TEST) as caller:
+        assert "goAway" in await caller.hear()
+        got = await caller.turn(content("hello"))
+        assert words(await caller.turn(content("hello"))) == words(got)
+        assert brief(got[-1]) == ["turnComplete", "usage"], "the session goes on until the time is over"
+        await caller.socket.close()
+        assert await caller.closed() == (1000, "")
+        await ended(house)
+        assert dict(house.ended) == {"closed by the client, 1000": 1}
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.001, 0.12345, 1.0, 50.0, 59.9995, 600.25, 1e6])
+def test_time_left_is_a_duration(seconds: float) -> None:
+    assert re.fullmatch(r"[0-9]+(\.[0-9]{3})?s", duration(seconds))
+    assert abs(float(duration(seconds)[:-1]) - seconds) <= 0.0006
+
+
+# How long
+
+
+@pytest.mark.parametrize(
+    ("setup", "says", "seconds"),
+    [
+        ({"model": TEST}, None, 540),
+        ({"model": TEST}, PICTURE, 70),
+        ({"model": TEST, **COMPRESSED}, PICTURE, 540),
+        ({"model": LIVE_38}, PICTURE, 70),
+        ({"model": LIVE_38}, None, 850),
+    ],
+    ids=["sound", "video", "video, compressed", "video, without a limit of its own", "sound, the same"],
+)
+async def test_video_shortens_and_compression_lifts_the_limit(
+    setup: Message, says: Message | None, seconds: float
+) -> None:
+    """A session of sound lasts 15 minutes, one with video two, and any length with compression; goAway comes ahead."""
+    began = now()
+    async with house_of(time_scale=600) as house, calling(house, setup) as caller:
+        if says is not None:
+            await caller.say(says)
+        async with pinging(caller):
+            await caller.until("goAway")
+        took = (caller.times[-1] - began) * 600
+    assert took >= seconds
+    assert took < 540 or seconds >= 540, "the shorter limit counts"
+
+
+async def test_the_first_picture_shortens_a_session_that_runs() -> None:
+    began = now()
+    async with house_of(time_scale=300) as house, calling(house, TEST) as caller:
+        async with pinging(caller):
+            await asyncio.sleep(0.1)
+            await caller.say(PICTURE)
+            await caller.until("goAway")
+        assert 70 <= (caller.times[-1] - began) * 300 < 500
+
+
+async def test_a_conversation_grows_old_over_its_connections() -> None:
+    """The limits are the session's, and a session is longer than a socket."""
+    async with house_of(time_scale=600) as house:
+        handle, spent = "", []
+        for resumes in (False, True):
+            setup = {"model": TEST, "sessionResumption": {"handle": handle} if resumes else {}}
+            began = now()
+            async with calling(house, setup) as caller:
+                handle = (await caller.until("handle"))[-1]["sessionResumptionUpdate"]["newHandle"]
+                async with pinging(caller):
+                    await caller.until("goAway")
+                spent.append((caller.times[-1] - began) * 600)
+        first, second = spent
+    assert first >= 540
+    assert second < 500, "of the 850 seconds ahead of goAway 540 were spent"
+
+
+async def test_fifty_eight_minutes_are_all_and_nothing_is_left_to_resume() -> None:
+    began = now()
+    async with house_of(time_scale=1500) as house:
+        async with calling(house, {"model": LIVE_38, **COMPRESSED}) as caller, pinging(caller):
+            got, end = await last_of(caller)
+        assert end == (1011, "Deadline expired before operation could complete.")
+        assert brief_all(got) == ["handle"], "no goAway"
+        assert now() - began >= 3480 / 1500
+        again = {
+            "model": LIVE_38,
+            "sessionResumption": {"handle": got[0]["sessionResumptionUpdate"]["newHandle"]},
+        }
+        assert await refusal(house, again) == (1007, "Invalid session handle")
+
+
+# Idleness
+
+
+async def test_a_client_that_is_silent_is_closed_and_one_that_pings_is_not() -> None:
+    """480 s after anything came from it, a ping included: then 1011, and nothing before."""
+    async with house_of(time_scale=1600) as house:
+        async with calling(house, {"model": TEST, **COMPRESSED}) as there, calling(house) as silent:
+            async with pinging(there, 0.05):
+                began = now()
+                await silent.say({"setup": {"model": TEST}})
+                got, end = await last_of(silent)
+                assert (brief_all(got), end) == (["setupComplete"], INTERNAL)
+                assert now() - began >= 480 / 1600
+            assert there.socket.close_code is None
+        await ended(house)
+        assert set(house.ended) == {"closed 1011 Internal error encountered.", "closed by the client, 1000"}
+
+
+@pytest.mark.parametrize("says", [audio(silence(0.02)), text("x"), "{}"], ids=["sound", "text", "nothing"])
+async def test_whatever_a_client_sends_it_is_there(says: str | Message) -> None:
+    setup = {"model": LIVE_38, **COMPRESSED}  # lives longer than it may be idle
+    async with house_of(time_scale=1600, pace=0) as house, calling(house, setup) as caller:
+        for _ in range(10):
+            await caller.say(says)
+            await asyncio.sleep(0.05)
+        assert caller.socket.close_code is None
+        assert (await last_of(caller))[1] == INTERNAL
+
+
+async def test_who_never_says_setup_is_closed_too() -> None:
+    began = now()
+    async with house_of(time_scale=2400) as house, calling(house) as caller:
+        assert await last_of(caller) == ([], INTERNAL)
+        assert now() - began >= 480 / 2400
+        await ended(house)
+        assert list(house.ended) == ["closed 1011 Internal error encountered."]
+
+
+class Watching(ClientConnection):
+    """Keeps the kinds of all frames that came."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.kinds: list[Opcode] = []
+
+    def process_event(self, event: Any) -> None:
+        if isinstance(event, Frame):
+            self.kinds.append(event.opcode)
+        super().process_event(event)
+
+
+async def test_the_stand_in_sends_no_pings_and_nothing_unasked() -> None:
+    """CLOSE-4, WIRE-13: also no permessage-deflate, whatever the client offers."""
+    async with house_of() as house:
+        async with connect(house.url + GEMINI, create_connection=Watching, ping_interval=None) as socket:
+            await socket.send('{"setup": {"model": "models/test"}}')
+            await socket.recv()
+            await asyncio.sleep(0.5)
+            assert socket.kinds == [Opcode.BINARY]  # type: ignore[attr-defined]
+            assert socket.protocol.extensions == []
+            session = next(iter(house.sessions.values()))
+            assert session._socket.ping_interval is None, "half a second proves little"
+            async with asyncio.timeout(5):
+                await (await socket.ping(b"mine"))
+
+
+# Speech that does not end
+
+
+async def test_speech_without_silence_is_never_answered() -> None:
+    """ACTIVITY-6: silence is heard in the sound that is sent, not in the time that passes."""
+    lines: list[str] = []
+    async with connected(LIVE_38, log=lines.append, pace=0.01) as caller:
+        await caller.speak(speech(1.0))
+        assert brief_all(await caller.rest(0.8), leave=["handle"]) == ["empty+activityStart"]
+        await caller.speak(speech(1.0) + silence(0.5))
+        assert await caller.rest(0.8) == [], "too short a silence is a pause"
+        await caller.speak(silence(1.5))
+        assert brief_all(await caller.until("turnComplete"))[-1] == "turnComplete+usage"
+        await caller.speak(speech(1.0))
+        await caller.until("activityStart")
+    assert [line for line in lines if "(ACTIVITY-6)" in line], "whoever runs the stand-in is told"
+
+
+# Handles
+
+UNASKED: Message = {}
+ASKED: Message = {"sessionResumption": {}}
+
+
+@pytest.mark.parametrize(
+    ("model", "asked", "handles"),
+    [
+        (LIVE_38, UNASKED, 1),
+        (LIVE_38, ASKED, 1),
+        ("models/gemini-3.8-live-extended-thinking", UNASKED, 1),
+        (TEST, UNASKED, 0),
+        (TEST, ASKED, 1),
+        (LIVE_31, UNASKED, 3),
+        (NATIVE, UNASKED, 0),
+        (NATIVE, ASKED, 3),
+    ],
+)
+async def test_handles_come_as_the_model_has_it(model: str, asked: Message, handles: int) -> None:
+    """`once` a connection, or with every turn; unasked on some."""
+    async with connected({"model": model, **asked}) as caller:
+        for _ in range(3):
+            await caller.say(text("hello") if model == LIVE_31 else content("hello"))
+            await caller.until("IDLE" if "thinking" in model else "turnComplete")
+        await caller.rest()
+        updates = [one["sessionResumptionUpdate"] for one in caller.messages if "sessionResumptionUpdate" in one]
+        assert all(update["resumable"] is True for update in updates)
+        after = [
+            brief_all(caller.messages)[i - 1] for i, one in enumerate(brief_all(caller.messages)) if one == "handle"
+        ]
+        if handles == 3:
+            assert all(one.startswith("turnComplete") for one in after), "with the turn"
+        found = [update["newHandle"] for update in updates]
+    assert len(found) == len(set(found)) == handles
+
+
+async def test_a_handle_comes_a_tenth_of_a_second_after_setup_and_at_once_when_resumed() -> None:
+    async with house_of(pace=1.0) as house:
+        async with calling(house, LIVE_38) as caller:
+            handle = (await caller.hear())["sessionResumptionUpdate"]["newHandle"]
+            assert caller.times[1] - caller.times[0] >= 0.095
+            assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", handle)
+        async with calling(house, resuming(handle, LIVE_38)) as caller:
+            again = (await caller.hear())["sessionResumptionUpdate"]["newHandle"]
+            assert caller.times[1] - caller.times[0] < 0.095
+            assert again != handle
+
+
+@pytest.mark.parametrize("asked", [True, False])
+async def test_a_handle_every_two_seconds(asked: bool) -> None:
+    setup: Message = {"model": TRANSLATE, **(ASKED if asked else {})}
+    async with connected(setup, time_scale=20) as caller, pinging(caller):
+        if not asked:
+            assert await caller.rest(0.5) == []
+            return
+        await caller.until("handle")
+        for _ in range(4):
+            assert brief(await caller.hear()) == ["handle"]
+        gaps = [after - before for before, after in zip(caller.times[1:-1], caller.times[2:], strict=True)]
+        assert sum(gaps) >= 0.9 * 4 * 2 / 20
+
+
+async def test_a_model_that_never_gives_one() -> None:
+    async with connected({"model": TRANSCRIBE, "inputAudioTranscription": {}, **MANUAL, **ASKED}) as caller:
+        await caller.say(START)
+        await caller.speak(speech())
+        await caller.say({"realtimeInput": {"activityEnd": {}}})
+        await caller.until("generationComplete")
+        assert "handle" not in brief_all([*caller.messages, *await caller.rest()])
+
+
+# Resuming
+
+
+def resuming(handle: str, model: str = TEST) -> Message:
+    return {"model": model, "sessionResumption": {"handle": handle}}
+
+
+async def refusal(house: StandInServer, setup: Message) -> tuple[int, str]:
+    """The close that comes instead of setupComplete."""
+    async with calling(house) as caller:
+        await caller.say({"setup": setup})
+        end = await caller.closed()
+        assert caller.messages == []
+        return end
+
+
+def asked_tokens(messages: list[Message]) -> int:
+    return int(messages[-1]["usageMetadata"]["promptTokenCount"])
+
+
+async def test_a_resumed_conversation_knows_what_was_said() -> None:
+    async with house_of() as house:
+        async with calling(house, RESUMABLE) as caller:
+            handle = await handle_of(caller)
+            first = asked_tokens(await caller.turn(content("one two three")))
+            second = asked_tokens(await caller.turn(content("four")))
+            assert second > first
+        async with calling(house, resuming(handle)) as caller:
+            newer = await handle_of(caller)
+            third = asked_tokens(await caller.turn(content("five")))
+            assert third > second
+        for one in (handle, newer):  # C17: a handle is the session, not a copy of it
+            async with calling(house, resuming(one)) as caller:
+                fourth = asked_tokens(await caller.turn(content("six")))
+                assert fourth > third
+                third = fourth
+        async with calling(house, TEST) as caller:
+            assert asked_tokens(await caller.turn(content("one two three"))) == first, "another one is new"
+
+
+@pytest.mark.parametrize(("model", "says"), [(LIVE_38, content), (NATIVE, content), (LIVE_31, text)])
+async def test_calls_that_wait_are_answered_after_resuming(model: str, says: Any) -> None:
+    async with house_of() as house:
+        setup: Message = {
+            "model": model,
+            "outputAudioTranscription": {},
+            "tools": functions("getWeather"),
+            **ASKED,
+        }
+        async with calling(house, setup) as caller:
+            got = await caller.turn(says("hello"))
+            got += await caller.rest()
+            await caller.say(says("what does getWeather say?"))
+            got += await caller.until("toolCall")
+            call = calls(got)[0]
+            got += await caller.rest()
+            handle = [one["sessionResumptionUpdate"]["newHandle"] for one in got if "sessionResumptionUpdate" in one][
+                -1
+            ]
+        again = {**setup, "sessionResumption": {"handle": handle}}
+        async with calling(house, again) as caller:
+            assert "toolCall" not in brief_all(await caller.rest()), "nothing is asked twice"
+            session = next(iter(house.sessions.values()))
+            assert session.status()["openCalls"] == 1
+            await caller.say(answer({"sky": "blue"}, call["id"], "getWeather"))
+            assert words(await caller.until("turnComplete")).endswith('getWeather answered {"sky":"blue"}.')
+            assert session.status()["openCalls"] == 0
+            await caller.say(answer({"sky": "blue"}, call["id"], "getWeather"))
+            assert "audio" not in brief_all(await caller.rest()), "and answered once"
+
+
+async def test_an_open_socket_keeps_its_session() -> None:
+    """RESUME-2: the old socket is open: 1011. Once it is closed, by a close frame, at once."""
+    async with house_of() as house:
+        async with calling(house, RESUMABLE) as caller:
+            handle = await handle_of(caller)
+            for _ in range(3):
+                assert await refusal(house, resuming(handle)) == INTERNAL
+            assert (await caller.turn(content("still here")))[-1]["usageMetadata"]
+        await ended(house)
+        async with calling(house, resuming(handle)) as caller:
+            assert await refusal(house, resuming(handle)) == INTERNAL, "the new one, too"
+            assert await caller.turn(content("hello"))
+
+
+async def test_a_socket_that_was_lost_keeps_its_session_for_a_while() -> None:
+    """RESUME-2: within 1.5 s of a drop without a close frame 1011, later fine."""
+    async with house_of() as house:
+        async with calling(house, RESUMABLE) as caller:
+            handle = await handle_of(caller)
+            began = now()
+            caller.socket.transport.abort()
+        await ended(house)
+        assert dict(house.ended) == {"lost": 1}
+        assert await refusal(house, resuming(handle)) == INTERNAL
+        end = INTERNAL
+        while end == INTERNAL:
+            await asyncio.sleep(0.1)
+            end = await tried(house, handle)
+        assert end == (0, "")
+        assert now() - began >= 1.5
+
+
+async def tried(house: StandInServer, handle: str) -> tuple[int, str]:
+    """The close, or (0, "") for a session that is resumed."""
+    async with calling(house) as caller:
+        await caller.say({"setup": resuming(handle)})
+        with contextlib.suppress(ConnectionClosed):
+            assert "setupComplete" in await caller.hear()
+            return 0, ""
+        return await caller.closed()
+
+
+async def test_a_drop_of_the_stand_ins_own_is_one() -> None:
+    async with house_of(faults=[faults.parse("drop@3")]) as house:
+        async with calling(house, RESUMABLE) as caller:
+            handle = await handle_of(caller)
+            await caller.say(content("hello"))
+            assert await caller.closed() == (1006, "")
+        await ended(house)
+        assert await refusal(house, resuming(handle)) == INTERNAL
+
+
+async def test_a_handle_belongs_to_its_model() -> None:
+    """RESUME-3: setupComplete comes, and then 1011, every time; the model it belongs to takes it still."""
+    async with house_of() as house:
+        async with calling(house, RESUMABLE) as caller:
+            handle = await handle_of(caller)
+        for _ in range(2):
+            async with calling(house, resuming(handle, LIVE_38)) as caller:
+                assert await caller.closed() == (1011, "Internal error occurred.")
+                assert brief_all(caller.messages) == ["setupComplete"]
+        async with calling(house, resuming(handle, "tunedModels/test")) as caller:
+            assert await caller.turn(content("hello"))
+
+
+async def test_everything_but_the_model_may_change() -> None:
+    async with house_of() as house:
+        async with calling(house, {**RESUMABLE, "outputAudioTranscription": {}}) as caller:
+            handle = await handle_of(caller)
+            assert "audio" in brief_all(await caller.turn(content("hello")))
+        setup = {**resuming(handle), "generationConfig": {"responseModalities": ["TEXT"]}}
+        async with calling(house, setup) as caller:
+            got = await caller.turn(content("hello"))
+            assert brief_all(got, leave=["handle"]) == ["text", "generationComplete", "turnComplete+usage"]
+
+
+@pytest.mark.parametrize(("path", "hours"), [(GEMINI, 2), (VERTEX, 24)])
+async def test_handles_that_are_unknown_or_too_old(path: str, hours: int) -> None:
+    async with house_of() as house:
+        model = TEST if path == GEMINI else "publishers/google/models/test"
+        assert await refusal(house, resuming("no such handle")) == (1008, "BidiGenerateContent session not found")
+        async with calling(house, {"model": model, **ASKED}, path=path) as caller:
+            handle = await handle_of(caller)
+        for seconds, good in ((-60, True), (60, False)):
+            house.memory.clock = lambda seconds=seconds: house.clock() + 3600 * hours + seconds
+            async with calling(house, path=path) as caller:
+                await caller.say({"setup": resuming(handle, model)})
+                if good:
+                    assert "setupComplete" in await caller.hear()
+                else:
+                    assert await caller.closed() == (1007, "Invalid session handle")
+
+
+async def test_an_empty_handle_is_none() -> None:
+    async with house_of() as house, calling(house, resuming("")) as caller:
+        assert await handle_of(caller)
+
+
+async def test_only_the_newest_handles_are_kept() -> None:
+    async with house_of() as house:
+        async with calling(house, {"model": NATIVE, **ASKED}) as caller:
+            handles = []
+            for _ in range(12):
+                await caller.turn(content("x"))
+                handles.append(await handle_of(caller))
+        assert await refusal(house, resuming(handles[0], NATIVE)) == (
+            1008,
+            "BidiGenerateContent session not found",
+        )
+        async with calling(house, resuming(handles[-8], NATIVE)) as caller:
+            assert await caller.turn(content("x"))
+        assert len(house.memory._handles) <= 8
+        assert [len(one.handles) for one in house.memory._newest.values()] == [8]
+
+
+async def test_the_same_seed_gives_the_same_handles() -> None:
+    handles = []
+    for seed in ("a", "a", "b"):
+        async with connected(RESUMABLE, seed=seed) as caller:
+            handles.append(await handle_of(caller))
+    first, second, third = handles
+    assert first == second != third
+
+
+# Nothing is left
+
+
+def tasks() -> set[str]:
+    return {str(task.get_coro()) for task in asyncio.all_tasks() if task is not asyncio.current_task()}
+
+
+ENDS: dict[str, Any] = {
+    "a client's close": lambda caller: caller.socket.close(),
+    "a client's death": lambda caller: _abort(caller),
+    "a close in a reply": lambda caller: _leave_in_reply(caller),
+    "a refusal": lambda caller: _say_and_wait(caller, "not json"),
+    "a call that waits": lambda caller: _leave_a_call(caller),
+    "speech that never ended": lambda caller: _leave_speech(caller),
+    "an activity that never ended": lambda caller: caller.say(START, audio(speech(0.3))),
+}
+
+
+async def _abort(caller: Caller) -> None:
+    await caller.say(content("hello"))
+    await caller.hear()
+    caller.socket.transport.abort()
+
+
+async def _leave_in_reply(caller: Caller) -> None:
+    await caller.say(content("hello"), content("again"))
+    await caller.hear()
+
+
+async def _say_and_wait(caller: Caller, says: str) -> None:
+    await caller.say(says)
+    assert (await caller.closed())[0] == 1007
+
+
+async def _leave_a_call(caller: Caller) -> None:
+    await caller.say(content("getWeather"))
+    await caller.until("toolCall")
+
+
+async def _leave_speech(caller: Caller) -> None:
+    await caller.speak(speech())
+    await caller.say(STREAM_END, text("and"))
+
+
+@pytest.mark.parametrize("name", ENDS)
+@pytest.mark.parametrize("model", [LIVE_38, LIVE_31, TRANSLATE, NATIVE])
+async def test_a_session_leaves_nothing(name: str, model: str) -> None:
+    async with house_of() as house:
+        before = tasks()
+        manual = MANUAL if name.startswith("an activity") else {}
+        if name == "a call that waits" and model == TRANSLATE:
+            return  # it has no functions
+        if name == "a call that waits" and model == LIVE_31:
+            return  # it is asked by realtimeInput; TURN-6
+        tools = {} if model == TRANSLATE else {"tools": functions("getWeather")}
+        for _ in range(3):
+            async with calling(house, {"model": model, **ASKED, **manual, **tools}, judged=False) as caller:
+                with contextlib.suppress(ConnectionClosed, TimeoutError):
+                    async with asyncio.timeout(0.5):
+                        await ENDS[name](caller)
+        await ended(house)
+        await until(lambda: not house.connections and tasks() == before)
+        assert house.sessions == {}
+        del caller
+        gc.collect()
+        left = [one for one in gc.get_objects() if isinstance(one, (StandInSession, TurnTaking))]
+        assert left == []
+
+
+@pytest.mark.parametrize("fault", ["drop@4", "close=quota@4", "go-away=0.05@4", "stall@4", "fragments=10", "late-pong=0.05",
+                                   "silent-after-goaway", "bundled"])  # fmt: skip
+async def test_a_session_with_a_fault_leaves_nothing(fault: str) -> None:
+    async with house_of(faults=[faults.parse(fault)]) as house:
+        before = tasks()
+        # a client that leaves fragments unread does not see its close answered: max_queue
+        async with connect(house.url + GEMINI, max_size=None, max_queue=None, ping_interval=None) as socket:
+            caller = Caller(socket, house, judged=False)
+            await caller.say({"setup": {"model": LIVE_38}}, content("hello"))
+            async with pinging(caller):
+                with contextlib.suppress(ConnectionClosed, TimeoutError):
+                    async with asyncio.timeout(0.2):
+                        while True:
+                            await caller.hear()
+        await ended(house)
+        await asyncio.sleep(0.1)
+        await until(lambda: not house.connections and tasks() == before)
+        del caller, socket
+        gc.collect()
+        assert [one for one in gc.get_objects() if isinstance(one, (StandInSession, TurnTaking))] == []
+
+
+async def test_a_stand_in_that_stops_ends_its_sessions() -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        async with house_of() as house:
+            callers = [await stack.enter_async_context(calling(house, LIVE_38)) for _ in range(5)]
+            for caller in callers:
+                await caller.say(content("hello"))
+                await caller.until("audio")
+        assert house.sessions == {}
+        assert house.connections == set()
+        assert dict(house.ended) == {"closed 1001": 5}, "its own close, not the client's"
+        for caller in callers:
+            assert await caller.closed() == (1001, "")
+    assert tasks() == set()
+
+
+async def test_endings_do_not_pile_up() -> None:
+    """A reason quotes what a client said: how sessions ended is counted, and the count stays small."""
+    async with house_of() as house:
+        house.ended.update({f"end {i}": 1 for i in range(999)})
+        for i in range(3):
+            async with calling(house) as caller:
+                await caller.say({"setup": {"model": TEST, f"key{i}": 1}})
+                assert (await caller.closed())[0] == 1007
+        await ended(house)
+        assert len(house.ended) == 1001
+        assert house.ended["otherwise"] == 2
+
+
+def test_every_profile_has_its_life_and_its_handles() -> None:
+    for row in protocol.models()["profiles"]:
+        about = models.profile(row["ids"][0].removesuffix("*"))
+        assert about["resumption"]["updates"] in ("once", "turn", "2s", "never")
+        assert about["life"]["goAwaySeconds"] or about["life"]["closeSeconds"]
+        assert protocol.close_row(about["life"]["close"])
+        assert protocol.close_row(about["life"]["idleClose"])

@@ -1,0 +1,360 @@
+"""Scripts: every scenario of protocol/ played to a client that keeps to it, and recorded sessions replayed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+import livews
+from livews.core import codec
+from livews.errors import BadRequest
+from livews.server.config import StandInConfig
+from livews.server.pattern import differences, misfit
+from livews.server.script import Script, load, scripts
+from livews.server.server import StandInServer, serve_stand_in
+from livews.trace import reader
+from livews.trace.writer import elided
+from tests.kit import command
+from tests.kit.names import ROOT
+from tests.kit.waiting import until
+
+SCENARIOS = sorted((ROOT / "protocol" / "scenarios").glob("*.json"))
+SETUP = {"setup": {"model": "models/test"}}
+HELLO = {"clientContent": {"turns": [{"role": "user", "parts": [{"text": "hello"}]}], "turnComplete": True}}
+COMPLETE = {"server": {"setupComplete": {}}}
+
+
+@contextlib.asynccontextmanager
+async def playing(
+    script: list[Script], **policy: Any
+) -> AsyncIterator[tuple[ClientConnection, StandInServer, list[str]]]:
+    """A client of a stand-in that plays, the stand-in, and what it says; the session is over at the end."""
+    log: list[str] = []
+    given = StandInConfig(pace=0, voice="tones", scripts=script, **{"patience": 5.0, "log": log.append, **policy})
+    async with serve_stand_in(policy=given) as house, asyncio.timeout(20):
+        async with connect(f"{house.url}/ws", compression=None, max_size=None) as socket:
+            yield socket, house, log
+        await until(lambda: not house.sessions)
+
+
+def scenario(tmp_path: Path, *steps: dict[str, Any]) -> list[Script]:
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps({"id": "mine", "steps": steps}))
+    return scripts([str(path)])
+
+
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
+async def test_a_scenario_is_played_as_it_is_written(path: Path) -> None:
+    steps = json.loads(path.read_text())["steps"]
+    async with playing(scripts([str(path)])) as (socket, house, _):
+        for step in steps:
+            if "client" in step:
+                await socket.send(json.dumps(step["client"]))
+            elif "server" in step:
+                frame = await socket.recv()
+                assert isinstance(frame, bytes)
+                assert json.loads(frame) == step["server"]
+            elif "close" in step and step["close"].get("from") != "client":
+                with pytest.raises(ConnectionClosed):
+                    await socket.recv()
+                assert socket.close_code == step["close"]["code"]
+                assert socket.close_reason == step["close"].get("reason", "")
+    assert house.differences == 0
+
+
+async def test_what_does_not_fit_is_told_with_its_place(tmp_path: Path) -> None:
+    async with playing(scenario(tmp_path, {"client": SETUP}, COMPLETE)) as (socket, _, log):
+        await socket.send(json.dumps({"setup": {"model": "models/other"}}))
+        await socket.send(json.dumps({"setup": {"model": "models/test", "tools": []}}))
+        await socket.recv()
+    said = "\n".join(log)
+    assert "1 difference" in said
+    assert '/setup/model: "models/test" is expected, "models/other" is there' in said
+
+
+async def test_a_client_that_leaves_early_is_told(tmp_path: Path) -> None:
+    async with playing(scenario(tmp_path, {"client": SETUP}, COMPLETE, {"client": HELLO})) as (socket, _, log):
+        await socket.send(json.dumps(SETUP))
+        await socket.recv()
+    said = "\n".join(log)
+    assert "step 3 waits for clientContent, and the client is gone" in said
+
+
+async def test_a_client_that_says_nothing_is_told_and_closed(tmp_path: Path) -> None:
+    async with playing(scenario(tmp_path, {"client": SETUP}), patience=0.2) as (socket, _, log):
+        with pytest.raises(ConnectionClosed):
+            await socket.recv()
+        assert socket.close_code == 1011
+    said = "\n".join(log)
+    assert "step 1 waits for setup, and nothing that fits came in 0.2 s" in said
+
+
+async def test_a_client_that_stays_is_told(tmp_path: Path) -> None:
+    async with playing(scenario(tmp_path, COMPLETE), patience=0.2) as (socket, _, log):
+        await socket.recv()
+        await asyncio.sleep(0.5)
+    assert "the script is over, and the client stayed for 0.2 s" in "\n".join(log)
+
+
+async def test_both_spellings_fit(tmp_path: Path) -> None:
+    pattern = {"clientContent": {"turnComplete": True}}
+    async with playing(scenario(tmp_path, {"client": pattern}, COMPLETE)) as (socket, house, _):
+        await socket.send(json.dumps({"client_content": {"turn_complete": True}}))
+        assert json.loads(await socket.recv()) == {"setupComplete": {}}
+    assert house.differences == 0
+
+
+async def test_waits_and_faults_are_performed(tmp_path: Path) -> None:
+    content = {"server": {"serverContent": {"turnComplete": True}}}
+    steps = [{"fault": "text-frames"}, COMPLETE, {"fault": "truncated"}, content]
+    script = scenario(tmp_path, *steps, {"wait": 0.01}, {"fault": "close=entity-not-found"}, content)
+    async with playing(script) as (socket, _, _):
+        assert await socket.recv() == '{\n  "setupComplete": {}\n}\n', "a text frame"
+        broken = await socket.recv()
+        assert isinstance(broken, str)
+        assert broken.startswith('{\n  "serverContent"')
+        with pytest.raises(json.JSONDecodeError):
+            json.loads(broken)
+        with pytest.raises(ConnectionClosed):
+            await socket.recv()
+        assert (socket.close_code, socket.close_reason) == (1008, "Requested entity was not found.")
+
+
+async def test_scripts_take_turns(tmp_path: Path) -> None:
+    one = scenario(tmp_path, {"server": {"one": 1}})
+    two = scenario(tmp_path, {"server": {"two": 2}})
+    async with serve_stand_in(policy=StandInConfig(scripts=[*one, *two], patience=2)) as house, asyncio.timeout(10):
+        seen = []
+        for _ in range(3):
+            async with connect(house.url + "/ws") as socket:
+                seen.append(json.loads(await socket.recv()))
+        assert seen == [{"one": 1}, {"two": 2}, {"one": 1}]
+
+
+BAD = [
+    ("{}", "neither a scenario nor a trace"),
+    ("not json", "neither a scenario nor a trace"),
+    ('{"steps": []}', "no step"),
+    ('{"steps": [{}]}', "one of client"),
+    ('{"steps": [{"client": {}, "server": {}}]}', "one of client"),
+    ('{"steps": [{"client": 5}]}', "client holds an object"),
+    ('{"steps": [{"close": {"code": "x"}}]}', "a number"),
+    ('{"steps": [{"wait": -1}]}', "wait holds seconds"),
+    ('{"steps": [{"fault": "nonsense"}]}', "no fault"),
+    ('{"trace":"livews","version":2}\n', "version 2"),
+    ('{"trace":"livews","version":1}\n', "neither a scenario nor a trace"),
+    ('{"trace":"livews","version":1}\n{"t":1,"dir":"recv","message":5}\n', "neither a frame"),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), BAD)
+def test_a_bad_script_is_refused_before_anything_runs(text: str, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "bad.json"
+    path.write_text(text)
+    with pytest.raises(BadRequest) as caught:
+        load(str(path))
+    assert words in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_a_missing_script_is_exit_2() -> None:
+    done = command.livews("serve", "--port", "0", "nowhere.json")
+    assert done.returncode == 2
+    assert "nowhere.json" in done.stderr
+    assert done.stdout == ""
+
+
+# Recorded sessions
+
+
+async def recorded(tmp_path: Path, **options: Any) -> Path:
+    """A trace of a session with the stand-in: two text turns and a second of sound."""
+    path = tmp_path / "session.jsonl"
+    async with serve_stand_in(policy=StandInConfig(pace=0.02, voice="tones")) as house:
+        async with livews.connect("test-model", url=house.url, trace=str(path), **options) as session:
+            for words in ("one", "two"):
+                await session.say(words)
+                async for _ in session.turn():
+                    pass
+            for _ in range(10):
+                await session.send_audio(bytes(3200))
+    return path
+
+
+def frames(path: Path, sender: str) -> list[bytes]:
+    with path.open("rb") as file:
+        return [
+            line.raw
+            for _, lines in reader.sessions(file, "x")
+            for line in lines
+            if line.sender == sender and line.raw
+        ]
+
+
+async def again(
+    socket: ClientConnection, path: Path, chunk: int = 3200, chunks: int = 10, second: str = "two"
+) -> None:
+    """Say what was recorded, with its sound in other chunks and another second text."""
+    texts = [json.loads(raw) for raw in frames(path, "client") if b"realtimeInput" not in raw]
+    texts[2]["clientContent"]["turns"][0]["parts"][0]["text"] = second
+    said = [json.loads(raw) for raw in frames(path, "server")]
+    await socket.send(json.dumps(texts.pop(0)))
+    for message in said:
+        assert json.loads(await socket.recv()) == message
+        over = "turnComplete" in message.get("serverContent", {})
+        if texts and (over or "setupComplete" in message):
+            await socket.send(json.dumps(texts.pop(0)))
+    for _ in range(chunks):
+        await socket.send(codec.audio_frame(bytes(chunk)).decode())
+
+
+@pytest.mark.parametrize("fast", [True, False])
+async def test_a_trace_replays_frame_by_frame(fast: bool, tmp_path: Path) -> None:
+    path = await recorded(tmp_path)
+    async with playing(scripts([str(path)]), fast=fast) as (socket, _, log):
+        await again(socket, path)
+    assert "as written" in "\n".join(log)
+
+
+async def test_a_replay_keeps_its_time(tmp_path: Path) -> None:
+    path = tmp_path / "slow.jsonl"
+    lines = [
+        {"trace": "livews", "version": 1},
+        {"t": 0.0, "dir": "send", "opcode": "text", "message": SETUP},
+        {"t": 0.4, "dir": "recv", "opcode": "binary", "message": {"setupComplete": {}}},
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    waited: list[float] = []
+
+    now = asyncio.get_running_loop().time
+    for fast in (False, True):
+        async with playing(scripts([str(path)]), fast=fast) as (socket, _, _):
+            await asyncio.sleep(0.3)  # what the client takes longer is not taken off the service's time
+            await socket.send(json.dumps(SETUP))
+            began = now()
+            await socket.recv()
+            waited.append(now() - began)
+    assert waited[0] > 0.35 > waited[1]
+
+
+async def test_other_chunks_of_the_same_sound_are_no_difference(tmp_path: Path) -> None:
+    path = await recorded(tmp_path)
+    async with playing(scripts([str(path)]), fast=True) as (socket, _, log):
+        await again(socket, path, chunk=640, chunks=50)
+    assert "as written" in "\n".join(log)
+
+
+async def test_less_sound_and_other_words_are_differences(tmp_path: Path) -> None:
+    path = await recorded(tmp_path)
+    async with playing(scripts([str(path)]), fast=True, patience=0.3) as (socket, _, log):
+        await again(socket, path, chunks=2, second="three")
+    said = "\n".join(log)
+    assert 'client message 3: /clientContent/turns/0/parts/0/text: was "two", now "three"' in said
+    assert "the client sent 0.2 s of sound, and had sent 1.0 s" in said
+
+
+async def test_an_elided_trace_replays_with_silence(tmp_path: Path) -> None:
+    path = await recorded(tmp_path)
+    lines = [json.dumps(elided(json.loads(line))) for line in path.read_text().splitlines()]
+    path.write_text("\n".join(lines) + "\n")
+    assert '"data": "elided:' in path.read_text()
+    async with playing(scripts([str(path)]), fast=True, patience=0.3) as (socket, _, _):
+        for raw in frames(path, "client")[:2]:
+            await socket.send(raw.decode())
+        message: dict[str, Any] = {}
+        while "modelTurn" not in message.get("serverContent", {}):
+            message = json.loads(await socket.recv())
+        pcm = codec.decode_base64(message["serverContent"]["modelTurn"]["parts"][0]["inlineData"]["data"])
+        assert len(pcm) > 1000
+        assert not any(pcm)
+
+
+async def test_a_recorded_close_is_made_again(tmp_path: Path) -> None:
+    path = tmp_path / "closed.jsonl"
+    lines = [
+        {"trace": "livews", "version": 1},
+        {"t": 0.0, "dir": "send", "opcode": "text", "message": SETUP},
+        {"t": 0.1, "dir": "recv", "opcode": "binary", "message": {"setupComplete": {}}},
+        {"t": 0.2, "dir": "recv", "close": {"code": 1008, "reason": "The operation was aborted."}},
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    async with playing(scripts([str(path)])) as (socket, house, _):
+        await socket.send(json.dumps(SETUP))
+        await socket.recv()
+        with pytest.raises(ConnectionClosed):
+            await socket.recv()
+        assert (socket.close_code, socket.close_reason) == (1008, "The operation was aborted.")
+    assert house.differences == 0
+
+
+async def test_a_trace_that_a_crash_cut_off_replays_to_its_last_line(tmp_path: Path) -> None:
+    path = await recorded(tmp_path)
+    whole = path.read_bytes()
+    (script,) = scripts([str(path)])
+    path.write_bytes(whole[:-30])
+    (cut,) = scripts([str(path)])
+    assert len(cut.lines) == len(script.lines) - 1
+
+
+async def test_each_session_of_a_trace_is_a_script(tmp_path: Path) -> None:
+    path = await recorded(tmp_path)
+    path.write_bytes(path.read_bytes() * 2)
+    assert [script.name for script in scripts([str(path)])] == ["session.jsonl#1", "session.jsonl#2"]
+
+
+async def test_once_ends_with_the_verdict(tmp_path: Path) -> None:
+    scenario(tmp_path, {"client": SETUP}, COMPLETE)
+
+    async def served(model: str) -> tuple[int, str]:
+        with command.serving("--once", "--patience", "1", f"{tmp_path}/mine.json") as (url, process):
+            async with connect(url + "/ws") as socket:
+                await socket.send(json.dumps({"setup": {"model": model}}))
+                with contextlib.suppress(ConnectionClosed):
+                    await socket.recv()
+            _, err = process.communicate(timeout=10)
+        return process.returncode, err
+
+    assert (await served("models/test"))[0] == 0
+    code, err = await served("models/other")
+    assert code == 1
+    assert "2 differences" in err
+
+
+# Patterns
+
+
+@pytest.mark.parametrize(
+    ("pattern", "value", "place"),
+    [
+        ({}, {"a": 1}, ""),
+        ({"a": {"b": 1}}, {"a": {"b": 1, "c": 2}}, ""),
+        ({"a": 1}, {"a": True}, "/a"),
+        ({"a": 1}, {"a": 1.0}, ""),
+        ({"a": [1, 2]}, {"a": [1]}, "/a"),
+        ({"a": [{"b": 1}]}, {"a": [{"b": 2}]}, "/a/0/b"),
+        ({"a": {}}, {"a": 5}, "/a"),
+        ({"a": None}, {}, "/a"),
+        ({"a/b": {"~": 1}}, {"a/b": {"~": 2}}, "/a~1b/~0"),
+    ],
+)
+def test_patterns(pattern: Any, value: Any, place: str) -> None:
+    assert misfit(pattern, value).split(":")[0] == place
+
+
+def test_differences_go_both_ways() -> None:
+    assert differences({"a": 1, "b": [1, {"c": 2}]}, {"b": [1, {"c": 3}], "d": 4}) == [
+        "/a: was 1, now is left out",
+        "/b/1/c: was 2, now 3",
+        "/d: was left out, now is 4",
+    ]
+    assert differences({"a": True}, {"a": 1}) == ["/a: was true, now 1"]
+    assert differences({"a/b": 1}, {"~": 1}) == ["/a~1b: was 1, now is left out", "/~0: was left out, now is 1"]
+    assert differences(1, 2) == ["/: was 1, now 2"]
