@@ -126,6 +126,11 @@ class connect:
     def __await__(self) -> Generator[Any, None, Session]:
         return self._open().__await__()
 
+    def _raise_errors(self, findings: list[Finding]) -> None:
+        errors = [finding for finding in findings if finding.level == "error"]
+        if errors and not self._unchecked:
+            raise LocalProtocolError(errors)
+
     async def _open(self) -> Session:
         settings = await endpoint.with_bearer(self._settings)
         model = (
@@ -134,10 +139,8 @@ class connect:
             or models.default_model()
         )
         where = endpoint.resolve(settings, model)
-        given = setup_message.wire_findings(self._setup) if self._setup else []
-        wrong = [finding for finding in given if finding.level == "error"]
-        if wrong and not self._unchecked:
-            raise LocalProtocolError(wrong)
+        remarks = setup_message.wire_findings(self._setup) if self._setup else []
+        self._raise_errors(remarks)
         tools: Toolbox | None = None
         if self._tools:
             from livews.tools.runner import Toolbox
@@ -151,10 +154,10 @@ class connect:
             setup=self._setup,
             functions=tools.declarations if tools is not None else (),
         )
-        remarks = [
-            *(finding for finding in given if finding not in wrong),
-            *setup_message.model_findings(message, where.surface, where.version),
-        ]
+        composed = not self._setup and tools is None
+        remarks += setup_message.message_findings(message, where.surface, where.version, composed=composed)
+        self._raise_errors(remarks)
+        remarks = [finding for finding in remarks if finding.level != "error"]
         if tools is not None:
             tools.declared(message["setup"])
             remarks += tools.remarks
@@ -217,7 +220,8 @@ class Session:
         if self.conversation.profile["textInput"] == "realtimeInput":
             await self.send_text(text)
         else:
-            await self.send_turns([{"role": "user", "parts": [{"text": text}]}])
+            turns = [{"role": "user", "parts": [{"text": text}]}]
+            await self._send({"clientContent": {"turns": turns, "turnComplete": True}}, composed=True)
 
     async def send_turns(self, turns: list[dict[str, Any]], *, turn_complete: bool = True) -> None:
         """clientContent: turns for the history; with `turn_complete` the model answers now."""
@@ -225,28 +229,29 @@ class Session:
 
     async def send_text(self, text: str) -> None:
         """realtimeInput.text: counts as activity, so it interrupts and asks for a reply."""
-        await self._send({"realtimeInput": {"text": text}})
+        await self._send({"realtimeInput": {"text": text}}, composed=True)
 
     async def send_audio(self, pcm: bytes, rate: int = codec.INPUT_RATE) -> None:
         """A piece of the user's voice: s16le mono at `rate` samples a second, 20 to 100 ms of it."""
         raw = codec.audio_frame(pcm, rate)
-        await self._send_raw(raw, self.conversation.step("client", raw))
+        await self._send_raw(raw, self.conversation.step("client", raw, composed=True))
 
     async def send_image(self, data: bytes, mime_type: str = "image/jpeg") -> None:
         """One still picture; at most one a second is of use to the service."""
-        await self._send({"realtimeInput": {"video": {"mimeType": mime_type, "data": codec.encode_base64(data)}}})
+        video = {"mimeType": mime_type, "data": codec.encode_base64(data)}
+        await self._send({"realtimeInput": {"video": video}}, composed=True)
 
     async def activity_start(self) -> None:
         """The user begins; only with automaticActivityDetection.disabled (ACTIVITY-1)."""
-        await self._send({"realtimeInput": {"activityStart": {}}})
+        await self._send({"realtimeInput": {"activityStart": {}}}, composed=True)
 
     async def activity_end(self) -> None:
         """The user is done; at least some input must have come since the start (ACTIVITY-2)."""
-        await self._send({"realtimeInput": {"activityEnd": {}}})
+        await self._send({"realtimeInput": {"activityEnd": {}}}, composed=True)
 
     async def audio_end(self) -> None:
         """audioStreamEnd: the microphone is off for a while; sending audio again opens the stream anew."""
-        await self._send({"realtimeInput": {"audioStreamEnd": True}})
+        await self._send({"realtimeInput": {"audioStreamEnd": True}}, composed=True)
 
     async def respond(
         self, call_id: str, name: str, response: dict[str, Any], *, scheduling: str | None = None
@@ -273,11 +278,6 @@ class Session:
 
     async def send_raw(self, message: dict[str, Any]) -> None:
         """A message of the caller's own making; judged like any other before it is sent."""
-        from livews.core import rules
-
-        wrong = [finding for finding in rules.check("client", message) if finding.level == "error"]
-        if wrong and not self._unchecked:
-            raise LocalProtocolError(wrong)
         await self._send(message)
 
     def stop_tools(self, why: str) -> bool:
@@ -368,7 +368,7 @@ class Session:
         ]
         try:
             async with asyncio.timeout(setup_timeout):
-                await self._send(message)
+                await self._send(message, composed=True)  # judged before the connection was opened
                 await self._ready.wait()
         except TimeoutError:
             came = f"what came is {schema.short(self._came)}" if self._came else "nothing came back"
@@ -482,9 +482,11 @@ class Session:
             except Exception:  # the session is over, and whoever waits for it is told
                 return
 
-    async def _send(self, message: dict[str, Any]) -> None:
+    async def _send(self, message: dict[str, Any], *, composed: bool = False) -> None:
+        """Judge a message and send it. `composed` says that nothing in it was written by the caller but plain strings
+        and bytes: then it fits the schemas, and they are not loaded."""
         try:
-            step = self.conversation.step_message("client", message)
+            step = self.conversation.step_message("client", message, composed=composed)
         except codec.WireError as problem:
             fix = "send strings, numbers, bools, lists and dicts with string keys"
             raise BadRequest("not sent: the message cannot be written", why=str(problem), fix=fix) from None

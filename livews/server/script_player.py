@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from websockets.exceptions import ConnectionClosed
 
-from livews.core import codec, schema
+from livews.core import canonical, codec
 from livews.core.conversation import Conversation
 from livews.server import faults
 from livews.server.channel import ConnectionEnded, ServerChannel
@@ -266,7 +266,7 @@ class ScriptPlayer:
 
 def _folded(raw: bytes) -> dict[str, Any]:
     try:
-        folded: dict[str, Any] = schema.canonical("client", codec.parse(raw)).message
+        folded: dict[str, Any] = canonical.fold("client", codec.parse(raw)).message
     except codec.WireError:
         return {}
     return folded

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from websockets.exceptions import ConnectionClosed
 
-from livews.core import closes, codec, machine, models, protocol, schema
+from livews.core import canonical, closes, codec, machine, models, protocol
 from livews.core.conversation import Conversation, Step
 from livews.core.rules import Finding, not_found
 from livews.server import faults
@@ -161,7 +161,7 @@ class StandInSession:
     def _locked(self, raw: bytes, lock: LockedSetup) -> dict[str, Any] | None:
         """The message with the setup that counts, None for one that is no setup."""
         try:
-            given = schema.canonical("client", codec.parse(raw)).message
+            given = canonical.fold("client", codec.parse(raw)).message
         except codec.WireError:
             return None
         setup = given.get("setup")
@@ -178,7 +178,7 @@ class StandInSession:
         if close := self._misnamed():
             return close
         if not self.talk.profile["known"]:
-            return not_found(self.model, self.talk.place)
+            return not_found(self.model, self.talk.target)
         if self._house.full(self):
             return closes.frame_for("quota")
         return self._resume()

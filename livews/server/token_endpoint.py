@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
-from livews.core import codec, schema
+from livews.core import canonical, codec
 from livews.server.store import UNLIMITED, SessionStore
 
 Make = Callable[[str, dict[str, str], bytes], tuple[int, dict[str, Any]]]
@@ -98,7 +98,7 @@ def create(memory: SessionStore, path: str, body: bytes) -> tuple[int, dict[str,
         seconds.append(left)
     lock = None
     if isinstance(setup, dict):
-        body_of = schema.canonical("client", {"setup": setup}).message["setup"]
+        body_of = canonical.fold("client", {"setup": setup}).message["setup"]
         lock = LockedSetup(body_of, [_camel(one.strip()) for one in mask.split(",") if one.strip()])
     name = memory.new_token(uses or UNLIMITED, seconds[0], seconds[1], lock)
     return 200, {"name": name, **answer, "uses": uses}

@@ -582,7 +582,7 @@ class TurnTaking:
             call = self._calls.get(call_id)
             words = replies.answered(name or (call.function.name if call else ""), response)
             if call is None:
-                if self._talk.place.surface == "vertex" and self._wire["speaks"]:  # TOOL-2
+                if self._talk.target.surface == "vertex" and self._wire["speaks"]:  # TOOL-2
                     spoken["INTERRUPT"] = together(spoken.get("INTERRUPT", ""), words)
                 continue
             if one.get("willContinue") is not True:

@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from livews.core import codec, models, rules, schema
+from livews.core import canonical, codec, models, rules
 from livews.errors import BadRequest
 from livews.tools.function import SECONDS, Scheduling, Tool, ToolFailure
 
@@ -123,7 +123,7 @@ def declarations(given: Declared) -> list[dict[str, Any]]:
         if finding.level == "error":
             at = finding.path.removeprefix("/setup/tools/0/functionDeclarations")
             raise BadRequest(finding.complaint, where=f"{where} {at}".strip(), fix=finding.fix)
-    folded = schema.canonical_setup(message["setup"]).message
+    folded = canonical.fold_setup(message["setup"]).message
     return [{"description": str(one["name"]), **one} for one in folded["tools"][0]["functionDeclarations"]]
 
 
