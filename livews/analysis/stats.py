@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from livews.analysis.percentile import percentile
-from livews.analysis.turn_times import SPEAKS, SpeechDetectorFactory, UserSpeech, ends_reply, interrupts
+from livews.analysis.turn_times import SPEAKS, UserSpeech, ends_reply, interrupts
 from livews.audio.analysis import levels
 from livews.core import codec, events, rules
 from livews.core.conversation import Step
@@ -71,9 +71,9 @@ class _Reply:
 class SessionStats:
     """The figures of one session."""
 
-    def __init__(self, session: RecordedSession, hears: SpeechDetectorFactory) -> None:
+    def __init__(self, session: RecordedSession) -> None:
         self._session = session
-        self._user = UserSpeech(hears)
+        self._user = UserSpeech()
         self.sounds = {"client": AudioStats(), "server": AudioStats()}
         self._kinds: dict[str, Counter[str]] = {"client": Counter(), "server": Counter()}
         self._bytes: dict[str, Counter[str]] = {"client": Counter(), "server": Counter()}

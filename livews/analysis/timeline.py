@@ -15,7 +15,6 @@ from typing import Any, Literal
 from livews.analysis.turn_times import (
     SPEAKS,
     PlayedTimeline,
-    SpeechDetectorFactory,
     UserSpeech,
     ends_reply,
     interrupts,
@@ -75,10 +74,10 @@ class Timeline:
 
 
 class _TimelineBuilder:
-    def __init__(self, session: RecordedSession, hears: SpeechDetectorFactory) -> None:
+    def __init__(self, session: RecordedSession) -> None:
         self.story = Timeline()
         self._session = session
-        self._user = UserSpeech(hears)
+        self._user = UserSpeech()
         self._lane = PlayedTimeline()
         self._turn = 1
         self._asked: float | None = None
@@ -261,9 +260,9 @@ class _TimelineBuilder:
         self.story.told.append(TimelineEvent(what, t, text, self._turn))
 
 
-def timeline_of(session: RecordedSession, hears: SpeechDetectorFactory) -> Timeline:
+def timeline_of(session: RecordedSession) -> Timeline:
     """The story of a session; it is read to its end."""
-    teller = _TimelineBuilder(session, hears)
+    teller = _TimelineBuilder(session)
     for line, step in session:
         teller.take(line, step)
     return teller.finish()

@@ -483,7 +483,7 @@ class _Talk:
             session,
             replies,
             self._console,
-            VoiceActivityDetector(source.rate),
+            VoiceActivityDetector(),
             manual=options.push_to_talk,
             gate=EchoGate(rate=source.rate) if options.half_duplex else None,
             canceller=self._canceller,

@@ -79,7 +79,7 @@ class MicrophoneSender:
                 self._replies.echo.user_level(self.db, chunk.at)
             if not self.open or self.muted:
                 continue
-            self.talking.push(pcm, chunk.at)
+            self.talking.push(pcm, self._source.rate, chunk.at)
             if self._manual:
                 self._sent += 1
             elif self.talking.ended_at is not None and self.talking.ended_at != self._asked_at:

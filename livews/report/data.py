@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from livews.analysis import audio_tracks
-from livews.analysis.turn_times import SPEAKS, SpeechDetectorFactory, UserSpeech, ends_reply
+from livews.analysis.turn_times import SPEAKS, UserSpeech, ends_reply
 from livews.audio.analysis import levels
 from livews.core import closes, codec, events, machine, protocol, rules, schema
 from livews.core.conversation import Conversation, Step
@@ -256,7 +256,6 @@ class ReportSession:
         self,
         session: SessionInfo,
         docs: MemberDocs,
-        hears: SpeechDetectorFactory = audio_tracks.VadLike,
         most_sound: int = audio_tracks.MOST_SOUND,
     ) -> None:
         self.moves = 0
@@ -290,7 +289,7 @@ class ReportSession:
         self._turns_moved: list[int] = []
         """Places of turns that were over, and changed."""
         self._turn: _Turn | None = None
-        self._asks = UserSpeech(hears)
+        self._asks = UserSpeech()
         self._prompted: float | None = None
         self._asked: float | None = None
         """When the user was done before the last answer."""

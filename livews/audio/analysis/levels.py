@@ -30,9 +30,9 @@ FIRST_SOUND_DB = -60.0
 _FULL = 32768.0
 
 
-def loudness(pcm: bytes) -> float:
-    """dBFS of the RMS of s16le samples without their DC part; -120.0 for silence and for nothing."""
-    return decibels(power_of(pcm))
+def loudness(pcm: bytes, floor: float = FLOOR_DB) -> float:
+    """dBFS of the RMS of s16le samples without their DC part; `floor` for silence and for an empty `pcm`."""
+    return decibels(power_of(pcm), floor)
 
 
 def power_of(pcm: bytes) -> float:
