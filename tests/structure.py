@@ -57,7 +57,8 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "livews.proxy": (*BASE, "livews.connect_errors", "livews.recorder", "livews.transport", "livews.trace"),
     "livews.inspector": (*BASE, "livews.analysis", "livews.proxy", "livews.recorder", "livews.report", "livews.trace"),
     "livews.replay": (
-        *BASE, "livews.analysis", "livews.connect_errors", "livews.endpoint", "livews.recorder", "livews.trace",
+        *BASE, "livews.analysis", "livews.audio.analysis", "livews.connect_errors", "livews.endpoint",
+        "livews.recorder", "livews.trace",
         "livews.transport",
     ),
     "livews.cli": ("livews",),

@@ -10,12 +10,12 @@
 
 from __future__ import annotations
 
-import sys
 from array import array
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
+from livews.audio.analysis.pcm import samples_of
 from livews.trace.spool import Spool
 
 KEPT, TOO_MUCH, ELIDED = 0, 1, 2
@@ -124,9 +124,7 @@ class AudioTrack:
         return start
 
     def _draw(self, pcm: bytes, rate: int) -> None:
-        samples = array("h", pcm)
-        if sys.byteorder == "big":
-            samples.byteswap()
+        samples = samples_of(pcm)
         if self._rest:
             samples = self._rest + samples
         size = rate // PEAKS

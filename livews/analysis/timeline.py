@@ -20,7 +20,8 @@ from livews.analysis.turn_times import (
     interrupts,
     played,
 )
-from livews.core import codec, events, machine, rules
+from livews.audio.analysis.pcm import rate_of, seconds_of
+from livews.core import events, machine, rules
 from livews.core.conversation import Step
 from livews.trace.ending import SessionEnding
 from livews.trace.reader import TraceRecord
@@ -114,7 +115,7 @@ class _TimelineBuilder:
             self._server(line, step)
 
     def _client(self, line: TraceRecord, step: Step) -> None:
-        sounds = [(codec.rate_of(mime_type, codec.INPUT_RATE), pcm) for mime_type, pcm in step.audio]
+        sounds = [(rate_of(mime_type, "client"), pcm) for mime_type, pcm in step.audio]
         if sounds or "prompt" in step.signals:
             self._user.see(line, step, sounds)
         if "clientContent" in step.signals or "textIn" in step.signals:
@@ -178,7 +179,7 @@ class _TimelineBuilder:
             self._note("latency", line.t, f"first byte after {line.t - self._asked:.2f} s")
 
     def _sound(self, event: events.Audio, line: TraceRecord) -> None:
-        self._lane.put(line.t, len(event.pcm) / 2 / event.rate)
+        self._lane.put(line.t, seconds_of(len(event.pcm), event.rate))
         self.story.length = max(self.story.length, self._lane.end)
 
     def _user_said(self, text: str, line: TraceRecord) -> None:

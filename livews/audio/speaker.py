@@ -25,6 +25,7 @@ from livews.audio import portaudio as sound
 from livews.audio.playback import PlaybackBuffer, new_tap
 from livews.audio.portaudio import AudioUnavailable, OutputStream
 from livews.audio.turn_meter import PlayedTurn, TurnReport
+from livews.core.codec import OUTPUT_RATE
 
 DRAIN_GRACE = 2.0  # seconds a drain may last beyond what is queued
 
@@ -58,7 +59,7 @@ class Speaker:
 
     def __init__(
         self,
-        rate: int = 24000,
+        rate: int = OUTPUT_RATE,
         device: int | str | None = None,
         latency: float = 0.060,
         blocksize: int = 480,
@@ -97,7 +98,7 @@ class Speaker:
             self._started = True
             self._reopen()
 
-    def play(self, pcm: bytes, rate: int = 24000) -> PlayedTurn | None:
+    def play(self, pcm: bytes, rate: int = OUTPUT_RATE) -> PlayedTurn | None:
         """Queue audio of the present turn, in pieces of any size; the turn, None where there is no sound."""
         if self.lost or self._closed:
             return None

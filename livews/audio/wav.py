@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from livews.audio.analysis.pcm import SAMPLE_BYTES, Aligner
+from livews.core.codec import OUTPUT_RATE
 
 _HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 _MOST_DATA = 0xFFFFFFFF - _HEADER.size  # what 32-bit sizes can say: a day at 24 kHz
@@ -34,7 +35,7 @@ class WavWriteError(OSError):
 class WavWriter:
     """One WAV file, s16le mono at `rate` Hz. What was there before is replaced at the first audio."""
 
-    def __init__(self, path: str | os.PathLike[str], rate: int = 24000) -> None:
+    def __init__(self, path: str | os.PathLike[str], rate: int = OUTPUT_RATE) -> None:
         self.path = Path(path)
         self.rate = rate
         self._aligner = Aligner()
@@ -116,7 +117,7 @@ class WavTurns:
         """Where the audio of the present turn goes."""
         return self._path if self._folder is None else self._folder / f"audio_{self._turn}.wav"
 
-    def write(self, pcm: bytes, rate: int = 24000) -> None:
+    def write(self, pcm: bytes, rate: int = OUTPUT_RATE) -> None:
         """Append audio of the present turn. The first audio of a file decides its rate."""
         if self._writer is None:
             self._writer = WavWriter(self.path, rate)

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, NoReturn, Self
 
-from livews.audio.resample import mono
+from livews.audio.analysis.pcm import mono
 from livews.errors import BadRequest
 
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE

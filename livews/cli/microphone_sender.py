@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from livews import client
 from livews.audio.analysis import levels
+from livews.audio.analysis.pcm import seconds_of
 from livews.cli.console import Console
 from livews.cli.replies import Replies
 from livews.errors import LocalProtocolError
@@ -71,7 +72,7 @@ class MicrophoneSender:
             if self._canceller is not None:
                 pcm = self._without_echo(pcm, self._canceller, speaker)
             if self._gate is not None:
-                began = chunk.at - len(pcm) / 2 / self._source.rate
+                began = chunk.at - seconds_of(len(pcm), self._source.rate)
                 pcm = self._gate.pass_on(pcm, playing=playing, at=began)
                 self.closed = playing
             self.db = levels.loudness(pcm)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from livews import client
 from livews.audio.analysis import levels
+from livews.audio.analysis.pcm import seconds_of
 from livews.cli import json_events as lines
 from livews.cli.console import Console
 from livews.cli.latency import ReplyLatency, Stopwatch
@@ -195,7 +196,7 @@ class Replies:
 
     def _hear(self, event: e.Audio) -> None:
         reply = self.watch.arrived()
-        seconds = len(event.pcm) / 2 / event.rate
+        seconds = seconds_of(len(event.pcm), event.rate)
         self._wav_seconds += seconds
         if self.wav is not None:
             try:
@@ -351,9 +352,9 @@ class Replies:
     def _measure(self, reply: ReplyLatency, pcm: bytes, rate: int) -> None:
         """Keep the loudness of what arrived, by its place in the reply, for the meter."""
         size = int(_METER_SECONDS * rate) * 2
-        start = reply.received - len(pcm) / 2 / rate
+        start = reply.received - seconds_of(len(pcm), rate)
         for at in range(0, len(pcm), size):
-            self._meters.append((reply, start + at / 2 / rate, levels.loudness(pcm[at : at + size])))
+            self._meters.append((reply, start + seconds_of(at, rate), levels.loudness(pcm[at : at + size])))
 
     def _tell_news(self, session: client.Session) -> None:
         news = session.conversation.news

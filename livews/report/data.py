@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from livews.analysis import audio_tracks
 from livews.analysis.turn_times import SPEAKS, UserSpeech, ends_reply
 from livews.audio.analysis import levels
+from livews.audio.analysis.pcm import rate_of
 from livews.core import closes, codec, events, machine, protocol, rules, schema
 from livews.core.conversation import Conversation, Step
 from livews.endpoint import redact_url
@@ -374,7 +375,7 @@ class ReportSession:
     def _from_client(self, line: TraceRecord, step: Step, t: float, row: int) -> None:
         sounds = []
         for mime_type, pcm in step.audio:
-            rate = codec.rate_of(mime_type, codec.INPUT_RATE)
+            rate = rate_of(mime_type, "client")
             if pcm and self.user.fits(mime_type, rate):
                 sounds.append((rate, pcm))
                 self.user.say(None if line.elided else pcm[: len(pcm) & ~1], len(pcm) // 2, rate, t)

@@ -19,6 +19,7 @@ from typing import BinaryIO, Protocol
 
 from livews.analysis.timeline import Timeline, TimelineEvent, Utterance
 from livews.analysis.turn_times import PlayedTimeline, ends_reply, interrupts
+from livews.audio.analysis.pcm import rate_of, seconds_of
 from livews.core import codec
 from livews.errors import BadRequest
 from livews.terminal_text import one_line
@@ -159,7 +160,7 @@ class _Track:
             if rate != self.rate:
                 self._stream = self._resample(rate, self.rate)
                 self.alike = self.alike and self._stream is not None
-        self._next = at + len(pcm) / 2 / rate
+        self._next = at + seconds_of(len(pcm), rate)
         pcm, self._rest = _even(self._rest + pcm)
         self._write(self._stream.push(pcm) if self._stream is not None else pcm)
 
@@ -250,21 +251,21 @@ def _lay(session: RecordedSession, cuts: Sequence[float | None], user: _Track, m
                     left_out.append(mime_type)
                 continue
             if line.sender == "client":
-                rate = codec.rate_of(mime_type, codec.INPUT_RATE)
+                rate = rate_of(mime_type, "client")
                 user.rate = user.rate or _shared(rate, user)
-                seconds = len(pcm) / 2 / rate
+                seconds = seconds_of(len(pcm), rate)
                 start = line.t - seconds
                 # a microphone's pieces jitter; a file is sent faster than it plays: both follow on what was before
                 start = end if start < end + _JITTER else start
                 user.put(max(0.0, start), pcm, rate)
                 end = max(0.0, start) + seconds
             elif "playAudio" in step.effects:
-                rate = codec.rate_of(mime_type, codec.OUTPUT_RATE)
+                rate = rate_of(mime_type, "server")
                 model.rate = model.rate or rate
                 if not replying:
                     replying = True
                     lane.over()
-                model.put(lane.put(line.t, len(pcm) / 2 / rate), pcm, rate)
+                model.put(lane.put(line.t, seconds_of(len(pcm), rate)), pcm, rate)
         if line.sender == "server" and interrupts(step):
             heard = cuts[interruptions] if interruptions < len(cuts) else None
             interruptions += 1

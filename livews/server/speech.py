@@ -26,6 +26,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from livews.audio.analysis.pcm import seconds_of
 from livews.core.codec import encode_base64
 from livews.server import synth
 
@@ -78,7 +79,7 @@ class SynthesizedSpeech:
 
     @property
     def seconds(self) -> float:
-        return len(self.pcm) / 2 / synth.RATE
+        return seconds_of(len(self.pcm), synth.RATE)
 
     def chunks(self, ms: int) -> list[str]:
         """The base64 of every `ms` milliseconds, the last piece as long as it is; made once for each `ms`."""

@@ -20,6 +20,7 @@ from math import gcd
 from typing import Any
 
 from livews.audio.analysis.levels import loudness
+from livews.audio.analysis.pcm import rate_of, seconds_of
 from livews.audio.analysis.vad import SILENCE_DB, SpeechMeter
 from livews.core import codec, machine
 from livews.core.conversation import Conversation, Step
@@ -219,8 +220,8 @@ class TurnTaking:
     async def _hear(self, sounds: tuple[tuple[str, bytes], ...]) -> None:
         """Sound: it is measured, and where detection is automatic it may begin or end a turn."""
         for mime_type, pcm in sounds:
-            rate = codec.rate_of(mime_type, codec.INPUT_RATE)
-            seconds = len(pcm) / 2 / rate
+            rate = rate_of(mime_type, "client")
+            seconds = seconds_of(len(pcm), rate)
             self._offset += seconds
             self._since_turn += seconds
             if self._detector is None:
@@ -311,7 +312,7 @@ class TurnTaking:
             elif mime_type.startswith("audio/") and user:
                 with contextlib.suppress(codec.WireError):
                     pcm = codec.decode_base64(data)
-                    self._heard.seconds += len(pcm) / 2 / codec.rate_of(mime_type, codec.INPUT_RATE)
+                    self._heard.seconds += seconds_of(len(pcm), rate_of(mime_type, "client"))
                     self._heard.db = loudness(pcm, SILENCE_DB)
             elif data and user:
                 self._heard.see(mime_type, len(data) * 3 // 4)

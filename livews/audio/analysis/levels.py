@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import sys
 from array import array
 from collections import deque
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from math import hypot, inf, log10, pow
 from operator import mul
 from struct import Struct, unpack
 
+from livews.audio.analysis.pcm import samples_of
 from livews.core import codec
 
 FLOOR_DB = -120.0
@@ -52,21 +52,14 @@ def decibels(power: float, floor: float = FLOOR_DB) -> float:
 
 def first_sound(pcm: bytes, threshold_db: float = FIRST_SOUND_DB) -> int | None:
     """Index of the first sample that is `threshold_db` dBFS or more, whatever its sign; None when all are less."""
-    samples = _samples(pcm)
+    samples = samples_of(pcm)
     return next(_loud(samples, range(len(samples)), threshold_db), None)
 
 
 def last_sound(pcm: bytes, threshold_db: float = FIRST_SOUND_DB) -> int | None:
     """Index of the last sample that is `threshold_db` dBFS or more; None when all are less."""
-    samples = _samples(pcm)
+    samples = samples_of(pcm)
     return next(_loud(samples, range(len(samples) - 1, -1, -1), threshold_db), None)
-
-
-def _samples(pcm: bytes) -> array[int]:
-    samples = array("h", pcm[: len(pcm) & ~1])
-    if sys.byteorder == "big":
-        samples.byteswap()
-    return samples
 
 
 def _loud(samples: array[int], places: range, threshold_db: float) -> Iterator[int]:
