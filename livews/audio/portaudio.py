@@ -21,6 +21,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
+from livews.errors import LivewsError
+from livews.exit_codes import Exit
+
 T = TypeVar("T")
 
 OPEN_WITHIN = 10.0
@@ -41,14 +44,13 @@ PACKAGES = (
 )
 
 
-class AudioUnavailable(Exception):
-    """There is no sound: `what` is not possible, `why`, and the `cure`."""
+class AudioUnavailable(LivewsError):
+    """A loudspeaker or a microphone cannot be used, or was lost."""
+
+    exit_code = Exit.NO_SOUND
 
     def __init__(self, what: str, why: str, fix: str) -> None:
-        super().__init__(f"{what}: {why}. {fix}")
-        self.what = what
-        self.why = why
-        self.fix = fix
+        super().__init__(what, why=why, fix=fix)
 
 
 class RateRefused(AudioUnavailable):

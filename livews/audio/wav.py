@@ -17,19 +17,17 @@ from typing import Self
 
 from livews.audio.analysis.pcm import SAMPLE_BYTES, Aligner
 from livews.core.codec import OUTPUT_RATE
+from livews.errors import BadRequest
 
 _HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 _MOST_DATA = 0xFFFFFFFF - _HEADER.size  # what 32-bit sizes can say: a day at 24 kHz
 
 
-class WavWriteError(OSError):
-    """The voice cannot be kept at this path: `what`, `why`, and the `cure`."""
+class WavWriteError(BadRequest):
+    """A WAV file cannot be written; `where` is its path."""
 
     def __init__(self, path: Path, why: str, fix: str) -> None:
-        self.what = f"cannot write {path}"
-        self.why = why
-        self.fix = fix
-        super().__init__(f"{self.what}: {why}. {fix}")
+        super().__init__("cannot write the WAV", where=str(path), why=why, fix=fix)
 
 
 class WavWriter:

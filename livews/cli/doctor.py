@@ -572,7 +572,7 @@ def sound_out() -> CheckResult:
         try:
             speaker.start()
         except AudioUnavailable as problem:
-            why = problem.all_of_it if isinstance(problem, NothingPlays) else problem
+            why = problem.full if isinstance(problem, NothingPlays) else problem
             return CheckResult("sound out", "fail", why.why, why.fix, exit=Exit.NO_SOUND)
         took = _ms(began)
         speaker.play(bytes(2 * int(SILENCE * 24000)))

@@ -98,7 +98,7 @@ class MicrophoneSender:
             return canceller.near(pcm)
         except AudioUnavailable as why:
             self._canceller = None
-            self._console.warn(f"{why.what}: {why.why}. {why.fix}. From here on the microphone is sent as it is.")
+            self._console.warn(f"{why.sentence()} From here on the microphone is sent as it is.")
             return pcm
 
     async def talk(self, on: bool) -> None:

@@ -23,7 +23,7 @@ from livews.cli.console import Console
 from livews.cli.latency import ReplyLatency, Stopwatch
 from livews.cli.output import Output
 from livews.core import events as e
-from livews.errors import BadRequest, Closed, RemoteProtocolError
+from livews.errors import Closed, RemoteProtocolError
 from livews.terminal_text import one_line
 
 if TYPE_CHECKING:
@@ -199,10 +199,7 @@ class Replies:
         seconds = seconds_of(len(event.pcm), event.rate)
         self._wav_seconds += seconds
         if self.wav is not None:
-            try:
-                self.wav.write(event.pcm, event.rate)
-            except OSError as problem:
-                raise no_wav(problem, self._options.wav) from None
+            self.wav.write(event.pcm, event.rate)
             self._display.dots(f"{event.mime_type} ." if event.mime_type != self._mime_type else ".")
         self._mime_type = event.mime_type
         if self._stopped:
@@ -369,12 +366,3 @@ class Replies:
             if session.conversation.server_faults[rule] and rule not in self._news:
                 self._news.add(rule)
                 self._console.warn(f"the service sent {words} ({rule}); it was skipped, --trace shows it")
-
-
-def no_wav(problem: OSError, path: str) -> BadRequest:
-    return BadRequest(
-        "cannot write the WAV",
-        where=path,
-        why=str(getattr(problem, "why", "") or problem.strerror or problem),
-        fix=str(getattr(problem, "fix", "") or "name another file, or a folder ending in /"),
-    )
