@@ -96,7 +96,7 @@ def _stills(options: argparse.Namespace) -> list[Picture]:
         return []
     from livews import media
 
-    return [media.still(path, most_pixels=options.picture_size) for path in options.image]
+    return [media.load_image(path, most_pixels=options.picture_size) for path in options.image]
 
 
 def _files(options: argparse.Namespace, given: dict[str, Any] | None) -> list[FileSource]:

@@ -27,7 +27,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from livews.audio.analysis.pcm import seconds_of
+from livews.audio.wav import WavReader
 from livews.core.codec import encode_base64
+from livews.errors import BadRequest
 from livews.server import synth
 
 TONES = "tones"
@@ -252,21 +254,16 @@ def _samples(path: Path, rate: int) -> bytes:
     """The samples in a WAV file, 30 seconds of them at most; _Failed when it holds no s16le mono at `rate`."""
     if not path.exists():
         raise _Failed("no sound came")
-    with path.open("rb") as file:
-        wav = file.read(SECONDS * synth.RATE * 2 + 8_192)  # chunks before the samples: macOS pads to 4096 bytes
-    if wav[:4] != b"RIFF" or wav[8:12] != b"WAVE":
-        raise _Failed("what came is no WAV")
-    at, fits = 12, False
-    while at + 8 <= len(wav):
-        name, size = struct.unpack_from("<4sI", wav, at)
-        body = wav[at + 8 : at + 8 + size]  # espeak's length is made up when it could not seek: slices do not mind
-        if name == b"fmt " and len(body) >= 16:
-            kind, channels, found, _, _, bits = struct.unpack_from("<HHIIHH", body)
-            fits = kind in (1, 0xFFFE) and (channels, found, bits) == (1, rate, 16)
-        elif name == b"data" and fits:
-            return body[: min(len(body) // 2, SECONDS * synth.RATE) * 2]
-        at += 8 + size + size % 2
-    raise _Failed(f"what came is no 16-bit mono WAV at {rate} Hz")
+    try:
+        reader = WavReader(path, may_be_empty=True)
+    except BadRequest as problem:
+        raise _Failed(problem.why) from None
+    try:
+        if (reader.channels, reader.rate) != (1, rate):
+            raise _Failed(f"its WAV is not mono at {rate} Hz")
+        return reader.read(SECONDS * synth.RATE)
+    finally:
+        reader.close()
 
 
 _SOFT = b"\x00\xff"

@@ -95,10 +95,11 @@ def test_a_server_that_goes_away_is_told_with_the_players_words(pulse: PulseServ
 def start_speaker(device: str | None, **env: str) -> str:
     code = (
         "from livews.audio.speaker import Speaker\n"
-        "from livews.audio.portaudio import NoSound\n"
+        "from livews.audio.portaudio import AudioUnavailable\n"
         f"speaker = Speaker(device={device!r})\n"
         "try: speaker.start()\n"
-        "except NoSound as error: print(error, getattr(error, 'all_of_it', ''), sep='\\n')\n"
+        "except AudioUnavailable as error:\n"
+        "    for problem in filter(None, (error, getattr(error, 'full', None))): print(problem.sentence())\n"
         "else: print('through', speaker.through, speaker.fallback)\n"
         "speaker.close()"
     )
@@ -125,7 +126,7 @@ def test_all_that_was_tried_is_named(tmp_path: Path) -> None:
     short, told = start_speaker(None, **nowhere, PATH=only(tmp_path / "bin", "paplay", "aplay")).split("\n")
     assert short == (
         "no sound: LIVEWS_PORTAUDIO names /no/such.so, which is not a file, and paplay, aplay cannot play either. Start "
-        "the sound server (PipeWire, PulseAudio), or keep the voice in a file with --wav PATH; `livews doctor` tells more"
+        "the sound server (PipeWire, PulseAudio), or keep the voice in a file with --wav PATH; `livews doctor` tells more."
     )
     assert told.startswith("no sound: LIVEWS_PORTAUDIO names /no/such.so, which is not a file; paplay: ")
     assert "Connection refused; aplay: " in told

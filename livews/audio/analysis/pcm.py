@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from array import array
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from livews.core import codec
 
@@ -43,17 +43,19 @@ def audio_seconds(step: Step) -> float:
 
 def samples_of(pcm: bytes) -> array[int]:
     """The samples of s16le `pcm` as numbers; half a sample at the end is left out."""
-    samples = array("h", pcm[: len(pcm) & ~1])
-    if sys.byteorder == "big":
-        samples.byteswap()
-    return samples
+    return native(array("h", pcm[: len(pcm) & ~1]))
 
 
 def bytes_of(samples: array[int]) -> bytes:
     """`samples` as s16le. Not to be used afterwards: it may be changed in place."""
+    return native(samples).tobytes()
+
+
+def native(values: array[Any]) -> array[Any]:
+    """`values` from little-endian to this machine's byte order, or back; changed in place."""
     if sys.byteorder == "big":
-        samples.byteswap()
-    return samples.tobytes()
+        values.byteswap()
+    return values
 
 
 def mono(pcm: bytes, channels: int) -> bytes:
