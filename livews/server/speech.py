@@ -26,6 +26,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from livews import process
 from livews.audio.analysis.pcm import seconds_of
 from livews.audio.wav import WavReader
 from livews.core.codec import encode_base64
@@ -218,36 +219,27 @@ async def _run(path: str, command: _Command, words: str, patience: float) -> byt
     """
     with tempfile.TemporaryDirectory(prefix="livews-", ignore_cleanup_errors=True) as folder:
         wav = Path(folder, "said.wav")
-        process = _start([path, *command.options, str(wav)], words)
+        child = _start([path, *command.options, str(wav)], words)
         try:
             async with asyncio.timeout(patience):
-                while process.poll() is None:  # noqa: ASYNC110 nothing tells an event
+                while child.poll() is None:  # noqa: ASYNC110 nothing tells an event
                     await asyncio.sleep(_POLL)
         except TimeoutError:
             raise _Failed(f"no answer in {patience:g} s") from None
         finally:
-            _stop(process)
-        if process.returncode:
-            raise _Failed(f"exit code {process.returncode}")
+            process.stop(child)
+        if child.returncode:
+            raise _Failed(f"exit code {child.returncode}")
         return _gentle(_trimmed(_samples(wav, command.rate)))
 
 
 def _start(argv: list[str], words: str) -> subprocess.Popen[bytes]:
-    null = subprocess.DEVNULL
     # espeak-ng asks the sound server even when it writes a file, and waits for ever for one that hangs.
-    alone = {**os.environ, "PULSE_SERVER": f"unix:{os.devnull}"}
-    process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=null, stderr=null, env=alone)
-    assert process.stdin is not None
-    with contextlib.suppress(OSError), process.stdin as stdin:  # it may end without reading
+    child = process.start(argv, stdin=subprocess.PIPE, env={"PULSE_SERVER": f"unix:{os.devnull}"})
+    assert child.stdin is not None
+    with contextlib.suppress(OSError), child.stdin as stdin:  # it may end without reading
         stdin.write(words.encode())  # at most 800 bytes, which any pipe takes at once
-    return process
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        process.kill()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(1)  # a millisecond, unless the machine hangs
+    return child
 
 
 def _samples(path: Path, rate: int) -> bytes:

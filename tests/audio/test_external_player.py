@@ -206,7 +206,7 @@ def test_a_player_that_stops_taking_is_lost(tmp_path: Path, monkeypatch: pytest.
     pulled = Pulled()
     stream = pulled.open(script(tmp_path, "head -c 12000 > /dev/null", "exec sleep 30"))
     assert pulled.end.wait(5)
-    assert stream.why == "it takes no sound for 0.3 s"
+    assert stream.why == "it accepted no audio for 0.3 s"
     assert process_of(stream).returncode is not None, "it was ended"
     stream.close()
 
@@ -222,7 +222,7 @@ def test_a_player_that_takes_nothing_is_passed_over(tmp_path: Path, monkeypatch:
     stream.close()
     with pytest.raises(AudioUnavailable) as caught:
         Pulled().open(missing, deaf)
-    assert caught.value.why == f"{missing.name}: No such file or directory; {deaf.name}: it takes no sound for 0.3 s"
+    assert caught.value.why == f"{missing.name}: No such file or directory; {deaf.name}: it accepted no audio for 0.3 s"
 
 
 def test_a_player_that_will_not_end_is_ended(tmp_path: Path) -> None:
@@ -239,7 +239,7 @@ def test_its_last_words_move_no_cursor(tmp_path: Path) -> None:
     loud = script(tmp_path, r"printf 'first\n\033[2Jno \342\200\256server\033[0m\n\n' >&2", "exit 1")
     with pytest.raises(AudioUnavailable) as caught:
         Pulled().open(loud)
-    assert caught.value.why == rf"{loud.name}: \x1b[2Jno \x202eserver\x1b[0m"
+    assert caught.value.why == rf"{loud.name}: \x1b[2Jno \u202eserver\x1b[0m"
 
 
 def test_a_talkative_player_is_not_held_up(tmp_path: Path) -> None:

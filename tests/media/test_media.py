@@ -325,7 +325,9 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, name: str, why: str) -> None
 
 
 def test_a_picture_on_stdin(pil: Any) -> None:
-    code = "from livews.media import load_image; p = load_image('-'); print(p.mime_type, p.width, p.height, len(p.data))"
+    code = (
+        "from livews.media import load_image; p = load_image('-'); print(p.mime_type, p.width, p.height, len(p.data))"
+    )
     data = encoded(pil, "PNG")
     done = subprocess.run([sys.executable, "-c", code], input=data, capture_output=True, cwd=ROOT, timeout=20)
     assert done.stdout.decode().split() == ["image/png", "200", "120", str(len(data))], done.stderr
