@@ -73,11 +73,11 @@ def test_every_member_and_value_of_every_type_is_there_with_its_words() -> None:
 
 
 def test_what_is_dead_or_taken_elsewhere_is_marked() -> None:
-    assert types()["client/realtimeInput"]["members"]["mediaChunks"]["old"]
+    assert types()["client/BidiGenerateContentRealtimeInput"]["members"]["mediaChunks"]["old"]
     assert types()["client/SafetySetting"]["members"]["method"]["not"] == ["v1alpha", "v1beta"]
-    assert types()["client/setup"]["members"]["model"]["required"]
+    assert types()["client/BidiGenerateContentSetup"]["members"]["model"]["required"]
     assert "inlineData" in types()["client/Part"]["members"]["text"]["without"]
-    assert "models/gemini-3.8-live" in types()["client/setup"]["members"]["model"]["values"]
+    assert "models/gemini-3.8-live" in types()["client/BidiGenerateContentSetup"]["members"]["model"]["values"]
 
 
 def test_the_table_is_small_and_names_no_file_and_no_address() -> None:
