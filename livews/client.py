@@ -21,7 +21,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
-from livews import connect_errors, endpoint, setup_message
+from livews import connect_errors, endpoint, google_credentials, setup_message
 from livews.core import closes, codec, models, schema
 from livews.core.conversation import Conversation, Step
 from livews.core.events import Event, Ready, TurnEnd, events
@@ -127,7 +127,7 @@ class connect:
         return self._open().__await__()
 
     async def _open(self) -> Session:
-        settings = await endpoint.with_bearer(self._settings)
+        settings = await google_credentials.with_bearer(self._settings)
         model = (
             self._asked_model
             or str(setup_message.bare(self._setup or {}).get("model") or "")

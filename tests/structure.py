@@ -38,6 +38,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "livews.errors": ("livews.core", "livews.exit_codes"),
     "livews.recorder": BASE,
     "livews.endpoint": BASE,
+    "livews.google_credentials": (*BASE, "livews.endpoint"),
     "livews.setup_message": BASE,
     "livews.connect_errors": BASE,
     "livews.transport": (*BASE, "livews.connect_errors", "livews.endpoint", "livews.recorder"),
@@ -50,7 +51,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "livews.analysis": (*BASE, "livews.audio.analysis", "livews.trace"),
     "livews.report": (*BASE, "livews.analysis", "livews.audio.analysis", "livews.explainer", "livews.trace"),
     "livews.client": (
-        *BASE, "livews.connect_errors", "livews.endpoint", "livews.recorder", "livews.setup_message", "livews.tools",
+        *BASE, "livews.connect_errors", "livews.endpoint", "livews.google_credentials", "livews.recorder", "livews.setup_message", "livews.tools",
         "livews.trace", "livews.transport",
     ),
     "livews.server": (*BASE, "livews.audio.analysis", "livews.recorder", "livews.trace"),

@@ -178,10 +178,10 @@ async def _follow(
 async def _pass(
     options: argparse.Namespace, console: Console, sessions: SessionList, fail: Callable[[Exception], None]
 ) -> AsyncIterator[None]:
-    from livews.endpoint import redact_url
     from livews.inspector import completion
     from livews.inspector.server import PageActions
     from livews.proxy.server import ProxyConfig, serve_proxy
+    from livews.redactor import redact_url
     from livews.trace.writer import TraceFile
 
     def log(text: str) -> None:
@@ -322,11 +322,11 @@ class _Own:
         from websockets.asyncio.client import connect
         from websockets.exceptions import WebSocketException
 
-        from livews import endpoint
+        from livews import endpoint, google_credentials
         from livews.core import models
         from livews.errors import Unreachable
 
-        settings = await endpoint.with_bearer(self._settings)
+        settings = await google_credentials.with_bearer(self._settings)
         endpoint.resolve(settings, models.default_model())  # what is missing is told before anybody is dialled
         there = self._at_door(settings)
         logger = logging.getLogger("livews.inspect")

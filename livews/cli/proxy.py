@@ -261,7 +261,7 @@ def credentials(settings: Settings, upstream: UpstreamTarget) -> Callable[[], Aw
     import time
     from dataclasses import replace
 
-    from livews import endpoint
+    from livews import endpoint, google_credentials
     from livews.errors import NoCredentials
 
     bearer, until = "", 0.0
@@ -271,7 +271,7 @@ def credentials(settings: Settings, upstream: UpstreamTarget) -> Callable[[], Aw
         asked = replace(settings, url=upstream.shown)
         if settings.vertex and not settings.token and not settings.api_key:
             if time.monotonic() >= until:
-                bearer, until = await endpoint.bearer(), time.monotonic() + _BEARER_SECONDS
+                bearer, until = await google_credentials.bearer(), time.monotonic() + _BEARER_SECONDS
             asked = replace(asked, token=bearer)
         found = endpoint.resolve(asked, "").headers
         if not found:
@@ -293,7 +293,7 @@ def recording(
     options: argparse.Namespace, console: Console
 ) -> Callable[[int, str, HeaderRedaction], Sequence[Recorder]]:
     """What makes the recorders of a session. TraceFailed when --trace names what is no trace, or cannot be written."""
-    from livews.endpoint import redact_url
+    from livews.redactor import redact_url
     from livews.trace.writer import TraceFile
 
     names = _Names(options.trace) if options.trace else None
