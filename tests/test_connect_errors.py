@@ -59,8 +59,9 @@ def test_each_cause_has_its_words(problem: Exception, secure: bool, what: str, w
     ("url", "proxy", "what", "fix"),
     [
         ("ws://localhost:1", "", "nobody listens there", "livews serve"),
-        ("wss://127.0.0.1:1", "http://127.0.0.1:9", "nobody listens there", "HTTPS_PROXY is set"),
-        ("wss://127.0.0.1:1", f"foo://{SECRET}@there", "the proxy did not let", "HTTPS_PROXY"),
+        ("wss://127.0.0.1:1", "http://127.0.0.1:9", "nobody listens there", "livews serve"),
+        ("wss://there.invalid", "http://127.0.0.1:9", "nobody listens there", "a proxy is set (HTTPS_PROXY"),
+        ("wss://there.invalid", f"foo://{SECRET}@there", "the proxy did not let", "HTTPS_PROXY"),
         ("ws://" + "a" * 70, "", "not a URL to dial", "write it as"),
     ],
 )

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from livews.inspector.sessions import SessionList
     from livews.proxy.injector import MessageInjector
     from livews.proxy.observer import ConnectionObserver
-    from livews.proxy.server import HeaderRedaction
     from livews.recorder import Recorder
+    from livews.redactor import Redactor
 
 _HOST = "127.0.0.1"
 _DOOR = ("proxy_port", "upstream", "vertex", "location", "timeout", "offline", "inject_key", "allow_origin", "trace",
@@ -189,20 +189,20 @@ async def _pass(
             console.note(text)
 
     def trouble(number: int, problem: LivewsError) -> None:
-        sessions.note(f"session {number} did not come to be: {problem}" if number else str(problem))
+        sessions.note(f"session {number}: connection failed: {problem}" if number else str(problem))
         console.error(problem)
 
     files: dict[int, TraceFile] = {}
 
-    def record(number: int, url: str, hides: HeaderRedaction) -> Sequence[Recorder]:
-        recorders = kept(number, url, hides)
+    def record(number: int, url: str, redactor: Redactor) -> Sequence[Recorder]:
+        recorders = kept(number, url, redactor)
         files.update((number, one) for one in recorders if isinstance(one, TraceFile))
-        return [*recorders, sessions.record(number, hides.redact(redact_url(url)), hides)]
+        return [*recorders, sessions.record(number, redactor.redact(redact_url(url)), redactor)]
 
-    def passes(number: int, watch: ConnectionObserver, seam: MessageInjector) -> None:
-        sessions.passes(number, watch, seam)
+    def on_session(number: int, observer: ConnectionObserver, injector: MessageInjector) -> None:
+        sessions.passes(number, observer, injector)
         if number in files:
-            files.pop(number).inserted = lambda: seam.ours
+            files.pop(number).inserted = lambda: observer.injected
 
     async with contextlib.AsyncExitStack() as stack:
         settings, offline = await _settle(options, console, stack)
@@ -212,18 +212,17 @@ async def _pass(
         policy = ProxyConfig(
             upstream=upstream,
             via=proxy.through(upstream),
-            hides=proxy.hides,
-            inject=proxy.credentials(settings, upstream) if options.inject_key else None,
+            credentials=proxy.credentials(settings, upstream) if options.inject_key else None,
             origins=options.allow_origin,
             timeout=options.timeout,
             record=record,
             log=log,
-            trouble=trouble,
-            fail=fail,
-            seam=passes,
+            on_failure=trouble,
+            on_fatal=fail,
+            on_session=on_session,
         )
-        if policy.inject:
-            await policy.inject()  # a credential that is missing is told now, not at the first session
+        if policy.credentials:
+            await policy.credentials()  # a credential that is missing is told now, not at the first session
         context = ca = None
         if options.tls:
             ca = stack.enter_context(tls_options.ca_file(options))
