@@ -312,7 +312,7 @@ async def test_the_wait_for_setup_complete_has_an_end_whatever_else_comes() -> N
         with pytest.raises(livews.RemoteProtocolError, match="no setupComplete within 1 s") as caught:
             await livews.connect(url=url, open_timeout=1.0)
         assert caught.value.where.startswith(url) and caught.value.fix
-        assert 'what came is "sessionResumptionUpdate"' in caught.value.why
+        assert 'the server sent "sessionResumptionUpdate"' in caught.value.why
 
 
 async def test_a_faulty_frame_is_not_sent() -> None:
@@ -330,7 +330,7 @@ async def test_a_faulty_frame_is_not_sent() -> None:
             await session.activity_start()
         with pytest.raises(livews.LocalProtocolError, match="did you mean turnComplete"):
             await session.send_raw({"clientContent": {"turnCompleted": True}})
-        with pytest.raises(livews.BadRequest, match="cannot be written"):
+        with pytest.raises(livews.BadRequest, match="cannot be encoded"):
             await session.respond("1", "f", {"answer": object()})
         await session.send_audio(b"\0\0" * 320, 16000)
         with pytest.raises(livews.LocalProtocolError, match="AUDIO-2"):
@@ -503,8 +503,8 @@ async def test_a_ping_that_cannot_be_recorded_ends_the_session(monkeypatch: pyte
         with pytest.raises(livews.TraceFailed):
             async with livews.connect(url=url, recorders=[lambda where: Failing(controls=0)]) as session:
                 await session.wait_closed()
-        assert session._socket is not None
-        assert session._socket.state is State.CLOSED, "the socket is not left to the server"
+        assert session._transport.socket is not None
+        assert session._transport.socket.state is State.CLOSED, "the socket is not left to the server"
 
 
 async def test_what_was_sent_is_in_the_trace_also_when_sending_was_cancelled(tmp_path: Path) -> None:
@@ -519,7 +519,7 @@ async def test_what_was_sent_is_in_the_trace_also_when_sending_was_cancelled(tmp
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):
                 await session.send_image(bytes(9_000_000))
-        session._socket.transport.abort()  # type: ignore[union-attr]
+        session._transport.abort()
         await session.close()
     assert "realtimeInput" in (tmp_path / "t.jsonl").read_text()
 
