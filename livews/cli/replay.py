@@ -137,7 +137,7 @@ class _Run:
             manner,
             recorders=self._recorders(place),
             handles=self._handles,
-            tell=lambda text: self._console.note(note + place.secrets.redact(text)),
+            notify=lambda text: self._console.note(note + place.secrets.redact(text)),
         )
         outcome = await replay.run()
         self._tell(session, outcome)
@@ -179,8 +179,8 @@ class _Run:
         names = ("replayed", "recorded")
         if self._options.json:
             row = {"session": session.number, "differences": outcome.count, "interrupted": outcome.interrupted}
-            row["sent"] = dict(zip(names, outcome.said, strict=True))
-            row["received"] = dict(zip(names, outcome.heard, strict=True))
+            row["sent"] = dict(zip(names, outcome.sent, strict=True))
+            row["received"] = dict(zip(names, outcome.received, strict=True))
             row["seconds"] = {name: round(t, 3) for name, t in zip(names, outcome.seconds, strict=True)}
             row["failure"] = str(outcome.failure) if outcome.failure is not None else ""
             self._console.data(json.dumps(row, ensure_ascii=False))
@@ -190,8 +190,8 @@ class _Run:
         head = f"session {session.number}: " if session.number > 1 else ""
         so_far = " so far, stopped" if outcome.interrupted else ""
         self._console.note(
-            f"{head}{outcome.said[0]:,} of {outcome.said[1]:,} messages sent, {outcome.heard[0]:,} received "
-            f"({outcome.heard[1]:,} when recorded), {outcome.seconds[0]:.1f} s ({outcome.seconds[1]:.1f} s): "
+            f"{head}{outcome.sent[0]:,} of {outcome.sent[1]:,} messages sent, {outcome.received[0]:,} received "
+            f"({outcome.received[1]:,} when recorded), {outcome.seconds[0]:.1f} s ({outcome.seconds[1]:.1f} s): "
             f"{count}{so_far}"
         )
 

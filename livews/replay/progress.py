@@ -40,7 +40,7 @@ class Progress:
     """How far a server has come: turns that ended, and in the current one the events a client may act upon."""
 
     def __init__(self) -> None:
-        self.ever: set[str] = set()
+        self.signals: set[str] = set()
         """All signals there were."""
         self._turns = 0
         self._events: Counter[str] = Counter()
@@ -50,7 +50,7 @@ class Progress:
         self._times: dict[_Milestone, float] = {}
 
     def take(self, step: Step, t: float) -> None:
-        self.ever.update(step.signals)
+        self.signals.update(step.signals)
         if "endTurn" in step.effects:
             self._turns += 1
             self._events.clear()
@@ -84,7 +84,7 @@ class Progress:
 
     def settled(self, other: Progress) -> bool:
         """Has all come that the other has, at least once?"""
-        return self.ever >= other.ever and (self._turns > other._turns or self._signals >= other._signals)
+        return self.signals >= other.signals and (self._turns > other._turns or self._signals >= other._signals)
 
     def reached(self, other: Progress) -> float | None:
         """When it had come to the last event of the other, which may be itself; None when it has not."""
@@ -129,10 +129,10 @@ class SideProgress:
     """One of the two sessions. `exact`: what cannot be read has a meaning, too."""
 
     def __init__(self, exact: bool) -> None:
-        self.said = self.heard = 0
+        self.sent = self.received = 0
         """Messages of the client and of the server."""
         self.weight = 0
-        self.sound = 0.0
+        self.audio_seconds = 0.0
         """What the server said: bytes but those of sound, and seconds of sound."""
         self.progress = Progress()
         self.calls = CallIds()
@@ -141,14 +141,14 @@ class SideProgress:
         """What was wrong with it, each kind once, and the line where it was first."""
         self._exact = exact
 
-    def hear(self, line: TraceRecord, step: Step, t: float) -> None:
+    def receive(self, line: TraceRecord, step: Step, t: float) -> None:
         """What the server did at `t`: a message, or a control line."""
         if line.raw is not None:
-            self.heard += 1
+            self.received += 1
             self.progress.take(step, t)
             self.calls.take(step)
             self.weight += _FRAME + (0 if step.audio else len(step.raw))
-            self.sound += seconds_of(step)
+            self.audio_seconds += seconds_of(step)
             for fault in step.faults:
                 self.faults.setdefault((fault.rule, rules.plain_path(fault.path)), (fault, line.number))
         if step.kind != "unreadable" or self._exact:

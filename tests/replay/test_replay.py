@@ -422,7 +422,7 @@ async def test_a_server_that_never_answers(replay: Run, tmp_path: Path) -> None:
 
 
 async def test_a_server_that_does_not_read(replay: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("livews.replay.connection.PONG_WITHIN", 0.5)
+    monkeypatch.setattr("livews.replay.player.PONG_WITHIN", 0.5)
     path = write(tmp_path / "a.jsonl", *READY, asked(0.02, "x" * 16_000_000), *BYE)
 
     async def script(socket: ServerConnection) -> None:
@@ -451,7 +451,7 @@ FLOODS = {
 
 @pytest.mark.parametrize("kind", FLOODS)
 async def test_a_flood_is_left(kind: str, replay: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("livews.replay.player._SPARE", 256 * 1024)
+    monkeypatch.setattr("livews.replay.player._SPARE_BYTES", 256 * 1024)
     path = write(tmp_path / "a.jsonl", *READY, *TURN, *BYE)
 
     async def script(socket: ServerConnection) -> None:
