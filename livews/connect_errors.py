@@ -155,11 +155,10 @@ async def dial(place: DialTarget, timeout: float, **how: Any) -> ClientConnectio
             additional_headers=dict(place.headers),
             user_agent_header=place.agent,
             compression=None,  # base64 audio gains little and costs 3 to 10 times the CPU (WIRE-13)
-            max_size=MAX_SIZE,
             open_timeout=timeout,
             logger=_LOGGER,
             proxy=proxy,
-            **how,
+            **{"max_size": MAX_SIZE, **how},
         )
         dialling.process_redirect = lambda problem: problem  # type: ignore[method-assign, assignment]
         return await dialling
@@ -175,7 +174,10 @@ def _of_websockets(problem: Exception, place: DialTarget, timeout: float, *, pro
     secure = place.url.startswith("wss:")
     if isinstance(problem, InvalidStatus):
         status, host = problem.response.status_code, urlsplit(place.url).hostname or ""
-        return Refused(closes.explain_http(status, model=place.model, host=host), where=where)
+        refused = Refused(closes.explain_http(status, model=place.model, host=host), where=where)
+        body = bytes(problem.response.body or b"").decode(errors="replace")
+        refused.body = place.redact(body).strip()
+        return refused
     if isinstance(problem, (InvalidURI, UnicodeError)):
         fix = "write it as in ws://127.0.0.1:8765"
         return BadRequest("not a URL to dial", where=place.flag, why=said, fix=fix)

@@ -201,7 +201,7 @@ class Replay:
             if _is_injected(line):
                 continue
             step = self._session.step(line)
-            if cut and is_open:  # the first line behind those that a cut always keeps
+            if cut and is_open:  # the first line after those that a cut always keeps
                 cut, self._skipped = False, max(0.0, line.t - self._last_t)
             is_open = self._session.talk.state("session") not in ("new", "opening")
             self._last_t = line.t
@@ -223,7 +223,7 @@ class Replay:
         await self._transport.leave()
 
     def _read_on(self) -> None:
-        """What of the recording was not played: counted, and looked through for how it was closed."""
+        """Read the rest of the recording, which was not replayed: count it, and see how it was closed."""
         first, rest = self._pending, int(self._pending > 0)
         for line in self._session.lines():
             if _is_injected(line):
@@ -253,17 +253,18 @@ class Replay:
             await self._pace(line.t)
             if not _is_sendable(code) and not self._over:
                 self._notify(
-                    f"the client closed with {code}, which no close frame can have: this run closes with 1000"
+                    f"the client closed with {code}, which is not valid in a close frame: this run closes with 1000"
                 )
                 code = 1000
             await self._transport.leave(code, reason)
             return
-        begun = self._transport.clock()
-        took = begun + max(0.0, line.t - self._skipped - self._anchor[0]) if self._anchor is not None else begun
-        await self._until(lambda: False, lambda: max(took, self._audio_until) + self._options.patience)
-        self._waited_in_vain(line.number, f"the server to close with {code}", begun)
+        start = due = self._transport.clock()
+        if self._anchor is not None:
+            due += max(0.0, line.t - self._skipped - self._anchor[0])
+        await self._until(lambda: False, lambda: max(due, self._audio_until) + self._options.patience)
+        self._waited_in_vain(line.number, f"the server to close with {code}", start)
 
-    # What the client says
+    # The client
 
     async def _send(self, line: TraceRecord, step: Step) -> None:
         self._pending = line.number
@@ -297,12 +298,12 @@ class Replay:
             raise _Ended
 
     def _message(self, line: TraceRecord, step: Step, answers: list[Call | None]) -> bytes | None:
-        """The bytes to send; None when there is nothing left of the message."""
+        """The bytes to send; None when nothing is left of the message."""
         raw = _as_recorded(line)
         if line.elided:
             if not self._noted_silence:
                 self._noted_silence = True
-                self._notify("sound and pictures that were left out of the recording are played as silence")
+                self._notify("audio and pictures that were left out of the recording are sent as silence")
             raw = refilled(raw)
         if "setup" not in step.body and "toolResponse" not in step.body:
             return raw
@@ -316,58 +317,62 @@ class Replay:
         return codec.dump(message) if changed else raw
 
     def _rewrite_setup(self, message: dict[str, Any]) -> bool:
-        """Put this run's model and handle into a setup; was anything changed?"""
+        """Put this run's model and handle into a setup message; whether anything was changed."""
         setup, changed = message.get("setup"), False
         if not isinstance(setup, dict):
             return False
         if self._options.model and setup.get("model") != self._options.model:
-            self._notify(f"model {self._options.model} in the place of {one_line(str(setup.get('model')), 80)}")
+            self._notify(f"model {self._options.model} instead of {one_line(str(setup.get('model')), 80)}")
             setup["model"], changed = self._options.model, True
         resumption = _member(setup, "sessionResumption", "session_resumption")
         handle = resumption.get("handle") if isinstance(resumption, dict) else None
         if not isinstance(resumption, dict) or not handle or self._options.keep_handles:
             return changed
-        mine = self._handles.get(str(handle))
-        if mine is not None:
-            resumption["handle"] = mine
-            self._notify("resumed with the handle that the session before it was given in this run")
+        own_handle = self._handles.get(str(handle))
+        if own_handle is not None:
+            resumption["handle"] = own_handle
+            self._notify("resumed with the handle that the previous session got in this run")
         else:
             del resumption["handle"]
-            self._notify("its resumption handle is of the recorded session and is left out; --keep-handles sends it")
+            self._notify(
+                "its resumption handle belongs to the recorded session and is left out; --keep-handles sends it"
+            )
         return True
 
     def _rewrite_answers(self, message: dict[str, Any], number: int, answers: list[Call | None]) -> bool | None:
-        """Answer this run's calls in the place of the recorded ones; was anything changed? None when no answer is left."""
-        given = _member(message, "toolResponse", "tool_response")
-        responses = _member(given, "functionResponses", "function_responses") if isinstance(given, dict) else None
+        """Answer this run's calls instead of the recorded ones; whether anything was changed, None if no answer is left."""
+        tool_response = _member(message, "toolResponse", "tool_response")
+        responses = None
+        if isinstance(tool_response, dict):
+            responses = _member(tool_response, "functionResponses", "function_responses")
         rows = responses if isinstance(responses, list) else [responses]
-        found = [row for row in rows if isinstance(row, dict)]
-        changed, left = False, len(found)
-        for i, (row, call) in enumerate(zip(found, answers, strict=False)):
-            if call is None:  # an id nobody gave: that is what was recorded
+        rows = [row for row in rows if isinstance(row, dict)]
+        changed, left = False, len(rows)
+        for i, (row, call) in enumerate(zip(rows, answers, strict=False)):
+            if call is None:  # an unknown ID was recorded as well
                 continue
-            mine = self._now.calls.ids.get(call)
-            if mine is None:
+            call_id = self._now.calls.ids.get(call)
+            if call_id is None:
                 words = f"not sent: this server has not called {call[0]}{f' {call[1] + 1} times' if call[1] else ''}"
                 path = f"/toolResponse/functionResponses/{i}"
                 self._own_differences.append(Difference("client", path, words, (number, None)))
                 left -= 1
                 if isinstance(responses, list):
                     responses.remove(row)
-            elif mine == row.get("id", ""):
+            elif call_id == row.get("id", ""):
                 continue
-            elif mine:
-                row["id"] = mine
+            elif call_id:
+                row["id"] = call_id
             else:
                 del row["id"]
             changed = True
-        return changed if left or not found else None
+        return changed if left or not rows else None
 
-    # Causes and time
+    # Order and time
 
-    async def _until(self, fits: Callable[[], bool], deadline: Callable[[], float]) -> bool:
-        """Wait until it fits, or the deadline, which may move, is over. Over when the session is."""
-        while not fits():
+    async def _until(self, condition: Callable[[], bool], deadline: Callable[[], float]) -> bool:
+        """Wait until the condition holds (True), or the deadline, which may move, has passed (False)."""
+        while not condition():
             if self._over or self._transport.closing:
                 raise _Ended
             left = deadline() - self._transport.clock()
@@ -380,57 +385,57 @@ class Replay:
         return True
 
     async def _wait_for_server(self, number: int, what: str, calls: Sequence[Call] = ()) -> None:
-        """Wait until the server has come as far as it had, and has made the calls that are answered."""
+        """Wait until the server has come as far as it had, and has made the calls that are answered next."""
         then, now = self._then.progress, self._now.progress
-        begun = took = self._transport.clock()
-        cause = then.reached(then)
-        if self._anchor is not None and cause is not None:
-            took = self._anchor[1] + cause - self._anchor[0]
+        start = due = self._transport.clock()
+        recorded = then.reached(then)
+        if self._anchor is not None and recorded is not None:
+            due = self._anchor[1] + recorded - self._anchor[0]
 
-        def lacking() -> str:
+        def missing() -> str:
             call = next((call for call in calls if call not in self._now.calls.ids), None)
             return now.lacks(then) or (f"the call of {call[0]}" if call else "")
 
         if await self._until(
-            lambda: not lacking(), lambda: max(begun, took, self._audio_until) + self._options.patience
+            lambda: not missing(), lambda: max(start, due, self._audio_until) + self._options.patience
         ):
             return
-        missing = lacking()
-        self._waited_in_vain(number, f"{missing} before {what}", begun)
-        if missing == "setupComplete" or self._now.received == self._received_in_vain:
-            self._notify("nobody answers: the rest is not played")
+        lack = missing()
+        self._waited_in_vain(number, f"{lack} before {what}", start)
+        if lack == "setupComplete" or self._now.received == self._received_in_vain:
+            self._notify("the server does not answer: the rest is not played")
             raise _Ended
         self._received_in_vain = self._now.received
         now.catch_up(then, self._transport.clock())
         for side in (self._then, self._now):
             side.meant.mark(number)
 
-    def _waited_in_vain(self, number: int, what: str, begun: float) -> None:
-        words = f"waited {round(self._transport.clock() - begun, 1):g} s for {what}"
+    def _waited_in_vain(self, number: int, what: str, start: float) -> None:
+        words = f"waited {round(self._transport.clock() - start, 1):g} s for {what}"
         self._own_differences.append(Difference("server", "/wait", words, (number, None)))
         self._notify(words)
 
     async def _settle(self) -> None:
-        """Before we close: what comes behind the last turn may still be under way."""
-        until = self._transport.clock() + min(_SETTLE, self._options.patience)
-        await self._until(lambda: self._now.progress.settled(self._then.progress), lambda: until)
+        """Wait for what follows the last turn, before the client closes."""
+        deadline = self._transport.clock() + min(_SETTLE, self._options.patience)
+        await self._until(lambda: self._now.progress.settled(self._then.progress), lambda: deadline)
 
     async def _pace(self, t: float) -> None:
-        """Wait for the time of a recorded line: as long after the one before, and after what it answers, as it was."""
+        """Wait for the time of a recorded line: as long after the previous one, and after what it answers, as it was."""
         t -= self._skipped
         due = now = self._transport.clock()
         if self._options.speed and self._anchor is not None:
             due = self._anchor[1] + (t - self._anchor[0]) / self._options.speed
-            then = self._then.progress.reached(self._then.progress)
-            came = self._now.progress.reached(self._then.progress)
-            if then is not None and came is not None:
-                due = max(due, came + (t - then) / self._options.speed)
+            recorded = self._then.progress.reached(self._then.progress)
+            reached = self._now.progress.reached(self._then.progress)
+            if recorded is not None and reached is not None:
+                due = max(due, reached + (t - recorded) / self._options.speed)
             await self._until(lambda: False, lambda: due)
             now = self._transport.clock()
-        # a little late is no reason for all that follows to be
+        # a small delay does not delay what follows
         self._anchor = (t, due if now - due < _LATE else now)
 
-    # What the server does
+    # The server
 
     def _on_message(self, step: Step, t: float, opcode: Opcode) -> None:
         if self._over or self._transport.closing:
@@ -469,33 +474,35 @@ class Replay:
         if not ready or closes.explain(close.code, close.reason).kind != "normal":
             self._result.failure = error
 
-    # What differs
+    # Differences
 
     def _compare(self) -> None:
         result, options = self._result, self._options
         then, now = self._then.meant.done(), self._now.meant.done()
         if not options.exact:
             then, now = compare.outline(then), compare.outline(now)
-        if options.speed != 1:  # it is the time that makes the server leave
+        if options.speed != 1:  # the server sends it after some time
             for meaning in (then, now):
                 for side in ("server", "beside"):
                     meaning.sides[side] = [item for item in meaning.sides[side] if item.kind != "goAway"]
-        found = [*self._own_differences, *self._new_faults()]
-        found += compare.differences(then, now, "bytes" if options.exact else "nothing", NAMES)
+        differences = [*self._own_differences, *self._new_faults()]
+        differences += compare.differences(then, now, "bytes" if options.exact else "nothing", NAMES)
         if self._cut_off:  # how much of a turn comes before the client leaves is a matter of time
-            found = [one for one in found if one.path == "/close" or one.lines[0] or (one.lines[1] or 0) < self._at]
-        if result.interrupted:  # what is missing behind the last message may have been under way
-            found = [one for one in found if (one.lines[0] or 0) <= self._at]
-        result.count = len(found)
-        of_kind = Counter((one.side, one.path) for one in found)
-        told: Counter[tuple[str, str]] = Counter()
-        for one in sorted(found, key=lambda one: one.lines[0] or one.lines[1] or 0):
-            kind = (one.side, one.path)
-            told[kind] += 1
-            if told[kind] <= _MAX_REPORTED:
-                result.differences.append(replace(one, words=self._target.redact(one.words)))
-            elif told[kind] == of_kind[kind]:
-                result.differences.append(replace(one, words=f"and {told[kind] - _MAX_REPORTED:,} more of these"))
+            differences = [
+                row for row in differences if row.path == "/close" or row.lines[0] or (row.lines[1] or 0) < self._at
+            ]
+        if result.interrupted:  # what is missing after the last message may have been on its way
+            differences = [row for row in differences if (row.lines[0] or 0) <= self._at]
+        result.count = len(differences)
+        totals = Counter((row.side, row.path) for row in differences)
+        seen: Counter[tuple[str, str]] = Counter()
+        for row in sorted(differences, key=lambda row: row.lines[0] or row.lines[1] or 0):
+            kind = (row.side, row.path)
+            seen[kind] += 1
+            if seen[kind] <= _MAX_REPORTED:
+                result.differences.append(replace(row, words=self._target.redact(row.words)))
+            elif seen[kind] == totals[kind]:
+                result.differences.append(replace(row, words=f"and {seen[kind] - _MAX_REPORTED:,} more of these"))
 
     def _new_faults(self) -> list[Difference]:
         return [
@@ -512,7 +519,7 @@ def _is_injected(line: TraceRecord) -> bool:
 
 
 def _as_recorded(line: TraceRecord) -> bytes:
-    """The bytes of a frame as they were: a reader has them without white space, with the last of two equal members."""
+    """The bytes of a frame as they were sent: the reader drops white space and the first of two equal members."""
     assert line.raw is not None
     start = line.text.find(b'"message":') + len(b'"message":')
     raw = line.text[start : start + line.size]
@@ -533,5 +540,5 @@ def _close_frame(line: TraceRecord) -> tuple[int, str]:
 
 
 def _is_sendable(code: int) -> bool:
-    """Can a close frame have it? 1006 is none at all, and played by going without a word."""
+    """Whether a close frame may have this code; 1006 means to drop the connection without one."""
     return 1000 <= code <= 1003 or 1006 <= code <= 1014 or 3000 <= code <= 4999

@@ -515,7 +515,7 @@ async def test_elided_sound_is_silence_of_its_length(
     path, out = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
     assert main(["trace", "redact", str(BARGE_IN), "--audio", "-o", str(path)]) == 0
     done = await replay(path, "--fast", "--patience", "0.2", "--trace", out)
-    assert done.err.count("played as silence") == 1
+    assert done.err.count("sent as silence") == 1
     blobs = [message["realtimeInput"]["audio"]["data"] for message in messages(out) if "realtimeInput" in message]
     was = [message["realtimeInput"]["audio"]["data"] for message in messages(BARGE_IN) if "realtimeInput" in message]
     assert len(blobs) > 20
@@ -573,7 +573,7 @@ async def test_another_model(replay: Run, tmp_path: Path) -> None:
     path, out = await record(tmp_path / "a.jsonl", one_turn), tmp_path / "b.jsonl"
     done = await replay(path, "--fast", "--model", "gemini-3.1-flash-live-preview", "--trace", out)
     assert messages(out)[0]["setup"]["model"] == "models/gemini-3.1-flash-live-preview"
-    assert "in the place of models/" in done.err
+    assert "instead of models/" in done.err
 
 
 @pytest.mark.parametrize("kind", ["v1alpha", "vertex"])
