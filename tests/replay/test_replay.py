@@ -521,7 +521,7 @@ async def test_elided_sound_is_silence_of_its_length(
     assert len(blobs) > 20
     assert [len(blob) for blob in blobs] == [len(blob) for blob in was[: len(blobs)]]
     assert not any(any(codec.decode_base64(blob)) for blob in blobs)
-    assert done.code == 1 and "nobody answers: the rest is not played" in done.err, "silence is no speech"
+    assert done.code == 1 and "the server does not answer: the rest is not played" in done.err, "silence is no speech"
 
 
 async def one_turn(session: livews.Session) -> None:
