@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from livews import connect_errors, endpoint, google_credentials, setup_message
+from livews import endpoint, google_credentials, setup_message, transport
 from livews.core import closes, codec, models, schema
 from livews.core.conversation import Conversation, Step
 from livews.core.events import Event, Ready, TurnEnd, events
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from livews.tools.runner import Toolbox, ToolRun
 
 PING_EVERY = 20.0
-"""Seconds between two pings. A pong has to come within `connect_errors.PONG_WITHIN`."""
+"""Seconds between two pings. A pong has to come within `transport.PONG_TIMEOUT`."""
 
 
 class connect:
@@ -219,13 +219,10 @@ class Session:
         self.remarks = remarks
         self.session_id = ""
         self.ping_seconds: float | None = None
-        agent = f"livews/{__version__}"
-        target = connect_errors.DialTarget(
-            where.url, where.headers, where.shown, where.secrets.redact, agent, model=where.model
-        )
         self._transport = Transport(
-            target, self.conversation, recorders, on_message=self._on_message, on_end=self._on_end
-        )
+            where, self.conversation, recorders, agent=f"livews/{__version__}", on_message=self._on_message,
+            on_end=self._on_end,
+        )  # fmt: skip
         self.clock = self._transport.clock
         self._unchecked = unchecked
         self._queue: deque[Event] = deque()
@@ -544,12 +541,12 @@ class Session:
         while True:
             await asyncio.sleep(PING_EVERY)
             try:
-                async with asyncio.timeout(connect_errors.PONG_WITHIN):
+                async with asyncio.timeout(transport.PONG_TIMEOUT):
                     await self.ping()
             except TimeoutError:
                 advice = replace(
                     closes.explain(1011, "keepalive ping timeout"),
-                    cause=f"livews gave up: no pong came for {connect_errors.PONG_WITHIN:g} s.",
+                    cause=f"livews gave up: no pong came for {transport.PONG_TIMEOUT:g} s.",
                     do="The network or the service has stalled: connect again, with the newest handle.",
                 )
                 close = self._transport.give_up(advice.code, advice.reason)

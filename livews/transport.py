@@ -2,26 +2,76 @@
 
 - Every frame of both directions goes through `Conversation.step` and to the recorders, in the order of the wire.
 - The socket is read all the time, to its end, whatever the caller does.
-- No exception of websockets leaves this module.
+- No exception of websockets leaves this module. Redirects are not followed: the key would go to another host.
 - A recorder that fails ends the connection; `failure` is what it raised.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
+from websockets.uri import parse_uri
 
-from livews.connect_errors import DialTarget, dial
+from livews.connect_errors import dial_failure, proxy_for
 from livews.core import closes
 from livews.core.conversation import Conversation, Step
+from livews.endpoint import Endpoint
 from livews.errors import Closed, LivewsError, Lost, Refused, RemoteProtocolError
 from livews.recorder import Clock, Direction, Opcode, Recorder
+
+MAX_SIZE = 64 * 1024 * 1024
+"""Bytes of one inbound message: well above the 1 MiB that websockets allows by default (WIRE-13)."""
+PONG_TIMEOUT = 60.0
+"""Seconds. Pongs of 8 to 30 s were measured under load, so a default of 20 kills living sessions (CLOSE-4)."""
+
+# At DEBUG websockets logs every header and frame, the key among them.
+_LOGGER = logging.getLogger("livews.websockets")
+_LOGGER.setLevel(logging.INFO)
+
+
+async def dial(
+    endpoint: Endpoint, timeout: float, *, agent: str, flag: str = "--url", **options: Any
+) -> ClientConnection:
+    """Connect to an endpoint.
+
+    Args:
+        endpoint: where, and with which headers.
+        timeout: seconds for the connection and the upgrade.
+        agent: the User-Agent.
+        flag: the option to name where the URL is invalid.
+        options: passed to `websockets.connect`.
+
+    Raises:
+        BadRequest: the URL is invalid.
+        Unreachable: the connection failed.
+        Refused: the server refused the upgrade.
+    """
+    proxy: str | None = None
+    try:
+        uri = parse_uri(endpoint.url)
+        proxy = proxy_for(uri.host, uri.port, uri.secure)
+        dialling = connect(
+            endpoint.url,
+            additional_headers=dict(endpoint.headers),
+            user_agent_header=agent,
+            compression=None,  # base64 audio gains little and costs 3 to 10 times the CPU (WIRE-13)
+            open_timeout=timeout,
+            logger=_LOGGER,
+            proxy=proxy,
+            **{"max_size": MAX_SIZE, **options},
+        )
+        dialling.process_redirect = lambda problem: problem  # type: ignore[method-assign, assignment]
+        return await dialling
+    except Exception as problem:
+        error = dial_failure(problem, endpoint, flag=flag, seconds=timeout, proxied=proxy is not None)
+        raise (error or problem) from None
 
 
 @dataclass(frozen=True)
@@ -50,7 +100,9 @@ class Transport:
     """One connection, its conversation and its recorders.
 
     Args:
-        target: where to dial.
+        endpoint: where to connect.
+        agent: the User-Agent.
+        flag: the option to name where the URL is invalid.
         conversation: follows both directions; None where frames are read and dropped.
         recorders: receive every frame and every control in the order of the wire; closed by `close`.
         on_message: called with each message of the server, its time in seconds and its opcode.
@@ -60,10 +112,12 @@ class Transport:
 
     def __init__(
         self,
-        target: DialTarget,
+        endpoint: Endpoint,
         conversation: Conversation | None = None,
         recorders: Sequence[Recorder] = (),
         *,
+        agent: str,
+        flag: str = "--url",
         on_message: Callable[[Step, float, Opcode], None] = lambda step, t, opcode: None,
         on_end: Callable[[], None] = lambda: None,
         close_timeout: float = 5.0,
@@ -76,7 +130,9 @@ class Transport:
         """How the connection ended, unless a recorder ended it."""
         self.failure: Exception | None = None
         """What a recorder raised."""
-        self._target = target
+        self._endpoint = endpoint
+        self._agent = agent
+        self._flag = flag
         self._conversation = conversation
         self._recorders = recorders
         self._on_message = on_message
@@ -101,7 +157,7 @@ class Transport:
             BadRequest, Refused, Unreachable: as `dial`.
         """
         options = {"close_timeout": self._close_timeout, "max_queue": None, **options}  # reading never pauses
-        self.socket = await dial(self._target, timeout, **options)
+        self.socket = await dial(self._endpoint, timeout, agent=self._agent, flag=self._flag, **options)
         self._reading = asyncio.create_task(self._read(self.socket), name="livews-read")
 
     async def send(self, step: Step, opcode: Opcode = "text") -> bool:
@@ -204,7 +260,7 @@ class Transport:
         Args:
             ready: setupComplete came before.
         """
-        reason, where = self._target.redact(close.reason), self._target.shown
+        reason, where = self._endpoint.secrets.redact(close.reason), self._endpoint.shown
         model = str(self._conversation.setup.get("model", "")) if self._conversation is not None else ""
         advice = closes.explain(close.code, reason, model=model)
         if close.by_websockets:

@@ -317,7 +317,6 @@ class _Own:
         import ssl
 
         from livews import endpoint, google_credentials
-        from livews.connect_errors import DialTarget
         from livews.core import models
         from livews.core.conversation import Step
         from livews.errors import LivewsError, Refused, Unreachable
@@ -327,8 +326,7 @@ class _Own:
         endpoint.resolve(settings, models.default_model())  # missing credentials are reported before dialling
         there = self._at_door(settings)
         agent = f"livews/{__version__} inspect"
-        target = DialTarget(there.url, there.headers, self._door, there.secrets.redact, agent)
-        transport = Transport(target, on_end=lambda: self._ended(transport))
+        transport = Transport(there, agent=agent, on_end=lambda: self._ended(transport))
         options: dict[str, Any] = {"ssl": ssl.create_default_context(cafile=self._ca)} if self._ca else {}
         try:
             await transport.open(_SAID_WITHIN, max_size=None, ping_interval=None, **options)

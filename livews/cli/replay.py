@@ -123,7 +123,6 @@ class _Run:
 
     async def _play(self, session: RecordedSession, settings: Settings) -> bool:
         """Play one session and tell what came of it; was it cut short by the user?"""
-        from livews.connect_errors import DialTarget
         from livews.exit_codes import Exit
         from livews.replay.player import Replay
 
@@ -133,8 +132,9 @@ class _Run:
         self._console.note(f"{note}playing to {place.shown}")
         replay = Replay(
             session,
-            DialTarget(place.url, place.headers, place.shown, place.secrets.redact, f"livews/{__version__}", "--to"),
+            place,
             manner,
+            agent=f"livews/{__version__}",
             recorders=self._recorders(place),
             handles=self._handles,
             notify=lambda text: self._console.note(note + place.secrets.redact(text)),

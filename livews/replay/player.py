@@ -19,10 +19,10 @@ from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from livews.connect_errors import PONG_WITHIN, DialTarget
 from livews.core import closes, codec, machine
 from livews.core.conversation import Conversation, Step
 from livews.core.endpoint_paths import parse_endpoint_path
+from livews.endpoint import Endpoint
 from livews.errors import LivewsError
 from livews.recorder import Opcode, Recorder
 from livews.replay.progress import Call, SideProgress
@@ -31,7 +31,7 @@ from livews.trace import compare
 from livews.trace.compare import Difference
 from livews.trace.reader import TraceRecord, refilled
 from livews.trace.session import RecordedSession, seconds_of
-from livews.transport import ConnectionClose, Transport
+from livews.transport import PONG_TIMEOUT, ConnectionClose, Transport
 
 NAMES = ("the recording", "the replay")
 _SETTLE = 2.0
@@ -103,8 +103,9 @@ class Replay:
 
     Args:
         session: the session, read with `inspect`.
-        target: where to dial.
+        target: where to connect.
         options: how to replay.
+        agent: the User-Agent.
         recorders: receive the frames of this run.
         handles: recorded handle to the one this run has in its place; the session adds its own.
         notify: receives a line of text for people.
@@ -113,9 +114,10 @@ class Replay:
     def __init__(
         self,
         session: RecordedSession,
-        target: DialTarget,
+        target: Endpoint,
         options: ReplayOptions,
         *,
+        agent: str,
         recorders: Sequence[Recorder] = (),
         handles: MutableMapping[str, str] | None = None,
         notify: Callable[[str], None] = lambda text: None,
@@ -129,8 +131,8 @@ class Replay:
         surface, version = parse_endpoint_path(target.url)
         self._conversation = Conversation(inspect=True, surface=surface, version=version)
         self._transport = Transport(
-            target, self._conversation, recorders, on_message=self._on_message, on_end=self._on_end,
-            close_timeout=_CLOSE_SECONDS,
+            target, self._conversation, recorders, agent=agent, flag="--to", on_message=self._on_message,
+            on_end=self._on_end, close_timeout=_CLOSE_SECONDS,
         )  # fmt: skip
         self._news = asyncio.Event()
         """Set by each message of the server and by the end."""
@@ -169,7 +171,7 @@ class Replay:
         """
         result, transport = self._result, self._transport
         try:
-            await transport.open(self._options.timeout, ping_interval=20, ping_timeout=PONG_WITHIN)
+            await transport.open(self._options.timeout, ping_interval=20, ping_timeout=PONG_TIMEOUT)
             try:
                 await self._play()
             except _Ended:
@@ -288,7 +290,7 @@ class Replay:
         if self._over or self._transport.closing:
             raise _Ended
         try:
-            async with asyncio.timeout(PONG_WITHIN):
+            async with asyncio.timeout(PONG_TIMEOUT):
                 sent = await self._transport.send(self._conversation.step("client", raw), opcode)
         except TimeoutError:  # a server that does not read does not see a close frame either
             self._transport.abort()
@@ -468,7 +470,7 @@ class Replay:
             self._own_differences.append(Difference("server", "/close", words, (None, self._at)))
             self._result.failure = error
             return
-        about = {"code": close.code, "reason": self._target.redact(close.reason)}
+        about = {"code": close.code, "reason": self._target.secrets.redact(close.reason)}
         t = self._transport.clock()
         self._now.receive(TraceRecord(self._at, t, "server", "text", None, "close", about), close.step, t)
         if not ready or closes.explain(close.code, close.reason).kind != "normal":
@@ -500,7 +502,7 @@ class Replay:
             kind = (row.side, row.path)
             seen[kind] += 1
             if seen[kind] <= _MAX_REPORTED:
-                result.differences.append(replace(row, words=self._target.redact(row.words)))
+                result.differences.append(replace(row, words=self._target.secrets.redact(row.words)))
             elif seen[kind] == totals[kind]:
                 result.differences.append(replace(row, words=f"and {seen[kind] - _MAX_REPORTED:,} more of these"))
 

@@ -869,7 +869,7 @@ async def test_an_upstream_that_is_not_there_or_speaks_no_tls() -> None:
         nobody = f"wss://127.0.0.1:{taken.getsockname()[1]}/x?key={KEY}"
         async with tcp(handle) as plain:
             for url, what in (
-                (nobody, "nobody listens at the upstream"),
+                (nobody, "nothing is listening at the upstream"),
                 (plain.replace("http", "wss"), "the upstream does not speak TLS"),
             ):
                 async with proxied(url) as house:
@@ -1304,7 +1304,7 @@ async def test_once_to_nobody_is_exit_4() -> None:
             await _try(url)
         _, said = process.communicate(timeout=10)
     assert process.returncode == 4
-    assert "nobody listens at the upstream" in said
+    assert "nothing is listening at the upstream" in said
 
 
 async def _try(url: str) -> None:

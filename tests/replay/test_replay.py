@@ -422,7 +422,7 @@ async def test_a_server_that_never_answers(replay: Run, tmp_path: Path) -> None:
 
 
 async def test_a_server_that_does_not_read(replay: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("livews.replay.player.PONG_WITHIN", 0.5)
+    monkeypatch.setattr("livews.replay.player.PONG_TIMEOUT", 0.5)
     path = write(tmp_path / "a.jsonl", *READY, asked(0.02, "x" * 16_000_000), *BYE)
 
     async def script(socket: ServerConnection) -> None:
@@ -469,7 +469,7 @@ async def test_a_flood_is_left(kind: str, replay: Run, tmp_path: Path, monkeypat
 
 
 async def test_a_frame_that_is_too_large(replay: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("livews.connect_errors.MAX_SIZE", 1000)
+    monkeypatch.setattr("livews.transport.MAX_SIZE", 1000)
     path = write(tmp_path / "a.jsonl", *READY, *TURN, *BYE)
     done = await replay(path, "--fast", server=answering(b"x" * 2000))
     assert done.code == 5
