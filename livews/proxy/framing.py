@@ -115,135 +115,108 @@ class FrameParser:
         self._masked = masked
         self._inflate = inflate
         self._limit = limit
-        # the frame that is being read
-        self._head = bytearray()
-        self._inside = False
-        self._left = 0
-        self._opcode = 0
-        self._final = True
-        self._mask = b""
-        self._payload = b""
-        self._chunks = bytearray()  # of a frame that did not come at once
+        self._buffer = bytearray()  # of a frame that is incomplete
+        self._skip = 0  # bytes of an oversized frame that are still to come
         # the message that is being read
-        self._kind = 0
-        self._compressed = False
-        self._parts = bytearray()  # not a list: a million empty fragments take no room
+        self._opcode = 0
+        self._final = self._compressed = False
+        self._parts = bytearray()  # not a list: a million empty fragments take no memory
         self._size = 0
-        self._dropped = False
 
     @property
     def at_boundary(self) -> bool:
         """Whether no message and no frame is incomplete."""
-        return not (self._head or self._inside or self._kind)
+        return not (self._buffer or self._skip or self._opcode)
 
     def feed(self, data: bytes) -> list[FramedMessage | ControlFrame]:
         """The messages and control frames that these bytes complete."""
-        out: list[FramedMessage | ControlFrame] = []
-        at, end = 0, len(data)
-        while at < end and not self.lost:
-            if not self._inside:
-                chunk = data[at : at + _missing_head(self._head)]
-                self._head += chunk
-                at += len(chunk)
-                if not _missing_head(self._head):
-                    self._begin(out)
-                continue
-            chunk = data[at : at + self._left] if at or end > self._left else data
-            at += len(chunk)
-            self._left -= len(chunk)
-            if not self._dropped or self._opcode >= 8:
-                if self._left or self._chunks:
-                    self._chunks += chunk
-                else:
-                    self._payload = chunk
-            if not self._left:
-                self._finish(out)
-        return out
+        events: list[FramedMessage | ControlFrame] = []
+        buffer = self._buffer
+        buffer += data
+        while buffer and not self.lost:
+            if self._skip:
+                skipped = min(self._skip, len(buffer))
+                del buffer[:skipped]
+                self._skip -= skipped
+            elif not self._frame(events):
+                break
+            if self._final and self._opcode and not self._skip:
+                self._finish(events)
+        return events
 
-    def _begin(self, out: list[FramedMessage | ControlFrame]) -> None:
-        head = self._head
-        first, second = head[0], head[1]
-        self._final, self._opcode = bool(first & 0x80), first & 0x0F
-        length, at = _length(head)
-        self._mask = bytes(head[at : at + 4]) if second & 0x80 else b""
+    def _frame(self, events: list[FramedMessage | ControlFrame]) -> bool:
+        """Take one frame out of the buffer, of an oversized one its head; False when it is incomplete or invalid."""
+        buffer = self._buffer
+        start = _head_size(buffer)
+        if start > len(buffer):
+            return False
+        first, length = buffer[0], _payload_length(buffer)
+        opcode, has_mask = first & 0x0F, bool(buffer[1] & 0x80)
         self.lost = self._error(first, length)
-        if self.lost:
-            return
-        if bool(self._mask) != self._masked and not self.violation:
+        if has_mask != self._masked and not self.violation and not self.lost:
             self.violation = "its frames are not masked" if self._masked else "its frames are masked"
-        head.clear()
-        if self._opcode < 8:
-            if self._opcode:
-                self._kind, self._compressed = self._opcode, bool(first & 0x40)
-            self._size += length
-            if self._size > self._limit:
-                self._dropped = True
-                self._parts.clear()
-        self._inside, self._left = True, length
-        if not length:
-            self._finish(out)
+        oversized = opcode < 8 and self._size + length > self._limit
+        if self.lost or (not oversized and len(buffer) < start + length):
+            return False
+        payload = b"" if oversized else bytes(buffer[start : start + length])
+        if has_mask and payload:
+            payload = apply_mask(payload, buffer[start - 4 : start])
+        del buffer[: start + len(payload)]
+        if opcode >= 8:
+            events.append(ControlFrame(_CONTROLS[opcode], payload))
+            return True
+        if opcode:
+            self._opcode, self._compressed = opcode, bool(first & 0x40)
+        self._final = bool(first & 0x80)
+        self._size += length
+        self._parts += payload
+        if oversized:
+            self._parts.clear()
+            self._skip = length
+        return True
 
     def _error(self, first: int, length: int) -> str:
         """Why this frame cannot be read, "" when it can be."""
-        opcode, compressed = self._opcode, first & 0x40
+        opcode, compressed = first & 0x0F, first & 0x40
         if opcode not in (0, 1, 2, 8, 9, 10):
             return f"a frame with the unknown opcode {opcode}"
         if first & 0x30 or (compressed and (self._inflate is None or opcode not in (1, 2))):
             return "a frame with reserved bits that no extension defines"
-        if opcode >= 8 and (not self._final or length > 125):
-            return f"a {_CONTROLS[opcode]} frame that is {'longer than 125 bytes' if self._final else 'fragmented'}"
-        if opcode == 0 and not self._kind:
+        if opcode >= 8 and (not first & 0x80 or length > 125):
+            return f"a {_CONTROLS[opcode]} frame that is {'longer than 125 bytes' if first & 0x80 else 'fragmented'}"
+        if opcode == 0 and not self._opcode:
             return "a continuation frame without a message"
-        if opcode in (1, 2) and self._kind:
+        if opcode in (1, 2) and self._opcode:
             return "a new message inside a fragmented one"
         return "a frame of more than 2**63 bytes" if length >> 63 else ""
 
-    def _finish(self, out: list[FramedMessage | ControlFrame]) -> None:
-        self._inside = False
-        payload, self._payload = bytes(self._chunks) or self._payload, b""
-        self._chunks.clear()
-        if self._mask and payload:
-            payload = apply_mask(payload, self._mask)
-        if self._opcode >= 8:
-            out.append(ControlFrame(_CONTROLS[self._opcode], payload))
-            return
-        if self._final:
-            whole = bytes(self._parts + payload) if self._parts else payload
-            self._finish_message(None if self._dropped else whole, out)
-        elif not self._dropped:
-            self._parts += payload
-
-    def _finish_message(self, whole: bytes | None, out: list[FramedMessage | ControlFrame]) -> None:
-        size, opcode = self._size, self._kind
+    def _finish(self, events: list[FramedMessage | ControlFrame]) -> None:
+        """The message is complete."""
+        size = self._size
+        payload = bytes(self._parts) if size <= self._limit else None
         if self._compressed and self._inflate is not None:
             try:
-                whole = self._inflate.message(whole, self._limit) if whole is not None else None
+                payload = self._inflate.message(payload, self._limit) if payload is not None else None
             except zlib.error:
                 self.lost = "a compressed message that does not inflate"
                 return
-            if whole is None:
+            if payload is None:
                 self.lost = f"a compressed message of more than {self._limit:,} bytes, which later messages refer to"
             else:
-                size = len(whole)
+                size = len(payload)
+        events.append(FramedMessage("text" if self._opcode == 1 else "binary", payload, size))
         self._parts = bytearray()
-        self._size, self._kind, self._dropped = 0, 0, False
-        out.append(FramedMessage("text" if opcode == 1 else "binary", whole, size))
+        self._size = self._opcode = 0
+        self._final = False
 
 
-def _missing_head(head: bytearray) -> int:
-    """How many bytes of a frame's head are missing, as far as the bytes that are there tell."""
-    if len(head) < 2:
-        return 2 - len(head)
-    length = head[1] & 0x7F
-    size = 2 + (2 if length == 126 else 8 if length == 127 else 0) + (4 if head[1] & 0x80 else 0)
-    return size - len(head)
+def _head_size(buffer: bytearray) -> int:
+    """Bytes of the head of a frame, as far as the bytes that are there tell."""
+    if len(buffer) < 2:
+        return 2
+    return 2 + {126: 2, 127: 8}.get(buffer[1] & 0x7F, 0) + (4 if buffer[1] & 0x80 else 0)
 
 
-def _length(head: bytearray) -> tuple[int, int]:
-    """Of a whole head: the length of the payload in bytes, and the offset of what follows the length."""
-    length = head[1] & 0x7F
-    if length == 126:
-        return int.from_bytes(head[2:4], "big"), 4
-    if length == 127:
-        return int.from_bytes(head[2:10], "big"), 10
-    return length, 2
+def _payload_length(buffer: bytearray) -> int:
+    length = buffer[1] & 0x7F
+    return int.from_bytes(buffer[2 : {126: 4, 127: 10}[length]], "big") if length > 125 else length
