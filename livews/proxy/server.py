@@ -276,7 +276,9 @@ class ProxyServer:
             location = one_line(redactor.redact(response.value("location").partition("?")[0]), 160)
             where = f"{where}, which redirects to {location}" if location else where
             config.on_failure(number, Refused(closes.explain_http(response.status), where=where))
-            await _forward_body(server, client, parser)
+            with contextlib.suppress(_ClientLeft, OSError):
+                await _while_client_stays(client, _copy_body(server, client, parser))
+            await client.answer(b"")
             return
         path = target.partition("?")[0]
         agent = one_line(redactor.redact(request.value("user-agent").strip()), 60)
@@ -341,64 +343,41 @@ async def _final_response(client: Peer, server: Peer, parser: h11.Connection) ->
 async def _while_client_stays(client: Peer, work: Coroutine[Any, Any, T]) -> tuple[T, bytes]:
     """The result of `work`, and what the client sent meanwhile. Raises _ClientLeft if it leaves before that."""
     working = asyncio.create_task(work)
-    early = b""
+    early = bytearray()
+
+    async def read_ahead() -> None:
+        while data := await client.reader.read(_READ_AHEAD - len(early)):
+            early.extend(data)
+            if len(early) >= _READ_AHEAD:
+                await asyncio.wait({working})
+                return
+
+    reading = asyncio.create_task(read_ahead())
     try:
-        while not working.done() and len(early) < _READ_AHEAD:
-            reading = asyncio.create_task(client.reader.read(_READ_AHEAD - len(early)))
-            try:
-                await asyncio.wait({working, reading}, return_when=asyncio.FIRST_COMPLETED)
-                if not reading.done():
-                    break
-                failed = reading.exception()
-                data = b"" if failed else reading.result()
-                early += data
-                if not data:  # it may only have ended its stream
-                    await asyncio.wait({working}, timeout=0 if failed else _LAST_SECONDS)
-                    if not working.done():
-                        raise _ClientLeft
-                    break
-            finally:
-                reading.cancel()
-                await asyncio.gather(reading, return_exceptions=True)
-        return await working, early
+        await asyncio.wait({working, reading}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():  # the client is gone, or has only ended its stream
+            await asyncio.wait({working}, timeout=0 if reading.exception() else _LAST_SECONDS)
+            if not working.done():
+                raise _ClientLeft
+        return await working, bytes(early)
     finally:
-        working.cancel()
-        await asyncio.gather(working, return_exceptions=True)
+        for task in (working, reading):
+            task.cancel()
+        await asyncio.gather(working, reading, return_exceptions=True)
 
 
-async def _forward_body(server: Peer, client: Peer, parser: h11.Connection) -> None:
-    """Forward the body of a response that is not a 101, as it came. Neither connection is used again."""
+async def _copy_body(server: Peer, client: Peer, parser: h11.Connection) -> None:
+    """Copy the body of a response whose head was read, as it came, to its end."""
     data = parser.trailing_data[0]
-    leaving = asyncio.create_task(_until_end(client.reader))
-    try:
-        while True:
-            complete = http_head.is_complete(parser)
-            if complete:
-                data = data[: len(data) - len(parser.trailing_data[0])]
-            client.writer.write(data)
-            await client.writer.drain()
-            if complete:
-                break
-            reading = asyncio.create_task(server.reader.read(READ_SIZE))
-            await asyncio.wait({reading, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            # a client that has only ended its stream still wants the rest
-            await asyncio.wait({reading}, timeout=_LAST_SECONDS)
-            if not reading.done():
-                reading.cancel()
-                break
-            if not (data := reading.result()):
-                break
-            parser.receive_data(data)
-    finally:
-        leaving.cancel()
-        await asyncio.gather(leaving, return_exceptions=True)
-    await client.answer(b"")
-
-
-async def _until_end(reader: asyncio.StreamReader) -> None:
-    with contextlib.suppress(OSError):
-        while await reader.read(READ_SIZE):
-            pass
+    while True:
+        complete = http_head.is_complete(parser)
+        if complete:
+            data = data[: len(data) - len(parser.trailing_data[0])]
+        client.writer.write(data)
+        await client.writer.drain()
+        if complete or not (data := await server.reader.read(READ_SIZE)):
+            return
+        parser.receive_data(data)
 
 
 def _is_local_page(origin: str) -> bool:
