@@ -237,7 +237,7 @@ class Session:
         self._pinging: asyncio.Task[None] | None = None
         self._tools = tools
         if tools is not None:
-            tools.open(self.respond, where.secrets.redact)
+            tools.open(self.respond, where.secrets.redact, lambda: self.conversation.pending)
 
     # Sending
 
@@ -428,6 +428,9 @@ class Session:
 
     async def turn(self) -> AsyncIterator[Event]:
         """Iterate over the events of one turn, TurnEnd last. What comes after it waits for the next `turn()`.
+
+        Where TurnEnd says `waiting`, another turn comes without another prompt, such as the spoken answer to a tool's
+        result. There is no time limit: put `asyncio.timeout` around it where the service may never answer.
 
         Raises:
             Closed: the connection ended before the turn did. Others as `events`.

@@ -277,7 +277,10 @@ async def test_what_is_no_such_server(answer: bytes, kind: type[livews.LivewsErr
 
 
 async def test_nobody_listens_and_no_such_host() -> None:
-    for url, word in (("ws://127.0.0.1:1", "nothing is listening"), ("ws://no-such-host.invalid", "does not resolve")):
+    for url, word in (
+        ("ws://127.0.0.1:1", "nothing is listening"),
+        ("ws://no-such-host.invalid", "does not resolve"),
+    ):
         with pytest.raises(livews.Unreachable, match=word) as caught:
             await livews.connect(url=url)
         assert caught.value.exit_code == Exit.UNREACHABLE

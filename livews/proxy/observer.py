@@ -146,7 +146,7 @@ class ConnectionObserver:
         if message.payload is None:
             words = f"a message of {message.size:,} bytes was relayed, but not inspected"
             note = finding("WIRE-13", "", words, side, level="note")
-            step = Step(side, "unreadable", b"", state=tuple(self.conversation.states.values()), notes=[note])
+            step = Step(side, "unreadable", b"", state=tuple(self.conversation.states.values()), notes=(note,))
         else:
             step = self.conversation.step(side, message.payload)
         self.faults += bool(step.faults)
