@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import re
 import socket
@@ -20,10 +19,9 @@ from urllib.parse import urlsplit
 from livews.core import closes
 from livews.endpoint import Endpoint
 from livews.errors import BadRequest, LivewsError, Refused, Unreachable
+from livews.loopback import is_loopback
 
 NOT_THIS_API = "check host, port and path: something other than this API is listening"
-_LOCALHOST = re.compile(r"([a-z0-9_-]+\.)*localhost")
-_ADDRESS = re.compile(r"[0-9a-fx:.]+(%[a-z0-9_.-]+)?")
 
 Cause = Literal["slow", "untrusted", "plain", "nameless", "nobody", "other"]
 """No answer in time; a certificate of an unknown authority; no TLS where it was wanted; a host name that does not resolve;
@@ -70,29 +68,6 @@ UPSTREAM: Words = {
     "other": ConnectAdvice("no connection to the upstream", "check the network"),
 }
 """For a server that `livews proxy` dials for its clients."""
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can be reached at a host: 127.0.0.0/8, ::1 in any spelling, localhost, *.localhost.
-
-    `host` is a name or an address without a port; an IPv6 address may be in brackets.
-    """
-    from ipaddress import ip_address
-
-    host = host.lower().removesuffix(".")
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-    if _LOCALHOST.fullmatch(host):
-        return True
-    if not _ADDRESS.fullmatch(host):
-        return False
-    try:
-        address = ip_address(host)
-    except ValueError:  # 127.1, 2130706433 and 0x7f.1 are dialled as 127.0.0.1, too
-        with contextlib.suppress(OSError):
-            return socket.inet_aton(host)[0] == 127
-        return False
-    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 def proxy_for(host: str, port: int, secure: bool) -> str | None:

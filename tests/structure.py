@@ -25,6 +25,7 @@ BASE = (
     "livews.core",
     "livews.errors",
     "livews.exit_codes",
+    "livews.loopback",
     "livews.terminal_text",
     "livews.redactor",
 )
@@ -33,6 +34,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "livews.core": (),
     "livews.version": (),
     "livews.exit_codes": (),
+    "livews.loopback": (),
     "livews.terminal_text": (),
     "livews.redactor": (),
     "livews.errors": ("livews.core", "livews.exit_codes"),

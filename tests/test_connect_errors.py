@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 import livews
-from livews import connect_errors
+from livews import connect_errors, loopback
 from livews.cli import main
 from livews.core import closes
 from livews.endpoint import Endpoint
@@ -144,7 +144,7 @@ def test_the_words_want_no_websockets() -> None:
     ],
 )  # fmt: skip
 def test_what_is_loopback(host: str) -> None:
-    assert connect_errors.is_loopback(host)
+    assert loopback.is_loopback(host)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_what_is_loopback(host: str) -> None:
     ],
 )  # fmt: skip
 def test_what_is_not_loopback(host: str) -> None:
-    assert not connect_errors.is_loopback(host)
+    assert not loopback.is_loopback(host)
 
 
 class ProxyOfTheNetwork:

@@ -209,7 +209,7 @@ def warn(options: argparse.Namespace, console: Console, upstream: UpstreamTarget
 
 
 def _near(host: str) -> bool:
-    from livews.connect_errors import is_loopback
+    from livews.loopback import is_loopback
 
     return is_loopback(host)
 
