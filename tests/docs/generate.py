@@ -121,8 +121,9 @@ def _shortened(commands: list[str]) -> str:
 
 
 def _sentence(text: str) -> str:
-    text = " ".join(text.split())
-    return text[:1].upper() + text[1:].rstrip(".") + "."
+    """One line that ends in a full stop and begins with a capital, unless with a name of the wire."""
+    text = " ".join(text.split()).rstrip(".")
+    return (text if re.match(r"\w*[a-z][A-Z]", text) else text[:1].upper() + text[1:]) + "."
 
 
 def _cell(text: str) -> str:
@@ -212,7 +213,9 @@ def _fields(thing: object) -> str:
 
 
 def _first_line(thing: object) -> str:
-    return _cell(_sentence((inspect.getdoc(thing) or "").partition("\n\n")[0])) if inspect.getdoc(thing) else ""
+    """The first paragraph of its own documentation, not of a class it inherits from."""
+    text = inspect.cleandoc(thing.__doc__ or "").partition("\n\n")[0]
+    return _cell(_sentence(text)) if text else ""
 
 
 # The code
