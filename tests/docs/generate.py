@@ -10,6 +10,7 @@ import argparse
 import dataclasses
 import inspect
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache
