@@ -42,7 +42,7 @@ _VARIES = (
     (r"its voice is [\w-]+", "its voice is tones"),
     (r"\b\d+\.\d s\b", "0.0 s"),
     (r"\b\d+\.\d+ seconds", "0.0 seconds"),
-    (r"\b\d+\.\d{2,3} s\b", "0.00 s"),
+    (r"\b\d+\.\d{2,3} ?s\b", "0.00 s"),
     (r"\d+\.\d\d / \d+\.\d\d", "0.00 / 0.00"),
     (r"\b\d+ out\b", "0 out"),
     (r"\b\d+ down\b", "0 down"),
@@ -84,7 +84,7 @@ def _bin() -> Path:
 
 def environment(**more: str) -> dict[str, str]:
     """The environment of a command: no key, this `livews`, 100 columns."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GOOGLE_", "GEMINI_"))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GOOGLE_", "GEMINI_", "PYTEST_"))}
     path = f"{_bin()}{os.pathsep}{os.environ['PATH']}"
     return {**kept, "PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "100", "PYTHONUNBUFFERED": "1", **more}
 
@@ -172,6 +172,8 @@ def _serve(command: str, beside: str, folder: Path, stand_in: str) -> list[str]:
         process.kill()
         process.wait()
         reader.join(10)
+        if process.stdout is not None and not reader.is_alive():
+            process.stdout.close()
     ports = {listening[1]: str(_PORTS[kind])} if listening else {}
     if stand_in:
         ports[stand_in.rpartition(":")[2]] = "8765"
