@@ -15,11 +15,12 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from difflib import SequenceMatcher
 from functools import cache
 from pathlib import Path
+from typing import TextIO
 
 from tests.docs.pages import PAGES, Block, Step, blocks, files
 from tests.kit.command import serving
@@ -29,8 +30,8 @@ AT_ONCE = 4
 """Blocks that run at the same time: most of their time is spent waiting."""
 PATIENCE = 60.0
 """Seconds a command may take."""
-_QUIET = 0.4
-"""Seconds without output after which a server has said what there was to say."""
+_QUIET = 5.0
+"""Seconds without output after which a server has printed what there was to print."""
 _NO_SOUND = "livews: no sound: "
 """Begins a note of a machine without a loudspeaker."""
 _PORTS = {"serve": 8765, "proxy": 8766, "inspect": 8766}
@@ -84,7 +85,9 @@ def _bin() -> Path:
 
 def environment(**more: str) -> dict[str, str]:
     """The environment of a command: no key, this `livews`, 100 columns."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GOOGLE_", "GEMINI_", "PYTEST_"))}
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("GOOGLE_", "GEMINI_", "PYTEST_"))
+    }
     path = f"{_bin()}{os.pathsep}{os.environ['PATH']}"
     return {**kept, "PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "100", "PYTHONUNBUFFERED": "1", **more}
 
@@ -105,12 +108,13 @@ def run_block(block: Block, stand_in: str = "") -> list[tuple[Step, list[str]]]:
         folder = Path(name)
         for path, body in files(block.page).items():
             (folder / path).write_text(body)
-        return [(step, _run(step.command, block, folder, stand_in)) for step in block.steps()]
+        return [(step, _run(step, block, folder, stand_in)) for step in block.steps()]
 
 
-def _run(command: str, block: Block, folder: Path, stand_in: str) -> list[str]:
+def _run(step: Step, block: Block, folder: Path, stand_in: str) -> list[str]:
+    command = step.command
     if is_server(command):
-        return _serve(command, block.setting("beside"), folder, stand_in if block.needs_stand_in else "")
+        return _serve(step, block.setting("beside"), folder, stand_in if block.needs_stand_in else "")
     ports = {}
     if block.needs_stand_in:
         port = stand_in.rpartition(":")[2]
@@ -123,62 +127,61 @@ def _run(command: str, block: Block, folder: Path, stand_in: str) -> list[str]:
     return [line for line in lines if _NO_SOUND not in line]
 
 
-def _serve(command: str, beside: str, folder: Path, stand_in: str) -> list[str]:
-    """What a server prints until nothing more comes: on ports that are free, with `beside` run once it listens."""
-    kind = command.split()[1]
-    words = re.sub(r" --port \d+", "", command).replace("livews", "exec livews", 1)
+def _serve(step: Step, beside: str, folder: Path, stand_in: str) -> list[str]:
+    """What a server prints: on free ports, with `beside` run once it listens.
+
+    It is stopped when it has printed what the page shows, or has printed nothing for a while.
+    """
+    kind = step.command.split()[1]
+    words = re.sub(r" --port \d+", "", step.command).replace("livews", "exec livews", 1)
     words += " --port 0" + (" --proxy-port 0" if kind == "inspect" else "")
     if stand_in:
         words = words.replace("ws://127.0.0.1:8765", stand_in)
-    process = subprocess.Popen(
-        ["bash", "-c", words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        env=environment(), cwd=folder,
-    )  # fmt: skip
     lines: list[str] = []
     arrived = threading.Event()
 
-    def read() -> None:
-        assert process.stdout is not None
-        for line in process.stdout:
+    def read(stream: TextIO) -> None:
+        for line in stream:
             lines.append(line.rstrip("\n"))
             arrived.set()
 
-    reader = threading.Thread(target=read, daemon=True)
-    reader.start()
+    def wait(enough: Callable[[], object]) -> None:
+        arrived.set()
+        while reader.is_alive() and arrived.wait(_QUIET):
+            arrived.clear()
+            if enough():
+                return
 
-    def settle(first: float) -> None:
-        """Until nothing came for a while, or the process has ended."""
-        if arrived.wait(first):
-            while reader.is_alive() and not arrived.clear() and arrived.wait(_QUIET):
-                pass
+    def port() -> str:
+        found = re.search(r"\bwss?://127\.0\.0\.1:(\d+)", "\n".join(lines))
+        return found[1] if found else ""
 
-    try:
-        settle(PATIENCE)
-        listening = next((m for line in lines if (m := re.search(r"\bwss?://127\.0\.0\.1:(\d+)", line))), None)
-        if beside and listening:
-            documented = f"127.0.0.1:{_PORTS[kind]}"
-            subprocess.run(
-                ["bash", "-c", beside.replace(documented, f"127.0.0.1:{listening[1]}")], stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL, timeout=PATIENCE, env=environment(), cwd=folder,
-            )  # fmt: skip
-            settle(PATIENCE)
-            if "--once" in command:
+    with subprocess.Popen(
+        ["bash", "-c", words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env=environment(), cwd=folder,
+    ) as process:  # fmt: skip
+        reader = threading.Thread(target=read, args=(process.stdout,), daemon=True)
+        reader.start()
+        try:
+            wait(port)
+            if beside:
+                subprocess.run(
+                    ["bash", "-c", beside.replace(f"127.0.0.1:{_PORTS[kind]}", f"127.0.0.1:{port()}")],
+                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=PATIENCE, env=environment(), cwd=folder,
+                )  # fmt: skip
+            wait(lambda: step.shown and fits(step.shown, lines))
+            if "--once" in step.command:
                 reader.join(PATIENCE)
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(10)
-        process.kill()
-        process.wait()
-        reader.join(10)
-        if process.stdout is not None and not reader.is_alive():
-            process.stdout.close()
-    ports = {listening[1]: str(_PORTS[kind])} if listening else {}
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+            reader.join(10)
+            process.kill()
+    ports = {port(): str(_PORTS[kind])}
     if stand_in:
         ports[stand_in.rpartition(":")[2]] = "8765"
     if kind == "inspect":
-        ports |= {port: "8767" for line in lines for port in re.findall(r"^http://127\.0\.0\.1:(\d+)/\?token=", line)}
+        ports |= {page: "8767" for line in lines for page in re.findall(r"^http://127\.0\.0\.1:(\d+)/\?token=", line)}
     return _as_documented("\n".join(lines), ports).splitlines()
 
 
