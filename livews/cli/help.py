@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import argparse
 import re
+import shutil
 import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from livews.cli import COMMANDS, main
-from livews.cli.console import Console, columns
+from livews.cli.console import Console
 
 _DOCS = Path(__file__).resolve().parents[1] / "docs"
 _ARCHITECTURE = _DOCS.parent / "README.md"
@@ -50,7 +51,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
             f"no page has the name {wanted}" if not names else f"{wanted} fits several pages",
             fix=f"{fix}; for a name, a close or a rule of the protocol: livews explain {' '.join(words)}",
         )
-    for line in plain_text(pages[names[0]].read_text(encoding="utf-8"), columns()):
+    width = min(max(shutil.get_terminal_size((100, 24)).columns, 40), 100)
+    for line in plain_text(pages[names[0]].read_text(encoding="utf-8"), width):
         console.say(line)
     return 0
 
