@@ -656,17 +656,6 @@ def test_help_loads_nothing_heavy() -> None:
         assert f"'{module}'" not in done.stdout
 
 
-TRACE = [["trace", verb] for verb in ("show", "check", "stats", "diff", "cut", "redact", "export", "import", "html")]
-
-
-def test_every_flag_of_help_is_in_the_readme() -> None:
-    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text()
-    for command in ([], ["serve"], ["check"], ["explain"], ["devices"], ["doctor"], ["proxy"], *TRACE):
-        flags = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", livews(*command, "--help").stdout))
-        missing = {flag for flag in flags if flag not in readme} - {"--help"}
-        assert not missing, f"{command}: {missing}"
-
-
 @pytest.mark.parametrize(
     ("words", "told"),
     [
