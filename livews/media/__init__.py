@@ -8,8 +8,8 @@
 """
 
 from livews.media.camera import Camera
-from livews.media.image_file import still
+from livews.media.image_file import load_image
 from livews.media.picture import ImageUnavailable, Picture
 from livews.media.screen import Screen
 
-__all__ = ["Camera", "ImageUnavailable", "Picture", "Screen", "still"]
+__all__ = ["Camera", "ImageUnavailable", "Picture", "Screen", "load_image"]

@@ -53,7 +53,7 @@ _OTHERS = (
 )
 
 
-def still(path: str | os.PathLike[str], *, most_pixels: int = MOST_PIXELS) -> Picture:
+def load_image(path: str | os.PathLike[str], *, most_pixels: int = MOST_PIXELS) -> Picture:
     """The picture in a file, `-` for stdin. Larger than `most_pixels` on a side: scaled, written as JPEG.
 
     Raises `BadRequest`: no such file, empty, not a picture, broken, too large.

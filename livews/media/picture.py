@@ -34,9 +34,9 @@ class Picture:
 
 
 class ImageUnavailable(LivewsError):
-    """There are no pictures, or no more: `what` is not possible, `why`, and the `cure`."""
+    """The screen or the camera cannot be captured, or was lost."""
 
-    exit_code = Exit.USAGE
+    exit_code = Exit.NO_SOUND
 
     def __init__(self, what: str, why: str, fix: str) -> None:
         super().__init__(what, why=why, fix=fix)

@@ -20,6 +20,7 @@ from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from livews.audio.analysis.pcm import audio_seconds
 from livews.connect_errors import DialTarget
 from livews.core import closes, codec, machine
 from livews.core.conversation import Step
@@ -31,7 +32,7 @@ from livews.terminal_text import one_line
 from livews.trace import compare
 from livews.trace.compare import Difference
 from livews.trace.reader import TraceRecord, refilled
-from livews.trace.session import RecordedSession, seconds_of
+from livews.trace.session import RecordedSession
 
 NAMES = ("the recording", "the replay")
 _SETTLE = 2.0
@@ -376,7 +377,7 @@ class Replay:
     # What the server does
 
     def _heard(self, step: Step, t: float, opcode: Opcode) -> None:
-        now, then, seconds = self._now, self._then, seconds_of(step)
+        now, then, seconds = self._now, self._then, audio_seconds(step)
         now.hear(TraceRecord(self._at, t, "server", opcode, step.raw, size=len(step.raw)), step, t)
         if step.interrupted:
             self._plays_until = t

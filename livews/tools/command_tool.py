@@ -11,16 +11,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import shlex
 import shutil
-import signal
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from livews import process
 from livews.core import codec, models, rules, schema
 from livews.errors import BadRequest
 from livews.tools.function import SECONDS, Scheduling, Tool, ToolFailure
@@ -175,7 +174,7 @@ async def run(name: str, argv: Sequence[str], args: dict[str, Any]) -> Any:
     finally:
         try:
             if transport.get_returncode() is None:
-                _kill(transport.get_pid())
+                process.kill_group(transport.get_pid())
                 await asyncio.wait({child.gone}, timeout=1)
         finally:
             transport.close()
@@ -199,17 +198,8 @@ async def _spawn(loop: asyncio.AbstractEventLoop, argv: Sequence[str]) -> tuple[
 def _unwanted(spawned: asyncio.Future[tuple[asyncio.SubprocessTransport, _Child]]) -> None:
     if not spawned.cancelled() and spawned.exception() is None:
         transport, _ = spawned.result()
-        _kill(transport.get_pid())
+        process.kill_group(transport.get_pid())
         transport.close()
-
-
-def _kill(pid: int) -> None:
-    """Its whole process group: start_new_session made it the leader of one."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        if hasattr(os, "killpg"):
-            os.killpg(pid, signal.SIGKILL)
-        else:
-            os.kill(pid, signal.SIGTERM)
 
 
 def _result(name: str, code: int, out: bytes, err: bytes) -> Any:

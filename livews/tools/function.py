@@ -9,16 +9,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import contextvars
 import functools
 import inspect
 import re
-import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn, overload
 
+from livews import process
 from livews.errors import BadRequest
 from livews.tools import docstrings, schema_from_hints
 from livews.tools.schema_from_hints import Field, UnsupportedHint
@@ -196,27 +194,16 @@ def _parameters(fn: Callable[..., Any], inner: Any, called: str, words: dict[str
     return found
 
 
-async def _in_thread(function: Callable[..., Any], given: dict[str, Any], name: str) -> Any:
+async def _in_thread(function: Callable[..., Any], arguments: dict[str, Any], name: str) -> Any:
     """Call it in a thread of its own. When nobody waits any more, what it gives is dropped."""
-    loop = asyncio.get_running_loop()
-    context = contextvars.copy_context()
-    done: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
 
-    def settle(result: Any, problem: BaseException | None) -> None:
-        if not done.done():
-            done.set_result((result, problem))
-
-    def work() -> None:
-        result, problem = None, None
+    def call() -> tuple[Any, BaseException | None]:
         try:
-            result = context.run(function, **given)
-        except BaseException as raised:
-            problem = raised
-        with contextlib.suppress(RuntimeError):  # the loop is gone
-            loop.call_soon_threadsafe(settle, result, problem)
+            return function(**arguments), None
+        except BaseException as problem:  # a future does not take every exception
+            return None, problem
 
-    threading.Thread(target=work, name=f"livews-tool-{name}", daemon=True).start()
-    result, problem = await done
+    result, problem = await asyncio.wrap_future(process.in_thread(call, f"livews-tool-{name}"))
     if isinstance(problem, Exception):
         raise problem
     if problem is not None:

@@ -25,7 +25,7 @@ from typing import Any
 import pytest
 
 from livews.errors import BadRequest
-from livews.media import Camera, ImageUnavailable, Picture, Screen, camera, image_file
+from livews.media import Camera, ImageUnavailable, Picture, Screen, camera, load_image
 from livews.media.camera import JpegSplitter
 from livews.media.image_file import MOST_BYTES, size_of
 from livews.media.picture import LatestPicture, escaped
@@ -163,7 +163,7 @@ def test_small_pictures_are_sent_as_they_are(
     data = encoded(pil, form, **options)
     file = tmp_path / "named.txt"
     file.write_bytes(data)
-    picture = image_file(file)
+    picture = load_image(file)
     assert picture.data == data
     assert (picture.mime_type, picture.width, picture.height) == (mime_type, 200, 120)
     assert ("may be refused" in picture.note) == (form in ("GIF", "WEBP"))
@@ -174,12 +174,12 @@ def test_a_large_picture_is_scaled_without_its_metadata(pil: Any, tmp_path: Path
     exif[0x010E] = "at home"
     file = tmp_path / "photo.jpg"
     file.write_bytes(encoded(pil, "JPEG", (1600, 900), exif=exif))
-    picture = image_file(file)
+    picture = load_image(file)
     assert (picture.mime_type, picture.width, picture.height, picture.note) == ("image/jpeg", 768, 432, "")
     assert b"at home" not in picture.data
     assert near(decoded(pil, picture).getpixel((400, 200)), RED)
-    assert image_file(file, most_pixels=100).width == 100
-    assert image_file(file, most_pixels=1600).data == file.read_bytes()
+    assert load_image(file, most_pixels=100).width == 100
+    assert load_image(file, most_pixels=1600).data == file.read_bytes()
 
 
 def test_a_scaled_picture_is_upright(pil: Any, tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_a_scaled_picture_is_upright(pil: Any, tmp_path: Path) -> None:
     exif = pil.Exif()
     exif[0x0112] = 6  # to be turned clockwise: what is left comes to the top
     image.save(tmp_path / "phone.jpg", exif=exif)
-    picture = image_file(tmp_path / "phone.jpg")
+    picture = load_image(tmp_path / "phone.jpg")
     shown = decoded(pil, picture)
     assert shown.size == (432, 768)
     assert near(shown.getpixel((216, 100)), RED)
@@ -209,7 +209,7 @@ def test_a_scaled_picture_of_another_kind_looks_the_same(
     pil: Any, tmp_path: Path, mode: str, colour: Any, expected: tuple[int, int, int]
 ) -> None:
     pil.new(mode, (1000, 500), colour).save(tmp_path / "a.png")
-    shown = decoded(pil, image_file(tmp_path / "a.png"))
+    shown = decoded(pil, load_image(tmp_path / "a.png"))
     assert shown.size == (768, 384)
     assert near(shown.getpixel((300, 200)), expected)
 
@@ -218,7 +218,7 @@ def test_a_scaled_picture_of_another_kind_looks_the_same(
 def test_a_picture_that_the_service_does_not_take_becomes_a_jpeg(pil: Any, tmp_path: Path, form: str) -> None:
     file = tmp_path / "a.png"
     file.write_bytes(encoded(pil, form))
-    picture = image_file(file)
+    picture = load_image(file)
     assert near(decoded(pil, picture).getpixel((9, 9)), RED)
     assert picture.note == f"{form} is not taken by the service: sent as JPEG"
 
@@ -228,19 +228,19 @@ def test_without_pillow_a_large_picture_goes_as_it_is_and_says_so(
 ) -> None:
     file = tmp_path / "a.png"
     file.write_bytes(encoded(pil, "PNG", (1600, 900)))
-    picture = image_file(file)
+    picture = load_image(file)
     assert picture.data == file.read_bytes()
     assert picture.note == "1600x900 pixels, sent as it is: pip install mss pillow to have it scaled to 768"
     file.write_bytes(encoded(pil, "BMP"))
     with pytest.raises(BadRequest, match="does not take") as refused:
-        image_file(file)
+        load_image(file)
     assert "pip install mss pillow" in refused.value.fix
 
 
 def test_a_heic_photo_goes_as_it_is(tmp_path: Path) -> None:
     file = tmp_path / "a.jpg"
     file.write_bytes(b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic" + bytes(100))
-    picture = image_file(file)
+    picture = load_image(file)
     assert (picture.mime_type, picture.width, picture.data) == ("image/heic", 0, file.read_bytes())
     assert picture.note.startswith("HEIC of unknown size, sent as it is")
 
@@ -268,7 +268,7 @@ def test_what_is_no_picture(tmp_path: Path, data: bytes, what: str, why: str) ->
     file = tmp_path / "a.jpg"
     file.write_bytes(data)
     with pytest.raises(BadRequest) as refused:
-        image_file(file)
+        load_image(file)
     assert refused.value.what == what
     assert refused.value.where == str(file)
     assert refused.value.why.startswith(why)
@@ -280,7 +280,7 @@ def test_a_picture_with_a_whole_thumbnail_may_still_be_cut_short(pil: Any, tmp_p
     file = tmp_path / "a.jpg"
     file.write_bytes(whole[:-2])
     with pytest.raises(BadRequest, match="a broken picture"):
-        image_file(file)
+        load_image(file)
 
 
 def test_broken_data_inside_of_a_large_picture(pil: Any, tmp_path: Path) -> None:
@@ -290,7 +290,7 @@ def test_broken_data_inside_of_a_large_picture(pil: Any, tmp_path: Path) -> None
     file = tmp_path / "a.png"
     file.write_bytes(data)
     with pytest.raises(BadRequest, match="a broken picture") as refused:
-        image_file(file)
+        load_image(file)
     assert refused.value.why.startswith("Pillow says: ")
 
 
@@ -298,10 +298,10 @@ def test_a_picture_of_too_many_bytes(pil: Any, tmp_path: Path, without_pillow: N
     file = tmp_path / "a.png"
     data = encoded(pil, "PNG")
     file.write_bytes(data + bytes(MOST_BYTES - len(data)))
-    assert len(image_file(file).data) == MOST_BYTES
+    assert len(load_image(file).data) == MOST_BYTES
     file.write_bytes(data + bytes(MOST_BYTES))
     with pytest.raises(BadRequest, match="too large") as refused:
-        image_file(file)
+        load_image(file)
     assert "10,000,000" in refused.value.why
 
 
@@ -311,7 +311,7 @@ def test_a_picture_of_too_many_pixels(pil: Any, tmp_path: Path) -> None:
     header = b"IHDR" + struct.pack(">II", 40_000, 20_000) + data[24:29]
     file.write_bytes(data[:12] + header + zlib.crc32(header).to_bytes(4, "big") + data[33:])
     with pytest.raises(BadRequest, match="too large") as refused:
-        image_file(file)
+        load_image(file)
     assert "million pixels" in refused.value.why
 
 
@@ -320,12 +320,14 @@ def test_a_picture_of_too_many_pixels(pil: Any, tmp_path: Path) -> None:
 )
 def test_a_file_that_cannot_be_read(tmp_path: Path, name: str, why: str) -> None:
     with pytest.raises(BadRequest, match="cannot read the picture") as refused:
-        image_file(f"{tmp_path}/{name}")
+        load_image(f"{tmp_path}/{name}")
     assert why in refused.value.why
 
 
 def test_a_picture_on_stdin(pil: Any) -> None:
-    code = "from livews.media import still; p = still('-'); print(p.mime_type, p.width, p.height, len(p.data))"
+    code = (
+        "from livews.media import load_image; p = load_image('-'); print(p.mime_type, p.width, p.height, len(p.data))"
+    )
     data = encoded(pil, "PNG")
     done = subprocess.run([sys.executable, "-c", code], input=data, capture_output=True, cwd=ROOT, timeout=20)
     assert done.stdout.decode().split() == ["image/png", "200", "120", str(len(data))], done.stderr
