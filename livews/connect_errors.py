@@ -2,13 +2,11 @@
 
 - Causes are distinguished here only. The words about one are a row of `SERVER`, `UPSTREAM` or a caller's own `Words`.
 - Text of others is redacted before it is shown. That of an invalid proxy URL, which may quote a password, never is.
-- The proxy of the network for a host is decided by `proxy_for`, for every command and for the library.
 - websockets is imported only where it is needed: the words do not need it.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import re
 import socket
@@ -22,8 +20,6 @@ from livews.endpoint import Endpoint
 from livews.errors import BadRequest, LivewsError, Refused, Unreachable
 
 NOT_THIS_API = "check host, port and path: something other than this API is listening"
-_LOCALHOST = re.compile(r"([a-z0-9_-]+\.)*localhost")
-_ADDRESS = re.compile(r"[0-9a-fx:.]+(%[a-z0-9_.-]+)?")
 
 Cause = Literal["slow", "untrusted", "plain", "nameless", "nobody", "other"]
 """No answer in time; a certificate of an unknown authority; no TLS where it was wanted; a host name that does not resolve;
@@ -70,44 +66,6 @@ UPSTREAM: Words = {
     "other": ConnectAdvice("no connection to the upstream", "check the network"),
 }
 """For a server that `livews proxy` dials for its clients."""
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can be reached at a host: 127.0.0.0/8, ::1 in any spelling, localhost, *.localhost.
-
-    `host` is a name or an address without a port; an IPv6 address may be in brackets.
-    """
-    from ipaddress import ip_address
-
-    host = host.lower().removesuffix(".")
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-    if _LOCALHOST.fullmatch(host):
-        return True
-    if not _ADDRESS.fullmatch(host):
-        return False
-    try:
-        address = ip_address(host)
-    except ValueError:  # 127.1, 2130706433 and 0x7f.1 are dialled as 127.0.0.1, too
-        with contextlib.suppress(OSError):
-            return socket.inet_aton(host)[0] == 127
-        return False
-    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
-
-
-def proxy_for(host: str, port: int, secure: bool) -> str | None:
-    """The URL of the proxy to dial a host through, as the environment names it; None to dial it directly.
-
-    The environment (HTTPS_PROXY, NO_PROXY and their like, on Windows and macOS the system's settings) is read as
-    websockets reads it. A loopback host is always dialled directly, and so is 0.0.0.0, which servers name as theirs: a
-    proxy would look for it on its own machine.
-    """
-    if is_loopback(host) or host in ("0.0.0.0", "::"):
-        return None
-    from websockets.proxy import get_proxy
-    from websockets.uri import WebSocketURI
-
-    return get_proxy(WebSocketURI(secure, host, port, "", ""))
 
 
 def dial_failure(

@@ -22,6 +22,7 @@ from livews.cli import main
 from livews.core import closes
 from livews.endpoint import Endpoint
 from livews.errors import LivewsError, Unreachable
+from livews.loopback import is_loopback
 from livews.redactor import Redactor
 from livews.server.server import StandInConfig, serve_stand_in
 from livews.transport import dial
@@ -144,7 +145,7 @@ def test_the_words_want_no_websockets() -> None:
     ],
 )  # fmt: skip
 def test_what_is_loopback(host: str) -> None:
-    assert connect_errors.is_loopback(host)
+    assert is_loopback(host)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +157,7 @@ def test_what_is_loopback(host: str) -> None:
     ],
 )  # fmt: skip
 def test_what_is_not_loopback(host: str) -> None:
-    assert not connect_errors.is_loopback(host)
+    assert not is_loopback(host)
 
 
 class ProxyOfTheNetwork:

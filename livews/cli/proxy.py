@@ -209,7 +209,7 @@ def warn(options: argparse.Namespace, console: Console, upstream: UpstreamTarget
 
 
 def _near(host: str) -> bool:
-    from livews.connect_errors import is_loopback
+    from livews.loopback import is_loopback
 
     return is_loopback(host)
 
@@ -244,7 +244,7 @@ def upstream_of(settings: Settings) -> UpstreamTarget:
 
 def through(upstream: UpstreamTarget) -> HttpProxy | None:
     """The HTTP proxy that the environment names for this upstream, as for `livews talk`. BadRequest."""
-    from livews.connect_errors import proxy_for
+    from livews.loopback import proxy_for
     from livews.proxy.upstream import HttpProxy
 
     url = proxy_for(upstream.host, upstream.port, upstream.secure)

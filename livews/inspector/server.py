@@ -30,10 +30,10 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.protocol import State
 
-from livews.connect_errors import is_loopback
 from livews.core import codec
 from livews.errors import LivewsError
 from livews.inspector.sessions import SessionList, SessionView, findings
+from livews.loopback import is_loopback
 from livews.proxy.injector import MAX_MESSAGE
 from livews.report import render
 from livews.report.data import NewsCursor

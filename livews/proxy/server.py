@@ -23,9 +23,10 @@ from urllib.parse import urlsplit
 
 import h11
 
-from livews.connect_errors import NOT_THIS_API, UPSTREAM, is_loopback, unreachable
+from livews.connect_errors import NOT_THIS_API, UPSTREAM, unreachable
 from livews.core import closes
 from livews.errors import BadRequest, LivewsError, Refused, TraceFailed, Unreachable
+from livews.loopback import is_loopback
 from livews.proxy import http_head
 from livews.proxy.http_head import HttpHead, MalformedHead
 from livews.proxy.injector import MessageInjector
