@@ -50,7 +50,7 @@ def certificate() -> ssl.SSLCertVerificationError:
     ("problem", "secure", "what", "why"),
     [
         (TimeoutError("timed out"), True, "within 2.5 s", "the handshake was not finished"),
-        (certificate(), True, "certificate is not trusted", "self-signed certificate"),
+        (certificate(), True, "is not trusted", "self-signed certificate"),
         (ssl.SSLError(1, "WRONG_VERSION_NUMBER"), True, "does not speak TLS", "WRONG_VERSION_NUMBER"),
         (ConnectionResetError(104, "Connection reset"), True, "does not speak TLS", "Connection reset"),
         (ConnectionResetError(104, "Connection reset"), False, "no connection", "Connection reset"),
@@ -75,9 +75,14 @@ def test_each_cause_has_its_words(problem: Exception, secure: bool, what: str, w
 @pytest.mark.parametrize(
     ("url", "proxy", "what", "fix"),
     [
-        ("ws://localhost:1", "", "nothing is listening there", "livews serve"),
-        ("wss://127.0.0.1:1", "http://127.0.0.1:9", "nothing is listening there", "livews serve"),
-        ("wss://there.invalid", "http://127.0.0.1:9", "nothing is listening there", "a proxy is set (HTTPS_PROXY"),
+        ("ws://localhost:1", "", "nothing is listening at the server", "livews serve"),
+        ("wss://127.0.0.1:1", "http://127.0.0.1:9", "nothing is listening at the server", "livews serve"),
+        (
+            "wss://there.invalid",
+            "http://127.0.0.1:9",
+            "nothing is listening at the server",
+            "a proxy is set (HTTPS_PROXY",
+        ),
         ("wss://there.invalid", f"foo://{SECRET}@there", "proxy refused the connection", "HTTPS_PROXY"),
         ("ws://" + "a" * 70, "", "not a valid URL", "write it as"),
     ],

@@ -1189,7 +1189,7 @@ async def test_a_tunnel(around: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
         (b"HTTP/1.0 502 Bad Gateway\r\n\r\n", "does not reach the upstream", "check --upstream"),
         (b"220 mail.example ESMTP\r\n\r\n", "what answers is not a proxy", "220 mail.example"),
         (b"HTTP/1.1 200 " + b"x" * 70_000, "what answers is not a proxy", "70013 bytes"),
-        (b"", "no connection to the network's proxy", "NO_PROXY=HOST"),
+        (b"", "nothing is listening at the network's proxy", "NO_PROXY=HOST"),
         (b"HTTP/1.1 200 OK\r\n\r\n\x16\x03\x03", "speaks in the upstream's place", "ask the administrator"),
         (b"HTTP/1.1 200 OK\r\n\r\n", "", ""),
     ],
