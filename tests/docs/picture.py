@@ -45,7 +45,7 @@ async def talk(url: str) -> None:
     with contextlib.suppress(ConnectionClosedError):
         async with dial(url) as socket:
             await socket.send(json.dumps({"setup": setup}))
-            await socket.send(json.dumps({"clientContent": _turn("What's the weather in Paris?")}))
+            await socket.send(json.dumps({"clientContent": _turn('What is the weather in "Paris"?')}))
             done = False
             async for raw in socket:
                 message = json.loads(raw)

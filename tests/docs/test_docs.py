@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hatchling.builders.wheel import WheelBuilder
 
 from livews.exit_codes import Exit
 from tests import structure
@@ -175,6 +176,12 @@ def test_every_part_of_the_code_is_on_the_architecture_page() -> None:
     for folder in sorted((ROOT / "livews").iterdir()):
         if (folder / "__init__.py").exists():
             assert f"livews/{folder.name}/" in ALL[ARCHITECTURE], folder.name
+
+
+def test_pages_are_in_the_wheel_and_pictures_are_not() -> None:
+    paths = {file.distribution_path for file in WheelBuilder(str(ROOT)).recurse_included_files()}
+    assert {name_of(page) for page in PAGES if page != README} <= paths
+    assert not [path for path in paths if path.endswith(".png")]
 
 
 # Size and form
