@@ -1,8 +1,8 @@
-"""Compose the setup message: what the caller asked for, on top of what the model's profile needs.
+"""Compose the setup message from the caller's arguments and what the model's profile requires.
 
-- livews's own members first, then the caller's `setup`, then what was named one by one (a flag beats a file).
-- The caller's members keep their meaning in either spelling; the result is canonical.
-- Nothing is dropped silently: what the service would refuse is a finding, reported before connecting.
+- Precedence: single arguments, then the caller's `setup`, then what livews adds.
+- The caller's members may be in camelCase or snake_case; the result is canonical.
+- Nothing is dropped silently: what the wire does not accept is a finding, reported before dialling.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ def compose(
     setup: dict[str, Any] | None = None,
     functions: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
-    """The setup message for a model.
+    """The setup message of a session.
 
     Args:
-        model: its name, in the form that the endpoint needs.
-        voice: name of a prebuilt voice.
-        system: system instruction.
-        text: ask for text only: the TEXT modality if the model has it, else the transcript of its voice.
-        setup: the value of a setup message, or the message itself; null takes away what livews would add.
-        functions: function declarations, added to the tools that `setup` has.
+        model: the model's name in the form its endpoint expects.
+        voice: name of a prebuilt voice; "" for the model's own.
+        system: text of the system instruction; "" for none.
+        text: ask for text only: the TEXT modality where the model has it, else the transcript of its speech.
+        setup: the value of a setup message, or the whole message; null removes what livews would add.
+        functions: function declarations that are added to the tools of `setup`.
     """
     profile = models.profile(model)
     modality = "TEXT" if text and profile["known"] and "TEXT" in profile["output"] else profile["output"][0]
@@ -43,14 +43,14 @@ def compose(
     for row in profile.get("requires", ()):
         own[row["at"].rsplit("/", 1)[-1]] = {}
     callers = fold_setup(bare(setup)).message if setup else {}
-    config = callers.get("generationConfig") if isinstance(callers, dict) else None
-    modalities = config.get("responseModalities") if isinstance(config, dict) and not text else None
-    if (isinstance(modalities, list) and modalities and "AUDIO" not in modalities) or _is_null(
+    generation = callers.get("generationConfig") if isinstance(callers, dict) else None
+    modalities = generation.get("responseModalities") if isinstance(generation, dict) and not text else None
+    if (isinstance(modalities, list) and modalities and "AUDIO" not in modalities) or _is_removed(
         setup, "outputAudioTranscription"
     ):
         own.pop("outputAudioTranscription", None)
-    if text and isinstance(config, dict):
-        config.pop("responseModalities", None)  # `text` chooses them
+    if text and isinstance(generation, dict):
+        generation.pop("responseModalities", None)  # `text` decides them
     merged = _merge(own, callers)
     merged["model"] = model
     if voice:
@@ -59,26 +59,27 @@ def compose(
     if system:
         merged["systemInstruction"] = {"parts": [{"text": system}]}
     if functions:
-        tools = merged.get("tools")
-        merged["tools"] = [*(tools if isinstance(tools, list) else ()), {"functionDeclarations": [*functions]}]
+        others = merged.get("tools")
+        merged["tools"] = [*(others if isinstance(others, list) else ()), {"functionDeclarations": [*functions]}]
     return {"setup": merged}
 
 
-def _is_null(setup: dict[str, Any] | None, name: str) -> bool:
-    """Whether the caller wrote null for a member that livews would add."""
+def _is_removed(setup: dict[str, Any] | None, name: str) -> bool:
+    """Whether the caller wrote `null` for a member that livews would add."""
     members = bare(setup or {})
     return any(key in members and members[key] is None for key in (name, schema.snake(name)))
 
 
 def bare(setup: dict[str, Any]) -> dict[str, Any]:
-    """The value of setup, also if the whole message is passed."""
+    """The value of a setup message, whether `setup` is that value or the whole message."""
     inner = setup.get("setup")
     return inner if isinstance(inner, dict) and len(setup) == 1 else setup
 
 
 def wire_findings(setup: dict[str, Any]) -> list[Finding]:
-    """Findings of the WIRE rules about a setup as its caller wrote it; paths point into it and start at /setup."""
-    return [finding for finding in rules.check("client", {"setup": bare(setup)}) if finding.rule.startswith("WIRE")]
+    """Findings of the WIRE rules about the caller's setup as it was written; paths start at /setup."""
+    findings = rules.check("client", {"setup": bare(setup)})
+    return [finding for finding in findings if finding.rule.startswith("WIRE")]
 
 
 def message_findings(message: dict[str, Any], surface: str, version: str, *, composed: bool = False) -> list[Finding]:
@@ -87,8 +88,8 @@ def message_findings(message: dict[str, Any], surface: str, version: str, *, com
     Args:
         message: the message, from `compose`.
         surface: "gemini" or "vertex".
-        version: API version, such as "v1beta".
-        composed: whether nothing in it was written by the caller but plain strings, so that it fits the schemas.
+        version: the API version, such as "v1beta".
+        composed: the caller wrote nothing of it but plain strings, so that it fits the schemas and they are not loaded.
     """
     reading = read("client", message)
     reading.is_composed = composed
@@ -96,7 +97,7 @@ def message_findings(message: dict[str, Any], surface: str, version: str, *, com
 
 
 def _merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """Two objects as one: objects are merged member by member, anything else is replaced."""
+    """Merge two objects member by member; `over` replaces everything that is not an object."""
     merged = dict(under)
     for key, value in over.items():
         below = merged.get(key)

@@ -258,8 +258,8 @@ class Conversation:
             self._holding.clear()
         is_clean = not (reading.broken or reading.noted or reading.undecodable or reading.canonical.has_remarks)
         if len(step.audio) == 1 and is_clean and (sender == "server" or not step.found):
-            meaning = fastpath.KnownFrame(step.kind, step.signals, transition)
-            fastpath.learn(self._templates[sender], sender, step.raw, body, before, meaning)
+            known = (step.kind, step.signals, transition)
+            fastpath.learn(self._templates[sender], sender, step.raw, body, before, known)
 
     def _remember_client(self, step: Step, body: dict[str, Any]) -> None:
         if "rememberSetup" in step.effects and isinstance(body.get("setup"), dict):
@@ -279,10 +279,12 @@ class Conversation:
             handle = update.get("newHandle") if isinstance(update, dict) and update.get("resumable") is True else ""
             if isinstance(handle, str) and handle:
                 self.handle = handle
-        self.news.update(rules.plain_path(path) for path, _, _ in reading.canonical.unknown)
-        self.news.update(f"{enum}.{value}" for _, value, enum in reading.canonical.unknown_values)
-        self.server_faults.update(reading.broken)
-        self.server_faults.update("WIRE-3" for _ in reading.undecodable)
+        for path, _, _ in reading.canonical.unknown:
+            self.news[rules.plain_path(path)] += 1
+        for _, value, enum in reading.canonical.unknown_values:
+            self.news[f"{enum}.{value}"] += 1
+        for rule in (*reading.broken, *("WIRE-3" for _ in reading.undecodable)):
+            self.server_faults[rule] += 1
 
     # Calls
 

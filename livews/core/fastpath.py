@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import pybase64
 
@@ -22,12 +22,8 @@ _SHORTEST = 16
 """Characters of base64 from which a frame can be a template: shorter ones may also stand elsewhere in it."""
 
 
-class KnownFrame(NamedTuple):
-    """What a frame does: the fields of a Step that do not depend on the base64, and the machine's transition."""
-
-    kind: str
-    signals: tuple[str, ...]
-    transition: Transition
+KnownFrame = tuple[str, tuple[str, ...], Transition]
+"""What a frame does, whatever its base64 is: kind and signals of its Step, and the machine's transition."""
 
 
 class Template:

@@ -21,6 +21,8 @@ class Reading:
 
     sender: Sender
     canonical: Canonical
+    media: tuple[tuple[str, dict[str, Any]], ...] = ()
+    """Its streamed media, as (path, Blob)."""
     audio: tuple[tuple[str, bytes], ...] = ()
     """Its audio, as (mime type, bytes)."""
     undecodable: tuple[tuple[str, str], ...] = ()
@@ -59,8 +61,9 @@ def read(sender: Sender, message: dict[str, Any], surface: str | None = None) ->
         surface: a column of `x-livews.on`, or None if it is not known.
     """
     reading = Reading(sender, fold(sender, message, surface))
+    reading.media = tuple(_blobs(sender, reading.message))
     audio, undecodable = [], []
-    for path, blob in blobs(sender, reading.message):
+    for path, blob in reading.media:
         if is_audio(blob):
             try:
                 audio.append((blob["mimeType"], codec.decode_base64(blob["data"])))
@@ -78,7 +81,7 @@ def is_audio(blob: dict[str, Any]) -> bool:
     return isinstance(mime_type, str) and mime_type.startswith("audio/") and isinstance(blob.get("data"), str)
 
 
-def blobs(sender: Sender, message: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _blobs(sender: Sender, message: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """The streamed media of a canonical message, as (path, Blob)."""
     if sender == "server":
         for i, part in enumerate(machine.values(message, ("serverContent", "modelTurn", "parts", "*"))):

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import islice
 from typing import Any, Literal, Protocol
 
 from livews.core import closes, codec, machine, models, protocol, schema
-from livews.core.reading import Reading, blobs, is_audio, read
+from livews.core.reading import Reading, is_audio, read
 from livews.core.schema import Sender
 from livews.core.validation import MOST, Violation
 
@@ -123,13 +124,29 @@ def findings(reading: Reading, context: Context) -> list[Finding]:
     """
     if reading.problem:
         return [finding("WIRE-2", "", reading.problem, reading.sender)]
-    message = reading.message
+    present = _PARTS[reading.sender].intersection((*reading.message, *_parts(reading)))
+    if not present:
+        return []
     return [
         result
-        for rule, member, check in _TABLES[reading.sender]
-        if not member or member in message
+        for rule, part, check in _TABLES[reading.sender]
+        if part in present
         for result in islice(check(rule, reading, context), MOST)
     ]
+
+
+def _parts(reading: Reading) -> Iterator[str]:
+    """What else a rule may need of a message than a member at its top, as far as it is there."""
+    yield "*any"
+    canonical = reading.canonical
+    if canonical.has_remarks:
+        yield from ("*notation", "*unknown", "*elsewhere")
+    if reading.media:
+        yield "*media"
+    if reading.violations:
+        yield "*violations"
+    if reading.broken or reading.noted:
+        yield "*transition"
 
 
 def check(sender: Sender, message: Any, target: ApiTarget | None = None) -> list[Finding]:
@@ -158,7 +175,7 @@ def _undecodable(rule: str, reading: Reading, context: Context) -> Iterator[Find
         yield finding(rule, path, f"{problem} at {path}", reading.sender)
     if reading.is_composed:
         return
-    for path, blob in blobs(reading.sender, reading.message):
+    for path, blob in reading.media:
         data = blob.get("data")
         if isinstance(data, str) and not is_audio(blob):  # audio was decoded when the message was read
             try:
@@ -340,7 +357,9 @@ def _refusal(rule: str, reading: Reading, context: Context) -> Iterator[Finding]
     is_setup = isinstance(message.get("setup"), dict)
     profile = _served(reading, context) if is_setup else context.profile
     for row in profile["refuses"] if profile else ():
-        if row["rule"] != rule or not models.holds(row, target.surface, target.as_of):
+        if row["rule"] != rule or _steps(row["at"])[0] not in message:
+            continue
+        if not models.holds(row, target.surface, target.as_of):
             continue
         setup = message["setup"] if is_setup else context.setup
         if "unless" in row and True in machine.values({"setup": setup}, _steps(row["unless"])):
@@ -396,50 +415,52 @@ def _answer_without_call(rule: str, reading: Reading, context: Context) -> Itera
             yield finding(rule, f"{path}/id", f"no call {schema.short(str(call_id))} is open at {path}/id")
 
 
+@cache
 def _steps(path: str) -> tuple[str, ...]:
     return tuple(path.split("/")[1:])
 
 
 TABLE: tuple[tuple[str, Literal["client", "server", "both"], str, Check], ...] = (
-    ("WIRE-3", "both", "", _undecodable),
-    ("WIRE-4", "both", "", _remarks),
-    ("WIRE-5", "client", "", _unknown_members),
-    ("WIRE-6", "server", "", _news),
-    ("WIRE-7", "both", "", _wrong_values),
-    ("WIRE-8", "both", "", _rivals),
-    ("WIRE-11", "both", "", _remarks),
-    ("WIRE-12", "both", "", _remarks),
-    ("SETUP-1", "both", "", _transition),
-    ("SETUP-2", "both", "", _transition),
-    ("SETUP-3", "both", "", _transition),
+    ("WIRE-3", "both", "*media", _undecodable),
+    ("WIRE-4", "both", "*notation", _remarks),
+    ("WIRE-5", "client", "*violations", _unknown_members),
+    ("WIRE-6", "server", "*unknown", _news),
+    ("WIRE-7", "both", "*violations", _wrong_values),
+    ("WIRE-8", "both", "*violations", _rivals),
+    ("WIRE-11", "both", "*notation", _remarks),
+    ("WIRE-12", "both", "*notation", _remarks),
+    ("SETUP-1", "both", "*transition", _transition),
+    ("SETUP-2", "both", "*transition", _transition),
+    ("SETUP-3", "both", "*transition", _transition),
     ("SETUP-4", "client", "setup", _no_model),
     ("SETUP-5", "client", "setup", _limit),
     ("MODEL-1", "client", "setup", _unknown_model),
     ("MODEL-2", "client", "setup", _retired_model),
     ("MODEL-3", "client", "setup", _modalities),
-    ("MODEL-4", "client", "", _refusal),
-    ("MODEL-5", "client", "", _refusal),
+    ("MODEL-4", "client", "*any", _refusal),
+    ("MODEL-5", "client", "*any", _refusal),
     ("MODEL-6", "client", "setup", _requirement),
-    ("MODEL-7", "client", "", _other_surface),
+    ("MODEL-7", "client", "*elsewhere", _other_surface),
     ("MODEL-8", "client", "setup", _limit),
     ("AUDIO-2", "client", "realtimeInput", _changed_rate),
     ("AUDIO-4", "client", "realtimeInput", _refusal),
     ("TURN-6", "client", "clientContent", _content_in_mid_session),
-    ("ACTIVITY-1", "client", "", _transition),
-    ("ACTIVITY-2", "client", "", _transition),
-    ("ACTIVITY-3", "client", "", _transition),
-    ("ACTIVITY-4", "client", "", _transition),
-    ("ACTIVITY-5", "client", "", _transition),
+    ("ACTIVITY-1", "client", "*transition", _transition),
+    ("ACTIVITY-2", "client", "*transition", _transition),
+    ("ACTIVITY-3", "client", "*transition", _transition),
+    ("ACTIVITY-4", "client", "*transition", _transition),
+    ("ACTIVITY-5", "client", "*transition", _transition),
     ("TOOL-1", "client", "toolResponse", _answer_without_id),
     ("TOOL-2", "client", "toolResponse", _answer_without_call),
-    ("CLOSE-1", "both", "", _transition),
+    ("CLOSE-1", "both", "*transition", _transition),
 )
-"""Every rule that is judged here: id, whose messages, the member at the top that they need ("" for any), function. In the
-order of rules.json. WIRE-2 stands before all: what is no message is judged by nothing else."""
+"""Every rule that is judged here: id, whose messages, what they need of the message, function.
+"setup" is a member at the top, "*media" a part as in `_parts`. In the order of rules.json. WIRE-2 stands before all: what is no message is judged by nothing else."""
 _TABLES: dict[str, list[tuple[str, str, Check]]] = {
-    sender: [(rule, member, check) for rule, senders, member, check in TABLE if senders in (sender, "both")]
+    sender: [(rule, part, check) for rule, senders, part, check in TABLE if senders in (sender, "both")]
     for sender in ("client", "server")
 }
+_PARTS = {sender: frozenset(part for _, part, _ in rows) for sender, rows in _TABLES.items()}
 
 
 # What is found beside messages

@@ -45,9 +45,7 @@ class StandInSession:
         self._policy = house.policy
         self.number = number
         self.place = house.place_of(socket)
-        self.talk = Conversation(
-            inspect=True, surface=self.place.surface, version=self.place.version, as_of=self._policy.as_of
-        )
+        self.talk = Conversation(surface=self.place.surface, version=self.place.version, as_of=self._policy.as_of)
         recorder = house.recorder(number, self.place)
         self.line = ServerChannel(socket, self.talk, self._policy.faults, recorder, self._go_away)
         self.received = 0

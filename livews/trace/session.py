@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from livews.core import codec
 from livews.core.conversation import Conversation, Step
 from livews.core.endpoint_paths import parse_endpoint_path
 from livews.errors import BadRequest
@@ -34,7 +33,7 @@ class RecordedSession:
         """Its place in the file, from 1."""
         self.name = name
         surface, version = parse_endpoint_path(self.url)
-        self.talk = Conversation(inspect=inspect, surface=surface, version=version)
+        self.talk = Conversation(surface=surface, version=version)
         self.turn = 1
         """The turn the last line belongs to: from what the user said to the end of the answer."""
         self.cut_at: int | None = None
@@ -122,9 +121,3 @@ def _refusing(lines: Iterator[TraceRecord], name: str) -> Iterator[TraceRecord]:
             why = line.about["why"]
             raise BadRequest(f"cannot read the trace: {why}", where=f"{name}:{line.number}", fix=fix)
         yield line
-
-
-def seconds_of(step: Step) -> float:
-    """How long the sound in a frame plays."""
-    default = codec.OUTPUT_RATE if step.sender == "server" else codec.INPUT_RATE
-    return sum(len(pcm) / 2 / codec.rate_of(mime_type, default) for mime_type, pcm in step.audio)

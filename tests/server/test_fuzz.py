@@ -150,7 +150,7 @@ MANY = 50_000
     ids=lambda message: json.dumps(message)[:50],
 )
 def test_a_message_with_a_million_faults_has_a_hundred(message: dict[str, Any]) -> None:
-    talk = Conversation(inspect=True, surface="gemini", version="v1beta")
+    talk = Conversation(surface="gemini", version="v1beta")
     if "setup" not in message:
         talk.step_message("client", {"setup": DIALOGUE})
         talk.step_message("server", {"setupComplete": {}})
