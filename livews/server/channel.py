@@ -21,7 +21,7 @@ from websockets.frames import Frame, Opcode
 from livews.core import closes, codec
 from livews.core.conversation import Conversation, Step
 from livews.recorder import Clock, Recorder
-from livews.server import faults
+from livews.server import faults, service_format
 from livews.server.faults import Fault
 
 
@@ -147,7 +147,7 @@ class ServerChannel:
         if self.muted:
             return
         if "empty-message" in self._always:
-            await self._put(codec.dump_as_service({}))
+            await self._put(service_format.dump_as_service({}))
         names = self.names
         if isinstance(message, dict):
             raw = faults.serialised(message, names)

@@ -17,6 +17,7 @@ from typing import Any
 
 from livews.audio.analysis.vad import SILENCE_DB
 from livews.core import codec
+from livews.server import service_format
 from livews.server.speech import SynthesizedSpeech
 from livews.terminal_text import one_line
 
@@ -233,7 +234,7 @@ def _aloud(style: WireStyle, words: str, voice: SynthesizedSpeech, at: float) ->
         else:
             for piece in now:
                 yield TimedFrame(at, {"serverContent": {"outputTranscription": {"text": piece}}})
-            frame = codec.audio_as_service(data, about["mimeType"], "model" if about["role"] else None)
+            frame = service_format.audio_as_service(data, about["mimeType"], "model" if about["role"] else None)
             yield TimedFrame(at, frame, seconds)
         if about["usage"] == "stream":
             yield TimedFrame(

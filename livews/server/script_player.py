@@ -20,7 +20,7 @@ from websockets.exceptions import ConnectionClosed
 from livews.audio.analysis.pcm import rate_of, seconds_of
 from livews.core import canonical, codec
 from livews.core.conversation import Conversation
-from livews.server import faults
+from livews.server import faults, service_format
 from livews.server.channel import ConnectionEnded, ServerChannel
 from livews.server.pattern import differences, misfit
 from livews.server.script import Script
@@ -225,9 +225,9 @@ class ScriptPlayer:
                 await self.line.close(code if isinstance(code, int) else 1006, str(line.about.get("reason", "")))
             assert line.raw is not None
             if self._house.policy.faults:  # in the form they ask for
-                await self.line.send(refilled(line.raw, codec.dump_as_service))
+                await self.line.send(refilled(line.raw, service_format.dump_as_service))
             else:
-                await self.line.put(refilled(line.raw, codec.dump_as_service), text=line.opcode == "text")
+                await self.line.put(refilled(line.raw, service_format.dump_as_service), text=line.opcode == "text")
         try:
             async with asyncio.timeout(self._patience):
                 await self._socket.wait_closed()

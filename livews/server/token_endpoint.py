@@ -13,6 +13,7 @@ from http import HTTPStatus
 from typing import Any
 
 from livews.core import canonical, codec
+from livews.server import service_format
 from livews.server.store import UNLIMITED, SessionStore
 
 Make = Callable[[str, dict[str, str], bytes], tuple[int, dict[str, Any]]]
@@ -53,7 +54,7 @@ def http(raw: bytes, make: Make) -> bytes | None:
 
 
 def response(status: int, body: dict[str, Any]) -> bytes:
-    content = codec.dump_as_service(body)
+    content = service_format.dump_as_service(body)
     try:
         phrase = HTTPStatus(status).phrase
     except ValueError:

@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 from livews.cli import COMMANDS
+from livews.server import service_format
 from tests.kit.command import Done, livews, serving
 from tests.kit.names import GEMINI, KEY
 
@@ -198,7 +199,9 @@ async def test_a_long_reply_is_no_stall(monkeypatch: pytest.MonkeyPatch, capsys:
         await socket.recv()
         await socket.send(SETUP_COMPLETE)
         await socket.recv()
-        await socket.send(codec.audio_as_service(codec.encode_base64(bytes(48_000)), "audio/pcm;rate=24000", None))
+        await socket.send(
+            service_format.audio_as_service(codec.encode_base64(bytes(48_000)), "audio/pcm;rate=24000", None)
+        )
         await socket.send('{"serverContent": {"generationComplete": true}}')
         await asyncio.sleep(0.8)
         await socket.send('{"serverContent": {"turnComplete": true}}')
