@@ -11,7 +11,9 @@
      ├─ Closed                  the service closed the connection; `advice` says why
      │   ├─ Refused             ... instead of setupComplete, or refused the upgrade
      │   └─ Lost                ... or the connection broke without a close frame
-     └─ TraceFailed             the trace cannot be written any more
+     ├─ TraceFailed             the trace cannot be written any more
+     ├─ AudioUnavailable        no loudspeaker or microphone, or it was lost (livews.audio.portaudio)
+     └─ ImageUnavailable        no screen or camera, or it was lost (livews.media.picture)
 
 - No exception of websockets, h11, orjson or sounddevice leaves livews.
 - No text holds a credential: what could hold one passes `livews.redactor.Redactor` first.
@@ -20,6 +22,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from livews.exit_codes import Exit
@@ -58,9 +62,24 @@ class LivewsError(Exception):
         lines += [f"{name}: {text}" for name, text in self.details() if text]
         return "\n".join(lines)
 
+    def sentence(self) -> str:
+        """What, why and what to do on one line, for a notice."""
+        parts = (": ".join(filter(None, (self.what, self.why))), self.fix)
+        return " ".join(f"{part.rstrip('.')}." for part in parts if part)
+
     def details(self) -> list[tuple[str, str]]:
         """The lines that follow the first, as (name, text)."""
         return [("where", self.where), ("why", self.why), ("do", self.fix)]
+
+
+@contextmanager
+def located(where: str) -> Iterator[None]:
+    """Say of a LivewsError raised inside, unless it says so itself, which flag or file it is about."""
+    try:
+        yield
+    except LivewsError as problem:
+        problem.where = problem.where or where
+        raise
 
 
 class BadRequest(LivewsError):

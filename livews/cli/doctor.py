@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
+from livews.audio.analysis.pcm import seconds_of
 from livews.cli import connection_options
 from livews.cli.console import COLOR_HELP, Console, paragraph
 from livews.errors import BadRequest, LivewsError, NoCredentials
@@ -342,7 +343,7 @@ async def _turn(session: Session, timeout: float) -> CheckResult:
                 if isinstance(event, (e.Audio, e.Text, e.Transcript)) and first is None:
                     first = _ms(began)
                 if isinstance(event, e.Audio):
-                    sound += len(event.pcm) / 2 / event.rate
+                    sound += seconds_of(len(event.pcm), event.rate)
                 elif isinstance(event, e.Transcript | e.Text) and not _thought_or_user(event):
                     words += event.text
     except TimeoutError:
@@ -562,7 +563,7 @@ def sound_out() -> CheckResult:
         try:
             speaker.start()
         except AudioUnavailable as problem:
-            why = problem.all_of_it if isinstance(problem, NothingPlays) else problem
+            why = problem.full if isinstance(problem, NothingPlays) else problem
             return CheckResult("sound out", "fail", why.why, why.fix, exit=Exit.NO_SOUND)
         took = _ms(began)
         speaker.play(bytes(2 * int(SILENCE * 24000)))

@@ -21,7 +21,6 @@ from livews.terminal_text import escape_unsafe
 from livews.version import __version__
 
 if TYPE_CHECKING:
-    from livews.analysis.turn_times import SpeechDetector
     from livews.endpoint import Endpoint, Settings
     from livews.errors import LivewsError
     from livews.inspector.server import InspectorServer, PageActions
@@ -97,7 +96,7 @@ async def _inspect(options: argparse.Namespace, console: Console) -> int:
         failed.append(problem)
         stop.set()
 
-    sessions = SessionList(_hears)
+    sessions = SessionList()
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(stopped_by_signals(stop))
         stack.callback(sessions.close)
@@ -107,12 +106,6 @@ async def _inspect(options: argparse.Namespace, console: Console) -> int:
     if failed:
         raise failed[0]
     return Exit.OK
-
-
-def _hears(rate: int) -> SpeechDetector:
-    from livews.audio.analysis.vad import VoiceActivityDetector
-
-    return VoiceActivityDetector(rate)
 
 
 @contextlib.asynccontextmanager

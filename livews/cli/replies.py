@@ -17,16 +17,17 @@ from typing import TYPE_CHECKING
 
 from livews import client
 from livews.audio.analysis import levels
+from livews.audio.analysis.pcm import seconds_of
 from livews.cli import json_events as lines
 from livews.cli.console import Console
 from livews.cli.latency import ReplyLatency, Stopwatch
 from livews.cli.output import Output
 from livews.core import events as e
-from livews.errors import BadRequest, Closed, RemoteProtocolError
+from livews.errors import Closed, RemoteProtocolError
 from livews.terminal_text import one_line
 
 if TYPE_CHECKING:
-    from livews.audio.echo import SelfInterruption
+    from livews.audio.self_interruption import SelfInterruption
     from livews.audio.speaker import Speaker
     from livews.audio.wav import WavTurns
 
@@ -231,13 +232,10 @@ class Replies:
 
     def _hear(self, event: e.Audio) -> None:
         reply = self.watch.arrived()
-        seconds = len(event.pcm) / 2 / event.rate
+        seconds = seconds_of(len(event.pcm), event.rate)
         self._wav_seconds += seconds
         if self.wav is not None:
-            try:
-                self.wav.write(event.pcm, event.rate)
-            except OSError as problem:
-                raise no_wav(problem, self._options.wav) from None
+            self.wav.write(event.pcm, event.rate)
             self._display.dots(f"{event.mime_type} ." if event.mime_type != self._mime_type else ".")
         self._mime_type = event.mime_type
         if self._stopped:
@@ -417,9 +415,9 @@ class Replies:
     def _measure(self, reply: ReplyLatency, pcm: bytes, rate: int) -> None:
         """Keep the loudness of what arrived, by its place in the reply, for the meter."""
         size = int(_METER_SECONDS * rate) * 2
-        start = reply.received - len(pcm) / 2 / rate
+        start = reply.received - seconds_of(len(pcm), rate)
         for at in range(0, len(pcm), size):
-            self._meters.append((reply, start + at / 2 / rate, levels.loudness(pcm[at : at + size])))
+            self._meters.append((reply, start + seconds_of(at, rate), levels.loudness(pcm[at : at + size])))
 
     def _tell_news(self, session: client.Session) -> None:
         news = session.conversation.news
@@ -434,12 +432,3 @@ class Replies:
             if session.conversation.server_faults[rule] and rule not in self._news:
                 self._news.add(rule)
                 self._console.warn(f"the service sent {words} ({rule}); it was skipped, --trace shows it")
-
-
-def no_wav(problem: OSError, path: str) -> BadRequest:
-    return BadRequest(
-        "cannot write the WAV",
-        where=path,
-        why=str(getattr(problem, "why", "") or problem.strerror or problem),
-        fix=str(getattr(problem, "fix", "") or "name another file, or a folder ending in /"),
-    )

@@ -16,8 +16,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Protocol
 
-from livews.analysis.audio_tracks import VadLike
-from livews.analysis.turn_times import SpeechDetectorFactory
 from livews.core.conversation import Conversation, Step
 from livews.core.rules import Finding
 from livews.core.schema import Sender
@@ -80,7 +78,7 @@ class LiveSession:
         self._hides = hides
         self._time = Clock()
         self._lines = 0
-        self.page = ReportSession(self, sessions.docs, sessions.hears)
+        self.page = ReportSession(self, sessions.docs)
 
     @property
     def about(self) -> SessionInfo:
@@ -143,7 +141,7 @@ class TraceSession:
     def __init__(self, number: int, about: SessionInfo, sessions: SessionList) -> None:
         self.number = number
         self.about = about
-        self.page = ReportSession(about, sessions.docs, sessions.hears)
+        self.page = ReportSession(about, sessions.docs)
         self.running = True
         self.full = False
         self.kept = "the trace that is followed has every message"
@@ -160,9 +158,8 @@ class TraceSession:
 class SessionList:
     """All sessions of a run. `watchers` are called when something is new."""
 
-    def __init__(self, hears: SpeechDetectorFactory = VadLike) -> None:
+    def __init__(self) -> None:
         self.docs = MemberDocs()
-        self.hears = hears
         self.all: dict[int, SessionView] = {}
         self.own: set[int] = set()
         """The ports that livews's own clients dial from."""

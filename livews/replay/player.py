@@ -19,6 +19,7 @@ from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from livews.audio.analysis.pcm import audio_seconds
 from livews.core import closes, codec, machine
 from livews.core.conversation import Conversation, Step
 from livews.core.endpoint_paths import parse_endpoint_path
@@ -30,7 +31,7 @@ from livews.terminal_text import one_line
 from livews.trace import compare
 from livews.trace.compare import Difference
 from livews.trace.reader import TraceRecord, refilled
-from livews.trace.session import RecordedSession, seconds_of
+from livews.trace.session import RecordedSession
 from livews.transport import PONG_TIMEOUT, ConnectionClose, Transport
 
 NAMES = ("the recording", "the replay")
@@ -442,7 +443,7 @@ class Replay:
     def _on_message(self, step: Step, t: float, opcode: Opcode) -> None:
         if self._over or self._transport.closing:
             return
-        now, then, seconds = self._now, self._then, seconds_of(step)
+        now, then, seconds = self._now, self._then, audio_seconds(step)
         now.receive(TraceRecord(self._at, t, "server", opcode, step.raw, size=len(step.raw)), step, t)
         if step.interrupted:
             self._audio_until = t

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from livews.audio.analysis.pcm import audio_seconds
 from livews.core import rules
 from livews.core.conversation import Step
 from livews.core.rules import Finding
 from livews.trace import compare
 from livews.trace.reader import TraceRecord
-from livews.trace.session import seconds_of
 
 _FRAME = 200
 """The weight of a frame besides its bytes."""
@@ -154,7 +154,7 @@ class SideProgress:
             self.progress.take(step, t)
             self.calls.take(step)
             self.weight += _FRAME + (0 if step.audio else len(step.raw))
-            self.audio_seconds += seconds_of(step)
+            self.audio_seconds += audio_seconds(step)
             for fault in step.faults:
                 self.faults.setdefault((fault.rule, rules.plain_path(fault.path)), (fault, line.number))
         if step.kind != "unreadable" or self._exact:
