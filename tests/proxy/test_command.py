@@ -20,13 +20,7 @@ from livews.trace.writer import TraceFile
 from tests.kit.command import running
 from tests.kit.names import GEMINI, ROOT
 from tests.kit.servers import dial
-from tests.proxy.kit import (
-    HELLO,
-    KEY,
-    OTHER,
-    SETUP,
-    gate,
-)
+from tests.proxy.kit import HELLO, KEY, OTHER, SETUP, gate
 
 
 @pytest.mark.parametrize(

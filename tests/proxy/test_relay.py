@@ -26,15 +26,7 @@ from livews.trace.writer import TraceFile
 from tests.kit.names import GEMINI
 from tests.kit.recorder import MemoryRecorder
 from tests.kit.servers import dial, scripted, tcp
-from tests.proxy.kit import (
-    HELLO,
-    SETUP,
-    SWITCH,
-    UPGRADE,
-    framed,
-    in_chunks,
-    proxied,
-)
+from tests.proxy.kit import HELLO, SETUP, SWITCH, UPGRADE, framed, in_chunks, proxied
 
 
 async def test_every_byte_goes_through_as_it_is() -> None:

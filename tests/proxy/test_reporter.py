@@ -20,14 +20,7 @@ from livews.core import closes, protocol
 from livews.redactor import Redactor
 from livews.server import faults, server
 from tests.kit.servers import dial, scripted
-from tests.proxy.kit import (
-    HELLO,
-    MODEL,
-    SETUP,
-    flat,
-    proxied,
-    shown_by,
-)
+from tests.proxy.kit import HELLO, MODEL, SETUP, flat, proxied, shown_by
 
 
 @pytest.mark.parametrize("quiet", [False, True])
