@@ -21,8 +21,8 @@ from livews.audio.analysis import levels
 from livews.audio.analysis.pcm import rate_of
 from livews.core import closes, codec, events, machine, protocol, rules, schema
 from livews.core.conversation import Conversation, Step
-from livews.endpoint import redact_url
 from livews.explainer.index import says_of
+from livews.redactor import redact_url
 from livews.terminal_text import one_line
 from livews.trace import session as trace_session
 from livews.trace.ending import SessionEnding

@@ -26,7 +26,6 @@ from tests.tools.sessions import (
     Message,
     Place,
     Unit,
-    Wire,
     all_over,
     at_server,
     at_standin,
@@ -132,14 +131,10 @@ async def test_an_answer_that_is_to_be_silent_is(model: str) -> None:
         end = [event async for event in session.turn()][-1]
         assert isinstance(end, livews.TurnEnd)
         assert not end.waiting, "nothing more comes"
-        await until(lambda: wire_of(session).answers)
+        await until(lambda: wire.answers)
         said = await reply(session, "How are you?")
         assert "clear over" not in said
     assert wire.answers[0]["scheduling"] == "SILENT"
-
-
-def wire_of(session: livews.Session) -> Wire:
-    return next(one for one in session._recorders if isinstance(one, Wire))
 
 
 async def test_an_answer_that_may_interrupt_says_so() -> None:
