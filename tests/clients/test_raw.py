@@ -135,7 +135,7 @@ async def at_standin(**policy: Any) -> AsyncIterator[StandInServer]:
     """A stand-in of its own, which may not fail."""
     async with (
         asyncio.timeout(30),
-        serve_stand_in(policy=StandInConfig(**{"pace": PACE, "voice": "tones", **policy})) as house,
+        serve_stand_in(config=StandInConfig(**{"pace": PACE, "voice": "tones", **policy})) as house,
     ):
         yield house
         assert house.failures == 0
@@ -960,7 +960,7 @@ async def test_20_a_turn_ends_beside_its_call_or_not(model: str, switch: Message
 async def test_20_who_waits_for_ever_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """On the log: neither side sees it otherwise."""
     log: list[str] = []
-    monkeypatch.setattr("livews.server.turn_taking._PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr("livews.server.reply_runner._PATIENCE_SECONDS", 0.05)
     async with connected(log=log.append) as raw:
         await raw.setup(model=OLD, tools=[WEATHER])
         await raw.send(ASK)
@@ -1035,7 +1035,7 @@ async def test_22_over_tls(tmp_path: Path) -> None:
     need(importlib.util.find_spec("trustme") is not None, "to talk over TLS: pip install 'livews[tls]'")
     ca = tmp_path / "ca.pem"
     made = StandInConfig(pace=PACE, voice="tones")
-    async with asyncio.timeout(30), serve_stand_in(policy=made, tls=certificate.context(ca)) as house:
+    async with asyncio.timeout(30), serve_stand_in(config=made, tls=certificate.context(ca)) as house:
         trusting = ssl.create_default_context(cafile=ca)
         for host in ("localhost", "127.0.0.1"):
             url = house.url.replace("127.0.0.1", host)

@@ -71,7 +71,7 @@ async def _speak(session: livews.Session, pcm: bytes) -> None:
 
 async def main() -> None:
     policy = StandInConfig(voice="tones", heard=["What is that?"], seed="data", calls="always")
-    async with serve_stand_in(policy=policy) as house:
+    async with serve_stand_in(config=policy) as house:
         for make in (barge_in, tool):
             path = HERE / f"{make.__name__}.jsonl"
             path.unlink(missing_ok=True)

@@ -35,10 +35,10 @@ class Caller:
     """One client's socket. What came is in `frames` and `messages`, with its time on the loop's clock in `times`."""
 
     def __init__(
-        self, socket: ClientConnection, house: StandInServer, *, model: str = "", judged: bool = True
+        self, socket: ClientConnection, server: StandInServer, *, model: str = "", judged: bool = True
     ) -> None:
         self.socket = socket
-        self.house = house
+        self.server = server
         self.model = model
         self.frames: list[bytes] = []
         self.messages: list[Message] = []
@@ -109,7 +109,7 @@ class Caller:
 
 @contextlib.asynccontextmanager
 async def calling(
-    house: StandInServer,
+    server: StandInServer,
     setup: Message | str | None = None,
     *,
     path: str = GEMINI,
@@ -118,17 +118,17 @@ async def calling(
 ) -> AsyncIterator[Caller]:
     """A client on this stand-in. With a setup (or a model's name) it is set up, and setupComplete was heard."""
     async with connect(
-        house.url + path, additional_headers=headers, compression=None, max_size=None, ping_interval=None
+        server.url + path, additional_headers=headers, compression=None, max_size=None, ping_interval=None
     ) as socket:
         setup = {"model": setup} if isinstance(setup, str) else setup
-        caller = Caller(socket, house, model=setup.get("model", "") if setup else "", judged=judged)
+        caller = Caller(socket, server, model=setup.get("model", "") if setup else "", judged=judged)
         if setup is not None:
             await caller.say({"setup": setup})
             assert "setupComplete" in await caller.hear()
         yield caller
 
 
-def policy(**changes: Any) -> StandInConfig:
+def config(**changes: Any) -> StandInConfig:
     """Quick, and the same on every machine."""
     return StandInConfig(**{"pace": PACE, "voice": "tones", **changes})
 
@@ -143,16 +143,16 @@ async def connected(
     seconds: float = 30.0,
     **changes: Any,
 ) -> AsyncIterator[Caller]:
-    """A client on a stand-in of its own. `changes` are those of its policy."""
-    async with asyncio.timeout(seconds), serve_stand_in(policy=policy(**changes)) as house:
-        async with calling(house, setup, path=path, headers=headers, judged=judged) as caller:
+    """A client on a stand-in of its own. `changes` are settings of its config."""
+    async with asyncio.timeout(seconds), serve_stand_in(config=config(**changes)) as server:
+        async with calling(server, setup, path=path, headers=headers, judged=judged) as caller:
             yield caller
-    assert house.failures == 0
+    assert server.failures == 0
 
 
-async def ended(house: StandInServer) -> None:
+async def ended(server: StandInServer) -> None:
     """No session is left."""
-    await until(lambda: not house.sessions)
+    await until(lambda: not server.sessions)
 
 
 async def handle_of(caller: Caller) -> str:

@@ -438,7 +438,7 @@ async def test_a_conversation_with_the_stand_in_is_the_same_on_both_sides(tmp_pa
         pace=0, voice="tones", faults=[faults.parse("fragments=700"), faults.parse("big-message@3")]
     )
     policy.record = theirs
-    async with server.serve_stand_in(policy=policy) as there, proxied(there.url, record=ours) as house:
+    async with server.serve_stand_in(config=policy) as there, proxied(there.url, record=ours) as house:
         async with dial(house.url) as client:
             await client.send(SETUP)
             heard.append(await client.recv(decode=False))
@@ -476,7 +476,7 @@ async def test_faults_and_closes_are_explained_as_they_happen(
     bad = SETUP.replace('"generationConfig"', '"proactivty":{},"generationConfig"')
     console = Console(color="never", quiet=quiet)
     policy = server.StandInConfig(pace=0, voice="tones", faults=[faults.parse("unknown-field")])
-    async with server.serve_stand_in(policy=policy) as there:
+    async with server.serve_stand_in(config=policy) as there:
         async with proxied(there.url, record=shown_by(console, quiet)) as house:
             async with dial(house.url) as client:
                 await client.send(SETUP)
@@ -550,7 +550,7 @@ async def meet(console: Console, folder: Path, *wrong: str, wanted: bytes = b"tu
     record = cli.recording(cli.parse(["--trace", f"{folder}{os.sep}"]), console)
     for fault in wrong:
         policy = server.StandInConfig(pace=0, voice="tones", time_scale=10, faults=[faults.parse(fault)])
-        async with server.serve_stand_in(policy=policy) as there:
+        async with server.serve_stand_in(config=policy) as there:
             given = {"record": record, "trouble": lambda number, problem: console.error(problem)}
             async with proxied(there.url, **given) as house:
                 await converse(house.url, wanted)
@@ -740,7 +740,7 @@ async def test_the_injected_key_takes_the_place_of_the_clients() -> None:
     async def inject() -> dict[str, str]:
         return {"x-goog-api-key": KEY}
 
-    async with server.serve_stand_in(policy=server.StandInConfig(pace=0, voice="tones", require_key=KEY)) as there:
+    async with server.serve_stand_in(config=server.StandInConfig(pace=0, voice="tones", require_key=KEY)) as there:
         async with proxied(there.url, inject=inject) as house:
             headers = {"x-goog-api-key": "wrong", "Authorization": f"Token {OTHER}"}
             async with connect(
@@ -772,7 +772,7 @@ async def test_the_injected_key_takes_the_place_of_the_clients() -> None:
 
 
 async def test_without_it_the_clients_key_goes_through() -> None:
-    async with server.serve_stand_in(policy=server.StandInConfig(pace=0, voice="tones", require_key=KEY)) as there:
+    async with server.serve_stand_in(config=server.StandInConfig(pace=0, voice="tones", require_key=KEY)) as there:
         async with proxied(there.url) as house:
             for key, ready in ((KEY, True), ("wrong-key", False)):
                 async with dial(house.url, additional_headers={"x-goog-api-key": key}) as client:
@@ -1276,7 +1276,7 @@ async def _first(url: str) -> bytes:
 async def test_the_command_goes_through_the_proxy_of_a_network(tmp_path: Path) -> None:
     """Python's own client on one side, the stand-in on the other; a host of NO_PROXY is dialled directly."""
     heads: list[str] = []
-    async with server.serve_stand_in(policy=server.StandInConfig(pace=0, voice="tones")) as there:
+    async with server.serve_stand_in(config=server.StandInConfig(pace=0, voice="tones")) as there:
         async with gate(there.url) as (url, asked):
             env = {"HTTPS_PROXY": url.replace("://", "://me:hunter2@"), "no_proxy": "direct.invalid"}
             for host, ends in (("api.example", b"setupComplete"), ("direct.invalid", b"does not resolve")):

@@ -29,7 +29,7 @@ from tests.kit import traces
 from tests.kit.names import DATA, KEY, VERTEX
 from tests.kit.servers import SETUP_COMPLETE, Recorder, Script, scripted
 from tests.kit.sound import speech
-from tests.kit.talk import policy
+from tests.kit.talk import config
 from tests.kit.traces import Row, asked, got, sent
 from tests.kit.waiting import until
 
@@ -57,7 +57,7 @@ def replay(capfd: pytest.CaptureFixture[str]) -> Run:
             if server is not None:
                 url = await stack.enter_async_context(scripted(server))
             else:
-                house = await stack.enter_async_context(serve_stand_in(policy=policy(**changes)))
+                house = await stack.enter_async_context(serve_stand_in(config=config(**changes)))
                 url = house.url
             given = ["trace", "replay", str(path), "--to", url, *map(str, words)]
             code = await asyncio.wait_for(asyncio.to_thread(main, given), 40)
@@ -76,7 +76,7 @@ async def record(
     path: Path, use: Callable[[livews.Session], Any], *, setup: Row | None = None, **changes: Any
 ) -> Path:
     """A session of livews with a stand-in, recorded."""
-    async with serve_stand_in(policy=policy(**changes)) as house:
+    async with serve_stand_in(config=config(**changes)) as house:
         async with livews.connect(url=house.url, trace=path, setup=setup or {}) as session:
             await asyncio.wait_for(use(session), 20)
     return path
@@ -531,7 +531,7 @@ async def one_turn(session: livews.Session) -> None:
 
 async def two_sessions(path: Path) -> Path:
     """The second resumes the first."""
-    async with serve_stand_in(policy=policy(seed="old")) as house:
+    async with serve_stand_in(config=config(seed="old")) as house:
         setup: Row = {"sessionResumption": {}}
         for _ in range(2):
             async with livews.connect(url=house.url, trace=path, setup=setup) as session:

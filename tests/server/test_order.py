@@ -43,7 +43,7 @@ from tests.kit.talk import (
 WORDS = "one two three four five six"
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 HELLO = content("Hello")
-REPLY = 'This is the livews stand-in, not Gemini. I heard "{}".'
+REPLY = 'livews stand-in: I heard "{}".'
 
 
 @dataclass
@@ -254,7 +254,7 @@ async def test_the_recorded_frames_byte_for_byte() -> None:
     lengths = [len(frame) for frame in got]
     assert lengths[0] == 59
     assert lengths[-2] == 60
-    assert lengths.count(15_580) > 8
+    assert lengths.count(15_580) > 5
     parameters = {"type": "OBJECT", "properties": {"location": {"type": "STRING"}}, "required": ["location"]}
     tools = functions("get_current_weather", parameters=parameters)
     asked = content('get_current_weather "Redmond, WA"')
@@ -394,7 +394,7 @@ async def test_turn_complete_waits_for_the_ear(name: str) -> None:
     assert waited > plays / 4
 
 
-async def test_the_pace_is_the_policys() -> None:
+async def test_pace_zero_waits_for_nothing() -> None:
     """At pace 0 nothing waits: not for the setup, not between the parts, not for the ear."""
     async with connected(KINDS["3.8"].about(), pace=0) as caller:
         sound = sound_of(await caller.turn(HELLO))

@@ -102,7 +102,7 @@ async def test_what_cuts_a_reply(by: str) -> None:
     if "nothing" in by:
         assert got == []
     else:
-        said = 'This is the livews stand-in, not Gemini. I heard "stop".'
+        said = 'livews stand-in: I heard "stop".'
         assert words(got) == said
         assert sound_of(got) == synth.render(said)
 
@@ -181,7 +181,7 @@ async def test_no_interruption(by: str) -> None:
         got = await caller.until("turnComplete")
         assert await caller.rest() == []
         assert not any("interrupted" in brief(one) for one in caller.messages)
-        assert sound_of(first) == synth.render('This is the livews stand-in, not Gemini. I heard "Hello".')
+        assert sound_of(first) == synth.render('livews stand-in: I heard "Hello".')
     assert words(got).endswith('"and now this".')
 
 
@@ -631,7 +631,7 @@ async def test_a_picture_in_client_content(complete: bool) -> None:
             assert await caller.rest() == []
             await caller.say(content("So?"))
         got = await caller.until("turnComplete")
-    assert words(got).endswith(f"Gemini. {heard_words}I saw 1 picture (image/png, 52 kB).")
+    assert words(got).endswith(f"stand-in: {heard_words}I saw 1 picture (image/png, 52 kB).")
 
 
 async def test_pictures_and_sound_in_media_chunks() -> None:

@@ -33,7 +33,7 @@ from tests.kit import traces
 from tests.kit.command import livews, serving
 from tests.kit.names import DATA, GEMINI, KEY
 from tests.kit.sound import silence, speech
-from tests.kit.talk import policy
+from tests.kit.talk import config
 from tests.kit.traces import Row, asked, control, got, sent, transcript
 
 BARGE_IN, TOOL = DATA / "barge_in.jsonl", DATA / "tool.jsonl"
@@ -990,7 +990,7 @@ async def test_a_har_of_a_real_browser(trace: Callable[..., Done], tmp_path: Pat
     if chromium is None:
         pytest.skip("no Chromium was found")
     har, out = tmp_path / "t.har", tmp_path / "out.jsonl"
-    async with serve_stand_in(policy=policy(pace=0)) as house, browsers.async_playwright() as driver:
+    async with serve_stand_in(config=config(pace=0)) as house, browsers.async_playwright() as driver:
         browser = await driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         context = await browser.new_context(record_har_path=har)
         page = await context.new_page()
