@@ -74,7 +74,7 @@ async def test_two_turns_with_voice_and_words() -> None:
                         words += piece
             assert isinstance(last, livews.TurnEnd)
             assert text in words
-            assert "not Gemini" in words
+            assert "livews stand-in" in words
             assert len(pcm) > 24000
 
 

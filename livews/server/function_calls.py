@@ -76,6 +76,10 @@ _FORMATS = {
 }
 _LIMITS = {"minimum": -inf, "exclusiveMinimum": -inf, "exclusiveMaximum": inf, "maximum": inf}
 """Limits of numbers, with their values where there is none."""
+_NEAR: tuple[Callable[[float], int | float], ...] = (
+    lambda limit: limit, ceil, floor, lambda limit: floor(limit) + 1, lambda limit: ceil(limit) - 1, lambda limit: 2 * limit,
+)  # fmt: skip
+"""Numbers that may fit near a limit."""
 _NOTHING: Any = object()
 """In place of a value that the prompt does not have."""
 
@@ -309,7 +313,9 @@ class _Sampler:
             return self.copy(best)
         if not required:
             return _NOTHING
-        default = [option for option in allowed if _is_plain(option) and option == schema.get("default")]
+        default = [
+            option for option in allowed if _is_plain(option) and "default" in schema and option == schema["default"]
+        ]
         return self.copy((default + [option for option in allowed if option is not None] + allowed + options)[0])
 
     def mentions(self, option: Any) -> int:
@@ -457,8 +463,7 @@ def _default(schema: dict[str, Any], sample: Any) -> Any:
 def _sample_number(schema: dict[str, Any]) -> int | float:
     """1 if it fits, else a number at or near a limit, or between two; 1 if nothing fits."""
     limits = [schema[key] for key in _LIMITS if key in schema]
-    near = [
-        number for limit in limits for number in (limit, ceil(limit), floor(limit) + 1, ceil(limit) - 1, floor(limit))
-    ]
-    candidates = [1, *near, sum(limits) / (len(limits) or 1)]
+    candidates = [1, *(at(limit) for limit in limits for at in _NEAR), sum(limits) / (len(limits) or 1)]
+    # JSON writers refuse larger integers
+    candidates = [number if abs(number) < 2**53 else float(number) for number in candidates]
     return next((number for number in candidates if _fits(number, schema)), 1)

@@ -266,7 +266,7 @@ def test_a_command_is_called_and_its_answer_spoken(
     """Also where the turn ends beside the call: the next TEXT waits for the answer's own turn."""
     schema = Path(weather[-1])
     schema.write_text(json.dumps({**json.loads(schema.read_text()), "behavior": behavior}))
-    done = livews(*weather, "--model", model, "What is the weather in Paris?", "And now?", "--mute", "--url", server)
+    done = livews(*weather, "--model", model, 'What is the weather in "Paris"?', "And now?", "--mute", "--url", server)
     first, second = words_of(done).splitlines()
     assert 'get_weather answered {"sky":"clear over Paris"}' in first
     assert '"And now?"' in second
@@ -274,7 +274,7 @@ def test_a_command_is_called_and_its_answer_spoken(
 
 
 def test_a_tool_in_json(weather: list[str], server: str) -> None:
-    done = livews(*weather, "What is the weather in Paris?", "--json", "--mute", "--url", server)
+    done = livews(*weather, 'What is the weather in "Paris"?', "--json", "--mute", "--url", server)
     events = [json.loads(line) for line in words_of(done).splitlines()]
     (ran,) = [row for row in events if row["event"] == "tool"]
     assert (ran["name"], ran["error"], ran["cancelled"]) == ("get_weather", "", False)
@@ -459,7 +459,7 @@ def test_the_reply_is_alone_on_a_stdout_that_is_no_terminal(server: str, tmp_pat
         terminal.wait_for(lambda: out.exists() and "hello" in out.read_text())
         terminal.type("q\r")
         assert terminal.wait() == 0
-    assert out.read_text() == 'This is the livews stand-in, not Gemini. I heard "hello".\n'
+    assert out.read_text() == 'livews stand-in: I heard "hello".\n'
 
 
 def test_the_screen_gets_nothing_of_the_wire_unescaped(server: str) -> None:

@@ -45,7 +45,7 @@ _PATIENCE = 10.0
 
 def says(words: str) -> bytes:
     """The sound of a reply."""
-    return synth.render(f"This is the livews stand-in, not Gemini. {words}")
+    return synth.render(f"livews stand-in: {words}")
 
 
 HELLO: Message = {"clientContent": {"turns": [{"role": "user", "parts": [{"text": "Hello"}]}], "turnComplete": True}}
@@ -519,7 +519,7 @@ WEATHER: Message = {
         }
     ]
 }
-ASK = content(("user", "What is the weather in Paris?"))
+ASK = content(("user", 'What is the weather in "Paris"?'))
 
 
 @pytest.mark.parametrize(

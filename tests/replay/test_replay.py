@@ -161,7 +161,7 @@ async def test_words_and_sound_count_when_they_are_to(replay: Run, tmp_path: Pat
     rows[2:] = json.loads(json.dumps(rows[2:]).replace("And goodbye", "And be gone"))
     write(path, *rows[1:])
     assert (await replay(path, "--fast")).code == 0
-    text = path.read_text().replace("stand-in, not Gemini", "stand-in, no Gemini", 1)
+    text = path.read_text().replace("livews stand-in:", "livews stand-by:", 1)
     path.write_text(text)
     done = await replay(path, "--fast", "--exact")
     assert done.code == 1 and "/outputTranscription" in done.out
