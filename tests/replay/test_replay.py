@@ -21,7 +21,7 @@ import livews
 from livews.cli import main
 from livews.core import codec
 from livews.server import faults
-from livews.server.script import scripts
+from livews.server.script import load_all
 from livews.server.server import serve_stand_in
 from livews.trace.compare import Meaning, MeaningItem, differences, outline
 from livews.trace.json_diff import NOTHING, places
@@ -180,7 +180,7 @@ async def test_the_kept_traces_replay(path: Path, words: list[str], pace: float,
 
 @pytest.mark.parametrize("path", [TOOL, BARGE_IN], ids=lambda path: path.stem)
 async def test_a_trace_played_by_both_sides_has_no_difference(path: Path, replay: Run) -> None:
-    done = await replay(path, "--fast", "--exact", scripts=scripts([str(path)]), fast=True, patience=10.0)
+    done = await replay(path, "--fast", "--exact", scripts=load_all([str(path)]), fast=True, patience=10.0)
     assert (done.code, done.out) == (0, "")
     assert done.house.differences == 0  # type: ignore[attr-defined]
 

@@ -31,11 +31,11 @@ from tests.kit.talk import (
     Message,
     audio,
     calling,
+    config,
     connected,
     content,
     ended,
     handle_of,
-    config,
     text,
 )
 

@@ -12,11 +12,11 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.frames import Frame, Opcode
 
+import tests.fuzz.__main__ as fuzz
 from livews.core import closes, schema
 from livews.core.conversation import Conversation
-from livews.server.server import serve_stand_in
 from livews.server.audio_input import resampled
-import tests.fuzz.__main__ as fuzz
+from livews.server.server import serve_stand_in
 from tests.kit.names import GEMINI, VERTEX
 from tests.kit.sound import silence, speech
 from tests.kit.talk import (
@@ -27,11 +27,11 @@ from tests.kit.talk import (
     audio,
     calling,
     calls,
+    config,
     connected,
     content,
     ended,
     functions,
-    config,
     sound_of,
     text,
     words,

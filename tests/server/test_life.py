@@ -21,9 +21,9 @@ from websockets.frames import Frame, Opcode
 
 from livews.core import models, protocol
 from livews.server import faults
+from livews.server.replies import format_duration as duration
 from livews.server.server import StandInServer, serve_stand_in
 from livews.server.session import StandInSession
-from livews.server.replies import format_duration as duration
 from livews.server.turn_taking import TurnTaking
 from tests.kit.names import GEMINI, LIVE_31, LIVE_38, NATIVE, TEST, TRANSCRIBE, TRANSLATE, VERTEX
 from tests.kit.sound import silence, speech
@@ -39,12 +39,12 @@ from tests.kit.talk import (
     brief_all,
     calling,
     calls,
+    config,
     connected,
     content,
     ended,
     functions,
     handle_of,
-    config,
     text,
     words,
 )

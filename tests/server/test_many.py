@@ -25,6 +25,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+import tests.fuzz.__main__ as fuzz
 from livews.core import codec
 from livews.core.conversation import Conversation
 from livews.server.connection import StandInConnection
@@ -32,10 +33,9 @@ from livews.server.server import StandInServer, serve_stand_in
 from livews.server.session import StandInSession
 from livews.server.turn_taking import TurnTaking
 from tests.bench import load
-import tests.fuzz.__main__ as fuzz
 from tests.kit.names import GEMINI, VERTEX
 from tests.kit.sound import silence, speech
-from tests.kit.talk import END, MANUAL, START, Message, audio, calling, content, functions, config, text, words
+from tests.kit.talk import END, MANUAL, START, Message, audio, calling, config, content, functions, text, words
 from tests.kit.waiting import until
 
 MB = 1024

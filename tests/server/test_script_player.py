@@ -18,7 +18,8 @@ from livews.core import codec
 from livews.errors import BadRequest
 from livews.server.config import StandInConfig
 from livews.server.pattern import differences, misfit
-from livews.server.script import Script, load, load_all as scripts
+from livews.server.script import Script, load
+from livews.server.script import load_all as scripts
 from livews.server.server import StandInServer, serve_stand_in
 from livews.trace import reader
 from livews.trace.writer import elided

@@ -29,7 +29,7 @@ from livews.server import certificate
 from livews.server.server import StandInServer, serve_stand_in
 from tests.kit.command import LIVEWS
 from tests.kit.names import GEMINI, ROOT
-from tests.kit.talk import content, config
+from tests.kit.talk import config, content
 
 SETUP = {"setup": {"model": "models/test", "outputAudioTranscription": {}}}
 
@@ -45,7 +45,10 @@ def has_ipv6() -> bool:
 
 @contextlib.asynccontextmanager
 async def serving_stand_in(ca: Path, host: str = "127.0.0.1") -> AsyncIterator[StandInServer]:
-    async with asyncio.timeout(20), serve_stand_in(host, config=config(), tls=certificate.context(ca, host)) as server:
+    async with (
+        asyncio.timeout(20),
+        serve_stand_in(host, config=config(), tls=certificate.context(ca, host)) as server,
+    ):
         yield server
         assert server.failures == 0
 

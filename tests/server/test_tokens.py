@@ -24,7 +24,7 @@ from websockets.exceptions import ConnectionClosed
 from livews.server.server import StandInServer, serve_stand_in
 from tests.kit.command import serving
 from tests.kit.names import GEMINI, TEST, VERTEX
-from tests.kit.talk import Message, calling, content, ended, config, text, words
+from tests.kit.talk import Message, calling, config, content, ended, text, words
 from tests.kit.waiting import until
 
 CONSTRAINED = GEMINI.replace("v1beta", "v1alpha") + "Constrained"
