@@ -193,13 +193,14 @@ def _side(message: dict[str, Any]) -> Sender | None:
     as a client's, the side on which an unknown member matters."""
     from livews.core import schema
 
-    tables = {side: schema.table(envelope).members for side, envelope in schema.ENVELOPE.items()}
-    if not message or any(key in tables["server"] for key in message):
+    client, server = schema.top("client"), schema.top("server")
+    if not message or any(key in server for key in message):
         return "server"
-    if any(key in tables["client"] for key in message):
+    if any(key in client for key in message):
         return "client"
-    setup = schema.table(schema.ENVELOPE["client"].replace("BidiGenerateContentClientMessage", "setup")).members
-    return None if any(key in setup for key in message) else "client"
+    setup = client["setup"].target
+    assert setup is not None
+    return None if any(key in schema.table(setup).members for key in message) else "client"
 
 
 def _judge_trace(lines: Iterable[bytes], name: str) -> Iterator[Judged]:

@@ -362,7 +362,7 @@ def test_a_message_opens_with_the_words_of_its_schema(browser: Browser, talk: Pa
     opened = show(browser, talk)
     detail = look_up(opened, "goaway")
     assert '"50s"' in detail
-    spoken = json.loads((Path(__file__).resolve().parents[2] / "protocol/schemas/server/goAway.json").read_text())
+    spoken = json.loads((Path(__file__).resolve().parents[2] / "protocol/schemas/server/GoAway.json").read_text())
     assert spoken["properties"]["timeLeft"]["description"] in detail
     detail = look_up(opened, "and now")
     assert "WIRE-5 at /realtimeInput/colour" in detail and "do: " in detail and "closes with 1007" in detail
