@@ -27,11 +27,7 @@ class StandInConnection(ServerConnection):
     """
 
     def __init__(
-        self,
-        *args: Any,
-        make_token: token_endpoint.MakeToken,
-        connections: set[StandInConnection],
-        **options: Any,
+        self, *args: Any, make_token: token_endpoint.MakeToken, connections: set[StandInConnection], **options: Any
     ) -> None:
         super().__init__(*args, **options)
         self._connections = connections

@@ -13,7 +13,8 @@ default, an example or a sample that fits the schema instead.
 
 - Pure, deterministic and total: declarations come from the network, and no JSON in them raises or blocks.
 - Bounded: by the constants below; regular expressions of the client are never run.
-- Arguments are valid for their schema to five levels of depth, in the keywords that `_COMBINED` and `_FIRST` name.
+- Arguments are valid for their schema to five levels of depth, in the keywords of the service's Schema but those that
+  count properties; of several schemas for one value (allOf) the last one's limits count.
 """
 
 from __future__ import annotations
@@ -145,7 +146,7 @@ def arguments(function: DeclaredFunction, prompt: str) -> dict[str, Any]:
     schemas = [function.declaration.get(key) for key in ("parameters", "parametersJsonSchema")]
     schema = next((schema for schema in schemas if schema and isinstance(schema, dict)), {})
     sampler = _Sampler(schema, _without(function.name, prompt[:_PROMPT]))  # its own name is not a value
-    return sampler.members(sampler.merged(schema), 0)
+    return sampler.members(sampler.resolved(schema), 0)
 
 
 # Words
@@ -211,45 +212,40 @@ class _Sampler:
         self.budget -= cost
         return True
 
-    def merged(self, schema: Any, into: dict[str, Any] | None = None, hops: int = _REFERENCES) -> dict[str, Any]:
-        """A schema with its $ref, its allOf, and one branch of its anyOf and oneOf merged in, in clean types."""
-        out = {} if into is None else into
-        if not isinstance(schema, dict) or hops == 0:
-            return out
+    def resolved(self, schema: Any, hops: int = _REFERENCES) -> dict[str, Any]:
+        """A schema, with its $ref, its allOf, and one branch of its anyOf and oneOf merged in."""
+        if not isinstance(schema, dict) or not hops:
+            return {}
         parts = (schema.get(key) for key in ("properties", "required", "enum"))
         if not self.spend(16 + sum(len(part) for part in parts if isinstance(part, (dict, list)))):
-            return out
-        for key, (clean, combine) in _COMBINED.items():
-            value = clean(schema.get(key))
-            if value or value == 0:
-                out[key] = combine(out[key], value) if key in out else value
-        for key in _FIRST & schema.keys():
-            out.setdefault(key, schema[key])
-        branches = [self.resolve(schema.get("$ref", schema.get("ref"))), *_list(schema.get("allOf"))[:_BRANCHES]]
+            return {}
+        branches = [self.target(schema.get("$ref", schema.get("ref"))), *_list(schema.get("allOf"))[:_BRANCHES]]
         branches += [_one_of(_list(schema.get(key))[:_BRANCHES]) for key in ("anyOf", "oneOf")]
-        for branch in branches:
-            self.merged(branch, out, hops - 1)
+        out: dict[str, Any] = {}
+        for part in (*(self.resolved(branch, hops - 1) for branch in branches), schema):
+            old, properties = _dict(out.get("properties")), _dict(part.get("properties"))
+            both = {name: {"allOf": [old[name], properties[name]]} for name in old.keys() & properties.keys()}
+            required = [name for name in _list(part.get("required")) if isinstance(name, str)]
+            merged = {"properties": {**old, **properties, **both}, "required": [*out.get("required", ()), *required]}
+            out |= {**part, **{key: value for key, value in merged.items() if key in out or key in part}}
         return out
 
-    def resolve(self, ref: Any) -> Any:
+    def target(self, ref: Any) -> Any:
         """What a local pointer such as #/$defs/City points at; None for any other."""
         if not isinstance(ref, str) or not self.spend(len(ref)):
             return None
         target: Any = self.root
         start, *steps = ref.split("/")
         for step in steps:
-            step = unquote(step).replace("~1", "/").replace("~0", "~")
-            target = target.get(step) if isinstance(target, dict) else None
+            target = _dict(target).get(unquote(step).replace("~1", "/").replace("~0", "~"))
         return target if start == "#" else None
 
     def value(self, schema: Any, depth: int, required: bool) -> Any:
         """A value for a schema; _NOTHING if it is not required and the prompt has none for it."""
-        schema = self.merged(schema)
-        if options := [schema["const"]] if "const" in schema else schema.get("enum"):
+        schema = self.resolved(schema)
+        if options := [schema["const"]] if "const" in schema else _list(schema.get("enum")):
             return self.option(options, schema, required)
         kind = _kind(schema)
-        if kind == "object":
-            return self.members(schema, depth) if required else _NOTHING
         if kind == "array":
             return self.items(schema, depth, required)
         if kind == "string":
@@ -261,39 +257,32 @@ class _Sampler:
                     return number
         if not required:
             return _NOTHING
-        sample = {"null": None, "boolean": True}.get(kind, _NOTHING)
-        return _default(schema, _sample_number(schema) if sample is _NOTHING else sample)
+        if kind == "object":
+            return self.members(schema, depth)
+        return _default(schema, {"null": None, "boolean": True}[kind] if kind[-1] in "ln" else _sample_number(schema))
 
     def members(self, schema: dict[str, Any], depth: int) -> dict[str, Any]:
         """An object. Required members come first: they have the first pick of what the prompt says."""
-        if depth == _DEPTH:
-            return {}
-        properties, required = schema.get("properties", {}), schema.get("required", [])
-        least, most = schema.get("minProperties", 0), schema.get("maxProperties", len(properties))
+        properties, required = _dict(schema.get("properties")), schema.get("required", [])
+        allowed = [name for name in properties if properties[name] is not False]
         needed = [name for name in (*properties, *required) if name in required]
-        others = [name for name in properties if name not in required and properties[name] is not False]
-        hinted = others
         if depth == 0 and not required:
-            needed, hinted = others[: max(0, floor(min(most, _TOP_MEMBERS)))], []
+            needed = allowed = allowed[:_TOP_MEMBERS]
         out: dict[str, Any] = {}
-        for names, is_required, enough in ((needed, True, inf), (hinted, False, most), (others, True, least)):
-            for name in names:
-                if name not in out and len(out) < enough and self.spend(8 + len(name)):
-                    value = self.value(
-                        properties.get(name, schema.get("additionalProperties")), depth + 1, is_required
-                    )
-                    if value is not _NOTHING:
-                        out[name] = value
-        return {name: out[name] for name in (*properties, *required) if name in out}
+        for name in dict.fromkeys([*needed, *allowed]) if depth < _DEPTH else ():
+            if self.spend(8 + len(name)):
+                member = properties.get(name, schema.get("additionalProperties"))
+                out[name] = self.value(member, depth + 1, name in needed)
+        return {name: out[name] for name in (*properties, *required) if out.get(name, _NOTHING) is not _NOTHING}
 
     def items(self, schema: dict[str, Any], depth: int, required: bool) -> Any:
         """An array: one item, or as many as it must have, three at most."""
         rest = schema.get("items")
         first = _list(schema.get("prefixItems")) or _list(rest)  # `items` was a list before 2020-12
-        count = min(max(1, schema.get("minItems", 1)), schema.get("maxItems", _ITEMS), _ITEMS)
+        count = int(min(max(1, _limit(schema, "minItems", 1)), _limit(schema, "maxItems", _ITEMS), _ITEMS))
         count = min(count, len(first)) if rest is False else count
         out: list[Any] = []
-        for i in range(max(0, floor(count)) if depth < _DEPTH else 0):
+        for i in range(count if depth < _DEPTH else 0):
             value = self.value(first[i] if i < len(first) else rest, depth + 1, required or i > 0)
             if value is _NOTHING or not self.spend(8):
                 break
@@ -302,10 +291,10 @@ class _Sampler:
 
     def option(self, options: list[Any], schema: dict[str, Any], required: bool) -> Any:
         """A value of an enum: the one the prompt names with the most words, else the default, else the first."""
-        types = schema.get("type", ())
+        types = _types(schema)
         allowed = [option for option in options[:_OPTIONS] if self.spend(8) and _is_of(option, types)]
         if not allowed and {"integer", "number"} & set(types):  # OpenAPI writes the numbers of an enum as strings
-            allowed = [number for option in options[:_OPTIONS] if (number := _limit(option)) is not None]
+            allowed = [number for option in options[:_OPTIONS] if (number := _number(option)) is not None]
         best = max(allowed, key=self.mentions, default=None)
         if best is not None and self.mentions(best):
             self.texts = [text for text in self.texts if text != best]
@@ -314,7 +303,7 @@ class _Sampler:
         if not required:
             return _NOTHING
         default = [
-            option for option in allowed if _is_plain(option) and "default" in schema and option == schema["default"]
+            option for option in allowed if "default" in schema and _is_plain(option) and option == schema["default"]
         ]
         return self.copy((default + [option for option in allowed if option is not None] + allowed + options)[0])
 
@@ -330,20 +319,20 @@ class _Sampler:
     def string(self, schema: dict[str, Any], required: bool) -> Any:
         """A quoted text, the default, or a sample; cut or repeated to fit its limits."""
         form = schema.get("format")
-        if isinstance(form, str) and form in _FORMATS:
-            text = _FORMATS[form] if required else _NOTHING
-        elif self.texts and "pattern" not in schema:
+        sample = _FORMATS.get(form) if isinstance(form, str) else None
+        if self.texts and not sample and "pattern" not in schema:
             text = self.texts.pop(0)
+        elif not required:
+            return _NOTHING
         else:
-            text = _default(schema, "text") if required else _NOTHING
-        if not isinstance(text, str):
-            return text
-        most = min(schema.get("maxLength", inf), self.budget)
-        least = ceil(min(schema.get("minLength", 0), most))
+            text = sample or _default(schema, "text")
+            if text is None:
+                return None
+        most = max(0, int(min(_limit(schema, "maxLength", inf), self.budget)))
+        least = min(ceil(min(_limit(schema, "minLength", 0), self.budget)), most)
         if len(text) < least:
             text = f"{text} " * (least // (len(text) + 1) + 1)
-            text = text[:least]
-        text = text[: max(0, floor(most))]
+        text = text[: least if len(text) > least > 0 and text.endswith(" ") else most]
         self.spend(len(text))
         return text
 
@@ -363,12 +352,17 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _types(value: Any) -> list[str]:
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _types(schema: dict[str, Any]) -> list[str]:
+    value = schema.get("type")
     names = value[:_BRANCHES] if isinstance(value, list) else [value]
     return [name.lower() for name in names if isinstance(name, str) and name.lower() in _TYPES]
 
 
-def _limit(value: Any) -> int | float | None:
+def _number(value: Any) -> int | float | None:
     """A number of a declaration, which may be written as a string; None for anything else."""
     if isinstance(value, str):
         try:
@@ -379,35 +373,9 @@ def _limit(value: Any) -> int | float | None:
     return value if is_number and abs(value) <= 1e308 else None
 
 
-def _both(old: Any, new: Any) -> Any:
-    return {"allOf": [old, new]}
-
-
-def _common_types(old: list[str], new: list[str]) -> list[str]:
-    old = ["integer" if name == "number" and "integer" in new else name for name in old]
-    return [name for name in old if name in new or (name == "integer" and "number" in new)] or old
-
-
-def _common_options(old: list[Any], new: list[Any]) -> list[Any]:
-    return [option for option in old[:_BRANCHES] if _is_plain(option) and option in new[:_BRANCHES]] or old
-
-
-def _all_properties(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    return {**old, **{name: _both(old[name], schema) if name in old else schema for name, schema in new.items()}}
-
-
-_COMBINED: dict[str, tuple[Callable[[Any], Any], Callable[[Any, Any], Any]]] = {
-    "type": (_types, _common_types),
-    "enum": (_list, _common_options),
-    "properties": (lambda value: value if isinstance(value, dict) else None, _all_properties),
-    "required": (lambda value: [name for name in _list(value) if isinstance(name, str)], lambda old, new: old + new),
-    "items": (lambda value: value, _both),
-    **{key: (_limit, max) for key in ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")},
-    **{key: (_limit, min) for key in ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")},
-}
-"""Keyword: how its value is cleaned (to something empty if it is unusable), and how those of two schemas combine."""
-_FIRST = {"const", "prefixItems", "additionalProperties", "format", "pattern", "default", "example", "examples"}
-"""Keywords of which the first of several schemas counts."""
+def _limit(schema: dict[str, Any], key: str, default: float) -> float:
+    limit = _number(schema.get(key))
+    return default if limit is None else limit
 
 
 def _one_of(branches: list[Any]) -> Any:
@@ -415,12 +383,12 @@ def _one_of(branches: list[Any]) -> Any:
     schemas = [branch for branch in branches if isinstance(branch, dict)]
     if schemas and all("const" in schema for schema in schemas):
         return {"enum": [schema["const"] for schema in schemas]}
-    return next((schema for schema in schemas if _types(schema.get("type")) != ["null"]), (*schemas, None)[0])
+    return next((schema for schema in schemas if _types(schema) != ["null"]), (*schemas, None)[0])
 
 
 def _kind(schema: dict[str, Any]) -> str:
     """The type to make a value of: the first that is not null; what other keywords suggest if none is named."""
-    if types := schema.get("type"):
+    if types := _types(schema):
         return next((name for name in types if name != "null"), "null")
     if "properties" in schema or "required" in schema:
         return "object"
@@ -433,7 +401,7 @@ def _is_plain(value: Any) -> bool:
     return not isinstance(value, (dict, list))
 
 
-def _is_of(value: Any, types: Any) -> bool:
+def _is_of(value: Any, types: list[str]) -> bool:
     """Whether this is a JSON value of one of these types; of no types, every value is."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         names = {"number", "integer"} if value == value // 1 else {"number"}
@@ -443,15 +411,15 @@ def _is_of(value: Any, types: Any) -> bool:
 
 
 def _fits(value: Any, schema: dict[str, Any]) -> bool:
-    """Whether a plain value fits the type and the limits of a merged schema."""
-    if not _is_plain(value) or not _is_of(value, schema.get("type", (_kind(schema),))):
+    """Whether a plain value fits the type and the limits of a schema."""
+    if not _is_plain(value) or not _is_of(value, _types(schema) or [_kind(schema)]):
         return False
     if isinstance(value, str):
-        return bool(schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", inf))
+        return _limit(schema, "minLength", 0) <= len(value) <= _limit(schema, "maxLength", inf)
     if value is None or isinstance(value, bool):
         return True
-    least, above, below, most = (schema.get(key, default) for key, default in _LIMITS.items())
-    return _limit(value) is not None and bool(least <= value <= most and above < value < below)
+    least, above, below, most = (_limit(schema, key, default) for key, default in _LIMITS.items())
+    return _number(value) is not None and least <= value <= most and above < value < below
 
 
 def _default(schema: dict[str, Any], sample: Any) -> Any:
@@ -462,7 +430,7 @@ def _default(schema: dict[str, Any], sample: Any) -> Any:
 
 def _sample_number(schema: dict[str, Any]) -> int | float:
     """1 if it fits, else a number at or near a limit, or between two; 1 if nothing fits."""
-    limits = [schema[key] for key in _LIMITS if key in schema]
+    limits = [limit for key in _LIMITS if (limit := _number(schema.get(key))) is not None]
     candidates = [1, *(at(limit) for limit in limits for at in _NEAR), sum(limits) / (len(limits) or 1)]
     # JSON writers refuse larger integers
     candidates = [number if abs(number) < 2**53 else float(number) for number in candidates]

@@ -381,7 +381,7 @@ def test_one_types_while_the_model_speaks(slow: str) -> None:
     with live("--url", slow) as terminal:
         terminal.wait_for("message >")
         terminal.type("tell me everything you know\r")
-        terminal.wait_for("model  This is")
+        terminal.wait_for("model  livews")
         terminal.type("stop\r")
         terminal.wait_for('I heard "stop"')
         terminal.wait_for("interrupted")
@@ -398,7 +398,7 @@ def test_ctrl_c_once_ends_the_turn_and_twice_leaves(slow: str) -> None:
     with live("--url", slow) as terminal:
         terminal.wait_for("message >")
         terminal.type("tell me everything you know, and then some more\r")
-        terminal.wait_for("model  This is")
+        terminal.wait_for("model  livews")
         terminal.type("\x03")
         terminal.wait_for("Ctrl-C again leaves")
         assert "stopped" in terminal.text
@@ -420,7 +420,7 @@ def test_a_second_ctrl_c_leaves_however_late(slow: str) -> None:
     with live("--url", slow) as terminal:
         terminal.wait_for("message >")
         terminal.type("tell me everything you know\r")
-        terminal.wait_for("model  This is")
+        terminal.wait_for("model  livews")
         terminal.type("\x03")
         terminal.wait_for("stopped")
         time.sleep(2.5)  # the reply that was stopped would still be playing

@@ -45,7 +45,7 @@ async def tool(url: str, path: Path) -> None:
         "systemInstruction": {"parts": [{"text": "Be short."}]},
     }
     async with livews.connect(url=url, setup=setup, trace=path) as session:
-        await session.say("Use get_weather for Berlin")
+        await session.say('Use get_weather for "Berlin"')
         answered = spoke = False
         async for event in session.events():
             if isinstance(event, livews.ToolCall):

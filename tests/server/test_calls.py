@@ -13,18 +13,7 @@ import pytest
 
 from tests.kit.names import GEMINI, LIVE_31, LIVE_38, NATIVE, ON_VERTEX, RETIRED, TEST, THINKING, VERTEX
 from tests.kit.sound import silence, speech
-from tests.kit.talk import (
-    END,
-    MANUAL,
-    START,
-    Message,
-    answer,
-    calls,
-    content,
-    functions,
-    text,
-    usages,
-)
+from tests.kit.talk import END, MANUAL, START, Message, answer, calls, content, functions, text, usages
 from tests.kit.transcript import SILENCE, Result, Transcript, mentions, never, play, says
 
 STORY = content("Tell me a long story, " + "and then another one, " * 8)

@@ -212,10 +212,7 @@ async def test_fifty_eight_minutes_are_all_and_nothing_is_left_to_resume() -> No
         assert end == (1011, "Deadline expired before operation could complete.")
         assert brief_all(got) == ["handle"], "no goAway"
         assert now() - began >= 3480 / 1500
-        again = {
-            "model": LIVE_38,
-            "sessionResumption": {"handle": got[0]["sessionResumptionUpdate"]["newHandle"]},
-        }
+        again = {"model": LIVE_38, "sessionResumption": {"handle": got[0]["sessionResumptionUpdate"]["newHandle"]}}
         assert await refusal(server, again) == (1007, "Invalid session handle")
 
 
@@ -418,12 +415,7 @@ async def test_a_resumed_conversation_knows_what_was_said() -> None:
 @pytest.mark.parametrize(("model", "says"), [(LIVE_38, content), (NATIVE, content), (LIVE_31, text)])
 async def test_calls_that_wait_are_answered_after_resuming(model: str, says: Any) -> None:
     async with serving_stand_in() as server:
-        setup: Message = {
-            "model": model,
-            "outputAudioTranscription": {},
-            "tools": functions("getWeather"),
-            **ASKED,
-        }
+        setup: Message = {"model": model, "outputAudioTranscription": {}, "tools": functions("getWeather"), **ASKED}
         async with calling(server, setup) as caller:
             got = await caller.turn(says("hello"))
             got += await caller.rest()
@@ -551,10 +543,7 @@ async def test_only_the_newest_handles_are_kept() -> None:
             for _ in range(12):
                 await caller.turn(content("x"))
                 handles.append(await handle_of(caller))
-        assert await refusal(server, resuming(handles[0], NATIVE)) == (
-            1008,
-            "BidiGenerateContent session not found",
-        )
+        assert await refusal(server, resuming(handles[0], NATIVE)) == (1008, "BidiGenerateContent session not found")
         async with calling(server, resuming(handles[-8], NATIVE)) as caller:
             assert await caller.turn(content("x"))
         assert len(server.store._handles) <= 8
