@@ -116,24 +116,26 @@ def wanted(functions: list[DeclaredFunction], prompt: str) -> list[DeclaredFunct
     prompt = prompt[:_PROMPT]
     if named := _named(functions, prompt):
         return named[:_CALLS]
-    said = _words_of(prompt)
+    prompt_words = _words_of(prompt)
     best: tuple[float, ...] = (0, 0, 0)
     chosen: list[DeclaredFunction] = []
     for function in functions:
         name = _stems(function.name)
-        if any(a in name - said and b in said - name for pair in _PAIRS for a, b in (pair, pair[::-1])):
+        if any(
+            a in name - prompt_words and b in prompt_words - name for pair in _PAIRS for a, b in (pair, pair[::-1])
+        ):
             continue
         words = name - _STOP_STEMS
         description = function.declaration.get("description")
         about = _stems(description[:_DESCRIPTION]) - _STOP_STEMS if isinstance(description, str) else set()
-        score: tuple[float, ...] = (0, 0, len(about & said))
-        if 0 < len(words) <= 2 * len(words & said):
-            score = (len(words & said), len(words & said) / len(words), score[2])
+        score: tuple[float, ...] = (0, 0, len(about & prompt_words))
+        if 0 < len(words) <= 2 * len(words & prompt_words):
+            score = (len(words & prompt_words), len(words & prompt_words) / len(words), score[2])
         elif score[2] < 2:
             continue
         if score > best:
             best, chosen = score, [function]
-    if not chosen and len(functions) == 1 and said & {"tool", "function"}:
+    if not chosen and len(functions) == 1 and prompt_words & {"tool", "function"}:
         return list(functions)
     return chosen
 

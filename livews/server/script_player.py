@@ -19,14 +19,12 @@ from typing import Any
 from websockets.exceptions import ConnectionClosed
 
 from livews.core import codec, schema
-from livews.core.conversation import Conversation
 from livews.server import faults
-from livews.server.channel import ConnectionEnded, ServerChannel, cancel
+from livews.server.channel import ConnectionEnded, cancel
 from livews.server.connection import StandInConnection
-from livews.server.context import ServerContext
+from livews.server.context import ServerContext, ServerSession
 from livews.server.pattern import differences, misfit
 from livews.server.replies import format_duration
-from livews.server.request_target import parse_request_target
 from livews.server.script import Script
 from livews.terminal_text import one_line
 from livews.trace.reader import TraceRecord, refilled
@@ -40,26 +38,13 @@ _AUDIO_TOLERANCE = 0.25
 """Seconds of audio a client may be behind the recording before a replay waits for it."""
 
 
-class ScriptPlayer:
-    """Plays one script to one client, in place of a StandInSession."""
+class ScriptPlayer(ServerSession):
+    """A session that plays one script."""
 
     def __init__(self, connection: StandInConnection, context: ServerContext, number: int, script: Script) -> None:
-        assert connection.request is not None
-        self.target = parse_request_target(connection.request)
-        self.is_set_up = True
-        self.ended = ""
-        """How the session ended, in words."""
-        self.differences: list[str] = []
-        """What the client did otherwise than the script."""
-        self._number = number
-        self._connection = connection
-        self._config = context.config
-        self._patience = context.config.patience
+        super().__init__(connection, context, number)
         self._script = script
-        self._conversation = Conversation(inspect=True, surface=self.target.surface, version=self.target.version)
-        recorder = context.recorder(number, self.target)
-        self._channel = ServerChannel(connection, self._conversation, self._config.faults, recorder, self._go_away)
-        self._received = 0
+        self._patience = self.config.patience
         self._inbox: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue(_QUEUED)
         """For a scenario: messages that it has not looked at yet; None after the last one."""
         self._messages: list[dict[str, Any]] = []
@@ -68,11 +53,10 @@ class ScriptPlayer:
         self._client_left = False
         self._news = asyncio.Event()
         """Something came, or the client left."""
-        self._leaving: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
-    async def run(self) -> None:
-        """Play the script until the connection ends."""
-        reader = self._channel.start_task(self._read())
+    async def serve(self) -> None:
+        self._tasks.append(self.channel.start_task(self._read()))
         try:
             with contextlib.suppress(ConnectionEnded):
                 if self._script.steps:
@@ -80,23 +64,24 @@ class ScriptPlayer:
                 else:
                     await self._replay(self._script.records)
                 async with asyncio.timeout(self._patience):
-                    await self._connection.wait_closed()
+                    await self.connection.wait_closed()
         except TimeoutError:
             self.differences.append(f"the script is over, and the client stayed for {self._patience:g} s")
-        finally:
-            await cancel(reader, self._leaving)
-            self.ended = self._channel.description_of_end()
-            self._channel.finish()
-        if self._channel.failure is not None:
-            raise self._channel.failure
+
+    async def stop(self) -> None:
+        await cancel(*self._tasks)
+
+    async def go_away(self, seconds: float) -> None:
+        await self.channel.send({"goAway": {"timeLeft": format_duration(seconds)}})
+        self._tasks.append(self.channel.start_task(self._leave(seconds)))
+
+    async def _leave(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        await self.channel.close(*faults.close_of("goaway-ignored"))
 
     def summary(self, seconds: float) -> str:
-        """The session on one line, and its differences on lines of their own; it took so many seconds."""
-        head = (
-            f"{one_line(self._script.name)}, {seconds:.1f} s, {self._received} in, {self._channel.sent} out, "
-            f"{self.ended}"
-        )
-        count = len(self.differences)
+        name, count = one_line(self._script.name), len(self.differences)
+        head = f"{name}, {seconds:.1f} s, {self.received} in, {self.channel.sent} out, {self.ended}"
         if not count:
             return f"{head}: as written"
         lines = [f"{head}: {count} difference{'' if count == 1 else 's'}"]
@@ -104,14 +89,13 @@ class ScriptPlayer:
         return "\n".join(lines + ([f"  and {count - _SHOWN} more"] if count > _SHOWN else []))
 
     def status(self) -> dict[str, Any]:
-        """The session's part of GET /livews/status."""
         return {
-            "session": self._number,
+            "session": self.number,
             "script": self._script.name,
-            "model": str(self._conversation.setup.get("model", "")),
-            "states": self._conversation.states,
-            "received": self._received,
-            "sent": self._channel.sent,
+            "model": self.model,
+            "states": self.conversation.states,
+            "received": self.received,
+            "sent": self.channel.sent,
             "differences": self.differences[:_SHOWN],
             "ended": self.ended,
         }
@@ -120,10 +104,10 @@ class ScriptPlayer:
         """Read the client's messages until it leaves."""
         try:
             while True:
-                raw, text = await self._connection.receive()
-                self._received += 1
-                step = self._conversation.step("client", raw)
-                self._channel.record_received(raw, text, step)
+                raw, text = await self.connection.receive()
+                self.received += 1
+                step = self.conversation.step("client", raw)
+                self.channel.record_received(raw, text, step)
                 if self._script.steps:
                     await self._inbox.put(step.body)
                 elif seconds := sum(audio_seconds(step.body)):
@@ -134,35 +118,26 @@ class ScriptPlayer:
         except ConnectionClosed:
             pass
         finally:
-            self._channel.note_close()
+            self.channel.note_close()
             self._client_left = True
             self._news.set()
             with contextlib.suppress(asyncio.QueueFull):
                 self._inbox.put_nowait(None)
-
-    async def _go_away(self, seconds: float) -> None:
-        """Send goAway because a fault asks for it, and close when so many seconds are over."""
-        await self._channel.send({"goAway": {"timeLeft": format_duration(seconds)}})
-        self._leaving = self._leaving or self._channel.start_task(self._leave(seconds))
-
-    async def _leave(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-        await self._channel.close(*faults.close_of("goaway-ignored"))
 
     # A scenario
 
     async def _play(self, steps: list[dict[str, Any]]) -> None:
         for i, step in enumerate(steps, 1):
             if "server" in step:
-                await self._channel.send(step["server"])
+                await self.channel.send(step["server"])
             elif "wait" in step:
-                await asyncio.sleep(step["wait"] * self._config.pace)
+                await asyncio.sleep(step["wait"] * self.config.pace)
             elif "fault" in step:
-                self._channel.add_fault(faults.parse(step["fault"], here=self._channel.sent + 1))
+                self.channel.add_fault(faults.parse(step["fault"], here=self.channel.sent + 1))
             elif "client" in step:
                 await self._expect(step["client"], f"step {i} waits for {'+'.join(step['client']) or 'a message'}")
             elif "close" in step and step.get("from", step["close"].get("from")) != "client":
-                await self._channel.close(step["close"].get("code", 1000), str(step["close"].get("reason", "")))
+                await self.channel.close(step["close"].get("code", 1000), str(step["close"].get("reason", "")))
 
     async def _expect(self, pattern: dict[str, Any], waits: str) -> None:
         """Wait for a message that fits the pattern; report what came instead."""
@@ -183,7 +158,7 @@ class ScriptPlayer:
                         self.differences.append(f"{waits}; {name} came: {difference}")
         except TimeoutError:
             self.differences.append(f"{waits}, and nothing that fits came in {self._patience:g} s")
-            await self._channel.close(*faults.close_of("deadline-expired"))
+            await self.channel.close(*faults.close_of("deadline-expired"))
 
     # A recorded session
 
@@ -209,22 +184,22 @@ class ScriptPlayer:
                 last_t, last_at = record.t, loop.time()
                 continue
             await self._wait_for_client(len(recorded), seconds)
-            if not self._config.fast:
+            if not self.config.fast:
                 await asyncio.sleep(max(0.0, last_at + record.t - last_t - loop.time()))
             last_t, last_at = record.t, loop.time()
             if record.control == "close":
                 self._compare(recorded, seconds)
                 code = record.about.get("code")
                 reason = str(record.about.get("reason", ""))
-                await self._channel.close(code if isinstance(code, int) else 1006, reason)
+                await self.channel.close(code if isinstance(code, int) else 1006, reason)
             raw = refilled(record.raw or b"", codec.dump_as_service)
-            if self._config.faults:  # which may change the form
-                await self._channel.send(raw)
+            if self.config.faults:  # which may change the form
+                await self.channel.send(raw)
             else:
-                await self._channel.send_raw(raw, text=record.opcode == "text")
+                await self.channel.send_raw(raw, text=record.opcode == "text")
         try:
             async with asyncio.timeout(self._patience):
-                await self._connection.wait_closed()
+                await self.connection.wait_closed()
         finally:
             self._compare(recorded, seconds)
 

@@ -24,7 +24,7 @@ from livews.errors import TraceFailed
 from livews.server import faults
 from livews.server.config import StandInConfig
 from livews.server.connection import StandInConnection
-from livews.server.context import RunningSession, ServerContext
+from livews.server.context import ServerContext, ServerSession
 from livews.server.request_target import parse_request_target
 from livews.server.script_player import ScriptPlayer
 from livews.server.session import StandInSession
@@ -58,7 +58,7 @@ class StandInServer(ServerContext):
         """Run the session of a client whose upgrade succeeded."""
         self.total += 1
         number, started, scripts = self.total, self.clock(), self.config.scripts
-        session: RunningSession
+        session: ServerSession
         try:
             if scripts:
                 session = ScriptPlayer(connection, self, number, scripts[(number - 1) % len(scripts)])

@@ -16,13 +16,12 @@ from typing import Any
 from websockets.exceptions import ConnectionClosed
 
 from livews.core import closes, codec, machine, models, protocol, schema
-from livews.core.conversation import Conversation, Step
+from livews.core.conversation import Step
 from livews.core.rules import Finding, not_found
-from livews.server.channel import ConnectionEnded, ServerChannel, cancel
+from livews.server.channel import ConnectionEnded, cancel
 from livews.server.connection import StandInConnection
-from livews.server.context import ServerContext
+from livews.server.context import ServerContext, ServerSession
 from livews.server.lifetime import ConnectionLifetime
-from livews.server.request_target import parse_request_target
 from livews.server.store import ResumableSession
 from livews.server.turn_taking import TurnTaking
 from livews.terminal_text import one_line
@@ -40,28 +39,12 @@ _UNUSABLE_HANDLE = {
 }
 
 
-class StandInSession:
-    """One connection, from its upgrade to its close."""
+class StandInSession(ServerSession):
+    """A session that answers freely."""
 
     def __init__(self, connection: StandInConnection, context: ServerContext, number: int) -> None:
-        self.number = number
-        assert connection.request is not None
-        self.target = parse_request_target(connection.request)
-        self.received = 0
-        """Messages that came."""
-        self.ended = ""
-        """How it ended, in words."""
-        self.differences: list[str] = []
-        """None: only scripts are compared with."""
-        self._connection = connection
-        self._context = context
-        self._config = context.config
-        self.conversation = Conversation(
-            inspect=True, surface=self.target.surface, version=self.target.version, as_of=self._config.as_of
-        )
-        recorder = context.recorder(number, self.target)
-        self.channel = ServerChannel(connection, self.conversation, self._config.faults, recorder, self._go_away)
-        self._lifetime: ConnectionLifetime | None = None
+        super().__init__(connection, context, number, as_of=context.config.as_of)
+        self._lifetime = ConnectionLifetime(connection, self.conversation, context, self.channel)
         self._close_cause = ""
         """What led to the close, in words."""
         self._resumable: ResumableSession | None = None
@@ -70,62 +53,49 @@ class StandInSession:
 
     @property
     def is_set_up(self) -> bool:
-        """Whether setup was accepted."""
         return self._resumable is not None
-
-    @property
-    def _model(self) -> str:
-        return str(self.conversation.setup.get("model", ""))
 
     @property
     def _handle(self) -> str:
         handles = machine.values(self.conversation.setup, ("sessionResumption", "handle"))
         return str(handles[0]) if handles else ""
 
-    async def run(self) -> None:
-        """Serve the client until its connection ends."""
-        self._lifetime = ConnectionLifetime(self._connection, self.conversation, self._context, self.channel)
+    async def serve(self) -> None:
         try:
             while True:
-                raw, text = await self._connection.receive()
+                raw, text = await self.connection.receive()
                 self.received += 1
                 await self._take(raw, text=text)
         except ConnectionClosed:
             self.channel.note_close()
         except ConnectionEnded:
             pass
-        finally:
-            self.ended = self.channel.description_of_end()
-            if self._turns is not None:
-                if self._turns.speech_open:
-                    self._log("the user's speech never ended: no silence followed it as audio (ACTIVITY-6)")
-                await self._turns.stop()
-            await cancel(self._updates)
-            await self._lifetime.stop()
-            if self._resumable is not None:
-                self._resumable.pending = dict(self.conversation.pending)
-                self._context.store.release(self._resumable, clean=self.ended not in ("dropped", "lost"))
-            self.channel.finish()
-        if self.channel.failure is not None:
-            raise self.channel.failure
 
-    async def _go_away(self, seconds: float) -> None:
-        assert self._lifetime is not None
+    async def stop(self) -> None:
+        if self._turns is not None:
+            if self._turns.speech_open:
+                self._log("the user's speech never ended: no silence followed it as audio (ACTIVITY-6)")
+            await self._turns.stop()
+        await cancel(self._updates)
+        await self._lifetime.stop()
+        if self._resumable is not None:
+            self._resumable.pending = dict(self.conversation.pending)
+            self.context.store.release(self._resumable, clean=self.ended not in ("dropped", "lost"))
+
+    async def go_away(self, seconds: float) -> None:
         await self._lifetime.go_away(seconds)
 
     def _log(self, line: str) -> None:
-        self._config.log(f"session {self.number}: {line}")
+        self.config.log(f"session {self.number}: {line}")
 
     @property
     def _why(self) -> str:
-        idle = self._lifetime is not None and self._lifetime.idle
-        return "nothing came from the client, not even a ping" if idle else self._close_cause
+        return "nothing came from the client, not even a ping" if self._lifetime.idle else self._close_cause
 
     def summary(self, seconds: float) -> str:
-        """The session on one line; it took so many seconds."""
         turns = self.conversation.turns
         parts = [
-            one_line(models.bare_id(self._model), 60) or "no setup",
+            one_line(models.bare_id(self.model), 60) or "no setup",
             *(["resumed"] if self.is_set_up and self._handle else []),
             f"{seconds:.1f} s",
             f"{turns} turn{'' if turns == 1 else 's'}",
@@ -136,10 +106,9 @@ class StandInSession:
         return ", ".join(parts) + (f" [{one_line(self._why, 160)}]" if self._why else "")
 
     def status(self) -> dict[str, Any]:
-        """The session's part of GET /livews/status."""
         return {
             "session": self.number,
-            "model": self._model,
+            "model": self.model,
             "surface": self.target.surface,
             "states": self.conversation.states,
             "received": self.received,
@@ -177,12 +146,12 @@ class StandInSession:
         else:
             step = self.conversation.step_message("client", message)
         if "setup" in step.signals:
-            self.channel.reason_values = {"model": self._model, "version": self.target.version}
+            self.channel.reason_values = {"model": self.model, "version": self.target.version}
         return step
 
     def _locked_setup(self, raw: bytes) -> dict[str, Any] | None:
         """The setup message that counts, None when the client's own does, or when this is none."""
-        token = self._context.store.token(self.target.credential)
+        token = self.context.store.token(self.target.credential)
         if token is None or token.lock is None:
             return None
         try:
@@ -195,7 +164,7 @@ class StandInSession:
     def _verdict(self, step: Step) -> tuple[int, str] | None:
         """The close this frame earns: for the key first, then for broken rules, then for model and handle."""
         if "setup" in step.signals and (
-            close := self._context.check_credential(self.target, resumes=bool(self._handle))
+            close := self.context.check_credential(self.target, resumes=bool(self._handle))
         ):
             return close
         if findings := self._broken_rules(step):
@@ -206,32 +175,30 @@ class StandInSession:
         if close := self._invalid_model_name():
             return close
         if not self.conversation.profile["known"]:
-            return not_found(self._model, self.conversation.place)
-        if self._context.is_full(self):
+            return not_found(self.model, self.conversation.place)
+        if self.context.is_full(self):
             return closes.frame_for("quota")
         return self._resume()
 
     def _broken_rules(self, step: Step) -> list[Finding]:
         """The findings that lead to a close. Without a month in `as_of` retired models are served: MODEL-2 does not."""
-        served = not self._config.as_of and bool(self.conversation.profile["known"])
+        served = not self.config.as_of and bool(self.conversation.profile["known"])
         return [finding for finding in step.faults if not (served and finding.rule == "MODEL-2")]
 
     def _invalid_model_name(self) -> tuple[int, str] | None:
         """The close for a name that has not the form this surface reads, whether it knows the model or not."""
         for row in self.conversation.profile["misnamed"]:
-            if models.holds(row, self.target.surface, self._config.as_of) and not re.search(
-                row["unlike"], self._model
-            ):
-                self._close_cause = f"{one_line(self._model, 80) or 'no model'} is not a model's name here"
+            if models.holds(row, self.target.surface, self.config.as_of) and not re.search(row["unlike"], self.model):
+                self._close_cause = f"{one_line(self.model, 80) or 'no model'} is not a model's name here"
                 return closes.frame_for(row["close"])
         return None
 
     def _resume(self) -> tuple[int, str] | None:
         """Take up the session of the handle, or begin one; the close, if the handle is refused."""
         if not self._handle:
-            self._resumable = self._context.store.begin(models.bare_id(self._model))
+            self._resumable = self.context.store.begin(models.bare_id(self.model))
             return None
-        self._resumable, refusal = self._context.store.find(self._handle)
+        self._resumable, refusal = self.context.store.find(self._handle)
         if self._resumable is None:
             self._close_cause = f"the handle cannot be used: {_UNUSABLE_HANDLE[refusal]}"
             return closes.frame_for(refusal)
@@ -250,21 +217,20 @@ class StandInSession:
 
     async def _set_up(self) -> None:
         assert self._resumable is not None
-        assert self._lifetime is not None
         profile = self.conversation.profile
         if profile["retired"]:
-            self._log(f"{one_line(self._model, 80)} is retired: the service refuses it (MODEL-2); so does --as-of")
+            self._log(f"{one_line(self.model, 80)} is retired: the service refuses it (MODEL-2); so does --as-of")
         self._turns = TurnTaking(
-            self.channel, self.conversation, self._resumable, self._context, self._log, self._turn_ended
+            self.channel, self.conversation, self._resumable, self.context, self._log, self._turn_ended
         )
-        await asyncio.sleep(_SETUP_SECONDS * self._config.pace)
-        wire = {**profile["wire"], **self._config.wire}
+        await asyncio.sleep(_SETUP_SECONDS * self.config.pace)
+        wire = {**profile["wire"], **self.config.wire}
         if not wire["speaks"]:
             self.channel.turn_ends_at = "generationComplete"
-        session_id = {"sessionId": self._context.store.new_id("session")} if wire["sessionId"] else {}
+        session_id = {"sessionId": self.context.store.new_id("session")} if wire["sessionId"] else {}
         await self.channel.send({"setupComplete": session_id})
         if self._handle:
-            if self._resumable.model != models.bare_id(self._model):
+            if self._resumable.model != models.bare_id(self.model):
                 self._close_cause = "the handle belongs to another model (RESUME-3)"
                 await self.channel.close(*closes.frame_for(protocol.rules()["RESUME-3"]["close"]))
             self.conversation.pending = dict(self._resumable.pending)
@@ -282,10 +248,10 @@ class StandInSession:
     async def _send_updates(self, session: ResumableSession) -> None:
         """Send the handles that come by the clock."""
         if self._sends_updates("once"):
-            await asyncio.sleep((_HANDLE_AGAIN_SECONDS if self._handle else _HANDLE_SECONDS) * self._config.pace)
+            await asyncio.sleep((_HANDLE_AGAIN_SECONDS if self._handle else _HANDLE_SECONDS) * self.config.pace)
             await self._send_handle(session)
         while self._sends_updates("2s"):
-            await asyncio.sleep(2.0 / self._config.time_scale)
+            await asyncio.sleep(2.0 / self.config.time_scale)
             await self._send_handle(session)
 
     async def _turn_ended(self) -> None:
@@ -295,7 +261,7 @@ class StandInSession:
     async def _send_handle(self, session: ResumableSession) -> None:
         profile = self.conversation.profile["resumption"]
         is_uuid = profile.get("handle") == "uuid"
-        handle = self._context.store.new_handle(session, profile["handleSeconds"], uuid=is_uuid)
+        handle = self.context.store.new_handle(session, profile["handleSeconds"], uuid=is_uuid)
         await self.channel.send({"sessionResumptionUpdate": {"newHandle": handle, "resumable": True}})
 
 

@@ -346,9 +346,9 @@ async def test_04_a_line_that_is_cut() -> None:
 
 async def ended(house: StandInServer) -> str:
     """How the first session ended, in the stand-in's words."""
-    while not house.ended:
+    while not house.endings:
         await asyncio.sleep(0.01)
-    return next(iter(house.ended))
+    return next(iter(house.endings))
 
 
 @pytest.mark.parametrize("politely", [True, False])
@@ -966,7 +966,7 @@ async def test_20_who_waits_for_ever_is_told(monkeypatch: pytest.MonkeyPatch) ->
         await raw.send(ASK)
         while not any("toolCallEndsTurn=true" in line for line in log):
             await asyncio.sleep(0.01)
-    assert any("no answer to get_weather" in line for line in log)
+    assert any("no response to get_weather" in line for line in log)
 
 
 @pytest.mark.parametrize(

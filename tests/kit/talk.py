@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from livews.core import codec, models, schema
 from livews.server.config import StandInConfig
 from livews.server.server import StandInServer, serve_stand_in
-from tests.kit.names import GEMINI
+from tests.kit.names import GEMINI, TEST
 from tests.kit.sound import RATE
 from tests.kit.waiting import until
 
@@ -158,6 +158,39 @@ async def ended(server: StandInServer) -> None:
 async def handle_of(caller: Caller) -> str:
     update = (await caller.until("handle"))[-1]["sessionResumptionUpdate"]
     return str(update["newHandle"])
+
+
+async def refusal(server: StandInServer, *messages: Message, **options: Any) -> tuple[int, str]:
+    """The close that comes after these messages of a client, which is the answer to its setup."""
+    async with calling(server, **options) as caller, asyncio.timeout(PATIENCE):
+        await caller.say(*messages)
+        end = await caller.closed()
+        assert caller.messages == []
+        return end
+
+
+@contextlib.asynccontextmanager
+async def pinging(caller: Caller, seconds: float = 0.02) -> AsyncIterator[None]:
+    """A client that is there, and sends nothing but pings."""
+
+    async def ping() -> None:
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await caller.socket.ping()
+                await asyncio.sleep(seconds)
+
+    task = asyncio.create_task(ping())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def resuming(handle: str, model: str = TEST) -> Message:
+    """A setup that resumes a session."""
+    return {"model": model, "sessionResumption": {"handle": handle}}
 
 
 # What a client says

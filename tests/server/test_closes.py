@@ -1,4 +1,4 @@
-"""Every row of protocol/closes.json, provoked: by a fault, and by what a client or whoever starts the stand-in does.
+"""Every row of protocol/closes.json, provoked: by a fault, and by what a client does or the stand-in is started with.
 
 - Reasons are compared byte for byte, cut at 123 bytes (CLOSE-2).
 - WAYS are what a client can say; the tests below them are ways that need two clients, time, or a bare socket.
@@ -27,7 +27,6 @@ from tests.kit.talk import (
     END,
     MANUAL,
     START,
-    Caller,
     Message,
     audio,
     calling,
@@ -36,6 +35,9 @@ from tests.kit.talk import (
     content,
     ended,
     handle_of,
+    pinging,
+    refusal,
+    resuming,
     text,
 )
 
@@ -329,17 +331,6 @@ async def test_a_model_that_is_gone_is_served_to_who_asks_for_no_month() -> None
 HANDLE: Message = {"model": TEST, "sessionResumption": {}}
 
 
-def resuming(handle: str, model: str = TEST) -> Message:
-    return {"setup": {"model": model, "sessionResumption": {"handle": handle}}}
-
-
-async def refusal(server: StandInServer, *messages: Message, **options: Any) -> tuple[int, str]:
-    async with calling(server, **options) as caller:
-        await caller.say(*messages)
-        async with asyncio.timeout(10):
-            return await caller.closed()
-
-
 Ending = Callable[[], Awaitable[tuple[int, str]]]
 OTHER_WAYS: dict[str, Ending] = {}
 """Row to a coroutine that brings it about, and gives code and reason as the client's library has them."""
@@ -386,13 +377,13 @@ async def an_old_handle() -> tuple[int, str]:
         async with calling(server, HANDLE) as caller:
             handle = await handle_of(caller)
         server.store.clock = lambda: server.clock() + 7_201
-        return await refusal(server, resuming(handle))
+        return await refusal(server, {"setup": resuming(handle)})
 
 
 @way("internal-error")
 async def the_old_socket_is_open() -> tuple[int, str]:
     async with serve_stand_in(config=config()) as server, calling(server, HANDLE) as caller:
-        return await refusal(server, resuming(await handle_of(caller)))
+        return await refusal(server, {"setup": resuming(await handle_of(caller))})
 
 
 @way("internal-error")
@@ -402,7 +393,7 @@ async def the_old_socket_was_lost_a_moment_ago() -> tuple[int, str]:
             handle = await handle_of(caller)
             caller.socket.transport.abort()
         await ended(server)
-        return await refusal(server, resuming(handle))
+        return await refusal(server, {"setup": resuming(handle)})
 
 
 @way("internal-error-occurred")
@@ -411,7 +402,7 @@ async def the_handle_of_another_model() -> tuple[int, str]:
         async with calling(server, HANDLE) as caller:
             handle = await handle_of(caller)
         async with calling(server) as caller:
-            await caller.say(resuming(handle, LIVE_38))
+            await caller.say({"setup": resuming(handle, LIVE_38)})
             assert "setupComplete" in await caller.hear()
             return await caller.closed()
 
@@ -429,18 +420,8 @@ async def nothing_is_heard_of_the_client() -> tuple[int, str]:
 async def fifty_eight_minutes() -> tuple[int, str]:
     setup = {"model": LIVE_38, "contextWindowCompression": {"slidingWindow": {}}}
     async with serve_stand_in(config=config(time_scale=1500)) as server, calling(server, setup) as caller:
-        pinging = asyncio.create_task(_keep_pinging(caller, 0.02))
-        try:
+        async with pinging(caller):
             return await caller.closed()
-        finally:
-            pinging.cancel()
-
-
-async def _keep_pinging(caller: Caller, seconds: float) -> None:
-    with contextlib.suppress(ConnectionClosed):
-        while True:
-            await caller.socket.ping()
-            await asyncio.sleep(seconds)
 
 
 @way("goaway-ignored")

@@ -104,7 +104,7 @@ async def closing(setup: dict[str, Any] | None = None) -> AsyncIterator[Any]:
         assert server.failures == 0
 
 
-async def test_what_comes_behind_a_bad_frame_does_not_hold_up_the_close() -> None:
+async def test_what_comes_after_a_bad_frame_does_not_hold_up_the_close() -> None:
     async with closing(DIALOGUE) as caller:
         await caller.say("no JSON", *[text(f"{i}") for i in range(100)])
         assert await caller.closed() == closes.frame_for("invalid-argument")
@@ -116,7 +116,7 @@ async def test_what_waits_at_the_clients_own_close_does_not_hold_it_up() -> None
         await caller.socket.close()
 
 
-async def test_a_broken_frame_behind_many_does_not_hold_up_its_close() -> None:
+async def test_a_broken_frame_after_many_does_not_hold_up_its_close() -> None:
     async with closing(DIALOGUE) as caller:
         await caller.say(*[content(f"{i}") for i in range(100)])
         caller.socket.protocol.send_frame(Frame(Opcode.CONT, b"continues nothing"))

@@ -1,8 +1,8 @@
 """How long a session lives, what outlives it, and that nothing else does.
 
-- Long times are shortened by time_scale, as whoever tries a client would do it; where hours are meant the memory's
+- Long times are shortened by time_scale, as in trials of a client; for hours the store's
   clock is set on.
-- Times are bounded from below alone, or by what comes first: a slow machine is no failure.
+- Times are bounded only from below, or by what comes first: a slow machine is no failure.
 """
 
 from __future__ import annotations
@@ -45,6 +45,9 @@ from tests.kit.talk import (
     ended,
     functions,
     handle_of,
+    pinging,
+    refusal,
+    resuming,
     text,
     words,
 )
@@ -62,25 +65,6 @@ async def serving_stand_in(seconds: float = 30, **changes: Any) -> AsyncIterator
     async with asyncio.timeout(seconds), serve_stand_in(config=config(**changes)) as server:
         yield server
         assert server.failures == 0
-
-
-@contextlib.asynccontextmanager
-async def pinging(caller: Caller, seconds: float = 0.02) -> AsyncIterator[None]:
-    """A client that is there, and says nothing."""
-
-    async def ping() -> None:
-        with contextlib.suppress(ConnectionClosed):
-            while True:
-                await caller.socket.ping()
-                await asyncio.sleep(seconds)
-
-    task = asyncio.create_task(ping())
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 def now() -> float:
@@ -107,7 +91,7 @@ async def last_of(caller: Caller) -> tuple[list[Message], tuple[int, str]]:
         ("publishers/google/models/gemini-live-2.5-flash", VERTEX, "0.120s"),
     ],
 )
-async def test_go_away_comes_by_the_profile_and_the_close_behind_it(model: str, path: str, left: str) -> None:
+async def test_go_away_comes_by_the_profile_and_the_close_after_it(model: str, path: str, left: str) -> None:
     """GOAWAY-1: 540 seconds after the start with 50 left, 60 on Vertex; here 500 times as fast."""
     began = now()
     async with serving_stand_in(time_scale=500) as server, calling(server, model, path=path) as caller:
@@ -213,7 +197,7 @@ async def test_fifty_eight_minutes_are_all_and_nothing_is_left_to_resume() -> No
         assert brief_all(got) == ["handle"], "no goAway"
         assert now() - began >= 3480 / 1500
         again = {"model": LIVE_38, "sessionResumption": {"handle": got[0]["sessionResumptionUpdate"]["newHandle"]}}
-        assert await refusal(server, again) == (1007, "Invalid session handle")
+        assert await refusal(server, {"setup": again}) == (1007, "Invalid session handle")
 
 
 # Idleness
@@ -277,7 +261,7 @@ async def test_the_stand_in_sends_no_pings_and_nothing_unasked() -> None:
             assert socket.kinds == [Opcode.BINARY]  # type: ignore[attr-defined]
             assert socket.protocol.extensions == []
             session = next(iter(server.sessions.values()))
-            assert session._connection.ping_interval is None, "half a second proves little"
+            assert session.connection.ping_interval is None, "half a second proves little"
             async with asyncio.timeout(5):
                 await (await socket.ping(b"mine"))
 
@@ -297,7 +281,7 @@ async def test_speech_without_silence_is_never_answered() -> None:
         assert brief_all(await caller.until("turnComplete"))[-1] == "turnComplete+usage"
         await caller.speak(speech(1.0))
         await caller.until("activityStart")
-    assert [line for line in lines if "(ACTIVITY-6)" in line], "whoever runs the stand-in is told"
+    assert [line for line in lines if "(ACTIVITY-6)" in line], "the log says so"
 
 
 # Handles
@@ -375,19 +359,6 @@ async def test_a_model_that_never_gives_one() -> None:
 # Resuming
 
 
-def resuming(handle: str, model: str = TEST) -> Message:
-    return {"model": model, "sessionResumption": {"handle": handle}}
-
-
-async def refusal(server: StandInServer, setup: Message) -> tuple[int, str]:
-    """The close that comes instead of setupComplete."""
-    async with calling(server) as caller:
-        await caller.say({"setup": setup})
-        end = await caller.closed()
-        assert caller.messages == []
-        return end
-
-
 def asked_tokens(messages: list[Message]) -> int:
     return int(messages[-1]["usageMetadata"]["promptTokenCount"])
 
@@ -444,11 +415,11 @@ async def test_an_open_socket_keeps_its_session() -> None:
         async with calling(server, RESUMABLE) as caller:
             handle = await handle_of(caller)
             for _ in range(3):
-                assert await refusal(server, resuming(handle)) == INTERNAL
+                assert await refusal(server, {"setup": resuming(handle)}) == INTERNAL
             assert (await caller.turn(content("still here")))[-1]["usageMetadata"]
         await ended(server)
         async with calling(server, resuming(handle)) as caller:
-            assert await refusal(server, resuming(handle)) == INTERNAL, "the new one, too"
+            assert await refusal(server, {"setup": resuming(handle)}) == INTERNAL, "the new one, too"
             assert await caller.turn(content("hello"))
 
 
@@ -461,7 +432,7 @@ async def test_a_socket_that_was_lost_keeps_its_session_for_a_while() -> None:
             caller.socket.transport.abort()
         await ended(server)
         assert dict(server.endings) == {"lost": 1}
-        assert await refusal(server, resuming(handle)) == INTERNAL
+        assert await refusal(server, {"setup": resuming(handle)}) == INTERNAL
         end = INTERNAL
         while end == INTERNAL:
             await asyncio.sleep(0.1)
@@ -487,7 +458,7 @@ async def test_a_drop_of_the_stand_ins_own_is_one() -> None:
             await caller.say(content("hello"))
             assert await caller.closed() == (1006, "")
         await ended(server)
-        assert await refusal(server, resuming(handle)) == INTERNAL
+        assert await refusal(server, {"setup": resuming(handle)}) == INTERNAL
 
 
 async def test_a_handle_belongs_to_its_model() -> None:
@@ -518,7 +489,10 @@ async def test_everything_but_the_model_may_change() -> None:
 async def test_handles_that_are_unknown_or_too_old(path: str, hours: int) -> None:
     async with serving_stand_in() as server:
         model = TEST if path == GEMINI else "publishers/google/models/test"
-        assert await refusal(server, resuming("no such handle")) == (1008, "BidiGenerateContent session not found")
+        assert await refusal(server, {"setup": resuming("no such handle")}) == (
+            1008,
+            "BidiGenerateContent session not found",
+        )
         async with calling(server, {"model": model, **ASKED}, path=path) as caller:
             handle = await handle_of(caller)
         for seconds, good in ((-60, True), (60, False)):
@@ -543,7 +517,10 @@ async def test_only_the_newest_handles_are_kept() -> None:
             for _ in range(12):
                 await caller.turn(content("x"))
                 handles.append(await handle_of(caller))
-        assert await refusal(server, resuming(handles[0], NATIVE)) == (1008, "BidiGenerateContent session not found")
+        assert await refusal(server, {"setup": resuming(handles[0], NATIVE)}) == (
+            1008,
+            "BidiGenerateContent session not found",
+        )
         async with calling(server, resuming(handles[-8], NATIVE)) as caller:
             assert await caller.turn(content("x"))
         assert len(server.store._handles) <= 8

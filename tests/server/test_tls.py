@@ -230,7 +230,7 @@ def refused(*options: str, **environment: str) -> list[str]:
 
 
 def test_without_trustme_the_extra_is_named(tmp_path: Path) -> None:
-    """As on a machine that has not installed it: whoever imports it fails."""
+    """As on a machine that has not installed it: importing it fails."""
     (tmp_path / "sitecustomize.py").write_text(
         "import sys\n"
         "class Missing:\n"

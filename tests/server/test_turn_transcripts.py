@@ -151,7 +151,7 @@ TRANSCRIPTS: dict[str, Transcript] = {
         [content("one"), "turnComplete", UNCUT, text("two"), "turnComplete", UNCUT, content("three", complete=False),
          content("four"), "turnComplete", UNCUT],
     ),
-    # ACTIVITY-6, C28: speech and enough silence, as sound, asks for a reply; speech alone never does
+    # ACTIVITY-6, C28: speech and enough silence, as sound, asks for a reply; speech without silence never does
     **{
         f"a voice and its silence are a turn: {model}": Transcript(
             about(model),
@@ -320,7 +320,7 @@ TRANSCRIPTS: dict[str, Transcript] = {
         changes={"heard": ["How is the weather?"]},
     ),
     # --reply echo: nothing was said aloud
-    "echo leaves written turns alone": Transcript(
+    "echo does not change written turns": Transcript(
         about(), [content("Hello"), "turnComplete", speaks_its_words_only], changes={"reply": "echo"},
     ),
 }  # fmt: skip

@@ -61,7 +61,7 @@ def picture(data: bytes = JPEG, mime_type: str = "image/jpeg") -> Message:
 
 
 def offsets(messages: list[Message]) -> list[tuple[str, float]]:
-    """What the ear noticed, as ("START", seconds)."""
+    """What the detector noticed, as ("START", seconds)."""
     found = []
     for one in messages:
         if "voiceActivity" in one:
@@ -91,7 +91,7 @@ async def test_what_cuts_a_reply(by: str) -> None:
         await caller.say(CUTS[by])
         await caller.until("interrupted")
         after = await caller.until("turnComplete")
-        assert len(after) == 1, "right behind it"
+        assert len(after) == 1, "right after it"
         assert caller.messages[-2] == {"serverContent": {"interrupted": True}}
         assert after[0]["serverContent"] == {"turnComplete": True}
         got = await (caller.rest() if "nothing" in by else caller.until("turnComplete"))
@@ -218,7 +218,7 @@ async def test_audio_stream_end_may_be_deaf() -> None:
         ({"disabled": False}, speech(1.0), ["START", "END"]),
     ],
 )
-async def test_the_settings_of_the_ear(given: Message, sound: bytes, noticed: list[str]) -> None:
+async def test_the_settings_of_the_detector(given: Message, sound: bytes, noticed: list[str]) -> None:
     """GD-REF automaticActivityDetection: how loud, how long, and how much silence; here with 1.5 s of silence."""
     async with connected(about(TRANSCRIBE, detection(**given))) as caller:
         await caller.speak(sound + silence(1.5))
