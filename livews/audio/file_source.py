@@ -19,7 +19,7 @@ from livews.audio.analysis.pcm import SAMPLE_BYTES, seconds_of
 from livews.audio.microphone import CHUNK_MS, AudioChunk, AudioChunker, checked_chunk_ms
 from livews.audio.portaudio import AudioUnavailable
 from livews.audio.resample import resampler
-from livews.audio.wav_reader import WavReader
+from livews.audio.wav import WavReader
 from livews.core.codec import INPUT_RATE
 
 

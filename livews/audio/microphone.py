@@ -19,9 +19,9 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from livews.audio import portaudio as sound
-from livews.audio.analysis.pcm import SAMPLE_BYTES, seconds_of
+from livews.audio.analysis.pcm import SAMPLE_BYTES, mono, seconds_of
 from livews.audio.portaudio import AudioUnavailable, InputStream, RateRefused
-from livews.audio.resample import Resampler, mono, resampler
+from livews.audio.resample import Resampler, resampler
 from livews.core.codec import INPUT_RATE
 from livews.errors import BadRequest
 

@@ -19,6 +19,7 @@ from collections.abc import Callable
 
 from livews.audio.analysis.pcm import FADE_SECONDS, Aligner, falling, last_sample, ms_of, raise_in_place, seconds_of
 from livews.audio.turn_meter import PlayedTurn, TurnReport
+from livews.core.codec import OUTPUT_RATE
 
 # The start delay, in seconds, chosen by simulation (tests/audio/test_jitter.py holds its targets).
 FIRST_START = 0.160  # before anything is known about this network
@@ -69,7 +70,7 @@ class PlaybackBuffer:
 
     def __init__(
         self,
-        rate: int = 24000,
+        rate: int = OUTPUT_RATE,
         *,
         prebuffer: float | None = None,
         cap_bytes: int = CAP_BYTES,

@@ -21,6 +21,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
+from livews import process
+from livews.errors import LivewsError
+from livews.exit_codes import Exit
+
 T = TypeVar("T")
 
 OPEN_WITHIN = 10.0
@@ -41,14 +45,13 @@ PACKAGES = (
 )
 
 
-class AudioUnavailable(Exception):
-    """There is no sound: `what` is not possible, `why`, and the `cure`."""
+class AudioUnavailable(LivewsError):
+    """A loudspeaker or a microphone cannot be used, or was lost."""
+
+    exit_code = Exit.NO_SOUND
 
     def __init__(self, what: str, why: str, fix: str) -> None:
-        super().__init__(f"{what}: {why}. {fix}")
-        self.what = what
-        self.why = why
-        self.fix = fix
+        super().__init__(what, why=why, fix=fix)
 
 
 class RateRefused(AudioUnavailable):
@@ -230,22 +233,12 @@ def within(seconds: float, nothing: str, work: Callable[[], T]) -> T:
 
     The sound system is not asked to clean up at exit then, since that would hang as well.
     """
-    done: list[T] = []
-    failed: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            done.append(work())
-        except BaseException as problem:
-            failed.append(problem)
-
-    thread = threading.Thread(target=run, name="livews-sound", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if failed:
-        raise failed[0]
-    if done:
-        return done[0]
+    future = process.in_thread(work, "livews-sound")
+    try:
+        return future.result(seconds)
+    except TimeoutError:
+        if future.done():  # raised by `work` itself
+            raise
     if (sd := sys.modules.get("sounddevice")) is not None:
         atexit.unregister(sd._exit_handler)
     fix = f"Restart the sound server, or {KEEP_IT.removeprefix('or ')}"

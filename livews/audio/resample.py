@@ -8,12 +8,10 @@
 
 from __future__ import annotations
 
-import sys
-from array import array
 from importlib import import_module
 from typing import Any
 
-from livews.audio.analysis.pcm import SAMPLE_BYTES, Aligner
+from livews.audio.analysis.pcm import Aligner
 
 # The least look-ahead soxr has: 2 to 20 ms at 40 ms a piece where its best takes up to 75, and what would fold back
 # into the band is 87 dB down.
@@ -57,16 +55,3 @@ def resampler(rate: int, wanted: int) -> Resampler | None:
         return Resampler(rate, wanted)
     except ImportError:  # a NumPy that does not fit this machine is one, too
         return None
-
-
-def mono(pcm: bytes, channels: int) -> bytes:
-    """The mean of `channels` interleaved ones; what is not a whole frame at the end is left out."""
-    if channels == 1:
-        return pcm
-    samples = array("h", pcm[: len(pcm) // (SAMPLE_BYTES * channels) * SAMPLE_BYTES * channels])
-    if sys.byteorder == "big":
-        samples.byteswap()
-    mixed = array("h", (sum(frame) // channels for frame in zip(*[iter(samples)] * channels, strict=True)))
-    if sys.byteorder == "big":
-        mixed.byteswap()
-    return mixed.tobytes()

@@ -25,6 +25,7 @@ from livews.audio import portaudio as sound
 from livews.audio.playback import PlaybackBuffer, new_tap
 from livews.audio.portaudio import AudioUnavailable, OutputStream
 from livews.audio.turn_meter import PlayedTurn, TurnReport
+from livews.core.codec import OUTPUT_RATE
 
 DRAIN_GRACE = 2.0  # seconds a drain may last beyond what is queued
 
@@ -38,14 +39,17 @@ class SpeakerReport:
 
 
 class NothingPlays(AudioUnavailable):
-    """Neither PortAudio nor a player plays. The exception is a short line for who wants to talk; `all_of_it` has the
-    words of each, and what to do about PortAudio, for who looks into it."""
+    """Neither PortAudio nor an external player can play.
 
-    def __init__(self, missing: AudioUnavailable, silent: external_player.NoPlayer) -> None:
-        either = f"{', '.join(silent.tried)} cannot play either" if silent.tried else silent.why
-        fix = silent.fix if silent.tried else missing.fix
-        super().__init__(missing.what, f"{missing.why}, and {either}", f"{fix}; `livews doctor` tells more")
-        self.all_of_it = AudioUnavailable(missing.what, f"{missing.why}; {silent.why}", missing.fix)
+    The exception itself is short, for people who want to talk; `full` has the reasons of PortAudio and of every
+    player, and how to get PortAudio to work.
+    """
+
+    def __init__(self, portaudio: AudioUnavailable, players: external_player.NoPlayer) -> None:
+        either = f"{', '.join(players.tried)} cannot play either" if players.tried else players.why
+        fix = players.fix if players.tried else portaudio.fix
+        super().__init__(portaudio.what, f"{portaudio.why}, and {either}", f"{fix}; `livews doctor` tells more")
+        self.full = AudioUnavailable(portaudio.what, f"{portaudio.why}; {players.why}", portaudio.fix)
 
 
 class Speaker:
@@ -58,7 +62,7 @@ class Speaker:
 
     def __init__(
         self,
-        rate: int = 24000,
+        rate: int = OUTPUT_RATE,
         device: int | str | None = None,
         latency: float = 0.060,
         blocksize: int = 480,
@@ -97,7 +101,7 @@ class Speaker:
             self._started = True
             self._reopen()
 
-    def play(self, pcm: bytes, rate: int = 24000) -> PlayedTurn | None:
+    def play(self, pcm: bytes, rate: int = OUTPUT_RATE) -> PlayedTurn | None:
         """Queue audio of the present turn, in pieces of any size; the turn, None where there is no sound."""
         if self.lost or self._closed:
             return None
@@ -208,7 +212,7 @@ class Speaker:
     def _open(self, buffer: PlaybackBuffer, finished: Callable[[], None]) -> OutputStream:
         try:
             device = sound.output_device(self._device)
-        except AudioUnavailable as missing:
+        except AudioUnavailable as problem:
             if self._device is not None:
                 raise
             try:
@@ -216,9 +220,9 @@ class Speaker:
                     rate=buffer.rate, fill=buffer.fill, finished=finished, latency=self._latency
                 )
             except external_player.NoPlayer as silent:
-                raise NothingPlays(missing, silent) from None
+                raise NothingPlays(problem, silent) from None
             self.through = stream.name
-            self.fallback = f"{stream.name} plays the voice, without PortAudio: {missing.why}. {missing.fix}"
+            self.fallback = f"{stream.name} plays the voice, without PortAudio: {problem.why}. {problem.fix}"
             return stream
         opened = sound.open_output(
             device,

@@ -24,18 +24,18 @@ from livews.cli.console import Console, ignore_interrupts
 from livews.cli.latency import Stopwatch
 from livews.cli.microphone_sender import MicrophoneSender
 from livews.cli.output import Output, PlainOutput
-from livews.cli.replies import Replies, no_wav
+from livews.cli.replies import Replies
 from livews.cli.stdin import typed_lines
 from livews.core import closes, codec
 from livews.core.rules import Finding
-from livews.errors import Closed, LivewsError, LocalProtocolError
+from livews.errors import Closed, LivewsError, LocalProtocolError, located
 from livews.exit_codes import Exit
 from livews.recorder import Recorder
 from livews.terminal_text import one_line
 from livews.trace.writer import TraceFile
 
 if TYPE_CHECKING:
-    from livews.audio.echo import EchoCanceller
+    from livews.audio.echo_canceller import EchoCanceller
     from livews.audio.file_source import FileSource
     from livews.audio.microphone import Microphone
     from livews.audio.portaudio import AudioUnavailable
@@ -185,6 +185,8 @@ class _Talk:
         with self._signals():
             await asyncio.wait({hearing, speaking, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if hearing.done():
+            if replies.settle():
+                await asyncio.wait({speaking}, timeout=1.0)
             if not speaking.done():
                 self._console.progress("\n")  # leave the prompt's line
             hearing.result()
@@ -442,9 +444,8 @@ class _Talk:
         except AudioUnavailable as why:
             self._replies.speaker = None
             if device:
-                raise session_inputs.DeviceNotFound(
-                    why.what, where=f"--device {device}", why=why.why, fix=why.fix
-                ) from None
+                why.where = f"--device {device}"
+                raise
             self._no_sound(why)
             return
         if speaker.fallback:
@@ -453,27 +454,24 @@ class _Talk:
     def _no_sound(self, why: AudioUnavailable) -> None:
         assert self._replies is not None
         self._replies.speaker = None
-        self._console.warn(f"{why.what}: {why.why}. {why.fix}.".replace("..", "."))
+        self._console.warn(why.sentence())
 
     async def _open_microphone(self) -> None:
         """Before dialling: who asks for the microphone and has none is told at once."""
         from livews.audio.microphone import Microphone
-        from livews.audio.portaudio import AudioUnavailable
 
         options = self._options
         microphone = Microphone(session_inputs.device_of(options.mic_device))
         microphone.muted = True  # nothing is kept before the session is there
-        try:
+        with located(f"--mic-device {options.mic_device}" if options.mic_device else "--mic"):
             await asyncio.to_thread(microphone.start)
-        except AudioUnavailable as why:
-            where = f"--mic-device {options.mic_device}" if options.mic_device else "--mic"
-            raise session_inputs.DeviceNotFound(why.what, where=where, why=why.why, fix=why.fix) from None
         self._microphone = microphone
         self._closers.append(microphone.close)
 
     def _voice_of(self, source: Any, session: client.Session, replies: Replies) -> MicrophoneSender:
         from livews.audio.analysis.vad import VoiceActivityDetector
-        from livews.audio.echo import EchoGate, SelfInterruption
+        from livews.audio.echo_gate import EchoGate
+        from livews.audio.self_interruption import SelfInterruption
 
         options = self._options
         if not (options.half_duplex or options.echo_cancel) and source is self._microphone:
@@ -483,7 +481,7 @@ class _Talk:
             session,
             replies,
             self._console,
-            VoiceActivityDetector(source.rate),
+            VoiceActivityDetector(),
             manual=options.push_to_talk,
             gate=EchoGate(rate=source.rate) if options.half_duplex else None,
             canceller=self._canceller,
@@ -501,11 +499,8 @@ class _Talk:
             source = media.Screen(most_pixels=options.picture_size)
         else:
             source = media.Camera(options.camera_device, most_pixels=options.picture_size)
-        try:
+        with located("--screen" if options.screen else "--camera"):
             await asyncio.to_thread(source.start)
-        except media.ImageUnavailable as why:
-            where = "--screen" if options.screen else "--camera"
-            raise session_inputs.DeviceNotFound(why.what, where=where, why=why.why, fix=why.fix) from None
         self._closers.append(source.close)
         what = "screen" if options.screen else "camera"
         self._console.note(f"livews: the model sees your {what}, a picture a second, until you leave")
@@ -516,7 +511,7 @@ class _Talk:
         async for picture in source.frames():
             await self._session.send_image(picture.data, picture.mime_type)
         if source.lost is not None:
-            self._console.warn(f"{source.lost.what}: {source.lost.why}. {source.lost.fix}.".replace("..", "."))
+            self._console.warn(source.lost.sentence())
 
     # What is told
 
@@ -564,19 +559,13 @@ def _brief(value: Any) -> str:
 
 
 def _canceller(rate: int) -> EchoCanceller:
-    from livews.audio.echo import EchoCanceller
-    from livews.audio.portaudio import AudioUnavailable
+    from livews.audio.echo_canceller import EchoCanceller
 
-    try:
+    with located("--echo-cancel"):
         return EchoCanceller(rate)
-    except AudioUnavailable as why:
-        raise session_inputs.DeviceNotFound(why.what, where="--echo-cancel", why=why.why, fix=why.fix) from None
 
 
 def _open_wav(path: str) -> WavTurns:
     from livews.audio.wav import WavTurns
 
-    try:
-        return WavTurns(path)
-    except OSError as problem:
-        raise no_wav(problem, path) from None
+    return WavTurns(path)

@@ -10,14 +10,10 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from livews.cli.console import COLOR_HELP, Console
-from livews.errors import LivewsError
 from livews.exit_codes import Exit
-
-if TYPE_CHECKING:
-    from livews.audio.portaudio import AudioUnavailable
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -34,13 +30,17 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
+    from livews.audio.external_player import installed_players
     from livews.audio.portaudio import AudioUnavailable
     from livews.terminal_text import one_line
 
     try:
         rows = listed()
-    except AudioUnavailable as why:
-        raise DevicesUnavailable(why) from None
+    except AudioUnavailable as problem:
+        problem.what, problem.where = "no sound devices", "PortAudio"
+        if players := [player.name for player in installed_players()]:
+            problem.fix += f"\nwithout it livews tries {', '.join(players)} on the system's own default device"
+        raise
     for row in rows:
         if options.json:
             console.data(json.dumps(row, ensure_ascii=False))
@@ -79,16 +79,3 @@ def listed() -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-class DevicesUnavailable(LivewsError):
-    """There are no devices to list; the cure names what plays without PortAudio."""
-
-    exit_code = Exit.NO_SOUND
-
-    def __init__(self, why: AudioUnavailable) -> None:
-        from livews.audio import external_player
-
-        names = ", ".join(one.name for one in external_player.installed_players())
-        instead = f"\nwithout it livews tries {names} on the system's own default device" if names else ""
-        super().__init__("no sound devices", where="PortAudio", why=why.why, fix=why.fix + instead)

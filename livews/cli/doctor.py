@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
+from livews.audio.analysis.pcm import seconds_of
 from livews.cli import connection_options
 from livews.cli.console import COLOR_HELP, Console, paragraph
 from livews.errors import BadRequest, LivewsError, NoCredentials
@@ -161,7 +162,7 @@ class _Doctor:
 
     async def _credentials(self, stack: contextlib.AsyncExitStack) -> Settings | None:
         """Where to dial; tells the row "key". None: it cannot be dialled."""
-        from livews import endpoint, redactor
+        from livews import google_credentials, redactor
 
         options = self._options
         settings = connection_options.settings(options)
@@ -183,7 +184,7 @@ class _Doctor:
 
             def fetch() -> CheckResult | str:
                 try:
-                    return asyncio.run(endpoint.bearer())
+                    return asyncio.run(google_credentials.bearer())
                 except LivewsError as problem:
                     return failed("bearer", problem)
 
@@ -228,6 +229,8 @@ class _Doctor:
             self._tell(CheckResult(name, "skip", "not reached"))
 
     async def _steps(self, where: Endpoint, settings: Settings) -> AsyncIterator[CheckResult]:
+        from livews.connect_errors import proxy_for
+
         timeout = self._options.timeout
         parts = urlsplit(where.url)
         secure = parts.scheme == "wss"
@@ -340,7 +343,7 @@ async def _turn(session: Session, timeout: float) -> CheckResult:
                 if isinstance(event, (e.Audio, e.Text, e.Transcript)) and first is None:
                     first = _ms(began)
                 if isinstance(event, e.Audio):
-                    sound += len(event.pcm) / 2 / event.rate
+                    sound += seconds_of(len(event.pcm), event.rate)
                 elif isinstance(event, e.Transcript | e.Text) and not _thought_or_user(event):
                     words += event.text
     except TimeoutError:
@@ -440,17 +443,6 @@ def environment(env: Any) -> CheckResult:
         text = f"{', '.join(missing)} names no file; {', '.join(shown)}"
         return CheckResult("env", "fail", text, fix, exit=Exit.USAGE)
     return CheckResult("env", "ok", ", ".join(shown) or "no variable is set that changes anything")
-
-
-def proxy_for(host: str, port: int, secure: bool) -> str:
-    """The proxy that websockets dials through for this host, "" for none. It takes the first of these."""
-    from urllib.request import getproxies, proxy_bypass
-
-    if proxy_bypass(f"{host}:{port}"):
-        return ""
-    proxies = getproxies()
-    names = ("wss", "socks", "https") if secure else ("ws", "socks", "https", "http")
-    return next((proxies[name] for name in names if proxies.get(name)), "")
 
 
 def look_up(host: str, port: int, through: str) -> CheckResult | tuple[CheckResult, list[str]]:
@@ -571,7 +563,7 @@ def sound_out() -> CheckResult:
         try:
             speaker.start()
         except AudioUnavailable as problem:
-            why = problem.all_of_it if isinstance(problem, NothingPlays) else problem
+            why = problem.full if isinstance(problem, NothingPlays) else problem
             return CheckResult("sound out", "fail", why.why, why.fix, exit=Exit.NO_SOUND)
         took = _ms(began)
         speaker.play(bytes(2 * int(SILENCE * 24000)))
@@ -741,7 +733,7 @@ def _user_info(url: str) -> list[str]:
 
 
 def _shown_url(url: str) -> str:
-    from livews.endpoint import redact_url
+    from livews.redactor import redact_url
 
     try:
         shown = redact_url(url)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from livews.analysis.percentile import percentile
 from livews.audio.analysis import levels
+from livews.audio.analysis.pcm import seconds_of
 
 if TYPE_CHECKING:
     from livews.audio.playback import PlaybackBuffer
@@ -44,11 +45,11 @@ class ReplyLatency:
         if self.first_sound_at is None:
             first = levels.first_sound(pcm)
             if first is None:
-                self._lead += len(pcm) / 2 / rate
+                self._lead += seconds_of(len(pcm), rate)
             else:
                 self._lead += first / rate
                 self.first_sound_at = at
-        self.received += len(pcm) / 2 / rate
+        self.received += seconds_of(len(pcm), rate)
         if played is not None and not any(turn is played[1] for _, turn in self._sounds):
             self._sounds.append(played)
 
@@ -59,7 +60,7 @@ class ReplyLatency:
             return None
         lead = self._lead
         for buffer, turn in self._sounds:
-            mine = turn.received / 2 / buffer.rate
+            mine = seconds_of(turn.received, buffer.rate)
             if lead < mine:
                 return None if turn.heard_from is None else turn.heard_from + lead
             lead -= mine

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 
 from livews import client
 from livews.audio.analysis import levels
+from livews.audio.analysis.pcm import seconds_of
 from livews.cli.console import Console
 from livews.cli.replies import Replies
 from livews.errors import LocalProtocolError
 
 if TYPE_CHECKING:
     from livews.audio.analysis.vad import VoiceActivityDetector
-    from livews.audio.echo import EchoCanceller, EchoGate
+    from livews.audio.echo_canceller import EchoCanceller
+    from livews.audio.echo_gate import EchoGate
     from livews.audio.file_source import FileSource
     from livews.audio.microphone import Microphone
     from livews.audio.speaker import Speaker
@@ -71,7 +73,7 @@ class MicrophoneSender:
             if self._canceller is not None:
                 pcm = self._without_echo(pcm, self._canceller, speaker)
             if self._gate is not None:
-                began = chunk.at - len(pcm) / 2 / self._source.rate
+                began = chunk.at - seconds_of(len(pcm), self._source.rate)
                 pcm = self._gate.pass_on(pcm, playing=playing, at=began)
                 self.closed = playing
             self.db = levels.loudness(pcm)
@@ -79,7 +81,7 @@ class MicrophoneSender:
                 self._replies.echo.user_level(self.db, chunk.at)
             if not self.open or self.muted:
                 continue
-            self.talking.push(pcm, chunk.at)
+            self.talking.push(pcm, self._source.rate, chunk.at)
             if self._manual:
                 self._sent += 1
             elif self.talking.ended_at is not None and self.talking.ended_at != self._asked_at:
@@ -97,7 +99,7 @@ class MicrophoneSender:
             return canceller.near(pcm)
         except AudioUnavailable as why:
             self._canceller = None
-            self._console.warn(f"{why.what}: {why.why}. {why.fix}. From here on the microphone is sent as it is.")
+            self._console.warn(f"{why.sentence()} From here on the microphone is sent as it is.")
             return pcm
 
     async def talk(self, on: bool) -> None:

@@ -24,10 +24,9 @@ if TYPE_CHECKING:
     from livews.core.schema import Sender
     from livews.endpoint import Settings
     from livews.errors import LivewsError
-    from livews.proxy.http_head import UpstreamTarget
-    from livews.proxy.server import HeaderRedaction
-    from livews.proxy.upstream import HttpProxy
+    from livews.proxy.upstream import HttpProxy, UpstreamTarget
     from livews.recorder import Direction, Opcode, Recorder
+    from livews.redactor import Redactor
 
 _BEARER_SECONDS = 1800.0
 _SETUP_SECONDS = 10.0
@@ -61,7 +60,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     look("--color", choices=("auto", "always", "never"), default="auto", help=COLOR_HELP)
     options = parser.parse_args(argv)
     check(parser, options)
-    if options.inject_key and not listen_options.is_loopback(options.host):
+    if options.inject_key and not _near(options.host):
         parser.error("--inject-key would lend your credential to the network: leave it out, or leave out --host")
     return options
 
@@ -151,25 +150,24 @@ async def _proxy(options: argparse.Namespace, console: Console) -> int:
     def trouble(number: int, problem: LivewsError) -> None:
         if number:
             troubles.append(problem)
-            _log(console, f"session {number}: did not come to be")
+            _log(console, f"session {number}: connection failed")
         console.error(problem)
 
     via = through(upstream)
     policy = ProxyConfig(
         upstream=upstream,
         via=via,
-        hides=hides,
-        inject=credentials(settings, upstream) if options.inject_key else None,
+        credentials=credentials(settings, upstream) if options.inject_key else None,
         origins=options.allow_origin,
         timeout=options.timeout,
         record=recording(options, console),
         log=lambda text: _log(console, text),
-        trouble=trouble,
-        fail=fail,
-        session_ended=stop.set if options.once else lambda: None,
+        on_failure=trouble,
+        on_fatal=fail,
+        on_session_end=stop.set if options.once else lambda: None,
     )
-    if policy.inject:
-        await policy.inject()  # a credential that is missing is told now, not at the first session
+    if policy.credentials:
+        await policy.credentials()  # a credential that is missing is told now, not at the first session
     with contextlib.ExitStack() as stack:
         stack.enter_context(stopped_by_signals(stop))
         context = None
@@ -199,16 +197,21 @@ def _log(console: Console, text: str) -> None:
 
 def warn(options: argparse.Namespace, console: Console, upstream: UpstreamTarget, settings: Settings) -> None:
     """What somebody should know who starts it like this."""
-    if not listen_options.is_loopback(options.host):
+    if not _near(options.host):
         console.warn(f"everyone who reaches {options.host} can use this proxy, and reads what you send through it")
-    near = listen_options.is_loopback(upstream.host)
-    if not upstream.secure and not near:
+    if not upstream.secure and not _near(upstream.host):
         console.warn("the upstream is dialled without TLS: keys go over the network in the clear")
     if settings.url and not options.upstream:
         name = "GOOGLE_VERTEX_BASE_URL" if settings.vertex else "GOOGLE_GEMINI_BASE_URL"
         console.note(f"that upstream is from {name}; --upstream names another")
     if options.inject_key and settings.both_keys:
         console.warn("both GOOGLE_API_KEY and GEMINI_API_KEY are set; GOOGLE_API_KEY is used")
+
+
+def _near(host: str) -> bool:
+    from livews.loopback import is_loopback
+
+    return is_loopback(host)
 
 
 # Where to, and with what
@@ -228,32 +231,24 @@ def upstream_of(settings: Settings) -> UpstreamTarget:
     from dataclasses import replace
 
     from livews import endpoint
-    from livews.proxy.http_head import UpstreamTarget
+    from livews.proxy.upstream import UpstreamTarget
 
     if settings.url:
-        return UpstreamTarget.of(settings.url)
+        return UpstreamTarget.parse(settings.url)
     if not settings.vertex:
-        return UpstreamTarget.of(f"wss://{endpoint.GEMINI_HOST}")
+        return UpstreamTarget.parse(f"wss://{endpoint.GEMINI_HOST}")
     if not settings.api_key:  # the project is the client's to name
         settings = replace(settings, project=settings.project or "any", token="")
-    return UpstreamTarget.of(endpoint.resolve(settings, "").url)
+    return UpstreamTarget.parse(endpoint.resolve(settings, "").url)
 
 
 def through(upstream: UpstreamTarget) -> HttpProxy | None:
     """The HTTP proxy that the environment names for this upstream, as for `livews talk`. BadRequest."""
-    from livews.cli.doctor import proxy_for
+    from livews.connect_errors import proxy_for
     from livews.proxy.upstream import HttpProxy
 
-    if listen_options.is_loopback(upstream.host):
-        return None
     url = proxy_for(upstream.host, upstream.port, upstream.secure)
-    return HttpProxy.of(url) if url else None
-
-
-def hides(values: Sequence[str]) -> HeaderRedaction:
-    from livews.redactor import Redactor
-
-    return Redactor(*values)
+    return HttpProxy.parse(url) if url else None
 
 
 def credentials(settings: Settings, upstream: UpstreamTarget) -> Callable[[], Awaitable[Mapping[str, str]]]:
@@ -261,7 +256,7 @@ def credentials(settings: Settings, upstream: UpstreamTarget) -> Callable[[], Aw
     import time
     from dataclasses import replace
 
-    from livews import endpoint
+    from livews import endpoint, google_credentials
     from livews.errors import NoCredentials
 
     bearer, until = "", 0.0
@@ -271,7 +266,7 @@ def credentials(settings: Settings, upstream: UpstreamTarget) -> Callable[[], Aw
         asked = replace(settings, url=upstream.shown)
         if settings.vertex and not settings.token and not settings.api_key:
             if time.monotonic() >= until:
-                bearer, until = await endpoint.bearer(), time.monotonic() + _BEARER_SECONDS
+                bearer, until = await google_credentials.bearer(), time.monotonic() + _BEARER_SECONDS
             asked = replace(asked, token=bearer)
         found = endpoint.resolve(asked, "").headers
         if not found:
@@ -289,19 +284,17 @@ def credentials(settings: Settings, upstream: UpstreamTarget) -> Callable[[], Aw
 # What is shown and kept
 
 
-def recording(
-    options: argparse.Namespace, console: Console
-) -> Callable[[int, str, HeaderRedaction], Sequence[Recorder]]:
+def recording(options: argparse.Namespace, console: Console) -> Callable[[int, str, Redactor], Sequence[Recorder]]:
     """What makes the recorders of a session. TraceFailed when --trace names what is no trace, or cannot be written."""
-    from livews.endpoint import redact_url
+    from livews.redactor import redact_url
     from livews.trace.writer import TraceFile
 
     names = _Names(options.trace) if options.trace else None
     if names is not None:
         TraceFile.check(names.first)
 
-    def record(number: int, url: str, hides: HeaderRedaction) -> Sequence[Recorder]:
-        shown = TerminalReporter(number, console, hides.redact, quiet=options.quiet)
+    def record(number: int, url: str, redactor: Redactor) -> Sequence[Recorder]:
+        shown = TerminalReporter(number, console, redactor.redact, quiet=options.quiet)
         if names is None:
             return [shown]
         path = names.take(number)
@@ -314,8 +307,8 @@ def recording(
                 super().close()
                 free(path)
 
-        url = hides.redact(redact_url(url))
-        return [File(path, url=url, side="proxy", redact=hides.redact_known, media=options.trace_media), shown]
+        url = redactor.redact(redact_url(url))
+        return [File(path, url=url, side="proxy", redact=redactor.redact_known, media=options.trace_media), shown]
 
     return record
 

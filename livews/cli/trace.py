@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from livews.cli.console import COLOR_HELP, Console
 
 if TYPE_CHECKING:
-    from livews.audio.analysis.vad import VoiceActivityDetector
     from livews.core.conversation import Step
     from livews.errors import BadRequest
     from livews.recorder import Direction
@@ -220,12 +219,6 @@ def _wanted(options: argparse.Namespace) -> Wanted:
     return between(options.start, options.end)
 
 
-def _hears(rate: int) -> VoiceActivityDetector:
-    from livews.audio.analysis.vad import VoiceActivityDetector
-
-    return VoiceActivityDetector(rate)
-
-
 # show
 
 
@@ -425,7 +418,7 @@ def _stats(options: argparse.Namespace, console: Console) -> int:
 
     with _sessions(options.file, console, number=options.session) as found:
         for session in found:
-            row = SessionStats(session, _hears).run()
+            row = SessionStats(session).run()
             if options.json:
                 console.data(json.dumps({"file": options.file, **row}, ensure_ascii=False))
                 continue
@@ -593,7 +586,7 @@ def _export(options: argparse.Namespace, console: Console) -> int:
     from livews.trace.atomic_output import atomic_output
 
     with _session(options.file, options.session, console) as session:
-        told = timeline_of(session, _hears)
+        told = timeline_of(session)
         makers: dict[str, Callable[[], str]] = {
             "srt": lambda: export.srt(told),
             "vtt": lambda: export.vtt(told),
@@ -634,7 +627,7 @@ def _export_wav(options: argparse.Namespace, console: Console) -> int:
     with ExitStack() as stack:
         name, shown = (stack.enter_context(_kept()), "stdin") if options.file == "-" else (options.file, "")
         with _session(name, options.session, console, shown=shown) as session:
-            cuts = timeline_of(session, _hears).cuts
+            cuts = timeline_of(session).cuts
         places: dict[str, str] = {}
 
         def open_out(which: str) -> BinaryIO:
@@ -691,7 +684,7 @@ def _html(options: argparse.Namespace, console: Console) -> int:
     from livews.trace.atomic_output import atomic_output
 
     with _sessions(options.file, console) as found, atomic_output(options.out, source=options.file) as out:
-        made = render.page(found, Path(options.file).name if options.file != "-" else "stdin", out, hears=_hears)
+        made = render.page(found, Path(options.file).name if options.file != "-" else "stdin", out)
     counts = {"session": made.sessions, "message": made.messages, "finding": made.findings}
     told = ", ".join(many(count, what) for what, count in counts.items())
     console.note(f"{options.out}: {told}, {made.size:,} B")

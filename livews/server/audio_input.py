@@ -10,10 +10,11 @@ from array import array
 from math import gcd
 from typing import Any
 
+from livews.audio.analysis.pcm import rate_of, seconds_of
+from livews.audio.analysis.vad import SpeechLevel, SpeechMark, SpeechMeter
 from livews.core import codec
-from livews.server import turn_detector
 from livews.server.synth import RATE
-from livews.server.turn_detector import SpeechMark, SpeechMeasure
+from livews.server.turn_detector import turn_detector
 
 _ECHO_SECONDS = 30
 """Seconds of audio kept to be played back."""
@@ -37,8 +38,8 @@ class AudioInput:
         self.marked = False
         """Between activityStart and activityEnd."""
         self._marked_at = 0.0
-        self._detector = None if manual else turn_detector.settings(setup, vad)
-        self._meter = turn_detector.LevelMeter()
+        self._detector = None if manual else turn_detector(setup, vad)
+        self._meter = SpeechMeter()
         self._echo = bytearray()
         self._echo_rate = codec.INPUT_RATE
         self._keeps_echo = echo
@@ -59,11 +60,11 @@ class AudioInput:
         return self.marked or self.speech_open
 
     @property
-    def speech(self) -> SpeechMeasure:
+    def speech(self) -> SpeechLevel:
         """Length and level of the speech that is going on, or of the last one."""
         if self._detector is not None:
-            return self._detector.sound
-        return SpeechMeasure(self.offset - self._marked_at, self._meter.db)
+            return self._detector.speech
+        return SpeechLevel(self.offset - self._marked_at, self._meter.speech.db)
 
     def start_activity(self) -> None:
         """The client's activityStart."""
@@ -76,8 +77,8 @@ class AudioInput:
 
     def push(self, mime_type: str, pcm: bytes) -> list[SpeechMark]:
         """Add s16le mono audio; the starts and ends of speech that it makes certain."""
-        rate = codec.rate_of(mime_type, codec.INPUT_RATE)
-        seconds = len(pcm) / 2 / rate
+        rate = rate_of(mime_type, "client")
+        seconds = seconds_of(len(pcm), rate)
         self.offset += seconds
         self.since_turn += seconds
         speaking = self.user_speaks

@@ -9,9 +9,7 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
-
-class MissingDependency(RuntimeError):
-    """trustme is not installed."""
+from livews.errors import MissingDependency
 
 
 def context(ca_file: str | Path, host: str = "127.0.0.1", name: str = "stand-in") -> ssl.SSLContext:
@@ -26,7 +24,9 @@ def context(ca_file: str | Path, host: str = "127.0.0.1", name: str = "stand-in"
     try:
         import trustme
     except ImportError:
-        raise MissingDependency("TLS needs the package trustme") from None
+        raise MissingDependency(
+            "--tls needs the package trustme, which is not installed", where="--tls", fix="pip install trustme"
+        ) from None
 
     authority = trustme.CA(organization_name=f"livews {name}", organization_unit_name="throw-away")
     any_address = host in ("0.0.0.0", "::", "")

@@ -28,6 +28,8 @@ _PATIENCE_SECONDS = 5
 """After these a call that holds the turn, and has no response, is mentioned in the log."""
 _WAITING = 100
 """Turns that may wait for their reply."""
+_DURING_CALL = "One moment, please."
+"""What a model says during a call that does not hold the turn."""
 _FIRST_UTTERANCE = "One moment, I am thinking."
 """What a model with several utterances in a turn says first."""
 
@@ -131,7 +133,7 @@ class ReplyRunner:
             await asyncio.sleep(_BETWEEN_SECONDS * self._pace)
             started = asyncio.get_running_loop().time()
         await self._utter(user_input, replies.answer(user_input), started)
-        if self._style.utterances:
+        if self._style.utterances and not any(waiting.results for waiting in self._queue):
             await self._channel.send({"serverContent": {"interactionStatus": "IDLE"}})
         await self._turn_ended()
 
@@ -181,8 +183,12 @@ class ReplyRunner:
                 self._reminder.cancel()
             self._reminder = asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, self._remind)
             return
-        await self._channel.send({"serverContent": {"generationComplete": True}})
-        await self._end_utterance(user_input, "IN_PROGRESS" if self._style.utterances else "")
+        status = "IN_PROGRESS" if self._style.utterances else ""
+        if self._style.wire["talksOn"] and all(function.behavior == "NON_BLOCKING" for function in functions):
+            await self._utter(user_input, _DURING_CALL, asyncio.get_running_loop().time(), status)
+        else:
+            await self._channel.send({"serverContent": {"generationComplete": True}})
+            await self._end_utterance(user_input, status)
         await self._turn_ended()
 
     def _remind(self) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 
 from websockets.exceptions import ConnectionClosed
 
+from livews.audio.analysis.pcm import rate_of, seconds_of
 from livews.core import codec, schema
 from livews.server import faults
 from livews.server.channel import ConnectionEnded, cancel
@@ -257,7 +258,7 @@ def audio_seconds(message: dict[str, Any]) -> Iterator[float]:
             parts = data.split(":")
             is_elided = len(parts) == 3 and parts[0] == "elided" and parts[1].isdigit()
             size = int(parts[1]) if is_elided else len(data) * 3 // 4
-            yield size / 2 / codec.rate_of(str(blob["mimeType"]), codec.INPUT_RATE)
+            yield seconds_of(size, rate_of(str(blob["mimeType"]), "client"))
 
 
 def _comparable(message: dict[str, Any]) -> dict[str, Any]:

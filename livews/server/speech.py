@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from livews.audio.analysis.pcm import seconds_of
 from livews.core.codec import encode_base64
 from livews.server import speech_command, synth
 from livews.server.speech_command import SpeechCommandFailed
@@ -42,7 +43,7 @@ class SynthesizedSpeech:
     @property
     def seconds(self) -> float:
         """How long it plays."""
-        return len(self.pcm) / 2 / synth.RATE
+        return seconds_of(len(self.pcm), synth.RATE)
 
     def chunks(self, ms: int) -> list[str]:
         """The base64 of each `ms` milliseconds, 1 at least; the last chunk may be shorter. Made once for each `ms`."""

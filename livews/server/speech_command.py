@@ -19,6 +19,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from livews import process
+from livews.audio.wav import WavReader
+from livews.errors import BadRequest
 from livews.server import synth
 
 _CHARACTERS = 200
@@ -90,57 +93,43 @@ async def run(name: str, path: str, words: str, patience: float) -> bytes:
     """
     with tempfile.TemporaryDirectory(prefix="livews-", ignore_cleanup_errors=True) as folder:
         wav = Path(folder, "speech.wav")
-        process = _start([path, *_COMMANDS[name].options, str(wav)], words)
+        child = _start([path, *_COMMANDS[name].options, str(wav)], words)
         try:
             async with asyncio.timeout(patience):
-                while process.poll() is None:  # noqa: ASYNC110 there is no event to wait for
+                while child.poll() is None:  # noqa: ASYNC110 there is no event to wait for
                     await asyncio.sleep(_POLL_SECONDS)
         except TimeoutError:
             raise SpeechCommandFailed(f"no answer in {patience:g} s") from None
         finally:
-            _stop(process)
-        if process.returncode:
-            raise SpeechCommandFailed(f"exit code {process.returncode}")
+            process.stop(child)
+        if child.returncode:
+            raise SpeechCommandFailed(f"exit code {child.returncode}")
         return _softened(_trimmed(_samples(wav, _COMMANDS[name].rate)))
 
 
 def _start(argv: list[str], words: str) -> subprocess.Popen[bytes]:
-    null = subprocess.DEVNULL
     # espeak-ng asks the sound server even when it writes a file, and waits forever for one that hangs
-    env = {**os.environ, "PULSE_SERVER": f"unix:{os.devnull}"}
-    process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=null, stderr=null, env=env)
-    assert process.stdin is not None
-    with contextlib.suppress(OSError), process.stdin as stdin:  # it may end without reading
+    child = process.start(argv, stdin=subprocess.PIPE, env={"PULSE_SERVER": f"unix:{os.devnull}"})
+    assert child.stdin is not None
+    with contextlib.suppress(OSError), child.stdin as stdin:  # it may end without reading
         stdin.write(words.encode())  # at most 800 bytes, which any pipe takes at once
-    return process
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        process.kill()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(1)  # a millisecond, unless the machine hangs
+    return child
 
 
 def _samples(path: Path, rate: int) -> bytes:
     """The samples of a WAV file, at most 30 seconds. SpeechCommandFailed unless it is 16-bit mono PCM at `rate`."""
     if not path.exists():
         raise SpeechCommandFailed("no sound came")
-    with path.open("rb") as file:
-        wav = file.read(_SECONDS * synth.RATE * 2 + 8_192)  # chunks before the samples: macOS pads to 4096 bytes
-    if wav[:4] != b"RIFF" or wav[8:12] != b"WAVE":
-        raise SpeechCommandFailed("what came is not a WAV file")
-    at, is_expected = 12, False
-    while at + 8 <= len(wav):
-        name, size = struct.unpack_from("<4sI", wav, at)
-        body = wav[at + 8 : at + 8 + size]  # espeak's length is made up if it cannot seek: slices do not mind
-        if name == b"fmt " and len(body) >= 16:
-            kind, channels, actual_rate, _, _, bits = struct.unpack_from("<HHIIHH", body)
-            is_expected = kind in (1, 0xFFFE) and (channels, actual_rate, bits) == (1, rate, 16)
-        elif name == b"data" and is_expected:
-            return body[: min(len(body) // 2, _SECONDS * synth.RATE) * 2]
-        at += 8 + size + size % 2
-    raise SpeechCommandFailed(f"what came is not a 16-bit mono WAV file at {rate} Hz")
+    try:
+        reader = WavReader(path, may_be_empty=True)
+    except BadRequest as problem:
+        raise SpeechCommandFailed(problem.why) from None
+    try:
+        if (reader.channels, reader.rate) != (1, rate):
+            raise SpeechCommandFailed(f"its WAV is not mono at {rate} Hz")
+        return reader.read(_SECONDS * synth.RATE)
+    finally:
+        reader.close()
 
 
 _QUIET = b"\x00\xff"

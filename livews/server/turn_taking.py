@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
+from livews.audio.analysis.vad import SpeechLevel, SpeechMark
 from livews.core import machine
 from livews.core.conversation import Conversation, Step
 from livews.server.audio_input import AudioInput
@@ -22,7 +23,6 @@ from livews.server.pending_calls import PendingCalls
 from livews.server.replies import WireStyle, format_duration
 from livews.server.reply_runner import ReplyRunner, append_bounded
 from livews.server.store import ResumableSession
-from livews.server.turn_detector import SpeechMark, SpeechMeasure
 from livews.server.user_input import InputBuffer, UserInput, has_words, words_in
 
 _ACK_SECONDS = 0.04
@@ -224,7 +224,7 @@ class TurnTaking:
         elif self.wire["opener"]:
             await self._channel.send({"serverContent": {}})
 
-    async def _end_speech(self, offset: float, speech: SpeechMeasure) -> None:
+    async def _end_speech(self, offset: float, speech: SpeechLevel) -> None:
         await self._finish_tasks()
         self._interim = 0.0
         user_input = self._input.current
@@ -264,7 +264,7 @@ class TurnTaking:
         for message in self._style.input_transcription(user_input):
             await self._channel.send(message)
 
-    async def _send_interim(self, speech: SpeechMeasure) -> None:
+    async def _send_interim(self, speech: SpeechLevel) -> None:
         """Send the transcript so far; each replaces the one before."""
         if speech.seconds < self._interim + _INTERIM_SECONDS:
             return

@@ -11,9 +11,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from livews.audio.analysis.levels import loudness
+from livews.audio.analysis.pcm import rate_of, seconds_of
+from livews.audio.analysis.vad import SILENCE_DB
 from livews.core import codec
-from livews.server import turn_detector
-from livews.server.turn_detector import SILENCE_DB
 
 TOKENS_PER_SECOND = 25
 """Tokens of a second of audio, in either direction."""
@@ -69,8 +70,8 @@ class UserInput:
             elif mime_type.startswith("audio/"):
                 with contextlib.suppress(codec.WireError):
                     pcm = codec.decode_base64(data)
-                    self.seconds += len(pcm) / 2 / codec.rate_of(mime_type, codec.INPUT_RATE)
-                    self.db = turn_detector.level(pcm)
+                    self.seconds += seconds_of(len(pcm), rate_of(mime_type, "client"))
+                    self.db = loudness(pcm, SILENCE_DB)
             elif data:
                 self.add_picture(mime_type, data)
 

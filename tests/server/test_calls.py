@@ -117,6 +117,7 @@ TRANSCRIPTS: dict[str, Transcript] = {
         f"{behavior} of the function beats the model's: {model}": Transcript(
             about(model, tools=functions("book_table", behavior=behavior)),
             [TABLE, "toolCall", SILENCE if holds else ENDS],
+            changes={"wire": {"talksOn": False}},
         )
         for model, behavior, holds in (
             (NATIVE, "NON_BLOCKING", False),
@@ -127,6 +128,28 @@ TRANSCRIPTS: dict[str, Transcript] = {
             (LIVE_38, "UNSPECIFIED", False),
         )
     },
+    # C11b: a model that talks on during its call: a result with INTERRUPT cuts the speech off, the turn ends, and another
+    # one answers
+    **{
+        f"a model talks on during its call, {scheduling}: {model}": Transcript(
+            about(model, tools=functions("book_table", **ASYNC)),
+            [TABLE, "toolCall", ["audio", "generationComplete"], result,
+             [*(["interrupted"] if scheduling == "INTERRUPT" else []), "turnComplete+usage"],
+             *([SILENCE] if scheduling == "SILENT" else [["audio", *ENDS], SPOKEN])],
+            changes={"wire": switch, "pace": 0.5},
+        )
+        for model, switch in ((NATIVE, {}), (LIVE_38, {"talksOn": True}))
+        for scheduling, result in (
+            *((s, Result({"n": 1}, members={"scheduling": s})) for s in ("INTERRUPT", "WHEN_IDLE", "SILENT")),
+            (None, Result({"n": 1})),
+        )
+    },
+    # C30b: IDLE says that nothing is left, so it comes once, after the last of two answers
+    "a model is idle when it has spoken about every result": Transcript(
+        about(THINKING),
+        [BOTH, "toolCall", "IN_PROGRESS", (Result({"n": 1}), Result({"n": 2}, 1)), "IDLE",
+         mentions("book_table answered", "order_wine answered")],
+    ),
     # what google-adk needs of a 2.5 model is there by the `wire` member toolCallEndsTurn
     "the profile can be overridden": Transcript(
         about(NATIVE), [TABLE, "toolCall", ENDS], changes={"wire": {"toolCallEndsTurn": True}},

@@ -862,7 +862,7 @@ def test_spoken_words_stand_where_they_were_spoken(trace: Callable[..., Done]) -
 
 def test_a_page(trace: Callable[..., Done], tmp_path: Path) -> None:
     page = trace("export", TOOL, "--md", "-o", "-").out
-    assert "**You** 0:00.1 Use get\\_weather for \"Berlin\"" in page
+    assert '**You** 0:00.1 Use get\\_weather for "Berlin"' in page
     assert "> 0:00.3 call: `get_weather(" in page and "answer: `get_weather answered {" in page
     assert "latency: first byte after 0.25 s" in page or "latency: first byte after 0.26 s" in page
     page = trace("export", write(tmp_path / "t.jsonl", *talk()), "--md", "-o", "-").out

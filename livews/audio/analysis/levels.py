@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import sys
 from array import array
 from collections import deque
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from math import hypot, inf, log10, pow
 from operator import mul
 from struct import Struct, unpack
 
+from livews.audio.analysis.pcm import samples_of
 from livews.core import codec
 
 FLOOR_DB = -120.0
@@ -30,9 +30,9 @@ FIRST_SOUND_DB = -60.0
 _FULL = 32768.0
 
 
-def loudness(pcm: bytes) -> float:
-    """dBFS of the RMS of s16le samples without their DC part; -120.0 for silence and for nothing."""
-    return decibels(power_of(pcm))
+def loudness(pcm: bytes, floor: float = FLOOR_DB) -> float:
+    """dBFS of the RMS of s16le samples without their DC part; `floor` for silence and for an empty `pcm`."""
+    return decibels(power_of(pcm), floor)
 
 
 def power_of(pcm: bytes) -> float:
@@ -52,21 +52,14 @@ def decibels(power: float, floor: float = FLOOR_DB) -> float:
 
 def first_sound(pcm: bytes, threshold_db: float = FIRST_SOUND_DB) -> int | None:
     """Index of the first sample that is `threshold_db` dBFS or more, whatever its sign; None when all are less."""
-    samples = _samples(pcm)
+    samples = samples_of(pcm)
     return next(_loud(samples, range(len(samples)), threshold_db), None)
 
 
 def last_sound(pcm: bytes, threshold_db: float = FIRST_SOUND_DB) -> int | None:
     """Index of the last sample that is `threshold_db` dBFS or more; None when all are less."""
-    samples = _samples(pcm)
+    samples = samples_of(pcm)
     return next(_loud(samples, range(len(samples) - 1, -1, -1), threshold_db), None)
-
-
-def _samples(pcm: bytes) -> array[int]:
-    samples = array("h", pcm[: len(pcm) & ~1])
-    if sys.byteorder == "big":
-        samples.byteswap()
-    return samples
 
 
 def _loud(samples: array[int], places: range, threshold_db: float) -> Iterator[int]:
