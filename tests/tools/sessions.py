@@ -52,7 +52,7 @@ async def at_standin(
 ) -> AsyncIterator[tuple[livews.Session, Wire]]:
     """A session with a stand-in of its own, and what was sent of answers."""
     wire = Wire()
-    async with asyncio.timeout(PATIENCE), serve_stand_in(policy=StandInConfig(pace=PACE, voice="tones")) as house:
+    async with asyncio.timeout(PATIENCE), serve_stand_in(config=StandInConfig(pace=PACE, voice="tones")) as house:
         recorders = (lambda where: wire,)
         async with livews.connect(model, url=house.url, tools=functions, recorders=recorders, **options) as session:
             yield session, wire

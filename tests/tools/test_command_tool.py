@@ -33,7 +33,7 @@ async def test_a_command_is_called_and_its_answer_spoken(tmp_path: Path) -> None
         "required": ["city"],
     }
     for model in ("", NATIVE):
-        said, response = await told([one], "Please get_weather of Paris", model)
+        said, response = await told([one], 'Please get_weather of "Paris"', model)
         assert response == {"city": "Paris"}
         assert "Paris" in said
 

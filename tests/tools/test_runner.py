@@ -56,7 +56,7 @@ async def count_sheep(count: int) -> int:
 @pytest.mark.parametrize("blocking", [True, False])
 async def test_a_function_is_called_and_its_answer_spoken(model: str, blocking: bool) -> None:
     both = [livews.tool(fn, blocking=blocking) for fn in (get_weather, count_sheep)]
-    said, response = await told(both, "Please get_weather of Paris for 3 days", model)
+    said, response = await told(both, 'Please get_weather of "Paris" for 3 days', model)
     assert response == {"sky": "clear over Paris", "days": 3}
     assert '"sky":"clear over Paris"' in said
     said, response = await told(both, "Please count_sheep up to 41", model)
@@ -69,7 +69,7 @@ async def test_the_caller_still_reads_the_call_and_is_told_of_the_run() -> None:
 
     runs: list[livews.ToolRun] = []
     async with at_standin([get_weather], on_tool=runs.append) as (session, wire):
-        await session.say("Please get_weather of Paris")
+        await session.say('Please get_weather of "Paris"')
         seen.extend([event async for event in session.turn() if isinstance(event, livews.ToolCall)])
     assert [(call.name, call.handled) for call in seen] == [("get_weather", True)]
     first, last = runs
@@ -127,7 +127,7 @@ async def test_functions_stand_beside_the_tools_of_setup() -> None:
 async def test_an_answer_that_is_to_be_silent_is(model: str) -> None:
     quiet = livews.tool(get_weather, blocking=False, scheduling="SILENT")
     async with at_standin([quiet], model) as (session, wire):
-        await session.say("Please get_weather of Paris")
+        await session.say('Please get_weather of "Paris"')
         end = [event async for event in session.turn()][-1]
         assert isinstance(end, livews.TurnEnd)
         assert not end.waiting, "nothing more comes"
@@ -140,7 +140,7 @@ async def test_an_answer_that_is_to_be_silent_is(model: str) -> None:
 async def test_an_answer_that_may_interrupt_says_so() -> None:
     one = livews.tool(get_weather, blocking=False, scheduling="INTERRUPT")
     async with at_standin([one], NATIVE) as (session, wire):
-        await _said(session, "Please get_weather of Paris", "clear over Paris")
+        await _said(session, 'Please get_weather of "Paris"', "clear over Paris")
     assert wire.answers[0]["scheduling"] == "INTERRUPT"
 
 
@@ -179,7 +179,7 @@ async def test_a_model_gets_what_it_takes_and_the_rest_is_remarked(
 
 async def test_an_answer_without_scheduling_where_the_model_takes_none() -> None:
     one = livews.tool(get_weather, blocking=False, scheduling="SILENT")
-    said, _ = await told([one], "Please get_weather of Paris", "gemini-3.1-flash-live-preview")
+    said, _ = await told([one], 'Please get_weather of "Paris"', "gemini-3.1-flash-live-preview")
     assert "clear over Paris" in said
 
 
@@ -475,7 +475,7 @@ async def test_a_callback_that_fails_is_told_and_the_session_lives() -> None:
 
     async with at_standin([get_weather], on_tool=fail) as (session, _):
         asyncio.get_running_loop().set_exception_handler(lambda loop, about: complaints.append(about["message"]))
-        assert "clear over Paris" in await reply(session, "Please get_weather of Paris")
+        assert "clear over Paris" in await reply(session, 'Please get_weather of "Paris"')
     assert complaints == ["livews: on_tool failed for get_weather"] * 2
 
 
