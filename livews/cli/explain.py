@@ -158,8 +158,8 @@ def _rule(rule: str, options: argparse.Namespace, console: Console) -> int:
 
 def _name(what: str, found: Any, options: argparse.Namespace, console: Console) -> int:
     if options.json:
-        told = {"asked": what, "found": [entry.told() for entry in found.entries]}
-        console.data(json.dumps({**told, "places": [place.told() for place in found.places]}, ensure_ascii=False))
+        told = {"asked": what, "found": [entry.to_dict() for entry in found.entries]}
+        console.data(json.dumps({**told, "places": [place.to_dict() for place in found.places]}, ensure_ascii=False))
         return 0
     for i, entry in enumerate(found.entries):
         if i:
@@ -221,7 +221,7 @@ def _message(text: str, options: argparse.Namespace, console: Console) -> int:
         raise BadRequest(f"a message is a JSON object, not {kind_of(message)[:40]}", fix=fix)
     lines, rest, whole = annotate.annotate(sender, message)
     if options.json:
-        told: dict[str, Any] = {"sender": sender, "members": [line.told() for line in lines]}
+        told: dict[str, Any] = {"sender": sender, "members": [line.to_dict() for line in lines]}
         told |= {"findings": [annotate.finding(one) for one in rest], "whole": whole}
         console.data(json.dumps(told, ensure_ascii=False))
         return 0

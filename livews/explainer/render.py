@@ -11,11 +11,11 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from livews.cli.console import columns, paragraph
-from livews.terminal_text import escape_unsafe, one_line
+from livews.terminal_text import columns, escape_unsafe, one_line, paragraph
 
 if TYPE_CHECKING:
-    from livews.explainer.index import Entry, MemberLocation
+    from livews.explainer.entries import Entry
+    from livews.explainer.locations import MemberLocation
 
 CONFIDENCE = {
     "seen": "seen in a real log",
