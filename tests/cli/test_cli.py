@@ -302,7 +302,7 @@ def test_text_modality_on_a_voice_only_model(server: str, tmp_path: Path) -> Non
     done = livews("hi", "--setup", str(setup), "--url", server)
     assert done.returncode == 5
     words = " ".join(done.stderr.split())
-    assert "answers in AUDIO alone" in words, "warned before dialling"
+    assert "answers only in AUDIO" in words, "warned before dialling"
     assert 'refused: 1007 "The requested combination of response modalities (TEXT)' in words
     asked_well = livews("hi", "--text", "--setup", str(setup), "--url", server)
     assert asked_well.returncode == 0, "--text never earns a 1007"
