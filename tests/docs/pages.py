@@ -1,6 +1,6 @@
 """The pages and their fenced blocks.
 
-- Comments on the lines before a block say how it is run: `<!-- beside: COMMAND -->` (run while the server of the block
+- Comments on the lines before a block say how it is run: `<!-- client: COMMAND -->` (run while the server of the block
   is running), `<!-- stand-in -->` (a stand-in listens on port 8765), `<!-- file: NAME -->` (the block is this file, for
   all blocks of the page), `<!-- not run: REASON -->`.
 - In a console block `$ ` begins a command, `> ` continues it, `...` stands for any number of lines.
