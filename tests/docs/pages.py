@@ -59,8 +59,8 @@ class Block:
         return f"{self.page.relative_to(ROOT)}:{self.line}"
 
     def steps(self) -> list[Step]:
-        """The commands of a console block."""
-        steps: list[Step] = []
+        """The commands of a console block; output before the first one is a step without a command."""
+        steps: list[Step] = [] if self.body.startswith("$ ") else [Step("")]
         for line in self.body.splitlines():
             if line.startswith("$ "):
                 steps.append(Step(line[2:]))
