@@ -144,7 +144,9 @@ def commands_of(page: Path) -> Iterator[str]:
     text = ALL[page]
     for block in blocks(page, "console") + blocks(page, "text"):
         text = text.replace(block.body, "".join(f"$ {step.command}\n" for step in block.steps() if step.command))
-    for command in re.findall(r"(?:^|`|\$ |&& |\| |run: )(livews(?: [^`\n]*)?)", text, re.MULTILINE):
+    for block in blocks(page, "sh"):
+        text = text.replace(block.body, re.sub("^", "$ ", block.body, flags=re.MULTILINE))
+    for command in re.findall(r"(?:`|\$ |\$\(|&& |\| |run: )(livews [^`\n]*)", text):
         yield re.split(r" (?:#|&|\||<|>|2>)(?= |$)", command)[0]
 
 
