@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import inspect
 import io
 import re
 import shlex
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 from hatchling.builders.wheel import WheelBuilder
 
+import livews
 from livews.cli import COMMANDS
 from livews.exit_codes import Exit
 from tests import structure
@@ -180,6 +182,11 @@ def test_every_command_is_documented() -> None:
     written = "\n".join(ALL.values())
     for command in generate.parsers():
         assert re.search(rf"livews {command}\b|`trace {command.split()[-1]}\b", written), command
+
+
+def test_every_argument_of_connect_is_documented() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", generate.connect(), re.MULTILINE)
+    assert set(rows) == set(inspect.signature(livews.connect).parameters)
 
 
 def test_every_environment_variable_is_documented() -> None:
