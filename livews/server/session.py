@@ -224,7 +224,7 @@ class StandInSession(ServerSession):
             self.channel, self.conversation, self._resumable, self.context, self._log, self._turn_ended
         )
         await asyncio.sleep(_SETUP_SECONDS * self.config.pace)
-        wire = {**profile["wire"], **self.config.wire}
+        wire = self._turns.wire
         if not wire["speaks"]:
             self.channel.turn_ends_at = "generationComplete"
         session_id = {"sessionId": self.context.store.new_id("session")} if wire["sessionId"] else {}
