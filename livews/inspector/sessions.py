@@ -281,7 +281,7 @@ def _without(step: Step, hides: Redactor) -> Step:
         return step
     return replace(
         step, kind=hides.redact(step.kind), raw=raw, parsed=None, as_sent=None, template=None,
-        found=(*_hidden((*step.faults, *step.notes), hides),),
+        judgement=(*_hidden((*step.faults, *step.notes), hides),),
     )  # fmt: skip
 
 
