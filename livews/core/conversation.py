@@ -251,8 +251,7 @@ class Conversation:
             self.turns += 1
             self._interrupted = False
             self._holding.clear()
-        is_clean = not (reading.broken or reading.noted or reading.undecodable or reading.canonical.has_remarks)
-        if len(step.audio) == 1 and is_clean and (sender == "server" or not step.judgement):
+        if len(step.audio) == 1 and reading.is_clean and (sender == "server" or not step.judgement):
             known = (step.kind, step.signals, transition)
             fastpath.learn(self._templates[sender], sender, step.raw, body, before, known)
 
@@ -278,8 +277,10 @@ class Conversation:
             self.news[rules.plain_path(path)] += 1
         for _, value, enum in reading.canonical.unknown_values:
             self.news[f"{enum}.{value}"] += 1
-        for rule in (*reading.broken, *("WIRE-3" for _ in reading.undecodable)):
+        for rule in reading.broken:
             self.server_faults[rule] += 1
+        if reading.undecodable:
+            self.server_faults["WIRE-3"] += len(reading.undecodable)
 
     # Calls
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from livews.core import protocol
@@ -48,7 +48,8 @@ def violations(sender: Sender, message: Json) -> list[Violation]:
 
     At most `MOST`, and only the first for a message of 5,000 values and more.
     """
-    validator = _validator(sender, _kind(sender, message))
+    name = next(iter(message)) if len(message) == 1 else ""
+    validator = _validator(sender, name if name in top(sender) else "")
     if validator.is_valid(message):
         return []
     by_place: dict[str, Violation] = {}
@@ -60,23 +61,14 @@ def violations(sender: Sender, message: Json) -> list[Violation]:
     return list(by_place.values())
 
 
-def _kind(sender: Sender, message: Json) -> str:
-    """The one member of a message, "" for a message of several members or of none that is known."""
-    if isinstance(message, dict) and len(message) == 1:
-        (name,) = message
-        member = top(sender).get(name)
-        return name if member and member.name == name else ""
-    return ""
-
-
-@cache
-def _validator(sender: Sender, kind: str) -> jsonschema_rs.Draft202012Validator:
-    """The validator of the messages of a sender, or only of those whose one member is `kind`."""
+@lru_cache(maxsize=64)
+def _validator(sender: Sender, name: str) -> jsonschema_rs.Draft202012Validator:
+    """The validator of the messages of a sender; with `name` only of those that have no other member."""
     import jsonschema_rs
 
-    schema = protocol.schema(ENVELOPE[sender])
-    if kind:
-        schema = {**schema, "properties": {kind: schema["properties"][kind]}}
+    schema, member = protocol.schema(ENVELOPE[sender]), top(sender).get(name)
+    if member and member.name == name:
+        schema = {**schema, "properties": {name: schema["properties"][name]}}
         schema.pop("dependentSchemas", None)
     return jsonschema_rs.Draft202012Validator(schema, retriever=protocol.schema)
 
