@@ -185,6 +185,8 @@ class _Talk:
         with self._signals():
             await asyncio.wait({hearing, speaking, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if hearing.done():
+            if replies.settle():
+                await asyncio.wait({speaking}, timeout=1.0)
             if not speaking.done():
                 self._console.progress("\n")  # leave the prompt's line
             hearing.result()

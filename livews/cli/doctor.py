@@ -229,6 +229,8 @@ class _Doctor:
             self._tell(CheckResult(name, "skip", "not reached"))
 
     async def _steps(self, where: Endpoint, settings: Settings) -> AsyncIterator[CheckResult]:
+        from livews.connect_errors import proxy_for
+
         timeout = self._options.timeout
         parts = urlsplit(where.url)
         secure = parts.scheme == "wss"
@@ -441,17 +443,6 @@ def environment(env: Any) -> CheckResult:
         text = f"{', '.join(missing)} names no file; {', '.join(shown)}"
         return CheckResult("env", "fail", text, fix, exit=Exit.USAGE)
     return CheckResult("env", "ok", ", ".join(shown) or "no variable is set that changes anything")
-
-
-def proxy_for(host: str, port: int, secure: bool) -> str:
-    """The proxy that websockets dials through for this host, "" for none. It takes the first of these."""
-    from urllib.request import getproxies, proxy_bypass
-
-    if proxy_bypass(f"{host}:{port}"):
-        return ""
-    proxies = getproxies()
-    names = ("wss", "socks", "https") if secure else ("ws", "socks", "https", "http")
-    return next((proxies[name] for name in names if proxies.get(name)), "")
 
 
 def look_up(host: str, port: int, through: str) -> CheckResult | tuple[CheckResult, list[str]]:

@@ -6,7 +6,6 @@ A wrong address and a taken port are told apart: the cure differs.
 from __future__ import annotations
 
 import argparse
-import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,11 +17,6 @@ def port(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or not 0 <= int(text) <= 65535:
         raise argparse.ArgumentTypeError(f"{text} is no port: a number from 0 to 65535")
     return int(text)
-
-
-def is_loopback(host: str) -> bool:
-    """Is it an address that nobody but this machine reaches?"""
-    return bool(re.fullmatch(r"localhost|127(\.\d{1,3}){3}|::1", host))
 
 
 def cannot(options: argparse.Namespace, problem: OSError) -> Unreachable:

@@ -61,7 +61,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     look("--color", choices=("auto", "always", "never"), default="auto", help=COLOR_HELP)
     options = parser.parse_args(argv)
     check(parser, options)
-    if options.inject_key and not listen_options.is_loopback(options.host):
+    if options.inject_key and not _near(options.host):
         parser.error("--inject-key would lend your credential to the network: leave it out, or leave out --host")
     return options
 
@@ -199,16 +199,21 @@ def _log(console: Console, text: str) -> None:
 
 def warn(options: argparse.Namespace, console: Console, upstream: UpstreamTarget, settings: Settings) -> None:
     """What somebody should know who starts it like this."""
-    if not listen_options.is_loopback(options.host):
+    if not _near(options.host):
         console.warn(f"everyone who reaches {options.host} can use this proxy, and reads what you send through it")
-    near = listen_options.is_loopback(upstream.host)
-    if not upstream.secure and not near:
+    if not upstream.secure and not _near(upstream.host):
         console.warn("the upstream is dialled without TLS: keys go over the network in the clear")
     if settings.url and not options.upstream:
         name = "GOOGLE_VERTEX_BASE_URL" if settings.vertex else "GOOGLE_GEMINI_BASE_URL"
         console.note(f"that upstream is from {name}; --upstream names another")
     if options.inject_key and settings.both_keys:
         console.warn("both GOOGLE_API_KEY and GEMINI_API_KEY are set; GOOGLE_API_KEY is used")
+
+
+def _near(host: str) -> bool:
+    from livews.connect_errors import is_loopback
+
+    return is_loopback(host)
 
 
 # Where to, and with what
@@ -241,11 +246,9 @@ def upstream_of(settings: Settings) -> UpstreamTarget:
 
 def through(upstream: UpstreamTarget) -> HttpProxy | None:
     """The HTTP proxy that the environment names for this upstream, as for `livews talk`. BadRequest."""
-    from livews.cli.doctor import proxy_for
+    from livews.connect_errors import proxy_for
     from livews.proxy.upstream import HttpProxy
 
-    if listen_options.is_loopback(upstream.host):
-        return None
     url = proxy_for(upstream.host, upstream.port, upstream.secure)
     return HttpProxy.of(url) if url else None
 

@@ -2,7 +2,7 @@
 
 - One reader for the whole session: nothing waits for a turn to end before it is heard.
 - After `interrupted` the loudspeaker is silent within one block, and nothing of that turn is heard any more.
-- A reply is over when no tool call is open and no answer of ours is owed another turn.
+- A reply is over when no tool call is open and no result of a tool waits for a turn that speaks about it.
 - What was really heard of a reply is known, shown and written down, for every reply.
 """
 
@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from livews import client
 from livews.audio.analysis import levels
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 STALL = 20.0
 """Seconds without a frame in a turn before it is said."""
+ANOTHER = 3.0
+"""Seconds in which another turn may begin, where the model has spoken about some of several results."""
 _SKIPPED = {"WIRE-2": "a frame that is no JSON object", "WIRE-3": "media that is no base64"}
 _METER_SECONDS = 0.05
 _SILENT_DEVICE = 3.0
@@ -59,7 +61,11 @@ class Replies:
         """When the service will close the connection, on the stopwatch's clock."""
         self._over = asyncio.Event()
         self._over.set()
-        self._owed = False
+        self._awaited = False
+        """A turn has ended, and another comes without a prompt."""
+        self._lingering: asyncio.TimerHandle | None = None
+        self._called: dict[str, None] = {}
+        """Functions that were called since a reply was asked for, in their order."""
         self._stopped = False
         self._wav_seconds = self._wav_total = 0.0
         self._wav_path: Path | None = None
@@ -78,13 +84,15 @@ class Replies:
         """A reply is asked for, now: `done` waits for it."""
         self.watch.asked()
         self._last = self.watch.clock()
-        self._over.clear()
+        self._goes_on()
+        self._called.clear()
         self._display.status("thinking")
 
     async def done(self, after: float | None = None) -> None:
         """Wait for the end of the reply that was asked for, or of the first that ends later than `after`.
 
-        A service that stalls is told after 20 s, and is given up after --turn-timeout.
+        A service that stalls is told after 20 s, and is given up after --turn-timeout; so is one that does not speak
+        about a tool's result.
         """
         self._last = max(self._last, self.watch.clock())
         warned = False
@@ -98,7 +106,13 @@ class Replies:
             quiet = self.watch.clock() - self._last
             if quiet >= STALL and not warned:
                 warned = True
-                self._console.warn(f"nothing has come for {STALL:g} s; the service may have stalled (Ctrl-C leaves)")
+                self._console.warn(f"{self._missing()} (Ctrl-C leaves)")
+            if quiet >= self._options.turn_timeout and self._owed:
+                raise RemoteProtocolError(
+                    f"no spoken answer to the result of {self._tools()} within {self._options.turn_timeout:g} s",
+                    why="the turn that called is over, the result was sent, and the service says nothing about it",
+                    fix="see with --trace what was sent; --turn-timeout S waits longer",
+                )
             if quiet >= self._options.turn_timeout:
                 raise RemoteProtocolError(
                     f"no reply: nothing has come for {self._options.turn_timeout:g} s",
@@ -107,6 +121,19 @@ class Replies:
                     else "the service heard no end of speech in what was sent, or has stalled",
                     fix="see with --trace what was sent last; --turn-timeout S waits longer",
                 )
+
+    def _missing(self) -> str:
+        """What has not come since STALL."""
+        if self.session is not None and self.session.conversation.pending:
+            return f"nothing has come for {STALL:g} s; {self._tools()} has not answered yet"
+        if self._awaited:
+            return f"no spoken answer to the result of {self._tools()} has come for {STALL:g} s"
+        return f"nothing has come for {STALL:g} s; the service may have stalled"
+
+    @property
+    def _owed(self) -> bool:
+        """The service is to speak about a result, and nothing of ours is missing for it."""
+        return self._awaited and self.session is not None and not self.session.conversation.pending
 
     async def _ended_again(self) -> None:
         ended = self.ended_at
@@ -135,17 +162,16 @@ class Replies:
     async def run(self, session: client.Session) -> None:
         """Take every event until the session is over; raises Closed when the service closed it with an error."""
         self.session = session
-        profile = session.conversation.profile
         self._guarding = asyncio.create_task(self._guard())
         async for event in session.events():
             self._last = max(self._last, self.watch.clock())
             if self._options.json:
                 self._console.data(lines.as_json(event, session.clock()))
-            self._take(event, profile)
+            self._take(event)
             self._tell_news(session)
             self._tell_faults(session)
 
-    def _take(self, event: e.Event, profile: dict[str, Any]) -> None:
+    def _take(self, event: e.Event) -> None:
         match event:
             case e.Audio():
                 self._began()
@@ -164,14 +190,17 @@ class Replies:
                 self._generated()
             case e.ToolCall():
                 self.watch.arrived()
-                self._over.clear()
+                self._goes_on()
+                self._called[one_line(event.name, 60)] = None
                 if not event.handled:
-                    # where a call ends the turn, a second turn speaks about the answer
-                    self._owed = profile["wire"]["toolCallEndsTurn"]
                     self._refusing.append(asyncio.create_task(self._refuse(event)))
                 if self.speaker is not None:
                     self.speaker.turn_ended()  # the pause for the answer is no underrun
                 self._display.status("tool", one_line(event.name, 30))
+            case e.ToolCancelled():
+                states = event.step.states
+                if self._awaited and states["turn"] != "waitingForTool" and states["answer"] == "none":
+                    self.over()  # the turn was over, and no other call is open: nothing more comes
             case e.Usage():
                 self.tokens = event
             case e.GoAway():
@@ -190,9 +219,16 @@ class Replies:
             await self.session.respond(call.id, call.name, {"error": f"there is no function {call.name} here"})
 
     def _began(self) -> None:
-        self._owed = False  # this is what the model makes of an answer of ours
-        self._over.clear()
+        self._goes_on()
         self.watch.arrived()
+
+    def _goes_on(self) -> None:
+        """Something of a reply came, or is on its way: it is not over."""
+        self._over.clear()
+        self._awaited = False
+        if self._lingering is not None:
+            self._lingering.cancel()
+            self._lingering = None
 
     def _hear(self, event: e.Audio) -> None:
         reply = self.watch.arrived()
@@ -246,13 +282,41 @@ class Replies:
     def _turn_ended(self, event: e.TurnEnd) -> None:
         if self.speaker is not None:
             self.speaker.turn_ended()
-        if event.waiting or self._owed:
-            return  # the reply goes on when the tool has answered
-        self.over()
+        if event.waiting:
+            self._awaited = True
+            if event.interrupted:  # by a result: what comes is another reply than the one that was cut
+                self._told()
+            if event.step.states["turn"] != "waitingForTool":
+                self._display.status("thinking")
+        elif event.step.states["answer"] == "perhaps":
+            self._told()
+            self._lingering = asyncio.get_running_loop().call_later(ANOTHER, self._release)
+        else:
+            self.over()
+
+    def _tools(self) -> str:
+        return ", ".join(f"{name}()" for name in self._called) or "a tool"
 
     def over(self) -> None:
         """The reply is complete: tell what is to be told of it, and let who waits go on."""
-        self._owed = False
+        self._told()
+        self._release()
+
+    def settle(self) -> bool:
+        """Nothing more comes: a reply that is complete, as far as is known, is over. False when none is."""
+        if self._lingering is None:
+            return False
+        self._lingering.cancel()
+        self._release()
+        return True
+
+    def _release(self) -> None:
+        self._awaited, self._lingering = False, None
+        self.ended_at = self.watch.clock()
+        self._over.set()
+
+    def _told(self) -> None:
+        """Tell what is to be told of the reply that has ended."""
         self._display.user_done()
         reply = self.watch.ended()
         if reply is not None:
@@ -264,8 +328,6 @@ class Replies:
         self._display.status("")
         self._stopped = False
         self._end_wav()
-        self.ended_at = self.watch.clock()
-        self._over.set()
 
     # What is told
 
@@ -274,6 +336,8 @@ class Replies:
         told = False
         while True:
             await asyncio.sleep(1.0)
+            if self._awaited and STALL <= self.watch.clock() - self._last < STALL + 2:
+                self._display.status("")  # nobody knows whether it thinks
             stalled = self.speaker is not None and self.speaker.buffer.overdue > _SILENT_DEVICE
             if stalled and not told:
                 self._console.warn(
@@ -309,6 +373,8 @@ class Replies:
 
     async def finish(self) -> None:
         """Tell what is still to be told; nothing more is played."""
+        if self._lingering is not None:
+            self._lingering.cancel()
         await asyncio.sleep(0)  # a task that never began has no end in which it tells
         tasks, self._telling = self._telling, []
         if self._guarding is not None:

@@ -9,7 +9,6 @@ from itertools import pairwise
 from livews.cli import COMMANDS, connection_options
 from livews.cli.console import COLOR_HELP, Console
 
-_LATER = ("conform", "inspect")
 _FILES = (".jsonl", ".ndjson", ".json", ".log", ".txt", ".trace")
 _SOUNDS = (".wav", ".wave", ".mp3", ".m4a", ".aac", ".flac", ".ogg", ".opus", ".aif", ".aiff")  # told what they are
 _PLACES = ("/", "./", "../", "~/")
@@ -33,9 +32,6 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
             parser.error(f"a TEXT is not UTF-8: {text.encode(errors='backslashreplace').decode()}; check the locale")
     if options.mute and options.device:
         parser.error("--mute plays nothing: leave out --device, or leave out --mute")
-    if len(options.words) == 1 and options.words[0] in _LATER:
-        word = options.words[0]
-        parser.error(f"{word} is not a command of this version; to say it to the model: livews talk {word}")
     if "-" in options.words and len(options.words) > 1:
         parser.error("- reads the turns from stdin: give no other TEXT beside it")
     _refuse_voice(parser, options)

@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from livews.cli import COMMANDS
 from tests.kit.command import Done, livews, serving
 from tests.kit.names import GEMINI, KEY
 
@@ -343,7 +344,6 @@ def test_unreachable() -> None:
     [
         (["--text", "--wav", "x.wav", "hi"], "leave out"),
         (["--offline", "--url", "ws://h", "hi"], "leave out"),
-        (["conform"], "livews talk conform"),
         (["--nonsense"], "unrecognized"),
         (["--timeout", "soon", "hi"], "seconds"),
         (["--wav", "", "hi"], "empty"),
@@ -718,6 +718,13 @@ def test_a_command_misspelt_is_not_said_to_the_model(words: list[str], meant: st
     done = livews(*words)
     assert done.returncode == 2 and done.stdout == ""
     assert f"did you mean `livews {meant}`?" in done.stderr and f"livews talk {words[0]}" in done.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_name_of_a_command_is_said_to_the_model_after_talk(command: str, server: str) -> None:
+    done = livews("talk", command, "--mute", "--url", server)
+    assert done.returncode == 0, done.stderr
+    assert f'I heard "{command}"' in done.stdout
 
 
 def test_words_near_no_command_are_said(server: str) -> None:

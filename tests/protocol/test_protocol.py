@@ -254,7 +254,7 @@ def test_signals_and_setup_traits_point_at_members_that_exist() -> None:
         elif "profile" in trait:
             assert trait["profile"] in models.profile("gemini-3.8-live"), name
         elif "session" in trait:
-            assert trait["session"] == "callsOpen", name
+            assert trait["session"] == name in {"callsOpen", "answerOwed"}
         else:
             assert trait["endpoint"] in {"surface", "version"}, name
 
@@ -630,7 +630,8 @@ def test_the_readme_names_every_state_trait_level_and_region() -> None:
         *data["regions"],
         *data["regions"]["turn"]["states"],
         *data["regions"]["session"]["states"],
+        *data["regions"]["answer"]["states"],
         *LEVELS,
     ]:
         assert f"`{name}`" in README, name
-    assert machine.machine().regions == ("session", "activity", "turn")
+    assert machine.machine().regions == ("session", "activity", "turn", "answer")
