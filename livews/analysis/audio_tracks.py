@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from livews.audio.analysis.pcm import Aligner, rate_of, samples_of
-from livews.core import machine
+from livews.core import events
 from livews.core.conversation import Step
 from livews.trace.spool import Spool
 
@@ -278,6 +278,11 @@ class AudioTracks:
 
 
 def ends_reply(step: Step) -> bool:
-    """Whether a reply is complete with this frame. A turn that waits for a tool's answer is not."""
-    ended = "endTurn" in step.effects or "cutTurn" in step.effects
-    return ended and step.state[machine.machine().regions.index("turn")] != "waitingForTool"
+    """Whether a reply is complete with this frame.
+
+    It goes on where the model has yet to speak about a tool's result, unless the turn was cut.
+    """
+    if not ("endTurn" in step.effects or "cutTurn" in step.effects):
+        return False
+    states = step.states
+    return step.interrupted or (states["turn"] != "waitingForTool" and states["answer"] not in events.ANSWER_OWED)

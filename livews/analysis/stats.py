@@ -144,7 +144,7 @@ class SessionStats:
             self._add_latency("firstByte", turn, t)
         if turn is not None and step.audio and "ignoreAudio" not in step.effects:
             self._add_arrival(t, audio_seconds(step))
-            if turn.first_sound_at == t:
+            if change.sounded:
                 self._add_latency("firstSound", turn, t)
         if change.interrupted:
             self._interrupted += 1

@@ -56,6 +56,8 @@ class TurnChange:
     turn: Turn | None = None
     """The reply it belongs to."""
     began: bool = False
+    sounded: bool = False
+    """Its first sound is in the frame."""
     interrupted: bool = False
     ended: bool = False
     barge_in: float | None = None
@@ -127,14 +129,16 @@ class Timeline:
         if step.sender == "client" and step.signals != ("close",):
             self._cause_at = self.user.take(t, step) or self._cause_at
             return change
-        turn_state = step.state[_turn_region()] if step.state else ""
-        if self.turn is None and turn_state != "interrupted" and not REPLY_SIGNALS.isdisjoint(step.signals):
+        begins = self.turn is None and not REPLY_SIGNALS.isdisjoint(step.signals)
+        if begins and step.states["turn"] != "interrupted":
             self._begin(t)
             change.turn, change.began = self.turn, True
         turn = change.turn
         if turn is not None and "ignoreAudio" not in step.effects:
+            silent = turn.first_sound_at is None
             for mime_type, pcm in step.audio:
                 turn.add_audio(pcm, rate_of(mime_type, "server"), t)
+            change.sounded = silent and turn.first_sound_at is not None
         if "interrupted" in step.signals:
             change.interrupted = True
             if self._cause_at is not None and self._cause_at <= t:
@@ -158,10 +162,6 @@ class Timeline:
         self.turn = Turn(self._asked_at, t, self.user.done_by(done_at))
         if self._cause_at is not None and self._cause_at <= self._asked_at:
             self._cause_at = None  # it is what is answered
-
-
-def _turn_region() -> int:
-    return machine.machine().regions.index("turn")
 
 
 def user_texts(step: Step) -> list[str]:
