@@ -49,7 +49,12 @@ class AudioStats:
         row: dict[str, Any] = {"seconds": round(self.seconds, 3), "chunks": self.chunks}
         if self.sizes:
             sizes = [*self.sizes.elements()]
-            row["chunkMs"] = {"min": min(sizes), "p50": percentile(sizes, 50), "p95": percentile(sizes, 95), "max": max(sizes)}
+            row["chunkMs"] = {
+                "min": min(sizes),
+                "p50": percentile(sizes, 50),
+                "p95": percentile(sizes, 95),
+                "max": max(sizes),
+            }
             row["largestGap"] = round(self.largest_gap, 3)
         return row
 

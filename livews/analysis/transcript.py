@@ -62,7 +62,7 @@ class TimelineEvent:
 
 
 @dataclass(slots=True)
-class Transcript:
+class SessionTranscript:
     """The whole session, in the order of the trace. `length`: seconds until the last sound or line."""
 
     entries: list[Utterance | TimelineEvent] = field(default_factory=list)
@@ -77,7 +77,7 @@ class Transcript:
 
 class _TranscriptBuilder:
     def __init__(self, session: RecordedSession) -> None:
-        self.transcript = Transcript()
+        self.transcript = SessionTranscript()
         self._session = session
         self._tracks = AudioTracks(limit=0)
         self._timeline = Timeline(self._tracks)
@@ -201,7 +201,11 @@ class _TranscriptBuilder:
     def _heard(self, about: dict[str, Any]) -> None:
         runs = self._tracks.model.heard(about)
         interruption = next(
-            (e for e in reversed(self.transcript.entries) if isinstance(e, TimelineEvent) and e.kind == "interrupted"),
+            (
+                e
+                for e in reversed(self.transcript.entries)
+                if isinstance(e, TimelineEvent) and e.kind == "interrupted"
+            ),
             None,
         )
         if about.get("interrupted") is not True or "heardMs" not in about or interruption is None:
@@ -214,7 +218,7 @@ class _TranscriptBuilder:
         self._finish_words()
         self._user_words = None
 
-    def finish(self) -> Transcript:
+    def finish(self) -> SessionTranscript:
         self._finish_words()
         if self._ending.unanswered is not None:
             self._add("unanswered", self.transcript.length, str(rules.unanswered_setup()))
@@ -225,7 +229,7 @@ class _TranscriptBuilder:
         self.transcript.entries.append(TimelineEvent(kind, t, text, self._turn))
 
 
-def transcript_of(session: RecordedSession) -> Transcript:
+def transcript_of(session: RecordedSession) -> SessionTranscript:
     """The transcript of a session, which is read to its end."""
     builder = _TranscriptBuilder(session)
     for record, step in session:

@@ -149,14 +149,14 @@ def _judge(file: Iterator[bytes], side: Sender | None, name: str) -> Iterator[Ju
 
 def _rest(file: Iterable[bytes], name: str) -> bytes:
     from livews.errors import BadRequest
-    from livews.trace.reader import MOST_LINE
+    from livews.trace.reader import MAX_LINE
 
     rest = bytearray()
     for line in file:
         rest += line
-        if len(rest) > MOST_LINE:
+        if len(rest) > MAX_LINE:
             fix = "give one message, messages one a line, or a trace"
-            raise BadRequest(f"{name} holds more than {MOST_LINE >> 20} MiB and no message", where=name, fix=fix)
+            raise BadRequest(f"{name} holds more than {MAX_LINE >> 20} MiB and no message", where=name, fix=fix)
     return bytes(rest)
 
 

@@ -49,7 +49,7 @@ async def settle(
     options: argparse.Namespace, console: Console, stack: contextlib.AsyncExitStack, *, offline: str, no_key: str
 ) -> Settings:
     """What to dial: the settings, or else a stand-in that `stack` ends, told in the words of `offline` or `no_key`."""
-    from livews import endpoint
+    from livews import google_credentials
 
     asked = settings(options)
     if options.offline or not asked.has_credentials:
@@ -58,7 +58,7 @@ async def settle(
         return to
     if asked.both_keys and asked.api_key:
         console.warn("GOOGLE_API_KEY and GEMINI_API_KEY are both set; GOOGLE_API_KEY is used")
-    return await endpoint.with_bearer(asked)
+    return await google_credentials.with_bearer(asked)
 
 
 async def built_in(stack: contextlib.AsyncExitStack) -> Settings:

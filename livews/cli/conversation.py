@@ -35,7 +35,7 @@ from livews.terminal_text import one_line
 from livews.trace.writer import TraceFile
 
 if TYPE_CHECKING:
-    from livews.audio.echo import EchoCanceller
+    from livews.audio.echo_canceller import EchoCanceller
     from livews.audio.file_source import FileSource
     from livews.audio.microphone import Microphone
     from livews.audio.portaudio import AudioUnavailable
@@ -470,7 +470,8 @@ class _Talk:
 
     def _voice_of(self, source: Any, session: client.Session, replies: Replies) -> MicrophoneSender:
         from livews.audio.analysis.vad import VoiceActivityDetector
-        from livews.audio.echo import EchoGate, SelfInterruption
+        from livews.audio.echo_gate import EchoGate
+        from livews.audio.self_interruption import SelfInterruption
 
         options = self._options
         if not (options.half_duplex or options.echo_cancel) and source is self._microphone:
@@ -558,7 +559,7 @@ def _brief(value: Any) -> str:
 
 
 def _canceller(rate: int) -> EchoCanceller:
-    from livews.audio.echo import EchoCanceller
+    from livews.audio.echo_canceller import EchoCanceller
 
     with located("--echo-cancel"):
         return EchoCanceller(rate)

@@ -162,7 +162,7 @@ class _Doctor:
 
     async def _credentials(self, stack: contextlib.AsyncExitStack) -> Settings | None:
         """Where to dial; tells the row "key". None: it cannot be dialled."""
-        from livews import endpoint, redactor
+        from livews import google_credentials, redactor
 
         options = self._options
         settings = connection_options.settings(options)
@@ -184,7 +184,7 @@ class _Doctor:
 
             def fetch() -> CheckResult | str:
                 try:
-                    return asyncio.run(endpoint.bearer())
+                    return asyncio.run(google_credentials.bearer())
                 except LivewsError as problem:
                     return failed("bearer", problem)
 
@@ -733,7 +733,7 @@ def _user_info(url: str) -> list[str]:
 
 
 def _shown_url(url: str) -> str:
-    from livews.endpoint import redact_url
+    from livews.redactor import redact_url
 
     try:
         shown = redact_url(url)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,16 +21,15 @@ from livews.terminal_text import escape_unsafe
 from livews.version import __version__
 
 if TYPE_CHECKING:
-    import asyncio
-
     from livews.endpoint import Endpoint, Settings
     from livews.errors import LivewsError
     from livews.inspector.server import InspectorServer, PageActions
     from livews.inspector.sessions import SessionList
     from livews.proxy.injector import MessageInjector
     from livews.proxy.observer import ConnectionObserver
-    from livews.proxy.server import HeaderRedaction
     from livews.recorder import Recorder
+    from livews.redactor import Redactor
+    from livews.transport import Transport
 
 _HOST = "127.0.0.1"
 _DOOR = ("proxy_port", "upstream", "vertex", "location", "timeout", "offline", "inject_key", "allow_origin", "trace",
@@ -171,10 +170,10 @@ async def _follow(
 async def _pass(
     options: argparse.Namespace, console: Console, sessions: SessionList, fail: Callable[[Exception], None]
 ) -> AsyncIterator[None]:
-    from livews.endpoint import redact_url
     from livews.inspector import completion
     from livews.inspector.server import PageActions
     from livews.proxy.server import ProxyConfig, serve_proxy
+    from livews.redactor import redact_url
     from livews.trace.writer import TraceFile
 
     def log(text: str) -> None:
@@ -182,20 +181,20 @@ async def _pass(
             console.note(text)
 
     def trouble(number: int, problem: LivewsError) -> None:
-        sessions.note(f"session {number} did not come to be: {problem}" if number else str(problem))
+        sessions.note(f"session {number}: connection failed: {problem}" if number else str(problem))
         console.error(problem)
 
     files: dict[int, TraceFile] = {}
 
-    def record(number: int, url: str, hides: HeaderRedaction) -> Sequence[Recorder]:
-        recorders = kept(number, url, hides)
+    def record(number: int, url: str, redactor: Redactor) -> Sequence[Recorder]:
+        recorders = kept(number, url, redactor)
         files.update((number, one) for one in recorders if isinstance(one, TraceFile))
-        return [*recorders, sessions.record(number, hides.redact(redact_url(url)), hides)]
+        return [*recorders, sessions.record(number, redactor.redact(redact_url(url)), redactor)]
 
-    def passes(number: int, watch: ConnectionObserver, seam: MessageInjector) -> None:
-        sessions.passes(number, watch, seam)
+    def on_session(number: int, observer: ConnectionObserver, injector: MessageInjector) -> None:
+        sessions.passes(number, observer, injector)
         if number in files:
-            files.pop(number).inserted = lambda: seam.ours
+            files.pop(number).inserted = lambda: observer.injected
 
     async with contextlib.AsyncExitStack() as stack:
         settings, offline = await _settle(options, console, stack)
@@ -205,18 +204,17 @@ async def _pass(
         policy = ProxyConfig(
             upstream=upstream,
             via=proxy.through(upstream),
-            hides=proxy.hides,
-            inject=proxy.credentials(settings, upstream) if options.inject_key else None,
+            credentials=proxy.credentials(settings, upstream) if options.inject_key else None,
             origins=options.allow_origin,
             timeout=options.timeout,
             record=record,
             log=log,
-            trouble=trouble,
-            fail=fail,
-            seam=passes,
+            on_failure=trouble,
+            on_fatal=fail,
+            on_session=on_session,
         )
-        if policy.inject:
-            await policy.inject()  # a credential that is missing is told now, not at the first session
+        if policy.credentials:
+            await policy.credentials()  # a credential that is missing is told now, not at the first session
         context = ca = None
         if options.tls:
             ca = stack.enter_context(tls_options.ca_file(options))
@@ -281,14 +279,14 @@ async def _settle(
 
 
 class _Own:
-    """livews's own clients, which dial the door as any other does."""
+    """Sessions that the page opens: clients of the proxy like any other."""
 
     def __init__(self, settings: Settings, door: str, ca: Path | None, sessions: SessionList) -> None:
         self._settings = settings
         self._door = door
         self._ca = ca
         self._sessions = sessions
-        self._open: dict[int, tuple[Any, asyncio.Task[None]]] = {}
+        self._open: dict[int, Transport] = {}
         self.place = self._at_door(settings)
 
     def _at_door(self, settings: Settings) -> Endpoint:
@@ -307,82 +305,58 @@ class _Own:
         return json.dumps(setup_message.compose(self.place.model), indent=2)
 
     async def open(self, text: str) -> int:
-        """Dial the door, and say `text`; the port it dials from. LivewsError."""
+        """Connect to the proxy and send `text`; the port it dials from. Raises LivewsError."""
         import asyncio
-        import logging
         import ssl
 
-        from websockets.asyncio.client import connect
-        from websockets.exceptions import WebSocketException
-
-        from livews import endpoint
+        from livews import endpoint, google_credentials
         from livews.core import models
-        from livews.errors import Unreachable
+        from livews.core.conversation import Step
+        from livews.errors import LivewsError, Refused, Unreachable
+        from livews.transport import Transport
 
-        settings = await endpoint.with_bearer(self._settings)
-        endpoint.resolve(settings, models.default_model())  # what is missing is told before anybody is dialled
+        settings = await google_credentials.with_bearer(self._settings)
+        endpoint.resolve(settings, models.default_model())  # missing credentials are reported before dialling
         there = self._at_door(settings)
-        logger = logging.getLogger("livews.inspect")
-        logger.setLevel(logging.INFO)  # below, websockets writes every header and the key among them
-        more: dict[str, Any] = {"ssl": ssl.create_default_context(cafile=self._ca)} if self._ca else {}
+        agent = f"livews/{__version__} inspect"
+        transport = Transport(there, agent=agent, on_end=lambda: self._ended(transport))
+        options: dict[str, Any] = {"ssl": ssl.create_default_context(cafile=self._ca)} if self._ca else {}
         try:
-            socket = await connect(
-                there.url,
-                additional_headers=there.headers,
-                user_agent_header=f"livews/{__version__} inspect",
-                proxy=None,
-                compression=None,
-                max_size=None,
-                ping_interval=None,
-                logger=logger,
-                **more,
-            )
-            port = int(socket.local_address[1])
-            self._open[port] = socket, asyncio.create_task(self._hear(port, socket))
+            await transport.open(_SAID_WITHIN, max_size=None, ping_interval=None, **options)
+            port = transport.local_port
+            self._open[port] = transport
             self._sessions.own.add(port)
             self._sessions.wake()
             async with asyncio.timeout(_SAID_WITHIN):
-                await socket.send(text)
-        except (OSError, WebSocketException) as problem:
-            response = getattr(problem, "response", None)
-            why = (
-                bytes(response.body or b"").decode(errors="replace").strip() if response is not None else str(problem)
-            ) or f"the first message could not be written within {_SAID_WITHIN:g} s"
-            # the upstream's own words pass the door, and may quote the key
+                if not await transport.send(Step("client", "", text.encode())):
+                    raise Unreachable("the session ended", why="it ended before the first message was sent")
+        except (LivewsError, TimeoutError) as problem:
+            why = f"the first message could not be written within {_SAID_WITHIN:g} s"
+            if isinstance(problem, LivewsError):
+                why = (problem.body if isinstance(problem, Refused) else "") or problem.why
             raise Unreachable(
-                "the session did not come to be",
+                "the session could not be opened",
                 where=self._door,
                 why=there.secrets.redact(why[:_WORDS]),
-                fix="look at what livews inspect says of it on stderr",
+                fix="look at what livews inspect says about it on stderr",
             ) from None
         return port
 
     async def close(self, port: int) -> None:
-        """Close the one that dials from `port`, with 1000."""
+        """Close the session that dials from `port`, with 1000."""
         if port in self._open:
-            await self._open[port][0].close()
+            await self._open[port].leave()
 
     async def end(self) -> None:
         """Close all of them."""
         import asyncio
 
-        open_now = [*self._open.values()]
-        work: list[Awaitable[Any]] = [socket.close() for socket, _ in open_now]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(3):
-                await asyncio.gather(*work, return_exceptions=True)
-        for _, task in open_now:
-            task.cancel()
-        await asyncio.gather(*(task for _, task in open_now), return_exceptions=True)
+                await asyncio.gather(*(transport.close() for transport in [*self._open.values()]))
 
-    async def _hear(self, port: int, socket: Any) -> None:
-        from websockets.exceptions import ConnectionClosed
-
-        try:
-            with contextlib.suppress(ConnectionClosed):
-                async for _ in socket:  # the page has seen it pass
-                    pass
-        finally:
-            self._open.pop(port, None)
+    def _ended(self, transport: Transport) -> None:
+        for port in [port for port, other in self._open.items() if other is transport]:
+            del self._open[port]
             self._sessions.own.discard(port)
-            self._sessions.wake()
+        self._sessions.wake()

@@ -24,10 +24,9 @@ if TYPE_CHECKING:
     from livews.core.schema import Sender
     from livews.endpoint import Settings
     from livews.errors import LivewsError
-    from livews.proxy.http_head import UpstreamTarget
-    from livews.proxy.server import HeaderRedaction
-    from livews.proxy.upstream import HttpProxy
+    from livews.proxy.upstream import HttpProxy, UpstreamTarget
     from livews.recorder import Direction, Opcode, Recorder
+    from livews.redactor import Redactor
 
 _BEARER_SECONDS = 1800.0
 _SETUP_SECONDS = 10.0
@@ -151,25 +150,24 @@ async def _proxy(options: argparse.Namespace, console: Console) -> int:
     def trouble(number: int, problem: LivewsError) -> None:
         if number:
             troubles.append(problem)
-            _log(console, f"session {number}: did not come to be")
+            _log(console, f"session {number}: connection failed")
         console.error(problem)
 
     via = through(upstream)
     policy = ProxyConfig(
         upstream=upstream,
         via=via,
-        hides=hides,
-        inject=credentials(settings, upstream) if options.inject_key else None,
+        credentials=credentials(settings, upstream) if options.inject_key else None,
         origins=options.allow_origin,
         timeout=options.timeout,
         record=recording(options, console),
         log=lambda text: _log(console, text),
-        trouble=trouble,
-        fail=fail,
-        session_ended=stop.set if options.once else lambda: None,
+        on_failure=trouble,
+        on_fatal=fail,
+        on_session_end=stop.set if options.once else lambda: None,
     )
-    if policy.inject:
-        await policy.inject()  # a credential that is missing is told now, not at the first session
+    if policy.credentials:
+        await policy.credentials()  # a credential that is missing is told now, not at the first session
     with contextlib.ExitStack() as stack:
         stack.enter_context(stopped_by_signals(stop))
         context = None
@@ -211,7 +209,7 @@ def warn(options: argparse.Namespace, console: Console, upstream: UpstreamTarget
 
 
 def _near(host: str) -> bool:
-    from livews.connect_errors import is_loopback
+    from livews.loopback import is_loopback
 
     return is_loopback(host)
 
@@ -233,15 +231,15 @@ def upstream_of(settings: Settings) -> UpstreamTarget:
     from dataclasses import replace
 
     from livews import endpoint
-    from livews.proxy.http_head import UpstreamTarget
+    from livews.proxy.upstream import UpstreamTarget
 
     if settings.url:
-        return UpstreamTarget.of(settings.url)
+        return UpstreamTarget.parse(settings.url)
     if not settings.vertex:
-        return UpstreamTarget.of(f"wss://{endpoint.GEMINI_HOST}")
+        return UpstreamTarget.parse(f"wss://{endpoint.GEMINI_HOST}")
     if not settings.api_key:  # the project is the client's to name
         settings = replace(settings, project=settings.project or "any", token="")
-    return UpstreamTarget.of(endpoint.resolve(settings, "").url)
+    return UpstreamTarget.parse(endpoint.resolve(settings, "").url)
 
 
 def through(upstream: UpstreamTarget) -> HttpProxy | None:
@@ -250,13 +248,7 @@ def through(upstream: UpstreamTarget) -> HttpProxy | None:
     from livews.proxy.upstream import HttpProxy
 
     url = proxy_for(upstream.host, upstream.port, upstream.secure)
-    return HttpProxy.of(url) if url else None
-
-
-def hides(values: Sequence[str]) -> HeaderRedaction:
-    from livews.redactor import Redactor
-
-    return Redactor(*values)
+    return HttpProxy.parse(url) if url else None
 
 
 def credentials(settings: Settings, upstream: UpstreamTarget) -> Callable[[], Awaitable[Mapping[str, str]]]:
@@ -264,7 +256,7 @@ def credentials(settings: Settings, upstream: UpstreamTarget) -> Callable[[], Aw
     import time
     from dataclasses import replace
 
-    from livews import endpoint
+    from livews import endpoint, google_credentials
     from livews.errors import NoCredentials
 
     bearer, until = "", 0.0
@@ -274,7 +266,7 @@ def credentials(settings: Settings, upstream: UpstreamTarget) -> Callable[[], Aw
         asked = replace(settings, url=upstream.shown)
         if settings.vertex and not settings.token and not settings.api_key:
             if time.monotonic() >= until:
-                bearer, until = await endpoint.bearer(), time.monotonic() + _BEARER_SECONDS
+                bearer, until = await google_credentials.bearer(), time.monotonic() + _BEARER_SECONDS
             asked = replace(asked, token=bearer)
         found = endpoint.resolve(asked, "").headers
         if not found:
@@ -292,19 +284,17 @@ def credentials(settings: Settings, upstream: UpstreamTarget) -> Callable[[], Aw
 # What is shown and kept
 
 
-def recording(
-    options: argparse.Namespace, console: Console
-) -> Callable[[int, str, HeaderRedaction], Sequence[Recorder]]:
+def recording(options: argparse.Namespace, console: Console) -> Callable[[int, str, Redactor], Sequence[Recorder]]:
     """What makes the recorders of a session. TraceFailed when --trace names what is no trace, or cannot be written."""
-    from livews.endpoint import redact_url
+    from livews.redactor import redact_url
     from livews.trace.writer import TraceFile
 
     names = _Names(options.trace) if options.trace else None
     if names is not None:
         TraceFile.check(names.first)
 
-    def record(number: int, url: str, hides: HeaderRedaction) -> Sequence[Recorder]:
-        shown = TerminalReporter(number, console, hides.redact, quiet=options.quiet)
+    def record(number: int, url: str, redactor: Redactor) -> Sequence[Recorder]:
+        shown = TerminalReporter(number, console, redactor.redact, quiet=options.quiet)
         if names is None:
             return [shown]
         path = names.take(number)
@@ -317,8 +307,8 @@ def recording(
                 super().close()
                 free(path)
 
-        url = hides.redact(redact_url(url))
-        return [File(path, url=url, side="proxy", redact=hides.redact_known, media=options.trace_media), shown]
+        url = redactor.redact(redact_url(url))
+        return [File(path, url=url, side="proxy", redact=redactor.redact_known, media=options.trace_media), shown]
 
     return record
 

@@ -123,7 +123,6 @@ class _Run:
 
     async def _play(self, session: RecordedSession, settings: Settings) -> bool:
         """Play one session and tell what came of it; was it cut short by the user?"""
-        from livews.connect_errors import DialTarget
         from livews.exit_codes import Exit
         from livews.replay.player import Replay
 
@@ -133,11 +132,12 @@ class _Run:
         self._console.note(f"{note}playing to {place.shown}")
         replay = Replay(
             session,
-            DialTarget(place.url, place.headers, place.shown, place.secrets.redact, f"livews/{__version__}", "--to"),
+            place,
             manner,
+            agent=f"livews/{__version__}",
             recorders=self._recorders(place),
             handles=self._handles,
-            tell=lambda text: self._console.note(note + place.secrets.redact(text)),
+            notify=lambda text: self._console.note(note + place.secrets.redact(text)),
         )
         outcome = await replay.run()
         self._tell(session, outcome)
@@ -179,8 +179,8 @@ class _Run:
         names = ("replayed", "recorded")
         if self._options.json:
             row = {"session": session.number, "differences": outcome.count, "interrupted": outcome.interrupted}
-            row["sent"] = dict(zip(names, outcome.said, strict=True))
-            row["received"] = dict(zip(names, outcome.heard, strict=True))
+            row["sent"] = dict(zip(names, outcome.sent, strict=True))
+            row["received"] = dict(zip(names, outcome.received, strict=True))
             row["seconds"] = {name: round(t, 3) for name, t in zip(names, outcome.seconds, strict=True)}
             row["failure"] = str(outcome.failure) if outcome.failure is not None else ""
             self._console.data(json.dumps(row, ensure_ascii=False))
@@ -190,8 +190,8 @@ class _Run:
         head = f"session {session.number}: " if session.number > 1 else ""
         so_far = " so far, stopped" if outcome.interrupted else ""
         self._console.note(
-            f"{head}{outcome.said[0]:,} of {outcome.said[1]:,} messages sent, {outcome.heard[0]:,} received "
-            f"({outcome.heard[1]:,} when recorded), {outcome.seconds[0]:.1f} s ({outcome.seconds[1]:.1f} s): "
+            f"{head}{outcome.sent[0]:,} of {outcome.sent[1]:,} messages sent, {outcome.received[0]:,} received "
+            f"({outcome.received[1]:,} when recorded), {outcome.seconds[0]:.1f} s ({outcome.seconds[1]:.1f} s): "
             f"{count}{so_far}"
         )
 

@@ -49,10 +49,6 @@ def context(ca: Path, host: str, name: str) -> ssl.SSLContext:
 
     try:
         return certificate.context(ca, host, name)
-    except certificate.MissingDependency:
-        raise BadRequest(
-            "--tls wants the package trustme, which is not installed", where="--tls", fix="pip install trustme"
-        ) from None
     except OSError as problem:
         raise BadRequest(
             f"cannot write {ca}: {problem.strerror}", where="--ca", fix="name a file in a folder that exists"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from livews.core.conversation import Step
     from livews.errors import BadRequest
     from livews.recorder import Direction
-    from livews.report.export import ResamplerLike
+    from livews.report.mixdown import ResamplerLike
     from livews.trace.reader import TraceRecord
     from livews.trace.session import RecordedSession
     from livews.trace.slice import Wanted
@@ -359,8 +359,8 @@ def _as_json(session: RecordedSession, line: TraceRecord, step: Step | None) -> 
     import orjson
 
     from livews.terminal_text import json_line
+    from livews.trace.media import elided
     from livews.trace.view import describe
-    from livews.trace.writer import elided
 
     row: dict[str, Any] = {
         "session": session.number,
@@ -447,12 +447,13 @@ def _diff(options: argparse.Namespace, console: Console) -> int:
     from itertools import zip_longest
 
     from livews.exit_codes import Exit
-    from livews.trace.compare import Meaning, differences, meaning
+    from livews.trace.compare import differences
+    from livews.trace.normalize import NormalizedSession, normalize
 
     count = 0
     names = ["stdin" if name == "-" else name for name in options.files]
     with _sessions(options.files[0], console) as first, _sessions(options.files[1], console) as second:
-        pairs = zip_longest((meaning(one) for one in first), (meaning(one) for one in second))
+        pairs = zip_longest((normalize(one) for one in first), (normalize(one) for one in second))
         for number, (one, other) in enumerate(pairs, 1):
             if one is None or other is None:
                 count += 1
@@ -462,8 +463,8 @@ def _diff(options: argparse.Namespace, console: Console) -> int:
                 else:
                     console.say(f"session {number}: only {has} has it")
                 continue
-            assert isinstance(one, Meaning)
-            assert isinstance(other, Meaning)
+            assert isinstance(one, NormalizedSession)
+            assert isinstance(other, NormalizedSession)
             for found in differences(one, other, options.sound):
                 count += 1
                 if options.json:
@@ -521,7 +522,7 @@ def _cut(options: argparse.Namespace, console: Console) -> int:
     ):
         kept = cut(session, _wanted(options), {name: value for name, value in said.items() if value is not None}, out)
         if not kept:
-            turns = session.talk.turns
+            turns = session.conversation.turns
             why = f"the session has {turns} turns" if options.turn else "no line has such a time"
             raise BadRequest("there is nothing to keep", where=options.file, why=why, fix="ask for another part")
     console.note(f"{kept:,} lines kept, and the setup before them: {options.out}")
@@ -581,16 +582,17 @@ def _export(options: argparse.Namespace, console: Console) -> int:
         return _export_har(options, console)
     if options.format == "wav":
         return _export_wav(options, console)
-    from livews.analysis.timeline import timeline_of
-    from livews.report import export
+    from livews.analysis.transcript import transcript_of
+    from livews.report import captions
+    from livews.report.markdown import markdown
     from livews.trace.atomic_output import atomic_output
 
     with _session(options.file, options.session, console) as session:
-        told = timeline_of(session)
+        told = transcript_of(session)
         makers: dict[str, Callable[[], str]] = {
-            "srt": lambda: export.srt(told),
-            "vtt": lambda: export.vtt(told),
-            "md": lambda: export.markdown(told, session),
+            "srt": lambda: captions.srt(told),
+            "vtt": lambda: captions.vtt(told),
+            "md": lambda: markdown(told, session),
         }
         text = makers[options.format]()
         if not told.captions() and options.format != "md":
@@ -619,15 +621,11 @@ def _export_har(options: argparse.Namespace, console: Console) -> int:
 
 
 def _export_wav(options: argparse.Namespace, console: Console) -> int:
-    from livews.analysis.timeline import timeline_of
     from livews.errors import BadRequest
-    from livews.report import export
+    from livews.report.mixdown import mix_down
     from livews.trace.atomic_output import atomic_output
 
     with ExitStack() as stack:
-        name, shown = (stack.enter_context(_kept()), "stdin") if options.file == "-" else (options.file, "")
-        with _session(name, options.session, console, shown=shown) as session:
-            cuts = timeline_of(session).cuts
         places: dict[str, str] = {}
 
         def open_out(which: str) -> BinaryIO:
@@ -635,8 +633,8 @@ def _export_wav(options: argparse.Namespace, console: Console) -> int:
             places[which] = str(path if which == "both" else path.with_name(f"{path.stem}-{which}{path.suffix}"))
             return stack.enter_context(atomic_output(places[which], source=options.file))
 
-        with _session(name, options.session, Console(quiet=True), shown=shown) as session:
-            made = export.wav(session, cuts, _resample, open_out)
+        with _session(options.file, options.session, console) as session:
+            made = mix_down(session, _resample, open_out)
             if session.elided:
                 raise BadRequest(
                     "there is no sound in this trace",
@@ -644,7 +642,7 @@ def _export_wav(options: argparse.Namespace, console: Console) -> int:
                     why="it was written with --trace-media elide, or redacted with --audio",
                     fix="export a trace that has it",
                 )
-    if made.two:
+    if made.is_split:
         console.warn(
             "the two sides have different rates, and soxr, which brings them to one, is not installed: two files, one a "
             "side, on the same time line; for one of two channels: pip install soxr"

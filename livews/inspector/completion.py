@@ -132,7 +132,8 @@ def _templates(sender: schema.Sender) -> list[dict[str, Any]]:
     vectors = {test["id"]: test["message"] for group in groups for test in group["tests"]}
     templates = [{"name": name, "message": vectors[test_id], "at": at} for test_id, name, at in _TEMPLATES[sender]]
     if sender == "client":
-        name, message = f"{_SILENCE_MS} ms of silence", {"realtimeInput": {"audio": _silence(codec.INPUT_RATE)}}
+        name = f"{_SILENCE_MS} ms of silence"
+        message: dict[str, Any] = {"realtimeInput": {"audio": _silence(codec.INPUT_RATE)}}
         templates.insert(0, {"name": "setup, the default model", "message": _setup(), "at": "/setup/model"})
     else:
         name = f"{_SILENCE_MS} ms of silence as the model's voice"

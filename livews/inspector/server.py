@@ -30,11 +30,11 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.protocol import State
 
-from livews.connect_errors import is_loopback
 from livews.core import codec
 from livews.errors import LivewsError
 from livews.inspector.sessions import SessionList, SessionView, findings
-from livews.proxy.injector import MOST
+from livews.loopback import is_loopback
+from livews.proxy.injector import MAX_MESSAGE
 from livews.report import render
 from livews.report.data import NewsCursor
 
@@ -109,7 +109,11 @@ class InspectorServer:
             # a page that is loaded again has no token in its address; the script finds it in the storage of the tab
             return _page(HTTPStatus.FORBIDDEN, self._again, f"default-src 'none'; script-src {self._again_hash}")
         if path == "/":
-            about = {**self._actions.about, "surface": surface_of(self._actions.surface, self._actions.version), "live": True}
+            about = {
+                **self._actions.about,
+                "surface": surface_of(self._actions.surface, self._actions.version),
+                "live": True,
+            }
             document, policy = render.live(about, self._actions.table, host)
             return _page(HTTPStatus.OK, document, policy)
         if origin != f"http://{host}":
@@ -254,7 +258,7 @@ class _Page:
                 session, side = sessions.get(request["n"]), _side(request["side"])
                 if session is None or session.injector is None:
                     return {"ok": False, "told": "there is no session to send it to"}
-                problem = await session.injector.put(side, str(request["text"]))
+                problem = await session.injector.inject(side, str(request["text"]))
                 return {"ok": not problem, "told": problem or f"sent to the {_OTHER[side]}"}
             case "open" if actions.open is not None:
                 port = await actions.open(str(request["text"]))
@@ -351,7 +355,7 @@ async def serve_inspector(
         process_request=inspector.process_request,
         server_header=None,
         compression=None,
-        max_size=2 * MOST,
+        max_size=2 * MAX_MESSAGE,
         create_connection=Connection,
         logger=_LOGGER,
     )

@@ -21,8 +21,8 @@ from livews.core.rules import Finding
 from livews.core.schema import Sender
 from livews.proxy.injector import MessageInjector
 from livews.proxy.observer import ConnectionObserver
-from livews.proxy.server import HeaderRedaction
 from livews.recorder import Clock, Direction, Opcode
+from livews.redactor import Redactor
 from livews.report.data import ReportSession, SessionInfo
 from livews.report.message_excerpt import MemberDocs
 from livews.terminal_text import escape_unsafe, one_line
@@ -80,7 +80,7 @@ class LiveSession(SessionView):
 
     kept = "a file named with --trace keeps every message"
 
-    def __init__(self, number: int, url: str, redactor: HeaderRedaction, sessions: SessionList) -> None:
+    def __init__(self, number: int, url: str, redactor: Redactor, sessions: SessionList) -> None:
         self.header = header(url, "proxy")
         self.conversation = Conversation()
         self.cut_at: int | None = None
@@ -101,18 +101,22 @@ class LiveSession(SessionView):
 
     def begin(self, observer: ConnectionObserver, injector: MessageInjector) -> None:
         """Its messages begin to pass."""
-        self._observer, self.conversation, self.injector = observer, observer.talk, injector
+        self._observer, self.conversation, self.injector = observer, observer.conversation, injector
 
     def frame(self, t: float, direction: Direction, opcode: Opcode, step: Step) -> None:
         if self._sessions.has_room(self):
-            inserted = self.injector is not None and self.injector.ours
-            self.page.frame(t, direction, opcode, _redacted(step, self._redactor), size=len(step.raw), inserted=inserted)
+            inserted = self._observer is not None and self._observer.injected
+            self.page.frame(
+                t, direction, opcode, _redacted(step, self._redactor), size=len(step.raw), inserted=inserted
+            )
         self._sessions.wake()  # its state and its clock go on
 
     def control(self, t: float, direction: Direction, kind: str, about: dict[str, Any]) -> None:
         if self._sessions.has_room(self):
-            about = {k: self._redactor.redact(value) if isinstance(value, str) else value for k, value in about.items()}
-            step = self._observer.parting if self._observer is not None and kind == "close" else None
+            about = {
+                k: self._redactor.redact(value) if isinstance(value, str) else value for k, value in about.items()
+            }
+            step = self._observer.close_step if self._observer is not None and kind == "close" else None
             self.page.control(t, direction, kind, about, step)
         self._sessions.wake()
 
@@ -147,7 +151,7 @@ class SessionList:
 
     # Filled by
 
-    def record(self, number: int, url: str, redactor: HeaderRedaction) -> LiveSession:
+    def record(self, number: int, url: str, redactor: Redactor) -> LiveSession:
         """A session of the proxy begins. `url` is redacted."""
         session = LiveSession(number, url, redactor, self)
         self._add(session)
@@ -251,7 +255,7 @@ def findings(
     return conversation.step(side, text).findings
 
 
-def _redacted(step: Step, redactor: HeaderRedaction) -> Step:
+def _redacted(step: Step, redactor: Redactor) -> Step:
     """A step without credentials."""
     raw = redactor.redact_known(step.raw)
     if raw == step.raw:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from livews.analysis.transcript import Transcript
+from livews.analysis.transcript import SessionTranscript
 from livews.terminal_text import one_line
 
 SPEAKERS = {"user": "You", "model": "Model"}
 
 
-def srt(transcript: Transcript) -> str:
+def srt(transcript: SessionTranscript) -> str:
     """SubRip captions, each with the name of the speaker."""
     blocks = [
         f"{number}\n{_clock(u.start, ',')} --> {_clock(u.end, ',')}\n{SPEAKERS[u.who]}: {_srt_text(u.text)}\n"
@@ -17,7 +17,7 @@ def srt(transcript: Transcript) -> str:
     return "\n".join(blocks)
 
 
-def vtt(transcript: Transcript) -> str:
+def vtt(transcript: SessionTranscript) -> str:
     """WebVTT captions, the speaker as their voice."""
     blocks = [
         f"{_clock(u.start, '.')} --> {_clock(u.end, '.')}\n<v {SPEAKERS[u.who]}>{_vtt_text(u.text)}\n"

@@ -20,8 +20,8 @@ from livews.analysis.timeline import Timeline, Turn, TurnChange, user_texts
 from livews.core import closes, codec, events, machine, protocol, rules
 from livews.core.conversation import Conversation, Step
 from livews.core.schema import Sender
-from livews.endpoint import redact_url
 from livews.recorder import Direction, Opcode
+from livews.redactor import redact_url
 from livews.report.message_excerpt import MAX_TEXT, MemberDocs, excerpt
 from livews.terminal_text import one_line
 from livews.trace.ending import SessionEnding
@@ -262,7 +262,9 @@ class ReportSession:
             words = [f"line {number} of the file cannot be read, and what follows is judged without it: {why}"]
             level, message, left_out = _ERROR, {}, {"": words[0]}
         else:
-            words = [one_line(" ".join(str(value) for value in about.values() if value not in ("", None)), _MAX_WORDS)]
+            words = [
+                one_line(" ".join(str(value) for value in about.values() if value not in ("", None)), _MAX_WORDS)
+            ]
         self._add_row(t, direction, kind, 0, words, level, message, left_out, control=True)
         if kind != "broken":
             self._mark(t, row, kind, level)
@@ -408,8 +410,7 @@ class ReportSession:
         for i, turn in enumerate(self._turns[first:], first):
             if turn.run is not None and any(run is turn.run for run in runs):
                 turn.measured = True
-                is_cut = turn.run.heard is not None and turn.heard_at is not None
-                if is_cut and turn.heard_at >= turn.run.end:
+                if turn.run.heard is not None and turn.heard_at is not None and turn.heard_at >= turn.run.end:
                     turn.heard_at = None
                 self._turn_changes.append(i)
 
@@ -542,8 +543,9 @@ class ReportSession:
             "by": by,
             "code": code,
             "reason": one_line(reason, 200),
-            **{name: one_line(getattr(advice, name)) for name in ("meaning", "cause", "do")},
-            **{name: getattr(advice, name) for name in ("id", "kind", "retry", "confidence")},
+            **{name: one_line(getattr(advice, name)) for name in ("id", "kind", "meaning", "cause", "do")},
+            "retry": advice.retry,
+            "confidence": advice.confidence,
         }
 
 

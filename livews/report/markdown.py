@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 
-from livews.analysis.transcript import TimelineEvent, Transcript, Utterance
+from livews.analysis.transcript import SessionTranscript, TimelineEvent, Utterance
 from livews.report.captions import SPEAKERS
 from livews.terminal_text import one_line
 from livews.trace.session import RecordedSession
 
 
-def markdown(transcript: Transcript, session: RecordedSession) -> str:
+def markdown(transcript: SessionTranscript, session: RecordedSession) -> str:
     """The page of a session that was read to its end."""
     out = [f"# Session of {_escaped(str(session.header.get('started', '')))}", ""]
     out += [f"- model: {_code(session.model)}", f"- server: {_code(session.url)}"]

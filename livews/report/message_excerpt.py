@@ -43,7 +43,9 @@ class _Shortener:
         if isinstance(value, str):
             return self._text(value, path)
         if isinstance(value, list):
-            return [self.value(item, f"{path}/{i}") for i, item in self._first(value, enumerate(value), "items", path)]
+            return [
+                self.value(item, f"{path}/{i}") for i, item in self._first(value, enumerate(value), "items", path)
+            ]
         if not isinstance(value, dict):
             return value
         out: dict[str, Any] = {}

@@ -160,7 +160,11 @@ def _stored(number: int, session: ReportSession) -> Iterator[bytes]:
 
 
 def _json(name: str, value: Any) -> bytes:
-    return _block(name, "application/json") + _inert(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)) + b"</script>\n"
+    return (
+        _block(name, "application/json")
+        + _inert(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS))
+        + b"</script>\n"
+    )
 
 
 def _block(name: str, kind: str) -> bytes:

@@ -44,7 +44,7 @@ def load(path: str) -> list[Script]:
         return [_scenario(path, data)]
     if raw.lstrip()[:16].startswith(b'{"trace"'):
         found = [
-            Script(f"{Path(path).name}#{i}", lines=list(lines))
+            Script(f"{Path(path).name}#{i}", lines=[line for line in lines if line.control != "cut"])
             for i, (_, lines) in enumerate(sessions(raw.splitlines(keepends=True), path), 1)
         ]
         if found := [script for script in found if any(line.raw for line in script.lines)]:

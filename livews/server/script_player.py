@@ -26,9 +26,8 @@ from livews.server.pattern import differences, misfit
 from livews.server.script import Script
 from livews.server.turn_taking import duration
 from livews.terminal_text import one_line
+from livews.trace.media import emptied, refilled
 from livews.trace.reader import TraceRecord as Recorded
-from livews.trace.reader import refilled
-from livews.trace.writer import emptied
 
 if TYPE_CHECKING:
     from livews.server.server import StandInConnection, StandInServer

@@ -107,7 +107,7 @@ class _Comparison:
     def _difference(
         self, path: str, words: str, left: NormalizedItem | None, right: NormalizedItem | None
     ) -> Difference:
-        return Difference(self._side, path, words, (left and left.line, right and right.line))
+        return Difference(self._side, path, words, (left.line if left else None, right.line if right else None))
 
     def _pairs(self, left: list[NormalizedItem], right: list[NormalizedItem]) -> Iterator[Difference]:
         for pair in zip(left, right, strict=True):

@@ -21,9 +21,8 @@ import orjson
 
 from livews.core import codec
 from livews.core.endpoint_paths import parse_endpoint_path
-from livews.endpoint import redact_url
 from livews.errors import BadRequest
-from livews.redactor import Redactor
+from livews.redactor import HIDDEN, Redactor, redact_url
 from livews.trace.reader import CONTROLS
 from livews.trace.session import RecordedSession
 from livews.trace.writer import header as trace_header
@@ -99,7 +98,7 @@ def _entry(session: RecordedSession, start: float, seconds: float, controls: lis
     parts = urlsplit(url)
     credential = "Authorization" if parse_endpoint_path(url)[0] == "vertex" else "x-goog-api-key"
     headers = {"Host": parts.netloc, "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
-               credential: "[redacted]"}  # fmt: skip
+               credential: HIDDEN}  # fmt: skip
     ms = round(1000 * seconds, 3)
     return {
         "_resourceType": "websocket",
@@ -247,7 +246,7 @@ def write(socket: HarWebSocket, out: BinaryIO) -> tuple[int, int]:
             unreadable += 1
             continue
         row: dict[str, Any] = {"t": round(t, 6), "dir": direction, "opcode": opcode, "size": len(raw)}
-        raw = redactor.redact_bytes(raw) if direction == "send" and len(raw) < _MAX_REDACTED else raw
+        raw = redactor.redact(raw) if direction == "send" and len(raw) < _MAX_REDACTED else raw
         try:
             row["message"] = codec.parse(raw)
         except codec.WireError:

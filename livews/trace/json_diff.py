@@ -17,7 +17,9 @@ NOTHING: Final = object()
 """Stands for a member that only the other value has."""
 
 
-def json_differences(left: Any, right: Any, *, subset: bool = False, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+def json_differences(
+    left: Any, right: Any, *, subset: bool = False, path: str = ""
+) -> Iterator[tuple[str, Any, Any]]:
     """(pointer, left value, right value) of each difference.
 
     Args:

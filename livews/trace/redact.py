@@ -17,12 +17,10 @@ from typing import Any
 import orjson
 
 from livews.core import codec, protocol
-from livews.endpoint import redact_url
-from livews.redactor import Redactor
+from livews.redactor import HIDDEN, Redactor, redact_url
 from livews.trace.media import elided
 from livews.trace.reader import object_of
 
-_HIDDEN = "[redacted]"
 _NUMBERED = {"handle": "handle", "newHandle": "handle", "sessionId": "session"}
 _SECRET_NAME = re.compile(
     r"(api[_-]?key|private[_-]?key|access[_-]?key|goog-api-key|token|secret|password|passwd|passphrase|authorization|"
@@ -71,7 +69,7 @@ class Redaction:
 
     def _column(self, name: str, value: Any) -> Any:
         if name == "raw" and isinstance(value, str):
-            raw = self._redactor.redact_bytes(codec.decode_base64(value))
+            raw = self._redactor.redact(codec.decode_base64(value))
             return codec.encode_base64(b"x" * len(raw) if self._text else raw)
         if name == "message":
             return self._value(elided(value) if self._audio else value, "", self._text)
@@ -111,18 +109,18 @@ class Redaction:
                 numbers = self._numbers.setdefault(kind, {})
                 return f"[{kind} {numbers.setdefault(value, len(numbers) + 1)}]"
             if _SECRET_NAME.search(key):
-                return _HIDDEN
+                return HIDDEN
             if name == "data" and not free and ("mimeType" in owner or "mime_type" in owner):
                 return value  # base64: the shape of a credential in it would be chance
         return self._value(value, name, words, free)
 
     def _redacted(self, text: str) -> str:
-        return _PROJECT.sub(f"projects/{_HIDDEN}", self._redactor.redact(text))
+        return _PROJECT.sub(f"projects/{HIDDEN}", self._redactor.redact(text))
 
     def _is_prescribed(self, name: str, value: str, free: bool) -> bool:
         if free or name in _SPOKEN:
             return False
-        return name in _PRESCRIBED or value == _HIDDEN or value in _enums() or _TIME.fullmatch(value) is not None
+        return name in _PRESCRIBED or value == HIDDEN or value in _enums() or _TIME.fullmatch(value) is not None
 
 
 @cache

@@ -222,7 +222,9 @@ def test_a_player_that_takes_nothing_is_passed_over(tmp_path: Path, monkeypatch:
     stream.close()
     with pytest.raises(AudioUnavailable) as caught:
         Pulled().open(missing, deaf)
-    assert caught.value.why == f"{missing.name}: No such file or directory; {deaf.name}: it accepted no audio for 0.3 s"
+    assert (
+        caught.value.why == f"{missing.name}: No such file or directory; {deaf.name}: it accepted no audio for 0.3 s"
+    )
 
 
 def test_a_player_that_will_not_end_is_ended(tmp_path: Path) -> None:

@@ -335,7 +335,7 @@ def test_a_setup_file_that_is_not_there(tmp_path: Path) -> None:
 def test_unreachable() -> None:
     done = livews("hi", "--url", "ws://127.0.0.1:1")
     assert done.returncode == 4
-    assert "nobody listens there" in done.stderr
+    assert "nothing is listening there" in done.stderr
     assert "livews serve" in done.stderr
 
 

@@ -24,6 +24,7 @@ from livews.core import codec
 from livews.errors import BadRequest
 from livews.report import data as report_data
 from livews.report import render
+from livews.report.message_excerpt import MemberDocs
 from livews.trace.session import follow
 from tests.kit.browser import Browser
 from tests.kit.command import livews
@@ -136,7 +137,7 @@ def conversation() -> Trace:
 def data_of(trace: Trace, **options: Any) -> dict[str, Any]:
     """What the page of the only session draws."""
     for session in follow(trace.lines(), "t"):
-        made = report_data.ReportSession(session, report_data.MemberDocs(), **options)
+        made = report_data.ReportSession(session, MemberDocs(), **options)
         made.take(session)
         told = made.data()
         made.close()
@@ -219,7 +220,7 @@ def test_a_frame_is_parsed_once_and_shown_as_it_was_written(monkeypatch: pytest.
     monkeypatch.setattr(codec, "parse", lambda raw: parsed.append(raw) or parse(raw))
     trace = Trace().send(0.01, setup).recv(0.15, {"setup_complete": {}})
     for session in follow(trace.lines(), "t"):
-        made = report_data.ReportSession(session, report_data.MemberDocs())
+        made = report_data.ReportSession(session, MemberDocs())
         made.take(session)
         assert [row[0] for row in json.loads(made.chunk(0))] == [setup, {"setup_complete": {}}]
         made.close()
@@ -259,7 +260,7 @@ def test_sound_that_was_elided_has_its_length_and_no_samples() -> None:
 
 def test_more_sound_than_fits_is_drawn_and_not_kept() -> None:
     trace = started().voice(1.0, tone(1.0, 24_000)).voice(1.1, tone(1.0, 24_000))
-    side = data_of(trace, most_sound=50_000)["sound"]["model"]
+    side = data_of(trace, max_audio=50_000)["sound"]["model"]
     assert [(run[2], run[5]) for run in side["runs"]] == [
         (audio_tracks.KEPT, 24_000),
         (audio_tracks.TOO_MUCH, 24_000),

@@ -556,10 +556,10 @@ def test_a_loop_that_ends_while_a_command_runs(commands: Commands) -> None:
     commands.add("echo $$ >> pids; exec sleep 60")
     code = """
         import asyncio, gc
-        from livews.server.speech import Speech
+        from livews.server.speech import SpeechSynthesizer
 
         async def main(steps):
-            speech = Speech("espeak-ng")
+            speech = SpeechSynthesizer("espeak-ng")
             told = [asyncio.create_task(speech.say(f"number {n}")) for n in range(3)]
             for _ in range(steps):
                 await asyncio.sleep(0)

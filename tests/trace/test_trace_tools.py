@@ -23,8 +23,8 @@ import pytest
 from livews.cli import main
 from livews.core import codec
 from livews.errors import BadRequest
-from livews.report.data import MemberDocs
 from livews.report.data import ReportSession as Page
+from livews.report.message_excerpt import MemberDocs
 from livews.server.server import serve_stand_in
 from livews.trace import reader as trace_reader
 from livews.trace.session import follow
@@ -252,7 +252,7 @@ def test_what_has_no_lines_is_refused_by_its_first_bytes(tool: str) -> None:
     "opening", [lambda path: path, lambda path: trace_reader.lines_of(io.BytesIO(path.read_bytes()), "t")]
 )
 def test_a_line_has_a_bound(opening: Callable[[Path], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trace_reader, "MOST_LINE", 10_000)
+    monkeypatch.setattr(trace_reader, "MAX_LINE", 10_000)
     monkeypatch.setattr(trace_reader, "_PIECE", 1000)
     path = write(tmp_path / "t.jsonl", *READY, asked(1.0, "a" * 8000))
     assert len(list(next(follow(opening(path))))) == 3
@@ -305,7 +305,7 @@ def test_a_damaged_line_is_the_file_s(trace: Callable[..., Done], tmp_path: Path
     path.write_text("".join([*lines[:4], "oops\n", *lines[4:]]))
     done = trace("check", path)
     assert done.code == 1 and f"{path}:5 error /: this line of the file is damaged" in done.out
-    assert "Restore the line or take it out" in done.err and "frame" not in done.err
+    assert "Restore the line or remove it" in done.err and "frame" not in done.err
     assert f"{path}:5" in trace("show", path).err
 
     tail = Tail(path)

@@ -66,6 +66,12 @@ def mono(pcm: bytes, channels: int) -> bytes:
     return bytes_of(array("h", (sum(frame) // channels for frame in zip(*[samples] * channels, strict=False))))
 
 
+def check_whole(pcm: bytes) -> None:
+    """ValueError when `pcm` ends with half a sample."""
+    if len(pcm) % SAMPLE_BYTES:
+        raise ValueError(f"{len(pcm)} bytes are not whole s16le samples: pass them through pcm.Aligner first")
+
+
 class Aligner:
     """Passes on whole samples; an odd byte waits for the next piece."""
 
