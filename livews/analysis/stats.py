@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from livews.analysis.percentile import percentile
-from livews.analysis.timeline import Timeline, Turn, TurnChange
+from livews.analysis.timeline import Timeline, TurnChange
+from livews.analysis.turn import Turn
 from livews.audio.analysis.pcm import audio_seconds, rate_of, seconds_of
 from livews.core import events, rules
 from livews.core.conversation import Step

@@ -2,8 +2,7 @@
 
 - Times are seconds on the clock of the caller. The time of a chunk is when its last sample was sent, or when it arrived.
 - The user is done with the last sample of speech, an activityEnd or a text, whichever was last. Latencies count from it.
-- The first sound of a reply is its first sample that is not silence: a service that begins with silence is not quick.
-- Statistics, transcripts, the report and the latencies of a live session all use the turns defined here.
+- Statistics, transcripts and the report get their turns from here.
 """
 
 from __future__ import annotations
@@ -12,41 +11,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from livews.analysis.audio_tracks import AudioTracks, ends_reply
-from livews.audio.analysis import levels
-from livews.audio.analysis.pcm import rate_of, seconds_of
+from livews.analysis.turn import Turn
+from livews.audio.analysis.pcm import rate_of
 from livews.audio.analysis.vad import VoiceActivityDetector
 from livews.core import machine
 from livews.core.conversation import Step
 
 REPLY_SIGNALS = frozenset(("modelTurn", "outputTranscription", "toolCall"))
 """Signals with which a reply begins."""
-
-
-@dataclass(slots=True)
-class Turn:
-    """One reply of the model, from when the user was done to its end."""
-
-    asked_at: float | None
-    """When the user was done; None for a reply that nothing asked for."""
-    first_byte_at: float
-    asked_by: Literal["", "text", "voice"] = ""
-    first_sound_at: float | None = None
-    """When the chunk with the first sample that is not silence arrived."""
-    lead: float = 0.0
-    """Seconds of silence before that sample."""
-    received: float = 0.0
-    """Seconds of audio that arrived."""
-    ended_at: float | None = None
-    outcome: Literal["", "complete", "interrupted", "closed"] = ""
-
-    def add_audio(self, pcm: bytes, rate: int, t: float) -> None:
-        """A chunk of s16le mono at `rate` Hz arrived at `t`."""
-        seconds = seconds_of(len(pcm), rate)
-        self.received += seconds
-        if self.first_sound_at is None:
-            first = levels.first_sound(pcm)
-            self.lead += seconds if first is None else first / rate
-            self.first_sound_at = None if first is None else t
 
 
 @dataclass(slots=True)

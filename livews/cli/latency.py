@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from livews.analysis.percentile import percentile
-from livews.audio.analysis import levels
+from livews.analysis.turn import Turn
 from livews.audio.analysis.pcm import seconds_of
 
 if TYPE_CHECKING:
@@ -24,42 +24,27 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class ReplyLatency:
-    """One answer of the model: from its first frame to the end of its last turn."""
+class ReplyLatency(Turn):
+    """One answer of the model, from its first frame to the end of its last turn, and how it is played."""
 
-    asked_at: float | None
-    """When the user was done; None for a reply that nobody asked for."""
-    first_byte_at: float
-    first_sound_at: float | None = None
-    """When the first sample that is not silence arrived."""
-    received: float = 0.0
-    """Seconds of sound that arrived."""
     interrupted: bool = False
     heard_at_interruption: float | None = None
     """Seconds that had left the loudspeaker when `interrupted` came."""
-    _lead: float = 0.0
-    _sounds: list[tuple[PlaybackBuffer, PlayedTurn]] = field(default_factory=list)
+    _played: list[tuple[PlaybackBuffer, PlayedTurn]] = field(default_factory=list)
 
     def sound(self, pcm: bytes, rate: int, at: float, played: tuple[PlaybackBuffer, PlayedTurn] | None) -> None:
-        """A piece of it arrived; `played` is where it was queued, None where nothing plays."""
-        if self.first_sound_at is None:
-            first = levels.first_sound(pcm)
-            if first is None:
-                self._lead += seconds_of(len(pcm), rate)
-            else:
-                self._lead += first / rate
-                self.first_sound_at = at
-        self.received += seconds_of(len(pcm), rate)
-        if played is not None and not any(turn is played[1] for _, turn in self._sounds):
-            self._sounds.append(played)
+        """A chunk of it arrived; `played`: where it was queued, None if it is not played."""
+        self.add_audio(pcm, rate, at)
+        if played is not None and not any(turn is played[1] for _, turn in self._played):
+            self._played.append(played)
 
     @property
     def first_played_at(self) -> float | None:
         """When the first sample that is not silence left the loudspeaker; None: it has not."""
         if self.first_sound_at is None:
             return None
-        lead = self._lead
-        for buffer, turn in self._sounds:
+        lead = self.lead
+        for buffer, turn in self._played:
             mine = seconds_of(turn.received, buffer.rate)
             if lead < mine:
                 return None if turn.heard_from is None else turn.heard_from + lead
@@ -69,7 +54,7 @@ class ReplyLatency:
     @property
     def queued(self) -> bool:
         """Some of it still waits to be played."""
-        return any(turn.queued and not turn.cut for _, turn in self._sounds)
+        return any(turn.queued and not turn.cut for _, turn in self._played)
 
     def after(self, at: float | None) -> float | None:
         return None if at is None or self.asked_at is None else max(0.0, at - self.asked_at)
@@ -86,9 +71,9 @@ class ReplyLatency:
 
     def heard(self) -> dict[str, float | int | bool]:
         """What the loudspeaker made of it, in milliseconds unless it counts; {} where nothing was played."""
-        if not self._sounds:
+        if not self._played:
             return {}
-        reports = [buffer.report(turn) for buffer, turn in self._sounds]
+        reports = [buffer.report(turn) for buffer, turn in self._played]
         told: dict[str, float | int | bool] = {
             "receivedMs": round(1000 * self.received, 1),
             "heardMs": round(sum(report.heard_ms for report in reports), 1),

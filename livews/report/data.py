@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from livews.analysis import audio_tracks
-from livews.analysis.timeline import Timeline, Turn, TurnChange, user_texts
+from livews.analysis.timeline import Timeline, TurnChange, user_texts
+from livews.analysis.turn import Turn
 from livews.core import closes, codec, events, machine, protocol, rules
 from livews.core.conversation import Conversation, Step
 from livews.core.schema import Sender
