@@ -14,7 +14,7 @@ from typing import Any
 from livews.analysis.percentile import percentile
 from livews.analysis.timeline import Timeline, TurnChange
 from livews.analysis.turn import Turn
-from livews.audio.analysis.pcm import audio_seconds, rate_of, seconds_of
+from livews.audio.analysis.pcm import rate_of, seconds_of
 from livews.core import events, rules
 from livews.core.conversation import Step
 from livews.trace.ending import SessionClose, SessionEnding
@@ -81,8 +81,7 @@ class SessionStats:
         self._audio = {"client": AudioStats(), "server": AudioStats()}
         self._kinds: dict[str, Counter[str]] = {"client": Counter(), "server": Counter()}
         self._bytes: dict[str, Counter[str]] = {"client": Counter(), "server": Counter()}
-        self._faults: Counter[str] = Counter()
-        self._notes: Counter[str] = Counter()
+        self._findings: dict[str, Counter[str]] = {"faults": Counter(), "notes": Counter()}
         self._latency: dict[str, list[float]] = {"firstByte": [], "firstSound": []}
         self._barge_in: list[float] = []
         self._speed: list[float] = []
@@ -124,8 +123,11 @@ class SessionStats:
         elif record.control != "close":
             self._count(record, step)
         self._elided = self._elided or (record.elided and bool(step.audio))
+        seconds = 0.0
         for mime_type, pcm in step.audio:
-            self._audio[step.sender].add(seconds_of(len(pcm), rate_of(mime_type, step.sender)))
+            chunk = seconds_of(len(pcm), rate_of(mime_type, step.sender))
+            self._audio[step.sender].add(chunk)
+            seconds += chunk
         change = self._timeline.take(t, step)
         if step.sender == "client":
             if step.audio:
@@ -140,16 +142,16 @@ class SessionStats:
                 for event in events.events(step):
                     if isinstance(event, events.Usage):
                         self._add_usage(event)
-            self._add_turn(t, step, change)
+            self._add_turn(t, step, change, seconds)
 
-    def _add_turn(self, t: float, step: Step, change: TurnChange) -> None:
+    def _add_turn(self, t: float, step: Step, change: TurnChange, seconds: float) -> None:
         turn = change.turn
         if change.began and turn is not None:
             self._replies += 1
             self._user_turns += turn.asked_at is not None
             self._add_latency("firstByte", turn, t)
         if turn is not None and step.audio and "ignoreAudio" not in step.effects:
-            self._add_arrival(t, audio_seconds(step))
+            self._add_arrival(t, seconds)
             if change.sounded:
                 self._add_latency("firstSound", turn, t)
         if change.interrupted:
@@ -190,8 +192,8 @@ class SessionStats:
         kind = step.kind if step.kind in kinds or len(kinds) < _MAX_KINDS else "other"
         kinds[kind] += 1
         self._bytes[step.sender][kind] += record.size
-        self._faults.update(fault.rule for fault in step.faults)
-        self._notes.update(note.rule for note in step.notes)
+        for finding in step.findings if step.faults or step.notes else ():
+            self._findings["notes" if finding.level == "note" else "faults"][finding.rule] += 1
 
     def _add_usage(self, usage: events.Usage) -> None:
         self._total_tokens += usage.total
@@ -249,7 +251,7 @@ class SessionStats:
             row["tokens"]["total"] = self._total_tokens
         row["unanswered"] = self._ending.unanswered is not None
         row["closes"] = self._closes
-        row["faults"], row["notes"] = dict(self._faults.most_common()), dict(self._notes.most_common())
+        row |= {name: dict(counts.most_common()) for name, counts in self._findings.items()}
         row["elided"] = self._elided
         row["cutAt"] = session.cut_at
         return row
@@ -301,10 +303,9 @@ def words(row: dict[str, Any]) -> list[tuple[str, str]]:
         reason = f' "{close["reason"]}"' if close["reason"] else ""
         advice = f": {close['meaning']} {close['do']}" if "do" in close else ""
         out.append(("closed", f"{close['code']}{reason} by the {close['side']}{advice}"))
-    if row["faults"]:
-        out.append(("faults", ", ".join(f"{rule} {n}" for rule, n in row["faults"].items())))
-    if row["notes"]:
-        out.append(("notes", ", ".join(f"{rule} {n}" for rule, n in row["notes"].items())))
+    for name in ("faults", "notes"):
+        if row[name]:
+            out.append((name, ", ".join(f"{rule} {n}" for rule, n in row[name].items())))
     if row["elided"]:
         out.append(("elided", "audio was left out of this trace: when speech and sound began is unknown"))
     if row["cutAt"]:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +31,7 @@ def replace_data(value: Any, replace: Callable[[str, dict[str, Any]], str]) -> A
 
 def elided(message: Any) -> Any:
     """A copy with every long base64 replaced by its length in bytes and its hash."""
+    import hashlib  # loads OpenSSL, which readers of traces do not need
 
     def replace(data: str, owner: dict[str, Any]) -> str:
         if len(data) <= _SHORT:
