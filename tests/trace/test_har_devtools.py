@@ -19,7 +19,7 @@ from tests.kit import browser as browsers
 from tests.kit.browser import Browser
 from tests.kit.command import serving
 from tests.kit.names import GEMINI
-from tests.report.test_report import conversation
+from tests.report.kit import conversation
 
 
 @contextmanager
