@@ -431,9 +431,7 @@ def test_a_trace_is_followed_as_it_grows(browser: Browser, tmp_path: Path) -> No
 
 
 def test_nothing_of_a_hostile_trace_runs_live(
-    browser: Browser,
-    outside: tuple[str, list[str]],
-    tmp_path: Path,
+    browser: Browser, outside: tuple[str, list[str]], tmp_path: Path
 ) -> None:
     place, asked = outside
     lines = hostile(place).lines()

@@ -65,13 +65,7 @@ async def test_nobody_gets_in_without_the_token_or_by_another_name() -> None:
         assert (await get(port, f"/?token={token}", Host=f"localhost:{port}"))[0] == 200
         assert (await get(port, f"/x?token={token}"))[0] == 404
         live = f"ws://127.0.0.1:{port}/live?token="
-        for origin in (
-            None,
-            "null",
-            "https://evil.example",
-            f"http://localhost:{port}",
-            f"http://127.0.0.1:{port}0",
-        ):
+        for origin in (None, "null", "https://evil.example", f"http://localhost:{port}", f"http://127.0.0.1:{port}0"):
             with pytest.raises(InvalidStatus, match="403"):
                 await connect(live + token, origin=origin, proxy=None)  # type: ignore[arg-type]
         mine = f"http://127.0.0.1:{port}"
