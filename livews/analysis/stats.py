@@ -192,7 +192,7 @@ class SessionStats:
         kind = step.kind if step.kind in kinds or len(kinds) < _MAX_KINDS else "other"
         kinds[kind] += 1
         self._bytes[step.sender][kind] += record.size
-        for finding in step.findings if step.faults or step.notes else ():
+        for finding in step.findings:
             self._findings["notes" if finding.level == "note" else "faults"][finding.rule] += 1
 
     def _add_usage(self, usage: events.Usage) -> None:

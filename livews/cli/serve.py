@@ -50,11 +50,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
     what = parser.add_argument_group("what it says and takes").add_argument
     what(
-        "--voice",
-        default="tones",
-        metavar="NAME",
-        help="what speaks: tones, espeak-ng, espeak, say, or auto for a speech command if there is one (default tones)",
-    )
+        "--voice", default="tones", metavar="NAME",
+        help="what speaks: tones, espeak-ng, espeak, say, or auto: a speech command if there is one (default tones)",
+    )  # fmt: skip
     what("--reply", choices=("words", "echo"), default="words", help="echo also plays a spoken turn back")
     what("--heard", action="append", default=[], metavar="TEXT", help="the words of a client's next spoken turn")
     what(
@@ -249,7 +247,7 @@ def _plays(house: StandInServer, options: argparse.Namespace) -> str:
     if options.scripts:
         names = ", ".join(script.name for script in house.config.scripts)
         return f"playing {names}"
-    return "its voice is tones" if house.speech.name == "tones" else f"its voice is {house.speech.name}"
+    return f"its voice is {house.speech.name}"
 
 
 def _maybe_stop(options: argparse.Namespace, house: StandInServer, stop: Any) -> None:

@@ -213,7 +213,7 @@ class _Page:
             **(news or {}),
             "running": session.running,
             "clock": session.clock,
-            "surface": surface_of(conversation.place.surface, conversation.place.version),
+            "surface": surface_of(conversation.target.surface, conversation.target.version),
             "now": conversation.states,
         }
         return {"n": session.number, "news": update, **({"head": session.page.head()} if is_first else {})}

@@ -251,7 +251,6 @@ def findings(
     conversation = (
         copy.deepcopy(session.info.conversation) if session else Conversation(surface=surface, version=version)
     )
-    conversation.inspect = True
     return conversation.step(side, text).findings
 
 
@@ -261,15 +260,14 @@ def _redacted(step: Step, redactor: Redactor) -> Step:
     if raw == step.raw:
         return step
 
-    def redacted(findings: tuple[Finding, ...]) -> Iterator[Finding]:
-        for f in findings:
+    def redacted() -> Iterator[Finding]:
+        for f in step.findings:
             path, complaint, fix = map(redactor.redact, (f.path, f.complaint, f.fix))
             close = f.close and (f.close[0], redactor.redact(f.close[1]))
             yield replace(f, path=path, complaint=complaint, fix=fix, close=close)
 
-    faults, notes = tuple(redacted(step.faults)), tuple(redacted(step.notes))
-    kind = redactor.redact(step.kind)
-    return replace(step, kind=kind, raw=raw, parsed=None, as_sent=None, template=None, faults=faults, notes=notes)
+    kind, found = redactor.redact(step.kind), tuple(redacted())
+    return replace(step, kind=kind, raw=raw, parsed=None, as_sent=None, template=None, found=found)
 
 
 async def followed(sessions: SessionList, tail: Tail, every: float = 0.15) -> None:

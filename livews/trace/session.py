@@ -31,14 +31,12 @@ class RecordedSession:
         elided: media were left out of what was read so far.
     """
 
-    def __init__(
-        self, header: dict[str, Any], records: Iterator[TraceRecord], number: int, name: str, inspect: bool = True
-    ) -> None:
+    def __init__(self, header: dict[str, Any], records: Iterator[TraceRecord], number: int, name: str) -> None:
         self.header = header
         self.number = number
         self.name = name
         surface, version = parse_endpoint_path(self.url)
-        self.conversation = Conversation(inspect=inspect, surface=surface, version=version)
+        self.conversation = Conversation(surface=surface, version=version)
         self.turn = 1
         self.cut_at: int | None = None
         self.elided = False
@@ -84,7 +82,6 @@ def follow(
     source: str | Path | Iterable[bytes],
     name: str = "",
     *,
-    inspect: bool = True,
     texts: bool = False,
     lenient: bool = False,
 ) -> Iterator[RecordedSession]:
@@ -93,7 +90,6 @@ def follow(
     Args:
         source: a path, or the lines of a file.
         name: the file's name in errors; by default the path.
-        inspect: judge every frame by the schemas and rules.
         texts: keep the text of each line.
         lenient: give a line that cannot be read as (record, None) with control "broken" instead of raising.
 
@@ -104,13 +100,13 @@ def follow(
         name = name or str(source)
         try:
             with Path(source).open("rb") as file:
-                yield from follow(lines_of(file, name), name, inspect=inspect, texts=texts, lenient=lenient)
+                yield from follow(lines_of(file, name), name, texts=texts, lenient=lenient)
         except OSError as problem:
             raise unreadable(str(source), problem) from None
         return
     number = 0
     for number, (header, records) in enumerate(sessions(source, name, lenient=lenient, texts=texts), 1):
-        yield RecordedSession(header, records, number, name, inspect)
+        yield RecordedSession(header, records, number, name)
     if not number:
         fix = "name a file that was written with --trace"
         raise BadRequest(f"there is no session in {name}", where=name, fix=fix)

@@ -20,6 +20,7 @@ import orjson
 
 from livews.core import codec, protocol
 from livews.core.conversation import Step
+from livews.core.fastpath import Template
 from livews.core.rules import Finding
 from livews.endpoint import Endpoint
 from livews.errors import TraceFailed
@@ -56,7 +57,7 @@ class TraceFile:
         self.path = Path(path)
         self._redact = redact
         self._media = media
-        self._templates: dict[codec.Template, tuple[bytes, bytes]] = {}
+        self._templates: dict[Template, tuple[bytes, bytes]] = {}
         self.inserted: Callable[[], bool] = lambda: False
         """Whether livews inserted the current frame: neither side sent it."""
         try:
@@ -127,7 +128,7 @@ class TraceFile:
             os.close(self._file)
             self._file = -1
 
-    def _surroundings(self, template: codec.Template) -> tuple[bytes, bytes]:
+    def _surroundings(self, template: Template) -> tuple[bytes, bytes]:
         known = self._templates.get(template)
         if known is None:
             if len(self._templates) > 16:
