@@ -1,79 +1,86 @@
-"""`livews inspect`: a page that shows sessions while they run, and writes into them. Its URL is the first line of stdout.
+"""`livews inspect`: a page that shows sessions while they run, and writes messages into them.
 
-- The page and the proxy's door listen on loopback alone; whoever has no token has no page.
-- What the door does is what `livews proxy` does, with the same flags.
-- Sessions that livews opened itself end when it ends.
+- The page and the proxy listen on loopback only; the page needs the token in its URL.
+- The proxy does what `livews proxy` does, with the same options.
+- Sessions that livews opened itself end when the command ends.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from livews.cli import connection_options, listen_options, proxy, tls_options
-from livews.cli.console import COLOR_HELP, Console
-from livews.cli.signals import stopped_by_signals
+from livews.cli import network, proxy
+from livews.cli import options as opt
+from livews.cli.console import Console
 from livews.terminal_text import escape_unsafe
 from livews.version import __version__
 
 if TYPE_CHECKING:
     import asyncio
 
-    from livews.analysis.turn_times import SpeechDetector
+    from livews.cli.server_command import ServerRun
     from livews.endpoint import Endpoint, Settings
     from livews.errors import LivewsError
-    from livews.inspector.server import InspectorServer, PageActions
+    from livews.inspector.server import PageActions
     from livews.inspector.sessions import SessionList
     from livews.proxy.injector import MessageInjector
     from livews.proxy.observer import ConnectionObserver
     from livews.proxy.server import HeaderRedaction
     from livews.recorder import Recorder
+    from livews.trace.writer import TraceFile
 
 _HOST = "127.0.0.1"
-_DOOR = ("proxy_port", "upstream", "vertex", "location", "timeout", "offline", "inject_key", "allow_origin", "trace",
-         "trace_media", "tls", "ca")  # fmt: skip
-"""What is about the door, which there is not with a FILE."""
+_OF_THE_PROXY = ("proxy_port", "upstream", "vertex", "location", "timeout", "offline", "inject_key", "allow_origin",
+                 "trace", "trace_media", "tls", "ca")  # fmt: skip
+"""Options about the proxy, which does not run with a FILE."""
 _SAID_WITHIN = 10.0
-"""Seconds for the first message of a session of our own to be written."""
+"""Seconds to send the first message of a session of our own."""
 _WORDS = 1_000
-"""Characters of an answer that are told."""
+"""Most characters shown of an answer that refuses a session."""
+
+
+def parser() -> opt.Parser:
+    parser = opt.Parser(
+        prog="livews inspect",
+        description="Serve a page on this machine that shows sessions while they run: every message with what the "
+        "schemas say about it, faults and closes explained, the audio of both sides, and a composer to send messages of "
+        "your own. It shows sessions that pass its proxy or, with FILE, those that are being written there.",
+        example="livews inspect --offline",
+        notes="Open the URL in the first line. Point a client at the proxy, or press Open session on the page.",
+    )
+    parser.add(
+        "", {"FILE": {"nargs": "?", "default": "", "metavar": "FILE", "help": "follow a trace while it is written"}}
+    )
+    parser.add(
+        "where",
+        opt.shared("--port", " (of the page, default 8767)", default=8767),
+        {"--proxy-port": opt.shared("--port", " (of the proxy, default 8766)", default=8766)["--port"]},
+        "--tls",
+        "--ca",
+        *proxy.UPSTREAM,
+        "--offline",
+    )
+    parser.add("clients", *proxy.CLIENTS)
+    parser.add("output", {"--trace": proxy.TRACE}, "--trace-media", "--quiet", "--color")
+    return parser
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="livews inspect",
-        description="A page on this machine that shows sessions while they run: every message as it comes, with what "
-        "the schemas say of it, faults and closes explained, both sides' sound, and a composer to write messages "
-        "of your own. Sessions are those that pass its proxy; with FILE, those that are being written there.",
-        epilog="Open the URL of the first line. Point a client at the proxy, or press Open session on the page.",
-    )
-    parser.add_argument("file", nargs="?", default="", metavar="FILE", help="follow this trace while it is written")
-    place = parser.add_argument_group("where").add_argument
-    place("--port", type=listen_options.port, default=8767, help="of the page; 0 picks a free one (default 8767)")
-    place(
-        "--proxy-port", type=listen_options.port, default=8766, help="of the proxy; 0 picks a free one (default 8766)"
-    )
-    tls_options.add_flags(place)
-    proxy.add_upstream(place)
-    place("--offline", action="store_true", help="it goes to the built-in stand-in, also when a key is set")
-    proxy.add_clients(parser.add_argument_group("who may use the proxy, and with what").add_argument)
-    look = parser.add_argument_group("what is kept and told").add_argument
-    proxy.add_trace(look)
-    look("--quiet", action="store_true", help="faults and closes alone on stderr")
-    look("--color", choices=("auto", "always", "never"), default="auto", help=COLOR_HELP)
-    options = parser.parse_args(argv)
-    proxy.check(parser, options)
-    if options.offline and (options.upstream or options.vertex):
-        parser.error("--offline is the built-in stand-in: leave out --upstream and --vertex")
-    given = [flag for flag in _DOOR if getattr(options, flag) != parser.get_default(flag)]
-    if options.file and given:
-        parser.error(f"--{given[0].replace('_', '-')} is about the proxy, and with FILE there is none: leave one out")
-    if options.file == "-" or (options.file and Path(options.file).is_dir()):
-        parser.error("FILE is a trace that is being written: name a file, as in session.jsonl")
+    command = parser()
+    options = command.parse_args(argv)
+    proxy.check(command, options)
+    named = options.offline and (options.upstream or options.vertex)
+    command.refuse(named, "--offline uses the built-in stand-in: leave out --upstream and --vertex")
+    for name in _OF_THE_PROXY:
+        refused = options.file and command.is_given(options, name)
+        command.refuse(refused, f"--{name.replace('_', '-')} is about the proxy, which does not run with FILE")
+    is_no_file = options.file == "-" or (options.file and Path(options.file).is_dir())
+    command.refuse(is_no_file, "FILE is a trace that is being written: name a file, such as session.jsonl")
     options.missing = bool(options.file) and not Path(options.file).exists()
     options.host = _HOST
     return options
@@ -86,58 +93,30 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
 
 async def _inspect(options: argparse.Namespace, console: Console) -> int:
-    import asyncio
-
+    from livews.cli.reader import speech_detector
+    from livews.cli.server_command import server_run
     from livews.exit_codes import Exit
     from livews.inspector.sessions import SessionList
 
-    stop = asyncio.Event()
-    failed: list[Exception] = []
-
-    def fail(problem: Exception) -> None:
-        failed.append(problem)
-        stop.set()
-
-    sessions = SessionList(_hears)
-    async with contextlib.AsyncExitStack() as stack:
-        stack.enter_context(stopped_by_signals(stop))
-        stack.callback(sessions.close)
-        work = _follow(options, console, sessions, fail) if options.file else _pass(options, console, sessions, fail)
-        await stack.enter_async_context(work)
-        await stop.wait()
-    if failed:
-        raise failed[0]
+    sessions = SessionList(speech_detector)
+    async with server_run(options, console, "inspect") as run:
+        run.stack.callback(sessions.close)
+        if options.file:
+            await _follow(run, sessions)
+        else:
+            await _forward(run, sessions)
     return Exit.OK
 
 
-def _hears(rate: int) -> SpeechDetector:
-    from livews.audio.analysis.vad import VoiceActivityDetector
-
-    return VoiceActivityDetector(rate)
-
-
-@contextlib.asynccontextmanager
-async def _page(
-    options: argparse.Namespace, console: Console, sessions: SessionList, desk: PageActions
-) -> AsyncIterator[InspectorServer]:
+async def _serve_page(run: ServerRun, sessions: SessionList, actions: PageActions) -> None:
     from livews.inspector.server import serve_inspector
 
-    async with contextlib.AsyncExitStack() as stack:
-        try:
-            page = await stack.enter_async_context(serve_inspector(sessions, desk, options.port))
-        except OSError as problem:
-            raise listen_options.cannot(options, problem) from None
-        console.say(page.url)
-        yield page
+    page = await run.listen(serve_inspector(sessions, actions, run.options.port), run.options.port)
+    run.console.say(page.url)
 
 
-# A trace that is being written
-
-
-@contextlib.asynccontextmanager
-async def _follow(
-    options: argparse.Namespace, console: Console, sessions: SessionList, fail: Callable[[Exception], None]
-) -> AsyncIterator[None]:
+async def _follow(run: ServerRun, sessions: SessionList) -> None:
+    """Show the sessions of a trace that is being written."""
     import asyncio
     import shlex
 
@@ -145,146 +124,104 @@ async def _follow(
     from livews.inspector.sessions import followed
     from livews.trace.tail import Tail
 
+    options = run.options
+
     async def keep_up() -> None:
         try:
             await followed(sessions, tail)
-        except Exception as problem:  # whatever it is, a page that stands still must not look like a quiet session
-            fail(problem)
+        except Exception as problem:  # a page that stands still must not look like a quiet session
+            run.fail(problem)
+
+    async def stop() -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
     tail = Tail(options.file)
-    sessions.take(tail)  # what cannot be read is told before a page is
+    sessions.take(tail)  # a file that cannot be read is reported before there is a page
     command = f"livews --trace {shlex.quote(options.file)}"
     about = {
         "name": escape_unsafe(Path(options.file).name),
         "missing": options.missing,
         "command": escape_unsafe(command),
     }
-    async with _page(options, console, sessions, PageActions(about)):
-        there = "follows" if tail.session else "waits for sessions in"
-        yet = ", which does not exist yet" if options.missing else ""
-        console.note(f"livews inspect {there} {options.file}{yet}; Ctrl-C ends it")
-        task = asyncio.create_task(keep_up())
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+    await _serve_page(run, sessions, PageActions(about))
+    does = "follows" if tail.session else "waits for sessions in"
+    yet = ", which does not exist yet" if options.missing else ""
+    run.console.note(f"livews inspect {does} {options.file}{yet}; Ctrl-C ends it")
+    task = asyncio.create_task(keep_up())
+    run.stack.push_async_callback(stop)
 
 
-# What passes the proxy
-
-
-@contextlib.asynccontextmanager
-async def _pass(
-    options: argparse.Namespace, console: Console, sessions: SessionList, fail: Callable[[Exception], None]
-) -> AsyncIterator[None]:
+async def _forward(run: ServerRun, sessions: SessionList) -> None:
+    """Show the sessions that pass a proxy."""
     from livews.endpoint import redact_url
     from livews.inspector import completion
     from livews.inspector.server import PageActions
-    from livews.proxy.server import ProxyConfig, serve_proxy
+    from livews.proxy.server import serve_proxy
     from livews.trace.writer import TraceFile
 
-    def log(text: str) -> None:
-        if not options.quiet:
-            console.note(text)
-
-    def trouble(number: int, problem: LivewsError) -> None:
-        sessions.note(f"session {number} did not come to be: {problem}" if number else str(problem))
-        console.error(problem)
-
+    options, console = run.options, run.console
     files: dict[int, TraceFile] = {}
 
-    def record(number: int, url: str, hides: HeaderRedaction) -> Sequence[Recorder]:
-        recorders = kept(number, url, hides)
-        files.update((number, one) for one in recorders if isinstance(one, TraceFile))
-        return [*recorders, sessions.record(number, hides.redact(redact_url(url)), hides)]
+    def record(number: int, url: str, redactor: HeaderRedaction) -> Sequence[Recorder]:
+        recorders = record_files(number, url, redactor)
+        files.update((number, recorder) for recorder in recorders if isinstance(recorder, TraceFile))
+        return [*recorders, sessions.record(number, redactor.redact(redact_url(url)), redactor)]
 
-    def passes(number: int, watch: ConnectionObserver, seam: MessageInjector) -> None:
-        sessions.passes(number, watch, seam)
+    def on_session(number: int, observer: ConnectionObserver, injector: MessageInjector) -> None:
+        sessions.passes(number, observer, injector)
         if number in files:
-            files.pop(number).inserted = lambda: seam.ours
+            files.pop(number).inserted = lambda: injector.ours
 
-    async with contextlib.AsyncExitStack() as stack:
-        settings, offline = await _settle(options, console, stack)
-        upstream = proxy.upstream_of(settings)
-        # each message is on the page; a terminal is told of sessions, faults and closes
-        kept = proxy.recording(argparse.Namespace(**{**vars(options), "quiet": True}), console)
-        policy = ProxyConfig(
-            upstream=upstream,
-            via=proxy.through(upstream),
-            hides=proxy.hides,
-            inject=proxy.credentials(settings, upstream) if options.inject_key else None,
-            origins=options.allow_origin,
-            timeout=options.timeout,
-            record=record,
-            log=log,
-            trouble=trouble,
-            fail=fail,
-            seam=passes,
-        )
-        if policy.inject:
-            await policy.inject()  # a credential that is missing is told now, not at the first session
-        context = ca = None
-        if options.tls:
-            ca = stack.enter_context(tls_options.ca_file(options))
-            context = tls_options.context(ca, _HOST, "inspect")
-        try:
-            door = await stack.enter_async_context(serve_proxy(policy, _HOST, options.proxy_port, context))
-        except OSError as problem:
-            wanted = argparse.Namespace(host=_HOST, port=options.proxy_port)
-            cannot = listen_options.cannot(wanted, problem)
-            cannot.fix = cannot.fix.replace("--port", "--proxy-port")
-            raise cannot from None
-        own = _Own(settings, door.url, ca, sessions)
-        stack.push_async_callback(own.end)
-        about = {
-            "name": door.url,
-            "door": door.url,
-            "upstream": upstream.shown,
-            "offline": offline,
-            "draft": own.draft,
-        }
-        await stack.enter_async_context(
-            _page(
-                options,
-                console,
-                sessions,
-                PageActions(about, own.place.surface, own.place.version, completion.table(), own.open, own.close),
-            )
-        )
-        way = f" through {policy.via.shown}" if policy.via else ""
-        console.note(
-            f"livews inspect shows what passes {door.url}, which goes on to {upstream.shown}{way}; Ctrl-C ends it"
-        )
-        if not offline:
-            proxy.warn(options, console, upstream, settings)
-        if ca is not None:
-            tls_options.tell(console, door.url, ca)
-        else:
-            console.note(f"  livews                         livews --url {door.url}")
-            console.note(
-                f"  google-genai, @google/genai    GOOGLE_GEMINI_BASE_URL={door.url.replace('ws', 'http', 1)}"
-            )
-        yield
+    def failed(number: int, problem: LivewsError) -> None:
+        sessions.note(f"session {number}: connection failed: {problem}" if number else str(problem))
+        console.error(problem)
+
+    settings, offline = await _settings(run)
+    # each message is on the page; the terminal shows sessions, faults and closes only
+    quiet = argparse.Namespace(**{**vars(options), "quiet": True})
+    config = proxy.config_of(quiet, console, settings)
+    record_files, config.record = config.record, record
+    config.log, config.trouble, config.fail, config.seam = console.note, failed, run.fail, on_session
+    if config.inject:
+        await config.inject()  # report a missing credential now, not at the first session
+    server = await run.listen(
+        serve_proxy(config, _HOST, options.proxy_port, run.tls()), options.proxy_port, "--proxy-port"
+    )
+    own = _Own(settings, server.url, run.ca, sessions)
+    run.stack.push_async_callback(own.end)
+    about = {"name": server.url, "door": server.url, "upstream": config.upstream.shown, "offline": offline,
+             "draft": own.draft}  # fmt: skip
+    actions = PageActions(about, own.place.surface, own.place.version, completion.table(), own.open, own.close)
+    await _serve_page(run, sessions, actions)
+    console.note(
+        f"livews inspect shows what passes {server.url}, which goes on to {proxy.shown(config)}; Ctrl-C ends it"
+    )
+    if not offline:
+        proxy.warn(options, console, config, settings)
+    if run.ca is not None:
+        run.say_how_to_trust(server.url)
+    else:
+        http = server.url.replace("ws", "http", 1)
+        console.note(f"  livews                         livews --url {server.url}")
+        console.note(f"  google-genai, @google/genai    GOOGLE_GEMINI_BASE_URL={http}")
 
 
-async def _settle(
-    options: argparse.Namespace, console: Console, stack: contextlib.AsyncExitStack
-) -> tuple[Settings, bool]:
-    """Where the door leads, and whether that is the built-in stand-in."""
+async def _settings(run: ServerRun) -> tuple[Settings, bool]:
+    """Where the proxy forwards to, and whether that is the built-in stand-in."""
     from livews import endpoint
 
-    settings = proxy.where_to(options)
-    if not options.offline and settings.has_credentials:
+    settings = proxy.upstream_settings(run.options, run.console)
+    if not run.options.offline and settings.has_credentials:
         return settings, False
-    if options.offline:
-        console.note("livews: offline, the built-in stand-in answers")
-    else:
-        console.note(
-            "livews: no key is set, so the proxy leads to the built-in stand-in; to reach Gemini set GOOGLE_API_KEY, or "
-            f"where clients bring their own: --upstream wss://{endpoint.GEMINI_HOST}"
+    note = "offline, the built-in stand-in answers"
+    if not run.options.offline:
+        note = (
+            "no key is set, so the proxy forwards to the built-in stand-in; to reach Gemini set GOOGLE_API_KEY, or "
+            f"if clients bring their own: --upstream wss://{endpoint.GEMINI_HOST}"
         )
-    return await connection_options.built_in(stack), True
+    run.console.note(f"livews: {note}")
+    return await network.built_in(run.stack), True
 
 
 class _Own:

@@ -19,7 +19,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 from prompt_toolkit.application import Application
 from prompt_toolkit.application.current import set_app
@@ -37,10 +37,9 @@ from prompt_toolkit.renderer import print_formatted_text
 from prompt_toolkit.styles import Style
 from prompt_toolkit.utils import get_cwidth
 
-from livews.cli.view_state import CELLS, ViewState, clock, decibels, meter, tokens, usable
+from livews.cli.environment import Environment
+from livews.cli.view_state import CELLS, ViewState, clock, decibels, meter, tokens
 from livews.terminal_text import escape_unsafe, one_line
-
-__all__ = ["LiveView", "ViewState", "usable"]
 
 Row = list[tuple[str, str]]  # (style, text): the pieces of one line
 
@@ -74,6 +73,7 @@ class LiveView:
         self,
         shown: ViewState,
         *,
+        environment: Environment | None = None,
         prompt: str = "message > ",
         color: bool = True,
         on_line: Callable[[str], None],
@@ -90,7 +90,8 @@ class LiveView:
         self._on_line, self._on_interrupt, self._on_end = on_line, on_interrupt, on_end
         self._on_talk, self._on_mute, self._on_terminate = on_talk, on_mute, on_terminate
         self._update = update
-        self._encoding = sys.stderr.encoding or "ascii"
+        self._environment = environment or Environment()
+        self._encoding = self._environment.stderr.encoding or "ascii"
         self._ascii = not self._encoding.lower().replace("-", "").startswith("utf8")
         self._depth = ColorDepth.DEPTH_4_BIT if color else ColorDepth.DEPTH_1_BIT
         self._style = Style(list(STYLE.items()) if color else [])
@@ -113,7 +114,7 @@ class LiveView:
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
         self._owner = asyncio.current_task()
-        self._terminal = _Terminal()
+        self._terminal = _Terminal(self._environment.stdin)
         drawn = asyncio.Event()
         self._app.after_render += lambda _: drawn.set()
         self._task = asyncio.create_task(self._run())
@@ -296,7 +297,7 @@ class LiveView:
             self._app.output.flush()
 
     def _application(self, prompt: str) -> Application[None]:
-        output = create_output(stdout=sys.stderr)
+        output = create_output(stdout=self._environment.stderr)
         # Without an answer to "where is the cursor" the view takes the lines it needs and no more, and no answer
         # that comes late is taken for typed text.
         if hasattr(output, "enable_cpr"):
@@ -340,7 +341,7 @@ class LiveView:
             style=self._style,
             include_default_pygments_style=False,
             color_depth=self._depth,
-            input=create_input(sys.stdin),
+            input=create_input(self._environment.stdin),
             output=output,
             erase_when_done=True,
             mouse_support=False,
@@ -585,20 +586,21 @@ class _Shielded(Processor):
 class _Terminal:
     """The modes of the terminal as they were found, for when nobody else can put them back."""
 
-    def __init__(self) -> None:
+    def __init__(self, stdin: TextIO) -> None:
+        self._stdin = stdin
         self._modes: list[Any] | None = None
         if sys.platform != "win32":
             import termios
 
             with contextlib.suppress(termios.error, OSError, ValueError):
-                self._modes = termios.tcgetattr(sys.stdin.fileno())
+                self._modes = termios.tcgetattr(self._stdin.fileno())
 
     def restore(self) -> None:
         if sys.platform != "win32" and self._modes is not None:
             import termios
 
             with contextlib.suppress(termios.error, OSError, ValueError):
-                termios.tcsetattr(sys.stdin.fileno(), termios.TCSADRAIN, self._modes)
+                termios.tcsetattr(self._stdin.fileno(), termios.TCSADRAIN, self._modes)
 
 
 def _formatted(rows: list[Row]) -> StyleAndTextTuples:

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from livews.cli import talk
+from livews.cli.environment import Environment
 from livews.cli.session_inputs import SessionInputs
 from livews.core.codec import decode_base64
 from tests.kit.command import Done, livews, serving
@@ -178,7 +179,7 @@ def test_the_word_after_mic_is_a_file_when_it_looks_like_one(
 
 
 def setup_of(*words: str) -> Any:
-    with contextlib.closing(SessionInputs(talk.parse([*words, "hi"]))) as wishes:
+    with contextlib.closing(SessionInputs(talk.parse([*words, "hi"]), Environment())) as wishes:
         return wishes.setup
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from livews.cli.json_events import as_json
+from livews.cli.output import as_json
 from livews.core import closes, codec, events, machine, models, protocol, rules, schema
 from livews.core.conversation import Conversation, Step
 

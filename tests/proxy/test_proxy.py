@@ -33,7 +33,7 @@ from websockets.frames import Frame, Opcode
 
 from livews.cli import proxy as cli
 from livews.cli.console import Console
-from livews.cli.proxy import TerminalReporter
+from livews.cli.terminal_reporter import TerminalReporter
 from livews.core import closes, protocol
 from livews.errors import BadRequest, LivewsError, TraceFailed, Unreachable
 from livews.proxy import server as proxy_server
@@ -618,7 +618,7 @@ async def test_every_close_there_is_a_row_of_is_told_as_that_row(
 
 async def test_a_setup_that_is_not_answered_is_told_while_it_waits(capsys: pytest.CaptureFixture[str]) -> None:
     def record(number: int, url: str, hides: proxy_server.HeaderRedaction) -> list[Any]:
-        return [TerminalReporter(number, Console(color="never"), hides.redact, quiet=True, patience=0.05)]
+        return [TerminalReporter(number, Console(color="never"), hides.redact, quiet=True, setup_seconds=0.05)]
 
     async with scripted(lambda socket: socket.wait_closed()) as url, proxied(url, record=record) as house:
         async with dial(house.url) as client:
@@ -647,7 +647,7 @@ async def test_a_service_that_says_nothing_within_a_turn_is_told_while_it_lasts(
             await socket.wait_closed()
 
         def record(number: int, url: str, hides: proxy_server.HeaderRedaction) -> list[Any]:
-            return [TerminalReporter(number, Console(color="never"), hides.redact, quiet=True, stall=0.1)]
+            return [TerminalReporter(number, Console(color="never"), hides.redact, quiet=True, stall_seconds=0.1)]
 
         async with scripted(script) as url, proxied(url, record=record) as house:
             async with dial(house.url) as client:
