@@ -2,8 +2,7 @@
 
 - `talk` is the default: arguments that do not start with a command's name are said to the model, unless the first word
   is a misspelt command: a typing error must not become a turn that somebody pays for.
-- Each command is a module with `parser()`, `parse(argv)` and `run(options, console)`, imported when it is used; `--help`
-  loads argparse and nothing else.
+- What runs a command is imported when it is used; `--help` loads argparse and nothing else.
 - Every LivewsError ends here: as what, where, why and what to do, and an exit code of `Exit`.
 """
 
@@ -11,8 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from livews.cli.environment import Environment
@@ -32,11 +30,6 @@ COMMANDS = {
 _TRACE_TOOLS = COMMANDS["trace"].partition(": ")[2].split(", ")
 
 
-def command_module(name: str) -> Any:
-    """The module of a command. That of `inspect` is named otherwise, since the standard library has an `inspect`."""
-    return import_module(f"livews.cli.{'inspect_command' if name == 'inspect' else name}")
-
-
 def main(argv: Sequence[str] | None = None, environment: Environment | None = None) -> int:
     """Run one command; the exit code.
 
@@ -48,16 +41,17 @@ def main(argv: Sequence[str] | None = None, environment: Environment | None = No
         print(f"livews: there is no command {words[0]}; did you mean `livews {command}`?", file=sys.stderr)
         print(f"livews: to say it to the model: livews talk {words[0]} ...", file=sys.stderr)
         return 2
-    module = command_module(words.pop(0) if words and words[0] in COMMANDS else "talk")
+    name = words.pop(0) if words and words[0] in COMMANDS else "talk"
+    from livews.cli import commands
     from livews.cli.console import Console, ignore_interrupts
 
     try:
-        options = module.parse(words)
+        options = commands.parse(name, words)
     except SystemExit as leave:  # argparse has printed the reason
         return int(leave.code or 0) if not isinstance(leave.code, str) else 2
     console = Console(getattr(options, "color", "auto"), getattr(options, "quiet", False), environment)
     try:
-        return int(module.run(options, console))
+        return int(commands.module_of(name).run(options, console))
     except KeyboardInterrupt:
         ignore_interrupts()
         console.progress("\n")  # the terminal has shown ^C

@@ -10,40 +10,25 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from livews.cli import options as opt
 from livews.cli import reader
 from livews.cli.console import Console
-
-if TYPE_CHECKING:
-    from livews.core.rules import Finding
-    from livews.core.schema import Sender
-    from livews.trace.ending import Judged
+from livews.core import rules
+from livews.core.codec import WireError, parse_any
+from livews.core.rules import Finding
+from livews.core.schema import Sender
+from livews.errors import BadRequest
+from livews.exit_codes import Exit
+from livews.trace.ending import Judged, read_to_end
+from livews.trace.reader import MOST_LINE, lines_of
+from livews.trace.session import follow, unreadable
 
 _CONTROLS = ("close", "ping", "pong", "heard")
-
-
-def parser() -> opt.Parser:
-    parser = opt.Parser(
-        prog="livews check",
-        description="Check messages and traces against the schemas and rules of protocol/.",
-        example="livews check message.json",
-        notes="One line per finding: FILE:LINE error|note PATH: complaint (RULE). Exit 0: no error, 1: errors.\n"
-        "`livews explain RULE` explains a rule.",
-    )
-    files = {"nargs": "+", "metavar": "FILE", "help": "a message, JSON lines of messages, or a trace; - is stdin"}
-    side = opt.choice(("client", "server"), "who sent the messages", dest="side")
-    parser.add("", {"files": files, "--from": side}, "--strict", *opt.OUTPUT)
-    return parser
-
-
-def parse(argv: Sequence[str]) -> argparse.Namespace:
-    return parser().parse_args(argv)
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
@@ -52,11 +37,6 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
 def check_files(options: argparse.Namespace, console: Console, *, traces: bool = False) -> int:
     """Print the findings in the files; the exit code. `traces`: they must be traces, and each rule is summed up."""
-    from livews.errors import BadRequest
-    from livews.exit_codes import Exit
-    from livews.trace.reader import lines_of
-    from livews.trace.session import unreadable
-
     messages = errors = notes = 0
     # a damaged line of the file and an unreadable frame have the same rule, and different fixes
     counts: dict[tuple[str, bool], list[int]] = {}
@@ -110,9 +90,6 @@ def _shown(name: str, line: int, finding: Finding, level: str, as_json: bool) ->
 
 def _any(file: Iterator[bytes], side: Sender | None, name: str) -> Iterator[Judged]:
     """The findings of a file that holds a message, messages or a trace."""
-    from livews.core.codec import WireError, parse_any
-    from livews.core.rules import finding
-
     blank, first = _first_line(file)
     try:
         head = parse_any(first)
@@ -138,13 +115,10 @@ def _any(file: Iterator[bytes], side: Sender | None, name: str) -> Iterator[Judg
         try:
             yield number, _message(parse_any(line), side), True
         except WireError as problem:
-            yield number, [finding("WIRE-2", "", str(problem))], True
+            yield number, [rules.finding("WIRE-2", "", str(problem))], True
 
 
 def _rest(file: Iterable[bytes], name: str) -> bytes:
-    from livews.errors import BadRequest
-    from livews.trace.reader import MOST_LINE
-
     rest = bytearray()
     for line in file:
         rest += line
@@ -163,16 +137,11 @@ def _first_line(file: Iterable[bytes]) -> tuple[int, bytes]:
 
 
 def _message(message: Any, side: Sender | None) -> list[Finding]:
-    from livews.core.rules import check
-
     if isinstance(message, dict) and "dir" in message and any(key in message for key in _CONTROLS):
         return []  # a line of a trace without its head
-    return check(*reader.sender_and_message(message, side))
+    return rules.check(*reader.sender_and_message(message, side))
 
 
 def _trace(lines: Iterable[bytes], name: str) -> Iterator[Judged]:
-    from livews.trace.ending import read_to_end
-    from livews.trace.session import follow
-
     for session in follow(lines, name, lenient=True):
         yield from read_to_end(session)

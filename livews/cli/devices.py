@@ -8,38 +8,17 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from livews.cli import options as opt
+from livews.audio import external_player, portaudio
+from livews.audio.portaudio import AudioUnavailable
 from livews.cli.console import Console
 from livews.errors import LivewsError
 from livews.exit_codes import Exit
-
-if TYPE_CHECKING:
-    from livews.audio.portaudio import AudioUnavailable
-
-
-def parser() -> opt.Parser:
-    parser = opt.Parser(
-        prog="livews devices",
-        description="List the audio devices: number, name, host, channels in and out, rate. "
-        "> is the default input, < the default output, * both.",
-        example="livews devices",
-        notes="--device takes a number or a part of a name: livews --device 3, livews --device headset",
-    )
-    parser.add("", *opt.OUTPUT)
-    return parser
-
-
-def parse(argv: Sequence[str]) -> argparse.Namespace:
-    return parser().parse_args(argv)
+from livews.terminal_text import one_line
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
-    from livews.audio.portaudio import AudioUnavailable
-    from livews.terminal_text import one_line
-
     try:
         rows = device_rows()
     except AudioUnavailable as problem:
@@ -59,8 +38,6 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
 def device_rows() -> list[dict[str, Any]]:
     """Each device once, by number, with both directions. AudioUnavailable if there are none."""
-    from livews.audio import portaudio
-
     outputs = {device.index: device for device in portaudio.output_devices()}
     inputs = {device.index: device for device in portaudio.input_devices()}
     # only if there are some: the failure for an empty list of outputs is the right one for a machine without devices
@@ -87,8 +64,6 @@ class DevicesUnavailable(LivewsError):
     exit_code = Exit.NO_SOUND
 
     def __init__(self, problem: AudioUnavailable) -> None:
-        from livews.audio import external_player
-
         names = ", ".join(player.name for player in external_player.installed_players())
         instead = f"\nwithout it livews tries {names} on the system's own default device" if names else ""
         super().__init__("no sound devices", where="PortAudio", why=problem.why, fix=problem.fix + instead)

@@ -13,12 +13,11 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from livews.cli import network
-from livews.cli import options as opt
 from livews.cli.console import Console
 from livews.cli.doctor_checks import (
     KEYS,
@@ -51,29 +50,6 @@ T = TypeVar("T")
 SOUND_WITHIN = 8.0
 """Seconds to open an audio device: some hosts ask a sound server that does not answer."""
 TURN = "Answer with the one word: ready."
-
-
-def parser() -> opt.Parser:
-    parser = opt.Parser(
-        prog="livews doctor",
-        description="Check Python, key, environment, network, session and audio, in the order a conversation needs "
-        "them, and say what to do. Without a key the built-in stand-in is checked instead of the service.",
-        example="livews doctor",
-        notes="exit: 0 nothing failed, else that of the first failure: 1 Python, 2 usage, 3 credentials, 4 unreachable, "
-        "5 closed by the service, 6 no audio",
-    )
-    turn = opt.flag("also take one short turn, which costs some tokens")
-    parser.add("", "--model", {"--turn": turn, "--mute": opt.flag("leave the audio devices alone")})
-    parser.add("connection", *opt.CONNECTION)
-    parser.add("output", *opt.OUTPUT)
-    return parser
-
-
-def parse(argv: Sequence[str]) -> argparse.Namespace:
-    command = parser()
-    options = command.parse_args(argv)
-    network.check(command, options)
-    return options
 
 
 def run(options: argparse.Namespace, console: Console) -> int:

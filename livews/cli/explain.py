@@ -12,49 +12,21 @@ import argparse
 import json
 import re
 import textwrap
-from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from livews.cli import options as opt
 from livews.cli.console import Console
+from livews.cli.reader import sender_and_message
+from livews.core import closes, protocol
+from livews.core.codec import WireError, parse_any
+from livews.core.schema import Sender, kind_of
+from livews.errors import BadRequest
+from livews.explainer import annotate, close_parser, index, render
+from livews.explainer.close_parser import LoggedClose
 from livews.terminal_text import columns, one_line, paragraph
-
-if TYPE_CHECKING:
-    from livews.core.schema import Sender
-    from livews.explainer.close_parser import LoggedClose
 
 _MOST_BYTES = 64 * 2**20
 """Of stdin, which holds one message."""
-_EXAMPLES = """examples:
-  livews explain 1007 "Request contains an invalid argument."
-  livews explain 1006
-  livews explain "sent 1011 (internal error) keepalive ping timeout; no close frame received"
-  livews explain 404          an HTTP status instead of the upgrade
-  livews explain SETUP-1      a rule
-  livews explain clientContent
-  livews explain /setup/generationConfig/responseModalities
-  livews explain generation_config.temperature
-  livews explain START_SENSITIVITY_HIGH
-  livews explain '{"setup": {"model": "models/gemini-3.8-live"}}'
-  livews explain -            a message, a name or a reason from stdin"""
-
-
-def parser() -> opt.Parser:
-    parser = opt.Parser(
-        prog="livews explain",
-        description="Explain why a connection closed, a rule, a member, message, type, value, state or model of the "
-        "protocol, or a whole message, member by member. Nothing is sent anywhere.",
-        notes=_EXAMPLES,
-    )
-    what = "a close code, an HTTP status, a line of a log, a rule id, a name or path of the protocol, or a JSON message; - is stdin"
-    reason = {"nargs": "*", "metavar": "REASON", "help": "the reason text of the close"}
-    parser.add("", {"what": {"metavar": "WHAT", "help": what}, "reason": reason}, "--json", "--color")
-    return parser
-
-
-def parse(argv: Sequence[str]) -> argparse.Namespace:
-    return parser().parse_args(argv)
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
@@ -69,10 +41,6 @@ class _Explanation:
         self._console = console
 
     def run(self) -> int:
-        from livews.core import protocol
-        from livews.errors import BadRequest
-        from livews.explainer import index
-
         what, reason = (_decoded(text).strip() for text in (self._options.what, " ".join(self._options.reason)))
         if what == "-":
             what = self._stdin()
@@ -90,8 +58,6 @@ class _Explanation:
         return 0
 
     def _stdin(self) -> str:
-        from livews.errors import BadRequest
-
         raw = self._console.environment.stdin.buffer.read(_MOST_BYTES + 1)
         if len(raw) > _MOST_BYTES:
             fix = "give one message; `livews trace show` reads traces of any size"
@@ -102,17 +68,11 @@ class _Explanation:
 
     def _close(self, text: str) -> None:
         """A close by its code, its reason, or a line of a log that has them."""
-        from livews.explainer import close_parser
-
         logged = close_parser.parse_close(text)
         self._logged(logged, may_be_name=not logged.code and not re.search(r"\s", text))
 
     def _logged(self, logged: LoggedClose, may_be_name: bool = False) -> None:
         """`may_be_name`: an unknown reason is reported as an unknown name."""
-        from livews.core import closes
-        from livews.errors import BadRequest
-        from livews.explainer import render
-
         code, reason, by = logged.code, logged.reason, logged.by
         if code and not (200 <= code < 600 or 1000 <= code < 5000):
             fix = "close codes are from 1000 to 4999, HTTP statuses from 200 to 599"
@@ -137,9 +97,6 @@ class _Explanation:
         self._console.say(paragraph("again", retry))
 
     def _rule(self, rule: str) -> None:
-        from livews.core import protocol
-        from livews.explainer import render
-
         row = protocol.rules()[rule]
         if self._options.json:
             self._json(row)
@@ -155,8 +112,6 @@ class _Explanation:
     # Names
 
     def _name(self, name: str, match: Any) -> None:
-        from livews.explainer import render
-
         if self._options.json:
             entries, places = ([entry.told() for entry in rows] for rows in (match.entries, match.places))
             self._json({"asked": name, "found": entries, "places": places})
@@ -173,9 +128,6 @@ class _Explanation:
             self._console.say(text)
 
     def _unknown(self, name: str) -> None:
-        from livews.errors import BadRequest
-        from livews.explainer import index
-
         near, ids = index.nearest(name), index.models_like(name)
         if self._options.json:
             self._json({"asked": name[: index.LONGEST], "found": [], "nearest": near or ids})
@@ -190,13 +142,6 @@ class _Explanation:
     # Messages
 
     def _message(self, text: str) -> None:
-        from livews.cli.reader import sender_and_message
-        from livews.core.codec import WireError, parse_any
-        from livews.core.schema import kind_of
-        from livews.errors import BadRequest
-        from livews.explainer import annotate, close_parser
-        from livews.explainer.close_parser import LoggedClose
-
         try:
             value = parse_any(text.encode())
         except WireError as problem:

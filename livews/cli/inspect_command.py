@@ -8,97 +8,48 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
+import shlex
 from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from livews import endpoint
+from livews.audio.analysis.vad import VoiceActivityDetector
 from livews.cli import network, proxy
-from livews.cli import options as opt
 from livews.cli.console import Console
+from livews.cli.server_command import ServerRun, server_run
+from livews.endpoint import Endpoint, Settings, redact_url
+from livews.errors import LivewsError
+from livews.exit_codes import Exit
+from livews.inspector import completion
+from livews.inspector.server import PageActions, serve_inspector
+from livews.inspector.sessions import SessionList, followed
+from livews.proxy.injector import MessageInjector
+from livews.proxy.observer import ConnectionObserver
+from livews.proxy.server import HeaderRedaction, serve_proxy
+from livews.recorder import Recorder
 from livews.terminal_text import escape_unsafe
+from livews.trace.tail import Tail
+from livews.trace.writer import TraceFile
 from livews.version import __version__
 
-if TYPE_CHECKING:
-    import asyncio
-
-    from livews.cli.server_command import ServerRun
-    from livews.endpoint import Endpoint, Settings
-    from livews.errors import LivewsError
-    from livews.inspector.server import PageActions
-    from livews.inspector.sessions import SessionList
-    from livews.proxy.injector import MessageInjector
-    from livews.proxy.observer import ConnectionObserver
-    from livews.proxy.server import HeaderRedaction
-    from livews.recorder import Recorder
-    from livews.trace.writer import TraceFile
-
 _HOST = "127.0.0.1"
-_OF_THE_PROXY = ("proxy_port", "upstream", "vertex", "location", "timeout", "offline", "inject_key", "allow_origin",
-                 "trace", "trace_media", "tls", "ca")  # fmt: skip
-"""Options about the proxy, which does not run with a FILE."""
 _SAID_WITHIN = 10.0
 """Seconds to send the first message of a session of our own."""
 _WORDS = 1_000
 """Most characters shown of an answer that refuses a session."""
 
 
-def parser() -> opt.Parser:
-    parser = opt.Parser(
-        prog="livews inspect",
-        description="Serve a page on this machine that shows sessions while they run: every message with what the "
-        "schemas say about it, faults and closes explained, the audio of both sides, and a composer to send messages of "
-        "your own. It shows sessions that pass its proxy or, with FILE, those that are being written there.",
-        example="livews inspect --offline",
-        notes="Open the URL in the first line. Point a client at the proxy, or press Open session on the page.",
-    )
-    parser.add(
-        "", {"FILE": {"nargs": "?", "default": "", "metavar": "FILE", "help": "follow a trace while it is written"}}
-    )
-    parser.add(
-        "where",
-        opt.shared("--port", " (of the page, default 8767)", default=8767),
-        {"--proxy-port": opt.shared("--port", " (of the proxy, default 8766)", default=8766)["--port"]},
-        "--tls",
-        "--ca",
-        *proxy.UPSTREAM,
-        "--offline",
-    )
-    parser.add("clients", *proxy.CLIENTS)
-    parser.add("output", {"--trace": proxy.TRACE}, "--trace-media", "--quiet", "--color")
-    return parser
-
-
-def parse(argv: Sequence[str]) -> argparse.Namespace:
-    command = parser()
-    options = command.parse_args(argv)
-    proxy.check(command, options)
-    named = options.offline and (options.upstream or options.vertex)
-    command.refuse(named, "--offline uses the built-in stand-in: leave out --upstream and --vertex")
-    for name in _OF_THE_PROXY:
-        refused = options.file and command.is_given(options, name)
-        command.refuse(refused, f"--{name.replace('_', '-')} is about the proxy, which does not run with FILE")
-    is_no_file = options.file == "-" or (options.file and Path(options.file).is_dir())
-    command.refuse(is_no_file, "FILE is a trace that is being written: name a file, such as session.jsonl")
-    options.missing = bool(options.file) and not Path(options.file).exists()
-    options.host = _HOST
-    return options
-
-
 def run(options: argparse.Namespace, console: Console) -> int:
-    import asyncio
-
     return asyncio.run(_inspect(options, console))
 
 
 async def _inspect(options: argparse.Namespace, console: Console) -> int:
-    from livews.cli.reader import speech_detector
-    from livews.cli.server_command import server_run
-    from livews.exit_codes import Exit
-    from livews.inspector.sessions import SessionList
-
-    sessions = SessionList(speech_detector)
+    options.host = _HOST
+    sessions = SessionList(VoiceActivityDetector)
     async with server_run(options, console, "inspect") as run:
         run.stack.callback(sessions.close)
         if options.file:
@@ -109,20 +60,12 @@ async def _inspect(options: argparse.Namespace, console: Console) -> int:
 
 
 async def _serve_page(run: ServerRun, sessions: SessionList, actions: PageActions) -> None:
-    from livews.inspector.server import serve_inspector
-
     page = await run.listen(serve_inspector(sessions, actions, run.options.port), run.options.port)
     run.console.say(page.url)
 
 
 async def _follow(run: ServerRun, sessions: SessionList) -> None:
     """Show the sessions of a trace that is being written."""
-    import asyncio
-    import shlex
-
-    from livews.inspector.server import PageActions
-    from livews.inspector.sessions import followed
-    from livews.trace.tail import Tail
 
     options = run.options
 
@@ -154,12 +97,6 @@ async def _follow(run: ServerRun, sessions: SessionList) -> None:
 
 async def _forward(run: ServerRun, sessions: SessionList) -> None:
     """Show the sessions that pass a proxy."""
-    from livews.endpoint import redact_url
-    from livews.inspector import completion
-    from livews.inspector.server import PageActions
-    from livews.proxy.server import serve_proxy
-    from livews.trace.writer import TraceFile
-
     options, console = run.options, run.console
     files: dict[int, TraceFile] = {}
 
@@ -209,8 +146,6 @@ async def _forward(run: ServerRun, sessions: SessionList) -> None:
 
 async def _settings(run: ServerRun) -> tuple[Settings, bool]:
     """Where the proxy forwards to, and whether that is the built-in stand-in."""
-    from livews import endpoint
-
     settings = proxy.upstream_settings(run.options, run.console)
     if not run.options.offline and settings.has_credentials:
         return settings, False
@@ -236,7 +171,6 @@ class _Own:
         self.place = self._at_door(settings)
 
     def _at_door(self, settings: Settings) -> Endpoint:
-        from livews import endpoint
         from livews.core import models
 
         return endpoint.resolve(replace(settings, url=self._door), models.default_model())
@@ -252,14 +186,12 @@ class _Own:
 
     async def open(self, text: str) -> int:
         """Dial the door, and say `text`; the port it dials from. LivewsError."""
-        import asyncio
         import logging
         import ssl
 
         from websockets.asyncio.client import connect
         from websockets.exceptions import WebSocketException
 
-        from livews import endpoint
         from livews.core import models
         from livews.errors import Unreachable
 
@@ -308,8 +240,6 @@ class _Own:
 
     async def end(self) -> None:
         """Close all of them."""
-        import asyncio
-
         open_now = [*self._open.values()]
         work: list[Awaitable[Any]] = [socket.close() for socket, _ in open_now]
         with contextlib.suppress(TimeoutError):

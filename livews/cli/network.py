@@ -10,14 +10,7 @@ from typing import TYPE_CHECKING
 from livews.cli.console import Console
 
 if TYPE_CHECKING:
-    from livews.cli.options import Parser
     from livews.endpoint import Settings
-
-
-def check(command: Parser, options: argparse.Namespace) -> None:
-    """Refuse contradictory options of a connection."""
-    named = options.offline and (options.url or options.vertex or options.token)
-    command.refuse(named, "--offline uses the built-in stand-in: leave out --url, --vertex and --token")
 
 
 def settings_of(options: argparse.Namespace, console: Console) -> Settings:

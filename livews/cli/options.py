@@ -1,6 +1,6 @@
 """Command line options as data: one row per shared option, so that its help is the same in every command.
 
-- A command picks shared options by name, and adds rows of its own: `parser.add("output", "--json", {"--kind": ...})`.
+- A command picks shared options by name, and adds rows of its own: `{**pick("--json"), "--kind": value(...)}`.
 - A row holds the arguments of argparse's `add_argument`.
 - Only argparse is imported: `--help` has to start quickly.
 """
@@ -10,14 +10,22 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 Row = dict[str, Any]
+Rows = Mapping[str, Row]
+"""Options by name."""
 
 
 def flag(text: str, **more: Any) -> Row:
     """An option without a value."""
     return {"action": "store_true", "help": text, **more}
+
+
+def argument(metavar: str, text: str, **more: Any) -> Row:
+    """A positional argument."""
+    return {"metavar": metavar, "help": text, **more}
 
 
 def value(metavar: str, text: str, default: Any = "", **more: Any) -> Row:
@@ -129,7 +137,7 @@ SHARED: dict[str, Row] = {
         "ORIGIN", "let web pages of this origin connect, such as https://example.com; * is any", type=_origin
     ),
     # traces
-    "FILE": {"metavar": "FILE", "help": "a trace; - is stdin"},
+    "file": {"metavar": "FILE", "help": "a trace; - is stdin"},
     "-o": value("OUT", "write to OUT; - is stdout", None, flags=("-o", "--out"), required=True),
     "--session": value("N", "the session to use, if the file holds several", None, type=_count),
     "--turn": value("N", "only this turn, from 1: what the user said and the whole answer", None, type=_count),
@@ -138,9 +146,15 @@ SHARED: dict[str, Row] = {
     "--strict": flag("count notes as errors"),
 }  # fmt: skip
 
+# names of options that are picked together
 OUTPUT = ("--json", "--quiet", "--color")
 CONNECTION = ("--url", "--offline", "--token", "--vertex", "--project", "--location", "--api-version", "--timeout")
 PART = ("--from", "--to", "--turn", "--session")
+
+
+def pick(*names: str) -> dict[str, Row]:
+    """Shared options by name."""
+    return {name: SHARED[name] for name in names}
 
 
 def shared(name: str, text: str = "", **changes: Any) -> dict[str, Row]:
@@ -159,26 +173,44 @@ class _Help(argparse.HelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that takes options by name or as rows."""
+    """An argument parser that takes options as rows."""
 
     def __init__(self, *, example: str = "", notes: str = "", **more: Any) -> None:
         epilog = "\n".join(part for part in (f"example:\n  {example}" if example else "", notes) if part)
         super().__init__(formatter_class=_Help, **{"epilog": epilog, **more})
 
-    def add(self, title: str, *rows: str | Mapping[str, Row]) -> None:
-        """Add options under a title ("" for none): the names of shared ones, or rows by name."""
-        add = self.add_argument_group(title).add_argument if title else self.add_argument
-        for row in rows:
-            for name, about in ({row: SHARED[row]} if isinstance(row, str) else row).items():
-                about = dict(about)
-                flags = about.pop("flags", (name if name.startswith("-") else name.lower(),))
-                add(*flags, **about)
+    def add(self, groups: Mapping[str, Rows]) -> None:
+        """Add options, by the titles of their groups ("" for none)."""
+        for title, rows in groups.items():
+            add = self.add_argument_group(title).add_argument if title else self.add_argument
+            for name, row in rows.items():
+                flags = row.get("flags", (name,))
+                add(*flags, **{key: value for key, value in row.items() if key != "flags"})
 
     def refuse(self, condition: Any, message: str) -> None:
         """Fail with `message` if the options are contradictory."""
         if condition:
             self.error(message)
 
-    def is_given(self, options: argparse.Namespace, name: str) -> bool:
-        """Whether an option, by its attribute, has another value than its default."""
-        return bool(getattr(options, name) != self.get_default(name))
+
+@dataclass(frozen=True)
+class Command:
+    """A command or a tool of `livews trace`.
+
+    module: what runs it: `run(options, console) -> int`.
+    groups: its options by title ("" for none).
+    check: refuses contradictory options.
+    """
+
+    module: str
+    description: str
+    groups: dict[str, Rows]
+    example: str = ""
+    notes: str = ""
+    check: Callable[[Parser, argparse.Namespace], None] | None = None
+
+
+def check_connection(command: Parser, options: argparse.Namespace) -> None:
+    """Refuse contradictory options of a connection."""
+    named = options.offline and (options.url or options.vertex or options.token)
+    command.refuse(named, "--offline uses the built-in stand-in: leave out --url, --vertex and --token")

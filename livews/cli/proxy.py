@@ -6,75 +6,37 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
-from livews.cli import options as opt
+from livews import endpoint
 from livews.cli.console import Console
+from livews.cli.network import is_loopback, proxy_for
+from livews.cli.server_command import server_run
+from livews.cli.session_files import SessionFiles
+from livews.cli.terminal_reporter import TerminalReporter
+from livews.endpoint import Settings, redact_url
+from livews.errors import LivewsError, NoCredentials
+from livews.exit_codes import Exit
+from livews.proxy.http_head import UpstreamTarget
+from livews.proxy.server import HeaderRedaction, ProxyConfig, serve_proxy
+from livews.proxy.upstream import HttpProxy
+from livews.recorder import Recorder
+from livews.redactor import Redactor
 from livews.terminal_text import escape_unsafe
-
-if TYPE_CHECKING:
-    from livews.endpoint import Settings
-    from livews.errors import LivewsError
-    from livews.proxy.http_head import UpstreamTarget
-    from livews.proxy.server import HeaderRedaction, ProxyConfig
-    from livews.proxy.upstream import HttpProxy
-    from livews.recorder import Recorder
+from livews.trace.writer import TraceFile
 
 _BEARER_SECONDS = 1800.0
-UPSTREAM = ("--upstream", "--vertex", "--location", "--timeout")
-CLIENTS = ("--inject-key", "--allow-origin")
-TRACE = opt.value("FILE", "write every message to FILE.jsonl, or to FOLDER/session-1.jsonl, ...")
-
-
-def parser() -> opt.Parser:
-    parser = opt.Parser(
-        prog="livews proxy",
-        description="Forward every byte between a client and the service unchanged, show each message, write a trace "
-        "and explain why a connection closed. With --quiet only sessions, faults and closes are shown.",
-        example="livews proxy --trace session.jsonl",
-        notes="Point a client at it: livews --url URL, GOOGLE_GEMINI_BASE_URL=URL, or baseUrl in an SDK's options.\n"
-        "The client's key is forwarded and never shown. HTTPS_PROXY and NO_PROXY apply to the way to the upstream.",
-    )
-    host = opt.shared("--host", "; another one lets others use the proxy")
-    parser.add("where", opt.shared("--port", " (default 8766)", default=8766), host, "--tls", "--ca", *UPSTREAM)
-    parser.add("clients", *CLIENTS)
-    parser.add("output", {"--trace": TRACE}, "--trace-media", "--once", "--quiet", "--color")
-    return parser
-
-
-def parse(argv: Sequence[str]) -> argparse.Namespace:
-    from livews.cli.network import is_loopback
-
-    command = parser()
-    options = command.parse_args(argv)
-    check(command, options)
-    exposed = options.inject_key and not is_loopback(options.host)
-    command.refuse(
-        exposed, "--inject-key would lend your credential to the network: leave it out, or leave out --host"
-    )
-    return options
-
-
-def check(command: opt.Parser, options: argparse.Namespace) -> None:
-    """Refuse contradictory options of a proxy."""
-    command.refuse(options.ca and not options.tls, "--ca needs --tls")
-    both = options.location and options.upstream
-    command.refuse(both, "--location chooses a host of Vertex, --upstream names one: leave one out")
-    command.refuse(options.trace == "-", "every message is shown already: name a file after --trace, or leave it out")
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
-    import asyncio
-
     return asyncio.run(_proxy(options, console))
 
 
 async def _proxy(options: argparse.Namespace, console: Console) -> int:
-    from livews.cli.server_command import server_run
-    from livews.exit_codes import Exit
-    from livews.proxy.server import serve_proxy
-
     settings = upstream_settings(options, console)
     config = config_of(options, console, settings)
     failures: list[LivewsError] = []
@@ -107,9 +69,6 @@ def _log(console: Console, text: str) -> None:
 
 def config_of(options: argparse.Namespace, console: Console, settings: Settings) -> ProxyConfig:
     """The proxy that these options describe. BadRequest; TraceFailed when --trace cannot be written."""
-    from livews.proxy.server import ProxyConfig
-    from livews.redactor import Redactor
-
     upstream = upstream_of(settings)
     return ProxyConfig(
         upstream=upstream,
@@ -129,8 +88,6 @@ def shown(config: ProxyConfig) -> str:
 
 def warn(options: argparse.Namespace, console: Console, config: ProxyConfig, settings: Settings) -> None:
     """Warn of what these options expose."""
-    from livews.cli.network import is_loopback
-
     if not is_loopback(options.host):
         console.warn(f"everyone who reaches {options.host} can use this proxy, and reads what you send through it")
     if not config.upstream.secure and not is_loopback(config.upstream.host):
@@ -147,8 +104,6 @@ def warn(options: argparse.Namespace, console: Console, config: ProxyConfig, set
 
 def upstream_settings(options: argparse.Namespace, console: Console) -> Settings:
     """The upstream that the options and the environment name."""
-    from livews import endpoint
-
     variables = console.environment.variables
     return endpoint.from_environment(
         variables, url=options.upstream, vertex=options.vertex, location=options.location
@@ -157,10 +112,6 @@ def upstream_settings(options: argparse.Namespace, console: Console) -> Settings
 
 def upstream_of(settings: Settings) -> UpstreamTarget:
     """The base URL; it needs no credential, since the client brings one."""
-    from dataclasses import replace
-
-    from livews import endpoint
-    from livews.proxy.http_head import UpstreamTarget
 
     if settings.url:
         return UpstreamTarget.of(settings.url)
@@ -173,9 +124,6 @@ def upstream_of(settings: Settings) -> UpstreamTarget:
 
 def http_proxy(upstream: UpstreamTarget) -> HttpProxy | None:
     """The HTTP proxy that the environment names for this upstream, as for `livews talk`. BadRequest."""
-    from livews.cli.network import is_loopback, proxy_for
-    from livews.proxy.upstream import HttpProxy
-
     if is_loopback(upstream.host):
         return None
     url = proxy_for(upstream.host, upstream.port, upstream.secure)
@@ -184,11 +132,6 @@ def http_proxy(upstream: UpstreamTarget) -> HttpProxy | None:
 
 def credentials(settings: Settings, upstream: UpstreamTarget) -> Callable[[], Awaitable[Mapping[str, str]]]:
     """Makes the headers that replace a client's credentials. NoCredentials when the environment has none."""
-    import time
-    from dataclasses import replace
-
-    from livews import endpoint
-    from livews.errors import NoCredentials
 
     bearer, until = "", 0.0
 
@@ -218,11 +161,6 @@ def recording(
     options: argparse.Namespace, console: Console
 ) -> Callable[[int, str, HeaderRedaction], Sequence[Recorder]]:
     """What makes the recorders of a session from its number, URL and redaction."""
-    from livews.cli.session_files import SessionFiles
-    from livews.cli.terminal_reporter import TerminalReporter
-    from livews.endpoint import redact_url
-    from livews.trace.writer import TraceFile
-
     files = SessionFiles(options.trace) if options.trace else None
     if files is not None:
         TraceFile.check(files.first)

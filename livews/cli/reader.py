@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from livews.cli.console import Console
-
-if TYPE_CHECKING:
-    from livews.audio.analysis.vad import VoiceActivityDetector
-    from livews.cli.options import Parser
-    from livews.core.schema import Sender
-    from livews.errors import BadRequest
-    from livews.trace.session import RecordedSession
-    from livews.trace.slice import Wanted
+from livews.core import schema
+from livews.core.schema import Sender
+from livews.errors import BadRequest
+from livews.trace.reader import lines_of
+from livews.trace.session import RecordedSession, follow, unreadable
+from livews.trace.slice import Wanted, between, in_turn
 
 _SIDES: dict[str, Sender] = {"client": "client", "server": "server", "send": "client", "recv": "server"}
 _SIDE_KEYS = ("dir", "direction", "from", "sender")
@@ -35,8 +34,6 @@ def shown_name(name: str) -> str:
 @contextmanager
 def open_file(name: str, console: Console) -> Iterator[BinaryIO]:
     """The bytes of a file. BadRequest when it cannot be opened."""
-    from livews.trace.session import unreadable
-
     if name == "-":
         yield console.environment.stdin.buffer
         return
@@ -50,9 +47,6 @@ def open_file(name: str, console: Console) -> Iterator[BinaryIO]:
 
 def lines(file: BinaryIO, name: str) -> Iterator[bytes]:
     """The lines of a trace. BadRequest when it cannot be read."""
-    from livews.trace.reader import lines_of
-    from livews.trace.session import unreadable
-
     try:
         yield from lines_of(file, name)
     except OSError as problem:  # a folder, a disk that fails
@@ -68,8 +62,6 @@ def sessions(
     texts: keep the text of each line.
     shown: how messages call the file.
     """
-    from livews.trace.session import follow
-
     shown = shown or shown_name(name)
 
     def select(file: BinaryIO) -> Iterator[RecordedSession]:
@@ -105,8 +97,6 @@ def one_session(
 @contextmanager
 def rereadable(name: str, console: Console) -> Iterator[tuple[str, str]]:
     """The path of a file that can be read twice, and how to call it: for stdin a copy."""
-    import tempfile
-
     if name != "-":
         yield name, name
         return
@@ -119,34 +109,17 @@ def rereadable(name: str, console: Console) -> Iterator[tuple[str, str]]:
 
 def no_such(what: str, number: int, last: int, name: str) -> BadRequest:
     """The failure when a file has no session or turn of this number."""
-    from livews.errors import BadRequest
-
     fix = f"there are {last}: --{what} 1 to {last}" if last > 1 else f"there is one: leave out --{what}"
     return BadRequest(f"there is no {what} {number} in {name}", where=name, fix=fix)
 
 
-def check_span(command: Parser, options: argparse.Namespace) -> None:
-    """Refuse a --to that is before --from."""
-    if None not in (options.start, options.end) and options.end < options.start:
-        command.error(f"--to {options.end:g} is before --from {options.start:g}")
-
-
 def selection(options: argparse.Namespace) -> Wanted:
     """Whether a line of a session is in the part that --from, --to and --turn select."""
-    from livews.trace.slice import between, in_turn
-
     in_span = between(options.start, options.end)
     if options.turn is None:
         return in_span
     is_in_turn = in_turn(options.turn)
     return lambda session, line: is_in_turn(session, line) and in_span(session, line)
-
-
-def speech_detector(rate: int) -> VoiceActivityDetector:
-    """A detector for audio of this rate in Hz."""
-    from livews.audio.analysis.vad import VoiceActivityDetector
-
-    return VoiceActivityDetector(rate)
 
 
 def sender_and_message(message: Any, side: Sender | None = None) -> tuple[Sender, Any]:
@@ -167,8 +140,6 @@ def sender_and_message(message: Any, side: Sender | None = None) -> tuple[Sender
 def _sender_by_members(message: dict[str, Any]) -> Sender | None:
     """None for the inside of a setup. A message without any known member counts as a client's, the side on which
     unknown members matter."""
-    from livews.core import schema
-
     tables = {side: schema.table(envelope).members for side, envelope in schema.ENVELOPE.items()}
     if not message or any(key in tables["server"] for key in message):
         return "server"

@@ -8,87 +8,35 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
 import json
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from itertools import chain
+from typing import Any
 
-from livews.cli import options as opt
+from livews import endpoint
 from livews.cli import reader
 from livews.cli.console import Console
+from livews.cli.network import connection_settings
+from livews.connect_errors import DialTarget
+from livews.core import endpoint_paths
+from livews.core.conversation import Step
+from livews.endpoint import Endpoint, Settings
+from livews.exit_codes import Exit
+from livews.recorder import Direction, Opcode, Recorder
+from livews.replay.player import Replay, ReplayOptions, ReplayResult
+from livews.trace.session import RecordedSession
+from livews.trace.view import TraceView
+from livews.trace.writer import TraceFile
 from livews.version import __version__
 
-if TYPE_CHECKING:
-    from livews.core.conversation import Step
-    from livews.endpoint import Endpoint, Settings
-    from livews.recorder import Direction, Opcode, Recorder
-    from livews.replay.player import ReplayResult
-    from livews.trace.session import RecordedSession
-
-ABOUT = "play the client of a session to a server again, and report what differs"
-EXAMPLE = "livews trace replay session.jsonl --to ws://127.0.0.1:8765"
 _OFFLINE = "playing to the built-in stand-in"
 _NO_KEY = f"no key is set and no --to given, so {_OFFLINE}"
 
 
-def add(tool: opt.Parser) -> None:
-    tool.description = (
-        "Play the client of a recorded session to a server again: its messages, audio and close, with its timing. What "
-        "the server does differently is reported, one line per difference, at the line of the recording it belongs to. A "
-        "model says something else each time: of words, audio and token counts only the presence is compared, unless "
-        "--exact is given."
-    )
-    tool.epilog = (
-        f"{tool.epilog}\nCalls have the ids of this run. A message waits for what the server had said before it "
-        "(setupComplete, the call it answers, the end of a turn). stdin (-) is read to its end first.\n"
-        "Exit 0: the same; 1: it differs; 3, 4, 5: refused, unreachable, closed with an error."
-    )
-    tool.add("", "FILE", "--session", {"--to": opt.value("URL", "the server (default: as livews connects)")})
-    patience = "extra seconds to wait for each expected server message (default 10)"
-    tool.add(
-        "how it is played",
-        {
-            "--speed": opt.value("N", "N times as fast (default 1: its own timing)", 1.0, type=_speed),
-            "--fast": opt.flag("wait only for what the server says"),
-            "--patience": opt.value("S", patience, 10.0, type=opt.seconds),
-        },
-        opt.shared("--model", help="another model than the recorded one"),
-        {"--keep-handles": opt.flag("send recorded resumption handles unchanged")},
-    )
-    tool.add(
-        "output",
-        {"--exact": opt.flag("compare words, audio and token counts, too")},
-        "--json",
-        {
-            "--show": opt.flag("show every message on stderr"),
-            "--trace": opt.value("OUT", "write this run to a trace, for `livews trace diff FILE OUT`"),
-        },
-    )
-    tool.add("connection", *opt.CONNECTION)
-
-
-def check(command: opt.Parser, options: argparse.Namespace) -> None:
-    from livews.cli import network
-
-    command.refuse(options.to and options.url, "--to and --url mean the same: name one server, after --to")
-    command.refuse(options.offline and options.to, "--offline uses the built-in stand-in: leave out --to")
-    options.url = options.to or options.url
-    network.check(command, options)
-    command.refuse(options.fast and options.speed != 1, "--fast has no speed: leave out --speed")
-    command.refuse(options.trace == "-", "--show shows the messages: --trace needs a file")
-    if options.trace and options.file != "-":
-        with contextlib.suppress(OSError):
-            is_same = Path(options.trace).samefile(options.file)
-            command.refuse(is_same, "--trace would write into the trace that is played: name another file")
-
-
-_speed = opt.number("speed", 0.001, 1000)
-
-
 def run(options: argparse.Namespace, console: Console) -> int:
-    import asyncio
-
     # a copy of stdin: waiting for it would hold up the connection, and Ctrl-C
     with (
         reader.rereadable(options.file, console) as (name, shown),
@@ -108,10 +56,6 @@ class _Run:
         self._exit = 0
 
     async def play_all(self, sessions: Iterator[RecordedSession]) -> int:
-        from itertools import chain
-
-        from livews.cli.network import connection_settings
-        from livews.exit_codes import Exit
 
         first = next(sessions)  # a file that cannot be played is reported before anything else
         async with contextlib.AsyncExitStack() as stack:
@@ -125,10 +69,6 @@ class _Run:
 
     async def _play(self, session: RecordedSession, settings: Settings) -> bool:
         """Play one session and report the result; whether the user stopped it."""
-        from livews.connect_errors import DialTarget
-        from livews.exit_codes import Exit
-        from livews.replay.player import Replay, ReplayOptions
-
         options = self._options
         place = _endpoint(session, settings, options)
         prefix = f"session {session.number}: " if session.number > 1 else ""
@@ -160,9 +100,6 @@ class _Run:
         return result.interrupted
 
     def _recorders(self, place: Endpoint) -> list[Recorder]:
-        from livews.trace.view import TraceView
-        from livews.trace.writer import TraceFile
-
         recorders: list[Recorder] = []
         if self._options.show:
             recorders.append(TraceView(self._console.line, self._console.paint, place.secrets.redact))
@@ -184,7 +121,11 @@ class _Run:
                 console.say(f"{self._name}:{line} {side} {path}: {words}")
         (sent, to_send), (received, to_receive), (seconds, recorded) = result.said, result.heard, result.seconds
         if as_json:
-            total: dict[str, Any] = {"session": session.number, "differences": result.count, "interrupted": result.interrupted}
+            total: dict[str, Any] = {
+                "session": session.number,
+                "differences": result.count,
+                "interrupted": result.interrupted,
+            }
             total |= {"sent": {"replayed": sent, "recorded": to_send}}
             total |= {"received": {"replayed": received, "recorded": to_receive}}
             total |= {"seconds": {"replayed": round(seconds, 3), "recorded": round(recorded, 3)}}
@@ -221,10 +162,6 @@ class _Ticker:
 
 def _endpoint(session: RecordedSession, settings: Settings, options: argparse.Namespace) -> Endpoint:
     """Where to play a session: with the method and version of the recording, unless others are requested."""
-    from dataclasses import replace
-
-    from livews import endpoint
-    from livews.core import endpoint_paths
 
     surface, version = endpoint_paths.parse_endpoint_path(session.url)
     if version and not settings.version and not settings.token:

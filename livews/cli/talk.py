@@ -7,17 +7,29 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from livews.cli import COMMANDS
-from livews.cli import options as opt
 from livews.cli.console import Console
+from livews.cli.options import (
+    CONNECTION,
+    OUTPUT,
+    Parser,
+    check_connection,
+    flag,
+    pick,
+    repeated,
+    seconds,
+    value,
+    whole,
+)
+from livews.version import __version__
 
 _FILES = (".jsonl", ".ndjson", ".json", ".log", ".txt", ".trace")
 _AUDIO = (".wav", ".wave", ".mp3", ".m4a", ".aac", ".flac", ".ogg", ".opus", ".aif", ".aiff")  # an error names others
 _PATHS = ("/", "./", "../", "~/")
 
 
-def parser() -> opt.Parser:
+def parser() -> Parser:
     commands = "\n".join(f"  {name:<10} {about}" for name, about in COMMANDS.items())
-    parser = opt.Parser(
+    parser = Parser(
         prog="livews",
         usage="livews [talk] [OPTIONS] [TEXT ...]\n       livews COMMAND [OPTIONS] ...",
         description="Talk to a Gemini Live model: text or your voice in, text and voice out.",
@@ -28,79 +40,64 @@ def parser() -> opt.Parser:
         "      6 a requested audio device, camera or screen is missing, 130 Ctrl-C",
     )
     text = "one turn each; - reads them from stdin, one per line; without any: a prompt"
-    parser.add("", {"words": {"nargs": "*", "metavar": "TEXT", "help": text}})
-    parser.add(
-        "session",
-        "--model",
-        {
-            "--voice": opt.value("NAME", "a prebuilt voice, such as Puck"),
-            "--system": opt.value("TEXT", "the system instruction"),
-            "--setup": opt.value("FILE", "a JSON file with members for the setup message"),
-            "--text": opt.flag("text only, no audio; from a model that only speaks, its transcript"),
-            "--unchecked": opt.flag("skip client-side validation of the setup message"),
-        },
-    )
-    parser.add(
-        "audio output",
-        {
-            "--wav": opt.value("PATH", "write the voice to PATH, or to FOLDER/audio_0.wav, ... one per turn"),
-            "--mute": opt.flag("play nothing"),
-            "--device": opt.value("NAME", "output device: its number or a part of its name"),
-        },
-    )
-    parser.add(
-        "your voice",
-        {
-            "--mic": opt.repeated(
-                "FILE.wav",
-                "listen to the microphone; with a WAV file (also --mic=FILE) speak that in real time; repeatable",
-            ),
-            "--mic-device": opt.value("NAME", "microphone: its number or a part of its name"),
-            "--push-to-talk": opt.flag("push to talk: Space or Enter starts and stops recording"),
-            "--half-duplex": opt.flag("close the microphone while the voice plays (loudspeakers)"),
-            "--echo-cancel": opt.flag("remove the voice from the microphone; needs the extra aec"),
-        },
-    )
-    parser.add(
-        "pictures",
-        {
-            "--image": opt.repeated("FILE", "show a picture before the first turn; - is stdin"),
-            "--screen": opt.flag("show the screen, one picture a second; needs the extra screen"),
-            "--camera": opt.flag("show the camera, one picture a second; needs ffmpeg"),
-            "--camera-device": opt.value("NAME", "camera: /dev/video1, or as ffmpeg names it"),
-            "--picture-size": opt.value("N", "pixels of the longer side (default 768)", 768, type=_pixels),
-        },
-    )
-    parser.add(
-        "tools",
-        {
-            "--tool": opt.repeated(
-                "NAME=COMMAND",
-                "a function the model may call: COMMAND gets the arguments as JSON on stdin, its stdout is the answer",
-            ),
-            "--tool-schema": opt.repeated("FILE", "JSON with the declarations of the functions"),
-            "--tool-timeout": opt.value("S", "seconds a command may take (default 30)", 30.0, type=opt.seconds),
-            "--search": opt.flag("let the model search with Google"),
-        },
-    )
     trace = "show every message on stderr; with a FILE such as session.jsonl (or as --trace=FILE) write them there"
-    parser.add("output", {"--trace": opt.repeated("FILE", trace)}, "--trace-media", *opt.OUTPUT)
-    parser.add("connection", *opt.CONNECTION)
+    mic = "listen to the microphone; with a WAV file (also --mic=FILE) speak that in real time; repeatable"
+    tool = "a function the model may call: COMMAND gets the arguments as JSON on stdin, its stdout is the answer"
     waits = "seconds without a message until a turn is given up (default 120)"
-    parser.add("", {"--turn-timeout": opt.value("S", waits, 120.0, type=opt.seconds)})
-    parser.add("", {"--version": {"action": "version", "version": _version()}})
+    parser.add(
+        {
+            "": {
+                "words": {"nargs": "*", "metavar": "TEXT", "help": text},
+                "--turn-timeout": value("S", waits, 120.0, type=seconds),
+                "--version": {"action": "version", "version": f"livews {__version__}"},
+            },
+            "session": {
+                **pick("--model"),
+                "--voice": value("NAME", "a prebuilt voice, such as Puck"),
+                "--system": value("TEXT", "the system instruction"),
+                "--setup": value("FILE", "a JSON file with members for the setup message"),
+                "--text": flag("text only, no audio; from a model that only speaks, its transcript"),
+                "--unchecked": flag("skip client-side validation of the setup message"),
+            },
+            "audio output": {
+                "--wav": value("PATH", "write the voice to PATH, or to FOLDER/audio_0.wav, ... one per turn"),
+                "--mute": flag("play nothing"),
+                "--device": value("NAME", "output device: its number or a part of its name"),
+            },
+            "your voice": {
+                "--mic": repeated("FILE.wav", mic),
+                "--mic-device": value("NAME", "microphone: its number or a part of its name"),
+                "--push-to-talk": flag("push to talk: Space or Enter starts and stops recording"),
+                "--half-duplex": flag("close the microphone while the voice plays (loudspeakers)"),
+                "--echo-cancel": flag("remove the voice from the microphone; needs the extra aec"),
+            },
+            "pictures": {
+                "--image": repeated("FILE", "show a picture before the first turn; - is stdin"),
+                "--screen": flag("show the screen, one picture a second; needs the extra screen"),
+                "--camera": flag("show the camera, one picture a second; needs ffmpeg"),
+                "--camera-device": value("NAME", "camera: /dev/video1, or as ffmpeg names it"),
+                "--picture-size": value("N", "pixels of the longer side (default 768)", 768, type=_pixels),
+            },
+            "tools": {
+                "--tool": repeated("NAME=COMMAND", tool),
+                "--tool-schema": repeated("FILE", "JSON with the declarations of the functions"),
+                "--tool-timeout": value("S", "seconds a command may take (default 30)", 30.0, type=seconds),
+                "--search": flag("let the model search with Google"),
+            },
+            "output": {"--trace": repeated("FILE", trace), **pick("--trace-media", *OUTPUT)},
+            "connection": pick(*CONNECTION),
+        }
+    )
     return parser
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
-    from livews.cli import network
-
     command = parser()
     _refuse_empty(command, argv)
     arguments, words = _split_at_dashes(argv)
     options = command.parse_intermixed_args(_join_optional_values(arguments))
     options.words += words
-    network.check(command, options)
+    check_connection(command, options)
     for text in options.words:
         try:
             text.encode()
@@ -123,16 +120,10 @@ def run(options: argparse.Namespace, console: Console) -> int:
     return asyncio.run(talk(options, console))
 
 
-_pixels = opt.whole("size", 16, 8192, "pixels")
+_pixels = whole("size", 16, 8192, "pixels")
 
 
-def _version() -> str:
-    from livews.version import __version__
-
-    return f"livews {__version__}"
-
-
-def _refuse_contradictions(command: opt.Parser, options: argparse.Namespace) -> None:
+def _refuse_contradictions(command: Parser, options: argparse.Namespace) -> None:
     """Refuse options that would be ignored, or cannot work together."""
     refuse, mic, listens = command.refuse, options.mic, "-" in options.mic
     refuse(
@@ -164,12 +155,12 @@ def _refuse_contradictions(command: opt.Parser, options: argparse.Namespace) -> 
     refuse(options.camera_device and not options.camera, "--camera-device chooses a camera: add --camera")
 
 
-def _refuse_empty(command: opt.Parser, argv: Sequence[str]) -> None:
+def _refuse_empty(command: Parser, argv: Sequence[str]) -> None:
     """An empty value is a shell variable that is not set."""
-    for name, value in pairwise([*argv, "-"]):
+    for name, text in pairwise([*argv, "-"]):
         if name == "--":
             return
-        is_empty = name.endswith("=") or not value.strip()
+        is_empty = name.endswith("=") or not text.strip()
         if name.startswith("--") and is_empty and not name.startswith(("--trace=", "--mic=")):
             command.error(f"{name.rstrip('=')} is empty: leave it out, or set the variable of your shell")
 

@@ -414,7 +414,7 @@ def test_numbers_and_reasons_stay_what_they_were(explain: Out) -> None:
 )
 def test_what_is_not_there_is_told_with_what_is_near(asked: str, near: str, explain: Out) -> None:
     told = " ".join(explain(asked, code=2).split())
-    assert f"nothing is known of {asked}" in told
+    assert f"{asked} is not defined" in told
     assert near in told.split("did you mean ")[1]
 
 
@@ -462,7 +462,7 @@ def test_a_message_comes_in_other_wrappings(explain: Out) -> None:
     assert "goAway  Warns that" in explain(line)
     assert "(key-not-valid" in explain('{"t":1,"dir":"recv","close":{"code":1007,"reason":"API key not valid."}}')
     assert "a message of the server  (empty, which is normal)" in explain("{}")
-    assert "this is no JSON message" in explain('{"setup":', code=2)
+    assert "this is not a JSON message" in explain('{"setup":', code=2)
     assert "a message is a JSON object" in explain("[1]", code=2)
 
 

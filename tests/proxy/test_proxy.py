@@ -32,6 +32,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame, Opcode
 
 from livews.cli import proxy as cli
+from livews.cli.commands import parse
 from livews.cli.console import Console
 from livews.cli.terminal_reporter import TerminalReporter
 from livews.core import closes, protocol
@@ -547,7 +548,7 @@ async def converse(url: str, wanted: bytes = b"turnComplete") -> None:
 
 async def meet(console: Console, folder: Path, *wrong: str, wanted: bytes = b"turnComplete") -> None:
     """A session with a stand-in for each of these faults through the proxy, shown and kept as the command does it."""
-    record = cli.recording(cli.parse(["--trace", f"{folder}{os.sep}"]), console)
+    record = cli.recording(parse("proxy", ["--trace", f"{folder}{os.sep}"]), console)
     for fault in wrong:
         policy = server.StandInConfig(pace=0, voice="tones", time_scale=10, faults=[faults.parse(fault)])
         async with server.serve_stand_in(policy=policy) as there:
@@ -854,7 +855,7 @@ async def test_which_pages_may(origin: str, allowed: tuple[str, ...]) -> None:
     ],
 )
 def test_origins_are_meant_as_browsers_write_them(given: str, meant: str) -> None:
-    assert cli.parse(["--allow-origin", given]).allow_origin == [meant]
+    assert parse("proxy", ["--allow-origin", given]).allow_origin == [meant]
 
 
 async def test_an_upstream_that_is_not_there_or_speaks_no_tls() -> None:
@@ -1310,10 +1311,10 @@ async def _try(url: str) -> None:
     [
         (["--inject-key", "--upstream", "ws://127.0.0.1:9"], 3, "--inject-key has no key"),
         (["--inject-key", "--host", "0.0.0.0"], 2, "to the network"),
-        (["--ca", "x.pem"], 2, "--ca goes with --tls"),
+        (["--ca", "x.pem"], 2, "--ca needs --tls"),
         (["--upstream", "nonsense"], 2, "no URL to dial"),
-        (["--allow-origin", "mine.example"], 2, "mine.example is no origin"),
-        (["--allow-origin", "https://mine.example/page"], 2, "is no origin"),
+        (["--allow-origin", "mine.example"], 2, "invalid origin mine.example"),
+        (["--allow-origin", "https://mine.example/page"], 2, "invalid origin"),
         (["--trace", "-"], 2, "every message is shown already"),
         (["--upstream", "ws://127.0.0.1:18799", "--port", "18799"], 2, "would dial itself"),
         (["--upstream", "wss://socks.example"], 2, "socks5:// is not spoken here"),

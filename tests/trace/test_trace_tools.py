@@ -159,7 +159,7 @@ def test_show_what_is_asked_for(trace: Callable[..., Done], tmp_path: Path) -> N
     shown = trace("show", path, "--turn", "2", "--side", "client").out.splitlines()
     assert shown[0].endswith('"And now?" · generating'), "what changed before is not told"
     nothing = trace("show", path, "--kind", "goAway")
-    assert nothing.out == "" and "no line fits" in nothing.err
+    assert nothing.out == "" and "no message matches" in nothing.err
     rows = [json.loads(line) for line in trace("show", path, "--json", "--turn", "2").out.splitlines()]
     assert rows[2]["signals"] == ["output", "modelTurn", "audio"] and rows[2]["states"]["turn"] == "speaking"
     assert rows[2]["message"]["serverContent"]["modelTurn"]["parts"][0]["inlineData"]["data"].startswith(
@@ -815,7 +815,7 @@ def test_without_a_heard_line_sound_ends_at_the_interruption(trace: Callable[...
 def test_without_a_resampler_there_are_two_files(
     trace: Callable[..., Done], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("livews.cli.trace.export._resample", lambda rate, wanted: None)
+    monkeypatch.setattr("livews.cli.trace.export.resampler", lambda rate, wanted: None)
     done = trace("export", BARGE_IN, "-o", tmp_path / "out.wav")
     assert done.code == 0 and "pip install soxr" in done.err and "livews[" not in done.err
     assert not (tmp_path / "out.wav").exists()

@@ -4,30 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+from itertools import zip_longest
 
-from livews.cli import options as opt
 from livews.cli import reader
 from livews.cli.console import Console
-
-ABOUT = "compare two traces by what they mean"
-EXAMPLE = "livews trace diff before.jsonl after.jsonl"
-
-
-def add(tool: opt.Parser) -> None:
-    files = {"files": {"nargs": 2, "metavar": "FILE", "help": "two traces; - is stdin"}}
-    help = "how to compare audio: by samples (bytes, the default), by duration (length), or by presence (nothing)"
-    tool.add("", files, "--json", {"--sound": opt.choice(("bytes", "length", "nothing"), help, "bytes")})
-
-
-def check(command: opt.Parser, options: argparse.Namespace) -> None:
-    command.refuse(options.files == ["-", "-"], "stdin can be read only once: name at least one file")
+from livews.exit_codes import Exit
+from livews.trace.compare import differences, meaning
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
-    from itertools import zip_longest
-
-    from livews.exit_codes import Exit
-    from livews.trace.compare import differences, meaning
 
     count = 0
     names = [reader.shown_name(name) for name in options.files]

@@ -5,25 +5,17 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from livews.cli import options as opt
+from livews.audio.analysis.vad import VoiceActivityDetector
 from livews.cli import reader
 from livews.cli.console import Console
-
-ABOUT = "write a report page, one file"
-EXAMPLE = "livews trace html session.jsonl -o session.html"
-
-
-def add(tool: opt.Parser) -> None:
-    tool.add("", "FILE", "-o")
+from livews.report import render
+from livews.trace.atomic_output import atomic_output
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
-    from livews.report import render
-    from livews.trace.atomic_output import atomic_output
-
     title = reader.shown_name("-" if options.file == "-" else Path(options.file).name)
     with reader.sessions(options.file, console) as sessions, atomic_output(options.out, source=options.file) as out:
-        page = render.page(sessions, title, out, hears=reader.speech_detector)
+        page = render.page(sessions, title, out, hears=VoiceActivityDetector)
     counts = {"session": page.sessions, "message": page.messages, "finding": page.findings}
     summary = ", ".join(reader.plural(count, noun) for noun, count in counts.items())
     console.note(f"{options.out}: {summary}, {page.size:,} B")

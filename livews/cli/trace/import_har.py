@@ -5,28 +5,17 @@ from __future__ import annotations
 import argparse
 from typing import BinaryIO
 
-from livews.cli import options as opt
 from livews.cli import reader
 from livews.cli.console import Console
+from livews.errors import BadRequest
+from livews.trace import har
+from livews.trace.atomic_output import atomic_output
+from livews.trace.session import unreadable
 
-ABOUT = "make a trace from a HAR"
-EXAMPLE = "livews trace import browser.har -o session.jsonl"
 _MOST_BYTES = 1 << 30
 
 
-def add(tool: opt.Parser) -> None:
-    file = {"file": {"metavar": "FILE.har", "help": "a HAR from a browser or a proxy; - is stdin"}}
-    tool.add("", file, "-o", {"--all": opt.flag("import every WebSocket, not only those of a Live API")})
-    tool.epilog = (
-        f"{tool.epilog}\nA HAR is one JSON value and is read whole, which takes a few times its size in memory."
-    )
-
-
 def run(options: argparse.Namespace, console: Console) -> int:
-    from livews.errors import BadRequest
-    from livews.trace import har
-    from livews.trace.atomic_output import atomic_output
-
     shown = reader.shown_name(options.file)
     with reader.open_file(options.file, console) as file:
         sockets = har.load(_read(file, shown), shown)
@@ -49,9 +38,6 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
 def _read(file: BinaryIO, name: str) -> bytes:
     """A file to its end, in pieces, so that it has a bound and Ctrl-C works."""
-    from livews.errors import BadRequest
-    from livews.trace.session import unreadable
-
     whole, read = bytearray(), getattr(file, "read1", file.read)  # read would wait for the whole piece
     try:
         while piece := read(1 << 20):

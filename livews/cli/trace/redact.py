@@ -4,30 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from livews.cli import options as opt
 from livews.cli import reader
 from livews.cli.console import Console
-
-ABOUT = "remove what others must not see"
-EXAMPLE = "livews trace redact session.jsonl --audio -o shared.jsonl"
-
-
-def add(tool: opt.Parser) -> None:
-    tool.add(
-        "",
-        "FILE",
-        "-o",
-        {
-            "--audio": opt.flag("remove media, too: keep length and hash"),
-            "--text": opt.flag("remove words, too: each letter becomes an x"),
-        },
-    )
+from livews.trace.atomic_output import atomic_output
+from livews.trace.redact import Redaction
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
-    from livews.trace.atomic_output import atomic_output
-    from livews.trace.redact import Redaction
-
     redaction = Redaction(audio=options.audio, text=options.text)
     lines = 0
     with (

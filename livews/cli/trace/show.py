@@ -3,45 +3,28 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from difflib import get_close_matches
+from typing import Any
 
-from livews.cli import options as opt
+import orjson
+
 from livews.cli import reader
 from livews.cli.console import Console
-
-if TYPE_CHECKING:
-    from livews.core.conversation import Step
-    from livews.errors import BadRequest
-    from livews.recorder import Direction
-    from livews.trace.reader import TraceRecord
-    from livews.trace.session import RecordedSession
-
-ABOUT = "show a session, one line per message"
-EXAMPLE = "livews trace show session.jsonl --turn 2"
-check = reader.check_span
-
-
-def add(tool: opt.Parser) -> None:
-    kinds = "only messages with these members or signals, or ping, pong, close, heard"
-    tool.add(
-        "",
-        "FILE",
-        *opt.PART,
-        {
-            "--kind": opt.value("NAME,...", kinds),
-            "--side": opt.choice(("client", "server"), "only messages of this side"),
-            "--faults": opt.flag("only frames that break a rule"),
-        },
-        opt.shared("--json", ": what each message was, did and meant; media left out"),
-    )
+from livews.core import protocol, schema
+from livews.core.conversation import Step
+from livews.core.rules import unanswered_setup
+from livews.errors import BadRequest
+from livews.recorder import Direction
+from livews.redactor import Redactor
+from livews.terminal_text import json_line
+from livews.trace.ending import SessionEnding
+from livews.trace.reader import CONTROLS, TraceRecord
+from livews.trace.session import RecordedSession
+from livews.trace.view import TraceView, describe
+from livews.trace.writer import elided
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
-    from livews.core.rules import unanswered_setup
-    from livews.redactor import Redactor
-    from livews.trace.ending import SessionEnding
-    from livews.trace.view import TraceView
-
     kinds = {name for name in options.kind.split(",") if name}
     _refuse_misspelled(kinds)
     wanted = reader.selection(options)
@@ -97,9 +80,6 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
 def _known_kinds() -> dict[str, str]:
     """Names that --kind may have in any trace, by their form without case and underscores."""
-    from livews.core import protocol, schema
-    from livews.trace.reader import CONTROLS
-
     tables = [schema.table(envelope).members for envelope in schema.ENVELOPE.values()]
     members = [member.name for table in tables for member in table.values()]
     signals = [signal["name"] for signal in protocol.machine()["signals"]]
@@ -121,8 +101,6 @@ def _refuse_misspelled(kinds: set[str]) -> None:
 
 def _report_unknown(kinds: set[str], console: Console) -> None:
     """Names of no message in the trace are refused if they are close to a known one; a warning for unknown others."""
-    from difflib import get_close_matches
-
     known = _known_kinds() if kinds else {}
     for kind in sorted(kinds - {*known.values()}):
         if close := get_close_matches(_folded(kind), known, 1, 0.75):
@@ -131,8 +109,6 @@ def _report_unknown(kinds: set[str], console: Console) -> None:
 
 
 def _no_kind(kind: str, name: str) -> BadRequest:
-    from livews.errors import BadRequest
-
     return BadRequest(f"there is no kind {kind}", where="--kind", fix=f"did you mean {name}?")
 
 
@@ -147,11 +123,6 @@ def _kinds(line: TraceRecord, step: Step | None) -> set[str]:
 
 
 def _as_json(session: RecordedSession, line: TraceRecord, step: Step | None) -> str:
-    import orjson
-
-    from livews.terminal_text import json_line
-    from livews.trace.view import describe
-    from livews.trace.writer import elided
 
     row: dict[str, Any] = {"session": session.number, "line": line.number, "t": line.t, "dir": _direction(line)}
     row["turn"] = session.turn

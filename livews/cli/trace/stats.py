@@ -5,25 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 
-from livews.cli import options as opt
+from livews.analysis.stats import SessionStats, words
+from livews.audio.analysis.vad import VoiceActivityDetector
 from livews.cli import reader
 from livews.cli.console import Console
-
-ABOUT = "measure a session: turns, latencies, audio, tokens"
-EXAMPLE = "livews trace stats session.jsonl"
-
-
-def add(tool: opt.Parser) -> None:
-    tool.add("", "FILE", "--session", "--json")
+from livews.terminal_text import paragraph
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
-    from livews.analysis.stats import SessionStats, words
-    from livews.terminal_text import paragraph
-
     with reader.sessions(options.file, console, number=options.session) as sessions:
         for session in sessions:
-            row = SessionStats(session, reader.speech_detector).run()
+            row = SessionStats(session, VoiceActivityDetector).run()
             if options.json:
                 console.data(json.dumps({"file": options.file, **row}, ensure_ascii=False))
                 continue
