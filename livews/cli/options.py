@@ -176,7 +176,8 @@ class Parser(argparse.ArgumentParser):
     """An argument parser that takes options as rows."""
 
     def __init__(self, *, example: str = "", notes: str = "", **more: Any) -> None:
-        epilog = "\n".join(part for part in (f"example:\n  {example}" if example else "", notes) if part)
+        gap = "\n" if notes.startswith(" ") else "\n\n"  # indented notes are more examples
+        epilog = f"example:\n  {example}{gap}{notes}".rstrip()
         super().__init__(formatter_class=_Help, **{"epilog": epilog, **more})
 
     def add(self, groups: Mapping[str, Rows]) -> None:

@@ -239,7 +239,7 @@ def test_without_trustme_the_extra_is_named(tmp_path: Path) -> None:
     path = os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]])
     told = refused("--tls", PYTHONPATH=path)
     assert told == [
-        "livews: --tls wants the package trustme, which is not installed",
+        "livews: --tls needs the package trustme, which is not installed",
         "  where  --tls",
         "  do     pip install trustme",
     ]

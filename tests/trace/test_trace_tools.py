@@ -243,7 +243,7 @@ def test_what_has_no_lines_is_refused_by_its_first_bytes(tool: str) -> None:
             assert process.wait(20) == 2
             assert process.stderr is not None
             told = process.stderr.read()
-            assert (b"no JSON object" if tool == "import" else b"stdin:1") in told
+            assert (b"not a JSON object" if tool == "import" else b"stdin:1") in told
         finally:
             process.kill()
 
@@ -965,7 +965,7 @@ def test_a_foreign_har(trace: Callable[..., Done], tmp_path: Path) -> None:
     ]
     assert trace("import", har, "--all", "-o", out).code == 0
     assert len(list(follow(out))) == 3
-    for text, told in (("{}", "entries"), ("no", "no JSON"), ('{"log":{"entries":[]}}', "no WebSocket messages")):
+    for text, told in (("{}", "entries"), ("no", "not a JSON object"), ('{"log":{"entries":[]}}', "no WebSocket messages")):
         har.write_text(text)
         assert (done := trace("import", har, "-o", tmp_path / "none")).code == 2 and told in done.err
 
