@@ -12,39 +12,25 @@ import argparse
 import asyncio
 import contextlib
 import json
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
+from dataclasses import replace
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl, unquote, urlsplit
 
+from livews import client, endpoint
+from livews.cli import doctor_checks as checks
 from livews.cli import network
 from livews.cli.console import Console
-from livews.cli.doctor_checks import (
-    KEYS,
-    PROXIES,
-    TOKENS,
-    URLS,
-    CheckResult,
-    environment,
-    extras,
-    failed,
-    key,
-    look_up,
-    programs,
-    python_and_packages,
-    reach,
-    shake_hands,
-    since,
-    sound_in,
-    sound_out,
-)  # fmt: skip
+from livews.cli.doctor_checks import CheckResult, failed, since
+from livews.core import events as e
+from livews.core import models
+from livews.endpoint import Endpoint, Settings
 from livews.errors import LivewsError
 from livews.exit_codes import Exit
+from livews.redactor import Redactor
 from livews.terminal_text import escape_unsafe, one_line, paragraph
-
-if TYPE_CHECKING:
-    from livews.client import Session
-    from livews.endpoint import Endpoint, Settings
 
 T = TypeVar("T")
 SOUND_WITHIN = 8.0
@@ -60,29 +46,27 @@ class _Doctor:
     """One run of the command."""
 
     def __init__(self, options: argparse.Namespace, console: Console) -> None:
-        from livews.redactor import Redactor
-
         self._options = options
         self._console = console
         self._env = env = console.environment.variables
-        secrets = [env.get(name, "").strip() for name in (*KEYS, *TOKENS)] + [options.token]
-        urls = [options.url, *(env.get(name, "") for name in URLS)]
-        urls += [env.get(spelling, "") for name in PROXIES for spelling in (name, name.lower())]
+        secrets = [env.get(name, "").strip() for name in (*checks.KEYS, *checks.TOKENS)] + [options.token]
+        urls = [options.url, *(env.get(name, "") for name in checks.URLS)]
+        urls += [env.get(spelling, "") for name in checks.PROXIES for spelling in (name, name.lower())]
         self._secrets = [*secrets, *(secret for url in urls for secret in _secrets_of(url))]
         self._redactor = Redactor(*self._secrets)
         self._rows: list[CheckResult] = []
 
     async def run(self) -> int:
-        self._report(python_and_packages())
+        self._report(checks.python_and_packages())
         async with contextlib.AsyncExitStack() as stack:
             settings = await self._credentials(stack)
-            self._report(environment(self._env))
+            self._report(checks.environment(self._env))
             await self._network(settings)
         if not self._options.mute:
-            for name, check in (("sound out", sound_out), ("sound in", sound_in)):
+            for name, check in (("sound out", checks.sound_out), ("sound in", checks.sound_in)):
                 self._report(await self._bounded(check, SOUND_WITHIN, name))
-        self._report(programs())
-        self._report(extras())
+        self._report(checks.programs())
+        self._report(checks.extras())
         failures = [row for row in self._rows if row.verdict == "fail"]
         if failures:
             self._console.warn(f"failed: {', '.join(row.name for row in failures)}")
@@ -113,9 +97,6 @@ class _Doctor:
 
     async def _credentials(self, stack: contextlib.AsyncExitStack) -> Settings | None:
         """Report the row "key"; where to connect, None if that is impossible."""
-        from dataclasses import replace
-
-        from livews import endpoint, redactor
 
         options = self._options
         settings = network.settings_of(options, self._console)
@@ -126,7 +107,7 @@ class _Doctor:
                 row = CheckResult("key", "warn", "no key is set, so the built-in stand-in is checked instead", fix)
             self._report(row)
             return await network.built_in(stack)
-        row = key(self._env, settings, is_option=bool(options.token))
+        row = checks.key(self._env, settings, is_option=bool(options.token))
         self._report(row)
         if row.verdict == "fail":
             return None
@@ -137,15 +118,12 @@ class _Doctor:
                 self._report(token)
                 return None
             settings = replace(settings, token=token)
-            self._redactor = redactor.Redactor(*self._secrets, token)
+            self._redactor = Redactor(*self._secrets, token)
             self._report(CheckResult("bearer", "ok", "google-auth gave a token", ms=since(start)))
         return settings
 
     async def _network(self, settings: Settings | None) -> None:
         """DNS, TCP, TLS, upgrade, setup, ping, turn: what follows a failure is skipped."""
-        from livews import endpoint
-        from livews.core import models
-
         left = ["dns", "tcp", "tls", "upgrade", "setup", "ping", *(["turn"] if self._options.turn else [])]
         if settings is not None:
             try:
@@ -170,24 +148,22 @@ class _Doctor:
         if proxy:
             host, port = _host_and_port(proxy)
         through = " (the proxy)" if proxy else ""
-        result = await self._bounded(lambda: look_up(host, port, through), timeout, "dns")
+        result = await self._bounded(lambda: checks.look_up(host, port, through), timeout, "dns")
         if isinstance(result, CheckResult):
             yield result
             return
         yield result[0]
-        yield await self._bounded(lambda: reach(result[1], port, timeout, through), timeout + 1, "tcp")
+        yield await self._bounded(lambda: checks.reach(result[1], port, timeout, through), timeout + 1, "tcp")
         if not secure:
             yield CheckResult("tls", "skip", "ws:// has none")
         elif proxy:
             yield CheckResult("tls", "skip", "inside the proxy's tunnel: see upgrade")
         else:
-            yield await self._bounded(lambda: shake_hands(host, port, timeout), 2 * timeout + 1, "tls")
+            yield await self._bounded(lambda: checks.shake_hands(host, port, timeout), 2 * timeout + 1, "tls")
         async for row in self._session(settings):
             yield row
 
     async def _session(self, settings: Settings) -> AsyncIterator[CheckResult]:
-        from livews import client
-
         timeout = self._options.timeout
         times = _Times()
         self._console.status("upgrade …")
@@ -240,7 +216,7 @@ class _Times:
         pass
 
 
-async def _ping(session: Session, timeout: float) -> CheckResult:
+async def _ping(session: client.Session, timeout: float) -> CheckResult:
     try:
         async with asyncio.timeout(timeout):
             return CheckResult("ping", "ok", "pong", ms=1000 * await session.ping())
@@ -251,9 +227,7 @@ async def _ping(session: Session, timeout: float) -> CheckResult:
         return failed("ping", problem)
 
 
-async def _turn(session: Session, timeout: float) -> CheckResult:
-    from livews.core import events as e
-
+async def _turn(session: client.Session, timeout: float) -> CheckResult:
     start = time.monotonic()
     first: float | None = None
     words, seconds = "", 0.0
@@ -283,8 +257,6 @@ _EXITS = {"bearer": Exit.CREDENTIALS, "sound out": Exit.NO_SOUND, "sound in": Ex
 
 async def bounded(check: Callable[[], T], seconds: float, name: str) -> T | CheckResult:
     """`check` in a thread that is left behind when it hangs; a row for that, and for a LivewsError."""
-    import threading
-
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T | CheckResult] = loop.create_future()
 
@@ -319,8 +291,6 @@ async def bounded(check: Callable[[], T], seconds: float, name: str) -> T | Chec
 
 def _secrets_of(url: str) -> list[str]:
     """User, password and secret query values of a URL, also of one without a scheme."""
-    from urllib.parse import parse_qsl, unquote
-
     before, at, _ = url.rpartition("@")
     user = before.rpartition("/")[2]
     secrets = [user, user.partition(":")[2]] if at else []

@@ -8,18 +8,31 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
+import platform
+import re
+import shutil
+import socket
+import ssl
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from importlib import metadata
+from typing import Any, Literal
 
+from livews import endpoint
+from livews.audio import portaudio
+from livews.audio.analysis.levels import loudness
+from livews.audio.speaker import NothingPlays, Speaker
+from livews.connect_errors import SERVER, unreachable
+from livews.core import models
+from livews.endpoint import Settings, redact_url
 from livews.errors import BadRequest, LivewsError, NoCredentials
 from livews.exit_codes import Exit
-
-if TYPE_CHECKING:
-    from livews.endpoint import Settings
+from livews.version import __version__
 
 Verdict = Literal["ok", "warn", "fail", "skip"]
 
@@ -70,10 +83,6 @@ def since(start: float) -> float:
 
 def python_and_packages() -> CheckResult:
     """Versions of Python and of the packages livews needs."""
-    import platform
-    from importlib import metadata
-
-    from livews.version import __version__
 
     python = f"{platform.python_implementation()} {platform.python_version()} on {platform.platform(terse=True)}"
     versions = [python, f"livews {__version__}"]
@@ -91,9 +100,6 @@ def python_and_packages() -> CheckResult:
 
 def key(variables: Mapping[str, str], settings: Settings, *, is_option: bool = False) -> CheckResult:
     """Which credential is used, and what is odd about it; never the credential. `is_option`: --token was given."""
-    from livews import endpoint
-    from livews.core import models
-
     source = next((name for name in KEYS if variables.get(name, "").strip()), "")
     if settings.token:
         source = "--token" if is_option else next((name for name in TOKENS if variables.get(name)), source)
@@ -144,8 +150,6 @@ def environment(variables: Mapping[str, str]) -> CheckResult:
 
 
 def _without_password(url: str) -> str:
-    from livews.endpoint import redact_url
-
     try:
         shown = redact_url(url)
     except ValueError:
@@ -156,8 +160,6 @@ def _without_password(url: str) -> str:
 
 def programs() -> CheckResult:
     """Programs that livews uses if they are installed."""
-    import shutil
-
     absent = [name for name in PROGRAMS if not shutil.which(name)]
     shown = [name for name in PROGRAMS if name not in absent] + [f"no {name} ({PROGRAMS[name]})" for name in absent]
     fix = "; ".join(f"Debian/Ubuntu: apt-get install {name}, macOS: brew install {name}" for name in absent)
@@ -166,9 +168,6 @@ def programs() -> CheckResult:
 
 def extras() -> CheckResult:
     """Which extras of livews are installed."""
-    import re
-    from importlib import metadata
-
     try:
         requirements = metadata.requires("livews") or []
     except metadata.PackageNotFoundError:
@@ -195,9 +194,6 @@ def extras() -> CheckResult:
 
 def look_up(host: str, port: int, through: str) -> tuple[CheckResult, list[str]]:
     """The addresses of a host, none if it does not resolve. `through` is added to the name of a proxy."""
-    import ipaddress
-    import socket
-
     with contextlib.suppress(ValueError):
         ipaddress.ip_address(host)
         return CheckResult("dns", "skip", f"{host} is an address{through}"), [host]
@@ -214,8 +210,6 @@ def look_up(host: str, port: int, through: str) -> tuple[CheckResult, list[str]]
 
 def reach(addresses: list[str], port: int, timeout: float, through: str) -> CheckResult:
     """A TCP connection to the first address that accepts one."""
-    import socket
-
     start = time.monotonic()
     refusal, first = "", CheckResult("tcp", "fail", "")
     for tried, address in enumerate(addresses, 1):
@@ -245,9 +239,6 @@ def reach(addresses: list[str], port: int, timeout: float, through: str) -> Chec
 
 def shake_hands(host: str, port: int, timeout: float) -> CheckResult:
     """A TLS handshake as livews does it: who issued the certificate and until when it is valid."""
-    import socket
-    import ssl
-
     start = time.monotonic()
     context = ssl.create_default_context()
     try:
@@ -276,8 +267,6 @@ def _unreachable(
     name: str, problem: Exception, target: str, start: float, timeout: float = 0, *, secure: bool = False
 ) -> CheckResult:
     """The row of a failed connection, with the advice that `livews` gives when it dials."""
-    from livews.connect_errors import SERVER, unreachable
-
     error = unreachable(problem, SERVER, where=target, redact=str, seconds=timeout, secure=secure)
     row = failed(name, error, since(start))
     return replace(row, text=f"{target}: {row.text}")
@@ -299,8 +288,6 @@ def _certificate_fix(verify_code: int, fix: str) -> str:
 
 def sound_out() -> CheckResult:
     """Open the output and play 0.2 s of silence."""
-    from livews.audio import portaudio
-    from livews.audio.speaker import NothingPlays, Speaker
 
     def fail(why: str, fix: str) -> CheckResult:
         return CheckResult("sound out", "fail", why, fix, exit=Exit.NO_SOUND)
@@ -332,21 +319,16 @@ def sound_out() -> CheckResult:
     if speaker.through.startswith("PortAudio"):
         return CheckResult("sound out", "ok", text, ms=took)
     portaudio_fix = portaudio.library_fix()
-    with contextlib.suppress(LookupError):
-        try:
-            portaudio.output_device()
-        except portaudio.AudioUnavailable as problem:
-            portaudio_fix = problem.fix
+    try:
+        portaudio.output_device()
+    except portaudio.AudioUnavailable as problem:
+        portaudio_fix = problem.fix
     fix = f"for a choice of devices and less delay get PortAudio to work: {portaudio_fix}"
     return CheckResult("sound out", "warn", text, fix, took)
 
 
 def sound_in() -> CheckResult:
     """Open the microphone and measure half a second of it."""
-    import threading
-
-    from livews.audio import portaudio
-    from livews.audio.analysis.levels import loudness
 
     blocks: list[bytes] = []
     gone = threading.Event()
