@@ -131,35 +131,6 @@ def test_without_a_microphone_it_is_told_before_dialling() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "fix"),
-    [
-        (["--push-to-talk"], "add --mic"),
-        (["--half-duplex", "hi"], "add --mic"),
-        (["--mic-device", "3", "hi"], "add --mic"),
-        (["--mic", "--half-duplex", "--echo-cancel"], "choose one"),
-        (["--mic", "--echo-cancel", "--mute"], "leave out"),
-        (["--mic", "a.wav", "--mic"], "choose one"),
-        (["--mic="], "--mic=FILE.wav"),
-        (["--mic", "-"], "leave out --mic"),
-        (["--camera-device", "/dev/video1"], "add --camera"),
-        (["--picture-size", "3"], "pixels"),
-        (["--tool-timeout", "0"], "seconds"),
-        (["--tool", "noequals", "hi"], "="),
-        (["--mic", "speech.mp3", "hi"], "speech.mp3"),
-        (["--mic=a.wav", "--echo-cancel"], "a file hears no echo"),
-        (["--mic=a.wav", "--mic-device", "3"], "without a file"),
-        (["--screen", "--camera", "hi"], "choose --screen or --camera"),
-        (["--tool-schema", "a.json", "hi"], "add --tool"),
-    ],
-)
-def test_flags_that_cannot_work(words: list[str], fix: str) -> None:
-    done = livews(*words, "--url", "ws://127.0.0.1:1")
-    assert done.returncode == 2
-    assert fix in done.stderr
-    assert "nobody listens" not in done.stderr
-
-
-@pytest.mark.parametrize(
     ("words", "mic", "said"),
     [
         (["--mic", "Hello"], ["-"], ["Hello"]),
