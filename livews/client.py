@@ -208,7 +208,7 @@ class Session:
         self._tasks: list[asyncio.Task[None]] = []
         self._tools = tools
         if tools is not None:
-            tools.open(self.respond, where.secrets.redact)
+            tools.open(self.respond, where.secrets.redact, lambda: self.conversation.pending)
 
     # What the user says
 
@@ -305,6 +305,8 @@ class Session:
     async def turn(self) -> AsyncIterator[Event]:
         """The events of one turn, TurnEnd last. What comes after it waits for the next `turn()`.
 
+        Where TurnEnd says `waiting`, another turn comes without another prompt, such as the spoken answer to a tool's
+        result. `turn()` sets no limit of time: put `asyncio.timeout` around it where the service may never answer.
         Raises Closed when the socket closes before the turn has ended.
         """
         async for event in self.events():

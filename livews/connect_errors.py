@@ -3,14 +3,15 @@
 - The causes are told apart here alone. What is said of one is a row of `SERVER`, `UPSTREAM` or a caller's own `Words`.
 - A text of others passes `hide` before it is told. That of a wrong proxy URL, which may quote a password, is not told.
 - No exception of websockets leaves `dial`, and it follows no redirect: the key would go along to the other host.
-- websockets is imported by `dial` alone: who only wants the words does without it.
+- Which proxy a host is dialled through is decided by `proxy_for`, for every command and for the library.
+- websockets is imported where somebody dials: who only wants the words does without it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
-import os
 import re
 import socket
 import ssl
@@ -30,6 +31,8 @@ MAX_SIZE = 64 * 1024 * 1024
 PONG_WITHIN = 60.0
 """Seconds. Pongs of 8 to 30 s were measured under load, so a default of 20 kills living sessions (CLOSE-4)."""
 NOT_THIS_API = "check host, port and path: something else than this API is listening"
+_LOCALHOST = re.compile(r"([a-z0-9_-]+\.)*localhost")
+_ADDRESS = re.compile(r"[0-9a-fx:.]+(%[a-z0-9_.-]+)?")
 
 # At DEBUG websockets writes every header and frame, the key among them: its lines stop at INFO.
 _LOGGER = logging.getLogger("livews.websockets")
@@ -98,13 +101,55 @@ class DialTarget:
     """The model that will be asked for, for the advice on a refusal."""
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can be reached at a host: 127.0.0.0/8, ::1 in any spelling, localhost, *.localhost.
+
+    `host` is a name or an address without a port; an IPv6 address may be in brackets.
+    """
+    from ipaddress import ip_address
+
+    host = host.lower().removesuffix(".")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    if _LOCALHOST.fullmatch(host):
+        return True
+    if not _ADDRESS.fullmatch(host):
+        return False
+    try:
+        address = ip_address(host)
+    except ValueError:  # 127.1, 2130706433 and 0x7f.1 are dialled as 127.0.0.1, too
+        with contextlib.suppress(OSError):
+            return socket.inet_aton(host)[0] == 127
+        return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+def proxy_for(host: str, port: int, secure: bool) -> str | None:
+    """The URL of the proxy to dial a host through, as the environment names it; None to dial it directly.
+
+    The environment (HTTPS_PROXY, NO_PROXY and their like, on Windows and macOS the system's settings) is read as
+    websockets reads it. A loopback host is always dialled directly, and so is 0.0.0.0, which servers name as theirs: a
+    proxy would look for it on its own machine.
+    """
+    if is_loopback(host) or host in ("0.0.0.0", "::"):
+        return None
+    from websockets.proxy import get_proxy
+    from websockets.uri import WebSocketURI
+
+    return get_proxy(WebSocketURI(secure, host, port, "", ""))
+
+
 async def dial(place: DialTarget, timeout: float, **how: Any) -> ClientConnection:
     """A WebSocket to the place, in at most `timeout` seconds; `how` is what else websockets is to be told.
 
     Raises Refused when the upgrade is, BadRequest for what is no URL, Unreachable."""
     from websockets.asyncio.client import connect
+    from websockets.uri import parse_uri
 
+    proxy: str | None = None
     try:
+        uri = parse_uri(place.url)
+        proxy = proxy_for(uri.host, uri.port, uri.secure)
         dialling = connect(
             place.url,
             additional_headers=dict(place.headers),
@@ -113,15 +158,16 @@ async def dial(place: DialTarget, timeout: float, **how: Any) -> ClientConnectio
             max_size=MAX_SIZE,
             open_timeout=timeout,
             logger=_LOGGER,
+            proxy=proxy,
             **how,
         )
         dialling.process_redirect = lambda problem: problem  # type: ignore[method-assign, assignment]
         return await dialling
     except Exception as problem:
-        raise (_of_websockets(problem, place, timeout) or problem) from None
+        raise (_of_websockets(problem, place, timeout, proxied=proxy is not None) or problem) from None
 
 
-def _of_websockets(problem: Exception, place: DialTarget, timeout: float) -> LivewsError | None:
+def _of_websockets(problem: Exception, place: DialTarget, timeout: float, *, proxied: bool) -> LivewsError | None:
     """A failure to dial in livews's own words; None when it is none."""
     from websockets.exceptions import InvalidProxy, InvalidStatus, InvalidURI, ProxyError, WebSocketException
 
@@ -147,8 +193,8 @@ def _of_websockets(problem: Exception, place: DialTarget, timeout: float) -> Liv
     if not isinstance(problem, OSError):
         return None
     words = SERVER
-    if secure and (os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy")):
-        fix = "HTTPS_PROXY is set: check that the proxy runs, or unset it"
+    if proxied:
+        fix = "a proxy is set (HTTPS_PROXY or its like): check that it runs, or unset it"
         words = {**SERVER, "nobody": SERVER["nobody"]._replace(fix=fix)}
     return unreachable(problem, words, where=where, redact=place.redact, seconds=timeout, secure=secure)
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tokenize
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -171,14 +171,26 @@ def long_files() -> Iterator[str]:
             yield f"{path.relative_to(ROOT)} has {lines} lines: split it by subject"
 
 
+def repository() -> list[str]:
+    """The files that git tracks; without a repository, as in an unpacked archive, all files there are."""
+    if not (ROOT / ".git").exists():
+        return [path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*") if path.is_file()]
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
+    return [name for name in listed.stdout.decode().split("\0") if name]
+
+
+def collisions(paths: Iterable[str]) -> list[set[str]]:
+    """Files, and folders above them, whose paths are equal when case is ignored."""
+    spellings: defaultdict[str, set[str]] = defaultdict(set)
+    for name in paths:
+        for path in (Path(name), *Path(name).parents):
+            spellings[path.as_posix().casefold()].add(path.as_posix())
+    return [group for group in spellings.values() if len(group) > 1]
+
+
 def paths_alike() -> Iterator[str]:
     """Paths of the repository that a file system which ignores case takes for one."""
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout
-    seen: dict[str, str] = {}
-    for path in listed.splitlines():
-        other = seen.setdefault(path.lower(), path)
-        if other != path:
-            yield f"{path} and {other} differ in case only"
+    yield from (f"{' and '.join(sorted(group))} differ in case only" for group in collisions(repository()))
 
 
 def over_budget() -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -43,6 +44,29 @@ def test_no_model_is_named_in_code() -> None:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Compare):
                 assert "gemini-" not in ast.unparse(node), f"{path.relative_to(LIVEWS)} decides on a model name"
+
+
+def private_names(path: Path) -> Iterator[str]:
+    """What a file defines for itself at its top level."""
+    for node in ast.parse(path.read_text()).body:
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                names = [name]
+            case ast.Assign(targets=targets):
+                names = [target.id for target in targets if isinstance(target, ast.Name)]
+            case ast.AnnAssign(target=ast.Name(id=name)):
+                names = [name]
+            case _:
+                continue
+        yield from (name for name in names if name.startswith("_") and not name.startswith("__"))
+
+
+def test_what_a_file_defines_for_itself_is_used() -> None:
+    unused = []
+    for path in FILES:
+        words = re.findall(r"\w+", path.read_text())
+        unused += [f"{path.relative_to(LIVEWS)}.{name}" for name in private_names(path) if words.count(name) == 1]
+    assert unused == []
 
 
 def test_importing_livews_loads_nothing() -> None:

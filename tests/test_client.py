@@ -263,7 +263,7 @@ async def test_a_socket_that_just_dies() -> None:
         (b"HTTP/1.1 418 Teapot\r\nContent-Length: 0\r\n\r\n", livews.Refused, "HTTP 418"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", livews.Refused, "why: A web server answered with a page"),
         (b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n", livews.Refused, "why: .* captive portal"),
-        (b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n", livews.Refused, "why: The server is there"),
+        (b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n", livews.Refused, "why: The server is up"),
         (b"HTTP/1.0 404 File not found\r\n\r\n", livews.Unreachable, "no WebSocket server answered"),
         (b"SSH-2.0-OpenSSH_9\r\n", livews.Unreachable, "WebSocket"),
         (b"", livews.Unreachable, "WebSocket"),

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
+import re
 import socket
 import ssl
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+import livews
 from livews import connect_errors
+from livews.cli import main
 from livews.core import closes
 from livews.errors import LivewsError, Unreachable
+from livews.server.server import StandInConfig, serve_stand_in
 
+DATA = Path(__file__).resolve().parents[1] / "tests" / "data"
 SECRET = "hunter2-hunter2"
 PLACES = {"server": connect_errors.SERVER, "upstream": connect_errors.UPSTREAM}
 
@@ -59,8 +69,9 @@ def test_each_cause_has_its_words(problem: Exception, secure: bool, what: str, w
     ("url", "proxy", "what", "fix"),
     [
         ("ws://localhost:1", "", "nobody listens there", "livews serve"),
-        ("wss://127.0.0.1:1", "http://127.0.0.1:9", "nobody listens there", "HTTPS_PROXY is set"),
-        ("wss://127.0.0.1:1", f"foo://{SECRET}@there", "the proxy did not let", "HTTPS_PROXY"),
+        ("wss://127.0.0.1:1", "http://127.0.0.1:9", "nobody listens there", "livews serve"),
+        ("wss://there.invalid", "http://127.0.0.1:9", "nobody listens there", "a proxy is set (HTTPS_PROXY"),
+        ("wss://there.invalid", f"foo://{SECRET}@there", "the proxy did not let", "HTTPS_PROXY"),
         ("ws://" + "a" * 70, "", "not a URL to dial", "write it as"),
     ],
 )
@@ -114,3 +125,154 @@ def test_of_google_the_region_is_told(host: str) -> None:
 def test_the_words_want_no_websockets() -> None:
     code = "import sys, livews.connect_errors, livews.proxy.upstream; sys.exit('websockets' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=20).returncode == 0
+
+
+# Proxies of the network
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1", "127.0.0.2", "127.255.255.254", "127.1", "2130706433", "0x7f.0.0.1", "[::1]", "::1", "0:0:0:0:0:0:0:1",
+        "[0000::0001]", "::ffff:127.0.0.1", "::1%lo", "localhost", "LocalHost", "localhost.", "app.localhost", "a-1.b_2.LOCALHOST",
+    ],
+)  # fmt: skip
+def test_what_is_loopback(host: str) -> None:
+    assert connect_errors.is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "", "128.0.0.1", "126.255.255.255", "1.127.0.0", "0.0.0.0", "::", "::2", "[::1", "fe80::1%lo", "::1%<b>", "::ffff:10.0.0.1",
+        "localhost.example", "notlocalhost", "me@localhost", ".localhost", "a..localhost", "127.0.0.1.example", "127.0.0.1 x",
+        "127.0.0.1:80", "example.com",
+    ],
+)  # fmt: skip
+def test_what_is_not_loopback(host: str) -> None:
+    assert not connect_errors.is_loopback(host)
+
+
+class ProxyOfTheNetwork:
+    """Listens where the proxy of a network would, and counts who comes; nobody gets an answer."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._socket.accept()
+                self.connections += 1
+                client.close()
+
+    def close(self) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+
+@pytest.fixture
+def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[ProxyOfTheNetwork]:
+    """A network that lets nobody out but through its proxy."""
+    there = ProxyOfTheNetwork()
+    for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "WS_PROXY", "WSS_PROXY", "SOCKS_PROXY"):
+        monkeypatch.setenv(name, there.url)
+        monkeypatch.setenv(name.lower(), there.url)
+    for name in ("NO_PROXY", "no_proxy", "REQUEST_METHOD"):
+        monkeypatch.delenv(name, raising=False)
+    yield there
+    there.close()
+
+
+def test_the_stand_in_is_never_dialled_through_a_proxy(network: ProxyOfTheNetwork) -> None:
+    command = [sys.executable, "-m", "livews", "--offline", "--mute", "Hello"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, network.connections) == (0, 0), done.stderr
+    assert 'I heard "Hello"' in done.stdout
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "app.localhost"])
+@pytest.mark.parametrize("command", ["talk", "doctor", "replay", "library"])
+def test_loopback_is_never_dialled_through_a_proxy(
+    command: str,
+    host: str,
+    network: ProxyOfTheNetwork,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of the hosts that are loopback by name only localhost resolves everywhere."""
+    look_up = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda name, *more, **by: look_up(str(name).removeprefix("app."), *more, **by)
+    )
+
+    async def library(url: str) -> int:
+        async with livews.connect(url=url) as session:
+            await session.ping()
+        return 0
+
+    async def go() -> int:
+        async with serve_stand_in(policy=StandInConfig(pace=0, voice="tones")) as there:
+            url = there.url.replace("127.0.0.1", host)
+            words = {
+                "talk": ["talk", "--url", url, "--mute", "Hello"],
+                "doctor": ["doctor", "--url", url, "--json"],
+                "replay": ["trace", "replay", str(DATA / "barge_in.jsonl"), "--url", url, "--fast"],
+            }
+            return await library(url) if command == "library" else await asyncio.to_thread(main, words[command])
+
+    code = asyncio.run(go())
+    told = capsys.readouterr()
+    assert network.connections == 0
+    if command == "doctor":
+        rows = {row.get("check"): row.get("verdict") for row in map(json.loads, told.out.splitlines())}
+        assert {rows[name] for name in ("dns", "tcp", "upgrade", "setup", "ping")} <= {"ok", "skip"}, told.out
+    elif command == "replay":
+        assert "connection" not in told.err
+    else:
+        assert code == 0, told.err
+
+
+@pytest.mark.parametrize("command", ["proxy", "inspect"])
+def test_a_loopback_upstream_is_never_dialled_through_a_proxy(command: str, network: ProxyOfTheNetwork) -> None:
+    def url_of(process: subprocess.Popen[str]) -> str:
+        assert process.stdout is not None and process.stderr is not None
+        lines = process.stdout if command == "proxy" else process.stderr
+        return next(found[0] for line in lines if (found := re.search(r"ws://[^\s,]+", line)))
+
+    async def ask(url: str) -> None:
+        async with livews.connect(url=url) as session:
+            await session.ping()
+
+    async def go() -> None:
+        async with serve_stand_in(policy=StandInConfig(pace=0, voice="tones")) as there:
+            ports = ["--port", "0"] if command == "proxy" else ["--port", "0", "--proxy-port", "0"]
+            words = [sys.executable, "-m", "livews", command, *ports, "--upstream", there.url]
+            with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+                try:
+                    await ask(await asyncio.to_thread(url_of, process))
+                finally:
+                    process.kill()
+
+    asyncio.run(go())
+    assert network.connections == 0
+
+
+def test_other_hosts_go_through_the_proxy_but_for_those_of_no_proxy(
+    network: ProxyOfTheNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "direct.invalid")
+
+    async def dial(url: str) -> LivewsError:
+        with pytest.raises(LivewsError) as caught:
+            await connect_errors.dial(connect_errors.DialTarget(url, {}, url, redact, "tests"), 5)
+        return caught.value
+
+    assert "does not resolve" in asyncio.run(dial("ws://direct.invalid")).what
+    assert network.connections == 0
+    for count, url in enumerate(("ws://there.invalid", "wss://there.invalid"), 1):
+        assert "proxy" in asyncio.run(dial(url)).what
+        assert network.connections == count

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from livews.core import machine
+from livews.core import events
 from livews.core.conversation import Step
 from livews.trace.reader import TraceRecord
 from livews.trace.view import number
@@ -117,6 +117,9 @@ def interrupts(step: Step) -> bool:
 
 
 def ends_reply(step: Step) -> bool:
-    """Is the reply complete with this? A turn that waits for an answer goes on."""
-    ended = "endTurn" in step.effects or "cutTurn" in step.effects
-    return ended and step.state[machine.machine().regions.index("turn")] != "waitingForTool"
+    """Is the reply complete with this? Where the model has yet to speak about a tool's result it goes on, unless this turn
+    was cut."""
+    if not ("endTurn" in step.effects or "cutTurn" in step.effects):
+        return False
+    states = step.states
+    return step.interrupted or (states["turn"] != "waitingForTool" and states["answer"] not in events.ANSWER_OWED)

@@ -144,7 +144,7 @@ def _list_faults() -> None:
 
 
 def _check_proxy(command: Parser, options: argparse.Namespace) -> None:
-    from livews.cli.network import is_loopback
+    from livews.connect_errors import is_loopback
 
     _check_upstream(command, options)
     exposed = options.inject_key and not is_loopback(options.host)

@@ -176,6 +176,8 @@ class TerminalConversation:
         with self._signals():
             await asyncio.wait({hearing, speaking, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if hearing.done():
+            if self._replies.settle():
+                await asyncio.wait({speaking}, timeout=1.0)
             if not speaking.done():
                 self._console.progress("\n")  # leave the line of the prompt
             hearing.result()

@@ -24,6 +24,7 @@ from livews.cli import doctor_checks as checks
 from livews.cli import network
 from livews.cli.console import Console
 from livews.cli.doctor_checks import CheckResult, failed, since
+from livews.connect_errors import proxy_for
 from livews.core import events as e
 from livews.core import models
 from livews.endpoint import Endpoint, Settings
@@ -144,7 +145,7 @@ class _Doctor:
         parts = urlsplit(place.url)
         secure = parts.scheme == "wss"
         host, port = parts.hostname or "", parts.port or (443 if secure else 80)
-        proxy = network.proxy_for(host, port, secure)
+        proxy = proxy_for(host, port, secure)
         if proxy:
             host, port = _host_and_port(proxy)
         through = " (the proxy)" if proxy else ""

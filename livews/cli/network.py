@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import re
 from typing import TYPE_CHECKING
 
 from livews.cli.console import Console
@@ -55,19 +54,3 @@ async def built_in(stack: contextlib.AsyncExitStack) -> Settings:
 
     config = StandInConfig(as_of=protocol.models()["asOf"])
     return endpoint.Settings(url=await stack.enter_async_context(stand_in(policy=config)))
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches the address."""
-    return bool(re.fullmatch(r"localhost|127(\.\d{1,3}){3}|::1", host))
-
-
-def proxy_for(host: str, port: int, secure: bool) -> str:
-    """The URL of the proxy that websockets uses for this host, "" for none."""
-    from urllib.request import getproxies, proxy_bypass
-
-    if proxy_bypass(f"{host}:{port}"):
-        return ""
-    proxies = getproxies()
-    names = ("wss", "socks", "https") if secure else ("ws", "socks", "https", "http")
-    return next((proxies[name] for name in names if proxies.get(name)), "")

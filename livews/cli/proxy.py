@@ -14,10 +14,10 @@ from typing import Any
 
 from livews import endpoint
 from livews.cli.console import Console
-from livews.cli.network import is_loopback, proxy_for
 from livews.cli.server_command import server_run
 from livews.cli.session_files import SessionFiles
 from livews.cli.terminal_reporter import TerminalReporter
+from livews.connect_errors import is_loopback, proxy_for
 from livews.endpoint import Settings, redact_url
 from livews.errors import LivewsError, NoCredentials
 from livews.exit_codes import Exit
@@ -124,8 +124,6 @@ def upstream_of(settings: Settings) -> UpstreamTarget:
 
 def http_proxy(upstream: UpstreamTarget) -> HttpProxy | None:
     """The HTTP proxy that the environment names for this upstream, as for `livews talk`. BadRequest."""
-    if is_loopback(upstream.host):
-        return None
     url = proxy_for(upstream.host, upstream.port, upstream.secure)
     return HttpProxy.of(url) if url else None
 

@@ -140,10 +140,11 @@ def sender_and_message(message: Any, side: Sender | None = None) -> tuple[Sender
 def _sender_by_members(message: dict[str, Any]) -> Sender | None:
     """None for the inside of a setup. A message without any known member counts as a client's, the side on which
     unknown members matter."""
-    tables = {side: schema.table(envelope).members for side, envelope in schema.ENVELOPE.items()}
-    if not message or any(key in tables["server"] for key in message):
+    client, server = schema.top("client"), schema.top("server")
+    if not message or any(key in server for key in message):
         return "server"
-    if any(key in tables["client"] for key in message):
+    if any(key in client for key in message):
         return "client"
-    setup = schema.table(schema.ENVELOPE["client"].replace("BidiGenerateContentClientMessage", "setup")).members
-    return None if any(key in setup for key in message) else "client"
+    setup = client["setup"].target
+    assert setup is not None
+    return None if any(key in schema.table(setup).members for key in message) else "client"

@@ -2,7 +2,7 @@
 
 - One reader for the whole session: nothing waits for a turn to end before it is heard.
 - After `interrupted` the loudspeaker is silent within one block, and nothing more of that turn is heard.
-- A reply is over when no tool call is open and no answer of ours is owed another turn.
+- A reply is over when no tool call is open and no result of a tool waits for a turn that speaks about it.
 - What was heard of each reply is known, shown and written to the trace.
 """
 
@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from livews import client
 from livews.audio.analysis import levels
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 STALL = 20.0
 """Seconds without a frame in a turn until there is a warning."""
+ANOTHER = 3.0
+"""Seconds in which another turn may begin after the model has spoken about some of several results."""
 _SKIPPED = {"WIRE-2": "a frame that is not a JSON object", "WIRE-3": "media that is not base64"}
 _METER_SECONDS = 0.05
 _SILENT_DEVICE = 3.0
@@ -61,7 +63,12 @@ class Replies:
         """The reply was silenced by the user, and is not over yet."""
         self._over = asyncio.Event()
         self._over.set()
-        self._is_owed_a_turn = False
+        self._awaits_turn = False
+        """A turn has ended, and another comes without a prompt."""
+        self._lingering: asyncio.TimerHandle | None = None
+        """Runs while another turn may come."""
+        self._called: dict[str, None] = {}
+        """Functions that were called since the reply was requested, in their order."""
         self._wav_seconds = self._wav_total = 0.0
         self._wav_path: Path | None = None
         self._mime_type = ""
@@ -80,13 +87,15 @@ class Replies:
         """A reply is requested, now: `wait` waits for it."""
         self.watch.requested()
         self._last_event = self.watch.clock()
-        self._over.clear()
+        self._reply_goes_on()
+        self._called.clear()
         self._output.status("thinking")
 
     async def wait(self, after: float | None = None) -> None:
         """Wait for the end of the requested reply, or of the first that ends later than `after`.
 
-        There is a warning after 20 s without a frame; RemoteProtocolError after --turn-timeout.
+        There is a warning after 20 s without a frame; RemoteProtocolError after --turn-timeout, also when the model does
+        not speak about the result of a tool.
         """
         self._last_event = max(self._last_event, self.watch.clock())
         warned = False
@@ -97,7 +106,13 @@ class Replies:
             quiet = self.watch.clock() - self._last_event
             if quiet >= STALL and not warned:
                 warned = True
-                self._console.warn(f"nothing has come for {STALL:g} s; the service may have stalled (Ctrl-C leaves)")
+                self._console.warn(f"{self._what_is_missing()} (Ctrl-C leaves)")
+            if quiet >= self._options.turn_timeout and self._awaits_turn and not self._has_pending_calls:
+                raise RemoteProtocolError(
+                    f"no spoken answer to the result of {self._tools()} within {self._options.turn_timeout:g} s",
+                    why="the turn that called is over, the result was sent, and the service says nothing about it",
+                    fix="see with --trace what was sent; --turn-timeout S waits longer",
+                )
             if quiet >= self._options.turn_timeout:
                 raise RemoteProtocolError(
                     f"no reply: nothing has come for {self._options.turn_timeout:g} s",
@@ -106,6 +121,20 @@ class Replies:
                     else "the service detected no end of speech in what was sent, or has stalled",
                     fix="see with --trace what was sent last; --turn-timeout S waits longer",
                 )
+
+    def _what_is_missing(self) -> str:
+        if self._has_pending_calls:
+            return f"nothing has come for {STALL:g} s; {self._tools()} has not answered yet"
+        if self._awaits_turn:
+            return f"no spoken answer to the result of {self._tools()} has come for {STALL:g} s"
+        return f"nothing has come for {STALL:g} s; the service may have stalled"
+
+    @property
+    def _has_pending_calls(self) -> bool:
+        return self.session is not None and bool(self.session.conversation.pending)
+
+    def _tools(self) -> str:
+        return ", ".join(f"{name}()" for name in self._called) or "a tool"
 
     async def _another_end(self) -> None:
         ended = self.ended_at
@@ -129,21 +158,20 @@ class Replies:
     async def run(self, session: client.Session) -> None:
         """Take every event until the session is over. Closed when the service closed it with an error."""
         self.session = session
-        profile = session.conversation.profile
         self._speaker_watch = asyncio.create_task(self._watch_speaker())
         async for event in session.events():
             self._last_event = max(self._last_event, self.watch.clock())
             self._output.event(event, session.clock())
-            self._take(event, profile)
+            self._take(event)
             self._report_news(session)
 
-    def _take(self, event: e.Event, profile: dict[str, Any]) -> None:
+    def _take(self, event: e.Event) -> None:
         match event:
             case e.Audio():
-                self._reply_goes_on()
+                self._reply_arrives()
                 self._audio(event)
             case e.Transcript(of="model") | e.Text(thought=False):
-                self._reply_goes_on()
+                self._reply_arrives()
                 if not self.stopped:
                     self._output.model(event.text)
             case e.Transcript(of="user"):
@@ -159,14 +187,17 @@ class Replies:
             case e.GenerationComplete():
                 self._generation_complete()
             case e.ToolCall():
-                self.watch.received()
-                self._over.clear()
+                self._reply_arrives()
+                self._called[one_line(event.name, 60)] = None
                 if not event.handled:
-                    # where a call ends the turn, a second turn speaks about the answer
-                    self._is_owed_a_turn = profile["wire"]["toolCallEndsTurn"]
                     self._refusals.append(asyncio.create_task(self._refuse_call(event)))
                 self._end_playback_turn()  # the pause for the answer is not an underrun
                 self._output.status("tool", one_line(event.name, 30))
+            case e.ToolCancelled():
+                states = event.step.states
+                if self._awaits_turn and states["turn"] != "waitingForTool" and states["answer"] == "none":
+                    self._end_reply()  # the turn was over, and no other call is open: nothing more comes
+                    self._release()
             case e.Usage():
                 self.tokens = event
             case e.GoAway():
@@ -175,11 +206,7 @@ class Replies:
                 left = f"in {event.seconds:g} s" if event.seconds is not None else "soon"
                 self._console.warn(f"the service closes this connection {left} (goAway)")
             case e.TurnEnd():
-                self._end_playback_turn()
-                if (
-                    not event.waiting and not self._is_owed_a_turn
-                ):  # else the reply goes on when the tool has answered
-                    self._reply_over()
+                self._turn_ended(event)
 
     async def _refuse_call(self, call: e.ToolCall) -> None:
         """Answer a call of an unknown function with an error, so that the model does not wait (TOOL-3)."""
@@ -188,10 +215,17 @@ class Replies:
         with contextlib.suppress(Closed):  # `run` raises it
             await self.session.respond(call.id, call.name, {"error": f"there is no function {call.name} here"})
 
-    def _reply_goes_on(self) -> None:
-        self._is_owed_a_turn = False  # this is what the model makes of an answer of ours
-        self._over.clear()
+    def _reply_arrives(self) -> None:
+        self._reply_goes_on()
         self.watch.received()
+
+    def _reply_goes_on(self) -> None:
+        """Something of a reply came, or is on its way: it is not over."""
+        self._over.clear()
+        self._awaits_turn = False
+        if self._lingering is not None:
+            self._lingering.cancel()
+            self._lingering = None
 
     def _audio(self, event: e.Audio) -> None:
         reply = self.watch.received()
@@ -245,8 +279,37 @@ class Replies:
         if self.speaker is not None and not self.speaker.idle:
             self._output.status("model")
 
-    def _reply_over(self) -> None:
-        self._is_owed_a_turn = False
+    def _turn_ended(self, event: e.TurnEnd) -> None:
+        self._end_playback_turn()
+        if event.waiting:
+            self._awaits_turn = True
+            if event.interrupted:  # by a result: what comes is another reply than the one that was cut
+                self._end_reply()
+            if event.step.states["turn"] != "waitingForTool":
+                self._output.status("thinking")
+            return
+        self._end_reply()
+        if event.step.states["answer"] == "perhaps":
+            self._lingering = asyncio.get_running_loop().call_later(ANOTHER, self._release)
+        else:
+            self._release()
+
+    def settle(self) -> bool:
+        """The session has ended: a reply that is complete, as far as is known, is over. False if there is none."""
+        if self._lingering is None:
+            return False
+        self._lingering.cancel()
+        self._release()
+        return True
+
+    def _release(self) -> None:
+        """The reply is over: let `wait` go on."""
+        self._awaits_turn, self._lingering = False, None
+        self.ended_at = self.watch.clock()
+        self._over.set()
+
+    def _end_reply(self) -> None:
+        """Report the reply that has ended."""
         self._output.user_done()
         reply = self.watch.end_reply()
         if reply is not None:
@@ -257,8 +320,6 @@ class Replies:
         self._output.status("")
         self.stopped = False
         self._end_wav_turn()
-        self.ended_at = self.watch.clock()
-        self._over.set()
 
     # Reports
 
@@ -267,6 +328,8 @@ class Replies:
         warned = False
         while True:
             await asyncio.sleep(1.0)
+            if self._awaits_turn and STALL <= self.watch.clock() - self._last_event < STALL + 2:
+                self._output.status("")  # it is not known whether it thinks
             hangs = self.speaker is not None and self.speaker.buffer.overdue > _SILENT_DEVICE
             if hangs and not warned:
                 self._console.warn(
@@ -297,6 +360,8 @@ class Replies:
 
     async def finish(self) -> None:
         """Report what is still to be reported; nothing more is played."""
+        if self._lingering is not None:
+            self._lingering.cancel()
         await asyncio.sleep(0)  # a task that never began has no end in which it reports
         tasks, self._playing = self._playing, []
         if self._speaker_watch is not None:

@@ -10,8 +10,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -38,11 +38,13 @@ class Step:
     state: tuple[str, ...] = ()
     audio: tuple[tuple[str, bytes], ...] = ()
     interrupted: bool = False
-    faults: list[Finding] = field(default_factory=list)
-    notes: list[Finding] = field(default_factory=list)
+    faults: tuple[Finding, ...] = ()
+    notes: tuple[Finding, ...] = ()
     parsed: dict[str, Any] | None = None
     template: codec.Template | None = None
     """For a frame like one before: the shape they share. Then only the base64 is new in `raw`."""
+    as_sent: dict[str, Any] | None = None
+    """The message as it was written, before it was folded into canonical form. None where it was not parsed."""
 
     @property
     def body(self) -> dict[str, Any]:
@@ -63,9 +65,6 @@ class Step:
     @property
     def findings(self) -> list[Finding]:
         return [*self.faults, *self.notes]
-
-
-_NO_FINDINGS: list[Finding] = []
 
 
 class Conversation:
@@ -91,6 +90,11 @@ class Conversation:
         self._read_traits()
         self.handle = ""
         self.pending: dict[str, str] = {}
+        """The open calls, id to name."""
+        self._holding: set[str] = set()
+        """Those of them that hold the turn that runs: it goes on until they are answered (TOOL-3)."""
+        self._behaviors: dict[str, str] = {}
+        """Function to `behavior`, for those that are declared with one."""
         self.input_rate = 0
         self.turns = 0
         self.news: Counter[str] = Counter()
@@ -119,7 +123,7 @@ class Conversation:
             if sender == "server":
                 self.server_faults["WIRE-2"] += 1
             fault = finding("WIRE-2", "", str(problem), sender)
-            return Step(sender, "unreadable", raw, state=self._state, faults=[fault])
+            return Step(sender, "unreadable", raw, state=self._state, faults=(fault,))
         return self._step(sender, raw, message)
 
     def step_message(self, sender: Sender, message: dict[str, Any]) -> Step:
@@ -152,7 +156,7 @@ class Conversation:
         self._state = outcome.states
         return Step(
             sender, kind, raw, signals, outcome.effects, outcome.states, ((template.mime_type, pcm),), self._cut,
-            _NO_FINDINGS, _NO_FINDINGS, None, template,
+            (), (), None, template,
         )  # fmt: skip
 
     def _learn(self, step: Step, before: tuple[str, ...], outcome: machine.Transition) -> None:
@@ -179,7 +183,7 @@ class Conversation:
     def _step(self, sender: Sender, raw: bytes, message: dict[str, Any]) -> Step:
         found = schema.canonical(sender, message, self._where)
         body: dict[str, Any] = found.message
-        step = Step(sender, "+".join(body) or "empty", raw, parsed=body)
+        step = Step(sender, "+".join(body) or "empty", raw, parsed=body, as_sent=message)
         said = list(islice(rules.name_findings(sender, found, self._where), schema.MOST))
         if self.inspect:
             said += rules.schema_findings(sender, body)
@@ -196,7 +200,7 @@ class Conversation:
         if sender == "client" and "setup" in body and isinstance(body["setup"], dict) and not self.setup:
             traits = self._traits_of(body["setup"])
         pending = self._calls_after(sender, body)
-        traits = {**traits, "callsOpen": bool(pending)}
+        traits = {**traits, "callsOpen": bool(pending), "answerOwed": self._answer_owed(sender, body)}
         step.signals = self._machine.signals(sender, body, traits)
         outcome = self._machine.run(before, step.signals, traits)
         said += [finding(rule, sender=sender) for rule in outcome.faults]
@@ -204,8 +208,8 @@ class Conversation:
         if sender == "client":
             said += rules.content_findings(body, self.profile, self.place, self.setup)
             said += self._against_session(body, step)
-        step.faults = [one for one in said if one.level != "note"]
-        step.notes = [one for one in said if one.level == "note"]
+        step.faults = tuple(one for one in said if one.level != "note")
+        step.notes = tuple(one for one in said if one.level == "note")
         if sender == "server":
             self.server_faults.update(fault.rule for fault in step.faults)
         if sender == "client" and any(fault.level == "error" for fault in step.faults):
@@ -219,6 +223,7 @@ class Conversation:
         if "endTurn" in step.effects or "cutTurn" in step.effects:
             self.turns += 1
             self._cut = False
+            self._holding.clear()
         if step.audio:
             self._learn(step, before, outcome)
         return step
@@ -274,23 +279,53 @@ class Conversation:
             return self.pending
         open_calls = dict(self.pending)
         if sender == "server":
-            for call in machine.values(body, ("toolCall", "functionCalls", "*")):
-                if isinstance(call, dict):
-                    name = str(call.get("name", ""))
-                    open_calls[str(call.get("id") or name)] = name
+            for call_id, name in _called(body):
+                open_calls[call_id] = name
             for call_id in machine.values(body, ("toolCallCancellation", "ids", "*")):
                 open_calls.pop(str(call_id), None)
         else:
-            for answer in machine.values(body, ("toolResponse", "functionResponses", "*")):
-                if isinstance(answer, dict) and answer.get("willContinue") is not True:
-                    known = (call_id for call_id, name in open_calls.items() if name == answer.get("name"))
-                    open_calls.pop(str(answer.get("id") or next(known, "")), None)
+            for call_id, _ in self._closed_by(body):
+                open_calls.pop(call_id, None)
         return open_calls
+
+    def _closed_by(self, body: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The calls that a toolResponse closes, each with its answer: by id, without one the oldest open call of its name."""
+        open_calls = dict(self.pending)
+        for answer in machine.values(body, ("toolResponse", "functionResponses", "*")):
+            if isinstance(answer, dict) and answer.get("willContinue") is not True:
+                known = (call_id for call_id, name in open_calls.items() if name == answer.get("name"))
+                call_id = str(answer.get("id") or next(known, ""))
+                if open_calls.pop(call_id, None) is not None:
+                    yield call_id, answer
+
+    def _answer_owed(self, sender: Sender, body: dict[str, Any]) -> bool:
+        """Whether the model is to speak about an answer in this message in a turn of its own: the call it closes holds
+        no turn, and its scheduling is not SILENT."""
+        if sender != "client" or "toolResponse" not in body:
+            return False
+        return any(
+            call_id not in self._holding
+            and "SILENT" not in machine.values(answer, ("scheduling",))
+            and "SILENT" not in machine.values(answer, ("response", "scheduling"))
+            for call_id, answer in self._closed_by(body)
+        )
+
+    def _holds(self, function: str) -> bool:
+        """Whether the turn in which this function is called goes on until the call is answered (TOOL-3)."""
+        if self.profile["turnEndsAt"] != "turnComplete":
+            return True
+        tools = self.profile["tools"]
+        default = tools.get("default", "BLOCKING")
+        behavior = self._behaviors.get(function, default)
+        if self.profile["known"] and behavior not in tools["behavior"]:
+            behavior = default
+        return not self.profile["wire"]["toolCallEndsTurn"] if behavior == default else behavior == "BLOCKING"
 
     def _remember(self, sender: Sender, body: dict[str, Any], step: Step) -> None:
         if "rememberSetup" in step.effects and isinstance(body.get("setup"), dict):
             self.setup = body["setup"]
             self.profile = models.profile(str(self.setup.get("model", "")), self.place.surface)
+            self._behaviors = _behaviors(self.setup, ("tools", "*"))
             self._read_traits()
         if "rememberHandle" in step.effects:
             update = body["sessionResumptionUpdate"]
@@ -301,8 +336,14 @@ class Conversation:
             for mime_type, _ in step.audio:
                 if mime_type.startswith("audio/pcm"):
                     self.input_rate = codec.rate_of(mime_type, codec.INPUT_RATE)
+            if machine.values(body, ("contextUpdate", "tools")):
+                self._behaviors = _behaviors(body, ("contextUpdate", "tools", "tools", "*"))
         if "interrupted" in step.signals:
             self._cut = True
+            self._holding.clear()
+        if "toolCall" in step.signals:
+            self._holding |= {call_id for call_id, name in _called(body) if self._holds(name)}
+        self._holding &= self.pending.keys()
 
     # Traits
 
@@ -325,6 +366,24 @@ class Conversation:
                 value = given[0] if given else value
             traits[name] = value
         return traits
+
+
+def _called(body: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Id and name of each call of a message."""
+    for call in machine.values(body, ("toolCall", "functionCalls", "*")):
+        if isinstance(call, dict):
+            name = str(call.get("name", ""))
+            yield str(call.get("id") or name), name
+
+
+def _behaviors(body: dict[str, Any], tools: tuple[str, ...]) -> dict[str, str]:
+    """Function to `behavior`, of the functions that are declared with one."""
+    declared = machine.values(body, (*tools, "functionDeclarations", "*"))
+    return {
+        str(one.get("name", "")): str(one["behavior"])
+        for one in declared
+        if isinstance(one, dict) and one.get("behavior") not in (None, "UNSPECIFIED")
+    }
 
 
 def _only_blob(sender: Sender, body: dict[str, Any]) -> dict[str, Any] | None:

@@ -156,8 +156,10 @@ class GoAway(Event):
 class TurnEnd(Event):
     """The turn is over.
 
-    `waiting` says that a tool call was still unanswered when it ended: more comes after the answer. A model that
-    ends the turn with its call may be a millisecond slower than the answer; then this is False, and more comes too.
+    `waiting` says that more comes without another prompt: a tool call is still open, or a result was sent that the
+    model speaks about in a turn of its own (TOOL-5). Read on then, with a limit of time where the service may fail to
+    answer. It is False where that is not known, which `step.states["answer"]` calls "perhaps": of several results
+    that were sent before the model spoke, one turn may speak about all, or another turn may come.
     """
 
     interrupted: bool
@@ -181,6 +183,8 @@ def events(step: Step) -> Iterator[Event]:
 
 
 _PLAY = ("playAudio",)
+ANSWER_OWED = ("owed", "owedSeveral")
+"""States of the region `answer` in which the next turn comes without another prompt."""
 
 
 def seconds(duration: Any) -> float | None:
@@ -244,7 +248,9 @@ def _interrupted(step: Step, body: dict[str, Any]) -> Iterator[Event]:
 
 def _model_turn(step: Step, body: dict[str, Any]) -> Iterator[Event]:
     stale = "ignoreAudio" in step.effects
-    for part in machine.values(body, ("serverContent", "modelTurn", "parts", "*")):
+    decoded = iter(step.audio)
+    undecodable = {fault.path for fault in step.faults if fault.rule == "WIRE-3"}
+    for i, part in enumerate(machine.values(body, ("serverContent", "modelTurn", "parts", "*"))):
         if not isinstance(part, dict) or not part:
             continue
         blob = _dict(part.get("inlineData"))
@@ -253,23 +259,21 @@ def _model_turn(step: Step, body: dict[str, Any]) -> Iterator[Event]:
                 yield Text(part["text"], part.get("thought") is True, step=step)
         elif not blob:
             yield Part(part, step=step)
-        if blob:
-            yield from _media(step, blob, stale)
+        mime_type, data = _text(blob.get("mimeType")), blob.get("data")
+        if not mime_type.startswith("audio/"):
+            if blob:
+                yield from _media(step, mime_type, _text(data))
+        elif f"/serverContent/modelTurn/parts/{i}/inlineData/data" not in undecodable:
+            audio = next(decoded, None) if isinstance(data, str) else (mime_type, b"")
+            if audio is not None and not stale:
+                yield Audio(audio[1], codec.rate_of(mime_type, codec.OUTPUT_RATE), mime_type, step=step)
 
 
-def _media(step: Step, blob: dict[str, Any], stale: bool) -> Iterator[Event]:
-    mime_type = _text(blob.get("mimeType"))
-    sound = mime_type.startswith("audio/")
-    if sound and stale:
-        return
+def _media(step: Step, mime_type: str, data: str) -> Iterator[Event]:
     try:
-        data = codec.decode_base64(_text(blob.get("data")))
+        yield Media(codec.decode_base64(data), mime_type, step=step)
     except codec.WireError:
         return  # the Step carries the fault
-    if sound:
-        yield Audio(data, codec.rate_of(mime_type, codec.OUTPUT_RATE), mime_type, step=step)
-    else:
-        yield Media(data, mime_type, step=step)
 
 
 def _tool_call(step: Step, body: dict[str, Any]) -> Iterator[Event]:
@@ -327,7 +331,8 @@ def _status(step: Step, body: dict[str, Any]) -> Iterator[Event]:
 
 def _turn_end(step: Step, body: dict[str, Any]) -> Iterator[Event]:
     reason = _text(_content(body).get("turnCompleteReason"))
-    yield TurnEnd(step.interrupted, reason, step.states["turn"] == "waitingForTool", step=step)
+    waiting = step.states["turn"] == "waitingForTool" or step.states["answer"] in ANSWER_OWED
+    yield TurnEnd(step.interrupted, reason, waiting, step=step)
 
 
 _MAKERS: dict[str, Callable[[Step, dict[str, Any]], Iterator[Event]]] = {

@@ -223,7 +223,7 @@ def _by_member() -> dict[str, tuple[MemberLocation, ...]]:
 
 @cache
 def _by_type() -> dict[str, list[str]]:
-    """Ids of types by title, by file, and by the names the official library and protobuf have for them."""
+    """Ids of types by title, and by the names the official library and protobuf have for them."""
     found: dict[str, list[str]] = {}
     titles: set[str] = set()
     for type_id, of in protocol.schemas().items():
@@ -231,7 +231,7 @@ def _by_type() -> dict[str, list[str]]:
             continue  # the other side's
         titles.add(of["title"])
         note = of.get("x-livews", {})
-        names = [of["title"], type_id.rsplit("/", 1)[-1].removesuffix(".json"), note.get("sdk", "")]
+        names = [of["title"], note.get("sdk", "")]
         names += [note.get("proto", ""), note.get("proto", "").rsplit(".", 1)[-1]]
         for name in dict.fromkeys(filter(None, names)):
             found.setdefault(name, []).append(type_id)

@@ -48,7 +48,7 @@ _TEMPLATES: dict[schema.Sender, tuple[tuple[str, str, str], ...]] = {
 def table() -> dict[str, Any]:
     """The table an editor of messages works from, about 155 kB of JSON, 36 kB compressed.
 
-    `envelope`: sender to the type of its messages. `types`, by name such as `client/setup`: `is` (title), `doc`, and
+    `envelope`: sender to the type of its messages. `types`, by name such as `client/Content`: `is` (title), `doc`, and
     one of: `members` (name to member), `values` (name of an enum to its words), `open` (an object of any keys), `any`
     (any JSON at all), `plain` (of a scalar: "string", "number" or "integer"). A member:
     `doc`, `type` (absent for a plain string or bool), `plain` ("string" or "boolean"),
@@ -129,7 +129,7 @@ def _known() -> list[tuple[str, str, list[str]]]:
     """Plain strings whose good values are known: (type, member, values)."""
     ids = dict.fromkeys(f"models/{one}" for surface in ("gemini", "vertex") for one in models.live_ids(surface))
     return [
-        ("client/setup", "model", list(ids)),
+        ("client/BidiGenerateContentSetup", "model", list(ids)),
         ("client/PrebuiltVoiceConfig", "voiceName", models.voices()),
         ("client/Content", "role", ["user", "model"]),
         ("server/Content", "role", ["user", "model"]),

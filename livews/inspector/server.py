@@ -30,6 +30,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.protocol import State
 
+from livews.connect_errors import is_loopback
 from livews.core import codec
 from livews.errors import LivewsError
 from livews.inspector.sessions import SessionList, SessionView, findings
@@ -47,7 +48,6 @@ _ASKED = 32
 """Questions of one page that are answered at a time."""
 _CLOSING = 2.0
 """Seconds for the pages to take a close."""
-_HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?")
 _LOGGER = logging.getLogger("livews.inspector")
 _LOGGER.setLevel(logging.WARNING)  # below, it writes every header and the token among them
 _LOGGER.addFilter(lambda record: record.msg != "opening handshake failed")
@@ -95,7 +95,8 @@ class InspectorServer:
             origin = request.headers.get("Origin")
         except MultipleValuesError:
             return _text(HTTPStatus.BAD_REQUEST, "There are two Hosts or Origins in this request.")
-        if not _HOST.fullmatch(host) or (_port(host) or 80) != self.port:
+        name, port = _split(host)
+        if not is_loopback(name) or port != self.port:
             return _text(HTTPStatus.FORBIDDEN, f"This page is at 127.0.0.1:{self.port} and nowhere else. {_ASK}")
         path, _, query = request.path.partition("?")
         if path not in ("/", "/live"):
@@ -298,8 +299,10 @@ def _asked(raw: str | bytes) -> dict[str, Any] | None:
         return None
 
 
-def _port(host: str) -> int:
-    return int(host.rpartition(":")[2]) if re.search(r":\d+$", host) else 0
+def _split(host: str) -> tuple[str, int]:
+    """Name and port of a Host; 80 where it has none."""
+    found = re.fullmatch(r"(.*?)(?::(\d{1,5}))?", host)
+    return (found[1], int(found[2] or 80)) if found else ("", 0)
 
 
 def _text(status: HTTPStatus, text: str) -> Response:

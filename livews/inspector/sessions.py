@@ -284,12 +284,12 @@ def _without(step: Step, hides: HeaderRedaction) -> Step:
     if raw == step.raw:
         return step
     return replace(
-        step, kind=hides.redact(step.kind), raw=raw, parsed=None, template=None, faults=[*_hidden(step.faults, hides)],
-        notes=[*_hidden(step.notes, hides)],
+        step, kind=hides.redact(step.kind), raw=raw, parsed=None, as_sent=None, template=None,
+        faults=(*_hidden(step.faults, hides),), notes=(*_hidden(step.notes, hides),),
     )  # fmt: skip
 
 
-def _hidden(found: list[Finding], hides: HeaderRedaction) -> Iterator[Finding]:
+def _hidden(found: tuple[Finding, ...], hides: HeaderRedaction) -> Iterator[Finding]:
     for one in found:
         close = one.close and (one.close[0], hides.redact(one.close[1]))
         path, complaint, fix = map(hides.redact, (one.path, one.complaint, one.fix))

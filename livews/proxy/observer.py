@@ -127,7 +127,7 @@ class ConnectionObserver:
         if message.payload is None:
             words = f"a message of {message.size:,} bytes was passed on, and not looked at"
             note = finding("WIRE-13", "", words, side, level="note")
-            step = Step(side, "unreadable", b"", state=tuple(self.talk.states.values()), notes=[note])
+            step = Step(side, "unreadable", b"", state=tuple(self.talk.states.values()), notes=(note,))
         else:
             step = self.talk.step(side, message.payload)
         self.faults += bool(step.faults)

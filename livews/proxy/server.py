@@ -21,7 +21,7 @@ from http import HTTPStatus
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
-from livews.connect_errors import NOT_THIS_API, UPSTREAM, unreachable
+from livews.connect_errors import NOT_THIS_API, UPSTREAM, is_loopback, unreachable
 from livews.core import closes
 from livews.errors import BadRequest, LivewsError, Refused, TraceFailed, Unreachable
 from livews.proxy import http_head as heads
@@ -41,7 +41,6 @@ whose length it does not tell."""
 _AHEAD = 64 * 1024
 """Bytes a client may say before its upgrade is answered; the rest stays in its socket."""
 _BACKLOG = 256
-_LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1|\[::1\]")
 
 
 T = TypeVar("T")
@@ -226,7 +225,7 @@ class ProxyServer:
         # A page whose name was made to point here (DNS rebinding) sends no Origin with a GET: its name is in Host. With
         # an upgrade browsers always send one.
         host = _without_port(head.value(b"host"))
-        if not head.upgrades and _LOOPBACK.fullmatch(self._host) and not _LOOPBACK.fullmatch(host.lower()):
+        if not head.upgrades and is_loopback(self._host) and not is_loopback(host):
             raise ProxyRefusal(403, f"this proxy is not {one_line(host, 120)}\nDial it as 127.0.0.1 or localhost.\n")
 
     def _how(self) -> str:
@@ -419,7 +418,7 @@ def _is_ours(origin: str) -> bool:
         host = urlsplit(origin).hostname
     except ValueError:
         return False
-    return bool(host and re.match(r"https?://", origin) and _LOOPBACK.fullmatch(host))
+    return bool(host and re.match(r"https?://", origin) and is_loopback(host))
 
 
 def _without_port(host: str) -> str:
@@ -484,7 +483,7 @@ async def serve_proxy(
     try:
         mine: int = server.sockets[0].getsockname()[1]
         up = policy.upstream
-        if up.port == mine and (_LOOPBACK.fullmatch(up.host) or up.host == host):
+        if up.port == mine and (is_loopback(up.host) or up.host == host):
             raise BadRequest(
                 "the proxy would dial itself",
                 where=up.shown,

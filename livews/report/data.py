@@ -361,7 +361,9 @@ class ReportSession:
             message: Any = one_line(raw[:MOST_TEXT].decode("latin-1"))
             cut.told[""] = f"{len(raw):,} bytes that are no message"
         else:
-            message = cut.message(codec.parse(raw), line.sender)
+            # what is followed of an elided trace has silence in the place of its sound: another frame than the line's
+            written = step.as_sent if step.raw is raw else None
+            message = cut.message(codec.parse(raw) if written is None else written, line.sender)
         level = self._find(row, step.findings)
         self._row(line, t, step.kind, line.size, " · ".join(words), level, message, cut.told)
         if line.sender == "client":

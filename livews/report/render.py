@@ -89,7 +89,7 @@ def _pieces(
     sessions: list[ReportSession], datas: list[dict[str, Any]], docs: MemberDocs, name: str
 ) -> Iterator[bytes]:
     """The document, piece by piece."""
-    style, script = _part("report.css"), _part("report.js")
+    style, script = _part("report.css"), _part("built/report.js")
     models = ", ".join(dict.fromkeys(data["model"] or "no setup taken" for data in datas))
     stored = (piece for number, session in enumerate(sessions) for piece in _stored(number, session))
     yield from _filled(
@@ -98,7 +98,7 @@ def _pieces(
         [style],
         [script],
         [_json("report", {"name": one_line(name, 200), "sessions": datas, "docs": docs.types})],
-        stored,  # behind the script, which draws before they have been read
+        stored,  # after the script, which draws before they have been read
     )
 
 
@@ -107,11 +107,10 @@ def live(about: Mapping[str, Any], table: Mapping[str, Any] | None, host: str) -
 
     `about` is what it knows from the start, `table` what its composer completes from; None: no composer.
     """
-    styles, scripts = [_part("report.css"), _part("live.css")], [_part("report.js"), _part("live.js")]
+    styles, scripts = [_part("report.css"), _part("live.css")], [_part("built/inspector.js")]
     data = [_json("report", {**about, "sessions": [], "docs": {}})]
     if table is not None:
         styles.insert(1, _part("composer.css"))
-        scripts.insert(1, _part("composer.js"))
         data.append(_json("composer-table", table))
     policy = _policy(styles, scripts, f"ws://{host}")
     title = one_line(f"livews inspect · {about.get('name', '')}", 100)
@@ -120,7 +119,7 @@ def live(about: Mapping[str, Any], table: Mapping[str, Any] | None, host: str) -
 
 def again(text: str) -> tuple[bytes, str]:
     """A page that says `text`, and goes on to the live one where this tab has been there; and its script's hash."""
-    script = _part("again.js")
+    script = _part("built/again.js")
     document = (
         '<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>livews inspect</title>\n'
         f"<p>{html.escape(text)}</p>\n<script>{script}</script></html>\n"
@@ -180,8 +179,8 @@ def _inert(text: bytes) -> bytes:
 
 
 def _part(name: str) -> str:
-    """A file of report/, its line ends as a browser hashes them."""
-    text = (resources.files("livews.trace") / "report" / name).read_text(encoding="utf-8")
+    """A file of report/web/, its line ends as a browser hashes them."""
+    text = resources.files("livews").joinpath("report/web", name).read_text(encoding="utf-8")
     return text.replace("\r\n", "\n")
 
 

@@ -53,6 +53,8 @@ _OPEN_CALLS = 100
 _ANSWERED = 1_000
 """Characters of answers that are said together, more or less."""
 _NOT_FIRST = "One moment, I am thinking."
+_BESIDE = "One moment, please."
+"""What is said beside a call, in its turn."""
 
 
 @dataclass
@@ -448,7 +450,7 @@ class TurnTaking:
             await self._pause(_BETWEEN_SECONDS)
             started = asyncio.get_running_loop().time()
         await self._utter(heard, replies.answer(heard), started)
-        if self._style.utterances:
+        if self._style.utterances and not any(waiting.answers for waiting in self._after):
             await self._line.send({"serverContent": {"interactionStatus": "IDLE"}})
         await self._turn_ended()
 
@@ -530,10 +532,13 @@ class TurnTaking:
                 self._reminder.cancel()
             self._reminder = asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, self._remind)
             return
-        await self._line.send({"serverContent": {"generationComplete": True}})
         status = "IN_PROGRESS" if self._style.utterances else ""
-        await self._line.send(replies.ending(self._style, heard, self._prompted, self._said, status))
-        self._thread.context += self._said
+        if self._wire["talksOn"] and all(function.behavior == "NON_BLOCKING" for function in functions):
+            await self._utter(heard, _BESIDE, asyncio.get_running_loop().time(), status)
+        else:
+            await self._line.send({"serverContent": {"generationComplete": True}})
+            await self._line.send(replies.ending(self._style, heard, self._prompted, self._said, status))
+            self._thread.context += self._said
         await self._turn_ended()
 
     def _remind(self) -> None:

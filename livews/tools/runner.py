@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, time
 from enum import Enum
@@ -21,7 +21,7 @@ from typing import Any
 from uuid import UUID
 
 from livews.core import codec, rules
-from livews.core.events import Audio, Event, Text, ToolCall, ToolCancelled, Transcript, TurnEnd
+from livews.core.events import ANSWER_OWED, Event, ToolCall, ToolCancelled, TurnEnd
 from livews.core.models import Profile
 from livews.core.rules import Finding
 from livews.errors import BadRequest, Closed
@@ -73,14 +73,6 @@ def gathered(tools: Sequence[Callable[..., Any] | Tool]) -> list[Tool]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Manner:
-    """How a model takes a function: the answer's scheduling, and whether its turn ends beside the call (TOOL-3)."""
-
-    scheduling: Scheduling | None
-    ends_turn: bool
-
-
 class Toolbox:
     """The tools of one session: `declarations` for its setup, `remarks` on what its model does not take."""
 
@@ -95,15 +87,11 @@ class Toolbox:
         self._hide: Callable[[str], str] = str
         self._runs: set[_Run] = set()
         self._leaving: set[asyncio.Future[Any]] = set()
-        self._turn: list[str] = []
-        """Of each call of this turn: "more" comes after its answer, nothing does ("silent"), or that is not known ("")."""
-        self._spoken_to = False
-        """An answer went out since the last call: what the model says now may be about it."""
+        self._open: Callable[[], Mapping[str, str]] = dict
         self._stopped = False
         about = profile["tools"]
-        by_turn = profile["turnEndsAt"] == "turnComplete"  # else a turn goes on until all its calls are answered
-        self._default = _Manner(None, bool(profile["wire"]["toolCallEndsTurn"]) and by_turn)
-        self._manners: dict[str, _Manner] = {}
+        self._scheduling: dict[str, Scheduling | None] = {}
+        """Of the answers of each function, as far as the model takes it."""
         odd: dict[str, list[str]] = {}
         for one in tools:
             wish = "BLOCKING" if one.blocking else "NON_BLOCKING"
@@ -115,8 +103,7 @@ class Toolbox:
             schedules = behavior == "NON_BLOCKING" and (about["scheduling"] or not profile["known"])
             if one.scheduling and not schedules and behavior == wish:
                 odd.setdefault("scheduling", []).append(one.name)
-            ends = self._default.ends_turn if behavior == default else behavior == "NON_BLOCKING" and by_turn
-            self._manners[one.name] = _Manner(one.scheduling if schedules else None, ends)
+            self._scheduling[one.name] = one.scheduling if schedules else None
             mark = {} if behavior == default else {"behavior": behavior}
             self.declarations.append({**one.declaration, **mark})
         self.remarks = list(_remarks(profile, odd))
@@ -137,28 +124,22 @@ class Toolbox:
             raise BadRequest(f"{ours[0]} is declared in setup and in tools=", fix=fix)
         self.left_to_caller(setup.get("tools"))
 
-    def open(self, respond: Respond, redact: Callable[[str], str]) -> None:
-        """`respond(call_id, name, response, scheduling=...)` sends an answer; `hide` hides secrets in an error."""
-        self._respond, self._hide = respond, redact
+    def open(self, respond: Respond, redact: Callable[[str], str], calls: Callable[[], Mapping[str, str]]) -> None:
+        """`respond(call_id, name, response, scheduling=...)` sends an answer; `hide` hides secrets in an error; `calls`
+        gives the open calls of the session, id to name."""
+        self._respond, self._hide, self._open = respond, redact, calls
 
     def take(self, event: Event) -> None:
-        """An event of the session, in the order they come. A turn that goes on after an answer is marked `waiting`."""
+        """An event of the session, in the order they come. A turn after which only silent answers are sent is not
+        `waiting`."""
         if isinstance(event, ToolCall):
             event.handled = self.answers(event.name)
             self._call(event)
         elif isinstance(event, ToolCancelled):
-            self._turn = [""] * bool(self._turn)
             for run in [run for run in self._runs if run.key in event.ids]:
                 run.task.cancel()
-        elif self._spoken_to and isinstance(event, (Audio, Text, Transcript)):
-            if not (isinstance(event, Transcript) and event.of == "user"):
-                self._turn, self._spoken_to = [""], False
-        elif isinstance(event, TurnEnd):
-            turn, self._turn, self._spoken_to = self._turn, [], False
-            if "more" in turn and not event.interrupted:  # the answer may have gone out before the turn's end came in
-                event.waiting = True
-            elif turn and set(turn) == {"silent"}:
-                event.waiting = False
+        elif isinstance(event, TurnEnd) and event.waiting and event.step.states["answer"] not in ANSWER_OWED:
+            event.waiting = any(self._scheduling.get(name) != "SILENT" for name in self._open().values())
 
     def stop(self) -> None:
         """Cancel what runs. Nothing is answered any more."""
@@ -191,11 +172,7 @@ class Toolbox:
     def _call(self, event: ToolCall) -> None:
         one = self._tools.get(event.name)
         if one is None and event.name in self._theirs:
-            self._turn.append("")
             return
-        self._spoken_to = False
-        manner = self._manners.get(event.name, self._default)
-        self._turn.append("silent" if manner.scheduling == "SILENT" else "more" if manner.ends_turn else "")
         key = event.id or event.name
         if self._stopped or (event.id and any(run.key == key for run in self._runs)):
             return  # a call that is told twice is one call
@@ -203,7 +180,7 @@ class Toolbox:
         self._runs.add(run)
         about = ToolRun(event.id, event.name, event.args)
         run.task = asyncio.create_task(
-            self._serve(run, one, about, manner.scheduling), name=f"livews-tool-{key[:60]}"
+            self._serve(run, one, about, self._scheduling.get(event.name)), name=f"livews-tool-{key[:60]}"
         )
         run.task.add_done_callback(lambda task: self._runs.discard(run))
 
@@ -219,7 +196,6 @@ class Toolbox:
             raise
         self._runs.discard(run)  # withdrawn from here on, it is answered already
         self._leave(run.task)
-        self._spoken_to = True
         over = replace(about, result=None if error else response, error=error, seconds=clock() - started, done=True)
         self._tell(over)
         try:

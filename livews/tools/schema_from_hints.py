@@ -183,11 +183,6 @@ def _boolean(value: Any, at: str) -> bool:
     return value
 
 
-def _null(value: Any, at: str) -> None:
-    if value is not None:
-        raise _wrong("null", value, at)
-
-
 def _datetime(value: Any, at: str) -> datetime:
     try:
         return datetime.fromisoformat(_string(value, at))

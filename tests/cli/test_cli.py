@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from livews.cli import COMMANDS
 from tests.kit.command import Done, livews, serving
 from tests.kit.names import GEMINI, KEY
 
@@ -640,6 +641,13 @@ def test_a_second_server_keeps_the_traces_of_the_first(tmp_path: Path) -> None:
         with serving("--pace", "0", "--trace", str(tmp_path)) as (url, _process):
             assert livews("hi", "--url", url, "--mute").returncode == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["session-1.jsonl", "session-2.jsonl"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_name_of_a_command_is_said_to_the_model_after_talk(command: str, server: str) -> None:
+    done = livews("talk", command, "--mute", "--url", server)
+    assert done.returncode == 0, done.stderr
+    assert f'I heard "{command}"' in done.stdout
 
 
 def test_words_near_no_command_are_said(server: str) -> None:

@@ -405,4 +405,5 @@ async def test_what_hangs_is_given_up() -> None:
     began = time.monotonic()
     row = await doctor.bounded(lambda: time.sleep(2), 0.1, "sound out")
     assert time.monotonic() - began < 1.5
+    assert row is not None
     assert (row.verdict, row.text, row.exit) == ("fail", "no answer within 0.1 s", 6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import re
@@ -16,13 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.asyncio.server import ServerConnection
 
-from livews.cli import talk
+from livews.cli import main, replies, talk
 from livews.cli.environment import Environment
 from livews.cli.session_inputs import SessionInputs
 from livews.core.codec import decode_base64
 from tests.kit.command import Done, livews, serving
 from tests.kit.screen import Terminal
+from tests.kit.servers import SETUP_COMPLETE, scripted
 from tests.kit.sound import tone, write_wav
 
 
@@ -239,9 +242,11 @@ def test_a_command_is_called_and_its_answer_spoken(
     schema = Path(weather[-1])
     schema.write_text(json.dumps({**json.loads(schema.read_text()), "behavior": behavior}))
     done = livews(*weather, "--model", model, "What is the weather in Paris?", "And now?", "--mute", "--url", server)
-    first, second = words_of(done).splitlines()
+    *beside, first, second = words_of(done).splitlines()
     assert 'get_weather answered {"sky":"clear over Paris"}' in first
     assert '"And now?"' in second
+    talks_on = model.startswith("gemini-2.5") and behavior == "NON_BLOCKING"
+    assert beside == (["One moment, please."] if talks_on else [])
     assert re.search(r'get_weather\(city="Paris"\) → \{"sky":"clear over Paris"\}  \(\d\.\d s\)', done.stderr)
 
 
@@ -279,6 +284,177 @@ def test_a_function_of_the_setup_without_a_command_is_refused_to_the_model(serve
     done = livews(*words)
     assert '"Hello"' in words_of(done).splitlines()[-1]
     assert done.stderr.count("the model called other_thing(), which is not here") == 1
+
+
+# What a result is still owed
+
+ANSWER, PROMPT = "the toolResponse", "the prompt"
+Wire = list[Any]
+"""What a server does: send a message (a dict), wait for PROMPT or for an ANSWER, wait so many seconds, or close (a tuple)."""
+
+
+def said(text: str) -> dict[str, Any]:
+    return {"serverContent": {"outputTranscription": {"text": text}}}
+
+
+def made_call(*names: str) -> dict[str, Any]:
+    return {"toolCall": {"functionCalls": [{"id": name, "name": name, "args": {}} for name in names]}}
+
+
+END: dict[str, Any] = {"serverContent": {"turnComplete": True}}
+GENERATED: dict[str, Any] = {"serverContent": {"generationComplete": True}}
+CUT: dict[str, Any] = {"serverContent": {"interrupted": True}}
+USED: dict[str, Any] = {
+    **END,
+    "usageMetadata": {"promptTokenCount": 3, "responseTokenCount": 4, "totalTokenCount": 7},
+}
+CALL, BOTH = made_call("one"), made_call("one", "two")
+TALK_ON, SPOKEN, AGAIN = said("Let me look."), said("It is one."), said("It is two.")
+LIVE_38, NATIVE, LIVE_31 = "gemini-3.8-live", "gemini-2.5-flash-native-audio-latest", "gemini-3.1-flash-live-preview"
+
+
+def against(
+    wire: Wire, tmp_path: Path, *words: str, behavior: str = "NON_BLOCKING", delay: float = 0.0
+) -> tuple[Done, float]:
+    """`livews WORDS` with two tools, against a server that does this; and how long the run took after its last step."""
+    schema = tmp_path / "tools.json"
+    schema.write_text(json.dumps([{"name": name, "behavior": behavior} for name in ("one", "two")]))
+    tools = [word for name in ("one", "two") for word in ("--tool", f"{name}=sh -c 'sleep {delay}; echo {name}'")]
+    ended = 0.0
+
+    async def script(socket: ServerConnection) -> None:
+        nonlocal ended
+        await socket.recv()
+        await socket.send(SETUP_COMPLETE)
+        for step in wire:
+            if step in (ANSWER, PROMPT):
+                await socket.recv()
+            elif isinstance(step, tuple):
+                await socket.close(*step)
+            elif isinstance(step, dict):
+                await socket.send(json.dumps(step))
+            else:
+                await asyncio.sleep(step)
+        ended = time.monotonic()
+        await socket.wait_closed()
+
+    async def go() -> Done:
+        async with scripted(script) as url:
+            given = [*tools, "--tool-schema", str(schema), "--mute", "--url", url, *words, "Hello"]
+            return await asyncio.to_thread(livews, *given)
+
+    done = asyncio.run(go())
+    return done, time.monotonic() - ended
+
+
+@pytest.mark.parametrize(
+    ("model", "behavior", "wire", "words"),
+    [
+        # recorded: the result ends the speech beside the call, and the answer is a turn of its own
+        (NATIVE, "NON_BLOCKING", [CALL, TALK_ON, GENERATED, ANSWER, CUT, USED, 0.5, SPOKEN, GENERATED, END], [TALK_ON, SPOKEN]),
+        # the result waits until the model has spoken, and is quicker than the speech
+        (NATIVE, "NON_BLOCKING", [CALL, ANSWER, TALK_ON, GENERATED, END, 0.5, SPOKEN, GENERATED, END], [TALK_ON, SPOKEN]),
+        (LIVE_38, "NON_BLOCKING", [CALL, TALK_ON, GENERATED, ANSWER, CUT, USED, 0.5, SPOKEN, GENERATED, END], [TALK_ON, SPOKEN]),
+        # the turn ends beside the call, before and after the result
+        (LIVE_38, "NON_BLOCKING", [CALL, GENERATED, END, ANSWER, 0.5, SPOKEN, GENERATED, END], [SPOKEN]),
+        (LIVE_38, "NON_BLOCKING", [CALL, ANSWER, GENERATED, END, 0.5, SPOKEN, GENERATED, END], [SPOKEN]),
+        # the model speaks on beside a call whose function takes longer than the turn
+        (LIVE_38, "NON_BLOCKING", [CALL, TALK_ON, GENERATED, END, ANSWER, 0.5, SPOKEN, GENERATED, END], [TALK_ON, SPOKEN]),
+        # an answer that calls again
+        (LIVE_38, "NON_BLOCKING", [CALL, END, ANSWER, made_call("two"), END, ANSWER, 0.5, SPOKEN, END], [SPOKEN]),
+        # two results, and a turn for each; or one for both
+        (LIVE_38, "NON_BLOCKING", [BOTH, END, ANSWER, ANSWER, 0.5, SPOKEN, END, 1.0, AGAIN, END], [SPOKEN, AGAIN]),
+        (LIVE_38, "NON_BLOCKING", [BOTH, ANSWER, ANSWER, END, 0.5, SPOKEN, END], [SPOKEN]),
+        (LIVE_38, "NON_BLOCKING", [BOTH, END, ANSWER, ANSWER, 0.5, SPOKEN, END, 0.5, (1000, "")], [SPOKEN]),
+        # calls that hold the turn: it ends with the answer, or without one
+        (NATIVE, "BLOCKING", [CALL, ANSWER, SPOKEN, GENERATED, END], [SPOKEN]),
+        (NATIVE, "BLOCKING", [BOTH, ANSWER, ANSWER, SPOKEN, GENERATED, END], [SPOKEN]),
+        (LIVE_31, "NON_BLOCKING", [CALL, ANSWER, SPOKEN, GENERATED, END], [SPOKEN]),
+        (NATIVE, "BLOCKING", [CALL, ANSWER, GENERATED, END], []),
+        # the answer is a turn without a word
+        (LIVE_38, "NON_BLOCKING", [CALL, END, ANSWER, 0.5, GENERATED, END], []),
+        (LIVE_38, "NON_BLOCKING", [CALL, END, ANSWER, 0.5, said(""), GENERATED, END], []),
+    ],
+)  # fmt: skip
+def test_one_text_waits_for_the_spoken_answer(
+    model: str, behavior: str, wire: Wire, words: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    """TOOL-5. A run ends when the answer was spoken, and soon after, also where the service closes then."""
+    done, seconds = against([PROMPT, *wire], tmp_path, "--model", model, behavior=behavior)
+    expected = [one["serverContent"]["outputTranscription"]["text"] for one in words]
+    assert words_of(done).split("\n") == [*expected, ""]
+    assert seconds < 8
+
+
+def test_json_tells_that_more_comes(tmp_path: Path) -> None:
+    wire = [PROMPT, CALL, TALK_ON, GENERATED, ANSWER, CUT, USED, 0.5, SPOKEN, GENERATED, END]
+    done, _ = against(wire, tmp_path, "--model", NATIVE, "--json")
+    rows = [json.loads(line) for line in words_of(done).splitlines()]
+    assert [(row["interrupted"], row["waiting"]) for row in rows if row["event"] == "turnEnd"] == [
+        (True, True),
+        (False, False),
+    ]
+    assert [row["event"] for row in rows].count("latency") == 2, "the speech that was cut, and the answer"
+
+
+@pytest.mark.parametrize(
+    ("wire", "words", "code", "told"),
+    [
+        ([CALL, END, ANSWER], ["--turn-timeout", "2"], 5, "no spoken answer to the result of one() within 2 s"),
+        ([BOTH, END, ANSWER, ANSWER], ["--turn-timeout", "2"], 5, "the result of one(), two() within 2 s"),
+        ([CALL, TALK_ON, ANSWER, CUT, END], ["--turn-timeout", "2"], 5, "no spoken answer to the result of one()"),
+        ([CALL, END, ANSWER, 0.3, (1000, "")], [], 5, "1000"),
+        ([CALL, END, ANSWER, 0.3, (1011, "Internal error encountered.")], [], 5, "1011"),
+        ([CALL, END, ANSWER, {"goAway": {"timeLeft": "1s"}}, 0.3, (1000, "")], [], 5, "goAway"),
+    ],
+)  # fmt: skip
+def test_an_answer_that_does_not_come_is_not_waited_for_for_ever(
+    wire: Wire, words: list[str], code: int, told: str, tmp_path: Path
+) -> None:
+    done, seconds = against([PROMPT, *wire], tmp_path, "--model", LIVE_38, *words)
+    assert done.returncode == code, done.stderr
+    assert told in done.stderr
+    assert seconds < 8
+
+
+def test_a_call_that_is_withdrawn_after_its_turn_ends_the_run(tmp_path: Path) -> None:
+    wire = [PROMPT, CALL, TALK_ON, GENERATED, END, 0.5, {"toolCallCancellation": {"ids": ["one"]}}]
+    done, seconds = against(wire, tmp_path, "--model", LIVE_38, delay=30)
+    assert words_of(done) == "Let me look.\n"
+    assert "one() → cancelled" in done.stderr
+    assert seconds < 8
+
+
+def test_an_answer_that_is_late_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(replies, "STALL", 0.5)
+
+    async def script(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send(SETUP_COMPLETE)
+        await socket.recv()
+        for message in (made_call("one"), END):
+            await socket.send(json.dumps(message))
+        await socket.recv()
+        await asyncio.sleep(2)
+        for message in (SPOKEN, END):
+            await socket.send(json.dumps(message))
+        await socket.wait_closed()
+
+    async def go(delay: float) -> int:
+        schema = tmp_path / "tools.json"
+        schema.write_text(json.dumps({"name": "one", "behavior": "NON_BLOCKING"}))
+        tool = ["--tool", f"one=sleep {delay}", "--tool-schema", str(schema)]
+        async with scripted(script) as url:
+            return await asyncio.to_thread(main, [*tool, "--mute", "--url", url, "Hello"])
+
+    for delay, told in ((0, "no spoken answer to the result of one() has come for 0.5 s"),
+                        (2, "nothing has come for 0.5 s; one() has not answered yet")):  # fmt: skip
+        assert asyncio.run(go(delay)) == 0
+        out, err = capsys.readouterr()
+        assert out == "It is one.\n"
+        assert told in err
 
 
 # What is told

@@ -465,6 +465,38 @@ def test_clientContent_on_31_was_refused_for_two_months() -> None:
     assert not refused("")
 
 
+def test_sound_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def part(data: str, mime_type: str = "audio/pcm") -> dict[str, Any]:
+        return {"inlineData": {"mimeType": mime_type, "data": data}}
+
+    decoded: list[str] = []
+    decode = codec.decode_base64
+    monkeypatch.setattr(codec, "decode_base64", lambda data: decoded.append(data) or decode(data))
+    talk = opened(inspect=False)
+    parts = [
+        part("AAAA"),
+        part("?!"),
+        {"text": "so"},
+        part("AAEC"),
+        part(""),
+        {"inlineData": {"mimeType": "audio/pcm"}},
+    ]
+    parts.append(part("/9j/", "image/jpeg"))
+    step = talk.step_message("server", {"serverContent": {"modelTurn": {"parts": parts}}})
+    came = list(events.events(step))
+    assert [one.pcm for one in came if isinstance(one, events.Audio)] == [b"\0\0\0", b"\0\1\2", b"", b""]
+    assert [one.data for one in came if isinstance(one, events.Media)] == [b"\xff\xd8\xff"]
+    assert sorted(decoded) == ["", "/9j/", "?!", "AAAA", "AAEC"]
+
+
+def test_what_a_step_found_cannot_be_added_to() -> None:
+    """Steps of repeated frames share it."""
+    talk = opened()
+    for _ in range(2):
+        step = talk.step("server", pretty("server", base64.b64encode(bytes(480)).decode(), "audio/pcm"))
+        assert step.faults == step.notes == ()
+
+
 def test_a_call_stays_open_while_its_answers_continue() -> None:
     talk = opened()
     talk.step_message("server", {"toolCall": {"functionCalls": [{"name": "f", "args": {}, "id": "1"}]}})

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterator
@@ -278,6 +279,48 @@ class Walked(Conversation):
     def __init__(self) -> None:
         super().__init__(inspect=True)
         self.fired: list[Fired] = []
+        self.declared: dict[str, str] = {}
+        self.held: set[str] = set()
+
+    def held_by(self, function: str) -> bool:
+        """README.md, "Beside the states": does a call of this function hold its turn?"""
+        about = self.profile
+        if about["turnEndsAt"] == "interactionStatus":
+            return True
+        own = about["tools"].get("default", "BLOCKING")
+        kind = self.declared.get(function, own)
+        if about["known"] and kind not in about["tools"]["behavior"]:
+            kind = own
+        if kind == own:
+            return not about["wire"]["toolCallEndsTurn"]
+        return kind == "BLOCKING"
+
+    def owed(self, body: dict[str, Any]) -> bool:
+        open_calls, found = dict(self.pending), False
+        for answer in reach(body, "/toolResponse/functionResponses/*"):
+            call = answer.get("id") or next((i for i, name in open_calls.items() if name == answer.get("name")), None)
+            if answer.get("willContinue") is True or call not in open_calls:
+                continue
+            del open_calls[call]
+            silent = "SILENT" in (answer.get("scheduling"), answer.get("response", {}).get("scheduling"))
+            found = found or not (silent or call in self.held)
+        return found
+
+    def remember(self, step: Step) -> None:
+        """What the second reader keeps of a message that was taken, for the trait answerOwed."""
+        if step.kind in ("unreadable", "close"):
+            return
+        for path in ("/setup/tools/*", "/contextUpdate/tools/tools/*"):
+            if tools := reach(step.body, path):
+                functions = [one for tool in tools for one in tool.get("functionDeclarations", [])]
+                self.declared = {one["name"]: one["behavior"] for one in functions if "behavior" in one}
+        if "interrupted" in step.signals:
+            self.held = set()
+        calls = reach(step.body, "/toolCall/functionCalls/*") if "toolCall" in step.signals else []
+        names = [(call.get("id") or call["name"], call["name"]) for call in calls]
+        self.held |= {call_id for call_id, name in names if self.held_by(name)}
+        if "endTurn" in step.effects:
+            self.held = set()
 
     def walk(self, line: dict[str, Any], step: Step, before: dict[str, str], traits: dict[str, Any]) -> None:
         if step.kind == "unreadable":
@@ -293,13 +336,18 @@ class Walked(Conversation):
 
     def along(self, line: dict[str, Any]) -> None:
         before, traits = self.states, self.traits
+        owed = "client" in line and self.owed(schema.canonical("client", line["client"]).message)
+        if line.get("sender") == "client":
+            with contextlib.suppress(codec.WireError):
+                owed = self.owed(schema.canonical("client", codec.parse(base64.b64decode(line["raw"]))).message)
         if "setup" in line.get("client", {}) and before["session"] == "new":
             traits = self._traits_of(line["client"]["setup"])
         if "raw" in line:
             step = self.step(line["sender"], base64.b64decode(line["raw"]))
         else:
             step = follow(self, line)
-        self.walk(line, step, before, {**traits, "callsOpen": bool(self.pending)})
+        self.walk(line, step, before, {**traits, "callsOpen": bool(self.pending), "answerOwed": owed})
+        self.remember(step)
 
 
 @cache

@@ -184,7 +184,7 @@ def test_every_type_and_value_is_explained(explain: Out) -> None:
             assert told[title].facts.get("number") == about.get("number")
             assert value in json.dumps(told[title].facts.get("example", value))
     assert "disabled" in explain("AutomaticActivityDetection")
-    assert "More eager to report a start." in explain("START_SENSITIVITY_HIGH")
+    assert "Detects the start of speech more readily." in explain("START_SENSITIVITY_HIGH")
     assert "a value of StartSensitivity" in explain("start_sensitivity_high")
     assert "(a value of Modality)" in explain("responseModalities.AUDIO")
     assert "setup  (a message of the client)" in explain("LiveClientSetup"), "as the official library calls it"
@@ -370,7 +370,7 @@ def test_a_close_that_nobody_wrote_down(explain: Out) -> None:
         ("301", "http-3xx", "another address"),
         ("302", "http-3xx", "captive portal"),
         ("307", "http-3xx", "another address"),
-        ("401", "http-401", "Developer API does not do this"),
+        ("401", "http-401", "Gemini API does not do this"),
         ("403", "http-403", "firewall"),
         ("404", "http-404", "path is wrong"),
         ("407", "http-407", "HTTPS_PROXY"),

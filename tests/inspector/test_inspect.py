@@ -566,7 +566,9 @@ def test_messages_appear_while_the_session_runs(browser: Browser, command: Comma
         row_of(opened, "setup").click()
         opened.wait_for_selector("#detail .doc")
         described = json.loads(
-            (Path(__file__).resolve().parents[2] / "protocol/schemas/client/setup.json").read_text()
+            (
+                Path(__file__).resolve().parents[2] / "protocol/schemas/client/BidiGenerateContentSetup.json"
+            ).read_text()
         )
         assert described["properties"]["model"]["description"] in text_of(opened, "#detail")
         opened.fill("#search", "turncomplete")  # in messages, and in the words of few lines

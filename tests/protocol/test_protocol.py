@@ -16,6 +16,7 @@ import pytest
 from livews.core import closes, codec, machine, models, protocol, schema
 from livews.core.conversation import Conversation
 from tests.conftest import ROOT
+from tests.protocol import derive
 
 PROTOCOL = protocol.root()
 SCHEMAS = {path: json.loads(path.read_bytes()) for path in sorted((PROTOCOL / "schemas").rglob("*.json"))}
@@ -77,15 +78,12 @@ def test_145_messages_44_enums_and_8_scalars() -> None:
     assert kinds == {"message": 145, "enum": 44, "scalar": 8}
 
 
-def test_a_schema_is_named_as_its_file_and_titled_once() -> None:
-    titles = Counter((path.parent.name, one["title"]) for path, one in SCHEMAS.items())
-    assert [title for title, n in titles.items() if n > 1] == []
+def test_a_schema_is_named_as_its_file() -> None:
     for path, one in SCHEMAS.items():
         assert one["$id"] == f"https://livews.invalid/{rel(path)}"
         assert one["$schema"] == "https://json-schema.org/draft/2020-12/schema"
         assert len(one["title"]) <= 60
-        if path.parent.name == "types":
-            assert one["title"] == path.stem
+        assert one["title"] == path.stem
 
 
 @pytest.mark.parametrize("path", SCHEMAS, ids=rel)
@@ -189,13 +187,20 @@ def _one_of_each(envelope: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]
                 waiting.append((target, [*path, (member.name, member.shape)]))
 
 
-def test_what_both_sides_use_is_the_same_but_for_being_closed() -> None:
-    """A type that both sides use stands in both folders; the two say the same, but that one is closed."""
-    folder = PROTOCOL / "schemas"
-    shared = {p.name for p in (folder / "client").iterdir()} & {p.name for p in (folder / "server").iterdir()}
-    assert len(shared) > 30
-    for name in shared:
-        client, server = dict(SCHEMAS[folder / "client" / name]), dict(SCHEMAS[folder / "server" / name])
+def test_a_type_that_both_senders_use_is_derived_from_the_file_of_the_server() -> None:
+    client, server = ({path.name for path in SCHEMAS if path.parent.name == side} for side in ("client", "server"))
+    derived = derive.derived()
+    assert derived.keys() == client & server
+    assert len(derived) == 33
+    for name, text in derived.items():
+        path = PROTOCOL / "schemas/client" / name
+        assert path.read_text(encoding="utf-8") == text, f"client/{name}: run `python -m tests.protocol.derive`"
+
+
+def test_a_derived_type_is_closed_and_otherwise_the_same() -> None:
+    for name in derive.derived():
+        client, server = (dict(SCHEMAS[PROTOCOL / "schemas" / side / name]) for side in ("client", "server"))
+        assert client.pop("$comment").startswith(f"Derived from ../server/{name} ")
         if "properties" in client:
             assert client.pop("additionalProperties") is False
         else:
@@ -249,7 +254,7 @@ def test_signals_and_setup_traits_point_at_members_that_exist() -> None:
         elif "profile" in trait:
             assert trait["profile"] in models.profile("gemini-3.8-live"), name
         elif "session" in trait:
-            assert trait["session"] == "callsOpen", name
+            assert trait["session"] == name in {"callsOpen", "answerOwed"}
         else:
             assert trait["endpoint"] in {"surface", "version"}, name
 
@@ -598,6 +603,13 @@ def _groups() -> list[dict[str, Any]]:
     return [group for path in paths for group in protocol.load(rel(path))]
 
 
+def test_the_files_of_a_minimal_port_exist() -> None:
+    names = re.findall(r"`(core/\w+\.py)`", README)
+    assert {"core/machine.py", "core/events.py"} <= set(names)
+    for name in names:
+        assert (ROOT / "livews" / name).is_file(), name
+
+
 def test_the_picture_of_the_readme_has_the_rows_of_the_machine() -> None:
     drawn = set()
     for block in _blocks("mermaid"):
@@ -618,7 +630,8 @@ def test_the_readme_names_every_state_trait_level_and_region() -> None:
         *data["regions"],
         *data["regions"]["turn"]["states"],
         *data["regions"]["session"]["states"],
+        *data["regions"]["answer"]["states"],
         *LEVELS,
     ]:
         assert f"`{name}`" in README, name
-    assert machine.machine().regions == ("session", "activity", "turn")
+    assert machine.machine().regions == ("session", "activity", "turn", "answer")

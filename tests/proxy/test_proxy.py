@@ -527,7 +527,7 @@ async def test_a_catch_all_reason_gives_way_to_what_the_last_message_had(
         assert "why This is the catch-all text" in said and "before the client sent this: no member txt" in said
         return
     assert "1007 Request contains an invalid argument. before the client's last message is the likely cause:" in said
-    assert "(WIRE-2) do Send one JSON object a frame" in said
+    assert "(WIRE-2) do Send one JSON object per frame" in said
     assert 'more livews explain 1007 "Request contains an invalid argument."' in said
     assert "catch-all" not in said
 
@@ -566,11 +566,11 @@ def flat(said: str) -> str:
 @pytest.mark.parametrize(
     ("fault", "says", "judged"),
     [
-        ("drop", ["1006", "The connection broke without a goodbye", "do Wait at least 1 s"], "1006"),
-        ("close=quota", ["1011", "Your quota is used up", "do Wait, minutes"], "1011"),
+        ("drop", ["1006", "The connection ended without a close frame", "do Wait at least 1 s"], "1006"),
+        ("close=quota", ["1011", "Your quota is used up", "do Wait minutes"], "1011"),
         ("close=key-not-valid", ["1007", "API key", "do"], "1007"),
         ("close=goaway-ignored@3", ["1008", "announced the end of the connection", "do Reconnect now"], "1008"),
-        ("truncated@3", ["unreadable", "(WIRE-2)", "do Send one JSON object a frame"], "error /: expected JSON"),
+        ("truncated@3", ["unreadable", "(WIRE-2)", "do Send one JSON object per frame"], "error /: expected JSON"),
         ("unknown-message", ["somethingNew is not in the schema (WIRE-6)", "do Nothing."], "(WIRE-6)"),
         ("unknown-field", ["somethingNew is not in the schema (WIRE-6)", "do Nothing."], "(WIRE-6)"),
         ("no-setup-complete", ["setupComplete did not come (SETUP-3)", "do Dial again."], ""),

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from livews.analysis import audio_tracks
+from livews.core import codec
 from livews.errors import BadRequest
 from livews.report import data as report_data
 from livews.report import render
@@ -211,6 +212,20 @@ def test_a_setup_without_an_answer_is_among_the_findings() -> None:
     assert not data_of(Trace().send(0.1, SETUP).control(9.0, "recv", "close", refused))["found"]
 
 
+def test_a_frame_is_parsed_once_and_shown_as_it_was_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    setup = {"setup": {"model": "models/test", "generation_config": {"responseModalities": "audio", "topK": None}}}
+    parsed: list[bytes] = []
+    parse = codec.parse
+    monkeypatch.setattr(codec, "parse", lambda raw: parsed.append(raw) or parse(raw))
+    trace = Trace().send(0.01, setup).recv(0.15, {"setup_complete": {}})
+    for session in follow(trace.lines(), "t"):
+        made = report_data.ReportSession(session, report_data.MemberDocs())
+        made.take(session)
+        assert [row[0] for row in json.loads(made.chunk(0))] == [setup, {"setup_complete": {}}]
+        made.close()
+    assert parsed == [codec.dump(setup), codec.dump({"setup_complete": {}})]
+
+
 def test_states_are_those_of_the_machine() -> None:
     states = data_of(conversation())["states"]
     assert [state for _, state in states["session"]] == ["new", "opening", "ready", "leaving", "closed"]
@@ -362,7 +377,7 @@ def test_a_message_opens_with_the_words_of_its_schema(browser: Browser, talk: Pa
     opened = show(browser, talk)
     detail = look_up(opened, "goaway")
     assert '"50s"' in detail
-    spoken = json.loads((Path(__file__).resolve().parents[2] / "protocol/schemas/server/goAway.json").read_text())
+    spoken = json.loads((Path(__file__).resolve().parents[2] / "protocol/schemas/server/GoAway.json").read_text())
     assert spoken["properties"]["timeLeft"]["description"] in detail
     detail = look_up(opened, "and now")
     assert "WIRE-5 at /realtimeInput/colour" in detail and "do: " in detail and "closes with 1007" in detail

@@ -114,11 +114,33 @@ async def test_the_turn_ends_beside_a_call(model: str, path: str, status: str) -
 )
 async def test_behavior_of_the_function_beats_that_of_the_model(model: str, behavior: str, holds: bool) -> None:
     """C11, C13: behavior of the declaration, the model's own where it is unspecified."""
-    async with connected(about(model, tools=functions("book_table", behavior=behavior))) as caller:
+    async with connected(
+        about(model, tools=functions("book_table", behavior=behavior)), wire={"talksOn": False}
+    ) as caller:
         await caller.settle()
         await called(caller, say_so("book_table"))
         got = await (caller.rest() if holds else caller.until("turnComplete"))
     assert brief_all(got) == ([] if holds else ["generationComplete", "turnComplete+usage"])
+
+
+@pytest.mark.parametrize(("model", "switch"), [(NATIVE, {}), (LIVE_38, {"talksOn": True})])
+@pytest.mark.parametrize("wish", ["INTERRUPT", "WHEN_IDLE", "SILENT", None])
+async def test_a_model_that_talks_on_during_its_call(wish: str | None, model: str, switch: dict[str, bool]) -> None:
+    """C11b: a result with INTERRUPT cuts the speech off, the turn ends, and another one answers."""
+    tools = functions("book_table", behavior="NON_BLOCKING")
+    async with connected(about(model, tools=tools, outputAudioTranscription={}), wire=switch, pace=0.5) as caller:
+        await caller.settle()
+        (call,) = await called(caller, say_so("book_table"))
+        got: list[Message] = await caller.until("generationComplete")  # it comes before the audio has been played
+        more = scheduled(wish, "beside") if wish else {"response": {"n": 1}}
+        await caller.say(answer(call_id=call["id"], name="book_table", **more))
+        got += await caller.until("turnComplete")
+        got += await (caller.until("turnComplete") if wish != "SILENT" else caller.rest())
+    cut = ["interrupted"] if wish == "INTERRUPT" else []
+    first = ["audio", "generationComplete", *cut, "turnComplete+usage"]
+    second = [] if wish == "SILENT" else ["audio", "generationComplete", "turnComplete+usage"]
+    assert brief_all(got, leave=["said"]) == first + second
+    assert ("book_table answered" in words(got)) is (wish != "SILENT")
 
 
 async def test_the_profile_can_be_told_otherwise() -> None:
@@ -412,6 +434,17 @@ async def test_blocking_calls_and_extended_thinking_schedule_nothing() -> None:
                 await caller.until("turnComplete")
             await caller.say(answer(call_id=call["id"], **scheduled("SILENT", "beside")))
             assert await caller.until("audio")
+
+
+async def test_a_model_is_idle_when_it_has_spoken_about_every_result() -> None:
+    """C30b: IDLE says that nothing is left, so it comes once, after the last of two answers."""
+    async with connected(about(THINKING, tools=TWO, outputAudioTranscription={})) as caller:
+        await caller.settle()
+        first, second = await called(caller)
+        await caller.until("IN_PROGRESS")
+        await caller.say(answer({"n": 1}, first["id"], "book_table"), answer({"n": 2}, second["id"], "order_wine"))
+        said = words(await caller.until("IDLE"))
+    assert "book_table answered" in said and "order_wine answered" in said
 
 
 @pytest.mark.parametrize("model", [NATIVE, LIVE_38])

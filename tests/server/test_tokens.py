@@ -567,7 +567,7 @@ async def test_the_status_is_json() -> None:
         assert list(said["ended"]) == ["closed 1008 " + NOBODY[1]]
         about = said["open"][0]
         assert (about["model"], about["turns"], about["surface"]) == (TEST, 1, "gemini")
-        assert about["states"] == {"session": "ready", "activity": "none", "turn": "idle"}
+        assert about["states"] == {"session": "ready", "activity": "none", "turn": "idle", "answer": "none"}
 
 
 async def test_nothing_of_it_is_a_traceback_on_the_command_line() -> None:

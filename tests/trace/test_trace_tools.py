@@ -441,16 +441,16 @@ def told_by_all(trace: Callable[..., Done], path: Path) -> dict[str, str]:
     ("closes", "told", "times"),
     [
         ([("recv", 1011, "Internal error encountered."), ("send", 1011, "")], "failed inside the service", 1),
-        ([("recv", 1007, "API key not valid."), ("send", 1000, "")], "The API key was refused", 1),
+        ([("recv", 1007, "API key not valid."), ("send", 1000, "")], "The API key was rejected", 1),
         ([("recv", 1011, "Internal error encountered."), ("recv", 1006, "")], "failed inside the service", 1),
         ([("send", 1000, ""), ("recv", 1011, "Internal error encountered.")], "failed inside the service", 1),
         ([("send", 1011, ""), ("recv", 1011, "")], "The client closed with 1011; the service did not.", 1),
         ([("send", 4001, "Internal error encountered.")], "The client closed with 4001; the service did not.", 1),
         ([("send", 1011, "keepalive ping timeout")], "Your own client library gave up", 1),
         ([("send", 1006, "")], "The client went away without a close frame.", 1),
-        ([("recv", 1001, "")], "One side said that it was leaving", 1),
-        ([("send", 1001, ""), ("recv", 1001, "")], "leaving", 0),
-        ([("send", 1000, ""), ("recv", 1000, "")], "closed in the normal way", 0),
+        ([("recv", 1001, "")], "One side closed because it was going away", 1),
+        ([("send", 1001, ""), ("recv", 1001, "")], "going away", 0),
+        ([("send", 1000, ""), ("recv", 1000, "")], "closed normally", 0),
     ],
 )
 def test_a_close_is_told_once_and_laid_on_whoever_sent_it(
