@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import argparse
+
     from livews.cli.environment import Environment
 
 COMMANDS = {
@@ -42,16 +45,15 @@ def main(argv: Sequence[str] | None = None, environment: Environment | None = No
         print(f"livews: to say it to the model: livews talk {words[0]} ...", file=sys.stderr)
         return 2
     name = words.pop(0) if words and words[0] in COMMANDS else "talk"
-    from livews.cli import commands
     from livews.cli.console import Console, ignore_interrupts
 
     try:
-        options = commands.parse(name, words)
+        options = parse(name, words)
     except SystemExit as leave:  # argparse has printed the reason
         return int(leave.code or 0) if not isinstance(leave.code, str) else 2
     console = Console(getattr(options, "color", "auto"), getattr(options, "quiet", False), environment)
     try:
-        return int(commands.module_of(name).run(options, console))
+        return int(import_module(options.module).run(options, console))
     except KeyboardInterrupt:
         ignore_interrupts()
         console.progress("\n")  # the terminal has shown ^C
@@ -66,6 +68,17 @@ def main(argv: Sequence[str] | None = None, environment: Environment | None = No
             raise
         console.error(problem)
         return int(problem.exit_code)
+
+
+def parse(name: str, argv: Sequence[str]) -> argparse.Namespace:
+    """The options of a command; `module` is what runs it. SystemExit after --help and for wrong ones."""
+    if name == "talk":  # the other commands would only make it start later
+        from livews.cli import talk
+
+        return talk.parse(argv)
+    from livews.cli import commands
+
+    return commands.parse(name, argv)
 
 
 def _misspelt_command(words: Sequence[str]) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -49,21 +48,13 @@ def _add(parser: Parser, command: Command) -> None:
 
 
 def parse(name: str, argv: Sequence[str]) -> argparse.Namespace:
-    """The options of a command. SystemExit after --help and for wrong ones."""
-    if name == "talk":
-        from livews.cli import talk
-
-        return talk.parse(argv)
+    """The options of a command other than `talk`; see `livews.cli.parse`."""
     options = parser_of(name).parse_args(argv)
+    options.module = DEFINITIONS[name].module
     command = TRACE_TOOLS[options.tool] if name == "trace" else DEFINITIONS[name]
     if command.check:
         command.check(options.parser, options)
     return options
-
-
-def module_of(name: str) -> Any:
-    """The module that runs a command."""
-    return import_module("livews.cli.talk" if name == "talk" else DEFINITIONS[name].module)
 
 
 # Types

@@ -9,20 +9,23 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, TextIO
 
 
-@dataclass
 class Environment:
-    """Where a command reads and writes. Without arguments it is that of this process."""
+    """Where a command reads and writes. What is not given is that of this process."""
 
-    stdin: TextIO = field(default_factory=lambda: _stream("stdin", "r"))
-    stdout: TextIO = field(default_factory=lambda: _stream("stdout", "w"))
-    stderr: TextIO = field(default_factory=lambda: _stream("stderr", "w"))
-    variables: Mapping[str, str] = field(default_factory=lambda: os.environ)
-
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        stdin: TextIO | None = None,
+        stdout: TextIO | None = None,
+        stderr: TextIO | None = None,
+        variables: Mapping[str, str] = os.environ,
+    ) -> None:
+        self.stdin = stdin or _stream("stdin", "r")
+        self.stdout = stdout or _stream("stdout", "w")
+        self.stderr = stderr or _stream("stderr", "w")
+        self.variables = variables
         for stream in (self.stdout, self.stderr):
             if hasattr(stream, "reconfigure"):  # a terminal of another encoding is no reason to fail
                 stream.reconfigure(errors="backslashreplace")

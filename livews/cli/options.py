@@ -10,8 +10,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 Row = dict[str, Any]
 Rows = Mapping[str, Row]
@@ -194,8 +193,7 @@ class Parser(argparse.ArgumentParser):
             self.error(message)
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(NamedTuple):
     """A command or a tool of `livews trace`.
 
     module: what runs it: `run(options, console) -> int`.

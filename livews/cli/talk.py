@@ -109,6 +109,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     options.mic_files = [name for name in options.mic if name != "-"]
     options.trace_files = [name for name in options.trace if name != "-"]
     options.trace_view = "-" in options.trace
+    options.module = __name__
     return options
 
 
