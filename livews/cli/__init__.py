@@ -13,23 +13,13 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from livews.cli.options import COMMANDS
+
 if TYPE_CHECKING:
     import argparse
 
     from livews.cli.environment import Environment
 
-COMMANDS = {
-    "talk": "talk to the model (the default: `livews Hello` is `livews talk Hello`)",
-    "serve": "run the stand-in, a server to test with that needs no key",
-    "proxy": "forward a client's connection to the service, log every message and explain the close",
-    "inspect": "show sessions on a page while they run, and write messages into them",
-    "check": "check messages and traces against the schemas and rules",
-    "trace": "work with recorded sessions: show, check, stats, diff, cut, redact, export, html, import, replay",
-    "explain": "explain why a connection closed, or any name of the protocol",
-    "devices": "list the audio devices",
-    "doctor": "check key, network, session and audio, and say what to do",
-    "completion": "print the completion script of a shell",
-}
 _TRACE_TOOLS = COMMANDS["trace"].partition(": ")[2].split(", ")
 
 

@@ -6,9 +6,9 @@ import argparse
 from collections.abc import Sequence
 from itertools import pairwise
 
-from livews.cli import COMMANDS
 from livews.cli.console import Console
 from livews.cli.options import (
+    COMMANDS,
     CONNECTION,
     OUTPUT,
     Parser,
