@@ -1,32 +1,40 @@
-"""Where to dial, with which headers, and how the model is called there.
+"""Resolve the endpoint of the Live API: URL, headers and model name, from arguments and environment variables.
 
 - One function, `resolve()`, knows every form: API key, ephemeral token, Vertex (regional, global, multi-region,
   express) and any base URL with a path prefix.
-- Credentials travel in headers, never in a URL of ours. A `key=` in a user's own URL is sent and shown nowhere.
-- A flag beats the environment; the environment is read as Google's SDKs read it.
+- Credentials travel in headers, never in a URL that livews makes. A `key=` in a user's own URL is sent, but never shown.
+- Arguments take precedence over the environment; the environment is read as Google's SDKs read it.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import urlsplit, urlunsplit
 
 from livews.core import endpoint_paths
 from livews.errors import BadRequest, NoCredentials
-from livews.redactor import _HIDDEN, Redactor
+from livews.redactor import Redactor, query_credentials, redact_url
 
 GEMINI_HOST = "generativelanguage.googleapis.com"
 VERTEX_HOST = "aiplatform.googleapis.com"
 _MULTI_REGIONS = ("us", "eu")
-_SECRET_QUERY = ("key", "access_token", "token", "api_key")
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One place to dial. `url` is what is dialled and may hold a user's own secret; `shown` never does."""
+    """Where a session is dialled.
+
+    Attributes:
+        url: the URL that is dialled; it may hold a credential of the user.
+        headers: request headers with the credentials.
+        model: the model's name in the form this endpoint expects.
+        surface: "gemini" or "vertex".
+        version: the API version, as in "v1beta".
+        secrets: removes the credentials of `url` and `headers` from text.
+    """
 
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
@@ -37,26 +45,24 @@ class Endpoint:
 
     @property
     def shown(self) -> str:
+        """The URL without credentials."""
         return self.secrets.redact(redact_url(self.url))
-
-
-def redact_url(url: str) -> str:
-    """A URL with the values of `key=`, `access_token=` and a password replaced."""
-    parts = urlsplit(url)
-    query = "&".join(
-        f"{name}={_HIDDEN}" if name.lower() in _SECRET_QUERY else pair
-        for pair in parts.query.split("&")
-        for name in [pair.split("=", 1)[0]]
-    )
-    place = parts.netloc
-    if "@" in place:
-        place = f"{_HIDDEN}@{place.rsplit('@', 1)[1]}"
-    return urlunsplit(parts._replace(netloc=place, query=query))
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a caller or the environment asks for; None and "" mean: not given."""
+    """Arguments and environment variables that decide the endpoint; "" means: not set.
+
+    Attributes:
+        url: base URL; ws, wss, http or https, a path prefix is kept.
+        api_key: API key.
+        token: ephemeral token (auth_tokens/...), or with `vertex` an OAuth bearer token.
+        vertex: use Vertex AI instead of the Gemini API.
+        project: Google Cloud project, for Vertex.
+        location: region, "us", "eu" or "global", for Vertex.
+        version: API version; "" chooses the default of the surface.
+        both_keys: GOOGLE_API_KEY and GEMINI_API_KEY are set and differ: worth a warning.
+    """
 
     url: str = field(default="", repr=False)
     api_key: str = field(default="", repr=False)
@@ -66,7 +72,6 @@ class Settings:
     location: str = ""
     version: str = ""
     both_keys: bool = False
-    """GOOGLE_API_KEY and GEMINI_API_KEY are both set: worth one warning."""
 
     @property
     def has_credentials(self) -> bool:
@@ -84,22 +89,28 @@ def from_environment(
     location: str = "",
     version: str = "",
 ) -> Settings:
-    """The given values, and for what is not given the variables Google's SDKs read."""
+    """Settings from arguments, and for those not given from the variables that Google's SDKs read.
+
+    Args:
+        env: the environment, as in `os.environ`.
+        vertex: None takes GOOGLE_GENAI_USE_VERTEXAI or GOOGLE_GENAI_USE_ENTERPRISE.
+
+    The other arguments are those of `Settings`.
+    """
     if vertex is None:
         flags = ("GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GENAI_USE_ENTERPRISE")
         vertex = any(env.get(flag, "").lower() in ("1", "true") for flag in flags)
     google, gemini = env.get("GOOGLE_API_KEY", "").strip(), env.get("GEMINI_API_KEY", "").strip()
-    project = project or (
-        "" if api_key else env.get("GOOGLE_CLOUD_PROJECT", "")
-    )  # a key that was given: express mode
+    if not project and not api_key:  # an API key as an argument means express mode, which has no project
+        project = env.get("GOOGLE_CLOUD_PROJECT", "")
     if not api_key and not token and not (vertex and project):
         api_key = google or gemini
     if not token and not api_key and vertex:
         token = env.get("GOOGLE_OAUTH_ACCESS_TOKEN", "") or env.get("CLOUDSDK_AUTH_ACCESS_TOKEN", "")
-    if api_key.startswith("auth_tokens/") and not token:  # as the Python SDK has it: a token in the key's place
+    if api_key.startswith("auth_tokens/") and not token:  # the Python SDK takes a token as a key, too
         api_key, token = "", api_key
     base = env.get("GOOGLE_VERTEX_BASE_URL" if vertex else "GOOGLE_GEMINI_BASE_URL", "")
-    wanted = version or env.get("GOOGLE_GENAI_API_VERSION", "")
+    version = version or env.get("GOOGLE_GENAI_API_VERSION", "")
     return Settings(
         url=url or base,
         api_key=api_key,
@@ -107,35 +118,43 @@ def from_environment(
         vertex=vertex,
         project=project,
         location=location or env.get("GOOGLE_CLOUD_LOCATION", ""),
-        version={"beta": "v1beta", "alpha": "v1alpha"}.get(wanted, wanted),
+        version={"beta": "v1beta", "alpha": "v1alpha"}.get(version, version),
         both_keys=bool(google and gemini and google != gemini),
     )
 
 
 def resolve(settings: Settings, model: str) -> Endpoint:
-    """The endpoint of these settings for a model; BadRequest when they do not fit together.
+    """The endpoint of a model.
 
-    The version is v1beta for a key, v1alpha for an ephemeral token and v1beta1 on Vertex unless one is given.
+    Without `settings.version` the API version is v1beta for a key, v1alpha for an ephemeral token, v1beta1 on Vertex.
+
+    Args:
+        settings: where, and with which credentials.
+        model: an ID, or a name with a prefix (models/ID, publishers/P/models/ID, projects/...).
+
+    Raises:
+        BadRequest: the settings do not fit together.
+        NoCredentials: no credentials, or some that no header can carry.
     """
     try:
         urlsplit(settings.url)
     except ValueError as problem:
         fix = "write it as in ws://127.0.0.1:8765 or wss://example.com/prefix"
-        raise BadRequest("not a URL to dial", where="--url", why=str(problem), fix=fix) from None
-    for what, value in (("key", settings.api_key), ("token", settings.token)):
+        raise BadRequest("not a valid URL", where="--url", why=str(problem), fix=fix) from None
+    for name, value in (("key", settings.api_key), ("token", settings.token)):
         if value and not re.fullmatch(r"[!-~]+", value):
-            fix = "copy it again: no space, no quotation marks around it, nothing but ASCII"
-            why = "there is a space, a line break or something else in it that no header can carry"
-            raise NoCredentials(f"the {what} cannot be one", where="credentials", why=why, fix=fix)
-    secrets = Redactor(settings.api_key, settings.token, *_secrets_of(settings.url))
+            fix = "copy it again: ASCII only, without spaces and without quotation marks around it"
+            why = "it contains a space, a line break or another character that is not allowed in a header"
+            raise NoCredentials(f"invalid {name}", where="credentials", why=why, fix=fix)
+    secrets = Redactor(settings.api_key, settings.token, *_url_credentials(settings.url))
     if settings.vertex:
         return _vertex(settings, model, secrets)
     ephemeral = settings.token.startswith("auth_tokens/")
     if settings.token and not ephemeral:
         raise BadRequest(
-            "the token is no ephemeral token",
+            "not an ephemeral token",
             where="--token",
-            why="tokens of the Gemini API start with auth_tokens/; any other is an OAuth bearer, which is for Vertex",
+            why="tokens of the Gemini API start with auth_tokens/; any other is an OAuth bearer token, for Vertex only",
             fix="add --vertex, or pass an API key in GOOGLE_API_KEY",
         )
     version = settings.version or ("v1alpha" if ephemeral else "v1beta")
@@ -150,7 +169,7 @@ def resolve(settings: Settings, model: str) -> Endpoint:
         raise NoCredentials(
             "no credentials",
             where="environment",
-            why="neither GOOGLE_API_KEY nor GEMINI_API_KEY is set, and no url was given",
+            why="neither GOOGLE_API_KEY nor GEMINI_API_KEY is set, and no URL was given",
             fix="set GOOGLE_API_KEY to a key from https://aistudio.google.com/apikey, or run `livews serve` and "
             "pass the URL it prints",
         )
@@ -168,13 +187,13 @@ def _vertex(settings: Settings, model: str, secrets: Redactor) -> Endpoint:
     location = settings.location or ("us-central1" if settings.project else "")
     if not settings.project and not settings.url:
         raise BadRequest(
-            "Vertex needs a project",
+            "no project for Vertex",
             where="--project",
             why="no project was given and GOOGLE_CLOUD_PROJECT is not set",
             fix="set GOOGLE_CLOUD_PROJECT (and GOOGLE_CLOUD_LOCATION), or an API key for express mode",
         )
     headers = {"Authorization": f"Bearer {settings.token}"} if settings.token else {}
-    if not settings.project:  # a gateway of the user's own: its URL is dialled as it is
+    if not settings.project:  # the user's own gateway: its URL is dialled unchanged
         return Endpoint(_scheme(settings.url), headers, _publisher(model), "vertex", version, secrets)
     url = _join(settings.url or f"wss://{_host(location)}", path)
     name = model
@@ -207,7 +226,7 @@ def _scheme(url: str) -> str:
     scheme = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}.get(parts.scheme)
     if scheme is None or not parts.hostname:
         raise BadRequest(
-            f"not a URL to dial: {redact_url(url)}",
+            f"not a valid URL: {redact_url(url)}",
             where="--url",
             why="a WebSocket URL starts with ws:// or wss:// and names a host",
             fix="write it as in ws://127.0.0.1:8765 or wss://example.com/prefix",
@@ -215,14 +234,13 @@ def _scheme(url: str) -> str:
     try:
         _ = parts.port
     except ValueError:
-        raise BadRequest(
-            f"not a port: {redact_url(url)}", where="--url", fix="a port is a number from 1 to 65535"
-        ) from None
+        fix = "a port is a number from 1 to 65535"
+        raise BadRequest(f"invalid port: {redact_url(url)}", where="--url", fix=fix) from None
     return urlunsplit(parts._replace(scheme=scheme))
 
 
 def _join(base: str, path: str) -> str:
-    """A base URL with the method's path behind its prefix; a URL that names the method already is left alone."""
+    """A base URL with the method's path after its prefix; a URL that has the method already stays as it is."""
     url = _scheme(base)
     parts = urlsplit(url)
     if "BidiGenerateContent" in parts.path:
@@ -230,48 +248,6 @@ def _join(base: str, path: str) -> str:
     return urlunsplit(parts._replace(path=parts.path.rstrip("/") + path, fragment=""))
 
 
-def _secrets_of(url: str) -> list[str]:
+def _url_credentials(url: str) -> list[str]:
     parts = urlsplit(url)
-    found = [value for name, value in parse_qsl(parts.query) if name.lower() in _SECRET_QUERY]
-    return [*found, parts.password] if parts.password else found
-
-
-async def with_bearer(settings: Settings) -> Settings:
-    """The same settings, with a bearer of google-auth where Vertex wants one and none was given."""
-    if settings.vertex and settings.project and not settings.token:
-        return replace(settings, token=await bearer())
-    return settings
-
-
-async def bearer() -> str:
-    """An OAuth token for Vertex from Application Default Credentials; BadRequest says what is missing."""
-    import asyncio
-
-    def fetch() -> str:
-        import google.auth
-        import google.auth.exceptions
-        import google.auth.transport.requests
-
-        try:
-            credentials: Any = google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])[0]
-            credentials.refresh(google.auth.transport.requests.Request())
-        except (google.auth.exceptions.GoogleAuthError, OSError, ValueError) as problem:
-            raise NoCredentials(
-                "no Google credentials for Vertex",
-                where="Application Default Credentials",
-                # never the text of the problem: it may quote the key file
-                why=f"google-auth found none that work ({type(problem).__name__})",
-                fix="run `gcloud auth application-default login`, correct GOOGLE_APPLICATION_CREDENTIALS, or pass a "
-                "token: --token $(gcloud auth print-access-token)",
-            ) from None
-        return str(credentials.token)
-
-    try:
-        return await asyncio.to_thread(fetch)
-    except ImportError:
-        raise NoCredentials(
-            "Vertex wants a token",
-            where="--token",
-            why="no token was given, and google-auth, which fetches one, is not installed",
-            fix="pip install google-auth requests, or pass --token $(gcloud auth print-access-token)",
-        ) from None
+    return [*query_credentials(parts.query), *([parts.password] if parts.password else [])]

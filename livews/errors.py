@@ -1,23 +1,29 @@
 """Everything livews raises.
 
-    LivewsError                 what, where, why, and what to do
-     ├─ BadRequest              a flag, a file or an argument that cannot work; nothing was sent
-     │   └─ NoCredentials       ... no key, or one that cannot be one
-     ├─ LocalProtocolError      a frame of ours that the service would refuse; it was not sent
-     ├─ RemoteProtocolError     the other side does not speak this protocol
-     ├─ Unreachable             no connection: name, network, TLS, proxy, time
-     ├─ Closed                  the service closed the socket; `advice` says why
-     │   ├─ Refused             ... instead of setupComplete
-     │   └─ Lost                ... or the socket died without a close frame
-     └─ TraceFailed             the trace cannot be written any more
+    LivewsError                 what, where, why, and how to fix it
+     ├─ BadRequest              an option, a file or an argument that cannot work; nothing was sent
+     │   ├─ NoCredentials       ... no API key or token, or an invalid one
+     │   └─ MissingDependency   ... an optional package is not installed
+     ├─ LocalProtocolError      a message that the service would refuse; it was not sent
+     ├─ RemoteProtocolError     the peer violates the protocol, or speaks another one
+     │   └─ MalformedHead       ... an HTTP head that the proxy cannot forward (livews.proxy.http_head)
+     ├─ Unreachable             the connection failed: name, network, TLS, proxy or timeout
+     ├─ Closed                  the service closed the connection; `advice` says why
+     │   ├─ Refused             ... instead of setupComplete, or refused the upgrade
+     │   └─ Lost                ... or the connection broke without a close frame
+     ├─ TraceFailed             the trace cannot be written any more
+     ├─ AudioUnavailable        no loudspeaker or microphone, or it was lost (livews.audio.portaudio)
+     └─ ImageUnavailable        no screen or camera, or it was lost (livews.media.picture)
 
-- No exception of websockets, orjson or sounddevice leaves livews.
-- Texts never hold a key or a token: what could is passed through `endpoint.Secrets` before it gets here.
-- `exit_code` is what the command line leaves with.
+- No exception of websockets, h11, orjson or sounddevice leaves livews.
+- No text holds a credential: what could hold one passes `livews.redactor.Redactor` first.
+- `exit_code` is the exit code of the command line.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from livews.exit_codes import Exit
@@ -30,10 +36,11 @@ if TYPE_CHECKING:
 class LivewsError(Exception):
     """What happened, and if known where, why and how to fix it.
 
-    what: one line that names the thing that failed.
-    where: the flag, file, URL or JSON pointer it is about.
-    why: the reason.
-    fix: what to do about it.
+    Args:
+        what: one line that names what failed.
+        where: the option, file, URL or JSON pointer it is about.
+        why: the reason.
+        fix: how to fix it.
     """
 
     exit_code = Exit.CLOSED
@@ -55,21 +62,49 @@ class LivewsError(Exception):
         lines += [f"{name}: {text}" for name, text in self.details() if text]
         return "\n".join(lines)
 
+    def sentence(self) -> str:
+        """What, why and what to do on one line, for a notice."""
+        parts = (": ".join(filter(None, (self.what, self.why))), self.fix)
+        return " ".join(f"{part.rstrip('.')}." for part in parts if part)
+
     def details(self) -> list[tuple[str, str]]:
         """The lines that follow the first, as (name, text)."""
         return [("where", self.where), ("why", self.why), ("do", self.fix)]
 
 
+@contextmanager
+def located(where: str) -> Iterator[None]:
+    """Say of a LivewsError raised inside, unless it says so itself, which flag or file it is about."""
+    try:
+        yield
+    except LivewsError as problem:
+        problem.where = problem.where or where
+        raise
+
+
 class BadRequest(LivewsError):
+    """An option, a file or an argument that cannot work. Nothing was sent."""
+
     exit_code = Exit.USAGE
 
 
 class NoCredentials(BadRequest):
+    """No API key or token, or an invalid one."""
+
     exit_code = Exit.CREDENTIALS
 
 
+class MissingDependency(BadRequest):
+    """An optional package is not installed."""
+
+
 class LocalProtocolError(LivewsError):
-    """`findings` say what is wrong with the frame, by path and rule."""
+    """A message that the service would refuse; it was not sent.
+
+    Args:
+        findings: what is wrong with it, by path and rule; at least one.
+        where: overrides the path of the first finding.
+    """
 
     exit_code = Exit.USAGE
 
@@ -79,51 +114,69 @@ class LocalProtocolError(LivewsError):
         super().__init__(
             f"not sent: {first.complaint}" + (f" ({first.rule})" if first.rule else ""),
             where=where or first.path,
-            why="; ".join(f.complaint for f in findings[1:]),
+            why="; ".join(finding.complaint for finding in findings[1:]),
             fix=first.fix,
         )
 
 
 class RemoteProtocolError(LivewsError):
-    pass
+    """The peer violates the protocol, or speaks another one."""
 
 
 class Unreachable(LivewsError):
+    """The connection failed: name, network, TLS, proxy or timeout."""
+
     exit_code = Exit.UNREACHABLE
 
 
 class Closed(LivewsError):
-    """The socket closed. `code`, `reason` and `advice` tell why; `during` is the turn state it closed in."""
+    """The service closed the connection.
+
+    Args:
+        advice: close code, reason, what it means and what to do.
+        where: the URL without credentials.
+        during: when it happened, as in "in the middle of a turn".
+    """
+
+    verb = "closed:"
 
     def __init__(self, advice: Advice, *, where: str = "", during: str = "") -> None:
         self.advice = advice
         self.code = advice.code
         self.reason = advice.reason
         self.during = during
-        said = f'{advice.code} "{advice.reason}"' if advice.reason else f"{advice.code}, no reason given"
+        close = f'{advice.code} "{advice.reason}"' if advice.reason else f"{advice.code}, no reason given"
         if not advice.code:
-            said = advice.reason
-        super().__init__(f"{self.verb} {said}{during and f' {during}'}", where=where, fix=advice.do)
+            close = advice.reason
+        super().__init__(f"{self.verb} {close}{during and f' {during}'}", where=where, fix=advice.do)
         self.why = f"{advice.meaning} {advice.cause}".strip()
         self.exit_code = _EXITS.get(advice.kind, Exit.CLOSED)
 
-    verb = "closed:"
-
 
 class Refused(Closed):
+    """The service closed instead of sending setupComplete, or refused the upgrade.
+
+    `body` is what the server wrote in its HTTP answer, "" if nothing.
+    """
+
     verb = "refused:"
+    body = ""
 
 
 class Lost(Closed):
+    """The connection broke without a close frame."""
+
     verb = "lost:"
 
 
 class TraceFailed(LivewsError):
+    """The trace cannot be written any more."""
+
     exit_code = Exit.USAGE
 
 
 _EXITS = {
     "credentials": Exit.CREDENTIALS,
     "quota": Exit.CREDENTIALS,
-    "network": Exit.UNREACHABLE,  # any other kind, a normal close in mid-turn too, is Exit.CLOSED
+    "network": Exit.UNREACHABLE,  # any other kind is Exit.CLOSED, also a normal close in the middle of a turn
 }

@@ -1,4 +1,4 @@
-"""Exit codes of the command line: documented and fixed."""
+"""The exit codes of the command line. They are documented and do not change."""
 
 from __future__ import annotations
 

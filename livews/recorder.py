@@ -1,4 +1,4 @@
-"""What receives every frame of a connection (a trace file, a terminal view), and the clock their times are on.
+"""The interface of recorders, which receive every frame of a connection, and the clock of their times.
 
 - A recorder is called in wire order, once per frame or control, and must not block.
 - Times are seconds since the start of the session on a monotonic clock.
@@ -13,22 +13,35 @@ if TYPE_CHECKING:
     from livews.core.conversation import Step
 
 Direction = Literal["send", "recv"]
-
-
+"""As the client sees it."""
 Opcode = Literal["text", "binary"]
 
 
 class Recorder(Protocol):
-    """Whoever is told of every frame: the trace file, the view on a terminal.
+    """Receives every frame of a connection: a trace file, a view on a terminal."""
 
-    `t` is seconds since the session's start on a monotonic clock, `direction` as the client sees it.
-    """
+    def frame(self, t: float, direction: Direction, opcode: Opcode, step: Step) -> None:
+        """A message.
 
-    def frame(self, t: float, direction: Direction, opcode: Opcode, step: Step) -> None: ...
+        Args:
+            t: seconds since the start of the session.
+            direction: who sent it.
+            opcode: of its frame.
+            step: what it is, and what it did to the conversation; `step.raw` is its payload.
+        """
 
-    def control(self, t: float, direction: Direction, kind: str, about: dict[str, Any]) -> None: ...
+    def control(self, t: float, direction: Direction, kind: str, about: dict[str, Any]) -> None:
+        """A control frame ("ping", "pong", "close"), or a line of the caller's own.
 
-    def close(self) -> None: ...
+        Args:
+            t: seconds since the start of the session.
+            direction: who sent it.
+            kind: its name.
+            about: its members in the trace.
+        """
+
+    def close(self) -> None:
+        """The session is over."""
 
 
 class Clock:

@@ -1,8 +1,8 @@
-"""Compose the setup message: what was asked for, on top of what the model's profile needs.
+"""Compose the setup message from the caller's arguments and what the model's profile requires.
 
-- livews's own members first, then the caller's `setup`, then what was named one by one (a flag beats a file).
-- The caller's members keep their meaning in either spelling; the result is canonical.
-- Nothing is dropped in silence: what the wire would not take is a finding, told before dialling.
+- Precedence: single arguments, then the caller's `setup`, then what livews adds.
+- The caller's members may be in camelCase or snake_case; the result is canonical.
+- Nothing is dropped silently: what the wire does not accept is a finding, reported before dialling.
 """
 
 from __future__ import annotations
@@ -23,29 +23,33 @@ def compose(
     setup: dict[str, Any] | None = None,
     functions: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
-    """The setup message for `model` (in the form its endpoint wants).
+    """The setup message of a session.
 
-    `text` asks for text alone: the TEXT modality where the model has it, else the transcript of its voice.
-    `setup` is the value of a setup message, or the message itself; null takes away what livews would add.
-    `functions` are declarations that go beside whatever tools `setup` has.
+    Args:
+        model: the model's name in the form its endpoint expects.
+        voice: name of a prebuilt voice; "" for the model's own.
+        system: text of the system instruction; "" for none.
+        text: ask for text only: the TEXT modality where the model has it, else the transcript of its speech.
+        setup: the value of a setup message, or the whole message; null removes what livews would add.
+        functions: function declarations that are added to the tools of `setup`.
     """
-    about = models.profile(model)
-    modality = "TEXT" if text and about["known"] and "TEXT" in about["output"] else about["output"][0]
+    profile = models.profile(model)
+    modality = "TEXT" if text and profile["known"] and "TEXT" in profile["output"] else profile["output"][0]
     own: dict[str, Any] = {"model": model, "generationConfig": {"responseModalities": [modality]}}
     if modality == "AUDIO":
         own["outputAudioTranscription"] = {}
-    for row in about.get("requires", ()):
+    for row in profile.get("requires", ()):
         own[row["at"].rsplit("/", 1)[-1]] = {}
-    given = schema.canonical_setup(bare(setup)).message if setup else {}
-    asked = given.get("generationConfig") if isinstance(given, dict) else None
-    wanted = asked.get("responseModalities") if isinstance(asked, dict) and not text else None
-    if (isinstance(wanted, list) and wanted and "AUDIO" not in wanted) or _switched_off(
+    callers = schema.canonical_setup(bare(setup)).message if setup else {}
+    generation = callers.get("generationConfig") if isinstance(callers, dict) else None
+    modalities = generation.get("responseModalities") if isinstance(generation, dict) and not text else None
+    if (isinstance(modalities, list) and modalities and "AUDIO" not in modalities) or _is_removed(
         setup, "outputAudioTranscription"
     ):
         own.pop("outputAudioTranscription", None)
-    if text and isinstance(asked, dict):
-        asked.pop("responseModalities", None)  # --text chooses them
-    merged = _merge(own, given)
+    if text and isinstance(generation, dict):
+        generation.pop("responseModalities", None)  # `text` decides them
+    merged = _merge(own, callers)
     merged["model"] = model
     if voice:
         speech = {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": voice}}}
@@ -58,31 +62,31 @@ def compose(
     return {"setup": merged}
 
 
-def _switched_off(setup: dict[str, Any] | None, name: str) -> bool:
-    """Did the caller write `null` for a member that livews would add?"""
-    given = bare(setup or {})
-    return any(key in given and given[key] is None for key in (name, schema.snake(name)))
+def _is_removed(setup: dict[str, Any] | None, name: str) -> bool:
+    """Whether the caller wrote `null` for a member that livews would add."""
+    members = bare(setup or {})
+    return any(key in members and members[key] is None for key in (name, schema.snake(name)))
 
 
 def bare(setup: dict[str, Any]) -> dict[str, Any]:
-    """The value of setup, also when the whole message was given."""
+    """The value of a setup message, whether `setup` is that value or the whole message."""
     inner = setup.get("setup")
     return inner if isinstance(inner, dict) and len(setup) == 1 else setup
 
 
 def wire_findings(setup: dict[str, Any]) -> list[Finding]:
-    """What the wire has against a caller's setup as it was written: paths point into it, and start at /setup."""
-    found = rules.check("client", {"setup": bare(setup)})
-    return [finding for finding in found if finding.rule.startswith("WIRE")]
+    """Findings of the WIRE rules about the caller's setup as it was written; paths start at /setup."""
+    findings = rules.check("client", {"setup": bare(setup)})
+    return [finding for finding in findings if finding.rule.startswith("WIRE")]
 
 
 def model_findings(message: dict[str, Any], surface: str, version: str) -> list[Finding]:
-    """What its model has against a composed setup message, by models.json: warnings, since that may be out of date."""
+    """Findings about a composed setup message from the model's row in models.json: warnings, as that may be outdated."""
     return list(rules.content_findings(message, models.profile(""), rules.ApiTarget(surface, version)))
 
 
 def _merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """Two objects as one: objects are merged member by member, anything else is replaced."""
+    """Merge two objects member by member; `over` replaces everything that is not an object."""
     merged = dict(under)
     for key, value in over.items():
         below = merged.get(key)

@@ -1,16 +1,15 @@
-"""Text from the wire, made safe to show.
+"""Escape text from the wire for a terminal.
 
-- Nothing that moves a cursor, changes a colour, rings, retitles a window or turns text around reaches a terminal:
-  such characters are written as escapes. Line breaks and tabs stay unless a single line is asked for.
+- Characters that move the cursor, change colours, ring the bell, set the window title or reverse text are written as
+  escapes. Line breaks and tabs stay, unless a single line is asked for.
 """
 
 from __future__ import annotations
 
 import re
 
-# C0 but tab and newline, DEL and C1, line and paragraph separators, bidirectional controls, zero-width space, BOM and
-# lone surrogates, which no terminal encoding takes. The joiners
-# stay, since Persian, Indic scripts and emoji are spelt with them; tags hide text and do not.
+# C0 except tab and newline, DEL and C1, line and paragraph separators, bidirectional controls, zero-width space, BOM,
+# tags, and lone surrogates, which no terminal encoding has. The joiners stay: Persian, Indic scripts and emoji need them.
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb"
     "\U000e0000-\U000e007f\ud800-\udfff]"
@@ -23,20 +22,20 @@ def escape_unsafe(text: str) -> str:
 
 
 def json_line(text: str) -> str:
-    """A finished JSON text with the same characters as JSON's own escapes, so that it stays JSON."""
+    """An encoded JSON text with the same characters as JSON escapes, so that it stays valid JSON."""
     import json
 
-    return _UNSAFE.sub(lambda found: json.dumps(found[0])[1:-1], text)
+    return _UNSAFE.sub(lambda match: json.dumps(match[0])[1:-1], text)
 
 
 def one_line(text: str, limit: int = 0) -> str:
-    """The same on one line, cut with an ellipsis at `limit` characters when it is longer."""
+    """`text`, escaped, on one line; cut with an ellipsis at `limit` characters, 0 for no limit."""
     text = escape_unsafe(text).replace("\n", "\\n").replace("\t", "\\t")
     return text if not limit or len(text) <= limit else text[: limit - 1] + "…"
 
 
-def _escape(found: re.Match[str]) -> str:
-    code = ord(found[0])
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 

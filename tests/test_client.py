@@ -264,7 +264,7 @@ async def test_a_socket_that_just_dies() -> None:
         (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", livews.Refused, "why: A web server answered with a page"),
         (b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n", livews.Refused, "why: .* captive portal"),
         (b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n", livews.Refused, "why: The server is up"),
-        (b"HTTP/1.0 404 File not found\r\n\r\n", livews.Unreachable, "no WebSocket server answered"),
+        (b"HTTP/1.0 404 File not found\r\n\r\n", livews.Unreachable, "not a WebSocket server answered"),
         (b"SSH-2.0-OpenSSH_9\r\n", livews.Unreachable, "WebSocket"),
         (b"", livews.Unreachable, "WebSocket"),
     ],
@@ -277,7 +277,10 @@ async def test_what_is_no_such_server(answer: bytes, kind: type[livews.LivewsErr
 
 
 async def test_nobody_listens_and_no_such_host() -> None:
-    for url, word in (("ws://127.0.0.1:1", "nobody listens"), ("ws://no-such-host.invalid", "does not resolve")):
+    for url, word in (
+        ("ws://127.0.0.1:1", "nothing is listening"),
+        ("ws://no-such-host.invalid", "does not resolve"),
+    ):
         with pytest.raises(livews.Unreachable, match=word) as caught:
             await livews.connect(url=url)
         assert caught.value.exit_code == Exit.UNREACHABLE
@@ -312,7 +315,7 @@ async def test_the_wait_for_setup_complete_has_an_end_whatever_else_comes() -> N
         with pytest.raises(livews.RemoteProtocolError, match="no setupComplete within 1 s") as caught:
             await livews.connect(url=url, open_timeout=1.0)
         assert caught.value.where.startswith(url) and caught.value.fix
-        assert 'what came is "sessionResumptionUpdate"' in caught.value.why
+        assert 'the server sent "sessionResumptionUpdate"' in caught.value.why
 
 
 async def test_a_faulty_frame_is_not_sent() -> None:
@@ -330,7 +333,7 @@ async def test_a_faulty_frame_is_not_sent() -> None:
             await session.activity_start()
         with pytest.raises(livews.LocalProtocolError, match="did you mean turnComplete"):
             await session.send_raw({"clientContent": {"turnCompleted": True}})
-        with pytest.raises(livews.BadRequest, match="cannot be written"):
+        with pytest.raises(livews.BadRequest, match="cannot be encoded"):
             await session.respond("1", "f", {"answer": object()})
         await session.send_audio(b"\0\0" * 320, 16000)
         with pytest.raises(livews.LocalProtocolError, match="AUDIO-2"):
@@ -503,8 +506,8 @@ async def test_a_ping_that_cannot_be_recorded_ends_the_session(monkeypatch: pyte
         with pytest.raises(livews.TraceFailed):
             async with livews.connect(url=url, recorders=[lambda where: Failing(controls=0)]) as session:
                 await session.wait_closed()
-        assert session._socket is not None
-        assert session._socket.state is State.CLOSED, "the socket is not left to the server"
+        assert session._transport.socket is not None
+        assert session._transport.socket.state is State.CLOSED, "the socket is not left to the server"
 
 
 async def test_what_was_sent_is_in_the_trace_also_when_sending_was_cancelled(tmp_path: Path) -> None:
@@ -519,13 +522,13 @@ async def test_what_was_sent_is_in_the_trace_also_when_sending_was_cancelled(tmp
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):
                 await session.send_image(bytes(9_000_000))
-        session._socket.transport.abort()  # type: ignore[union-attr]
+        session._transport.abort()
         await session.close()
     assert "realtimeInput" in (tmp_path / "t.jsonl").read_text()
 
 
 async def test_a_frame_too_large_is_our_own_close(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("livews.connect_errors.MAX_SIZE", 100_000)
+    monkeypatch.setattr("livews.transport.MAX_SIZE", 100_000)
     _, problem = await talk(sound(bytes(200_000)), END)
     assert isinstance(problem, livews.RemoteProtocolError)
     assert "1009" in problem.what
@@ -623,7 +626,7 @@ async def test_a_ping_into_a_close_tells_why_and_loses_nothing() -> None:
 
 async def test_a_pong_that_never_comes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("livews.client.PING_EVERY", 0.02)
-    monkeypatch.setattr("livews.connect_errors.PONG_WITHIN", 0.1)
+    monkeypatch.setattr("livews.transport.PONG_TIMEOUT", 0.1)
 
     async def deaf(socket: ServerConnection) -> None:
         await socket.recv()

@@ -20,16 +20,23 @@ import livews
 from livews import connect_errors
 from livews.cli import main
 from livews.core import closes
+from livews.endpoint import Endpoint
 from livews.errors import LivewsError, Unreachable
+from livews.loopback import is_loopback
+from livews.redactor import Redactor
 from livews.server.server import StandInConfig, serve_stand_in
+from livews.transport import dial
 
 DATA = Path(__file__).resolve().parents[1] / "tests" / "data"
 SECRET = "hunter2-hunter2"
 PLACES = {"server": connect_errors.SERVER, "upstream": connect_errors.UPSTREAM}
 
 
-def redact(text: str) -> str:
-    return text.replace(SECRET, "[redacted]")
+REDACTOR = Redactor(SECRET)
+
+
+def at(url: str) -> Endpoint:
+    return Endpoint(url, {}, "", "gemini", "v1beta", REDACTOR)
 
 
 def certificate() -> ssl.SSLCertVerificationError:
@@ -42,23 +49,23 @@ def certificate() -> ssl.SSLCertVerificationError:
 @pytest.mark.parametrize(
     ("problem", "secure", "what", "why"),
     [
-        (TimeoutError("timed out"), True, "within 2.5 s", "nobody finished the handshake"),
-        (certificate(), True, "certificate is not trusted", "self-signed certificate"),
+        (TimeoutError("timed out"), True, "within 2.5 s", "the handshake was not finished"),
+        (certificate(), True, "is not trusted", "self-signed certificate"),
         (ssl.SSLError(1, "WRONG_VERSION_NUMBER"), True, "does not speak TLS", "WRONG_VERSION_NUMBER"),
         (ConnectionResetError(104, "Connection reset"), True, "does not speak TLS", "Connection reset"),
         (ConnectionResetError(104, "Connection reset"), False, "no connection", "Connection reset"),
         (socket.gaierror(-2, "Name or service not known"), False, "does not resolve", "Name or service not known"),
-        (ConnectionRefusedError(111, "Connect call failed"), False, "nobody listens", "connection refused"),
+        (ConnectionRefusedError(111, "Connect call failed"), False, "nothing is listening", "connection refused"),
         (
             OSError("Multiple exceptions: [Errno 111] Connect call failed ('::1', 1), [Errno 101] unreachable"),
-            False, "nobody listens", "connection refused",
+            False, "nothing is listening", "connection refused",
         ),
         (OSError(101, f"Network is unreachable {SECRET}"), False, "no connection", "unreachable [redacted]"),
     ],
 )  # fmt: skip
 def test_each_cause_has_its_words(problem: Exception, secure: bool, what: str, why: str, place: str) -> None:
     found = connect_errors.unreachable(
-        problem, PLACES[place], where="ws://there", redact=redact, seconds=2.5, secure=secure
+        problem, PLACES[place], where="ws://there", redact=REDACTOR.redact, seconds=2.5, secure=secure
     )
     assert what in found.what and why in found.why
     assert found.where == "ws://there" and found.fix
@@ -68,11 +75,16 @@ def test_each_cause_has_its_words(problem: Exception, secure: bool, what: str, w
 @pytest.mark.parametrize(
     ("url", "proxy", "what", "fix"),
     [
-        ("ws://localhost:1", "", "nobody listens there", "livews serve"),
-        ("wss://127.0.0.1:1", "http://127.0.0.1:9", "nobody listens there", "livews serve"),
-        ("wss://there.invalid", "http://127.0.0.1:9", "nobody listens there", "a proxy is set (HTTPS_PROXY"),
-        ("wss://there.invalid", f"foo://{SECRET}@there", "the proxy did not let", "HTTPS_PROXY"),
-        ("ws://" + "a" * 70, "", "not a URL to dial", "write it as"),
+        ("ws://localhost:1", "", "nothing is listening at the server", "livews serve"),
+        ("wss://127.0.0.1:1", "http://127.0.0.1:9", "nothing is listening at the server", "livews serve"),
+        (
+            "wss://there.invalid",
+            "http://127.0.0.1:9",
+            "nothing is listening at the server",
+            "a proxy is set (HTTPS_PROXY",
+        ),
+        ("wss://there.invalid", f"foo://{SECRET}@there", "proxy refused the connection", "HTTPS_PROXY"),
+        ("ws://" + "a" * 70, "", "not a valid URL", "write it as"),
     ],
 )
 async def test_what_cannot_be_dialled(
@@ -84,7 +96,7 @@ async def test_what_cannot_be_dialled(
         monkeypatch.setenv("HTTPS_PROXY", proxy)
 
     with pytest.raises(LivewsError) as caught:
-        await connect_errors.dial(connect_errors.DialTarget(url, {}, url, redact, "tests", "--there"), 5)
+        await dial(at(url), 5, agent="tests", flag="--there")
     problem = caught.value
     assert what in problem.what and fix in problem.fix
     assert problem.where == (url if isinstance(problem, Unreachable) else "--there")
@@ -96,8 +108,8 @@ async def test_what_cannot_be_dialled(
     [
         (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "HTTP 404", "another web server answered"),
         (b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", "HTTP 400", "another web server answered"),
-        (b"HTTP/1.0 404 File not found\r\n\r\n", "a server that is no WebSocket server answered", "HTTP/1.0 404"),
-        (b"HTTP/1.0 200 OK\r\n\r\nhi", "a server that is no WebSocket server answered", "HTTP/1.0 200"),
+        (b"HTTP/1.0 404 File not found\r\n\r\n", "a server that is not a WebSocket server answered", "HTTP/1.0 404"),
+        (b"HTTP/1.0 200 OK\r\n\r\nhi", "a server that is not a WebSocket server answered", "HTTP/1.0 200"),
     ],
 )
 async def test_a_web_server_of_ones_own_is_told_as_one(answer: bytes, what: str, why: str) -> None:
@@ -110,7 +122,7 @@ async def test_a_web_server_of_ones_own_is_told_as_one(answer: bytes, what: str,
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         with pytest.raises(LivewsError) as caught:
-            await connect_errors.dial(connect_errors.DialTarget(url, {}, url, redact, "tests"), 5)
+            await dial(at(url), 5, agent="tests")
         problem = caught.value
     assert what in problem.what and why in problem.why
     assert "host, port and path" in problem.fix and "google" not in problem.fix.lower()
@@ -138,7 +150,7 @@ def test_the_words_want_no_websockets() -> None:
     ],
 )  # fmt: skip
 def test_what_is_loopback(host: str) -> None:
-    assert connect_errors.is_loopback(host)
+    assert is_loopback(host)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +162,7 @@ def test_what_is_loopback(host: str) -> None:
     ],
 )  # fmt: skip
 def test_what_is_not_loopback(host: str) -> None:
-    assert not connect_errors.is_loopback(host)
+    assert not is_loopback(host)
 
 
 class ProxyOfTheNetwork:
@@ -266,13 +278,13 @@ def test_other_hosts_go_through_the_proxy_but_for_those_of_no_proxy(
 ) -> None:
     monkeypatch.setenv("NO_PROXY", "direct.invalid")
 
-    async def dial(url: str) -> LivewsError:
+    async def failure(url: str) -> LivewsError:
         with pytest.raises(LivewsError) as caught:
-            await connect_errors.dial(connect_errors.DialTarget(url, {}, url, redact, "tests"), 5)
+            await dial(at(url), 5, agent="tests")
         return caught.value
 
-    assert "does not resolve" in asyncio.run(dial("ws://direct.invalid")).what
+    assert "does not resolve" in asyncio.run(failure("ws://direct.invalid")).what
     assert network.connections == 0
     for count, url in enumerate(("ws://there.invalid", "wss://there.invalid"), 1):
-        assert "proxy" in asyncio.run(dial(url)).what
+        assert "proxy" in asyncio.run(failure(url)).what
         assert network.connections == count

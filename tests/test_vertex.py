@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import livews
-from livews import endpoint
+from livews import google_credentials
 from tests.kit.servers import Recorder
 
 NEEDS = "pip install 'livews[vertex]' to test it"
@@ -74,7 +74,7 @@ async def test_no_credentials_on_the_machine(
         path.write_bytes(content)
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
     with pytest.raises(livews.BadRequest, match="no Google credentials") as caught:
-        await endpoint.bearer()
+        await google_credentials.bearer()
     assert "gcloud auth" in caught.value.fix
     assert "TESTSECRET" not in str(caught.value)
     assert caught.value.exit_code == 3
@@ -83,6 +83,6 @@ async def test_no_credentials_on_the_machine(
 async def test_without_google_auth_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "google.auth", None)
     with pytest.raises(livews.BadRequest) as caught:
-        await endpoint.bearer()
+        await google_credentials.bearer()
     assert "pip install google-auth" in caught.value.fix
     assert "--token" in caught.value.fix

@@ -10,13 +10,12 @@
 
 from __future__ import annotations
 
-import sys
 from array import array
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
-from livews.audio.analysis import levels
+from livews.audio.analysis.pcm import samples_of
 from livews.trace.spool import Spool
 
 KEPT, TOO_MUCH, ELIDED = 0, 1, 2
@@ -125,9 +124,7 @@ class AudioTrack:
         return start
 
     def _draw(self, pcm: bytes, rate: int) -> None:
-        samples = array("h", pcm)
-        if sys.byteorder == "big":
-            samples.byteswap()
+        samples = samples_of(pcm)
         if self._rest:
             samples = self._rest + samples
         size = rate // PEAKS
@@ -140,29 +137,6 @@ class AudioTrack:
     def _move(self, run: AudioRun) -> None:
         self.moves += 1
         run.moved = self.moves
-
-
-class VadLike:
-    """Tells when the user spoke, for those who bring no better ear (`livews.audio.analysis.vad.Talking` is one)."""
-
-    def __init__(self, rate: int) -> None:
-        self.began_at: float | None = None
-        self.ended_at: float | None = None
-        self._rate = rate
-        self._frames = levels.AnalysisFrames()
-        self._room = levels.NoiseFloor(levels.THRESHOLD_DB)
-
-    def push(self, pcm: bytes, at: float) -> None:
-        """The next samples, the last of which was sent at `at`."""
-        frames = self._frames.cut(pcm, self._rate)
-        zero = at - self._frames.offset
-        for power, begin, end in frames:
-            heard = self._room.judge(power)
-            near = self.ended_at is not None and zero + begin - self.ended_at < 0.4
-            if heard == levels.LOUD or (heard and near):
-                if not near:
-                    self.began_at = zero + begin
-                self.ended_at = zero + end
 
 
 class UserTrack(AudioTrack):

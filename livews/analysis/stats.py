@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from livews.analysis.percentile import percentile
-from livews.analysis.turn_times import SPEAKS, SpeechDetectorFactory, UserSpeech, ends_reply, interrupts
+from livews.analysis.turn_times import SPEAKS, UserSpeech, ends_reply, interrupts
 from livews.audio.analysis import levels
-from livews.core import codec, events, rules
+from livews.audio.analysis.pcm import rate_of, seconds_of
+from livews.core import events, rules
 from livews.core.conversation import Step
 from livews.trace.ending import SessionClose, SessionEnding
 from livews.trace.reader import TraceRecord
@@ -71,9 +72,9 @@ class _Reply:
 class SessionStats:
     """The figures of one session."""
 
-    def __init__(self, session: RecordedSession, hears: SpeechDetectorFactory) -> None:
+    def __init__(self, session: RecordedSession) -> None:
         self._session = session
-        self._user = UserSpeech(hears)
+        self._user = UserSpeech()
         self.sounds = {"client": AudioStats(), "server": AudioStats()}
         self._kinds: dict[str, Counter[str]] = {"client": Counter(), "server": Counter()}
         self._bytes: dict[str, Counter[str]] = {"client": Counter(), "server": Counter()}
@@ -119,13 +120,10 @@ class SessionStats:
             self._close(line.t, close)
         elif line.control != "close":
             self._count(line, step)
-        sounds = [
-            (codec.rate_of(mime_type, codec.OUTPUT_RATE if line.sender == "server" else codec.INPUT_RATE), pcm)
-            for mime_type, pcm in step.audio
-        ]
+        sounds = [(rate_of(mime_type, line.sender), pcm) for mime_type, pcm in step.audio]
         self._elided = self._elided or (line.elided and bool(sounds))
         for rate, pcm in sounds:
-            self.sounds[line.sender].add(len(pcm) / 2 / rate)
+            self.sounds[line.sender].add(seconds_of(len(pcm), rate))
         if line.sender == "client":
             self._from_client(line, step, sounds)
         else:
@@ -187,7 +185,7 @@ class SessionStats:
         self._reply = _Reply(asked, line.t)
 
     def _hear(self, reply: _Reply, line: TraceRecord, sounds: list[tuple[int, bytes]]) -> None:
-        seconds = sum(len(pcm) / 2 / rate for rate, pcm in sounds)
+        seconds = sum(seconds_of(len(pcm), rate) for rate, pcm in sounds)
         if not reply.sounded and not line.elided and any(levels.first_sound(pcm) is not None for _, pcm in sounds):
             reply.sounded = True
             if reply.asked_at is not None:

@@ -15,13 +15,13 @@ from typing import Any, Literal
 from livews.analysis.turn_times import (
     SPEAKS,
     PlayedTimeline,
-    SpeechDetectorFactory,
     UserSpeech,
     ends_reply,
     interrupts,
     played,
 )
-from livews.core import codec, events, machine, rules
+from livews.audio.analysis.pcm import rate_of, seconds_of
+from livews.core import events, machine, rules
 from livews.core.conversation import Step
 from livews.trace.ending import SessionEnding
 from livews.trace.reader import TraceRecord
@@ -75,10 +75,10 @@ class Timeline:
 
 
 class _TimelineBuilder:
-    def __init__(self, session: RecordedSession, hears: SpeechDetectorFactory) -> None:
+    def __init__(self, session: RecordedSession) -> None:
         self.story = Timeline()
         self._session = session
-        self._user = UserSpeech(hears)
+        self._user = UserSpeech()
         self._lane = PlayedTimeline()
         self._turn = 1
         self._asked: float | None = None
@@ -115,7 +115,7 @@ class _TimelineBuilder:
             self._server(line, step)
 
     def _client(self, line: TraceRecord, step: Step) -> None:
-        sounds = [(codec.rate_of(mime_type, codec.INPUT_RATE), pcm) for mime_type, pcm in step.audio]
+        sounds = [(rate_of(mime_type, "client"), pcm) for mime_type, pcm in step.audio]
         if sounds or "prompt" in step.signals:
             self._user.see(line, step, sounds)
         if "clientContent" in step.signals or "textIn" in step.signals:
@@ -179,7 +179,7 @@ class _TimelineBuilder:
             self._note("latency", line.t, f"first byte after {line.t - self._asked:.2f} s")
 
     def _sound(self, event: events.Audio, line: TraceRecord) -> None:
-        self._lane.put(line.t, len(event.pcm) / 2 / event.rate)
+        self._lane.put(line.t, seconds_of(len(event.pcm), event.rate))
         self.story.length = max(self.story.length, self._lane.end)
 
     def _user_said(self, text: str, line: TraceRecord) -> None:
@@ -261,9 +261,9 @@ class _TimelineBuilder:
         self.story.told.append(TimelineEvent(what, t, text, self._turn))
 
 
-def timeline_of(session: RecordedSession, hears: SpeechDetectorFactory) -> Timeline:
+def timeline_of(session: RecordedSession) -> Timeline:
     """The story of a session; it is read to its end."""
-    teller = _TimelineBuilder(session, hears)
+    teller = _TimelineBuilder(session)
     for line, step in session:
         teller.take(line, step)
     return teller.finish()

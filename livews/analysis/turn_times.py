@@ -7,8 +7,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
+from livews.audio.analysis.vad import VoiceActivityDetector
 from livews.core import events
 from livews.core.conversation import Step
 from livews.trace.reader import TraceRecord
@@ -18,54 +17,36 @@ SPEAKS = ("modelTurn", "outputTranscription", "toolCall")
 """Signals with which a reply begins."""
 
 
-class SpeechDetector(Protocol):
-    """Hears speech in what was sent: `livews.audio.analysis.vad.Talking`. Times are on the clock of `push`."""
-
-    began_at: float | None
-    ended_at: float | None
-
-    def push(self, pcm: bytes, at: float) -> None: ...
-
-
-class SpeechDetectorFactory(Protocol):
-    """Makes an ear for sound at a rate."""
-
-    def __call__(self, rate: int) -> SpeechDetector: ...
-
-
 class UserSpeech:
     """Follows when the user spoke, and when the user was done."""
 
-    def __init__(self, hears: SpeechDetectorFactory) -> None:
-        self._hears = hears
-        self._ear: SpeechDetector | None = None
-        self._rate = 0
-        self._told: float | None = None
+    def __init__(self) -> None:
+        self._detector = VoiceActivityDetector()
+        self._prompted: float | None = None
+        """When a text or activityEnd was sent last."""
 
     def see(self, line: TraceRecord, step: Step, sounds: list[tuple[int, bytes]]) -> bool:
         """Take a frame of the client and its sounds (rate, PCM). True when it is a text, or speech begins in it."""
         began = self.began_at
         for rate, pcm in sounds:
-            if self._ear is None or rate != self._rate:
-                self._ear, self._rate = self._hears(rate), rate
-            self._ear.push(pcm, line.t)
+            self._detector.push(pcm, rate, line.t)
         done = "prompt" in step.signals
         if done:
-            self._told = line.t
+            self._prompted = line.t
         return (done and "activityEnd" not in step.signals) or self.began_at != began
 
     @property
     def began_at(self) -> float | None:
         """When the speech of now, or the last one, began."""
-        return None if self._ear is None else self._ear.began_at
+        return self._detector.began_at
 
     @property
     def ended_at(self) -> float | None:
-        return None if self._ear is None else self._ear.ended_at
+        return self._detector.ended_at
 
     def asked_at(self, after: float | None) -> float | None:
         """When the user was done, later than `after`: the last loud sample, text or activityEnd. None: not at all."""
-        ends = [end for end in (self._told, self.ended_at) if end is not None and (after is None or end > after)]
+        ends = [end for end in (self._prompted, self.ended_at) if end is not None and (after is None or end > after)]
         return max(ends, default=None)
 
 

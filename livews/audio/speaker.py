@@ -4,10 +4,10 @@
 - `start` and `close` block for milliseconds: from asyncio, `await asyncio.to_thread(speaker.start)`. All else
   returns at once and belongs to the event loop's thread.
 - Audio may be pushed before the stream is open; it plays when it is.
-- A stream has one rate. Audio at another rate waits until what was queued has been heard, then gets its own.
-- A lost device is told once and is final: later audio is dropped, nothing raises, `drain` waits for nothing.
-- Without PortAudio, or with nothing it could play on, the system's own player plays (player.py). A device that was
-  named is PortAudio's alone: to be heard elsewhere is not what was asked for.
+- A stream has one rate. Audio at another rate waits until what was queued has been heard, then gets its own stream.
+- A lost device is reported once and is final: later audio is dropped, nothing raises, `drain` returns at once.
+- Without PortAudio, or without a device, the system's own player is used (external_player.py); not when a device was
+  named, since the player would use another one.
 """
 
 from __future__ import annotations
@@ -25,12 +25,15 @@ from livews.audio import portaudio as sound
 from livews.audio.playback import PlaybackBuffer, new_tap
 from livews.audio.portaudio import AudioUnavailable, OutputStream
 from livews.audio.turn_meter import PlayedTurn, TurnReport
+from livews.core.codec import OUTPUT_RATE
 
 DRAIN_GRACE = 2.0  # seconds a drain may last beyond what is queued
 
 
 @dataclass(frozen=True, slots=True)
 class SpeakerReport:
+    """What a speaker has played."""
+
     rate: int
     latency_ms: float  # what the device granted
     lost: AudioUnavailable | None
@@ -38,27 +41,35 @@ class SpeakerReport:
 
 
 class NothingPlays(AudioUnavailable):
-    """Neither PortAudio nor a player plays. The exception is a short line for who wants to talk; `all_of_it` has the
-    words of each, and what to do about PortAudio, for who looks into it."""
+    """Neither PortAudio nor an external player can play.
 
-    def __init__(self, missing: AudioUnavailable, silent: external_player.NoPlayer) -> None:
-        either = f"{', '.join(silent.tried)} cannot play either" if silent.tried else silent.why
-        fix = silent.fix if silent.tried else missing.fix
-        super().__init__(missing.what, f"{missing.why}, and {either}", f"{fix}; `livews doctor` tells more")
-        self.all_of_it = AudioUnavailable(missing.what, f"{missing.why}; {silent.why}", missing.fix)
+    The exception itself is short, for people who want to talk; `full` has the reasons of PortAudio and of every
+    player, and how to get PortAudio to work.
+    """
+
+    def __init__(self, portaudio: AudioUnavailable, players: external_player.NoPlayer) -> None:
+        either = f"{', '.join(players.tried)} cannot play either" if players.tried else players.why
+        fix = players.fix if players.tried else portaudio.fix
+        super().__init__(portaudio.what, f"{portaudio.why}, and {either}", f"{fix}; `livews doctor` tells more")
+        self.full = AudioUnavailable(portaudio.what, f"{portaudio.why}; {players.why}", portaudio.fix)
 
 
 class Speaker:
-    """Plays s16le mono. `latency` is asked for in seconds, `blocksize` is in frames at `rate` Hz.
+    """Plays s16le mono.
 
-    `device` is None, an index or a part of a name (see `device.output_device`). `on_lost(why)` is called once
-    when the device goes away, from PortAudio's thread: use `loop.call_soon_threadsafe` in it. With `listened`,
-    `played()` tells what the device is really given.
+    rate: Hz of the first stream; audio at another rate gets its own.
+    device: None, an index or a part of a name (see `portaudio.output_device`).
+    latency: requested from the device, in seconds.
+    blocksize: frames in a block, at `rate`.
+    prebuffer: see `PlaybackBuffer`.
+    on_lost: called once with the reason when the device is lost, in PortAudio's thread: use
+        `loop.call_soon_threadsafe` in it.
+    listened: whether `played()` returns what the device was given.
     """
 
     def __init__(
         self,
-        rate: int = 24000,
+        rate: int = OUTPUT_RATE,
         device: int | str | None = None,
         latency: float = 0.060,
         blocksize: int = 480,
@@ -69,9 +80,9 @@ class Speaker:
     ) -> None:
         self.lost: AudioUnavailable | None = None
         self.through = ""
-        """What plays: "PortAudio: NAME" or the name of a player; "" before the start."""
+        """What plays: "PortAudio: NAME" or the name of an external player; "" before the start."""
         self.fallback = ""
-        """Where a player plays: a line that says so and why, for people."""
+        """With an external player: a line that says so and why, for people."""
         self._device = device
         self._latency = latency
         self._block_seconds = blocksize / rate
@@ -79,17 +90,17 @@ class Speaker:
         self._on_lost = on_lost
         self._tap = new_tap() if listened else None
         # The first is played, the last is filled; there are two only at a change of rate.
-        self._line = deque([self._buffer(rate)])
-        self._past: deque[TurnReport] = deque(maxlen=20)  # of buffers that have left the line
+        self._buffers = deque([self._buffer(rate)])
+        self._past: deque[TurnReport] = deque(maxlen=20)  # of buffers that are finished
         self._change: asyncio.Task[None] | None = None
-        self._opening = threading.Lock()  # one open or close at a time; the sound thread never asks for it
+        self._opening = threading.Lock()  # one open or close at a time; never taken by the sound thread
         self._stream: OutputStream | None = None
-        self._stream_name: object = None  # forgotten before we close: a stream that ends under it was lost
+        self._stream_name: object = None  # None before we close: a stream that ends while it is set was lost
         self._started = False
         self._closed = False
 
     def start(self) -> None:
-        """Open the device and start it. Blocks; raises `NoSound`, `NothingPlays` where all was tried."""
+        """Open the device and start it. Blocks; raises `AudioUnavailable`, `NothingPlays` when all was tried."""
         sound.within(sound.OPEN_WITHIN, "no sound", self._start)
 
     def _start(self) -> None:
@@ -97,54 +108,55 @@ class Speaker:
             self._started = True
             self._reopen()
 
-    def play(self, pcm: bytes, rate: int = 24000) -> PlayedTurn | None:
-        """Queue audio of the present turn, in pieces of any size; the turn, None where there is no sound."""
+    def play(self, pcm: bytes, rate: int = OUTPUT_RATE) -> PlayedTurn | None:
+        """Queue audio of the present turn, in pieces of any size. Returns the turn, None when nothing can be played."""
         if self.lost or self._closed:
             return None
-        if rate != self._line[-1].rate:
-            self._line[-1].end()
-            self._line.append(self._buffer(rate))
+        if rate != self._buffers[-1].rate:
+            self._buffers[-1].end()
+            self._buffers.append(self._buffer(rate))
             if self._change is None or self._change.done():
                 self._change = asyncio.get_running_loop().create_task(self._change_rate())
-        return self._line[-1].push(pcm)
+        return self._buffers[-1].push(pcm)
 
     def turn_ended(self) -> None:
         """No more audio of this turn will come."""
-        self._line[-1].end()
+        self._buffers[-1].end()
 
     def flush(self) -> float:
-        """Fall silent, but for what the device holds; returns how many ms of the newest turn were heard."""
-        return [buffer.flush() for buffer in self._line][-1]
+        """Drop all that is queued; returns how many ms of the newest turn were heard. The device plays what it holds."""
+        return [buffer.flush() for buffer in self._buffers][-1]
 
     @property
     def idle(self) -> bool:
-        """All has been heard."""
-        return all(buffer.idle and not buffer.remaining for buffer in self._line)
+        """Whether all has been heard."""
+        return all(buffer.idle and not buffer.remaining for buffer in self._buffers)
 
     @property
     def buffer(self) -> PlaybackBuffer:
-        """Where audio goes at present: for counts and positions."""
-        return self._line[-1]
+        """The buffer that is filled at present: for counts and positions."""
+        return self._buffers[-1]
 
     def played(self) -> list[tuple[bytes, int, float]]:
-        """What the device was given since the last call, silence too: (s16le mono, Hz, when its first sample is
+        """The blocks given to the device since the last call, silence too: (s16le mono, Hz, when its first sample is
         heard, on `time.monotonic`). Two seconds are kept; nothing without `listened`."""
         tap = self._tap
         return [tap.popleft() for _ in range(len(tap))] if tap else []
 
     def report(self) -> SpeakerReport:
-        turns = [*self._past, *(turn for buffer in self._line for turn in buffer.turns)]
-        playing = self._line[0]
+        """The device and the last turns, in numbers."""
+        turns = [*self._past, *(turn for buffer in self._buffers for turn in buffer.turns)]
+        playing = self._buffers[0]
         return SpeakerReport(playing.rate, 1000 * playing.latency, self.lost, tuple(turns))
 
     async def drain(self) -> bool:
         """Wait until all has been heard, at most its duration and two seconds. False: not all was, or the device hangs."""
-        return await self._heard_out(*self._line)
+        return await self._heard_out(*self._buffers)
 
     def close(self) -> None:
-        """Drop what is queued, let what the device holds be heard, close. Blocks for about its latency; raises nothing.
+        """Drop what is queued, let the device play what it holds, close. Blocks for about its latency; raises nothing.
 
-        A device that hangs is left behind after two seconds.
+        A device that hangs is abandoned after two seconds.
         """
         with contextlib.suppress(AudioUnavailable):
             sound.within(sound.CLOSE_WITHIN + self._latency, "no sound", self._close)
@@ -154,7 +166,7 @@ class Speaker:
             if self._closed:
                 return
             self._closed = True
-            playing = self._line[0]
+            playing = self._buffers[0]
             if not self.idle:
                 self.flush()
             if self._stream is not None and self.lost is None and playing.turns:
@@ -170,7 +182,7 @@ class Speaker:
             return sum(buffer.remaining for buffer in buffers)
 
         deadline = time.monotonic() + left() + DRAIN_GRACE
-        while self.lost is None and time.monotonic() < deadline and self._line[0].overdue < DRAIN_GRACE:
+        while self.lost is None and time.monotonic() < deadline and self._buffers[0].overdue < DRAIN_GRACE:
             wait = left()
             if not wait and all(buffer.idle for buffer in buffers):
                 return True
@@ -179,10 +191,10 @@ class Speaker:
         return False
 
     async def _change_rate(self) -> None:
-        while len(self._line) > 1 and not self._closed and self.lost is None:
-            await self._heard_out(self._line[0])
+        while len(self._buffers) > 1 and not self._closed and self.lost is None:
+            await self._heard_out(self._buffers[0])
             await asyncio.sleep(2 * self._block_seconds)
-            self._past.extend(self._line.popleft().turns)
+            self._past.extend(self._buffers.popleft().turns)
             try:
                 await asyncio.to_thread(self._reopen_if_started)
             except AudioUnavailable as error:
@@ -195,7 +207,7 @@ class Speaker:
 
     def _reopen(self) -> None:
         self._close_stream()
-        buffer = self._line[0]
+        buffer = self._buffers[0]
         name = self._stream_name = object()
 
         def finished() -> None:
@@ -208,7 +220,7 @@ class Speaker:
     def _open(self, buffer: PlaybackBuffer, finished: Callable[[], None]) -> OutputStream:
         try:
             device = sound.output_device(self._device)
-        except AudioUnavailable as missing:
+        except AudioUnavailable as problem:
             if self._device is not None:
                 raise
             try:
@@ -216,9 +228,9 @@ class Speaker:
                     rate=buffer.rate, fill=buffer.fill, finished=finished, latency=self._latency
                 )
             except external_player.NoPlayer as silent:
-                raise NothingPlays(missing, silent) from None
+                raise NothingPlays(problem, silent) from None
             self.through = stream.name
-            self.fallback = f"{stream.name} plays the voice, without PortAudio: {missing.why}. {missing.fix}"
+            self.fallback = f"{stream.name} plays the voice, without PortAudio: {problem.why}. {problem.fix}"
             return stream
         opened = sound.open_output(
             device,

@@ -1,95 +1,239 @@
-"""Keep the voice in WAV files.
+"""WAV files: read whatever is in them, and write them so that they are valid at any moment.
 
-- After every write the file is a valid WAV of all that was written, even if the process is killed right then.
-- No file is made or overwritten before the first audio arrives; a place that cannot work is refused earlier.
-- Writes go straight to the file: no buffer of ours, no temporary name.
-- Every error names the path and the cure, as `WavRefused`, an OSError.
+- Reading gives s16le mono at the file's own rate; 16 bits of mono pass unchanged. PCM of 8, 16, 24 and 32 bits, float
+  of 32 and 64, and WAVE_FORMAT_EXTENSIBLE are read; any other kind is refused before any audio is read.
+- A file is judged by its bytes, never by its name. A size that says more than the file has means: to its end. So end
+  files whose recorder was killed, or wrote to a pipe.
+- After every write a file is a valid WAV of all that was written, even if the process is killed right then.
+- No file is created or overwritten before the first audio arrives; a path that cannot work is refused earlier.
+- Every error names the file, the place in it where there is one, and the fix.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
-from io import FileIO
+import wave
+from array import array
+from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import BinaryIO, NoReturn
 
-from livews.audio.analysis.pcm import SAMPLE_BYTES, Aligner
+from livews.audio.analysis.pcm import SAMPLE_BYTES, Aligner, bytes_of, mono, native
+from livews.core.codec import OUTPUT_RATE
+from livews.errors import BadRequest
 
-_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
-_MOST_DATA = 0xFFFFFFFF - _HEADER.size  # what 32-bit sizes can say: a day at 24 kHz
+_PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
+_FORMAT = struct.Struct("<HHIIHH")  # format, channels, rate, bytes a second, bytes a frame, bits a sample
+_SUBFORMAT = 24  # where WAVE_FORMAT_EXTENSIBLE has the format
+_MOST_CHANNELS = 64
+_MOST_CHUNKS = 1000  # a disk full of zeros is a file of empty chunks
+_RATES = range(4000, 384_001)
+_NAMES = {2: "ADPCM", 6: "A-law", 7: "mu-law", 17: "ADPCM", 0x50: "MPEG", 0x55: "MP3", 0xFF: "AAC"}
+_NAME_A_FILE = "Name a WAV file that can be read"
 
 
-class WavWriteError(OSError):
-    """The voice cannot be kept at this path: `what`, `why`, and the `cure`."""
+class WavReader:
+    """Reads one WAV file piece by piece. Raises `BadRequest` when it is not a WAV, or of a kind that is not read here.
 
-    def __init__(self, path: Path, why: str, fix: str) -> None:
-        self.what = f"cannot write {path}"
-        self.why = why
-        self.fix = fix
-        super().__init__(f"{self.what}: {why}. {fix}")
+    `may_be_empty`: a WAV without any audio is accepted.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, may_be_empty: bool = False) -> None:
+        self.path = Path(path)
+        self._may_be_empty = may_be_empty
+        self.channels = self.rate = 0
+        self._frames = self._left = self._frame_bytes = 0
+        if self.path.exists() and not self.path.is_file():
+            self._refuse("it is not a regular file", fix="Name a WAV file")
+        try:
+            self._file: BinaryIO = self.path.open("rb")
+        except (OSError, ValueError) as error:  # ValueError: no system has such a name
+            self._refuse(getattr(error, "strerror", None) or str(error), fix=_NAME_A_FILE)
+        try:
+            self._read_header()
+        except BaseException:
+            self._file.close()
+            raise
+
+    @property
+    def seconds(self) -> float:
+        """The duration of the file."""
+        return self._frames / self.rate
+
+    def read(self, frames: int) -> bytes:
+        """The next `frames` samples as s16le mono, fewer at the end and none after it."""
+        frames = min(frames, self._left)
+        try:
+            data = self._file.read(frames * self._frame_bytes)
+        except ValueError:  # closed by another thread
+            data = b""
+        except OSError as error:
+            self._refuse(error.strerror or str(error), fix=_NAME_A_FILE)
+        self._left = self._left - frames if len(data) == frames * self._frame_bytes else 0
+        return mono(self._to_16_bits(data), self.channels)
+
+    def close(self) -> None:
+        """Close the file; a `read` after that gives nothing."""
+        self._file.close()
+
+    def _read_header(self) -> None:
+        size = os.fstat(self._file.fileno()).st_size
+        if size == 0:
+            self._refuse("it is empty")
+        head = self._file.read(12)
+        if head[:4] != b"RIFF"[: len(head)] or head[8:12] != b"WAVE"[: max(0, len(head) - 8)]:
+            self._refuse("it is not a WAV file: it does not begin with RIFF and WAVE", at=0)
+        fmt = b""
+        for _ in range(_MOST_CHUNKS):
+            at = self._file.tell()
+            chunk = self._file.read(8)
+            if len(chunk) < 8:
+                self._refuse("its header is cut off: there is no data chunk", at=min(at, size))
+            name, length = chunk[:4], int.from_bytes(chunk[4:], "little")
+            if name == b"data":
+                break
+            if name == b"fmt ":
+                fmt = self._file.read(min(length, 40))
+            self._file.seek(at + 8 + length + length % 2)  # chunks are padded to even sizes
+        else:
+            self._refuse(f"there is no data chunk among the first {_MOST_CHUNKS}", at=at)
+        if not fmt:
+            self._refuse("it does not say what its sound is: there is no fmt chunk before data", at=at)
+        self._read_format(fmt)
+        self._frames = self._left = min(length, size - self._file.tell()) // self._frame_bytes
+        if not (self._frames or self._may_be_empty):
+            self._refuse("there is no sound in it", at=at)
+
+    def _read_format(self, fmt: bytes) -> None:
+        if len(fmt) < _FORMAT.size:
+            self._refuse(f"its fmt chunk has {len(fmt)} bytes, {_FORMAT.size} at least are needed")
+        kind, self.channels, self.rate, _, self._frame_bytes, bits = _FORMAT.unpack_from(fmt)
+        if kind == _EXTENSIBLE and len(fmt) >= _SUBFORMAT + 2:
+            (kind,) = struct.unpack_from("<H", fmt, _SUBFORMAT)
+        convert = _TO_16_BITS.get((kind, bits))
+        if convert is None:
+            name = _NAMES.get(kind, "PCM" if kind == _PCM else "float" if kind == _FLOAT else f"format {kind}")
+            self._refuse(f"its sound is {name} of {bits} bits; read are PCM of 8, 16, 24, 32 and float of 32, 64")
+        self._to_16_bits = convert
+        if not 1 <= self.channels <= _MOST_CHANNELS or self._frame_bytes != self.channels * bits // 8:
+            self._refuse(
+                f"its header contradicts itself: {self.channels} channels of {bits} bits in {self._frame_bytes} bytes"
+            )
+        if self.rate not in _RATES:
+            self._refuse(f"its header says {self.rate} Hz")
+
+    def _refuse(self, why: str, *, at: int | None = None, fix: str = "") -> NoReturn:
+        where = f"byte {at}" if at is not None else ""
+        fix = fix or f"Convert it: ffmpeg -i {self.path} -ar 16000 -ac 1 -c:a pcm_s16le speech.wav"
+        raise BadRequest(f"cannot read {self.path}", where=where, why=why, fix=fix)
+
+
+def _from_8_bits(data: bytes) -> bytes:
+    """8 bits are unsigned, unlike all others."""
+    out = bytearray(2 * len(data))
+    out[1::2] = data.translate(_SIGNED)
+    return bytes(out)
+
+
+def _upper_two(width: int) -> Callable[[bytes], bytes]:
+    """The two most significant of `width` bytes."""
+
+    def convert(data: bytes) -> bytes:
+        data = data[: len(data) // width * width]
+        out = bytearray(len(data) // width * 2)
+        out[0::2], out[1::2] = data[width - 2 :: width], data[width - 1 :: width]
+        return bytes(out)
+
+    return convert
+
+
+def _from_float(code: str) -> Callable[[bytes], bytes]:
+    def convert(data: bytes) -> bytes:
+        values = native(array(code, data[: len(data) // array(code).itemsize * array(code).itemsize]))
+        # louder than full scale is clipped, and what is not a number is silence
+        return bytes_of(
+            array("h", (round(max(-32768.0, min(32767.0, 32768.0 * v))) if v == v else 0 for v in values))
+        )
+
+    return convert
+
+
+_SIGNED = bytes((value - 128) % 256 for value in range(256))
+_TO_16_BITS: dict[tuple[int, int], Callable[[bytes], bytes]] = {
+    (_PCM, 8): _from_8_bits,
+    (_PCM, 16): _upper_two(2),
+    (_PCM, 24): _upper_two(3),
+    (_PCM, 32): _upper_two(4),
+    (_FLOAT, 32): _from_float("f"),
+    (_FLOAT, 64): _from_float("d"),
+}
+
+
+class WavWriteError(BadRequest):
+    """A WAV file cannot be written; `where` is its path."""
+
+    def __init__(self, path: Path, why: str, fix: str = "Choose another place for --wav") -> None:
+        super().__init__("cannot write the WAV", where=str(path), why=why, fix=fix)
+
+
+def wave_file(out: BinaryIO, rate: int, channels: int = 1, frames: int = 0) -> wave.Wave_write:
+    """A WAV of 16 bits on `out`, to write frames to. `frames`: how many will come, where `out` cannot seek."""
+    file = wave.Wave_write(out)
+    file.setnchannels(channels)
+    file.setsampwidth(SAMPLE_BYTES)
+    file.setframerate(rate)
+    file.setnframes(frames)
+    return file
 
 
 class WavWriter:
     """One WAV file, s16le mono at `rate` Hz. What was there before is replaced at the first audio."""
 
-    def __init__(self, path: str | os.PathLike[str], rate: int = 24000) -> None:
+    def __init__(self, path: str | os.PathLike[str], rate: int = OUTPUT_RATE) -> None:
         self.path = Path(path)
         self.rate = rate
         self._aligner = Aligner()
-        self._file: FileIO | None = None
-        self._size = 0
+        self._file: BinaryIO | None = None
+        self._wave: wave.Wave_write | None = None
         self._closed = False
         _check_place(self.path)
 
     def write(self, pcm: bytes) -> None:
-        """Append audio in pieces of any size; half a sample waits for its other half."""
+        """Append audio in pieces of any size; half a sample waits for its other half. Raises WavWriteError."""
         if self._closed:
             raise ValueError(f"{self.path} is closed")
         pcm = self._aligner.whole(pcm)
         if not pcm:
             return
         try:
-            if self._file is None:
-                self._file = FileIO(os.fspath(self.path), "w")
-                _write_all(self._file, self._header(len(pcm)) + pcm)
-            else:
-                # Data first: a header that says too little is valid, one that says too much is not.
-                _write_all(self._file, pcm)
-                self._file.seek(0)
-                _write_all(self._file, self._header(self._size + len(pcm)))
+            if self._file is None or self._wave is None:
+                self._file = self.path.open("wb")
+                self._wave = wave_file(self._file, self.rate)
+            try:
+                # It writes the data first: a header that says too little is valid, one that says too much is not.
+                self._wave.writeframes(pcm)
+            except struct.error:  # a day of audio, which the 32-bit sizes of the header cannot say
                 self._file.seek(0, os.SEEK_END)
+            self._file.flush()
         except OSError as error:
             self.close()
-            why = error.strerror or str(error)
-            raise WavWriteError(self.path, why, "Choose another place for --wav") from error
-        self._size += len(pcm)
+            raise WavWriteError(self.path, error.strerror or str(error)) from error
 
     def end_turn(self) -> None:
         """What follows is another turn: an odd byte does not belong to it."""
         self._aligner.forget()
 
     def close(self) -> None:
+        """Close the file. May be called again."""
         self._closed = True
-        if self._file is not None:
-            self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _header(self, data: int) -> bytes:
-        data = min(data, _MOST_DATA)
-        return _HEADER.pack(
-            b"RIFF", _HEADER.size - 8 + data, b"WAVE",
-            b"fmt ", 16, 1, 1, self.rate, self.rate * SAMPLE_BYTES, SAMPLE_BYTES, 8 * SAMPLE_BYTES,
-            b"data", data,
-        )  # fmt: skip
+        if self._file is not None and self._wave is not None:
+            with contextlib.suppress(OSError, struct.error):  # reported by the write that failed
+                self._wave.close()
+            with contextlib.suppress(OSError):
+                self._file.close()
+            self._file = self._wave = None
 
 
 class WavTurns:
@@ -116,8 +260,8 @@ class WavTurns:
         """Where the audio of the present turn goes."""
         return self._path if self._folder is None else self._folder / f"audio_{self._turn}.wav"
 
-    def write(self, pcm: bytes, rate: int = 24000) -> None:
-        """Append audio of the present turn. The first audio of a file decides its rate."""
+    def write(self, pcm: bytes, rate: int = OUTPUT_RATE) -> None:
+        """Append audio of the present turn. The first audio of a file decides its rate. Raises WavWriteError."""
         if self._writer is None:
             self._writer = WavWriter(self.path, rate)
         elif self._writer.rate != rate:
@@ -126,26 +270,19 @@ class WavTurns:
         self._writer.write(pcm)
 
     def end_turn(self) -> None:
+        """What follows is another turn."""
         self._turn += 1
-        if self._writer is None:
-            return
-        self._writer.end_turn()
-        if self._folder is not None:
-            self.close()
+        if self._writer is not None:
+            self._writer.end_turn()
+            if self._folder is not None:
+                self.close()
 
     def close(self) -> None:
+        """Close the present file. May be called again."""
         if self._writer is not None:
             self._writer.close()
             if self._folder is not None:
                 self._writer = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _check_place(path: Path) -> None:
@@ -156,7 +293,7 @@ def _check_place(path: Path) -> None:
     if not parent.is_dir():
         raise WavWriteError(path, f"there is no folder {parent}", f"Create it: mkdir -p {parent}")
     if not os.access(path if path.exists() else parent, os.W_OK):
-        raise WavWriteError(path, "no permission to write there", "Choose another place for --wav")
+        raise WavWriteError(path, "no permission to write there")
 
 
 def _make_folder(folder: Path) -> None:
@@ -166,10 +303,3 @@ def _make_folder(folder: Path) -> None:
         raise WavWriteError(folder, error.strerror or str(error), "Choose another folder for --wav") from error
     if not os.access(folder, os.W_OK):
         raise WavWriteError(folder, "no permission to write there", "Choose another folder for --wav")
-
-
-def _write_all(file: FileIO, data: bytes) -> None:
-    """A raw write may take only a part, when the disk is nearly full or a signal comes."""
-    view = memoryview(data)
-    while view:
-        view = view[file.write(view) :]

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from livews.cli.options import COMMANDS
+from livews.cli.options import COMMANDS as COMMANDS
 
 if TYPE_CHECKING:
     import argparse

@@ -135,7 +135,7 @@ def _list_faults() -> None:
 
 
 def _check_proxy(command: Parser, options: argparse.Namespace) -> None:
-    from livews.connect_errors import is_loopback
+    from livews.loopback import is_loopback
 
     _check_upstream(command, options)
     exposed = options.inject_key and not is_loopback(options.host)
@@ -351,5 +351,12 @@ DEFINITIONS = {
   livews completion fish | source
   livews completion powershell | Out-String | Invoke-Expression
 Add the line to ~/.bashrc, ~/.zshrc, ~/.config/fish/config.fish or $PROFILE to have it in every shell.""",
+    ),
+    "help": Command(
+        "livews.cli.help",
+        "Show a page of the documentation, or the options of a command; without an argument, list both.",
+        {"": {"words": opt.argument("TOPIC", "a page, or a command such as serve or trace html", nargs="*")}},
+        "livews help testing",
+        "  livews help closes | less\n  livews help trace html",
     ),
 }

@@ -23,24 +23,24 @@ from livews.cli.console import Console, ignore_interrupts
 from livews.cli.latency import Stopwatch
 from livews.cli.microphone_sender import MicrophoneSender
 from livews.cli.output import JsonOutput, Output, PlainOutput
-from livews.cli.replies import Replies, wav_failure
+from livews.cli.replies import Replies
 from livews.cli.stdin import typed_lines
 from livews.core import closes
 from livews.core.rules import Finding
-from livews.errors import Closed, LivewsError, LocalProtocolError
+from livews.errors import Closed, LivewsError, LocalProtocolError, located
 from livews.exit_codes import Exit
 from livews.recorder import Recorder
 from livews.trace.writer import TraceFile
 
 if TYPE_CHECKING:
-    from livews.audio.echo import EchoCanceller
+    from livews.audio.echo_canceller import EchoCanceller
     from livews.audio.file_source import FileSource
     from livews.audio.microphone import Microphone
     from livews.audio.portaudio import AudioUnavailable
     from livews.audio.wav import WavTurns
     from livews.cli.conversation_view import ConversationView
     from livews.cli.view_state import ViewState
-    from livews.media import Camera, ImageUnavailable, Screen
+    from livews.media import Camera, Screen
     from livews.tools import ToolRun
 
 PROMPT = "message > "
@@ -273,7 +273,7 @@ class TerminalConversation:
         await sender.end()
         self._sender = None
         if microphone.lost is not None:
-            self._warn_of(microphone.lost, " You can go on typing.")
+            self._console.warn(f"{microphone.lost.sentence()} You can go on typing.")
         await asyncio.Event().wait()
 
     async def _type(self, session: client.Session, sender: MicrophoneSender) -> None:
@@ -429,7 +429,8 @@ class TerminalConversation:
         except AudioUnavailable as why:
             self._replies.speaker = None
             if device:
-                raise _missing(why, f"--device {device}") from None
+                why.where = f"--device {device}"
+                raise
             self._no_sound(why)
             return
         if speaker.fallback:
@@ -437,29 +438,24 @@ class TerminalConversation:
 
     def _no_sound(self, why: AudioUnavailable) -> None:
         self._replies.speaker = None
-        self._warn_of(why)
-
-    def _warn_of(self, why: AudioUnavailable | ImageUnavailable, more: str = "") -> None:
-        self._console.warn(f"{why.what}: {why.why}. {why.fix}.{more}".replace("..", "."))
+        self._console.warn(why.sentence())
 
     async def _open_microphone(self) -> None:
         """Before dialling: a requested microphone that is missing is reported at once."""
         from livews.audio.microphone import Microphone
-        from livews.audio.portaudio import AudioUnavailable
 
         device = self._options.mic_device
         microphone = Microphone(session_inputs.device_of(device))
         microphone.muted = True  # nothing is kept before there is a session
-        try:
+        with located(f"--mic-device {device}" if device else "--mic"):
             await asyncio.to_thread(microphone.start)
-        except AudioUnavailable as why:
-            raise _missing(why, f"--mic-device {device}" if device else "--mic") from None
         self._microphone = microphone
         self._closers.append(microphone.close)
 
     def _sender_of(self, source: Any, session: client.Session) -> MicrophoneSender:
         from livews.audio.analysis.vad import VoiceActivityDetector
-        from livews.audio.echo import EchoGate, SelfInterruption
+        from livews.audio.echo_gate import EchoGate
+        from livews.audio.self_interruption import SelfInterruption
 
         options = self._options
         if not (options.half_duplex or options.echo_cancel) and source is self._microphone:
@@ -469,7 +465,7 @@ class TerminalConversation:
             session,
             self._replies,
             self._console,
-            VoiceActivityDetector(source.rate),
+            VoiceActivityDetector(),
             manual=options.push_to_talk,
             gate=EchoGate(rate=source.rate) if options.half_duplex else None,
             canceller=self._canceller,
@@ -488,10 +484,8 @@ class TerminalConversation:
             source = media.Screen(most_pixels=options.picture_size)
         else:
             source = media.Camera(options.camera_device, most_pixels=options.picture_size)
-        try:
+        with located(f"--{what}"):
             await asyncio.to_thread(source.start)
-        except media.ImageUnavailable as why:
-            raise _missing(why, f"--{what}") from None
         self._closers.append(source.close)
         self._console.note(f"livews: the model sees your {what}, a picture a second, until you leave")
         return source
@@ -500,7 +494,7 @@ class TerminalConversation:
         async for picture in source.frames():
             await session.send_image(picture.data, picture.mime_type)
         if source.lost is not None:
-            self._warn_of(source.lost)
+            self._console.warn(source.lost.sentence())
 
     def _on_tool(self, run: ToolRun) -> None:
         if run.done:
@@ -514,24 +508,14 @@ class TerminalConversation:
             self._console.note(f"livews: {finding.complaint} ({finding.rule})")
 
 
-def _missing(why: AudioUnavailable | ImageUnavailable, where: str) -> session_inputs.DeviceNotFound:
-    return session_inputs.DeviceNotFound(why.what, where=where, why=why.why, fix=why.fix)
-
-
 def _canceller(rate: int) -> EchoCanceller:
-    from livews.audio.echo import EchoCanceller
-    from livews.audio.portaudio import AudioUnavailable
+    from livews.audio.echo_canceller import EchoCanceller
 
-    try:
+    with located("--echo-cancel"):
         return EchoCanceller(rate)
-    except AudioUnavailable as why:
-        raise _missing(why, "--echo-cancel") from None
 
 
 def _open_wav(path: str) -> WavTurns:
     from livews.audio.wav import WavTurns
 
-    try:
-        return WavTurns(path)
-    except OSError as problem:
-        raise wav_failure(problem, path) from None
+    return WavTurns(path)

@@ -13,7 +13,6 @@ from typing import Any
 from livews.audio import external_player, portaudio
 from livews.audio.portaudio import AudioUnavailable
 from livews.cli.console import Console
-from livews.errors import LivewsError
 from livews.exit_codes import Exit
 from livews.terminal_text import one_line
 
@@ -22,7 +21,10 @@ def run(options: argparse.Namespace, console: Console) -> int:
     try:
         rows = device_rows()
     except AudioUnavailable as problem:
-        raise DevicesUnavailable(problem) from None
+        problem.what, problem.where = "no sound devices", "PortAudio"
+        if players := [player.name for player in external_player.installed_players()]:
+            problem.fix += f"\nwithout it livews tries {', '.join(players)} on the system's own default device"
+        raise
     marks = {(True, True): "*", (True, False): ">", (False, True): "<", (False, False): " "}
     for row in rows:
         if options.json:
@@ -56,14 +58,3 @@ def device_rows() -> list[dict[str, Any]]:
         }
         for index, device in sorted({**inputs, **outputs}.items())
     ]
-
-
-class DevicesUnavailable(LivewsError):
-    """There are no devices to list; the fix names what plays without PortAudio."""
-
-    exit_code = Exit.NO_SOUND
-
-    def __init__(self, problem: AudioUnavailable) -> None:
-        names = ", ".join(player.name for player in external_player.installed_players())
-        instead = f"\nwithout it livews tries {names} on the system's own default device" if names else ""
-        super().__init__("no sound devices", where="PortAudio", why=problem.why, fix=problem.fix + instead)

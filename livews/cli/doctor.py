@@ -19,17 +19,18 @@ from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from livews import client, endpoint
+from livews import client, endpoint, google_credentials
+from livews.audio.analysis.pcm import seconds_of
 from livews.cli import doctor_checks as checks
 from livews.cli import network
 from livews.cli.console import Console
 from livews.cli.doctor_checks import CheckResult, failed, since
-from livews.connect_errors import proxy_for
 from livews.core import events as e
 from livews.core import models
 from livews.endpoint import Endpoint, Settings
 from livews.errors import LivewsError
 from livews.exit_codes import Exit
+from livews.loopback import proxy_for
 from livews.redactor import Redactor
 from livews.terminal_text import escape_unsafe, one_line, paragraph
 
@@ -114,7 +115,7 @@ class _Doctor:
             return None
         if settings.vertex and settings.project and not settings.token:
             start = time.monotonic()
-            token = await self._bounded(lambda: asyncio.run(endpoint.bearer()), options.timeout, "bearer")
+            token = await self._bounded(lambda: asyncio.run(google_credentials.bearer()), options.timeout, "bearer")
             if isinstance(token, CheckResult):
                 self._report(token)
                 return None
@@ -240,7 +241,7 @@ async def _turn(session: client.Session, timeout: float) -> CheckResult:
                     first = since(start)
                 match event:
                     case e.Audio():
-                        seconds += len(event.pcm) / 2 / event.rate
+                        seconds += seconds_of(len(event.pcm), event.rate)
                     case e.Transcript(of="model") | e.Text(thought=False):
                         words += event.text
     except TimeoutError:

@@ -29,9 +29,10 @@ from livews.audio.analysis.levels import loudness
 from livews.audio.speaker import NothingPlays, Speaker
 from livews.connect_errors import SERVER, unreachable
 from livews.core import models
-from livews.endpoint import Settings, redact_url
+from livews.endpoint import Settings
 from livews.errors import BadRequest, LivewsError, NoCredentials
 from livews.exit_codes import Exit
+from livews.redactor import redact_url
 from livews.version import __version__
 
 Verdict = Literal["ok", "warn", "fail", "skip"]
@@ -299,7 +300,7 @@ def sound_out() -> CheckResult:
         try:
             speaker.start()
         except portaudio.AudioUnavailable as problem:
-            why = problem.all_of_it if isinstance(problem, NothingPlays) else problem
+            why = problem.full if isinstance(problem, NothingPlays) else problem
             return fail(why.why, why.fix)
         took = since(start)
         speaker.play(bytes(2 * int(SILENCE * 24000)))

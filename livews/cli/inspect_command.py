@@ -10,30 +10,35 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
 import shlex
-from collections.abc import Awaitable, Sequence
+import ssl
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from livews import endpoint
-from livews.audio.analysis.vad import VoiceActivityDetector
+from livews import endpoint, google_credentials, setup_message
 from livews.cli import network, proxy
 from livews.cli.console import Console
 from livews.cli.server_command import ServerRun, server_run
-from livews.endpoint import Endpoint, Settings, redact_url
-from livews.errors import LivewsError
+from livews.core import models
+from livews.core.conversation import Step
+from livews.endpoint import Endpoint, Settings
+from livews.errors import LivewsError, Refused, Unreachable
 from livews.exit_codes import Exit
 from livews.inspector import completion
 from livews.inspector.server import PageActions, serve_inspector
 from livews.inspector.sessions import SessionList, followed
 from livews.proxy.injector import MessageInjector
 from livews.proxy.observer import ConnectionObserver
-from livews.proxy.server import HeaderRedaction, serve_proxy
+from livews.proxy.server import serve_proxy
 from livews.recorder import Recorder
+from livews.redactor import Redactor, redact_url
 from livews.terminal_text import escape_unsafe
 from livews.trace.tail import Tail
 from livews.trace.writer import TraceFile
+from livews.transport import Transport
 from livews.version import __version__
 
 _HOST = "127.0.0.1"
@@ -49,7 +54,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
 async def _inspect(options: argparse.Namespace, console: Console) -> int:
     options.host = _HOST
-    sessions = SessionList(VoiceActivityDetector)
+    sessions = SessionList()
     async with server_run(options, console, "inspect") as run:
         run.stack.callback(sessions.close)
         if options.file:
@@ -100,7 +105,7 @@ async def _forward(run: ServerRun, sessions: SessionList) -> None:
     options, console = run.options, run.console
     files: dict[int, TraceFile] = {}
 
-    def record(number: int, url: str, redactor: HeaderRedaction) -> Sequence[Recorder]:
+    def record(number: int, url: str, redactor: Redactor) -> Sequence[Recorder]:
         recorders = record_files(number, url, redactor)
         files.update((number, recorder) for recorder in recorders if isinstance(recorder, TraceFile))
         return [*recorders, sessions.record(number, redactor.redact(redact_url(url)), redactor)]
@@ -108,7 +113,7 @@ async def _forward(run: ServerRun, sessions: SessionList) -> None:
     def on_session(number: int, observer: ConnectionObserver, injector: MessageInjector) -> None:
         sessions.passes(number, observer, injector)
         if number in files:
-            files.pop(number).inserted = lambda: injector.ours
+            files.pop(number).inserted = lambda: observer.injected
 
     def failed(number: int, problem: LivewsError) -> None:
         sessions.note(f"session {number}: connection failed: {problem}" if number else str(problem))
@@ -119,13 +124,13 @@ async def _forward(run: ServerRun, sessions: SessionList) -> None:
     quiet = argparse.Namespace(**{**vars(options), "quiet": True})
     config = proxy.config_of(quiet, console, settings)
     record_files, config.record = config.record, record
-    config.log, config.trouble, config.fail, config.seam = console.note, failed, run.fail, on_session
-    if config.inject:
-        await config.inject()  # report a missing credential now, not at the first session
+    config.log, config.on_failure, config.on_fatal, config.on_session = console.note, failed, run.fail, on_session
+    if config.credentials:
+        await config.credentials()  # report a missing credential now, not at the first session
     server = await run.listen(
         serve_proxy(config, _HOST, options.proxy_port, run.tls()), options.proxy_port, "--proxy-port"
     )
-    own = _Own(settings, server.url, run.ca, sessions)
+    own = _OwnSessions(settings, server.url, run.ca, sessions)
     run.stack.push_async_callback(own.end)
     about = {"name": server.url, "door": server.url, "upstream": config.upstream.shown, "offline": offline,
              "draft": own.draft}  # fmt: skip
@@ -159,104 +164,67 @@ async def _settings(run: ServerRun) -> tuple[Settings, bool]:
     return await network.built_in(run.stack), True
 
 
-class _Own:
-    """livews's own clients, which dial the door as any other does."""
+class _OwnSessions:
+    """Sessions that the page opens: clients of the proxy like any other."""
 
     def __init__(self, settings: Settings, door: str, ca: Path | None, sessions: SessionList) -> None:
         self._settings = settings
         self._door = door
         self._ca = ca
         self._sessions = sessions
-        self._open: dict[int, tuple[Any, asyncio.Task[None]]] = {}
+        self._open: dict[int, Transport] = {}
         self.place = self._at_door(settings)
 
     def _at_door(self, settings: Settings) -> Endpoint:
-        from livews.core import models
-
         return endpoint.resolve(replace(settings, url=self._door), models.default_model())
 
     @property
     def draft(self) -> str:
         """A setup to begin with, as JSON to be read."""
-        import json
-
-        from livews import setup_message
-
         return json.dumps(setup_message.compose(self.place.model), indent=2)
 
     async def open(self, text: str) -> int:
-        """Dial the door, and say `text`; the port it dials from. LivewsError."""
-        import logging
-        import ssl
-
-        from websockets.asyncio.client import connect
-        from websockets.exceptions import WebSocketException
-
-        from livews.core import models
-        from livews.errors import Unreachable
-
-        settings = await endpoint.with_bearer(self._settings)
-        endpoint.resolve(settings, models.default_model())  # what is missing is told before anybody is dialled
+        """Connect to the proxy and send `text`; the port it dials from. Raises LivewsError."""
+        settings = await google_credentials.with_bearer(self._settings)
+        endpoint.resolve(settings, models.default_model())  # missing credentials are reported before dialling
         there = self._at_door(settings)
-        logger = logging.getLogger("livews.inspect")
-        logger.setLevel(logging.INFO)  # below, websockets writes every header and the key among them
-        more: dict[str, Any] = {"ssl": ssl.create_default_context(cafile=self._ca)} if self._ca else {}
+        agent = f"livews/{__version__} inspect"
+        transport = Transport(there, agent=agent, on_end=lambda: self._ended(transport))
+        options: dict[str, Any] = {"ssl": ssl.create_default_context(cafile=self._ca)} if self._ca else {}
         try:
-            socket = await connect(
-                there.url,
-                additional_headers=there.headers,
-                user_agent_header=f"livews/{__version__} inspect",
-                proxy=None,
-                compression=None,
-                max_size=None,
-                ping_interval=None,
-                logger=logger,
-                **more,
-            )
-            port = int(socket.local_address[1])
-            self._open[port] = socket, asyncio.create_task(self._hear(port, socket))
+            await transport.open(_SAID_WITHIN, max_size=None, ping_interval=None, **options)
+            port = transport.local_port
+            self._open[port] = transport
             self._sessions.own.add(port)
             self._sessions.wake()
             async with asyncio.timeout(_SAID_WITHIN):
-                await socket.send(text)
-        except (OSError, WebSocketException) as problem:
-            response = getattr(problem, "response", None)
-            why = (
-                bytes(response.body or b"").decode(errors="replace").strip() if response is not None else str(problem)
-            ) or f"the first message could not be written within {_SAID_WITHIN:g} s"
-            # the upstream's own words pass the door, and may quote the key
+                if not await transport.send(Step("client", "", text.encode())):
+                    raise Unreachable("the session ended", why="it ended before the first message was sent")
+        except (LivewsError, TimeoutError) as problem:
+            why = f"the first message could not be written within {_SAID_WITHIN:g} s"
+            if isinstance(problem, LivewsError):
+                why = (problem.body if isinstance(problem, Refused) else "") or problem.why
             raise Unreachable(
-                "the session did not come to be",
+                "the session could not be opened",
                 where=self._door,
                 why=there.secrets.redact(why[:_WORDS]),
-                fix="look at what livews inspect says of it on stderr",
+                fix="look at what livews inspect says about it on stderr",
             ) from None
         return port
 
     async def close(self, port: int) -> None:
-        """Close the one that dials from `port`, with 1000."""
+        """Close the session that dials from `port`, with 1000."""
         if port in self._open:
-            await self._open[port][0].close()
+            await self._open[port].leave()
 
     async def end(self) -> None:
         """Close all of them."""
-        open_now = [*self._open.values()]
-        work: list[Awaitable[Any]] = [socket.close() for socket, _ in open_now]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(3):
-                await asyncio.gather(*work, return_exceptions=True)
-        for _, task in open_now:
-            task.cancel()
-        await asyncio.gather(*(task for _, task in open_now), return_exceptions=True)
+                await asyncio.gather(*(transport.close() for transport in [*self._open.values()]))
 
-    async def _hear(self, port: int, socket: Any) -> None:
-        from websockets.exceptions import ConnectionClosed
-
-        try:
-            with contextlib.suppress(ConnectionClosed):
-                async for _ in socket:  # the page has seen it pass
-                    pass
-        finally:
-            self._open.pop(port, None)
+    def _ended(self, transport: Transport) -> None:
+        for port in [port for port, other in self._open.items() if other is transport]:
+            del self._open[port]
             self._sessions.own.discard(port)
-            self._sessions.wake()
+        self._sessions.wake()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from livews.analysis.percentile import percentile
 from livews.audio.analysis import levels
+from livews.audio.analysis.pcm import seconds_of
 
 if TYPE_CHECKING:
     from livews.audio.playback import PlaybackBuffer
@@ -42,7 +43,7 @@ class ReplyLatency:
 
     def add_audio(self, pcm: bytes, rate: int, at: float, queued: tuple[PlaybackBuffer, PlayedTurn] | None) -> None:
         """A piece arrived at `at`; `queued` is where it waits to be played, None if nothing plays."""
-        seconds = len(pcm) / 2 / rate
+        seconds = seconds_of(len(pcm), rate)
         if self.first_sound_at is None:
             first = levels.first_sound(pcm)
             self._lead += seconds if first is None else first / rate
@@ -58,7 +59,7 @@ class ReplyLatency:
             return None
         lead = self._lead
         for buffer, turn in self._turns:
-            length = turn.received / 2 / buffer.rate
+            length = seconds_of(turn.received, buffer.rate)
             if lead < length:
                 return None if turn.heard_from is None else turn.heard_from + lead
             lead -= length

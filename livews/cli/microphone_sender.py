@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 
 from livews import client
 from livews.audio.analysis import levels
+from livews.audio.analysis.pcm import seconds_of
 from livews.cli.console import Console
 from livews.cli.replies import Replies
 from livews.errors import LocalProtocolError
 
 if TYPE_CHECKING:
     from livews.audio.analysis.vad import VoiceActivityDetector
-    from livews.audio.echo import EchoCanceller, EchoGate
+    from livews.audio.echo_canceller import EchoCanceller
+    from livews.audio.echo_gate import EchoGate
     from livews.audio.file_source import FileSource
     from livews.audio.microphone import Microphone
     from livews.audio.speaker import Speaker
@@ -75,7 +77,7 @@ class MicrophoneSender:
             if self._canceller is not None:
                 pcm = self._without_echo(pcm, self._canceller, speaker)
             if self._gate is not None:
-                start = chunk.at - len(pcm) / 2 / self._source.rate
+                start = chunk.at - seconds_of(len(pcm), self._source.rate)
                 pcm = self._gate.pass_on(pcm, playing=playing, at=start)
                 self.closed = playing
             self.db = levels.loudness(pcm)
@@ -83,7 +85,7 @@ class MicrophoneSender:
                 self._replies.echo.user_level(self.db, chunk.at)
             if not self.open or self.muted:
                 continue
-            self.vad.push(pcm, chunk.at)
+            self.vad.push(pcm, self._source.rate, chunk.at)
             if self._manual:
                 self._has_sent = True
             elif self.vad.ended_at is not None and self.vad.ended_at != self._requested_at:
@@ -101,7 +103,7 @@ class MicrophoneSender:
             return canceller.near(pcm)
         except AudioUnavailable as why:
             self._canceller = None
-            self._console.warn(f"{why.what}: {why.why}. {why.fix}. From now on the microphone is sent unchanged.")
+            self._console.warn(f"{why.sentence()} From now on the microphone is sent unchanged.")
             return pcm
 
     async def talk(self, on: bool) -> None:

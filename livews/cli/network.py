@@ -34,7 +34,7 @@ async def connection_settings(
 
     `offline` and `no_key` are the notes that say so, with --offline and without a key.
     """
-    from livews import endpoint
+    from livews import google_credentials
 
     settings = settings_of(options, console)
     if options.offline or not settings.has_credentials:
@@ -43,7 +43,7 @@ async def connection_settings(
         return stand_in
     if settings.both_keys and settings.api_key:
         console.warn("GOOGLE_API_KEY and GEMINI_API_KEY are both set; GOOGLE_API_KEY is used")
-    return await endpoint.with_bearer(settings)
+    return await google_credentials.with_bearer(settings)
 
 
 async def built_in(stack: contextlib.AsyncExitStack) -> Settings:

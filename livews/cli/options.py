@@ -23,6 +23,7 @@ COMMANDS = {
     "devices": "list the audio devices",
     "doctor": "check key, network, session and audio, and say what to do",
     "completion": "print the completion script of a shell",
+    "help": "show a page of the documentation, or the options of a command",
 }
 """Every command, and what it does."""
 

@@ -12,20 +12,19 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from livews import endpoint
+from livews import endpoint, google_credentials
 from livews.cli.console import Console
 from livews.cli.server_command import server_run
 from livews.cli.session_files import SessionFiles
 from livews.cli.terminal_reporter import TerminalReporter
-from livews.connect_errors import is_loopback, proxy_for
-from livews.endpoint import Settings, redact_url
+from livews.endpoint import Settings
 from livews.errors import LivewsError, NoCredentials
 from livews.exit_codes import Exit
-from livews.proxy.http_head import UpstreamTarget
-from livews.proxy.server import HeaderRedaction, ProxyConfig, serve_proxy
-from livews.proxy.upstream import HttpProxy
+from livews.loopback import is_loopback, proxy_for
+from livews.proxy.server import ProxyConfig, serve_proxy
+from livews.proxy.upstream import HttpProxy, UpstreamTarget
 from livews.recorder import Recorder
-from livews.redactor import Redactor
+from livews.redactor import Redactor, redact_url
 from livews.terminal_text import escape_unsafe
 from livews.trace.writer import TraceFile
 
@@ -47,13 +46,13 @@ async def _proxy(options: argparse.Namespace, console: Console) -> int:
             _log(console, f"session {number}: connection failed")
         console.error(problem)
 
-    config.trouble = failed
+    config.on_failure = failed
     config.log = lambda text: _log(console, text)
-    if config.inject:
-        await config.inject()  # report a missing credential now, not at the first session
+    if config.credentials:
+        await config.credentials()  # report a missing credential now, not at the first session
     async with server_run(options, console, "proxy") as run:
-        config.fail = run.fail
-        config.session_ended = run.stop.set if options.once else lambda: None
+        config.on_fatal = run.fail
+        config.on_session_end = run.stop.set if options.once else lambda: None
         server = await run.listen(serve_proxy(config, options.host, options.port, run.tls()), options.port)
         console.say(server.url)
         console.note(f"livews proxy forwards to {shown(config)}; Ctrl-C ends it")
@@ -73,8 +72,7 @@ def config_of(options: argparse.Namespace, console: Console, settings: Settings)
     return ProxyConfig(
         upstream=upstream,
         via=http_proxy(upstream),
-        hides=lambda values: Redactor(*values),
-        inject=credentials(settings, upstream) if options.inject_key else None,
+        credentials=credentials(settings, upstream) if options.inject_key else None,
         origins=options.allow_origin,
         timeout=options.timeout,
         record=recording(options, console),
@@ -114,18 +112,18 @@ def upstream_of(settings: Settings) -> UpstreamTarget:
     """The base URL; it needs no credential, since the client brings one."""
 
     if settings.url:
-        return UpstreamTarget.of(settings.url)
+        return UpstreamTarget.parse(settings.url)
     if not settings.vertex:
-        return UpstreamTarget.of(f"wss://{endpoint.GEMINI_HOST}")
+        return UpstreamTarget.parse(f"wss://{endpoint.GEMINI_HOST}")
     if not settings.api_key:  # the client names the project
         settings = replace(settings, project=settings.project or "any", token="")
-    return UpstreamTarget.of(endpoint.resolve(settings, "").url)
+    return UpstreamTarget.parse(endpoint.resolve(settings, "").url)
 
 
 def http_proxy(upstream: UpstreamTarget) -> HttpProxy | None:
     """The HTTP proxy that the environment names for this upstream, as for `livews talk`. BadRequest."""
     url = proxy_for(upstream.host, upstream.port, upstream.secure)
-    return HttpProxy.of(url) if url else None
+    return HttpProxy.parse(url) if url else None
 
 
 def credentials(settings: Settings, upstream: UpstreamTarget) -> Callable[[], Awaitable[Mapping[str, str]]]:
@@ -138,7 +136,7 @@ def credentials(settings: Settings, upstream: UpstreamTarget) -> Callable[[], Aw
         target = replace(settings, url=upstream.shown)
         if settings.vertex and not settings.token and not settings.api_key:
             if time.monotonic() >= until:
-                bearer, until = await endpoint.bearer(), time.monotonic() + _BEARER_SECONDS
+                bearer, until = await google_credentials.bearer(), time.monotonic() + _BEARER_SECONDS
             target = replace(target, token=bearer)
         if not (headers := endpoint.resolve(target, "").headers):
             raise NoCredentials(
@@ -155,15 +153,13 @@ def credentials(settings: Settings, upstream: UpstreamTarget) -> Callable[[], Aw
 # Recorders
 
 
-def recording(
-    options: argparse.Namespace, console: Console
-) -> Callable[[int, str, HeaderRedaction], Sequence[Recorder]]:
+def recording(options: argparse.Namespace, console: Console) -> Callable[[int, str, Redactor], Sequence[Recorder]]:
     """What makes the recorders of a session from its number, URL and redaction."""
     files = SessionFiles(options.trace) if options.trace else None
     if files is not None:
         TraceFile.check(files.first)
 
-    def record(number: int, url: str, redactor: HeaderRedaction) -> Sequence[Recorder]:
+    def record(number: int, url: str, redactor: Redactor) -> Sequence[Recorder]:
         reporter = TerminalReporter(number, console, redactor.redact, quiet=options.quiet)
         if files is None:
             return [reporter]

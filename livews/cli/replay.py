@@ -20,7 +20,6 @@ from livews import endpoint
 from livews.cli import reader
 from livews.cli.console import Console
 from livews.cli.network import connection_settings
-from livews.connect_errors import DialTarget
 from livews.core import endpoint_paths
 from livews.core.conversation import Step
 from livews.endpoint import Endpoint, Settings
@@ -75,7 +74,7 @@ class _Run:
         self._console.note(f"{prefix}playing to {place.shown}")
         replay = Replay(
             session,
-            DialTarget(place.url, place.headers, place.shown, place.secrets.redact, f"livews/{__version__}", "--to"),
+            place,
             ReplayOptions(
                 speed=0.0 if options.fast else options.speed,
                 patience=options.patience,
@@ -84,9 +83,10 @@ class _Run:
                 keep_handles=options.keep_handles,
                 exact=options.exact,
             ),
+            agent=f"livews/{__version__}",
             recorders=self._recorders(place),
             handles=self._handles,
-            tell=lambda text: self._console.note(prefix + place.secrets.redact(text)),
+            notify=lambda text: self._console.note(prefix + place.secrets.redact(text)),
         )
         result = await replay.run()
         self._report(session, result)
@@ -119,7 +119,7 @@ class _Run:
                 console.data(json.dumps(row, ensure_ascii=False))
             else:
                 console.say(f"{self._name}:{line} {side} {path}: {words}")
-        (sent, to_send), (received, to_receive), (seconds, recorded) = result.said, result.heard, result.seconds
+        (sent, to_send), (received, to_receive), (seconds, recorded) = result.sent, result.received, result.seconds
         if as_json:
             total: dict[str, Any] = {
                 "session": session.number,

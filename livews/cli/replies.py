@@ -17,15 +17,16 @@ from typing import TYPE_CHECKING
 
 from livews import client
 from livews.audio.analysis import levels
+from livews.audio.analysis.pcm import seconds_of
 from livews.cli.console import Console
 from livews.cli.latency import ReplyLatency, Stopwatch
 from livews.cli.output import Output
 from livews.core import events as e
-from livews.errors import BadRequest, Closed, RemoteProtocolError
+from livews.errors import Closed, RemoteProtocolError
 from livews.terminal_text import one_line
 
 if TYPE_CHECKING:
-    from livews.audio.echo import SelfInterruption
+    from livews.audio.self_interruption import SelfInterruption
     from livews.audio.speaker import Speaker
     from livews.audio.wav import WavTurns
 
@@ -229,12 +230,9 @@ class Replies:
 
     def _audio(self, event: e.Audio) -> None:
         reply = self.watch.received()
-        self._wav_seconds += len(event.pcm) / 2 / event.rate
+        self._wav_seconds += seconds_of(len(event.pcm), event.rate)
         if self.wav is not None:
-            try:
-                self.wav.write(event.pcm, event.rate)
-            except OSError as problem:
-                raise wav_failure(problem, self._options.wav) from None
+            self.wav.write(event.pcm, event.rate)
             self._output.audio_received(event.mime_type, event.mime_type != self._mime_type)
         self._mime_type = event.mime_type
         if self.stopped:
@@ -251,10 +249,10 @@ class Replies:
                 self.echo.playback_started(reply.first_sound_at)
             self._output.status("model")
         size = int(_METER_SECONDS * event.rate) * 2
-        start = reply.received - len(event.pcm) / 2 / event.rate
+        start = reply.received - seconds_of(len(event.pcm), event.rate)
         for at in range(0, len(event.pcm), size):
             level = levels.loudness(event.pcm[at : at + size])
-            self._meter.append((reply, start + at / 2 / event.rate, level))
+            self._meter.append((reply, start + seconds_of(at, event.rate), level))
 
     def _flush(self) -> None:
         """Silence the loudspeaker, and note how much was heard."""
@@ -405,13 +403,3 @@ class Replies:
             if conversation.server_faults[rule] and rule not in self._reported:
                 self._reported.add(rule)
                 self._console.warn(f"the service sent {what} ({rule}); it was skipped, --trace shows it")
-
-
-def wav_failure(problem: OSError, path: str) -> BadRequest:
-    """The failure to write --wav."""
-    return BadRequest(
-        "cannot write the WAV",
-        where=path,
-        why=str(getattr(problem, "why", "") or problem.strerror or problem),
-        fix=str(getattr(problem, "fix", "") or "name another file, or a folder ending in /"),
-    )

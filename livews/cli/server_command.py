@@ -78,9 +78,6 @@ class ServerRun:
         self.ca = Path(options.ca) if options.ca else Path(folder) / "ca.pem"
         try:
             return certificate.context(self.ca, options.host, self._name)
-        except certificate.MissingDependency:
-            what = "--tls needs the package trustme, which is not installed"
-            raise BadRequest(what, where="--tls", fix="pip install trustme") from None
         except OSError as problem:
             fix = "name a file in a folder that exists"
             raise BadRequest(f"cannot write {self.ca}: {problem.strerror}", where="--ca", fix=fix) from None

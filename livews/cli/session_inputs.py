@@ -15,8 +15,7 @@ import orjson
 from livews import setup_message
 from livews.cli.environment import Environment
 from livews.core import models
-from livews.errors import BadRequest, LivewsError
-from livews.exit_codes import Exit
+from livews.errors import BadRequest
 
 if TYPE_CHECKING:
     from livews.audio.file_source import FileSource
@@ -25,12 +24,6 @@ if TYPE_CHECKING:
 
 _MARGIN = 0.8
 """Seconds of silence beyond what the service requires: audio and audioStreamEnd with 0.8 s got no answer, 1.5 s did."""
-
-
-class DeviceNotFound(LivewsError):
-    """A requested device is missing."""
-
-    exit_code = Exit.NO_SOUND
 
 
 class SessionInputs:
@@ -97,7 +90,7 @@ def _pictures(options: argparse.Namespace) -> list[Picture]:
         return []
     from livews import media
 
-    return [media.still(path, most_pixels=options.picture_size) for path in options.image]
+    return [media.load_image(path, most_pixels=options.picture_size) for path in options.image]
 
 
 def _files(options: argparse.Namespace, setup: dict[str, Any] | None) -> list[FileSource]:

@@ -30,11 +30,11 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.protocol import State
 
-from livews.connect_errors import is_loopback
 from livews.core import codec
 from livews.errors import LivewsError
 from livews.inspector.sessions import SessionList, SessionView, findings
-from livews.proxy.injector import MOST
+from livews.loopback import is_loopback
+from livews.proxy.injector import MAX_MESSAGE
 from livews.report import render
 from livews.report.data import NewsCursor
 
@@ -253,9 +253,9 @@ class _Page:
                 }
             case "send" if self._desk.table is not None:
                 shown = self._sessions.all.get(asked["n"])
-                if shown is None or shown.seam is None:
+                if shown is None or shown.injector is None:
                     return {"ok": False, "told": "there is no session to send it to"}
-                why = await shown.seam.put(_side(asked["side"]), str(asked["text"]))
+                why = await shown.injector.inject(_side(asked["side"]), str(asked["text"]))
                 return {"ok": not why, "told": why or f"sent to the {_OTHER[asked['side']]}"}
             case "open" if self._desk.open is not None:
                 port = await self._desk.open(str(asked["text"]))
@@ -352,7 +352,7 @@ async def serve_inspector(sessions: SessionList, desk: PageActions, port: int = 
         process_request=inspector.answer,
         server_header=None,
         compression=None,
-        max_size=2 * MOST,
+        max_size=2 * MAX_MESSAGE,
         create_connection=Connection,
         logger=_LOGGER,
     )

@@ -16,15 +16,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Protocol
 
-from livews.analysis.audio_tracks import VadLike
-from livews.analysis.turn_times import SpeechDetectorFactory
 from livews.core.conversation import Conversation, Step
 from livews.core.rules import Finding
 from livews.core.schema import Sender
 from livews.proxy.injector import MessageInjector
 from livews.proxy.observer import ConnectionObserver
-from livews.proxy.server import HeaderRedaction
 from livews.recorder import Clock, Direction, Opcode
+from livews.redactor import Redactor
 from livews.report.data import MemberDocs, ReportSession, SessionInfo
 from livews.terminal_text import escape_unsafe, one_line
 from livews.trace.reader import TraceRecord
@@ -60,13 +58,13 @@ class SessionView(Protocol):
         """The port its client dials from, 0 where there is none."""
 
     @property
-    def seam(self) -> MessageInjector | None: ...
+    def injector(self) -> MessageInjector | None: ...
 
 
 class LiveSession:
     """A session that passes the proxy; a `Recorder` of it."""
 
-    def __init__(self, number: int, url: str, hides: HeaderRedaction, sessions: SessionList) -> None:
+    def __init__(self, number: int, url: str, hides: Redactor, sessions: SessionList) -> None:
         self.number = number
         self.header = header(url, "proxy")
         self.talk = Conversation()
@@ -74,13 +72,13 @@ class LiveSession:
         self.running = True
         self.full = False
         self.kept = "a file named with --trace keeps every message"
-        self.seam: MessageInjector | None = None
+        self.injector: MessageInjector | None = None
         self._sessions = sessions
-        self._watch: ConnectionObserver | None = None
+        self._observer: ConnectionObserver | None = None
         self._hides = hides
         self._time = Clock()
         self._lines = 0
-        self.page = ReportSession(self, sessions.docs, sessions.hears)
+        self.page = ReportSession(self, sessions.docs)
 
     @property
     def about(self) -> SessionInfo:
@@ -100,11 +98,11 @@ class LiveSession:
 
     @property
     def peer(self) -> int:
-        return self.seam.client_port if self.seam else 0
+        return self.injector.client_port if self.injector else 0
 
-    def passes(self, watch: ConnectionObserver, seam: MessageInjector) -> None:
+    def passes(self, observer: ConnectionObserver, injector: MessageInjector) -> None:
         """Its messages begin to pass."""
-        self._watch, self.talk, self.seam = watch, watch.talk, seam
+        self._observer, self.talk, self.injector = observer, observer.conversation, injector
 
     def frame(self, t: float, direction: Direction, opcode: Opcode, step: Step) -> None:
         if self.full:
@@ -112,7 +110,7 @@ class LiveSession:
             return
         size = len(step.raw)
         step = _without(step, self._hides)
-        inserted = self.seam is not None and self.seam.ours
+        inserted = self._observer is not None and self._observer.injected
         line = TraceRecord(self._number(), t, _SENDERS[direction], opcode, step.raw, size=size, inserted=inserted)
         self._sessions.push(self, line, step)
         self._sessions.wake()
@@ -121,7 +119,7 @@ class LiveSession:
         about = {
             name: self._hides.redact(value) if isinstance(value, str) else value for name, value in about.items()
         }
-        step = self._watch.parting if self._watch is not None and kind == "close" else None
+        step = self._observer.close_step if self._observer is not None and kind == "close" else None
         self._sessions.push(
             self, TraceRecord(self._number(), t, _SENDERS[direction], "text", None, kind, about), step
         )
@@ -143,13 +141,13 @@ class TraceSession:
     def __init__(self, number: int, about: SessionInfo, sessions: SessionList) -> None:
         self.number = number
         self.about = about
-        self.page = ReportSession(about, sessions.docs, sessions.hears)
+        self.page = ReportSession(about, sessions.docs)
         self.running = True
         self.full = False
         self.kept = "the trace that is followed has every message"
         self.clock: float | None = None
         self.peer = 0
-        self.seam: MessageInjector | None = None
+        self.injector: MessageInjector | None = None
 
     def end(self) -> None:
         if self.running:
@@ -160,9 +158,8 @@ class TraceSession:
 class SessionList:
     """All sessions of a run. `watchers` are called when something is new."""
 
-    def __init__(self, hears: SpeechDetectorFactory = VadLike) -> None:
+    def __init__(self) -> None:
         self.docs = MemberDocs()
-        self.hears = hears
         self.all: dict[int, SessionView] = {}
         self.own: set[int] = set()
         """The ports that livews's own clients dial from."""
@@ -176,17 +173,17 @@ class SessionList:
 
     # Filled by
 
-    def record(self, number: int, url: str, hides: HeaderRedaction) -> LiveSession:
+    def record(self, number: int, url: str, hides: Redactor) -> LiveSession:
         """A session begins to pass; `url` is redacted."""
         made = LiveSession(number, url, hides, self)
         self._add(made)
         return made
 
-    def passes(self, number: int, watch: ConnectionObserver, seam: MessageInjector) -> None:
-        """For `proxy.Policy.seam`."""
+    def passes(self, number: int, observer: ConnectionObserver, injector: MessageInjector) -> None:
+        """For `ProxyConfig.on_session`."""
         found = self.all.get(number)
         if isinstance(found, LiveSession):
-            found.passes(watch, seam)
+            found.passes(observer, injector)
 
     def take(self, tail: Tail) -> bool:
         """Take what is new in a trace; whether anything was. BadRequest as `Tail.take`."""
@@ -278,7 +275,7 @@ def findings(
     return talk.step(side, text).findings
 
 
-def _without(step: Step, hides: HeaderRedaction) -> Step:
+def _without(step: Step, hides: Redactor) -> Step:
     """The same step without credentials."""
     raw = hides.redact_known(step.raw)
     if raw == step.raw:
@@ -289,7 +286,7 @@ def _without(step: Step, hides: HeaderRedaction) -> Step:
     )  # fmt: skip
 
 
-def _hidden(found: tuple[Finding, ...], hides: HeaderRedaction) -> Iterator[Finding]:
+def _hidden(found: tuple[Finding, ...], hides: Redactor) -> Iterator[Finding]:
     for one in found:
         close = one.close and (one.close[0], hides.redact(one.close[1]))
         path, complaint, fix = map(hides.redact, (one.path, one.complaint, one.fix))

@@ -1,8 +1,8 @@
-"""One picture from a file, and the one module that knows Pillow.
+"""Pictures from files, and the one module that imports Pillow.
 
-- What a file holds is told by its first bytes, never by its name.
-- What is small enough is sent as it is, byte for byte. What is scaled loses its metadata, the place it was taken too.
-- Pillow is imported late, and is not needed: without it a large picture is sent as it is, and a note says so.
+- The kind of a file is decided by its first bytes, never by its name.
+- What is small enough is sent unchanged, byte for byte. What is scaled loses its metadata, and with it the place.
+- Pillow is imported late and is optional: without it a large picture is sent as it is, and a note says so.
 - Every call may block and may run in any thread.
 """
 
@@ -17,10 +17,11 @@ from importlib import import_module
 from typing import Any
 
 from livews.errors import BadRequest
-from livews.media.picture import MOST_PIXELS, QUALITY, Picture, escaped
+from livews.media.picture import MOST_PIXELS, QUALITY, Picture
+from livews.terminal_text import one_line
 
 MOST_BYTES = 10_000_000
-"""Of one picture. What the service takes was never measured; base64 makes 13.4 MB of it, and the stand-in takes 16 MiB."""
+"""Of one picture. The limit of the service was never measured; in base64 this is 13.4 MB, the stand-in takes 16 MiB."""
 _MOST_READ = 100_000_000  # of a file that Pillow makes smaller
 EXTRA = "pip install mss pillow"
 
@@ -33,9 +34,9 @@ NAMES = {
     "image/heif": "HEIF",
     "image/gif": "GIF",
 }
-_CONVERTED = ("BMP", "TIFF", "AVIF")  # pictures it does not take; Pillow makes a JPEG of them
+_CONVERTED = ("BMP", "TIFF", "AVIF")  # pictures it does not take; Pillow converts them to JPEG
 
-# Of what people take for a picture: first bytes, name for people
+# Files that are mistaken for pictures: first bytes, name for people
 _OTHERS = (
     (b"%PDF-", "a PDF document"),
     (b"PK\x03\x04", "a ZIP archive or an office document"),
@@ -53,16 +54,17 @@ _OTHERS = (
 )
 
 
-def still(path: str | os.PathLike[str], *, most_pixels: int = MOST_PIXELS) -> Picture:
-    """The picture in a file, `-` for stdin. Larger than `most_pixels` on a side: scaled, written as JPEG.
+def load_image(path: str | os.PathLike[str], *, most_pixels: int = MOST_PIXELS) -> Picture:
+    """Read a picture, to be sent.
 
+    `path`: a file, "-" for stdin. `most_pixels`: of the longer side; a larger picture is scaled and becomes a JPEG.
     Raises `BadRequest`: no such file, empty, not a picture, broken, too large.
     """
     name = os.fspath(path)
     shown = "stdin" if name == "-" else name
     data = _read(name, shown)
     if not data:
-        raise BadRequest("an empty picture", where=shown, fix="name a JPEG or PNG file that holds something")
+        raise BadRequest("an empty picture", where=shown, fix="name a JPEG or PNG file with content")
     kind = kind_of(data)
     if kind in NAMES:
         return _taken(data, kind, shown, most_pixels)
@@ -77,7 +79,7 @@ def still(path: str | os.PathLike[str], *, most_pixels: int = MOST_PIXELS) -> Pi
 
 
 def kind_of(data: bytes) -> str:
-    """What `data` begins like: a mime type of `NAMES`, BMP, TIFF or AVIF, a name for people, "" when unknown."""
+    """What `data` begins like: a MIME type of `NAMES`, BMP, TIFF or AVIF, a name for people, "" when unknown."""
     if data.startswith(b"\xff\xd8\xff"):
         return "image/jpeg"
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -96,7 +98,7 @@ def kind_of(data: bytes) -> str:
 
 
 def size_of(data: bytes, mime_type: str) -> tuple[int, int]:
-    """Width and height in pixels as the header has them, before any EXIF rotation; zeros when it is not read."""
+    """Width and height in pixels in the header, before any EXIF rotation; zeros when they cannot be read."""
     try:
         if mime_type == "image/png" and data[12:16] == b"IHDR":
             return struct.unpack_from(">II", data, 16)
@@ -151,7 +153,9 @@ def _read(name: str, shown: str) -> bytes:
     except OSError as problem:
         raise BadRequest("cannot read the picture", where=shown, why=str(problem.strerror), fix=fix) from None
     except ValueError as problem:  # a NUL in the name
-        raise BadRequest("cannot read the picture", where=shown, why=escaped(str(problem)), fix=fix) from None
+        raise BadRequest(
+            "cannot read the picture", where=shown, why=one_line(str(problem).strip(), 200), fix=fix
+        ) from None
     if len(data) > _MOST_READ:
         why = f"it has more than {_MOST_READ // 1_000_000} MB"
         raise BadRequest("the picture is too large", where=shown, why=why, fix="make it smaller")
@@ -222,7 +226,7 @@ def _scaled(image: Any, shown: str, most_pixels: int, note: str = "") -> Picture
 
 
 def _broken(problem: Exception, shown: str) -> BadRequest:
-    why = f"Pillow says: {escaped(str(problem))}"
+    why = f"Pillow says: {one_line(str(problem).strip(), 200)}"
     return BadRequest("a broken picture", where=shown, why=why, fix="open it in a viewer and save it anew")
 
 

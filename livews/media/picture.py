@@ -1,7 +1,7 @@
-"""What a picture is, why there is none, and the slot in which the newest one waits.
+"""Pictures, why there are none, and the latest-picture slot that screen and camera share.
 
-- The slot holds one picture, whatever its writer and its reader do; what is replaced is counted.
-- Nothing here waits but `frames`, and that ends when the slot does.
+- The slot holds one picture, whatever its writer and its reader do; those that are replaced are counted.
+- Only `frames` waits, and it ends when the slot does.
 """
 
 from __future__ import annotations
@@ -19,24 +19,27 @@ from livews.exit_codes import Exit
 MOST_PIXELS = 768
 """Of the longer side. Google recommends 768x768 for Live; more costs time and is scaled down there."""
 QUALITY = 75
+"""Of JPEG, on Pillow's scale of 0 to 95."""
 LEAST_SECONDS = 1.0
+WAIT = 10.0
+"""Seconds the first picture may take; a camera needs one to three."""
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An encoded picture, as realtimeInput.video takes it (without base64); `note` is for people, "" mostly."""
+    """An encoded picture, as realtimeInput.video takes it (without base64); `note` is for people, mostly ""."""
 
     data: bytes
-    mime_type: str  # image/jpeg mostly
-    width: int  # pixels; 0 when the format does not tell simply
+    mime_type: str  # mostly image/jpeg
+    width: int  # pixels; 0 when it is not known
     height: int
     note: str = ""
 
 
 class ImageUnavailable(LivewsError):
-    """There are no pictures, or no more: `what` is not possible, `why`, and the `cure`."""
+    """The screen or the camera cannot be captured, or was lost."""
 
-    exit_code = Exit.USAGE
+    exit_code = Exit.NO_SOUND
 
     def __init__(self, what: str, why: str, fix: str) -> None:
         super().__init__(what, why=why, fix=fix)
@@ -45,12 +48,13 @@ class ImageUnavailable(LivewsError):
 class LatestPicture:
     """One slot between the thread that makes pictures and the one reader that takes them.
 
-    `put`, `end` and `drop` may be called in any thread; `frames` belongs to an event loop.
+    `put`, `end` and `drop` may be called in any thread; `frames` belongs to an event loop. `every`: least seconds
+    between two pictures.
     """
 
     def __init__(self, every: float) -> None:
         self.every = max(LEAST_SECONDS, every)
-        self.skipped = 0  # made, and replaced before anybody took them
+        self.skipped = 0  # replaced before they were taken
         self._picture: Picture | None = None
         self._ended = False
         self._due = 0.0
@@ -58,6 +62,7 @@ class LatestPicture:
         self._wake: Callable[[], object] = lambda: None
 
     def put(self, picture: Picture) -> None:
+        """Replace the picture that waits."""
         with self._lock:
             if self._ended:
                 return
@@ -66,13 +71,13 @@ class LatestPicture:
         self._wake()
 
     def end(self) -> None:
-        """No more will come; the one that waits is still yielded."""
+        """No more pictures will come; the one that waits is still yielded."""
         with self._lock:
             self._ended = True
         self._wake()
 
     def drop(self) -> None:
-        """Nobody wants more, not even the one that waits."""
+        """No more pictures are wanted, not even the one that waits."""
         with self._lock:
             self._ended, self._picture = True, None
         self._wake()
@@ -83,7 +88,7 @@ class LatestPicture:
         changed = asyncio.Event()
 
         def wake() -> None:
-            with suppress(RuntimeError):  # the loop is closed: nobody reads
+            with suppress(RuntimeError):  # the loop is closed, and its reader gone
                 loop.call_soon_threadsafe(changed.set)
 
         self._wake = wake
@@ -108,7 +113,33 @@ class LatestPicture:
                     await changed.wait()
 
 
-def escaped(text: str) -> str:
-    """A foreign text on one line of at most 200 characters, with nothing in it that a terminal would obey."""
-    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text.strip())
-    return line if len(line) <= 200 else line[:199] + "…"
+class PictureSource:
+    """What `Screen` and `Camera` have in common.
+
+    `every`: least seconds between two pictures, 1 at least. `on_lost(why)` is called once when the source is lost, in
+    another thread: use `loop.call_soon_threadsafe` in it.
+    """
+
+    def __init__(self, every: float, on_lost: Callable[[ImageUnavailable], None] | None) -> None:
+        self.lost: ImageUnavailable | None = None
+        """Why there are no more pictures; None while there are, and after `close`."""
+        self._on_lost = on_lost
+        self._latest = LatestPicture(every)
+        self._ready = threading.Event()
+        """Set when the first picture is there, or will not come."""
+
+    @property
+    def skipped(self) -> int:
+        """Number of pictures that were replaced before they were taken."""
+        return self._latest.skipped
+
+    async def frames(self) -> AsyncIterator[Picture]:
+        """The newest picture, at most one a second, until `close()` or until the source is lost. For one reader."""
+        async for picture in self._latest.frames():
+            yield picture
+
+    def _lose(self, why: ImageUnavailable) -> None:
+        self.lost = why
+        self._latest.end()
+        if self._on_lost is not None:
+            self._on_lost(why)

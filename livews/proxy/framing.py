@@ -1,10 +1,11 @@
-"""Read WebSocket frames (RFC 6455) out of bytes that somebody else sends.
+"""Parse WebSocket frames (RFC 6455) of one direction, passively.
 
-- Passive: it is given bytes that are on their way already, answers nothing and is in nobody's way.
-- Bytes come in any pieces; a message is told when its last byte was seen, whatever fragments it came in.
-- It keeps LIMIT bytes of a message at most, also of one that inflates: a longer one is told by its length alone.
-- `boundary` looks ahead for the end of what has been begun, and moves nothing.
-- It never raises for what comes. What cannot be followed any further is `lost`, in words, and then nothing is told.
+- It is fed bytes that are relayed already, in chunks of any size, and answers nothing.
+- A message is reported when its last byte was seen, whatever fragments it came in.
+- At most LIMIT bytes of a message are kept, also of an inflated one: of a longer one only the length is reported.
+- It never raises for what it is fed. It reads on where an endpoint has to close (wrong masks, close frames with invalid
+  content, oversized messages, final deflate blocks); where it cannot, `lost` says why, and nothing more is reported.
+  `websockets.protocol.Protocol` stops at each of these, so it cannot do this job.
 """
 
 from __future__ import annotations
@@ -19,14 +20,19 @@ except ImportError:  # its C part is not built everywhere
     from websockets.utils import apply_mask
 
 LIMIT = 64 * 1024 * 1024
-"""Bytes of one message that are kept to be looked at."""
+"""Bytes of one message that are kept."""
 _CONTROLS: dict[int, Literal["close", "ping", "pong"]] = {8: "close", 9: "ping", 10: "pong"}
 _END_OF_BLOCK = b"\x00\x00\xff\xff"
 
 
 @dataclass(frozen=True, slots=True)
 class FramedMessage:
-    """A whole message. `payload` is None when it was longer than what is kept; `size` is bytes, inflated."""
+    """A whole message.
+
+    Attributes:
+        payload: its bytes, inflated; None when it was longer than the limit.
+        size: its length in bytes, inflated where it could be.
+    """
 
     opcode: Literal["text", "binary"]
     payload: bytes | None
@@ -35,30 +41,39 @@ class FramedMessage:
 
 @dataclass(frozen=True, slots=True)
 class ControlFrame:
-    """A ping, a pong or a close, with its payload of at most 125 bytes."""
+    """A ping, pong or close frame, with its payload of at most 125 bytes."""
 
     kind: Literal["close", "ping", "pong"]
     payload: bytes
 
     @property
     def code(self) -> int:
-        """Of a close: its code, 1005 when it has none."""
+        """The code of a close frame, 1005 when it has none."""
         return int.from_bytes(self.payload[:2], "big") if len(self.payload) >= 2 else 1005
 
     @property
     def reason(self) -> str:
+        """The reason of a close frame."""
         return self.payload[2:].decode(errors="replace")
 
 
 class Inflate:
-    """One direction of permessage-deflate (RFC 7692); `takeover`: a message may refer to the ones before."""
+    """Inflate one direction of permessage-deflate (RFC 7692).
+
+    Args:
+        takeover: a message may refer to the ones before it (context takeover).
+    """
 
     def __init__(self, takeover: bool) -> None:
         self._takeover = takeover
         self._zlib = zlib.decompressobj(-15)
 
     def message(self, data: bytes, limit: int) -> bytes | None:
-        """The message; None when it inflates to more than `limit` bytes. zlib.error when it is broken."""
+        """The inflated message; None when it is longer than `limit` bytes.
+
+        Raises:
+            zlib.error: the data is not valid.
+        """
         out = self._zlib.decompress(data + _END_OF_BLOCK, limit + 1)
         if len(out) > limit:
             return None
@@ -67,185 +82,141 @@ class Inflate:
         return out
 
 
-def extensions(answer: str) -> tuple[Inflate | None, Inflate | None, str]:
-    """Of Sec-WebSocket-Extensions in the 101: how the client's messages inflate, how the server's do, and an extension
-    that nobody here can read, "" for none."""
+def deflate_contexts(extensions: str) -> tuple[Inflate | None, Inflate | None, str]:
+    """How to inflate the client's and the server's messages, and the first unknown extension ("" if there is none).
+
+    Args:
+        extensions: the value of Sec-WebSocket-Extensions in the 101 response.
+    """
     up = down = None
-    for one in filter(None, (part.strip() for part in answer.split(","))):
-        name, *given = (word.strip().lower() for word in one.split(";"))
+    for extension in filter(None, (part.strip() for part in extensions.split(","))):
+        name, *parameters = (word.strip().lower() for word in extension.split(";"))
         if name != "permessage-deflate" or up is not None:
             return None, None, name
-        up = Inflate("client_no_context_takeover" not in given)
-        down = Inflate("server_no_context_takeover" not in given)
+        up = Inflate("client_no_context_takeover" not in parameters)
+        down = Inflate("server_no_context_takeover" not in parameters)
     return up, down, ""
 
 
 class FrameParser:
-    """One direction of a socket. `masked`: its frames have to be masked, as a client's have."""
+    """Parses the frames of one direction.
+
+    Args:
+        masked: whether RFC 6455 wants its frames masked, as those of a client.
+        inflate: how its compressed messages inflate; None where compression was not negotiated.
+        limit: bytes of one message that are kept.
+    """
 
     def __init__(self, *, masked: bool, inflate: Inflate | None = None, limit: int = LIMIT) -> None:
         self.lost = ""
-        """Why nothing can be told any more; "" while it can."""
-        self.odd = ""
-        """What the other side will close 1002 for, though it can be read."""
+        """Why nothing more can be reported, "" while it can."""
+        self.violation = ""
+        """What violates RFC 6455 although it can be read, "" if nothing."""
         self._masked = masked
         self._inflate = inflate
         self._limit = limit
-        # the frame that is being read
-        self._head = bytearray()
-        self._inside = False
-        self._left = 0
-        self._opcode = 0
-        self._final = True
-        self._mask = b""
-        self._payload = b""
-        self._pieces = bytearray()  # of a frame that did not come at once
+        self._buffer = bytearray()  # of a frame that is incomplete
+        self._skip = 0  # bytes of an oversized frame that are still to come
         # the message that is being read
-        self._kind = 0
-        self._packed = False
-        self._parts = bytearray()  # not a list: a million empty fragments take no room
+        self._opcode = 0
+        self._final = self._compressed = False
+        self._parts = bytearray()  # not a list: a million empty fragments take no memory
         self._size = 0
-        self._dropped = False
 
     @property
-    def between(self) -> bool:
-        """Has nothing been begun that is not finished?"""
-        return not (self._head or self._inside or self._kind)
+    def at_boundary(self) -> bool:
+        """Whether no message and no frame is incomplete."""
+        return not (self._buffer or self._skip or self._opcode)
 
     def feed(self, data: bytes) -> list[FramedMessage | ControlFrame]:
-        """The messages and controls that these bytes finish."""
-        out: list[FramedMessage | ControlFrame] = []
-        at, end = 0, len(data)
-        while at < end and not self.lost:
-            if not self._inside:
-                piece = data[at : at + _missing(self._head)]
-                self._head += piece
-                at += len(piece)
-                if not _missing(self._head):
-                    self._begin(out)
-                continue
-            piece = data[at : at + self._left] if at or end > self._left else data
-            at += len(piece)
-            self._left -= len(piece)
-            if not self._dropped or self._opcode >= 8:
-                if self._left or self._pieces:
-                    self._pieces += piece
-                else:
-                    self._payload = piece
-            if not self._left:
-                self._finish(out)
-        return out
+        """The messages and control frames that these bytes complete."""
+        events: list[FramedMessage | ControlFrame] = []
+        buffer = self._buffer
+        buffer += data
+        while buffer and not self.lost:
+            if self._skip:
+                skipped = min(self._skip, len(buffer))
+                del buffer[:skipped]
+                self._skip -= skipped
+            elif not self._frame(events):
+                break
+            if self._final and self._opcode and not self._skip:
+                self._finish(events)
+        return events
 
-    def boundary(self, data: bytes) -> int | None:
-        """After how many of these bytes, which come next, nothing is unfinished; None when that is in none of them."""
-        head, at, left = bytearray(self._head), 0, self._left if self._inside else -1
-        opcode, final, begun = self._opcode, self._final, bool(self._kind)
-        while not self.lost:
-            if left < 0:
-                while (missing := _missing(head)) and at < len(data):
-                    head += data[at : at + missing]
-                    at += missing
-                if missing:
-                    return None
-                opcode, final, (length, _) = head[0] & 0x0F, bool(head[0] & 0x80), _length(head)
-                begun = begun or opcode < 8
-                left = length
-                head.clear()
-            piece = min(left, len(data) - at)
-            at += piece
-            left -= piece
-            if left:
-                return None
-            left = -1
-            begun = begun and (opcode >= 8 or not final)
-            if not begun:
-                return at
-        return None
+    def _frame(self, events: list[FramedMessage | ControlFrame]) -> bool:
+        """Take one frame out of the buffer, of an oversized one its head; False when it is incomplete or invalid."""
+        buffer = self._buffer
+        start = _head_size(buffer)
+        if start > len(buffer):
+            return False
+        first, length = buffer[0], _payload_length(buffer)
+        opcode, has_mask = first & 0x0F, bool(buffer[1] & 0x80)
+        self.lost = self._error(first, length)
+        if has_mask != self._masked and not self.violation and not self.lost:
+            self.violation = "its frames are not masked" if self._masked else "its frames are masked"
+        oversized = opcode < 8 and self._size + length > self._limit
+        if self.lost or (not oversized and len(buffer) < start + length):
+            return False
+        payload = b"" if oversized else bytes(buffer[start : start + length])
+        if has_mask and payload:
+            payload = apply_mask(payload, buffer[start - 4 : start])
+        del buffer[: start + len(payload)]
+        if opcode >= 8:
+            events.append(ControlFrame(_CONTROLS[opcode], payload))
+            return True
+        if opcode:
+            self._opcode, self._compressed = opcode, bool(first & 0x40)
+        self._final = bool(first & 0x80)
+        self._size += length
+        self._parts += payload
+        if oversized:
+            self._parts.clear()
+            self._skip = length
+        return True
 
-    def _begin(self, out: list[FramedMessage | ControlFrame]) -> None:
-        head = self._head
-        first, second = head[0], head[1]
-        self._final, self._opcode = bool(first & 0x80), first & 0x0F
-        length, at = _length(head)
-        self._mask = bytes(head[at : at + 4]) if second & 0x80 else b""
-        self.lost = self._wrong(first, length)
-        if self.lost:
-            return
-        if bool(self._mask) != self._masked and not self.odd:
-            self.odd = "its frames are not masked" if self._masked else "its frames are masked"
-        head.clear()
-        if self._opcode < 8:
-            if self._opcode:
-                self._kind, self._packed = self._opcode, bool(first & 0x40)
-            self._size += length
-            if self._size > self._limit:
-                self._dropped = True
-                self._parts.clear()
-        self._inside, self._left = True, length
-        if not length:
-            self._finish(out)
-
-    def _wrong(self, first: int, length: int) -> str:
-        """Why this frame cannot be read, "" when it can."""
-        opcode, packed = self._opcode, first & 0x40
+    def _error(self, first: int, length: int) -> str:
+        """Why this frame cannot be read, "" when it can be."""
+        opcode, compressed = first & 0x0F, first & 0x40
         if opcode not in (0, 1, 2, 8, 9, 10):
-            return f"a frame of the unknown kind {opcode}"
-        if first & 0x30 or (packed and (self._inflate is None or opcode not in (1, 2))):
-            return "a frame with reserved bits that no extension explains"
-        if opcode >= 8 and (not self._final or length > 125):
-            return f"a {_CONTROLS[opcode]} that is {'longer than 125 bytes' if self._final else 'in fragments'}"
-        if opcode == 0 and not self._kind:
-            return "a fragment of no message"
-        if opcode in (1, 2) and self._kind:
-            return "a message inside another one"
+            return f"a frame with the unknown opcode {opcode}"
+        if first & 0x30 or (compressed and (self._inflate is None or opcode not in (1, 2))):
+            return "a frame with reserved bits that no extension defines"
+        if opcode >= 8 and (not first & 0x80 or length > 125):
+            return f"a {_CONTROLS[opcode]} frame that is {'longer than 125 bytes' if first & 0x80 else 'fragmented'}"
+        if opcode == 0 and not self._opcode:
+            return "a continuation frame without a message"
+        if opcode in (1, 2) and self._opcode:
+            return "a new message inside a fragmented one"
         return "a frame of more than 2**63 bytes" if length >> 63 else ""
 
-    def _finish(self, out: list[FramedMessage | ControlFrame]) -> None:
-        self._inside = False
-        payload, self._payload = bytes(self._pieces) or self._payload, b""
-        self._pieces.clear()
-        if self._mask and payload:
-            payload = apply_mask(payload, self._mask)
-        if self._opcode >= 8:
-            out.append(ControlFrame(_CONTROLS[self._opcode], payload))
-            return
-        if self._final:
-            whole = bytes(self._parts + payload) if self._parts else payload
-            self._finish_message(None if self._dropped else whole, out)
-        elif not self._dropped:
-            self._parts += payload
-
-    def _finish_message(self, whole: bytes | None, out: list[FramedMessage | ControlFrame]) -> None:
-        size, opcode = self._size, self._kind
-        if self._packed and self._inflate is not None:
+    def _finish(self, events: list[FramedMessage | ControlFrame]) -> None:
+        """The message is complete."""
+        size = self._size
+        payload = bytes(self._parts) if size <= self._limit else None
+        if self._compressed and self._inflate is not None:
             try:
-                whole = self._inflate.message(whole, self._limit) if whole is not None else None
+                payload = self._inflate.message(payload, self._limit) if payload is not None else None
             except zlib.error:
                 self.lost = "a compressed message that does not inflate"
                 return
-            if whole is None:
-                self.lost = f"a compressed message of more than {self._limit:,} bytes: what follows refers to it"
+            if payload is None:
+                self.lost = f"a compressed message of more than {self._limit:,} bytes, which later messages refer to"
             else:
-                size = len(whole)
+                size = len(payload)
+        events.append(FramedMessage("text" if self._opcode == 1 else "binary", payload, size))
         self._parts = bytearray()
-        self._size, self._kind, self._dropped = 0, 0, False
-        out.append(FramedMessage("text" if opcode == 1 else "binary", whole, size))
+        self._size = self._opcode = 0
+        self._final = False
 
 
-def _missing(head: bytearray) -> int:
-    """Bytes of a frame's head that are not here yet, as far as those that are tell."""
-    if len(head) < 2:
-        return 2 - len(head)
-    length = head[1] & 0x7F
-    whole = 2 + (2 if length == 126 else 8 if length == 127 else 0) + (4 if head[1] & 0x80 else 0)
-    return whole - len(head)
+def _head_size(buffer: bytearray) -> int:
+    """Bytes of the head of a frame, as far as the bytes that are there tell."""
+    if len(buffer) < 2:
+        return 2
+    return 2 + {126: 2, 127: 8}.get(buffer[1] & 0x7F, 0) + (4 if buffer[1] & 0x80 else 0)
 
 
-def _length(head: bytearray) -> tuple[int, int]:
-    """Of a whole head: the bytes of its payload, and where in it they are not told any more."""
-    length = head[1] & 0x7F
-    if length == 126:
-        return int.from_bytes(head[2:4], "big"), 4
-    if length == 127:
-        return int.from_bytes(head[2:10], "big"), 10
-    return length, 2
+def _payload_length(buffer: bytearray) -> int:
+    length = buffer[1] & 0x7F
+    return int.from_bytes(buffer[2 : {126: 4, 127: 10}[length]], "big") if length > 125 else length

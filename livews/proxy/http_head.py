@@ -1,31 +1,39 @@
-"""The head of an HTTP/1.1 message, and the few lines of it that a proxy has to change.
+"""Read the heads of HTTP/1.1 messages with h11, and rewrite what a proxy has to change in a request.
 
-- Every line is kept as it came, in its order and its case; only what `request` says it changes is changed.
-- Nothing that could be read in two ways is passed on: line breaks are CRLF, no line is folded, a target is a path.
-- What a client showed as a credential is found here, so that it can be hidden; it is told to nobody else.
+- h11 parses; the bytes of a head are kept as they came, and only what `rewrite` says is changed in them.
+- A head that two parsers could read differently is refused: line breaks are CRLF, no line is folded, there are no
+  control characters, a target is a path.
+- The credentials in a head are found here, so that they can be redacted.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote
 
-from livews.errors import BadRequest
+import h11
+
+from livews.errors import RemoteProtocolError
+from livews.proxy.relay import READ_SIZE
+from livews.proxy.upstream import UpstreamTarget
+from livews.redactor import query_credentials
 
 LIMIT = 64 * 1024
-"""Bytes of one head."""
+"""Bytes of one head at most."""
 _SECRET_HEADERS = (b"x-goog-api-key", b"authorization", b"proxy-authorization", b"cookie")
-_SECRET_QUERY = ("key", "access_token", "token", "api_key")
-_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\x00-\x08\x0a-\x1f\x7f]*")
-_START = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([!-~]+) HTTP/1\.([01])")
-_STATUS = re.compile(rb"HTTP/1\.[01] ([1-5]\d\d)(?: [^\r\n]*)?")
-_METHOD_PATH = re.compile(r"/+ws/google\..*$")
+_AMBIGUOUS = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)|(?<!\r)\n|\n[ \t]")
 
 
-class MalformedHead(ValueError):
-    """No head that can be passed on. `status` is what to answer with, 0 for nothing: it is no HTTP at all."""
+class MalformedHead(RemoteProtocolError):
+    """A head that the proxy cannot forward.
+
+    Args:
+        what: what is wrong with it.
+        status: the HTTP status to answer with; 0 for no answer, since it is not HTTP.
+    """
 
     def __init__(self, what: str, status: int = 400) -> None:
         super().__init__(what)
@@ -34,171 +42,160 @@ class MalformedHead(ValueError):
 
 @dataclass(slots=True)
 class HttpHead:
-    """The first line, and the lines behind it without their line breaks."""
+    """The head of a request or a response.
 
-    start: bytes
-    lines: list[bytes] = field(repr=False)
+    Attributes:
+        raw: its bytes, with the empty line at its end.
+        headers: names in lower case, and values.
+    """
 
-    def values(self, name: bytes) -> list[str]:
-        name = name.lower()
-        return [
-            line.partition(b":")[2].strip().decode("latin-1")
-            for line in self.lines
-            if line.partition(b":")[0].lower() == name
-        ]
+    raw: bytes = field(repr=False)
+    headers: list[tuple[bytes, bytes]] = field(repr=False)
+    method: str = ""
+    target: str = ""
+    status: int = 0
 
-    def value(self, name: bytes) -> str:
+    def values(self, name: str) -> list[str]:
+        """The values of all headers of a name (in lower case)."""
+        return [value.decode("latin-1") for key, value in self.headers if key == name.encode()]
+
+    def value(self, name: str) -> str:
+        """The same as one text."""
         return ", ".join(self.values(name))
 
     @property
-    def raw(self) -> bytes:
-        return b"\r\n".join([self.start, *self.lines, b"", b""])
-
-    # Of a request
-
-    @property
-    def method(self) -> str:
-        return self.start.split(b" ")[0].decode()
-
-    @property
-    def target(self) -> str:
-        return self.start.split(b" ")[1].decode()
-
-    @property
     def path(self) -> str:
-        """The target without its query, which may hold a key."""
+        """The target without its query, which may contain a key."""
         return self.target.partition("?")[0]
 
     @property
-    def upgrades(self) -> bool:
-        """Does it ask for a WebSocket?"""
-        wished = [word.strip().lower() for word in self.value(b"connection").split(",")]
-        return self.method == "GET" and "upgrade" in wished and "websocket" in self.value(b"upgrade").lower()
+    def is_upgrade(self) -> bool:
+        """Whether the request asks for a WebSocket."""
+        options = [option.strip().lower() for option in self.value("connection").split(",")]
+        return self.method == "GET" and "upgrade" in options and "websocket" in self.value("upgrade").lower()
 
     @property
     def credentials(self) -> list[str]:
-        """Whatever in it may be a secret: whole values, and what follows `Bearer` or `Token`."""
-        found = [value for name in _SECRET_HEADERS for value in self.values(name)]
-        found += [value.split(" ", 1)[1] for value in found if " " in value]
-        return [*found, *_secrets(self.target.partition("?")[2])]
-
-    # Of an answer
-
-    @property
-    def status(self) -> int:
-        return int(self.start.split(b" ")[1])
+        """What may be secret in a request: whole values, and what follows `Bearer` or `Token`."""
+        values = [value.decode("latin-1") for name, value in self.headers if name in _SECRET_HEADERS]
+        values += [value.split(" ", 1)[1] for value in values if " " in value]
+        return [*values, *query_credentials(self.target.partition("?")[2])]
 
 
-def _secrets(query: str) -> list[str]:
-    """Credentials in a query, as they read and as they stand there: two clients may differ in what they escape."""
-    read = [value for name, value in parse_qsl(query) if name.lower() in _SECRET_QUERY]
-    pairs = (pair.partition("=") for pair in query.split("&"))
-    return [*read, *(value for name, _, value in pairs if unquote(name).lower() in _SECRET_QUERY)]
+def request_parser() -> h11.Connection:
+    """A parser for one request."""
+    return h11.Connection(h11.SERVER, max_incomplete_event_size=LIMIT)
 
 
-def parse_request(raw: bytes) -> HttpHead:
-    """The head of a request that ends in an empty line. BadHead when it cannot be passed on as it is."""
-    head = _parse(raw, _START, "request")
+def response_parser() -> h11.Connection:
+    """A parser for the response to an upgrade, with its body if it is refused."""
+    connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=LIMIT)
+    headers = [("Host", "upstream"), ("Connection", "Upgrade"), ("Upgrade", "websocket")]
+    connection.send(h11.Request(method="GET", target="/", headers=headers))
+    connection.send(h11.EndOfMessage())
+    return connection
+
+
+async def read_head(reader: asyncio.StreamReader, parser: h11.Connection) -> HttpHead | None:
+    """Read one head; bytes after it stay in `parser.trailing_data`.
+
+    Returns:
+        None when the stream ended without a byte.
+
+    Raises:
+        MalformedHead: not a head that can be forwarded.
+    """
+    raw = parser.trailing_data[0]
+    while True:
+        try:
+            event = parser.next_event()
+        except h11.RemoteProtocolError as problem:
+            raise _malformed(raw, problem) from None
+        if isinstance(event, (h11.Request, h11.InformationalResponse, h11.Response)):
+            break
+        data = await reader.read(READ_SIZE)
+        if not data:
+            if raw:
+                raise MalformedHead("the connection ended in the middle of the head")
+            return None
+        raw += data
+        if not raw[:1].isalpha():
+            tls = " (it speaks TLS: dial ws:// or http://, or start the proxy with --tls)" if raw[0] == 0x16 else ""
+            raise MalformedHead(f"not HTTP{tls}", 0)
+        parser.receive_data(data)
+    raw = raw[: len(raw) - len(parser.trailing_data[0])]
+    if len(raw) > LIMIT:
+        raise MalformedHead(f"the head is longer than {LIMIT:,} bytes", 431)
+    if _AMBIGUOUS.search(raw):
+        raise MalformedHead(
+            "the head contains a control character, a folded line or a line that does not end in CRLF"
+        )
+    if event.http_version not in (b"1.0", b"1.1"):
+        raise MalformedHead("not HTTP/1.1")
+    headers = list(event.headers)
+    if not isinstance(event, h11.Request):
+        return HttpHead(raw, headers, status=event.status_code)
+    head = HttpHead(raw, headers, event.method.decode(), event.target.decode())
     if head.method == "CONNECT":
-        raise MalformedHead("CONNECT is not taken: this is no proxy for HTTPS_PROXY", 403)
+        raise MalformedHead("CONNECT is not supported: this is not a proxy for HTTPS_PROXY", 403)
     if not head.target.startswith("/"):
-        raise MalformedHead("the target is no path: this is no proxy for HTTP_PROXY", 403)
+        raise MalformedHead("the target is not a path: this is not a proxy for HTTP_PROXY", 403)
     return head
 
 
-def parse_answer(raw: bytes) -> HttpHead:
-    return _parse(raw, _STATUS, "answer")
+def is_complete(parser: h11.Connection) -> bool:
+    """Whether the body of the message whose head was read has ended, as far as it was received."""
+    try:
+        while isinstance(event := parser.next_event(), h11.Data):
+            pass
+    except h11.RemoteProtocolError:  # then it ends with the connection
+        return False
+    return isinstance(event, h11.EndOfMessage)
 
 
-def _parse(raw: bytes, start: re.Pattern[bytes], what: str) -> HttpHead:
-    first, *lines = raw.removesuffix(b"\r\n\r\n").split(b"\r\n")
-    if not start.fullmatch(first):
-        raise MalformedHead(f"the first line is none of an HTTP/1.1 {what}")
-    for line in lines:
-        if not _LINE.fullmatch(line):
-            raise MalformedHead("a header line is none")
-    return HttpHead(first, lines)
+def _malformed(raw: bytes, problem: h11.RemoteProtocolError) -> MalformedHead:
+    if problem.error_status_hint == 431:
+        return MalformedHead(f"the head is longer than {LIMIT:,} bytes", 431)
+    return MalformedHead(f"malformed head: {problem}", problem.error_status_hint)
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamTarget:
-    """Where everything goes. `prefix` stands before every path; `query` behind every query, and may hold a key."""
+def rewrite(
+    head: HttpHead, upstream: UpstreamTarget, credentials: Mapping[str, str] | None = None
+) -> tuple[bytes, str]:
+    """The head of a request as it is sent to the upstream, and its target.
 
-    secure: bool
-    host: str
-    port: int
-    prefix: str
-    query: str = field(default="", repr=False)
+    Target and Host change, and for a request that is not an upgrade `Connection: close` is set, since one connection
+    carries one exchange. Everything else stays byte for byte.
 
-    @classmethod
-    def of(cls, url: str) -> UpstreamTarget:
-        """From a base URL: ws, wss, http or https. A method's own path in it is left out: clients bring theirs."""
-        fix = "write it as in wss://example.com/prefix or ws://127.0.0.1:8765"
-        try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError as problem:
-            raise BadRequest(
-                "the upstream is no URL to dial", where="--upstream", why=str(problem), fix=fix
-            ) from None
-        if parts.scheme not in ("ws", "wss", "http", "https") or not parts.hostname:
-            why = "it starts with ws://, wss://, http:// or https:// and names a host"
-            raise BadRequest("the upstream is no URL to dial", where="--upstream", why=why, fix=fix)
-        if parts.username or parts.password:
-            why = "a user and a password in a URL are not passed on"
-            fix = "leave them out; the client sends its own Authorization header"
-            raise BadRequest("the upstream holds a password", where="--upstream", why=why, fix=fix)
-        if not re.fullmatch(r"[!-~]*", parts.hostname + parts.path + parts.query):
-            why = "something in it is not ASCII (a name of other letters starts with xn--)"
-            raise BadRequest("the upstream is no URL to dial", where="--upstream", why=why, fix=fix)
-        secure = parts.scheme in ("wss", "https")
-        prefix = _METHOD_PATH.sub("", parts.path).rstrip("/")
-        return cls(secure, parts.hostname, port or (443 if secure else 80), prefix, parts.query)
-
-    @property
-    def authority(self) -> str:
-        """Host and port as a Host header has them."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"
-
-    @property
-    def shown(self) -> str:
-        """Without the query."""
-        return f"{'wss' if self.secure else 'ws'}://{self.authority}{self.prefix}"
-
-    @property
-    def credentials(self) -> list[str]:
-        return _secrets(self.query)
-
-
-def request(head: HttpHead, upstream: UpstreamTarget, inject: Mapping[str, str] | None = None) -> HttpHead:
-    """The request as it goes on: another target and Host; `inject`ed credentials in place of the client's; and where
-    it is no upgrade, `Connection: close`, since one connection carries one exchange."""
+    Args:
+        credentials: headers that replace the client's credentials.
+    """
     path, _, query = head.target.partition("?")
     drop = {b"host"}
-    if inject:
+    if credentials:
         drop |= {b"x-goog-api-key", b"authorization"}
         query = "&".join(
             pair
             for pair in query.split("&")
             if unquote(pair.partition("=")[0]).lower() not in ("key", "access_token")
         )
-    if not head.upgrades:
+    if not head.is_upgrade:
         drop |= {b"connection", b"keep-alive", b"proxy-connection"}
     query = "&".join(filter(None, (query, upstream.query)))
-    method, _, version = head.start.split(b" ")
     target = upstream.prefix + path + (f"?{query}" if query else "")
-    lines, hosted = [], False
-    for line in head.lines:
+    start, *lines = head.raw.removesuffix(b"\r\n\r\n").split(b"\r\n")
+    method, _, version = start.split(b" ")
+    kept, has_host = [b" ".join((method, target.encode(), version))], False
+    for line in lines:
         name = line.partition(b":")[0]
-        if name.lower() == b"host" and not hosted:  # in its place, in its case
-            lines.append(name + b": " + upstream.authority.encode())
-            hosted = True
+        if name.lower() == b"host" and not has_host:  # in its place, in its case
+            kept.append(name + b": " + upstream.authority.encode())
+            has_host = True
         elif name.lower() not in drop:
-            lines.append(line)
-    if not hosted:
-        lines.insert(0, b"Host: " + upstream.authority.encode())
-    lines += [f"{name}: {value}".encode("latin-1") for name, value in (inject or {}).items()]
-    if not head.upgrades:
-        lines.append(b"Connection: close")
-    return HttpHead(b" ".join((method, target.encode(), version)), lines)
+            kept.append(line)
+    if not has_host:
+        kept.insert(1, b"Host: " + upstream.authority.encode())
+    kept += [f"{name}: {value}".encode("latin-1") for name, value in (credentials or {}).items()]
+    if not head.is_upgrade:
+        kept.append(b"Connection: close")
+    return b"\r\n".join([*kept, b"", b""]), target

@@ -1,12 +1,10 @@
-"""Carry bytes between two sockets, both ways, as they are.
+"""Relay bytes between two sockets, in both directions, unchanged.
 
-- What came is written on before anybody looks at it; nothing is left out, joined up or held back.
-- Nothing is added either, but for one case: who hands in `pieces` (`seam`) may put whole frames of its own between those
-  of a direction. What came stays as it is, in its order; without `pieces` not a byte is added.
-- An end is passed on as the end it was: a half-close as a half-close, a reset as a reset. TLS knows no half-close; there
-  the whole connection is closed.
-- A side that does not read stops the other from being read: at most some 200 kB of a direction wait here.
-- Both sockets send at once (asyncio sets TCP_NODELAY).
+- What arrives is written on before anything else looks at it; nothing is dropped, merged or held back.
+- The end of a stream is relayed as it is: a half-close as a half-close, a reset as a reset. TLS has no half-close, so
+  there the whole connection is closed.
+- A side that does not read stops the other one from being read: at most about 200 kB per direction are buffered here.
+- Both sockets send immediately (asyncio sets TCP_NODELAY).
 """
 
 from __future__ import annotations
@@ -16,30 +14,32 @@ import contextlib
 import socket
 import struct
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Literal
 
 Side = Literal["client", "server"]
-How = Literal["end", "reset"]
-Pieces = Callable[[Side, bytes], Iterable[bytes]]
-PIECE = 256 * 1024
-_LET_GO = 10.0
-"""Seconds for what is still to be sent when a connection ends."""
+StreamEnd = Literal["end", "reset"]
+READ_SIZE = 256 * 1024
+"""Bytes of one read at most."""
+_CLOSE_SECONDS = 10.0
+"""Seconds for buffered bytes to be sent when a connection is closed."""
+_ANSWER_SECONDS = 2.0
+"""Seconds in which a client can read a last answer."""
 _LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
-"""For SO_LINGER: closing resets."""
+"""The value of SO_LINGER with which closing resets the connection."""
 
 
 class Peer:
-    """One of the two sockets."""
+    """One of the two connections of a session."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self.writer = writer
         self.ended = False
-        """Nothing can be written to it any more."""
+        """No more bytes can be written to it."""
 
     def write_eof(self) -> None:
-        """Say that nothing more comes; over TLS that is the end of both directions."""
+        """End the stream to it; over TLS that closes both directions."""
         self.ended = True
         if self.writer.is_closing():
             return
@@ -50,18 +50,18 @@ class Peer:
             self.writer.close()
 
     def reset(self) -> None:
-        """End it with a TCP reset, as the other side did."""
+        """Close it with a TCP reset, as the other side did."""
         sock = self.writer.get_extra_info("socket")
         if sock is not None:
             with contextlib.suppress(OSError):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER)
         self.writer.transport.abort()
 
-    async def let_go(self) -> None:
-        """Close it when all is sent; at once when that takes too long, or nobody can wait."""
+    async def close(self) -> None:
+        """Close it after buffered bytes were sent, or when that takes too long."""
         self.writer.close()
         try:
-            async with asyncio.timeout(_LET_GO):
+            async with asyncio.timeout(_CLOSE_SECONDS):
                 await self.writer.wait_closed()
         except OSError:  # TimeoutError is one
             pass
@@ -69,45 +69,42 @@ class Peer:
             self.writer.transport.abort()
 
     async def answer(self, raw: bytes) -> None:
-        """Last words. Whatever it still says is read for a moment: closing over unread bytes would lose them."""
+        """Send a last answer and close. Bytes still arriving are read for a moment: closing over unread bytes resets
+        the connection, and the client would lose the answer."""
         with contextlib.suppress(OSError):
             self.writer.write(raw)
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(_ANSWER_SECONDS):
                 await self.writer.drain()
                 if self.writer.can_write_eof():
                     self.writer.write_eof()
-                    while await self.reader.read(PIECE):
+                    while await self.reader.read(READ_SIZE):
                         pass
-        await self.let_go()
-
-
-def as_it_came(side: Side, data: bytes) -> Iterable[bytes]:
-    return (data,)
+        await self.close()
 
 
 async def relay(
     client: Peer,
     server: Peer,
-    first: tuple[bytes, bytes],
-    saw: Callable[[Side, bytes], None],
-    ended: Callable[[Side, How], None] = lambda side, how: None,
-    pieces: Pieces = as_it_came,
+    early: tuple[bytes, bytes],
+    on_bytes: Callable[[Side, bytes], None],
+    on_end: Callable[[Side, StreamEnd], None] = lambda side, how: None,
 ) -> None:
-    """Carry until both directions have ended. Closes neither.
+    """Relay until both directions have ended. Closes neither connection.
 
-    `first` is what was read of the client and of the server already. `saw` is told of all bytes after they were passed
-    on, `ended` of who ended first, and how, when that happens; they must not raise. `pieces` gives what came of a side
-    in pieces, each of which is passed on, and told to `saw`, before the next is asked for.
+    Args:
+        early: bytes already read from the client and from the server.
+        on_bytes: called with the side that sent them and the bytes, after they were written on. Must not raise.
+        on_end: called once, with the side that ended its stream first, and how. Must not raise.
     """
-    up = asyncio.create_task(_carry(client, server, "client", first[0], saw, pieces))
-    down = asyncio.create_task(_carry(server, client, "server", first[1], saw, pieces))
+    up = asyncio.create_task(_copy(client, server, "client", early[0], on_bytes))
+    down = asyncio.create_task(_copy(server, client, "server", early[1], on_bytes))
     try:
         done, _ = await asyncio.wait({up, down}, return_when=asyncio.FIRST_COMPLETED)
-        task = up if up in done else down
-        side, how = task.result()
-        ended(side, how)
+        first = up if up in done else down
+        side, how = first.result()
+        on_end(side, how)
         if how == "end":
-            side, how = await (down if task is up else up)
+            side, how = await (down if first is up else up)
         if how == "reset":
             (client if side == "server" else server).reset()
     finally:
@@ -116,29 +113,23 @@ async def relay(
         await asyncio.gather(up, down, return_exceptions=True)
 
 
-async def _carry(
-    source: Peer,
-    sink: Peer,
-    side: Side,
-    first: bytes,
-    saw: Callable[[Side, bytes], None],
-    pieces: Pieces,
-) -> tuple[Side, How]:
+async def _copy(
+    source: Peer, sink: Peer, side: Side, data: bytes, on_bytes: Callable[[Side, bytes], None]
+) -> tuple[Side, StreamEnd]:
+    """Copy until the stream ends; the side that ended it, and how."""
     other: Side = "server" if side == "client" else "client"
-    data = first
     while True:
         if data:
             if sink.writer.is_closing():
                 return other, "end"
-            for piece in pieces(side, data):
-                sink.writer.write(piece)
-                saw(side, piece)
+            sink.writer.write(data)
+            on_bytes(side, data)
             try:
                 await sink.writer.drain()
             except OSError:
                 return other, "reset"
         try:
-            data = await source.reader.read(PIECE)
+            data = await source.reader.read(READ_SIZE)
         except OSError:
             return side, "reset"
         if not data:

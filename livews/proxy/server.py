@@ -1,12 +1,12 @@
-"""A proxy on this machine: clients dial it as if it was the service, and what they say can be seen.
+"""The proxy server: clients connect to it as if it were the service, and their sessions can be observed.
 
-- It goes to one upstream and nowhere else: no CONNECT, no absolute URL, nothing a web page of somebody else asks for.
-- The upgrade is passed on with another target and Host; from the 101 on, bytes are carried as they are (`relay`) and
-  looked at afterwards (`watch`). A client notices nothing but some fraction of a millisecond. Only who hands in
-  `Policy.seam` can put messages of its own between those that pass.
-- What a client shows as a credential, and one that is put in its place, are hidden in all that is said and recorded.
-- Other HTTP requests (tokens, the list of models) are passed on too, one a connection.
-- The upstream is dialled directly, or through the HTTP proxy that a network wants in between (`tunnel`).
+- It connects to one upstream only: no CONNECT, no absolute URL, nothing that a web page of another site requests.
+- The upgrade is forwarded with another target and Host; after the 101, bytes are relayed unchanged (`relay`) and then
+  observed (`observer`). A client notices only a fraction of a millisecond. Messages are injected only where
+  `ProxyConfig.on_session` hands out the injector.
+- Credentials of the client, and those that replace them, are redacted in everything that is logged and recorded.
+- Other HTTP requests (tokens, the list of models) are forwarded too, one per connection.
+- The upstream is dialled directly, or through an HTTP proxy of the network (`upstream`).
 """
 
 from __future__ import annotations
@@ -18,76 +18,73 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from livews.connect_errors import NOT_THIS_API, UPSTREAM, is_loopback, unreachable
+import h11
+
+from livews.connect_errors import NOT_THIS_API, UPSTREAM, unreachable
 from livews.core import closes
 from livews.errors import BadRequest, LivewsError, Refused, TraceFailed, Unreachable
-from livews.proxy import http_head as heads
-from livews.proxy.http_head import HttpHead, MalformedHead, UpstreamTarget
+from livews.loopback import is_loopback
+from livews.proxy import http_head
+from livews.proxy.http_head import HttpHead, MalformedHead
 from livews.proxy.injector import MessageInjector
-from livews.proxy.observer import ConnectionObserver, warm
-from livews.proxy.relay import PIECE, Peer, as_it_came, relay
-from livews.proxy.upstream import HttpProxy, dial
+from livews.proxy.observer import ConnectionObserver, warm_up
+from livews.proxy.relay import READ_SIZE, Peer, Side, relay
+from livews.proxy.upstream import HttpProxy, UpstreamTarget, dial
 from livews.recorder import Recorder
+from livews.redactor import Redactor
 from livews.terminal_text import one_line
 
 _HEAD_SECONDS = 10.0
-"""What a client is given for the head of its request, and its TLS."""
+"""Seconds for a client to send its TLS handshake and its head."""
 _LAST_SECONDS = 2.0
-"""What the upstream is given when the client has left or said all: for its answer to an upgrade, and for more of one
-whose length it does not tell."""
-_AHEAD = 64 * 1024
-"""Bytes a client may say before its upgrade is answered; the rest stays in its socket."""
+"""Seconds the upstream may still take for its answer after the client has left or ended its stream."""
+_READ_AHEAD = 64 * 1024
+"""Bytes read from a client before its upgrade is answered; the rest stays in its socket."""
 _BACKLOG = 256
-
 
 T = TypeVar("T")
 
 
-class HeaderRedaction(Protocol):
-    """Takes credentials out: of text that is shown, and (the cheap form) of frames."""
-
-    def redact(self, text: str) -> str: ...
-
-    def redact_known(self, raw: bytes) -> bytes: ...
-
-
-def _nobody(*_: Any) -> Any:
-    return None
+def _ignore(*_: Any) -> None:
+    pass
 
 
 @dataclass
 class ProxyConfig:
-    """What a proxy is to do. Everything it says goes through the callables here."""
+    """What a proxy does. Everything it reports goes through the callables here.
+
+    Attributes:
+        upstream: the server that everything is relayed to.
+        via: the HTTP proxy of the network, where the upstream is reached through one.
+        credentials: gives the headers that replace a client's credentials; raises LivewsError if there are none.
+        origins: origins of web pages that may connect, besides those of this machine; `*` for any.
+        timeout: seconds to connect to the upstream, and again for its answer to an upgrade.
+        record: makes the recorders of a session, from its number, its URL and its redactor.
+        log: receives a line of text about a session, redacted and escaped.
+        on_failure: receives the number of a session whose connection failed, and why; 0 for another HTTP request.
+        on_fatal: receives the error after which the proxy cannot go on: its trace cannot be written.
+        on_session: receives the number, the observer and the injector of each session that begins.
+        on_session_end: called after each session.
+    """
 
     upstream: UpstreamTarget
-    hides: Callable[[Sequence[str]], HeaderRedaction]
-    """Made once a session, of its credentials."""
-    inject: Callable[[], Awaitable[Mapping[str, str]]] | None = None
-    """The headers that replace a client's credentials; LivewsError when there are none to be had."""
-    origins: Sequence[str] = ()
-    """Origins of web pages that may connect, beside those of this machine; `*` for any."""
-    timeout: float = 10.0
-    """Seconds to connect to the upstream, and as many for its answer to an upgrade."""
     via: HttpProxy | None = None
-    """The HTTP proxy of the network, where the upstream is reached through one."""
-    record: Callable[[int, str, HeaderRedaction], Sequence[Recorder]] = field(default=lambda number, url, hides: ())
-    log: Callable[[str], None] = _nobody
-    """A line about a session; nothing in it is raw or secret."""
-    trouble: Callable[[int, LivewsError], None] = _nobody
-    """A session that did not come to be, and why; 0 for what was no session."""
-    fail: Callable[[LivewsError], None] = _nobody
-    """The proxy cannot go on: its trace cannot be written."""
-    session_ended: Callable[[], None] = _nobody
-    seam: Callable[[int, ConnectionObserver, MessageInjector], None] | None = None
-    """Told of each session whose messages begin to pass: its watch, and where messages of one's own can be put between
-    them. None: nothing is ever put there."""
+    credentials: Callable[[], Awaitable[Mapping[str, str]]] | None = None
+    origins: Sequence[str] = ()
+    timeout: float = 10.0
+    record: Callable[[int, str, Redactor], Sequence[Recorder]] = field(default=lambda number, url, redactor: ())
+    log: Callable[[str], None] = _ignore
+    on_failure: Callable[[int, LivewsError], None] = _ignore
+    on_fatal: Callable[[LivewsError], None] = _ignore
+    on_session: Callable[[int, ConnectionObserver, MessageInjector], None] = _ignore
+    on_session_end: Callable[[], None] = _ignore
 
 
-class ProxyRefusal(Exception):
-    """A request that is answered here. `text` is for the one who sent it."""
+class _Refusal(Exception):
+    """A request that the proxy answers itself. `text` is for the client."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -95,325 +92,296 @@ class ProxyRefusal(Exception):
         self.text = text
 
 
-class _Left(Exception):
+class _ClientLeft(Exception):
     """The client went away before its upgrade was answered."""
 
 
 class ProxyServer:
-    """The listening side; a session or an HTTP exchange is a task of it."""
+    """The listening side; a session or an HTTP exchange is one of its tasks.
 
-    def __init__(self, policy: ProxyConfig, host: str) -> None:
-        self.policy = policy
+    Args:
+        config: what it does.
+        host: the address it listens on.
+    """
+
+    def __init__(self, config: ProxyConfig, host: str) -> None:
+        self.config = config
         self.url = ""
         self.sessions = 0
-        """Upgrades that were let in."""
+        """Number of upgrades that were accepted."""
         self.tasks: set[asyncio.Task[Any]] = set()
         self._host = host
         self._tls: ssl.SSLContext | None = None
-        if policy.upstream.secure:
-            self._tls = ssl.create_default_context()  # SSL_CERT_FILE is read by it
+        if config.upstream.secure:
+            self._tls = ssl.create_default_context()  # reads SSL_CERT_FILE
             self._tls.set_alpn_protocols(["http/1.1"])
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection."""
         task = asyncio.current_task()
         assert task is not None
         self.tasks.add(task)
-        client = Peer(reader, writer)
         try:
-            await self._serve(client)
+            await self._serve(Peer(reader, writer))
         except TraceFailed as problem:
-            self.policy.fail(problem)
-        except OSError:
-            pass  # the client is gone: there is nobody to tell
-        except asyncio.CancelledError:
-            pass  # the proxy ends
+            self.config.on_fatal(problem)
+        except (OSError, asyncio.CancelledError):
+            pass  # the client is gone, or the proxy ends
         finally:
             writer.transport.abort()
             self.tasks.discard(task)
 
     async def _serve(self, client: Peer) -> None:
-        hides = self.policy.hides(self.policy.upstream.credentials)
+        redactor = Redactor(*self.config.upstream.credentials)
         try:
-            head, rest = await self._request(client)
+            head, early = await self._request(client)
             if head is None:
                 return
-            hides = self.policy.hides([*self.policy.upstream.credentials, *head.credentials])
-            self._let_in(head)
-        except ProxyRefusal as no:
-            self.policy.log(f"refused, HTTP {no.status}: {one_line(hides.redact(no.text.splitlines()[0]), 200)}")
-            await client.answer(_answer(no.status, no.text))
+            redactor = Redactor(*self.config.upstream.credentials, *head.credentials)
+            self._authorize(head)
+        except _Refusal as refusal:
+            first_line = redactor.redact(refusal.text.splitlines()[0])
+            self.config.log(f"refused, HTTP {refusal.status}: {one_line(first_line, 200)}")
+            await client.answer(_response(refusal.status, refusal.text))
             return
-        if not head.upgrades:
-            await self._pass(0, client, head, rest, hides)
+        if not head.is_upgrade:
+            await self._forward(0, client, head, early, redactor)
             return
         self.sessions += 1
         try:
-            await self._pass(self.sessions, client, head, rest, hides)
+            await self._forward(self.sessions, client, head, early, redactor)
         finally:
-            self.policy.session_ended()
+            self.config.on_session_end()
 
-    async def _pass(self, number: int, client: Peer, head: HttpHead, rest: bytes, hides: HeaderRedaction) -> None:
-        """Let in: session `number`, or with 0 an HTTP exchange."""
+    async def _forward(self, number: int, client: Peer, head: HttpHead, early: bytes, redactor: Redactor) -> None:
+        """Forward an accepted request: session `number`, or with 0 another HTTP exchange."""
+        config = self.config
         try:
-            inject = await self.policy.inject() if self.policy.inject else None
-            if inject:
-                known = [*inject.values(), *(value.rpartition(" ")[2] for value in inject.values())]
-                hides = self.policy.hides([*self.policy.upstream.credentials, *head.credentials, *known])
+            credentials = await config.credentials() if config.credentials else None
+            if credentials:
+                values = [*credentials.values(), *(value.rpartition(" ")[2] for value in credentials.values())]
+                redactor = Redactor(*config.upstream.credentials, *head.credentials, *values)
             if number:
-                server, more = await _while_there(client, self._dial(hides))
-                rest += more
+                server, more = await _while_client_stays(client, self._dial(redactor))
+                early += more
             else:
-                server = await self._dial(hides)
+                server = await self._dial(redactor)
         except LivewsError as problem:
-            late = isinstance(problem.__context__, TimeoutError)  # the upstream, or the proxy of the network
-            await self._tell(number, client, problem, 504 if late else 502)
+            late = isinstance(problem.__context__, TimeoutError)  # the upstream, or the network's proxy
+            await self._fail(number, client, problem, 504 if late else 502)
             return
-        except _Left:
-            self._tell_left(number, "no connection to it yet")
+        except _ClientLeft:
+            self._client_left(number, "there was no connection to it yet")
             return
         try:
-            asked = heads.request(head, self.policy.upstream, inject)
-            server.writer.write(asked.raw)
+            raw, target = http_head.rewrite(head, config.upstream, credentials)
+            server.writer.write(raw)
             if number:
-                await self._session(number, client, server, asked, rest, hides)
+                await self._session(number, client, server, head, target, early, redactor)
             else:
-                await self._exchange(client, server, head, rest, hides)
-            await asyncio.gather(server.let_go(), client.let_go())
+                await self._exchange(client, server, head, early, redactor)
+            await asyncio.gather(server.close(), client.close())
         finally:
             server.writer.transport.abort()
 
-    async def _tell(self, number: int, client: Peer, problem: LivewsError, status: int) -> None:
-        """No upstream for this client. Who waited in vain hears one sentence: programs show it as it is."""
-        self.policy.trouble(number, problem)
-        said = f"{problem.what}: {problem.where}" if status == 504 else str(problem)
-        await client.answer(_answer(status, f"livews proxy: {said}\n"))
+    async def _fail(self, number: int, client: Peer, problem: LivewsError, status: int) -> None:
+        """No upstream for this client. After a timeout it gets one sentence, since programs show it as it is."""
+        self.config.on_failure(number, problem)
+        text = f"{problem.what}: {problem.where}" if status == 504 else str(problem)
+        await client.answer(_response(status, f"livews proxy: {text}\n"))
 
-    def _tell_left(self, number: int, why: str) -> None:
-        place = self.policy.upstream.shown
+    def _client_left(self, number: int, why: str) -> None:
         what = "the client left before the upstream answered"
-        fix = (
-            "find out why the upstream is silent; with a --timeout below the client's patience the client hears of it"
-        )
-        self.policy.trouble(number, Unreachable(what, where=place, why=why, fix=fix))
+        fix = "find out why the upstream does not answer; a --timeout shorter than the client's tells the client why"
+        self.config.on_failure(number, Unreachable(what, where=self.config.upstream.shown, why=why, fix=fix))
 
-    # Who may come in
+    # Access
 
     async def _request(self, client: Peer) -> tuple[HttpHead | None, bytes]:
-        """The head of the request and what was read behind it; None when nothing was asked. Refusal when it is none."""
+        """The head of the request and the bytes read after it; None if there is no HTTP request."""
+        parser = http_head.request_parser()
         try:
             async with asyncio.timeout(_HEAD_SECONDS):
-                raw, rest = await _read_head(client.reader)
-            return (heads.parse_request(raw) if raw else None), rest
+                head = await http_head.read_head(client.reader, parser)
+            return head, parser.trailing_data[0]
         except TimeoutError:
-            raise ProxyRefusal(408, f"no whole request within {_HEAD_SECONDS:g} s\n") from None
+            raise _Refusal(408, f"no complete request within {_HEAD_SECONDS:g} s\n") from None
         except MalformedHead as problem:
             if not problem.status:
-                self.policy.log(f"refused: {problem}")
+                self.config.log(f"refused: {problem}")
                 return None, b""
-            raise ProxyRefusal(problem.status, f"{problem}\n{self._how()}") from None
+            raise _Refusal(problem.status, f"{problem}\n{self._usage()}") from None
 
-    def _let_in(self, head: HttpHead) -> None:
-        """Refusal for what a web page of somebody else asks for."""
-        anyone = "*" in self.policy.origins
-        for origin in head.values(b"origin"):
-            if not (_is_ours(origin) or origin in self.policy.origins or anyone):
+    def _authorize(self, head: HttpHead) -> None:
+        """Refuse what a web page of another site requests."""
+        any_origin = "*" in self.config.origins
+        origins = head.values("origin")
+        for origin in origins:
+            if not (_is_local_page(origin) or origin in self.config.origins or any_origin):
                 shown = one_line(origin, 120)
                 fix = f"If that page is yours: livews proxy --allow-origin {shown}"
-                raise ProxyRefusal(403, f"a web page of {shown} may not use this proxy\n{fix}\n")
-        if not head.values(b"origin") and head.value(b"sec-fetch-site") == "cross-site" and not anyone:
-            raise ProxyRefusal(403, "a web page of another site may not use this proxy\n")
-        # A page whose name was made to point here (DNS rebinding) sends no Origin with a GET: its name is in Host. With
-        # an upgrade browsers always send one.
-        host = _without_port(head.value(b"host"))
-        if not head.upgrades and is_loopback(self._host) and not is_loopback(host):
-            raise ProxyRefusal(403, f"this proxy is not {one_line(host, 120)}\nDial it as 127.0.0.1 or localhost.\n")
+                raise _Refusal(403, f"a web page of {shown} may not use this proxy\n{fix}\n")
+        if not origins and head.value("sec-fetch-site") == "cross-site" and not any_origin:
+            raise _Refusal(403, "a web page of another site may not use this proxy\n")
+        # DNS rebinding: a page whose name resolves to this machine sends no Origin with a GET, but its name in Host.
+        # With an upgrade browsers always send an Origin.
+        host = re.sub(r":\d+$", "", head.value("host"))
+        if not head.is_upgrade and is_loopback(self._host) and not is_loopback(host):
+            raise _Refusal(403, f"this proxy is not {one_line(host, 120)}\nDial it as 127.0.0.1 or localhost.\n")
 
-    def _how(self) -> str:
+    def _usage(self) -> str:
         return (
-            f"This is livews proxy. It passes what it is sent on to {self.policy.upstream.shown} and nowhere else.\n"
-            f"Dial it in the service's place: GOOGLE_GEMINI_BASE_URL={self.url.replace('ws', 'http', 1)}, "
+            f"This is livews proxy. It relays to {self.config.upstream.shown} and nowhere else.\n"
+            f"Use its URL in the service's place: GOOGLE_GEMINI_BASE_URL={self.url.replace('ws', 'http', 1)}, "
             f"baseUrl in an SDK's options, or livews --url {self.url}\n"
         )
 
-    # Where it goes
+    # The upstream
 
-    async def _dial(self, hides: HeaderRedaction) -> Peer:
-        up = self.policy.upstream
+    async def _dial(self, redactor: Redactor) -> Peer:
+        upstream, timeout = self.config.upstream, self.config.timeout
         try:
-            return Peer(*await dial(up, self._tls, self.policy.via, self.policy.timeout))
+            return Peer(*await dial(upstream, self._tls, self.config.via, timeout))
         except (OSError, ValueError) as problem:
             raise unreachable(
-                problem, UPSTREAM, where=up.shown, redact=hides.redact, seconds=self.policy.timeout, secure=up.secure
-            ) from None
+                problem, UPSTREAM, where=upstream.shown, redact=redactor.redact, seconds=timeout,
+                secure=upstream.secure,
+            ) from None  # fmt: skip
 
     async def _session(
-        self, number: int, client: Peer, server: Peer, asked: HttpHead, rest: bytes, hides: HeaderRedaction
-    ) -> None:
-        policy = self.policy
-        place = policy.upstream.shown
+        self, number: int, client: Peer, server: Peer, request: HttpHead, target: str, early: bytes,
+        redactor: Redactor,
+    ) -> None:  # fmt: skip
+        config, where = self.config, self.config.upstream.shown
+        parser = http_head.response_parser()
         try:
-            async with asyncio.timeout(policy.timeout):
-                (raw, after), more = await _while_there(client, _read_head(server.reader))
-            if not raw:
-                raise MalformedHead("the connection ended without an answer")
-            answer = heads.parse_answer(raw)
+            async with asyncio.timeout(config.timeout):
+                response, more = await _while_client_stays(client, _final_response(client, server, parser))
         except TimeoutError:
-            what = f"the upstream did not answer the upgrade within {policy.timeout:g} s"
+            what = f"the upstream did not answer the upgrade within {config.timeout:g} s"
             fix = f"{NOT_THIS_API}, or it hangs; --timeout S waits longer"
-            found = Unreachable(what, where=place, why="it took the connection, and said nothing", fix=fix)
-            await self._tell(number, client, found, 504)
+            problem = Unreachable(what, where=where, why="it accepted the connection, but sent nothing", fix=fix)
+            await self._fail(number, client, problem, 504)
             return
-        except (MalformedHead, OSError) as problem:
+        except (MalformedHead, OSError) as error:
             what = "the upstream does not answer as a WebSocket server"
-            found = Unreachable(what, where=place, why=hides.redact(str(problem)), fix=NOT_THIS_API)
-            await self._tell(number, client, found, 502)
+            problem = Unreachable(what, where=where, why=redactor.redact(str(error)), fix=NOT_THIS_API)
+            await self._fail(number, client, problem, 502)
             return
-        except _Left:
-            self._tell_left(number, "it took the connection, and did not answer the upgrade")
+        except _ClientLeft:
+            self._client_left(number, "it accepted the connection, but did not answer the upgrade")
             return
-        rest += more
-        if answer.status != 101:
-            client.writer.write(raw)
-            points = one_line(hides.redact(answer.value(b"location").partition("?")[0]), 160)
-            where = f"{place}, which points to {points}" if points else place
-            policy.trouble(number, Refused(closes.explain_http(answer.status), where=where))
-            await _pass_body(server, client, answer, after)
+        early += more
+        if response.status != 101:
+            client.writer.write(response.raw)
+            location = one_line(redactor.redact(response.value("location").partition("?")[0]), 160)
+            where = f"{where}, which redirects to {location}" if location else where
+            config.on_failure(number, Refused(closes.explain_http(response.status), where=where))
+            with contextlib.suppress(_ClientLeft, OSError):
+                await _while_client_stays(client, _copy_body(server, client, parser))
+            await client.answer(b"")
             return
-        agent = one_line(hides.redact(asked.value(b"user-agent")), 60)
-        path = one_line(hides.redact(asked.path), 160)
-        policy.log(f"session {number}: {agent + ', ' if agent else ''}{path}")
-        scheme = "wss" if policy.upstream.secure else "ws"
-        try:  # before the client hears that it is in: what was to be recorded is not run unrecorded
-            recorders = policy.record(number, f"{scheme}://{policy.upstream.authority}{asked.target}", hides)
-        except TraceFailed as problem:
-            await client.answer(_answer(500, "livews proxy: the trace cannot be written, so there is no session\n"))
-            raise problem
-        client.writer.write(raw)
+        path = target.partition("?")[0]
+        agent = one_line(redactor.redact(request.value("user-agent").strip()), 60)
+        config.log(f"session {number}: {agent + ', ' if agent else ''}{one_line(redactor.redact(path), 160)}")
+        url = f"{'wss' if config.upstream.secure else 'ws'}://{config.upstream.authority}{target}"
+        try:  # before the client gets its 101: a session that has to be recorded does not run unrecorded
+            recorders = config.record(number, url, redactor)
+        except TraceFailed:
+            await client.answer(_response(500, "livews proxy: the trace cannot be written, so there is no session\n"))
+            raise
+        client.writer.write(response.raw)
 
-        def say(words: str) -> None:
-            policy.log(f"session {number}: {one_line(hides.redact(words), 300)}")
+        def log(text: str) -> None:
+            config.log(f"session {number}: {one_line(redactor.redact(text), 300)}")
 
-        watch = ConnectionObserver(asked.path, answer.value(b"sec-websocket-extensions"), recorders, say, policy.fail)
-        if watch.packed:
-            say("the messages are compressed (permessage-deflate); they are shown as they inflate (WIRE-13)")
-        seam = MessageInjector(client, server, watch)
-        pieces = as_it_came
-        if policy.seam is not None:
-            policy.seam(number, watch, seam)
-            pieces = seam.pieces
+        extensions = response.value("sec-websocket-extensions")
+        observer = ConnectionObserver(path, extensions, recorders, log, config.on_fatal)
+        if observer.compressed:
+            log("the messages are compressed (permessage-deflate); they are shown inflated (WIRE-13)")
+        injector = MessageInjector(client, server, observer)
+        config.on_session(number, observer, injector)
+
+        def on_bytes(side: Side, data: bytes) -> None:
+            observer.on_bytes(side, data)
+            injector.flush(side)
+
         try:
-            await relay(client, server, (rest, after), watch.saw, watch.ended, pieces)
+            await relay(client, server, (early, parser.trailing_data[0]), on_bytes, observer.on_end)
         finally:
-            seam.over()
-            watch.done()
-            say(watch.summary())
+            injector.end()
+            observer.close()
+            log(observer.summary())
 
-    async def _exchange(
-        self, client: Peer, server: Peer, head: HttpHead, rest: bytes, hides: HeaderRedaction
-    ) -> None:
-        """One HTTP request and its answer."""
+    async def _exchange(self, client: Peer, server: Peer, head: HttpHead, early: bytes, redactor: Redactor) -> None:
+        """One HTTP request and its response."""
         start = b""
-        said = f"HTTP {head.method} {one_line(hides.redact(head.path), 160)}"
+        request = f"HTTP {head.method} {one_line(redactor.redact(head.path), 160)}"
 
-        def saw(side: str, data: bytes) -> None:
+        def on_bytes(side: Side, data: bytes) -> None:
             nonlocal start
             if side == "server" and len(start) < 12:
                 start += data[:12]
                 if len(start) >= 12:  # HTTP/1.1 200
-                    self.policy.log(f"{said}: {one_line(start[9:12].decode('latin-1'))}")
+                    self.config.log(f"{request}: {one_line(start[9:12].decode('latin-1'))}")
 
-        await relay(client, server, (rest, b""), saw)
+        await relay(client, server, (early, b""), on_bytes)
         if len(start) < 12:
-            self.policy.log(f"{said}: no answer")
+            self.config.log(f"{request}: no response")
 
 
-async def _read_head(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
-    """A head with its empty line, and what was read behind it; two empty ones when the other side said nothing."""
-    got = b""
-    while (end := got.find(b"\r\n\r\n")) < 0 and len(got) <= heads.LIMIT:
-        if b"\n\n" in got:
-            raise MalformedHead("a line of the head ends in LF alone")
-        piece = await reader.read(PIECE)
-        if not piece:
-            if got:
-                raise MalformedHead("the connection ended in the middle of the head")
-            return b"", b""
-        got += piece
-        if not got[:1].isalpha():
-            tls = " (it speaks TLS: dial ws:// or http://, or start with --tls)" if got[:1] == b"\x16" else ""
-            raise MalformedHead(f"what came is no HTTP{tls}", 0)
-    if not 0 <= end <= heads.LIMIT:
-        raise MalformedHead(f"the head is longer than {heads.LIMIT:,} bytes", 431)
-    return got[: end + 4], got[end + 4 :]
+async def _final_response(client: Peer, server: Peer, parser: h11.Connection) -> HttpHead:
+    """The response to the upgrade; informational ones before it (100, 103) are forwarded."""
+    while True:
+        head = await http_head.read_head(server.reader, parser)
+        if head is None:
+            raise MalformedHead("the connection ended without a response")
+        if head.status == 101 or head.status >= 200:
+            return head
+        client.writer.write(head.raw)
 
 
-async def _while_there(client: Peer, work: Coroutine[Any, Any, T]) -> tuple[T, bytes]:
-    """What `work` gives, and what the client said meanwhile. _Left when the client has left before it is done."""
+async def _while_client_stays(client: Peer, work: Coroutine[Any, Any, T]) -> tuple[T, bytes]:
+    """The result of `work`, and what the client sent meanwhile. Raises _ClientLeft if it leaves before that."""
     working = asyncio.create_task(work)
-    said = b""
+    early = bytearray()
+
+    async def read_ahead() -> None:
+        while data := await client.reader.read(_READ_AHEAD - len(early)):
+            early.extend(data)
+            if len(early) >= _READ_AHEAD:
+                await asyncio.wait({working})
+                return
+
+    reading = asyncio.create_task(read_ahead())
     try:
-        while not working.done() and len(said) < _AHEAD:
-            reading = asyncio.create_task(client.reader.read(_AHEAD - len(said)))
-            try:
-                await asyncio.wait({working, reading}, return_when=asyncio.FIRST_COMPLETED)
-                if not reading.done():
-                    break
-                lost = reading.exception()
-                piece = b"" if lost else reading.result()
-                said += piece
-                if not piece:  # it may only have said all
-                    await asyncio.wait({working}, timeout=0 if lost else _LAST_SECONDS)
-                    if not working.done():
-                        raise _Left
-                    break
-            finally:
-                reading.cancel()
-                await asyncio.gather(reading, return_exceptions=True)
-        return await working, said
+        await asyncio.wait({working, reading}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():  # the client is gone, or has only ended its stream
+            await asyncio.wait({working}, timeout=0 if reading.exception() else _LAST_SECONDS)
+            if not working.done():
+                raise _ClientLeft
+        return await working, bytes(early)
     finally:
-        working.cancel()
-        await asyncio.gather(working, return_exceptions=True)
+        for task in (working, reading):
+            task.cancel()
+        await asyncio.gather(working, reading, return_exceptions=True)
 
 
-async def _pass_body(server: Peer, client: Peer, answer: HttpHead, after: bytes) -> None:
-    """What follows a head that is no 101. The connection is not used again: what else the client says stays here."""
-    length = answer.value(b"content-length")
-    left = int(length) if length.isascii() and length.isdigit() and len(length) < 19 else None
-    if answer.status in (204, 304):
-        left = 0
-    data = after
-    leaving = asyncio.create_task(_until_end(client.reader))
-    try:
-        while True:
-            if left is not None:
-                data, left = data[:left], max(0, left - len(data))
-            if data:
-                client.writer.write(data)
-                await client.writer.drain()
-            if left == 0:
-                break
-            reading = asyncio.create_task(server.reader.read(PIECE))
-            await asyncio.wait({reading, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            await asyncio.wait({reading}, timeout=_LAST_SECONDS)  # a client that only said all still wants the rest
-            if not reading.done():
-                reading.cancel()
-                break
-            if not (data := reading.result()):
-                break
-    finally:
-        leaving.cancel()
-        await asyncio.gather(leaving, return_exceptions=True)
-    await client.answer(b"")
+async def _copy_body(server: Peer, client: Peer, parser: h11.Connection) -> None:
+    """Copy the body of a response whose head was read, as it came, to its end."""
+    data = parser.trailing_data[0]
+    while True:
+        complete = http_head.is_complete(parser)
+        if complete:
+            data = data[: len(data) - len(parser.trailing_data[0])]
+        client.writer.write(data)
+        await client.writer.drain()
+        if complete or not (data := await server.reader.read(READ_SIZE)):
+            return
+        parser.receive_data(data)
 
 
-async def _until_end(reader: asyncio.StreamReader) -> None:
-    with contextlib.suppress(OSError):
-        while await reader.read(PIECE):
-            pass
-
-
-def _is_ours(origin: str) -> bool:
-    """Is it a page of this machine?"""
+def _is_local_page(origin: str) -> bool:
     try:
         host = urlsplit(origin).hostname
     except ValueError:
@@ -421,11 +389,7 @@ def _is_ours(origin: str) -> bool:
     return bool(host and re.match(r"https?://", origin) and is_loopback(host))
 
 
-def _without_port(host: str) -> str:
-    return re.sub(r":\d+$", "", host)
-
-
-def _answer(status: int, text: str) -> bytes:
+def _response(status: int, text: str) -> bytes:
     body = text.encode(errors="replace")
     return (
         f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: text/plain; charset=utf-8\r\n"
@@ -433,36 +397,38 @@ def _answer(status: int, text: str) -> bytes:
     ).encode() + body
 
 
-def _telling(log: Callable[[str], None]) -> type[ssl.SSLObject]:
-    """TLS that says why a handshake failed; asyncio keeps it to itself. (A client that leaves without saying why, as
-    asyncio's own do, is told of by nobody here: its own error says it.)"""
+def _logging_tls(log: Callable[[str], None]) -> type[ssl.SSLObject]:
+    """A class of TLS connections that log why a handshake failed; asyncio does not.
 
-    class Telling(ssl.SSLObject):
+    A client that leaves without an alert, as asyncio's own do, is not logged: its own error says why.
+    """
+
+    class LoggingTls(ssl.SSLObject):
         def do_handshake(self) -> None:
             try:
                 super().do_handshake()
             except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 raise
             except ssl.SSLError as problem:
-                log(_tls_words(problem))
+                log(_tls_failure(problem))
                 raise
 
-        def read(self, *given: Any) -> Any:
-            # with TLS 1.3 a client looks at the certificate when this side is through already
+        def read(self, *args: Any) -> Any:
+            # with TLS 1.3 a client checks the certificate after this side has finished its handshake
             try:
-                return super().read(*given)
+                return super().read(*args)
             except ssl.SSLError as problem:
                 if "CERTIFICATE" in (problem.reason or "") or "UNKNOWN_CA" in (problem.reason or ""):
-                    log(_tls_words(problem))
+                    log(_tls_failure(problem))
                 raise
 
-    return Telling
+    return LoggingTls
 
 
-def _tls_words(problem: ssl.SSLError) -> str:
+def _tls_failure(problem: ssl.SSLError) -> str:
     reason = problem.reason or "no reason given"
     if reason == "HTTP_REQUEST":
-        return "refused: a client speaks no TLS here: dial wss:// or https://, or start without --tls"
+        return "refused: a client does not use TLS: dial wss:// or https://, or start the proxy without --tls"
     if "UNKNOWN_CA" in reason or "CERTIFICATE" in reason:
         return f"refused by a client, which does not trust the certificate authority: give it the file of --ca ({reason})"
     return f"refused: a client's TLS handshake failed ({reason})"
@@ -470,32 +436,43 @@ def _tls_words(problem: ssl.SSLError) -> str:
 
 @contextlib.asynccontextmanager
 async def serve_proxy(
-    policy: ProxyConfig, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
+    config: ProxyConfig, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[ProxyServer]:
-    """A running proxy. OSError when it cannot listen; BadRequest when it would dial itself."""
-    warm()
-    door = ProxyServer(policy, host)
-    more: dict[str, Any] = {}
+    """A running proxy.
+
+    Args:
+        config: what it does.
+        host: the address to listen on.
+        port: the port to listen on; 0 picks a free one.
+        tls: TLS towards the clients.
+
+    Raises:
+        OSError: it cannot listen there.
+        BadRequest: its upstream is its own address.
+    """
+    warm_up()
+    proxy = ProxyServer(config, host)
+    options: dict[str, Any] = {}
     if tls is not None:
-        tls.sslobject_class = _telling(policy.log)
-        more = {"ssl": tls, "ssl_handshake_timeout": _HEAD_SECONDS, "ssl_shutdown_timeout": 2.0}
-    server = await asyncio.start_server(door.accept, host, port, backlog=_BACKLOG, **more)
+        tls.sslobject_class = _logging_tls(config.log)
+        options = {"ssl": tls, "ssl_handshake_timeout": _HEAD_SECONDS, "ssl_shutdown_timeout": 2.0}
+    server = await asyncio.start_server(proxy.accept, host, port, backlog=_BACKLOG, **options)
     try:
-        mine: int = server.sockets[0].getsockname()[1]
-        up = policy.upstream
-        if up.port == mine and (is_loopback(up.host) or up.host == host):
+        own_port: int = server.sockets[0].getsockname()[1]
+        upstream = config.upstream
+        if upstream.port == own_port and (is_loopback(upstream.host) or upstream.host == host):
             raise BadRequest(
                 "the proxy would dial itself",
-                where=up.shown,
+                where=upstream.shown,
                 why="its upstream is the address it listens on; GOOGLE_GEMINI_BASE_URL may be set here, too",
-                fix="set that variable for the client alone, or name --upstream",
+                fix="set that variable for the client only, or pass --upstream",
             )
-        door.url = f"{'wss' if tls else 'ws'}://{f'[{host}]' if ':' in host else host}:{mine}"
-        yield door
+        proxy.url = f"{'wss' if tls else 'ws'}://{f'[{host}]' if ':' in host else host}:{own_port}"
+        yield proxy
     finally:
         server.close()
-        for task in list(door.tasks):
+        for task in list(proxy.tasks):
             task.cancel()
-        if door.tasks:
-            await asyncio.wait(list(door.tasks), timeout=5)
+        if proxy.tasks:
+            await asyncio.wait(list(proxy.tasks), timeout=5)
         await server.wait_closed()

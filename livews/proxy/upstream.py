@@ -1,122 +1,197 @@
-"""The way to the upstream: straight, or through an HTTP proxy that a network wants in between (CONNECT).
+"""Connect the proxy to its upstream: directly, or through an HTTP proxy of the network (CONNECT).
 
-- That proxy learns host and port of the upstream. With TLS it sees nothing else: the handshake is with the upstream.
-- Its user and password are said to it, and to nobody else; no text here holds them.
-- What fails on the way to it, or is refused by it, is told as its own (`Unreachable`); the rest is the upstream's.
+- The network's proxy learns host and port of the upstream. With TLS it sees nothing else: the handshake is with the
+  upstream, inside the tunnel.
+- User and password of the network's proxy are sent to it only; no text here contains them.
+- websockets speaks CONNECT; its exceptions become `Unreachable` here. What fails after the tunnel is the upstream's.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
-from base64 import b64encode
 from dataclasses import dataclass, field
-from typing import Any
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
 
-from livews.connect_errors import ConnectAdvice, Words, unreachable
+from livews.connect_errors import Words, unreachable
 from livews.errors import BadRequest, Unreachable
-from livews.proxy import http_head as heads
-from livews.proxy.http_head import HttpHead, MalformedHead, UpstreamTarget
+from livews.redactor import query_credentials
 from livews.terminal_text import one_line
 
+if TYPE_CHECKING:
+    from websockets.http11 import Response
+    from websockets.proxy import Proxy
+
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-_EYEBALLS = 0.25
-_SHUTDOWN = 2.0
-"""Seconds for the other side to answer the end of a TLS connection."""
+_EYEBALLS_SECONDS = 0.25
+"""Delay between the addresses of a host that are tried at once (RFC 8305)."""
+_TLS_SHUTDOWN_SECONDS = 2.0
+"""Time for the peer to answer the end of a TLS connection."""
+_METHOD_PATH = re.compile(r"/+ws/google\..*$")
 _DIRECT = "NO_PROXY=HOST dials that host directly"
-_ASK = f"ask whoever runs that proxy; {_DIRECT}"
-_RUN = f"check that it runs and that HTTPS_PROXY names it, or unset that; {_DIRECT}"
-_WORDS: Words = {
-    "slow": ConnectAdvice(
-        "the proxy of this network did not answer within {seconds:g} s", _RUN, "no connection, or no answer"
-    ),
-    "untrusted": ConnectAdvice("the certificate of the proxy of this network is not trusted", _RUN),
-    "plain": ConnectAdvice(
-        "the proxy of this network does not speak TLS", _RUN, "HTTPS_PROXY says https://, which is TLS to the proxy"
-    ),
-    "nameless": ConnectAdvice("the host name of the proxy of this network does not resolve", _RUN),
-    "nobody": ConnectAdvice("no connection to the proxy of this network", _RUN, "connection refused"),
-    "other": ConnectAdvice("no connection to the proxy of this network", _RUN),
-}
-_END = b"\r\n\r\n"
+_ASK = f"ask the administrator of that proxy; {_DIRECT}"
+_CHECK = f"check that it runs and that HTTPS_PROXY names it, or unset that; {_DIRECT}"
+_PROXY = "the network's proxy"
+_WORDS = Words(
+    _PROXY,
+    dict.fromkeys(("timeout", "certificate", "no TLS", "DNS", "refused", "other"), _CHECK),
+    {"no TLS": "HTTPS_PROXY starts with https://, which is TLS to the proxy itself"},
+)
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 @dataclass(frozen=True, slots=True)
-class HttpProxy:
-    """An HTTP proxy of the network. `secure` is TLS to the proxy itself."""
+class UpstreamTarget:
+    """The server that everything is relayed to.
+
+    Attributes:
+        secure: TLS to it.
+        prefix: stands before every path.
+        query: is added to every query; it may contain a key.
+    """
 
     secure: bool
     host: str
     port: int
-    credentials: bytes = field(default=b"", repr=False)
-    """The value of Proxy-Authorization."""
+    prefix: str
+    query: str = field(default="", repr=False)
 
     @classmethod
-    def of(cls, url: str) -> HttpProxy:
-        """From what HTTPS_PROXY holds: http:// or https://, or no scheme, which is http://. BadRequest."""
-        what, fix = (
-            "the proxy of this network cannot be used",
-            f"write HTTPS_PROXY as in http://host:3128; {_DIRECT}",
-        )
+    def parse(cls, url: str) -> UpstreamTarget:
+        """From a base URL (ws, wss, http or https). The path of an API method is dropped: clients send theirs.
+
+        Raises:
+            BadRequest: not a URL that can be used.
+        """
+
+        def refusal(why: str, what: str = "invalid upstream URL", fix: str = "") -> BadRequest:
+            fix = fix or "write it as in wss://example.com/prefix or ws://127.0.0.1:8765"
+            return BadRequest(what, where="--upstream", why=why, fix=fix)
+
         try:
-            parts = urlsplit(url if "//" in url else f"http://{url}")
+            parts = urlsplit(url)
             port = parts.port
-        except ValueError:  # its text may quote the password
-            raise BadRequest(what, where="HTTPS_PROXY", why="it is no URL", fix=fix) from None
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            why = "it names no host" if not parts.hostname else f"{one_line(parts.scheme, 20)}:// is not spoken here"
-            raise BadRequest(what, where="HTTPS_PROXY", why=why, fix=fix)
-        user = parts.netloc.rpartition("@")[0]
-        named = ":".join(unquote(part) for part in user.partition(":")[::2])  # a colon in the password stays one
-        return cls(
-            parts.scheme == "https",
-            parts.hostname,
-            port or (443 if parts.scheme == "https" else 80),
-            b"Basic " + b64encode(named.encode()) if user else b"",
-        )
+        except ValueError as problem:
+            raise refusal(str(problem)) from None
+        if parts.scheme not in ("ws", "wss", "http", "https") or not parts.hostname:
+            raise refusal("it must start with ws://, wss://, http:// or https:// and name a host")
+        if parts.username or parts.password:
+            raise refusal(
+                "user and password of a URL are not sent on",
+                "the upstream URL contains a password",
+                "leave them out; the client sends its own Authorization header",
+            )
+        if not re.fullmatch(r"[!-~]*", parts.hostname + parts.path + parts.query):
+            raise refusal("it contains non-ASCII characters (write such a host name in its xn-- form)")
+        secure = parts.scheme in ("wss", "https")
+        prefix = _METHOD_PATH.sub("", parts.path).rstrip("/")
+        return cls(secure, parts.hostname, port or (443 if secure else 80), prefix, parts.query)
+
+    @property
+    def authority(self) -> str:
+        """Host and port in the form of a Host header."""
+        default = 443 if self.secure else 80
+        return _bracketed(self.host) + ("" if self.port == default else f":{self.port}")
 
     @property
     def shown(self) -> str:
-        """Without user and password."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'https' if self.secure else 'http'}://{host}:{self.port}"
+        """The URL without its query."""
+        return f"{'wss' if self.secure else 'ws'}://{self.authority}{self.prefix}"
+
+    @property
+    def credentials(self) -> list[str]:
+        return query_credentials(self.query)
 
 
-async def dial(up: UpstreamTarget, tls: ssl.SSLContext | None, via: HttpProxy | None, timeout: float) -> Streams:
-    """A connection to the upstream, with `tls` around it when that is given, in at most `timeout` seconds.
+@dataclass(frozen=True, slots=True)
+class HttpProxy:
+    """An HTTP proxy of the network, as HTTPS_PROXY names it."""
 
-    Unreachable when `via` is the trouble; OSError (TimeoutError and SSLError are) or ValueError when the upstream is.
+    address: Proxy = field(repr=False)
+
+    @classmethod
+    def parse(cls, url: str) -> HttpProxy:
+        """From the value of HTTPS_PROXY: http:// or https://, or without a scheme, which means http://.
+
+        Raises:
+            BadRequest: not a URL that can be used, or that of a SOCKS proxy.
+        """
+        from websockets.exceptions import InvalidProxy
+        from websockets.proxy import parse_proxy
+
+        why = "it is not a valid proxy URL"  # the text of the exceptions may quote the password
+        try:
+            scheme, _, rest = url.rpartition("://")
+            user, at, host = rest.rpartition("@")
+            if at and ":" not in user:  # websockets wants a password
+                user += ":"
+            address = parse_proxy(f"{scheme or 'http'}://{user}{at}{host}")
+            if address.scheme in ("http", "https"):
+                return cls(address)
+            why = f"{address.scheme}:// is not supported"
+        except (InvalidProxy, ValueError):
+            pass
+        fix = f"write HTTPS_PROXY as in http://host:3128; {_DIRECT}"
+        raise BadRequest(f"{_PROXY} cannot be used", where="HTTPS_PROXY", why=why, fix=fix)
+
+    @property
+    def shown(self) -> str:
+        """Its URL without user and password."""
+        return f"{self.address.scheme}://{_bracketed(self.address.host)}:{self.address.port}"
+
+
+async def dial(
+    upstream: UpstreamTarget, tls: ssl.SSLContext | None, via: HttpProxy | None, timeout: float
+) -> Streams:
+    """Connect to the upstream.
+
+    Args:
+        upstream: the server.
+        tls: the TLS context; None without TLS.
+        via: the network's proxy; None to dial directly.
+        timeout: seconds for all of it.
+
+    Raises:
+        Unreachable: the network's proxy failed.
+        OSError: the upstream failed; TimeoutError and SSLError are OSErrors.
+        ValueError: the upstream's host name cannot be encoded.
     """
-    named: dict[str, Any] = {}
+    tls_options: dict[str, Any] = {}
     if tls is not None:
-        named = {"server_hostname": up.host, "ssl_shutdown_timeout": _SHUTDOWN}
+        tls_options = {"server_hostname": upstream.host, "ssl_shutdown_timeout": _TLS_SHUTDOWN_SECONDS}
     if via is None:
+        options = {"ssl": tls, **tls_options} if tls is not None else {}
         async with asyncio.timeout(timeout):
-            given = {"ssl": tls, **named} if tls is not None else {}
-            return await asyncio.open_connection(up.host, up.port, happy_eyeballs_delay=_EYEBALLS, **given)
+            return await asyncio.open_connection(
+                upstream.host, upstream.port, happy_eyeballs_delay=_EYEBALLS_SECONDS, **options
+            )
     loop = asyncio.get_running_loop()
-    ends = loop.time() + timeout
-    transport, asked = await _tunnel(up, via, ends, timeout)
+    deadline = loop.time() + timeout
+    transport = await _tunnel(upstream, via, deadline, timeout)
+    early = bytes(cast(Any, transport.get_protocol()).reader.buffer)  # of the HTTPProxyConnection of websockets
     reader = asyncio.StreamReader()
     protocol = asyncio.StreamReaderProtocol(reader)
     try:
         if tls is None:
             transport.set_protocol(protocol)
-            reader.feed_data(asked.rest)
+            reader.feed_data(early)
         else:
-            if asked.rest:  # whoever said that is not the upstream, which has not been asked anything
-                why = "more came than its answer, before anything was asked"
-                raise _trouble(via, "the proxy of this network speaks where the upstream should", why, _ASK)
-            async with asyncio.timeout_at(ends):
-                made = await loop.start_tls(transport, protocol, tls, **named)
-            assert made is not None
-            transport = made
+            if early:  # the upstream has not been asked anything yet
+                why = "it sent data after its answer, before the TLS handshake"
+                raise _failure(via, f"{_PROXY} speaks in the upstream's place", why, _ASK)
+            async with asyncio.timeout_at(deadline):
+                secured = await loop.start_tls(transport, protocol, tls, **tls_options)
+            assert secured is not None
+            transport = secured
     except ssl.SSLCertVerificationError as problem:
-        why = problem.verify_message or "nobody is known here who vouches for it"
-        fix = "where a company's proxy looks into TLS, set SSL_CERT_FILE to a file that holds its CA"
-        what = "the certificate is not trusted that came through the proxy of this network"
-        raise _trouble(via, what, why, fix) from None
+        why = problem.verify_message or "it is signed by an unknown authority"
+        fix = "where a company's proxy inspects TLS, set SSL_CERT_FILE to a file with its CA certificate"
+        raise _failure(via, f"the certificate that came through {_PROXY} is not trusted", why, fix) from None
     except BaseException:
         transport.abort()
         raise
@@ -124,77 +199,39 @@ async def dial(up: UpstreamTarget, tls: ssl.SSLContext | None, via: HttpProxy | 
     return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
 
-async def _tunnel(
-    up: UpstreamTarget, via: HttpProxy, ends: float, timeout: float
-) -> tuple[asyncio.WriteTransport, _Asked]:
-    """A transport through which the upstream is spoken to, as soon as its protocol is another one."""
-    loop = asyncio.get_running_loop()
-    more: dict[str, Any] = {"ssl": True, "server_hostname": via.host} if via.secure else {}
-    transport: asyncio.WriteTransport | None = None
+async def _tunnel(upstream: UpstreamTarget, via: HttpProxy, deadline: float, timeout: float) -> asyncio.Transport:
+    """A transport to the upstream; its protocol, still that of CONNECT, has to be replaced."""
+    from websockets.asyncio.client import connect_http_proxy
+    from websockets.exceptions import InvalidProxyMessage, InvalidProxyStatus
+    from websockets.uri import WebSocketURI
+
+    uri = WebSocketURI(upstream.secure, upstream.host, upstream.port, "", "")
+    secure = via.address.scheme == "https"
+    options: dict[str, Any] = {"ssl": True, "server_hostname": via.address.host} if secure else {}
     try:
-        async with asyncio.timeout_at(ends):
-            transport, asked = await loop.create_connection(
-                lambda: _Asked(loop.create_future()), via.host, via.port, happy_eyeballs_delay=_EYEBALLS, **more
-            )
-            place = f"{f'[{up.host}]' if ':' in up.host else up.host}:{up.port}".encode()
-            lines = [b"Host: " + place]
-            if via.credentials:
-                lines.append(b"Proxy-Authorization: " + via.credentials)
-            transport.write(HttpHead(b"CONNECT " + place + b" HTTP/1.1", lines).raw)
-            answer = heads.parse_answer(await asked.head)
-        if not 200 <= answer.status < 300:
-            raise _refused(up, via, answer)
-    except BaseException as problem:
-        if transport is not None:
-            transport.abort()
-        if isinstance(problem, MalformedHead):
-            raise _trouble(via, "what answers is no proxy for HTTPS_PROXY", str(problem), _RUN) from None
-        if isinstance(problem, (OSError, ValueError)):  # TimeoutError is
-            secure = via.secure and transport is None
-            raise unreachable(problem, _WORDS, where=via.shown, redact=str, seconds=timeout, secure=secure) from None
-        raise
-    return transport, asked
+        async with asyncio.timeout_at(deadline):
+            return await connect_http_proxy(via.address, uri, happy_eyeballs_delay=_EYEBALLS_SECONDS, **options)
+    except InvalidProxyStatus as problem:
+        raise _refused(upstream, via, problem.response) from None
+    except InvalidProxyMessage as problem:
+        why = one_line(str(problem.__cause__ or problem), 200)
+        raise _failure(via, "what answers is not a proxy for HTTPS_PROXY", why, _CHECK) from None
+    except (OSError, ValueError) as problem:  # TimeoutError is an OSError
+        raise unreachable(problem, _WORDS, where=via.shown, redact=str, seconds=timeout, secure=secure) from None
 
 
-class _Asked(asyncio.Protocol):
-    """Waits for the head of the proxy's answer."""
-
-    def __init__(self, head: asyncio.Future[bytes]) -> None:
-        self.head = head
-        self._got = b""
-
-    @property
-    def rest(self) -> bytes:
-        """What came behind the head."""
-        return self._got.partition(_END)[2]
-
-    def data_received(self, data: bytes) -> None:
-        self._got += data
-        if self.head.done():
-            return
-        if _END in self._got:
-            self.head.set_result(self._got.partition(_END)[0] + _END)
-        elif len(self._got) > heads.LIMIT:
-            self.head.set_exception(MalformedHead("its answer has no end"))
-
-    def connection_lost(self, problem: Exception | None) -> None:
-        if not self.head.done():
-            self.head.set_exception(problem or MalformedHead("it closed the connection without an answer"))
-
-
-def _refused(up: UpstreamTarget, via: HttpProxy, answer: HttpHead) -> Unreachable:
-    place = f"{up.host}:{up.port}"
-    said = one_line(answer.start.decode("latin-1"), 120)
-    if answer.status == 407:
-        what = "does not take this user and password" if via.credentials else "wants a user and a password"
+def _refused(upstream: UpstreamTarget, via: HttpProxy, response: Response) -> Unreachable:
+    target = f"{upstream.host}:{upstream.port}"
+    status = one_line(f"HTTP {response.status_code} {response.reason_phrase}", 120)
+    if response.status_code == 407:
+        what = "does not accept this user and password" if via.address.username else "requires a user and a password"
         fix = "write them into HTTPS_PROXY as in http://USER:PASSWORD@host:port, with %40 for @ and %3A for :"
-        return _trouble(via, f"the proxy of this network {what}", said, fix)
-    if answer.status in (502, 503, 504):
-        what = "the proxy of this network does not reach the upstream"
-        return _trouble(via, what, f"{said} for {place}", f"check --upstream; {_ASK}")
-    what = "the proxy of this network does not let the connection through"
-    return _trouble(via, what, f"{said} for {place}", _ASK)
+        return _failure(via, f"{_PROXY} {what}", status, fix)
+    if response.status_code in (502, 503, 504):
+        what = f"{_PROXY} does not reach the upstream"
+        return _failure(via, what, f"{status} for {target}", f"check --upstream; {_ASK}")
+    return _failure(via, f"{_PROXY} refused the connection", f"{status} for {target}", _ASK)
 
 
-def _trouble(via: HttpProxy, what: str, why: str, fix: str) -> Unreachable:
+def _failure(via: HttpProxy, what: str, why: str, fix: str) -> Unreachable:
     return Unreachable(what, where=via.shown, why=why, fix=fix)

@@ -1,14 +1,13 @@
-"""Play the client of a recorded session to a server again, and tell what the server does otherwise.
+"""Replay the client of a recorded session against a server, and report how the server differs.
 
-- What is sent is what was recorded: its bytes, its opcode, its close. Only what belongs to one run alone is put in anew
-  (ids of calls, handles, media that was left out), and what the caller asks for (the model); each is told. Pings are not
-  played.
-- Causality before time: a message goes out when the server has come as far in its turns as it had before that message.
-  Each wait is bounded, and one in vain is a difference.
-- What was put in between on its way to the client is no message of the recorded server: it is as if it were not there.
-  What was put in towards the server is sent as recorded.
-- The recording is read once, as a stream. Of both sessions only what they mean is kept (`replay_side`), and a server that
-  says without end is left.
+- What is sent is what was recorded: bytes, opcode, close. Only what belongs to one run is replaced (IDs of calls,
+  handles, elided media), and what the caller asks for (the model); each replacement is reported. Pings are not replayed.
+- Order before time: a message is sent when the server has come as far in its turns as it had before that message. Each
+  wait is bounded, and one in vain is a difference.
+- Messages that a proxy injected towards the client are not the recorded server's and are ignored; those injected
+  towards the server are sent as recorded.
+- The recording is read once, as a stream. Of both sessions only their meaning is kept (`progress`), and a server that
+  sends without end is left.
 """
 
 from __future__ import annotations
@@ -20,420 +19,493 @@ from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from livews.connect_errors import DialTarget
+from livews.audio.analysis.pcm import audio_seconds
 from livews.core import closes, codec, machine
-from livews.core.conversation import Step
-from livews.errors import Closed, LivewsError, Lost, Refused, RemoteProtocolError
+from livews.core.conversation import Conversation, Step
+from livews.core.endpoint_paths import parse_endpoint_path
+from livews.endpoint import Endpoint
+from livews.errors import LivewsError
 from livews.recorder import Opcode, Recorder
-from livews.replay.connection import ReplayConnection, ReplayEnded
 from livews.replay.progress import Call, SideProgress
 from livews.terminal_text import one_line
 from livews.trace import compare
 from livews.trace.compare import Difference
 from livews.trace.reader import TraceRecord, refilled
-from livews.trace.session import RecordedSession, seconds_of
+from livews.trace.session import RecordedSession
+from livews.transport import PONG_TIMEOUT, ConnectionClose, Transport
 
 NAMES = ("the recording", "the replay")
 _SETTLE = 2.0
-"""Seconds that what comes behind the last turn may still take before the client closes."""
+"""Seconds to wait, before the client closes, for what follows the last turn."""
 _LATE = 0.05
-"""Seconds a message may be late and the next one still keep its time."""
-_SPARE, _SPARE_SOUND = 16 * 1024 * 1024, 600.0
-"""Bytes without sound, and seconds of it, that a server may say beyond four times the recording."""
-_TOLD = 20
-"""Differences of one kind that are told; the rest is counted."""
+"""Seconds a message may be late without delaying the next one."""
+_CLOSE_SECONDS = 2.0
+"""Seconds for the server to answer a close frame."""
+_SPARE_BYTES, _SPARE_AUDIO = 16 * 1024 * 1024, 600.0
+"""Bytes besides audio, and seconds of audio, that a server may send beyond four times the recording."""
+_MAX_REPORTED = 20
+"""Differences of one kind that are reported; the rest is counted."""
+
+
+class _Ended(Exception):
+    """Nothing more can be sent or received."""
 
 
 @dataclass(frozen=True)
 class ReplayOptions:
-    """How to play."""
+    """How to replay.
+
+    Attributes:
+        speed: times the recording's own; 0: as fast as the order of messages allows.
+        patience: seconds to wait for what the server had sent before a message, beyond the time it took in the
+            recording and the duration of its audio.
+        timeout: seconds to connect.
+        model: the model to ask for, in the form of the target; "" is the recorded one.
+        keep_handles: send recorded resumption handles.
+        exact: compare words, audio and token counts, too.
+    """
 
     speed: float = 1.0
-    """Times the recording's own; 0: as fast as causality allows."""
     patience: float = 10.0
-    """Seconds to wait for what the server had said before a message, beyond the time it took then and what its sound
-    plays."""
     timeout: float = 10.0
-    """Seconds to connect."""
     model: str = ""
-    """The model to ask for, as the place calls it; "" is the recorded one."""
     keep_handles: bool = False
     exact: bool = False
-    """Compare words, sound and token counts, too."""
 
 
 @dataclass
 class ReplayResult:
-    """What became of one session. `said` and `heard` are messages, each as (in this run, in the recording)."""
+    """What became of one session. Pairs are (in this run, in the recording).
 
-    said: tuple[int, int] = (0, 0)
-    heard: tuple[int, int] = (0, 0)
+    Attributes:
+        sent: messages of the client.
+        received: messages of the server.
+        seconds: duration.
+        differences: in the order of the recording. Of many alike the first are listed, and one more says how many
+            there are.
+        count: number of all differences.
+        failure: why the server closed, if that was an error.
+        was_closed: the recording was closed by an error of the server, too.
+        interrupted: it was cancelled.
+    """
+
+    sent: tuple[int, int] = (0, 0)
+    received: tuple[int, int] = (0, 0)
     seconds: tuple[float, float] = (0.0, 0.0)
     differences: list[Difference] = field(default_factory=list)
-    """In the order of the recording. Of many alike the first are told, and one more says how many there are."""
     count: int = 0
-    """How many there are."""
     failure: LivewsError | None = None
-    """Why the server closed, when that was an error."""
     was_closed: bool = False
-    """The recording was closed by an error of the server, too."""
     interrupted: bool = False
 
 
 class Replay:
-    """One session of a trace, followed with `texts`, to be played once.
+    """Replays one session of a trace, once.
 
-    `handles` takes a handle of the recording to the one this run has in its place, and learns the session's own. `tell` is
-    told what a person should know.
+    Args:
+        session: the session, read with `inspect`.
+        target: where to connect.
+        options: how to replay.
+        agent: the User-Agent.
+        recorders: receive the frames of this run.
+        handles: recorded handle to the one this run has in its place; the session adds its own.
+        notify: receives a line of text for people.
     """
 
     def __init__(
         self,
         session: RecordedSession,
-        place: DialTarget,
-        manner: ReplayOptions,
+        target: Endpoint,
+        options: ReplayOptions,
         *,
+        agent: str,
         recorders: Sequence[Recorder] = (),
         handles: MutableMapping[str, str] | None = None,
-        tell: Callable[[str], None] = lambda text: None,
+        notify: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._session = session
-        self._place = place
-        self._manner = manner
+        self._target = target
+        self._options = options
         self._handles = {} if handles is None else handles
-        self._tell = tell
-        self._wire = ReplayConnection(place, recorders, self._heard, self._closed)
-        self._then, self._now = SideProgress(manner.exact), SideProgress(manner.exact)
-        self._own: list[Difference] = []
+        self._notify = notify
+        # inspected as the recording is, so that the same is found in both
+        surface, version = parse_endpoint_path(target.url)
+        self._conversation = Conversation(inspect=True, surface=surface, version=version)
+        self._transport = Transport(
+            target, self._conversation, recorders, agent=agent, flag="--to", on_message=self._on_message,
+            on_end=self._on_end, close_timeout=_CLOSE_SECONDS,
+        )  # fmt: skip
+        self._news = asyncio.Event()
+        """Set by each message of the server and by the end."""
+        self._over = False
+        """The connection has ended, or the server was given up."""
+        self._then, self._now = SideProgress(options.exact), SideProgress(options.exact)
+        self._own_differences: list[Difference] = []
         """Differences that no comparison of messages finds."""
-        self._outcome = ReplayResult()
+        self._result = ReplayResult()
 
         self._at = 1
-        """The line of the recording that was played last."""
+        """The line of the recording that was replayed last."""
         self._pending = 0
-        """The line that is to be said, and waits."""
+        """The line that is to be sent next, and waits."""
         self._last_t = 0.0
         self._skipped = 0.0
-        """Recorded seconds that are not played: what was cut out."""
+        """Recorded seconds that are not replayed: what was cut out of the trace."""
         self._anchor: tuple[float, float] | None = None
         """A recorded time, and when it was in this run."""
         self._cut_off = False
         """The recording ends in the middle of a turn."""
-        self._plays_until = 0.0
-        """When what was heard would be played, were it played as it comes."""
-        self._heard_in_vain = -1
-        """How much had been heard when something was waited for in vain."""
-        self._silenced = False
-        """It was told that media are played as silence."""
+        self._audio_until = 0.0
+        """When the received audio would end, were it played as it arrives."""
+        self._received_in_vain = -1
+        """How much had been received when a wait was in vain."""
+        self._noted_silence = False
+        """It was reported that elided media are sent as silence."""
 
     async def run(self) -> ReplayResult:
-        """Play it. Raises BadRequest, Unreachable, Refused (when the upgrade is) and TraceFailed; being cancelled once it is
-        connected ends it, with what is known so far in the outcome."""
-        outcome, socket = self._outcome, self._wire
+        """Replay it. Cancelling it after it is connected ends it with what is known so far in the result.
+
+        Raises:
+            BadRequest: the target cannot be dialled.
+            Unreachable, Refused: the connection failed.
+            TraceFailed: a recorder cannot write.
+        """
+        result, transport = self._result, self._transport
         try:
-            await socket.open(self._manner.timeout)
+            await transport.open(self._options.timeout, ping_interval=20, ping_timeout=PONG_TIMEOUT)
             try:
                 await self._play()
-            except ReplayEnded:
+            except _Ended:
                 pass
             except asyncio.CancelledError:
                 task = asyncio.current_task()
                 if task is not None:
                     task.uncancel()
-                outcome.interrupted = True
-            seconds = socket.clock()
+                result.interrupted = True
+            seconds = transport.clock()
         finally:
-            await socket.close()
+            await transport.close()
+        if transport.failure is not None:
+            raise transport.failure
         self._read_on()
-        outcome.said = self._now.said, self._then.said
-        outcome.heard = self._now.heard, self._then.heard
-        outcome.seconds = seconds, self._last_t - self._skipped
+        result.sent = self._now.sent, self._then.sent
+        result.received = self._now.received, self._then.received
+        result.seconds = seconds, self._last_t - self._skipped
         self._compare()
-        if self._session.talk.handle and socket.talk.handle:
-            self._handles[self._session.talk.handle] = socket.talk.handle
-        return outcome
+        if self._session.talk.handle and self._conversation.handle:
+            self._handles[self._session.talk.handle] = self._conversation.handle
+        return result
 
     # The recording
 
     async def _play(self) -> None:
         cut, is_open = "cut" in self._session.header, False
         for line in self._session.lines():
-            if _put_in(line):
+            if _is_injected(line):
                 continue
             step = self._session.step(line)
-            if cut and is_open:  # the first line behind those that a cut always keeps
+            if cut and is_open:  # the first line after those that a cut always keeps
                 cut, self._skipped = False, max(0.0, line.t - self._last_t)
             is_open = self._session.talk.state("session") not in ("new", "opening")
             self._last_t = line.t
             if step is None:
                 continue
             if line.sender == "server":
-                self._then.hear(line, step, line.t - self._skipped)
+                self._then.receive(line, step, line.t - self._skipped)
             if line.control == "close":
                 self._cut_off = "cutTurn" in step.effects
                 await self._recorded_close(line)
                 return
             if line.sender == "client":
-                self._then.said += 1
-                await self._say(line, step)
+                self._then.sent += 1
+                await self._send(line, step)
         self._cut_off = self._session.talk.state("turn") != "idle"
-        await self._causes(self._at, "its close")
+        await self._wait_for_server(self._at, "its close")
         await self._settle()
-        self._tell("the recording ends without a close: this run closes with 1000")
-        await self._wire.leave()
+        self._notify("the recording ends without a close: this run closes with 1000")
+        await self._transport.leave()
 
     def _read_on(self) -> None:
-        """What of the recording was not played: counted, and looked through for how it was closed."""
+        """Read the rest of the recording, which was not replayed: count it, and see how it was closed."""
         first, rest = self._pending, int(self._pending > 0)
         for line in self._session.lines():
-            if _put_in(line):
+            if _is_injected(line):
                 continue
             self._last_t = line.t
             if line.control == "close":
-                self._closed_then(line)
+                self._note_recorded_close(line)
             elif line.raw is not None and line.sender == "client":
                 first, rest = first or line.number, rest + 1
-                self._then.said += 1
+                self._then.sent += 1
             elif line.raw is not None:
-                self._then.heard += 1
-        if rest and not self._outcome.interrupted:
+                self._then.received += 1
+        if rest and not self._result.interrupted:
             words = f"{rest} {'is' if rest == 1 else 'are'} only in {NAMES[0]}: not played"
-            self._own.append(Difference("client", "/messages", words, (first, None)))
+            self._own_differences.append(Difference("client", "/messages", words, (first, None)))
 
-    def _closed_then(self, line: TraceRecord) -> None:
+    def _note_recorded_close(self, line: TraceRecord) -> None:
         if line.sender == "server":
-            self._outcome.was_closed |= closes.explain(*_close_of(line)).kind != "normal"
+            self._result.was_closed |= closes.explain(*_close_frame(line)).kind != "normal"
 
     async def _recorded_close(self, line: TraceRecord) -> None:
-        self._closed_then(line)
-        code, reason = _close_of(line)
+        self._note_recorded_close(line)
+        code, reason = _close_frame(line)
         if line.sender == "client":
-            await self._causes(line.number, "its close")
+            await self._wait_for_server(line.number, "its close")
             await self._settle()
             await self._pace(line.t)
-            if not _sendable(code) and not self._wire.over:
-                self._tell(f"the client closed with {code}, which no close frame can have: this run closes with 1000")
+            if not _is_sendable(code) and not self._over:
+                self._notify(
+                    f"the client closed with {code}, which is not valid in a close frame: this run closes with 1000"
+                )
                 code = 1000
-            await self._wire.leave(code, reason)
+            await self._transport.leave(code, reason)
             return
-        begun = self._wire.clock()
-        took = begun + max(0.0, line.t - self._skipped - self._anchor[0]) if self._anchor is not None else begun
-        await self._until(lambda: False, lambda: max(took, self._plays_until) + self._manner.patience)
-        self._in_vain(line.number, f"the server to close with {code}", begun)
+        start = due = self._transport.clock()
+        if self._anchor is not None:
+            due += max(0.0, line.t - self._skipped - self._anchor[0])
+        await self._until(lambda: False, lambda: max(due, self._audio_until) + self._options.patience)
+        self._waited_in_vain(line.number, f"the server to close with {code}", start)
 
-    # What the client says
+    # The client
 
-    async def _say(self, line: TraceRecord, step: Step) -> None:
+    async def _send(self, line: TraceRecord, step: Step) -> None:
         self._pending = line.number
         answers = [
             self._then.calls.answered(answer)
             for answer in machine.values(step.body, ("toolResponse", "functionResponses", "*"))
             if isinstance(answer, dict)
         ]
-        await self._causes(line.number, one_line(step.kind, 40), [call for call in answers if call is not None])
+        await self._wait_for_server(
+            line.number, one_line(step.kind, 40), [call for call in answers if call is not None]
+        )
         await self._pace(line.t)
-        raw = self._made(line, step, answers)
+        raw = self._message(line, step, answers)
         if raw is not None:
-            await self._wire.send(raw, "text" if line.opcode == "text" else "binary")
-            self._now.said += 1
-            await asyncio.sleep(0)  # at full speed too, what comes is read
+            await self._send_frame(raw, "text" if line.opcode == "text" else "binary")
+            self._now.sent += 1
+            await asyncio.sleep(0)  # at full speed, too, what arrives is read
         self._at, self._pending = line.number, 0
 
-    def _made(self, line: TraceRecord, step: Step, answers: list[Call | None]) -> bytes | None:
-        """The bytes to send; None when there is nothing left of the message."""
+    async def _send_frame(self, raw: bytes, opcode: Opcode) -> None:
+        if self._over or self._transport.closing:
+            raise _Ended
+        try:
+            async with asyncio.timeout(PONG_TIMEOUT):
+                sent = await self._transport.send(self._conversation.step("client", raw), opcode)
+        except TimeoutError:  # a server that does not read does not see a close frame either
+            self._transport.abort()
+            await self._transport.wait_read()
+            sent = False
+        if not sent:
+            raise _Ended
+
+    def _message(self, line: TraceRecord, step: Step, answers: list[Call | None]) -> bytes | None:
+        """The bytes to send; None when nothing is left of the message."""
         raw = _as_recorded(line)
         if line.elided:
-            if not self._silenced:
-                self._silenced = True
-                self._tell("sound and pictures that were left out of the recording are played as silence")
+            if not self._noted_silence:
+                self._noted_silence = True
+                self._notify("audio and pictures that were left out of the recording are sent as silence")
             raw = refilled(raw)
         if "setup" not in step.body and "toolResponse" not in step.body:
             return raw
         message = codec.parse(raw)
-        changed = "setup" in step.body and self._set_up(message)
+        changed = "setup" in step.body and self._rewrite_setup(message)
         if "toolResponse" in step.body:
-            answered = self._answer(message, line.number, answers)
+            answered = self._rewrite_answers(message, line.number, answers)
             if answered is None:
                 return None
             changed |= answered
         return codec.dump(message) if changed else raw
 
-    def _set_up(self, message: dict[str, Any]) -> bool:
-        """Put this run's model and handle into a setup; was anything changed?"""
+    def _rewrite_setup(self, message: dict[str, Any]) -> bool:
+        """Put this run's model and handle into a setup message; whether anything was changed."""
         setup, changed = message.get("setup"), False
         if not isinstance(setup, dict):
             return False
-        if self._manner.model and setup.get("model") != self._manner.model:
-            self._tell(f"model {self._manner.model} in the place of {one_line(str(setup.get('model')), 80)}")
-            setup["model"], changed = self._manner.model, True
+        if self._options.model and setup.get("model") != self._options.model:
+            self._notify(f"model {self._options.model} instead of {one_line(str(setup.get('model')), 80)}")
+            setup["model"], changed = self._options.model, True
         resumption = _member(setup, "sessionResumption", "session_resumption")
         handle = resumption.get("handle") if isinstance(resumption, dict) else None
-        if not isinstance(resumption, dict) or not handle or self._manner.keep_handles:
+        if not isinstance(resumption, dict) or not handle or self._options.keep_handles:
             return changed
-        mine = self._handles.get(str(handle))
-        if mine is not None:
-            resumption["handle"] = mine
-            self._tell("resumed with the handle that the session before it was given in this run")
+        own_handle = self._handles.get(str(handle))
+        if own_handle is not None:
+            resumption["handle"] = own_handle
+            self._notify("resumed with the handle that the previous session got in this run")
         else:
             del resumption["handle"]
-            self._tell("its resumption handle is of the recorded session and is left out; --keep-handles sends it")
+            self._notify(
+                "its resumption handle belongs to the recorded session and is left out; --keep-handles sends it"
+            )
         return True
 
-    def _answer(self, message: dict[str, Any], number: int, answers: list[Call | None]) -> bool | None:
-        """Answer this run's calls in the place of the recorded ones; was anything changed? None when no answer is left."""
-        given = _member(message, "toolResponse", "tool_response")
-        responses = _member(given, "functionResponses", "function_responses") if isinstance(given, dict) else None
+    def _rewrite_answers(self, message: dict[str, Any], number: int, answers: list[Call | None]) -> bool | None:
+        """Answer this run's calls instead of the recorded ones; whether anything was changed, None if no answer is left."""
+        tool_response = _member(message, "toolResponse", "tool_response")
+        responses = None
+        if isinstance(tool_response, dict):
+            responses = _member(tool_response, "functionResponses", "function_responses")
         rows = responses if isinstance(responses, list) else [responses]
-        found = [row for row in rows if isinstance(row, dict)]
-        changed, left = False, len(found)
-        for i, (row, call) in enumerate(zip(found, answers, strict=False)):
-            if call is None:  # an id nobody gave: that is what was recorded
+        rows = [row for row in rows if isinstance(row, dict)]
+        changed, left = False, len(rows)
+        for i, (row, call) in enumerate(zip(rows, answers, strict=False)):
+            if call is None:  # an unknown ID was recorded as well
                 continue
-            mine = self._now.calls.ids.get(call)
-            if mine is None:
+            call_id = self._now.calls.ids.get(call)
+            if call_id is None:
                 words = f"not sent: this server has not called {call[0]}{f' {call[1] + 1} times' if call[1] else ''}"
                 path = f"/toolResponse/functionResponses/{i}"
-                self._own.append(Difference("client", path, words, (number, None)))
+                self._own_differences.append(Difference("client", path, words, (number, None)))
                 left -= 1
                 if isinstance(responses, list):
                     responses.remove(row)
-            elif mine == row.get("id", ""):
+            elif call_id == row.get("id", ""):
                 continue
-            elif mine:
-                row["id"] = mine
+            elif call_id:
+                row["id"] = call_id
             else:
                 del row["id"]
             changed = True
-        return changed if left or not found else None
+        return changed if left or not rows else None
 
-    # Causes and time
+    # Order and time
 
-    async def _until(self, fits: Callable[[], bool], deadline: Callable[[], float]) -> bool:
-        """Wait until it fits, or the deadline, which may move, is over. Over when the session is."""
-        while not fits():
-            if self._wire.over:
-                raise ReplayEnded
-            left = deadline() - self._wire.clock()
+    async def _until(self, condition: Callable[[], bool], deadline: Callable[[], float]) -> bool:
+        """Wait until the condition holds (True), or the deadline, which may move, has passed (False)."""
+        while not condition():
+            if self._over or self._transport.closing:
+                raise _Ended
+            left = deadline() - self._transport.clock()
             if left <= 0:
                 return False
-            self._wire.news.clear()
+            self._news.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(left):
-                    await self._wire.news.wait()
+                    await self._news.wait()
         return True
 
-    async def _causes(self, number: int, what: str, calls: Sequence[Call] = ()) -> None:
-        """Wait until the server has come as far as it had, and has made the calls that are answered."""
+    async def _wait_for_server(self, number: int, what: str, calls: Sequence[Call] = ()) -> None:
+        """Wait until the server has come as far as it had, and has made the calls that are answered next."""
         then, now = self._then.progress, self._now.progress
-        begun = took = self._wire.clock()
-        cause = then.reached(then)
-        if self._anchor is not None and cause is not None:
-            took = self._anchor[1] + cause - self._anchor[0]
+        start = due = self._transport.clock()
+        recorded = then.reached(then)
+        if self._anchor is not None and recorded is not None:
+            due = self._anchor[1] + recorded - self._anchor[0]
 
-        def lacking() -> str:
+        def missing() -> str:
             call = next((call for call in calls if call not in self._now.calls.ids), None)
             return now.lacks(then) or (f"the call of {call[0]}" if call else "")
 
         if await self._until(
-            lambda: not lacking(), lambda: max(begun, took, self._plays_until) + self._manner.patience
+            lambda: not missing(), lambda: max(start, due, self._audio_until) + self._options.patience
         ):
             return
-        missing = lacking()
-        self._in_vain(number, f"{missing} before {what}", begun)
-        if missing == "setupComplete" or self._now.heard == self._heard_in_vain:
-            self._tell("nobody answers: the rest is not played")
-            raise ReplayEnded
-        self._heard_in_vain = self._now.heard
-        now.catch_up(then, self._wire.clock())
+        lack = missing()
+        self._waited_in_vain(number, f"{lack} before {what}", start)
+        if lack == "setupComplete" or self._now.received == self._received_in_vain:
+            self._notify("the server does not answer: the rest is not played")
+            raise _Ended
+        self._received_in_vain = self._now.received
+        now.catch_up(then, self._transport.clock())
         for side in (self._then, self._now):
             side.meant.mark(number)
 
-    def _in_vain(self, number: int, what: str, begun: float) -> None:
-        words = f"waited {round(self._wire.clock() - begun, 1):g} s for {what}"
-        self._own.append(Difference("server", "/wait", words, (number, None)))
-        self._tell(words)
+    def _waited_in_vain(self, number: int, what: str, start: float) -> None:
+        words = f"waited {round(self._transport.clock() - start, 1):g} s for {what}"
+        self._own_differences.append(Difference("server", "/wait", words, (number, None)))
+        self._notify(words)
 
     async def _settle(self) -> None:
-        """Before we close: what comes behind the last turn may still be under way."""
-        until = self._wire.clock() + min(_SETTLE, self._manner.patience)
-        await self._until(lambda: self._now.progress.settled(self._then.progress), lambda: until)
+        """Wait for what follows the last turn, before the client closes."""
+        deadline = self._transport.clock() + min(_SETTLE, self._options.patience)
+        await self._until(lambda: self._now.progress.settled(self._then.progress), lambda: deadline)
 
     async def _pace(self, t: float) -> None:
-        """Wait for the time of a recorded line: as long after the one before, and after what it answers, as it was."""
+        """Wait for the time of a recorded line: as long after the previous one, and after what it answers, as it was."""
         t -= self._skipped
-        due = now = self._wire.clock()
-        if self._manner.speed and self._anchor is not None:
-            due = self._anchor[1] + (t - self._anchor[0]) / self._manner.speed
-            then = self._then.progress.reached(self._then.progress)
-            came = self._now.progress.reached(self._then.progress)
-            if then is not None and came is not None:
-                due = max(due, came + (t - then) / self._manner.speed)
+        due = now = self._transport.clock()
+        if self._options.speed and self._anchor is not None:
+            due = self._anchor[1] + (t - self._anchor[0]) / self._options.speed
+            recorded = self._then.progress.reached(self._then.progress)
+            reached = self._now.progress.reached(self._then.progress)
+            if recorded is not None and reached is not None:
+                due = max(due, reached + (t - recorded) / self._options.speed)
             await self._until(lambda: False, lambda: due)
-            now = self._wire.clock()
-        # a little late is no reason for all that follows to be
+            now = self._transport.clock()
+        # a small delay does not delay what follows
         self._anchor = (t, due if now - due < _LATE else now)
 
-    # What the server does
+    # The server
 
-    def _heard(self, step: Step, t: float, opcode: Opcode) -> None:
-        now, then, seconds = self._now, self._then, seconds_of(step)
-        now.hear(TraceRecord(self._at, t, "server", opcode, step.raw, size=len(step.raw)), step, t)
-        if step.interrupted:
-            self._plays_until = t
-        elif seconds:
-            self._plays_until = max(t, self._plays_until) + seconds
-        # a recording says less before the same message
-        if now.weight > 4 * then.weight + _SPARE or now.sound > 4 * then.sound + _SPARE_SOUND:
-            words = f"given up: {now.heard:,} messages came, {then.heard:,} had come so far"
-            self._own.append(Difference("server", "/messages", words, (self._at, None)))
-            self._wire.give_up()
-
-    def _closed(self, step: Step, code: int, reason: str, ours: bool) -> None:
-        where, hidden = self._place.shown, self._place.redact(reason)
-        advice = closes.explain(code, hidden, model=str(self._wire.talk.setup.get("model", "")))
-        during = "in the middle of a turn" if "cutTurn" in step.effects else ""
-        if ours:
-            words = f"given up: {code} {hidden}".strip()
-            self._own.append(Difference("server", "/close", f"{words}; only in {NAMES[1]}", (None, self._at)))
-            self._outcome.failure = RemoteProtocolError(words, where=where, why=advice.meaning, fix=advice.do)
+    def _on_message(self, step: Step, t: float, opcode: Opcode) -> None:
+        if self._over or self._transport.closing:
             return
-        about = {"code": code, "reason": hidden}
-        t = self._wire.clock()
-        self._now.hear(TraceRecord(self._at, t, "server", "text", None, "close", about), step, t)
-        if code == 1006:
-            self._outcome.failure = Lost(advice, where=where, during=during)
-        elif "setupComplete" not in self._now.progress.ever:
-            self._outcome.failure = Refused(advice, where=where)
-        elif advice.kind != "normal":
-            self._outcome.failure = Closed(advice, where=where, during=during)
+        now, then, seconds = self._now, self._then, audio_seconds(step)
+        now.receive(TraceRecord(self._at, t, "server", opcode, step.raw, size=len(step.raw)), step, t)
+        if step.interrupted:
+            self._audio_until = t
+        elif seconds:
+            self._audio_until = max(t, self._audio_until) + seconds
+        # a recording has less before the same message
+        if now.weight > 4 * then.weight + _SPARE_BYTES or now.audio_seconds > 4 * then.audio_seconds + _SPARE_AUDIO:
+            words = f"given up: {now.received:,} messages came, {then.received:,} had come so far"
+            self._own_differences.append(Difference("server", "/messages", words, (self._at, None)))
+            self._over = True
+        self._news.set()
 
-    # What differs
+    def _on_end(self) -> None:
+        close = self._transport.closed
+        if close is not None and not self._over and not self._transport.closing:
+            self._server_closed(close)
+        self._over = True
+        self._news.set()
+
+    def _server_closed(self, close: ConnectionClose) -> None:
+        ready = "setupComplete" in self._now.progress.signals
+        error = self._transport.error(close, ready=ready)
+        if close.by_websockets:
+            words = f"{error.what}; only in {NAMES[1]}"
+            self._own_differences.append(Difference("server", "/close", words, (None, self._at)))
+            self._result.failure = error
+            return
+        about = {"code": close.code, "reason": self._target.secrets.redact(close.reason)}
+        t = self._transport.clock()
+        self._now.receive(TraceRecord(self._at, t, "server", "text", None, "close", about), close.step, t)
+        if not ready or closes.explain(close.code, close.reason).kind != "normal":
+            self._result.failure = error
+
+    # Differences
 
     def _compare(self) -> None:
-        outcome, manner = self._outcome, self._manner
+        result, options = self._result, self._options
         then, now = self._then.meant.done(), self._now.meant.done()
-        if not manner.exact:
+        if not options.exact:
             then, now = compare.outline(then), compare.outline(now)
-        if manner.speed != 1:  # it is the time that makes the server leave
+        if options.speed != 1:  # the server sends it after some time
             for meaning in (then, now):
                 for side in ("server", "beside"):
                     meaning.sides[side] = [item for item in meaning.sides[side] if item.kind != "goAway"]
-        found = [*self._own, *self._new_faults()]
-        found += compare.differences(then, now, "bytes" if manner.exact else "nothing", NAMES)
+        differences = [*self._own_differences, *self._new_faults()]
+        differences += compare.differences(then, now, "bytes" if options.exact else "nothing", NAMES)
         if self._cut_off:  # how much of a turn comes before the client leaves is a matter of time
-            found = [one for one in found if one.path == "/close" or one.lines[0] or (one.lines[1] or 0) < self._at]
-        if outcome.interrupted:  # what is missing behind the last message may have been under way
-            found = [one for one in found if (one.lines[0] or 0) <= self._at]
-        outcome.count = len(found)
-        of_kind = Counter((one.side, one.path) for one in found)
-        told: Counter[tuple[str, str]] = Counter()
-        for one in sorted(found, key=lambda one: one.lines[0] or one.lines[1] or 0):
-            kind = (one.side, one.path)
-            told[kind] += 1
-            if told[kind] <= _TOLD:
-                outcome.differences.append(replace(one, words=self._place.redact(one.words)))
-            elif told[kind] == of_kind[kind]:
-                outcome.differences.append(replace(one, words=f"and {told[kind] - _TOLD:,} more of these"))
+            differences = [
+                row for row in differences if row.path == "/close" or row.lines[0] or (row.lines[1] or 0) < self._at
+            ]
+        if result.interrupted:  # what is missing after the last message may have been on its way
+            differences = [row for row in differences if (row.lines[0] or 0) <= self._at]
+        result.count = len(differences)
+        totals = Counter((row.side, row.path) for row in differences)
+        seen: Counter[tuple[str, str]] = Counter()
+        for row in sorted(differences, key=lambda row: row.lines[0] or row.lines[1] or 0):
+            kind = (row.side, row.path)
+            seen[kind] += 1
+            if seen[kind] <= _MAX_REPORTED:
+                result.differences.append(replace(row, words=self._target.secrets.redact(row.words)))
+            elif seen[kind] == totals[kind]:
+                result.differences.append(replace(row, words=f"and {seen[kind] - _MAX_REPORTED:,} more of these"))
 
     def _new_faults(self) -> list[Difference]:
         return [
@@ -445,12 +517,12 @@ class Replay:
         ]
 
 
-def _put_in(line: TraceRecord) -> bool:
+def _is_injected(line: TraceRecord) -> bool:
     return line.inserted and line.sender == "server"
 
 
 def _as_recorded(line: TraceRecord) -> bytes:
-    """The bytes of a frame as they were: a reader has them without white space, with the last of two equal members."""
+    """The bytes of a frame as they were sent: the reader drops white space and the first of two equal members."""
     assert line.raw is not None
     start = line.text.find(b'"message":') + len(b'"message":')
     raw = line.text[start : start + line.size]
@@ -465,11 +537,11 @@ def _member(value: dict[str, Any], *names: str) -> Any:
     return next((value[name] for name in names if name in value), None)
 
 
-def _close_of(line: TraceRecord) -> tuple[int, str]:
+def _close_frame(line: TraceRecord) -> tuple[int, str]:
     code = line.about.get("code")
     return (code if type(code) is int else 1006), str(line.about.get("reason", ""))
 
 
-def _sendable(code: int) -> bool:
-    """Can a close frame have it? 1006 is none at all, and played by going without a word."""
+def _is_sendable(code: int) -> bool:
+    """Whether a close frame may have this code; 1006 means to drop the connection without one."""
     return 1000 <= code <= 1003 or 1006 <= code <= 1014 or 3000 <= code <= 4999

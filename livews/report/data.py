@@ -16,12 +16,13 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from livews.analysis import audio_tracks
-from livews.analysis.turn_times import SPEAKS, SpeechDetectorFactory, UserSpeech, ends_reply
+from livews.analysis.turn_times import SPEAKS, UserSpeech, ends_reply
 from livews.audio.analysis import levels
+from livews.audio.analysis.pcm import rate_of
 from livews.core import closes, codec, events, machine, protocol, rules, schema
 from livews.core.conversation import Conversation, Step
-from livews.endpoint import redact_url
 from livews.explainer.index import says_of
+from livews.redactor import redact_url
 from livews.terminal_text import one_line
 from livews.trace import session as trace_session
 from livews.trace.ending import SessionEnding
@@ -256,7 +257,6 @@ class ReportSession:
         self,
         session: SessionInfo,
         docs: MemberDocs,
-        hears: SpeechDetectorFactory = audio_tracks.VadLike,
         most_sound: int = audio_tracks.MOST_SOUND,
     ) -> None:
         self.moves = 0
@@ -290,7 +290,7 @@ class ReportSession:
         self._turns_moved: list[int] = []
         """Places of turns that were over, and changed."""
         self._turn: _Turn | None = None
-        self._asks = UserSpeech(hears)
+        self._asks = UserSpeech()
         self._prompted: float | None = None
         self._asked: float | None = None
         """When the user was done before the last answer."""
@@ -377,7 +377,7 @@ class ReportSession:
     def _from_client(self, line: TraceRecord, step: Step, t: float, row: int) -> None:
         sounds = []
         for mime_type, pcm in step.audio:
-            rate = codec.rate_of(mime_type, codec.INPUT_RATE)
+            rate = rate_of(mime_type, "client")
             if pcm and self.user.fits(mime_type, rate):
                 sounds.append((rate, pcm))
                 self.user.say(None if line.elided else pcm[: len(pcm) & ~1], len(pcm) // 2, rate, t)

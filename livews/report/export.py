@@ -14,11 +14,12 @@ import tempfile
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from struct import Struct
 from typing import BinaryIO, Protocol
 
 from livews.analysis.timeline import Timeline, TimelineEvent, Utterance
 from livews.analysis.turn_times import PlayedTimeline, ends_reply, interrupts
+from livews.audio.analysis.pcm import rate_of, seconds_of
+from livews.audio.wav import wave_file
 from livews.core import codec
 from livews.errors import BadRequest
 from livews.terminal_text import one_line
@@ -29,7 +30,6 @@ _MOST_SECONDS = 12 * 3600
 """What 32 bits of a WAV can say, of two channels at 24 kHz."""
 _JITTER = 0.1
 """Seconds a piece of a microphone may come early or late and still follow the one before."""
-_HEADER = Struct("<4sI4s4sIHHIIHH4sI")
 
 
 # Captions
@@ -159,7 +159,7 @@ class _Track:
             if rate != self.rate:
                 self._stream = self._resample(rate, self.rate)
                 self.alike = self.alike and self._stream is not None
-        self._next = at + len(pcm) / 2 / rate
+        self._next = at + seconds_of(len(pcm), rate)
         pcm, self._rest = _even(self._rest + pcm)
         self._write(self._stream.push(pcm) if self._stream is not None else pcm)
 
@@ -250,21 +250,21 @@ def _lay(session: RecordedSession, cuts: Sequence[float | None], user: _Track, m
                     left_out.append(mime_type)
                 continue
             if line.sender == "client":
-                rate = codec.rate_of(mime_type, codec.INPUT_RATE)
+                rate = rate_of(mime_type, "client")
                 user.rate = user.rate or _shared(rate, user)
-                seconds = len(pcm) / 2 / rate
+                seconds = seconds_of(len(pcm), rate)
                 start = line.t - seconds
                 # a microphone's pieces jitter; a file is sent faster than it plays: both follow on what was before
                 start = end if start < end + _JITTER else start
                 user.put(max(0.0, start), pcm, rate)
                 end = max(0.0, start) + seconds
             elif "playAudio" in step.effects:
-                rate = codec.rate_of(mime_type, codec.OUTPUT_RATE)
+                rate = rate_of(mime_type, "server")
                 model.rate = model.rate or rate
                 if not replying:
                     replying = True
                     lane.over()
-                model.put(lane.put(line.t, len(pcm) / 2 / rate), pcm, rate)
+                model.put(lane.put(line.t, seconds_of(len(pcm), rate)), pcm, rate)
         if line.sender == "server" and interrupts(step):
             heard = cuts[interruptions] if interruptions < len(cuts) else None
             interruptions += 1
@@ -285,20 +285,10 @@ def _shared(rate: int, track: _Track) -> int:
 
 def _write(out: BinaryIO, rate: int, tracks: list[_Track]) -> None:
     samples = max(track.samples for track in tracks)
-    frame = 2 * len(tracks)
-    size = samples * frame
-    out.write(
-        _HEADER.pack(
-            b"RIFF", _HEADER.size - 8 + size, b"WAVE", b"fmt ", 16, 1, len(tracks), rate, rate * frame, frame, 16,
-            b"data", size,
-        )
-    )  # fmt: skip
-    for start in range(0, samples, rate):
-        count = min(rate, samples - start)
-        if len(tracks) == 1:
-            out.write(tracks[0].read(start, count))
-            continue
-        both = array("h", bytes(frame * count))
-        for channel, track in enumerate(tracks):  # samples are moved whole: their byte order does not matter
-            both[channel :: len(tracks)] = array("h", track.read(start, count))
-        out.write(both.tobytes())
+    with wave_file(out, rate, len(tracks), samples) as file:
+        for start in range(0, samples, rate):
+            count = min(rate, samples - start)
+            frames = array("h", bytes(2 * len(tracks) * count))
+            for channel, track in enumerate(tracks):  # samples are moved whole: their byte order does not matter
+                frames[channel :: len(tracks)] = array("h", track.read(start, count))
+            file.writeframesraw(frames.tobytes())

@@ -20,8 +20,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from livews.analysis.audio_tracks import MOST_SOUND, VadLike
-from livews.analysis.turn_times import SpeechDetectorFactory
+from livews.analysis.audio_tracks import MOST_SOUND
 from livews.report.data import MemberDocs, ReportSession
 from livews.terminal_text import one_line
 from livews.trace.atomic_output import atomic_output
@@ -45,13 +44,10 @@ class ReportSummary:
     cut_off: bool
 
 
-def write(path: str | Path, out: str | Path, *, hears: SpeechDetectorFactory = VadLike) -> ReportSummary:
-    """Read the trace at `path`, write its report to `out` ("-": stdout). BadRequest where either cannot be done.
-
-    `hears` makes the ear that tells when the user had done speaking, as `livews.audio.analysis.vad.Talking`.
-    """
+def write(path: str | Path, out: str | Path) -> ReportSummary:
+    """Read the trace at `path`, write its report to `out` ("-": stdout). BadRequest where either cannot be done."""
     with atomic_output(str(out), source=str(path)) as file:
-        return page(follow(path), Path(path).name, file, hears=hears)
+        return page(follow(path), Path(path).name, file)
 
 
 def page(
@@ -59,7 +55,6 @@ def page(
     name: str,
     out: BinaryIO,
     *,
-    hears: SpeechDetectorFactory = VadLike,
     most_sound: int = MOST_SOUND,
 ) -> ReportSummary:
     """Write the report of the sessions of a trace to `out`; `name` is what the trace is called in it."""
@@ -69,7 +64,7 @@ def page(
     messages = findings = 0
     try:
         for session in sessions:
-            pages.append(ReportSession(session, docs, hears, most_sound))
+            pages.append(ReportSession(session, docs, most_sound))
             for _, found, is_message in read_to_end(session, pages[-1].push):
                 messages += is_message
                 findings += len(found)

@@ -9,20 +9,20 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
-
-class MissingDependency(RuntimeError):
-    """trustme is not installed."""
+from livews.errors import MissingDependency
 
 
 def context(ca_file: str | Path, host: str = "127.0.0.1", name: str = "stand-in") -> ssl.SSLContext:
-    """A server's TLS context; the authority's certificate is written to `ca_file` (PEM). OSError, TlsMissing.
+    """A server's TLS context; the authority's certificate is written to `ca_file` (PEM). OSError, MissingDependency.
 
     `name` is what serves: whoever looks at the certificate reads `livews NAME`.
     """
     try:
         import trustme
     except ImportError:
-        raise MissingDependency("TLS wants the package trustme") from None
+        raise MissingDependency(
+            "--tls needs the package trustme, which is not installed", where="--tls", fix="pip install trustme"
+        ) from None
 
     authority = trustme.CA(organization_name=f"livews {name}", organization_unit_name="throw-away")
     names = dict.fromkeys(

@@ -15,9 +15,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from livews.audio.analysis.vad import SILENCE_DB
 from livews.core import codec
 from livews.server.speech import SynthesizedSpeech
-from livews.server.turn_detector import SILENCE_DB
 from livews.terminal_text import one_line
 
 THINK_SECONDS = 0.25

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from websockets.exceptions import ConnectionClosed
 
+from livews.audio.analysis.pcm import rate_of, seconds_of
 from livews.core import codec, schema
 from livews.core.conversation import Conversation
 from livews.server import faults
@@ -282,7 +283,7 @@ def _seconds(body: dict[str, Any]) -> Iterator[float]:
         if isinstance(blob, dict) and str(blob.get("mimeType", "")).startswith("audio/"):
             data = str(blob.get("data", ""))
             size = int(data.split(":")[1]) if _elided(data) else len(data) * 3 // 4
-            yield size / 2 / codec.rate_of(str(blob["mimeType"]), codec.INPUT_RATE)
+            yield seconds_of(size, rate_of(str(blob["mimeType"]), "client"))
 
 
 def _elided(data: str) -> bool:

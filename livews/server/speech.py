@@ -26,7 +26,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from livews import process
+from livews.audio.analysis.pcm import seconds_of
+from livews.audio.wav import WavReader
 from livews.core.codec import encode_base64
+from livews.errors import BadRequest
 from livews.server import synth
 
 TONES = "tones"
@@ -78,7 +82,7 @@ class SynthesizedSpeech:
 
     @property
     def seconds(self) -> float:
-        return len(self.pcm) / 2 / synth.RATE
+        return seconds_of(len(self.pcm), synth.RATE)
 
     def chunks(self, ms: int) -> list[str]:
         """The base64 of every `ms` milliseconds, the last piece as long as it is; made once for each `ms`."""
@@ -215,57 +219,43 @@ async def _run(path: str, command: _Command, words: str, patience: float) -> byt
     """
     with tempfile.TemporaryDirectory(prefix="livews-", ignore_cleanup_errors=True) as folder:
         wav = Path(folder, "said.wav")
-        process = _start([path, *command.options, str(wav)], words)
+        child = _start([path, *command.options, str(wav)], words)
         try:
             async with asyncio.timeout(patience):
-                while process.poll() is None:  # noqa: ASYNC110 nothing tells an event
+                while child.poll() is None:  # noqa: ASYNC110 nothing tells an event
                     await asyncio.sleep(_POLL)
         except TimeoutError:
             raise _Failed(f"no answer in {patience:g} s") from None
         finally:
-            _stop(process)
-        if process.returncode:
-            raise _Failed(f"exit code {process.returncode}")
+            process.stop(child)
+        if child.returncode:
+            raise _Failed(f"exit code {child.returncode}")
         return _gentle(_trimmed(_samples(wav, command.rate)))
 
 
 def _start(argv: list[str], words: str) -> subprocess.Popen[bytes]:
-    null = subprocess.DEVNULL
     # espeak-ng asks the sound server even when it writes a file, and waits for ever for one that hangs.
-    alone = {**os.environ, "PULSE_SERVER": f"unix:{os.devnull}"}
-    process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=null, stderr=null, env=alone)
-    assert process.stdin is not None
-    with contextlib.suppress(OSError), process.stdin as stdin:  # it may end without reading
+    child = process.start(argv, stdin=subprocess.PIPE, env={"PULSE_SERVER": f"unix:{os.devnull}"})
+    assert child.stdin is not None
+    with contextlib.suppress(OSError), child.stdin as stdin:  # it may end without reading
         stdin.write(words.encode())  # at most 800 bytes, which any pipe takes at once
-    return process
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        process.kill()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(1)  # a millisecond, unless the machine hangs
+    return child
 
 
 def _samples(path: Path, rate: int) -> bytes:
     """The samples in a WAV file, 30 seconds of them at most; _Failed when it holds no s16le mono at `rate`."""
     if not path.exists():
         raise _Failed("no sound came")
-    with path.open("rb") as file:
-        wav = file.read(SECONDS * synth.RATE * 2 + 8_192)  # chunks before the samples: macOS pads to 4096 bytes
-    if wav[:4] != b"RIFF" or wav[8:12] != b"WAVE":
-        raise _Failed("what came is no WAV")
-    at, fits = 12, False
-    while at + 8 <= len(wav):
-        name, size = struct.unpack_from("<4sI", wav, at)
-        body = wav[at + 8 : at + 8 + size]  # espeak's length is made up when it could not seek: slices do not mind
-        if name == b"fmt " and len(body) >= 16:
-            kind, channels, found, _, _, bits = struct.unpack_from("<HHIIHH", body)
-            fits = kind in (1, 0xFFFE) and (channels, found, bits) == (1, rate, 16)
-        elif name == b"data" and fits:
-            return body[: min(len(body) // 2, SECONDS * synth.RATE) * 2]
-        at += 8 + size + size % 2
-    raise _Failed(f"what came is no 16-bit mono WAV at {rate} Hz")
+    try:
+        reader = WavReader(path, may_be_empty=True)
+    except BadRequest as problem:
+        raise _Failed(problem.why) from None
+    try:
+        if (reader.channels, reader.rate) != (1, rate):
+            raise _Failed(f"its WAV is not mono at {rate} Hz")
+        return reader.read(SECONDS * synth.RATE)
+    finally:
+        reader.close()
 
 
 _SOFT = b"\x00\xff"

@@ -19,9 +19,12 @@ from dataclasses import dataclass
 from math import gcd
 from typing import Any
 
+from livews.audio.analysis.levels import loudness
+from livews.audio.analysis.pcm import rate_of, seconds_of
+from livews.audio.analysis.vad import SILENCE_DB, SpeechMeter
 from livews.core import codec, machine
 from livews.core.conversation import Conversation, Step
-from livews.server import function_calls, replies, turn_detector
+from livews.server import function_calls, replies
 from livews.server.channel import ServerChannel
 from livews.server.config import StandInConfig
 from livews.server.function_calls import DeclaredFunction
@@ -29,6 +32,7 @@ from livews.server.replies import UserInput, WireStyle
 from livews.server.speech import SpeechSynthesizer, SynthesizedSpeech
 from livews.server.store import ResumableSession as Thread
 from livews.server.synth import RATE
+from livews.server.turn_detector import turn_detector
 from livews.terminal_text import one_line
 
 _ACK_SECONDS = 0.04
@@ -110,8 +114,8 @@ class TurnTaking:
         self._interruptible = realtime.get("activityHandling") != "NO_INTERRUPTION"
         coverage = realtime.get("turnCoverage", "TURN_COVERAGE_UNSPECIFIED")
         self._coverage = profile["turnCoverage"] if coverage.endswith("_UNSPECIFIED") else coverage
-        self._ear = None if talk.traits["manualActivity"] else turn_detector.settings(setup, profile["vad"])
-        self._meter = turn_detector.LevelMeter()
+        self._detector = None if talk.traits["manualActivity"] else turn_detector(setup, profile["vad"])
+        self._meter = SpeechMeter()
         self._marked = False
         """Between activityStart and activityEnd."""
         self._marked_at = 0.0
@@ -149,7 +153,7 @@ class TurnTaking:
     @property
     def speech_open(self) -> bool:
         """Speech began and its end was never heard (ACTIVITY-6)."""
-        return self._ear is not None and self._ear.talking
+        return self._detector is not None and self._detector.talking
 
     async def stop(self) -> None:
         if self._reminder is not None:
@@ -191,7 +195,7 @@ class TurnTaking:
             if not mime_type.startswith("audio/"):
                 self._see(mime_type, str(blob.get("data", "")))
         await self._hear(step.audio)
-        if "audioStreamEnd" in step.signals and self._ear is not None:
+        if "audioStreamEnd" in step.signals and self._detector is not None:
             await self._stream_ended()
         for text in machine.values(given, ("text",)) if self._reads else ():
             if wordy(text):
@@ -201,45 +205,45 @@ class TurnTaking:
                 await self._prompt(interrupts=self._interruptible)
         if "activityEnd" in step.signals and self._marked:
             self._marked = False
-            await self._user_ends(self._offset, self._offset - self._marked_at, self._meter.db)
+            await self._user_ends(self._offset, self._offset - self._marked_at, self._meter.speech.db)
 
     async def _acknowledge(self, offset: float) -> None:
         await self._pause(_ACK_SECONDS)
         await self._activity("ACTIVITY_START", offset)
 
     async def _stream_ended(self) -> None:
-        assert self._ear is not None
+        assert self._detector is not None
         if self._wire["audioStreamEnd"] == "flush":
-            for mark in self._ear.flush():
-                await self._user_ends(mark.offset, self._ear.sound.seconds, self._ear.sound.db)
-        elif self._ear.talking:
+            for mark in self._detector.flush():
+                await self._user_ends(mark.offset, self._detector.speech.seconds, self._detector.speech.db)
+        elif self._detector.talking:
             self._log("audioStreamEnd came before enough silence: this model now stays silent (ACTIVITY-6)")
 
     async def _hear(self, sounds: tuple[tuple[str, bytes], ...]) -> None:
         """Sound: it is measured, and where detection is automatic it may begin or end a turn."""
         for mime_type, pcm in sounds:
-            rate = codec.rate_of(mime_type, codec.INPUT_RATE)
-            seconds = len(pcm) / 2 / rate
+            rate = rate_of(mime_type, "client")
+            seconds = seconds_of(len(pcm), rate)
             self._offset += seconds
             self._since_turn += seconds
-            if self._ear is None:
+            if self._detector is None:
                 if self._marked:  # ACTIVITY-4: outside of one, sound is only counted
                     self._meter.push(pcm, rate)
                     self._keep(pcm, rate)
                     if self._interims:
-                        await self._interim_transcript(self._offset - self._marked_at, self._meter.db)
+                        await self._interim_transcript(self._offset - self._marked_at, self._meter.speech.db)
                 continue
-            talking = self._ear.talking
-            for mark in self._ear.push(pcm, rate):
+            talking = self._detector.talking
+            for mark in self._detector.push(pcm, rate):
                 if mark.kind == "start":
                     talking = True
                     await self._user_begins(mark.offset)
                 else:
-                    await self._user_ends(mark.offset, self._ear.sound.seconds, self._ear.sound.db)
+                    await self._user_ends(mark.offset, self._detector.speech.seconds, self._detector.speech.db)
             if talking:
                 self._keep(pcm, rate)
-            if self._interims and self._ear.talking:
-                await self._interim_transcript(self._ear.sound.seconds, self._ear.sound.db)
+            if self._interims and self._detector.talking:
+                await self._interim_transcript(self._detector.speech.seconds, self._detector.speech.db)
 
     def _keep(self, pcm: bytes, rate: int) -> None:
         """Sound for a reply that plays it back."""
@@ -310,8 +314,8 @@ class TurnTaking:
             elif mime_type.startswith("audio/") and user:
                 with contextlib.suppress(codec.WireError):
                     pcm = codec.decode_base64(data)
-                    self._heard.seconds += len(pcm) / 2 / codec.rate_of(mime_type, codec.INPUT_RATE)
-                    self._heard.db = turn_detector.level(pcm)
+                    self._heard.seconds += seconds_of(len(pcm), rate_of(mime_type, "client"))
+                    self._heard.db = loudness(pcm, SILENCE_DB)
             elif data and user:
                 self._heard.see(mime_type, len(data) * 3 // 4)
 

@@ -1,26 +1,25 @@
-"""A program of the command line as a tool.
+"""Programs of the command line as tools.
 
-- No shell: the words are split as a shell splits them, and nothing is expanded. Arguments are one JSON object on
-  stdin, so nothing a model says is ever part of a command line.
-- The child gets the environment without the credentials for this service.
-- What it prints is bounded while it is read. One that prints too much, takes too long or is withdrawn is killed with
-  its whole process group; what it leaves in the background after a good end lives on.
-- A command that cannot be run is refused before dialling.
+- No shell: words are split as a shell splits them, and nothing is expanded. Arguments are one JSON object on stdin,
+  so nothing a model sends is ever part of a command line.
+- The child gets the environment without the credentials for the service.
+- Its output is bounded while it is read. A child that prints too much, takes too long or is cancelled is killed with
+  its whole process group; what it leaves in the background after a normal end lives on.
+- A command that cannot be run is refused before connecting.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import shlex
 import shutil
-import signal
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from livews import process
 from livews.core import codec, models, rules, schema
 from livews.errors import BadRequest
 from livews.tools.function import SECONDS, Scheduling, Tool, ToolFailure
@@ -34,12 +33,12 @@ CREDENTIALS = (
     "CLOUDSDK_AUTH_ACCESS_TOKEN",
     "GOOGLE_APPLICATION_CREDENTIALS",
 )
-"""Variables a child does not get, nor any other that holds the same value."""
+"""Variables that a child does not get, nor any other variable with the same value."""
 _STDERR = 8 * 1024
 """Bytes of the end of stderr that are kept."""
 _LINE = 1_000
 _GRACE = 0.5
-"""Seconds for the rest of the output after the child has ended: a program it left behind may hold the pipe."""
+"""Seconds for the rest of the output after the child has ended: a background program may hold the pipe open."""
 _FORM = "write it as in --tool 'get_weather=./weather.sh --metric'"
 
 Declared = dict[str, Any] | list[Any] | Path | str | None
@@ -54,18 +53,24 @@ def command(
     blocking: bool | None = None,
     scheduling: Scheduling | None = None,
 ) -> Tool:
-    """A tool from "name=command", run without a shell.
+    """Make a tool from "name=command", which is run without a shell.
 
     The arguments are one JSON object on stdin. A JSON object on stdout is the response, other JSON or text is
-    `{"result": ...}`, and an exit code but 0 is `{"error": last line of stderr, "exitCode": n}`. `schema` is a
-    functionDeclaration, a list of them, `{"functionDeclarations": [...]}`, or a JSON file of one of these; the one
-    with this name counts, and without one the function has no parameters. `blocking` is what the declaration's
-    `behavior` says, else True. `timeout` is in seconds. Raises BadRequest.
+    `{"result": ...}`, and an exit code other than 0 is `{"error": last line of stderr, "exitCode": n}`.
+
+    spec: the function's name and the command.
+    schema: a functionDeclaration, a list of them, `{"functionDeclarations": [...]}`, or a JSON file of one of these;
+        the one with this name is used, and without one the function has no parameters.
+    timeout: seconds the command may take.
+    blocking: as `behavior` of the declaration says unless given, else True.
+    scheduling: as in `tool`.
+
+    Raises BadRequest.
     """
     name, argv = _split(spec)
-    declared = {str(one["name"]): one for one in declarations(schema)}.get(name, {"name": name, "description": name})
-    behavior = declared.get("behavior")
-    declaration = {key: value for key, value in declared.items() if key != "behavior"}
+    by_name = {str(row["name"]): row for row in declarations(schema)}
+    declaration = {**by_name.get(name, {"name": name, "description": name})}
+    behavior = declaration.pop("behavior", None)
     if blocking is None:
         blocking = behavior != "NON_BLOCKING" and scheduling is None
 
@@ -81,57 +86,57 @@ def command(
 
 
 def commands(specs: Sequence[str], schemas: Sequence[Declared] = (), *, timeout: float = SECONDS) -> list[Tool]:
-    """One tool for each of several "name=command", with the declarations of all `schemas`.
+    """One tool for each "name=command", with the declarations of all `schemas`.
 
-    Raises BadRequest, also for a declaration without a command and for a name that is there twice.
+    Raises BadRequest, also for a declaration without a command and for a name that is used twice.
     """
-    declared = [one for given in schemas for one in declarations(given)]
-    tools = [command(spec, declared, timeout=timeout) for spec in specs]
-    names = Counter(one.name for one in tools)
-    for name, count in [*names.items(), *Counter(str(one["name"]) for one in declared).items()]:
+    rows = [row for schema in schemas for row in declarations(schema)]
+    tools = [command(spec, rows, timeout=timeout) for spec in specs]
+    names = Counter(tool.name for tool in tools)
+    declared = Counter(str(row["name"]) for row in rows)
+    for name, count in [*names.items(), *declared.items()]:
         if count > 1:
             raise BadRequest(f"there are {count} tools called {name}", where="--tool", fix="give each its own name")
-    for one in declared:
-        if one["name"] not in names:
-            fix = f"add --tool '{one['name']}=...', or take it out of the schema"
-            raise BadRequest(f"{one['name']} is declared and has no command", where="--tool-schema", fix=fix)
+    for name in declared - names:
+        fix = f"add --tool '{name}=...', or remove it from the schema"
+        raise BadRequest(f"{name} is declared and has no command", where="--tool-schema", fix=fix)
     return tools
 
 
-def declarations(given: Declared) -> list[dict[str, Any]]:
+def declarations(source: Declared) -> list[dict[str, Any]]:
     """The function declarations of a schema, canonical. Raises BadRequest."""
     where = "--tool-schema"
-    value: Any = given
-    if isinstance(given, (str, Path)):
-        where = str(given)
+    value: Any = source
+    if isinstance(source, (str, Path)):
+        where = str(source)
         try:
-            value = codec.parse_any(Path(given).read_bytes())
+            value = codec.parse_any(Path(source).read_bytes())
         except OSError as problem:
             raise BadRequest("the schema cannot be read", where=where, why=problem.strerror or "") from None
         except codec.WireError as problem:
-            raise BadRequest("the schema is no JSON", where=where, why=str(problem)) from None
+            raise BadRequest("the schema is not JSON", where=where, why=str(problem)) from None
     if value is None:
         return []
     if isinstance(value, dict):
         inner = value.get("functionDeclarations", value.get("function_declarations"))
         value = [value] if inner is None else inner
-    if not isinstance(value, list) or not all(isinstance(one, dict) and one.get("name") for one in value):
+    if not isinstance(value, list) or not all(isinstance(row, dict) and row.get("name") for row in value):
         fix = 'write a functionDeclaration such as {"name": ..., "description": ..., "parameters": {...}}, or a list'
-        raise BadRequest("the schema holds no function declarations", where=where, fix=fix)
+        raise BadRequest("the schema has no function declarations", where=where, fix=fix)
     message = {"setup": {"model": models.default_model(), "tools": [{"functionDeclarations": value}]}}
     for finding in rules.check("client", message):
         if finding.level == "error":
             at = finding.path.removeprefix("/setup/tools/0/functionDeclarations")
             raise BadRequest(finding.complaint, where=f"{where} {at}".strip(), fix=finding.fix)
-    folded = schema.canonical_setup(message["setup"]).message
-    return [{"description": str(one["name"]), **one} for one in folded["tools"][0]["functionDeclarations"]]
+    canonical = schema.canonical_setup(message["setup"]).message
+    return [{"description": str(row["name"]), **row} for row in canonical["tools"][0]["functionDeclarations"]]
 
 
 def _split(spec: str) -> tuple[str, list[str]]:
     name, equals, line = spec.partition("=")
     name = name.strip()
     if not equals or not name or not line.strip():
-        raise BadRequest(f"no name and command: {spec[:100]!r}", where="--tool", fix=_FORM)
+        raise BadRequest(f"invalid tool {spec[:100]!r}: expected name=command", where="--tool", fix=_FORM)
     try:
         words = shlex.split(line)
     except ValueError as problem:
@@ -140,28 +145,25 @@ def _split(spec: str) -> tuple[str, list[str]]:
         ) from None
     if not words:
         raise BadRequest(f"no command for {name}", where="--tool", fix=_FORM)
-    found = shutil.which(words[0])
-    if found is None:
-        there = Path(words[0]).is_file()
-        raise BadRequest(
-            f"the command of {name} {'is not executable' if there else 'is not there'}: {words[0][:200]}",
-            where="--tool",
-            why="it is run without a shell: no ~, $VARIABLE, * or | is expanded",
-            fix=f"chmod +x {words[0][:200]}"
-            if there
-            else "check the path; for a shell's own words use 'name=sh -c \"...\"'",
-        )
-    return name, [os.path.abspath(found), *words[1:]]
+    path = shutil.which(words[0])
+    if path is None:
+        program = words[0][:200]
+        state, fix = "was not found", "check the path; for a shell's own words use 'name=sh -c \"...\"'"
+        if Path(words[0]).is_file():
+            state, fix = "is not executable", f"chmod +x {program}"
+        why = "it is run without a shell: no ~, $VARIABLE, * or | is expanded"
+        raise BadRequest(f"the command of {name} {state}: {program}", where="--tool", why=why, fix=fix)
+    return name, [os.path.abspath(path), *words[1:]]
 
 
 def environment(inherited: Mapping[str, str]) -> dict[str, str]:
-    """What a child may see: everything but the credentials for this service, under whatever name."""
+    """The variables for a child: all but the credentials for the service, whatever their names are."""
     secret = {inherited[name] for name in CREDENTIALS if len(inherited.get(name, "")) >= 8}
     return {name: value for name, value in inherited.items() if name not in CREDENTIALS and value not in secret}
 
 
 async def run(name: str, argv: Sequence[str], args: dict[str, Any]) -> Any:
-    """Run it once: what it printed, as JSON or text. Raises Failure. Cancelled, it is killed."""
+    """Run a command once and return its output, as JSON or text. Raises ToolFailure. When cancelled, it is killed."""
     loop = asyncio.get_running_loop()
     try:
         transport, child = await _spawn(loop, argv)
@@ -170,12 +172,12 @@ async def run(name: str, argv: Sequence[str], args: dict[str, Any]) -> Any:
     try:
         stdin: Any = transport.get_pipe_transport(0)
         stdin.write(codec.dump(args))
-        stdin.close()  # when it has taken all
+        stdin.close()  # once it has read all
         await child.ended
     finally:
         try:
             if transport.get_returncode() is None:
-                _kill(transport.get_pid())
+                process.kill_group(transport.get_pid())
                 await asyncio.wait({child.gone}, timeout=1)
         finally:
             transport.close()
@@ -185,7 +187,7 @@ async def run(name: str, argv: Sequence[str], args: dict[str, Any]) -> Any:
 
 
 async def _spawn(loop: asyncio.AbstractEventLoop, argv: Sequence[str]) -> tuple[asyncio.SubprocessTransport, _Child]:
-    """Start it. Cancelled meanwhile, asyncio would end the program alone, and not the children it has by then."""
+    """Start it. On cancellation asyncio would kill only the program, and not the children it has by then."""
     spawning = asyncio.ensure_future(
         loop.subprocess_exec(lambda: _Child(loop), *argv, start_new_session=True, env=environment(os.environ))
     )
@@ -199,17 +201,8 @@ async def _spawn(loop: asyncio.AbstractEventLoop, argv: Sequence[str]) -> tuple[
 def _unwanted(spawned: asyncio.Future[tuple[asyncio.SubprocessTransport, _Child]]) -> None:
     if not spawned.cancelled() and spawned.exception() is None:
         transport, _ = spawned.result()
-        _kill(transport.get_pid())
+        process.kill_group(transport.get_pid())
         transport.close()
-
-
-def _kill(pid: int) -> None:
-    """Its whole process group: start_new_session made it the leader of one."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        if hasattr(os, "killpg"):
-            os.killpg(pid, signal.SIGKILL)
-        else:
-            os.kill(pid, signal.SIGTERM)
 
 
 def _result(name: str, code: int, out: bytes, err: bytes) -> Any:
@@ -224,7 +217,7 @@ def _result(name: str, code: int, out: bytes, err: bytes) -> Any:
 
 
 class _Child(asyncio.SubprocessProtocol):
-    """What a child prints. `ended` is set when there is no more to wait for, `gone` when the process is."""
+    """The output of a child. `ended` is set when there is no more to wait for, `gone` when the process has ended."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.out, self.err = bytearray(), bytearray()

@@ -1,7 +1,7 @@
-"""What a docstring says of a function and of its parameters.
+"""Docstrings, parsed into a description and the description of each parameter.
 
 - Google's `Args:`, Sphinx's `:param x:` and NumPy's underlined `Parameters` are read; any other text is description.
-- The description is what stands before the first section. A docstring in no known form is all description.
+- The description is the text before the first section. A docstring in no known form is all description.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _FIELD = re.compile(r":\w+[^:]*:")
 
 
 def described(doc: str | None) -> tuple[str, dict[str, str]]:
-    """The description, and the words for each parameter by its name; both may be empty."""
+    """The description, and the description of each parameter by its name; both may be empty."""
     lines = inspect.cleandoc(doc or "").splitlines()
     before: list[str] = []
     words: dict[str, list[str]] = {}
@@ -36,18 +36,18 @@ def described(doc: str | None) -> tuple[str, dict[str, str]]:
             kind = "numpy" if numpy else "google"
             section = kind if heading[1].startswith(_OF_PARAMETERS) else "other"
             at, indent = None, ""
-        elif found := _SPHINX.fullmatch(line):
-            section, at = "sphinx", words.setdefault(found[1], [found[2]])
+        elif match := _SPHINX.fullmatch(line):
+            section, at = "sphinx", words.setdefault(match[1], [match[2]])
         elif _FIELD.match(line):
             section, at = "other", None
         elif not section:
             before.append(line)
-        elif section == "google" and (found := _GOOGLE.fullmatch(line)) and indent in ("", found[1]):
-            indent, at = found[1], words.setdefault(found[2], [found[3]])
-        elif section == "numpy" and (found := _NUMPY.fullmatch(line)):
-            at = words.setdefault(found[1], [])
+        elif section == "google" and (match := _GOOGLE.fullmatch(line)) and indent in ("", match[1]):
+            indent, at = match[1], words.setdefault(match[2], [match[3]])
+        elif section == "numpy" and (match := _NUMPY.fullmatch(line)):
+            at = words.setdefault(match[1], [])
         elif line[:1].strip():
-            at = None  # a line at the margin belongs to no parameter
+            at = None  # a line without indentation belongs to no parameter
         elif at is not None:
             at.append(line.strip())
-    return "\n".join(before).strip(), {name: " ".join(filter(None, said)) for name, said in words.items()}
+    return "\n".join(before).strip(), {name: " ".join(filter(None, text)) for name, text in words.items()}

@@ -1,38 +1,36 @@
-"""A Python function as a tool: what is declared of it, and how it is called.
+"""Python functions as tools: the declaration made from one, and how it is called.
 
-- The declaration comes from the signature, the hints and the docstring alone; the function is not called for it.
-- Arguments go by keyword, converted to what the hints say; what does not fit never reaches the function.
-- A plain function runs in a thread of its own, a daemon: one that hangs holds up neither the session, nor other
-  functions, nor the end of the program.
+- The declaration comes from the signature, the type hints and the docstring; the function is not called for it.
+- Arguments are passed by keyword, converted to what the hints say; what does not fit never reaches the function.
+- A function that is not async runs in a daemon thread of its own: one that hangs holds up neither the session, nor
+  other functions, nor the end of the program.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import contextvars
 import functools
 import inspect
 import re
-import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn, overload
 
+from livews import process
 from livews.errors import BadRequest
 from livews.tools import docstrings, schema_from_hints
-from livews.tools.schema_from_hints import Field, UnsupportedHint
+from livews.tools.schema_from_hints import Member, UnsupportedHint
 
 Scheduling = Literal["SILENT", "WHEN_IDLE", "INTERRUPT"]
 SECONDS = 30.0
-"""A function has to answer in, unless told otherwise."""
+"""The default time limit of a function."""
 _SCHEDULINGS = ("SILENT", "WHEN_IDLE", "INTERRUPT")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}")
 """What every source takes; some take 128 characters, or a digit first."""
 
 
 class ToolFailure(Exception):
-    """A run that failed in a known way: `text` for the model as it is, and members to stand beside it."""
+    """A run that failed in a known way: `text` for the model, unchanged, and further members of the response."""
 
     def __init__(self, text: str, **members: Any) -> None:
         self.text, self.members = text, members
@@ -41,10 +39,14 @@ class ToolFailure(Exception):
 
 @dataclass(frozen=True)
 class Tool:
-    """A function the model may call. `tool` and `command` make them.
+    """A function the model may call, made by `tool` or `command`. Calling it calls the function it was made of.
 
-    `declaration` is its functionDeclaration but for `behavior`, which depends on the model. `invoke` takes the
-    arguments as they came over the wire. Calling a Tool calls the function it was made of. `timeout` is in seconds.
+    declaration: its functionDeclaration without `behavior`, which depends on the model.
+    invoke: takes the arguments as they came over the wire.
+    function: the function it was made of.
+    blocking: whether the model waits for the result.
+    scheduling: when the result of a function that does not block is spoken.
+    timeout: seconds the function may take.
     """
 
     declaration: dict[str, Any]
@@ -58,21 +60,21 @@ class Tool:
         name = str(self.declaration.get("name", ""))
         if not _NAME.fullmatch(name):
             raise BadRequest(
-                f"a function cannot be called {name!r}",
-                why="a letter or _ comes first, then letters, digits and _ . : - , 64 characters at most",
+                f"invalid function name {name!r}",
+                why="a name is a letter or _, then letters, digits and _ . : - , 64 characters at most",
                 fix="give it another name, as in livews.tool(fn, name='get_weather')",
             )
         if self.scheduling is not None and self.scheduling not in _SCHEDULINGS:
             fix = f"it is one of {', '.join(_SCHEDULINGS)}"
-            raise BadRequest(f"{name}: there is no scheduling {self.scheduling!r}", fix=fix)
+            raise BadRequest(f"{name}: invalid scheduling {self.scheduling!r}", fix=fix)
         if self.scheduling is not None and self.blocking:
             raise BadRequest(
                 f"{name}: scheduling is for functions that do not block",
-                why="the turn waits for a function that blocks, so its answer has no moment to choose",
+                why="the turn waits for a function that blocks, so there is no choice of when its result is spoken",
                 fix="add blocking=False, or leave scheduling out",
             )
         if not self.timeout > 0:
-            raise BadRequest(f"{name}: a time limit of {self.timeout:g} s", fix="give seconds above 0")
+            raise BadRequest(f"{name}: invalid time limit {self.timeout:g} s", fix="use seconds greater than 0")
 
     @property
     def name(self) -> str:
@@ -115,41 +117,48 @@ def tool(
     scheduling: Scheduling | None = None,
     timeout: float = SECONDS,
 ) -> Tool | Callable[[Callable[..., Any]], Tool]:
-    """A function with options, as a decorator or around it: `@livews.tool(timeout=5)`, `livews.tool(fn, name="x")`.
+    """Make a tool of a function, as a decorator or around it: `@livews.tool(timeout=5)`, `livews.tool(fn, name="x")`.
 
-    With `blocking=False` the model talks on while the function runs, and `scheduling` says when the result is
-    spoken: SILENT (not at all), WHEN_IDLE or INTERRUPT. A model that does not take one of these gets the function
-    without, and `session.remarks` says so. `timeout` is in seconds. Raises BadRequest for what cannot be declared.
+    fn: a function with type hints, async or not.
+    name: the function's name unless given.
+    description: what the model reads; the docstring unless given.
+    blocking: False lets the model continue to speak while the function runs. A model that does not take this, or
+        `scheduling`, gets the function without, and `session.remarks` says so.
+    scheduling: when the result is spoken, of a function that does not block: SILENT (never), WHEN_IDLE or INTERRUPT.
+    timeout: seconds the function may take.
+
+    Raises BadRequest for what cannot be declared.
     """
     if fn is None:
-        return lambda given: tool(
-            given, name=name, description=description, blocking=blocking, scheduling=scheduling, timeout=timeout
+        return lambda function: tool(
+            function, name=name, description=description, blocking=blocking, scheduling=scheduling, timeout=timeout
         )
     if isinstance(fn, Tool):
-        raise BadRequest(f"{fn.name} is a tool already", fix="give the options where it is made")
+        raise BadRequest(f"{fn.name} is already a tool", fix="set the options where it is made")
     if not callable(fn) or isinstance(fn, type):
         raise BadRequest(
             f"a tool is a function, not a {type(fn).__name__ if not isinstance(fn, type) else 'class'}",
             fix='pass functions; declarations without one go into setup={"tools": [...]}',
         )
     inner = _inner(fn)
-    called = name or str(getattr(inner, "__name__", type(inner).__name__))
-    said, words = docstrings.described(inspect.getdoc(inner) if inspect.isroutine(inner) else inner.__call__.__doc__)
+    name = name or str(getattr(inner, "__name__", type(inner).__name__))
+    doc = inspect.getdoc(inner) if inspect.isroutine(inner) else inner.__call__.__doc__
+    text, descriptions = docstrings.described(doc)
     if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
-        raise BadRequest(f"{called} is a generator", fix="return a value, such as a list")
-    read = schema_from_hints.members(_parameters(fn, inner, called, words), dict)
-    declaration: dict[str, Any] = {"name": called, "description": description or said or called.replace("_", " ")}
-    if read.schema["properties"]:
-        declaration["parameters"] = read.schema
-    waits = inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(getattr(inner, "__call__", None))  # noqa: B004
+        raise BadRequest(f"{name} is a generator", fix="return a value, such as a list")
+    arguments = schema_from_hints.object_schema(_parameters(fn, inner, name, descriptions), dict)
+    declaration: dict[str, Any] = {"name": name, "description": description or text or name.replace("_", " ")}
+    if arguments.schema["properties"]:
+        declaration["parameters"] = arguments.schema
+    is_async = inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(getattr(inner, "__call__", None))  # noqa: B004
 
     async def invoke(args: dict[str, Any]) -> Any:
-        given = read.read(args, "")
+        values = arguments.read(args, "")
         try:
-            result = fn(**given) if waits else await _in_thread(fn, given, called)
+            result = fn(**values) if is_async else await _in_thread(fn, values, name)
             return await result if inspect.isawaitable(result) else result
-        except SystemExit as left:  # it would end the event loop
-            raise ToolFailure(f"SystemExit: {left}") from None
+        except SystemExit as problem:  # it would end the event loop
+            raise ToolFailure(f"SystemExit: {problem}") from None
 
     return Tool(declaration, invoke, fn, blocking, scheduling, timeout)
 
@@ -161,62 +170,51 @@ def _inner(fn: Any) -> Any:
     return fn
 
 
-def _parameters(fn: Callable[..., Any], inner: Any, called: str, words: dict[str, str]) -> dict[str, Field]:
-    def refuse(parameter: str, what: str, fix: str) -> NoReturn:
-        raise BadRequest(f"{called} cannot be a tool: {what}", where=f"parameter {parameter}", fix=fix) from None
+def _parameters(fn: Callable[..., Any], inner: Any, name: str, descriptions: dict[str, str]) -> dict[str, Member]:
+    def refuse(what: str, fix: str, where: str = "") -> NoReturn:
+        where = where and f"parameter {where}"
+        raise BadRequest(f"{name} cannot be a tool: {what}", where=where, fix=fix) from None
 
     try:
-        signature = inspect.signature(fn)
-        known = schema_from_hints.of(inner if inspect.isroutine(inner) else inner.__call__)
+        parameters = inspect.signature(fn).parameters
+        hints = schema_from_hints.hints_of(inner if inspect.isroutine(inner) else inner.__call__)
     except UnsupportedHint as problem:
-        raise BadRequest(f"{called} cannot be a tool: {problem.what}", fix=problem.fix) from None
+        refuse(problem.what, problem.fix)
     except (TypeError, ValueError):
-        fix = "wrap it in a function of your own, with type hints"
-        raise BadRequest(f"{called} cannot be a tool: its signature cannot be read", fix=fix) from None
-    found: dict[str, Field] = {}
-    for name, one in signature.parameters.items():
-        if one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD):
-            stars = "*" if one.kind is one.VAR_POSITIONAL else "**"
-            refuse(f"{stars}{name}", "a model passes named parameters alone", "name its parameters, or take a list")
-        if one.kind is one.POSITIONAL_ONLY:
-            refuse(name, "arguments are passed by name, and this one has none", "take away the / behind it")
-        if name not in known and name in ("self", "cls"):
-            refuse(name, "it is a method without its object", "pass the bound method, as in tools=[thing.method]")
-        if name not in known:
-            refuse(name, "it has no type hint", f"write its type, as in {name}: str")
+        refuse("its signature cannot be read", "wrap it in a function of your own, with type hints")
+    members: dict[str, Member] = {}
+    for key, parameter in parameters.items():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            stars = "*" if parameter.kind is parameter.VAR_POSITIONAL else "**"
+            refuse("a model passes only named parameters", "name its parameters, or take a list", stars + key)
+        if parameter.kind is parameter.POSITIONAL_ONLY:
+            refuse("arguments are passed by name, and this one has none", "remove the / after it", key)
+        if key not in hints and key in ("self", "cls"):
+            refuse("it is a method without its object", "pass the bound method, as in tools=[thing.method]", key)
+        if key not in hints:
+            refuse("it has no type hint", f"add one, as in {key}: str", key)
         try:
-            made = schema_from_hints.form(known[name])
+            hint = schema_from_hints.hint_schema(hints[key])
         except UnsupportedHint as problem:
-            refuse(name, problem.what, problem.fix)
-        if one.default is None:
-            made = schema_from_hints.nullable(made)
-        if "description" not in made.schema or made.schema["description"].startswith("("):
-            made = schema_from_hints.described(made, words.get(name, ""))
-        found[name] = Field(made, one.default is one.empty)
-    return found
+            refuse(problem.what, problem.fix, key)
+        if parameter.default is None:
+            hint = hint.nullable()
+        if hint.schema.get("description", "(").startswith("("):
+            hint = hint.described(descriptions.get(key, ""))
+        members[key] = Member(hint, parameter.default is parameter.empty)
+    return members
 
 
-async def _in_thread(function: Callable[..., Any], given: dict[str, Any], name: str) -> Any:
+async def _in_thread(function: Callable[..., Any], arguments: dict[str, Any], name: str) -> Any:
     """Call it in a thread of its own. When nobody waits any more, what it gives is dropped."""
-    loop = asyncio.get_running_loop()
-    context = contextvars.copy_context()
-    done: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
 
-    def settle(result: Any, problem: BaseException | None) -> None:
-        if not done.done():
-            done.set_result((result, problem))
-
-    def work() -> None:
-        result, problem = None, None
+    def call() -> tuple[Any, BaseException | None]:
         try:
-            result = context.run(function, **given)
-        except BaseException as raised:
-            problem = raised
-        with contextlib.suppress(RuntimeError):  # the loop is gone
-            loop.call_soon_threadsafe(settle, result, problem)
+            return function(**arguments), None
+        except BaseException as problem:  # a future does not take every exception
+            return None, problem
 
-    threading.Thread(target=work, name=f"livews-tool-{name}", daemon=True).start()
-    result, problem = await done
+    result, problem = await asyncio.wrap_future(process.in_thread(call, f"livews-tool-{name}"))
     if isinstance(problem, Exception):
         raise problem
     if problem is not None:

@@ -1,9 +1,10 @@
-"""Type hints as the service's Schema, and values of the wire as what the hints say.
+"""Type hints as a schema of the API, and JSON values as what the hints promise.
 
 - One walk over a hint gives both, so what is declared is what is read.
-- A hint the model could make nothing of is Unfit, at once; a value that does not fit is Wrong, with its path.
-- Nothing is guessed: 5.0 is an int and 1 a float, but "5" is neither and true is no number.
-- Members that older versions of the API lack (default, minimum, $ref ...) are not written.
+- A hint without a schema is refused at once (UnsupportedHint); a value that does not fit is an ArgumentError with its
+  path, and the members of an object report all their errors at once.
+- Nothing is guessed: 5.0 is an int and 1 a float, but "5" is neither and true is not a number.
+- Schema members that older versions of the API lack (default, minimum, $ref ...) are not used.
 """
 
 from __future__ import annotations
@@ -30,19 +31,20 @@ from typing import (
 )
 
 from livews.core import codec
+from livews.errors import BadRequest
+from livews.terminal_text import one_line
 from livews.tools import docstrings
 
 Schema = dict[str, Any]
 _SHOWN = 60
-"""Characters of a wrong value that are told."""
+"""Characters of a wrong value that an error shows."""
 
 
-class UnsupportedHint(Exception):
-    """A hint that has no Schema: what it is, and the cure."""
+class UnsupportedHint(BadRequest):
+    """A type hint without a schema."""
 
     def __init__(self, what: str, fix: str) -> None:
-        self.what, self.fix = what, fix
-        super().__init__(what)
+        super().__init__(what, fix=fix)
 
 
 class ArgumentError(ValueError):
@@ -51,39 +53,52 @@ class ArgumentError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class HintSchema:
-    """A hint: its schema, and `read(value, path)`, which gives the value the hint promises or raises Wrong."""
+    """A hint's schema, and `read(value, path)`, which returns the value the hint promises or raises ArgumentError."""
 
     schema: Schema
     read: Callable[[Any, str], Any]
 
+    def described(self, text: str) -> HintSchema:
+        """The same with a description, in front of one that says how the value is written."""
+        own = self.schema.get("description", "")
+        return HintSchema({**self.schema, "description": f"{text} {own}".strip()}, self.read) if text else self
+
+    def nullable(self) -> HintSchema:
+        """The same, or null."""
+        return HintSchema(
+            {**self.schema, "nullable": True}, lambda value, at: None if value is None else self.read(value, at)
+        )
+
 
 @dataclass(frozen=True, slots=True)
-class Field:
-    """A parameter, or a field."""
+class Member:
+    """A parameter of a function, or a field of a class."""
 
-    form: HintSchema
+    hint: HintSchema
     required: bool
 
 
-def form(hint: Any, inside: tuple[Any, ...] = ()) -> HintSchema:
-    """The form of a hint. `inside` are the classes it is a part of. Raises Unfit."""
+def hint_schema(hint: Any, inside: tuple[Any, ...] = ()) -> HintSchema:
+    """The schema of a hint. `inside`: the classes it is a part of. Raises UnsupportedHint."""
     if isinstance(hint, NewType):
-        return form(hint.__supertype__, inside)
+        return hint_schema(hint.__supertype__, inside)
     if hasattr(hint, "__value__"):  # type X = ... of Python 3.12
-        return form(hint.__value__, inside)
+        return hint_schema(hint.__value__, inside)
     origin, parts = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        made = form(parts[0], inside)
-        return described(made, next((note for note in parts[1:] if isinstance(note, str)), ""))
+        return hint_schema(parts[0], inside).described(
+            next((note for note in parts[1:] if isinstance(note, str)), "")
+        )
     if origin in (Required, NotRequired):
-        return form(parts[0], inside)
+        return hint_schema(parts[0], inside)
     if origin in (Union, types.UnionType):
         return _union(parts, inside)
     if origin is Literal:
         return _literal(parts)
-    if origin in _SERIES or (isinstance(hint, type) and hint in _SERIES):
-        return _series(origin or hint, parts, inside)
-    if hint is dict or origin in (dict, abc.Mapping, abc.MutableMapping):
+    kind = origin or (hint if isinstance(hint, type) else None)
+    if kind in _SERIES:
+        return _series(kind, parts, inside)
+    if kind in (dict, abc.Mapping, abc.MutableMapping):
         return _mapping(parts, inside)
     if isinstance(hint, type):
         if hint in _PLAIN:
@@ -93,212 +108,173 @@ def form(hint: Any, inside: tuple[Any, ...] = ()) -> HintSchema:
         if is_typeddict(hint) or dataclasses.is_dataclass(hint):
             return _class(hint, inside)
     raise UnsupportedHint(
-        f"the type {_name(hint)} has no form in a function declaration",
+        f"the type {_name(hint)} cannot be declared to a model",
         "use str, int, float, bool, date, datetime, Literal, Enum, list[T], dict, a dataclass or a TypedDict",
     )
 
 
-def described(made: HintSchema, words: str) -> HintSchema:
-    """The same with a description, behind one that says how the value is written."""
-    own = made.schema.get("description", "")
-    return (
-        dataclasses.replace(made, schema={**made.schema, "description": f"{words} {own}".strip()}) if words else made
-    )
-
-
-def nullable(made: HintSchema) -> HintSchema:
-    """The same, or null."""
-    return HintSchema(
-        {**made.schema, "nullable": True}, lambda value, at: None if value is None else made.read(value, at)
-    )
-
-
-def members(fields: dict[str, Field], make: Callable[..., Any], title: str = "parameter") -> HintSchema:
-    """An object with these members; `make` is called with those that were given, by name."""
-    schema: Schema = {"type": "OBJECT", "properties": {name: one.form.schema for name, one in fields.items()}}
-    if needed := [name for name, one in fields.items() if one.required]:
-        schema["required"] = needed
+def object_schema(members: dict[str, Member], make: Callable[..., Any], title: str = "parameter") -> HintSchema:
+    """An object with these members; `make` is called with those that are there, by name. `title`: what they are."""
+    schema: Schema = {"type": "OBJECT", "properties": {name: one.hint.schema for name, one in members.items()}}
+    if required := [name for name, member in members.items() if member.required]:
+        schema["required"] = required
 
     def read(value: Any, at: str) -> Any:
         if not isinstance(value, dict):
             raise _wrong("an object", value, at)
-        given, said = {}, []
-        for name, one in fields.items():
+        values, errors = {}, []
+        for name, member in members.items():
             path = f"{at}.{name}" if at else name
-            left_out = name not in value or (value[name] is None and not one.required and not _takes_null(one))
-            if left_out and one.required:
-                said.append(f"{path} is missing")
-            elif not left_out:
+            takes_null = member.required or member.hint.schema.get("nullable")
+            if name in value and (value[name] is not None or takes_null):
                 try:
-                    given[name] = one.form.read(value[name], path)
+                    values[name] = member.hint.read(value[name], path)
                 except ArgumentError as problem:
-                    said.append(str(problem))
-        if strange := [str(name) for name in value if name not in fields]:
-            there = ", ".join(fields) or "none"
-            said.append(f"there is no {title} {', '.join(strange)[:200]}{at and f' in {at}'}; there are: {there}")
-        if said:
-            raise ArgumentError("; ".join(said))
+                    errors.append(str(problem))
+            elif member.required:
+                errors.append(f"{path} is missing")
+        if unknown := [str(name) for name in value if name not in members]:
+            known = ", ".join(members) or "none"
+            errors.append(f"there is no {title} {', '.join(unknown)[:200]}{at and f' in {at}'}; there are: {known}")
+        if errors:
+            raise ArgumentError("; ".join(errors))
         try:
-            return make(**given)
+            return make(**values)
         except Exception as problem:  # a dataclass that checks its fields itself
             raise ArgumentError(f"{problem}{at and f' at {at}'}") from problem
 
     return HintSchema(schema, read)
 
 
-def _takes_null(one: Field) -> bool:
-    return one.form.schema.get("nullable") is True
+def hints_of(thing: Any) -> dict[str, Any]:
+    """The hints of a function or a class, resolved. Raises UnsupportedHint."""
+    try:
+        return get_type_hints(thing, include_extras=True)
+    except Exception as problem:  # evaluating annotations can raise anything
+        raise UnsupportedHint(
+            f"its type hints cannot be read ({type(problem).__name__}: {problem})",
+            "use types that exist at the top level of its module",
+        ) from None
 
 
 def _wrong(expected: str, value: Any, at: str) -> ArgumentError:
-    said = codec.dump(value).decode()
-    said = said if len(said) <= _SHOWN else f"{said[:_SHOWN]}…"
-    return ArgumentError(f"expected {expected}, got {said}{at and f' at {at}'}")
+    return ArgumentError(
+        f"expected {expected}, got {one_line(codec.dump(value).decode(), _SHOWN)}{at and f' at {at}'}"
+    )
 
 
-# What has no parts
+def _value(schema: Schema, expected: str, convert: Callable[[Any], Any]) -> HintSchema:
+    """A value without parts. `convert` raises ValueError or KeyError for one that does not fit."""
+
+    def read(value: Any, at: str) -> Any:
+        try:
+            return convert(value)
+        except (ValueError, KeyError):
+            raise _wrong(expected, value, at) from None
+
+    return HintSchema(schema, read)
 
 
-def _string(value: Any, at: str) -> str:
-    if not isinstance(value, str):
-        raise _wrong("a string", value, at)
+def _is(value: Any, *kinds: type) -> Any:
+    if type(value) not in kinds:
+        raise ValueError
     return value
 
 
-def _integer(value: Any, at: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value // 1:
-        raise _wrong("an integer", value, at)
+def _integer(value: Any) -> int:
+    if _is(value, int, float) != value // 1:
+        raise ValueError
     return int(value)
 
 
-def _number(value: Any, at: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise _wrong("a number", value, at)
-    return float(value)
-
-
-def _boolean(value: Any, at: str) -> bool:
-    if not isinstance(value, bool):
-        raise _wrong("true or false", value, at)
-    return value
-
-
-def _datetime(value: Any, at: str) -> datetime:
-    try:
-        return datetime.fromisoformat(_string(value, at))
-    except ValueError:
-        raise _wrong("a date and time such as 2026-01-31T12:00:00Z", value, at) from None
-
-
-def _date(value: Any, at: str) -> date:
-    try:
-        return date.fromisoformat(_string(value, at))
-    except ValueError:
-        raise _wrong("a date such as 2026-01-31", value, at) from None
-
-
 _PLAIN: dict[Any, HintSchema] = {
-    str: HintSchema({"type": "STRING"}, _string),
-    int: HintSchema({"type": "INTEGER"}, _integer),
-    float: HintSchema({"type": "NUMBER"}, _number),
-    bool: HintSchema({"type": "BOOLEAN"}, _boolean),
-    datetime: HintSchema({"type": "STRING", "format": "date-time"}, _datetime),
-    date: HintSchema({"type": "STRING", "description": "(YYYY-MM-DD)"}, _date),
+    str: _value({"type": "STRING"}, "a string", lambda value: _is(value, str)),
+    int: _value({"type": "INTEGER"}, "an integer", _integer),
+    float: _value({"type": "NUMBER"}, "a number", lambda value: float(_is(value, int, float))),
+    bool: _value({"type": "BOOLEAN"}, "true or false", lambda value: _is(value, bool)),
+    datetime: _value(
+        {"type": "STRING", "format": "date-time"},
+        "a date and time such as 2026-01-31T12:00:00Z",
+        lambda value: datetime.fromisoformat(_is(value, str)),
+    ),
+    date: _value(
+        {"type": "STRING", "description": "(YYYY-MM-DD)"},
+        "a date such as 2026-01-31",
+        lambda value: date.fromisoformat(_is(value, str)),
+    ),
 }
 _SERIES: dict[Any, Callable[[list[Any]], Any]] = {
-    list: list,
-    tuple: tuple,
-    set: set,
-    frozenset: frozenset,
-    abc.Sequence: list,
-    abc.MutableSequence: list,
-    abc.Iterable: list,
-    abc.Collection: list,
+    **{kind: kind for kind in (list, tuple, set, frozenset)},
+    **dict.fromkeys((abc.Sequence, abc.MutableSequence, abc.Iterable, abc.Collection), list),
     abc.Set: set,
 }
 
 
-# What has some
-
-
 def _union(parts: tuple[Any, ...], inside: tuple[Any, ...]) -> HintSchema:
-    forms = [form(part, inside) for part in parts if part is not type(None)]
-    optional = len(forms) < len(parts)
-    if len(forms) == 1:
-        return nullable(forms[0])
-    schemas = [one.schema for one in forms]
+    hints = [hint_schema(part, inside) for part in parts if part is not type(None)]
+    if len(hints) == 1:
+        return hints[0].nullable()
+    schemas = [hint.schema for hint in hints]
     schema: Schema = {"anyOf": schemas}
-    if all(set(one) == {"type"} and one["type"] in ("INTEGER", "NUMBER") for one in schemas):
+    if all(one in ({"type": "INTEGER"}, {"type": "NUMBER"}) for one in schemas):
         schema = {"type": "NUMBER"}
 
     def read(value: Any, at: str) -> Any:
-        said = []
-        for one in forms:
+        errors = []
+        for hint in hints:
             try:
-                return one.read(value, at)
+                return hint.read(value, at)
             except ArgumentError as problem:
-                said.append(str(problem))
-        raise ArgumentError(", or ".join(said))
+                errors.append(str(problem))
+        raise ArgumentError(", or ".join(errors))
 
-    made = HintSchema(schema, read)
-    return nullable(made) if optional else made
+    union = HintSchema(schema, read)
+    return union.nullable() if len(hints) < len(parts) else union
 
 
-def _literal(values: tuple[Any, ...]) -> HintSchema:
-    real = [value for value in values if value is not None]
-    if all(isinstance(value, str) and value for value in real) and real:
-        made = _choice({value: value for value in real})
-    elif all(type(value) is int for value in real) and real:
-        listed = ", ".join(map(str, real))
-
-        def read(value: Any, at: str) -> Any:
-            if (number := _integer(value, at)) not in real:
-                raise _wrong(f"one of {listed}", value, at)
-            return number
-
-        made = HintSchema({"type": "INTEGER", "description": f"(one of {listed})"}, read)
+def _literal(parts: tuple[Any, ...]) -> HintSchema:
+    values = [value for value in parts if value is not None]
+    if values and all(isinstance(value, str) and value for value in values):
+        literal = _choice({value: value for value in values})
+    elif values and all(type(value) is int for value in values):
+        expected = f"one of {', '.join(map(str, values))}"
+        choices = {value: value for value in values}
+        schema = {"type": "INTEGER", "description": f"({expected})"}
+        literal = _value(schema, expected, lambda value: choices[_integer(value)])
     else:
-        raise UnsupportedHint(
-            "a Literal of mixed or empty values has no form in a function declaration", "use texts alone"
-        )
-    return nullable(made) if len(real) < len(values) else made
+        raise UnsupportedHint("a Literal of mixed or empty values cannot be declared to a model", "use only strings")
+    return literal.nullable() if len(values) < len(parts) else literal
 
 
 def _enum(kind: type[Enum]) -> HintSchema:
-    """By value when all values are texts, else by name."""
-    by_value = all(isinstance(one.value, str) and one.value for one in kind)
+    """By value when all values are strings, else by name."""
     if not len(kind):
-        raise UnsupportedHint(f"the Enum {kind.__name__} has no members", "give it some")
-    return _choice({one.value if by_value else one.name: one for one in kind})
+        raise UnsupportedHint(f"the Enum {kind.__name__} has no members", "add some")
+    by_value = all(isinstance(member.value, str) and member.value for member in kind)
+    return _choice({member.value if by_value else member.name: member for member in kind})
 
 
 def _choice(options: dict[str, Any]) -> HintSchema:
-    def read(value: Any, at: str) -> Any:
-        if not isinstance(value, str) or value not in options:
-            raise _wrong(f"one of {', '.join(options)}", value, at)
-        return options[value]
-
-    return HintSchema({"type": "STRING", "enum": list(options)}, read)
+    schema = {"type": "STRING", "enum": list(options)}
+    return _value(schema, f"one of {', '.join(options)}", lambda value: options[_is(value, str)])
 
 
 def _series(kind: Any, parts: tuple[Any, ...], inside: tuple[Any, ...]) -> HintSchema:
-    name = getattr(kind, "__name__", "list")
     if kind is tuple and parts and (len(parts) != 2 or parts[1] is not ...):
         raise UnsupportedHint(
-            "a tuple of fixed parts has no form in a function declaration", "use a dataclass, or tuple[T, ...]"
+            "a tuple of fixed parts cannot be declared to a model", "use a dataclass, or tuple[T, ...]"
         )
     if not parts:
-        raise UnsupportedHint(
-            f"a {name} of nothing in particular has no form", f"say what is in it, as in {name}[str]"
-        )
-    make, item = _SERIES[kind], form(parts[0], inside)
+        name = getattr(kind, "__name__", "list")
+        raise UnsupportedHint(f"a {name} needs the type of its items", f"write it, as in {name}[str]")
+    item = hint_schema(parts[0], inside)
 
     def read(value: Any, at: str) -> Any:
         if not isinstance(value, list):
             raise _wrong("an array", value, at)
         items = [item.read(one, f"{at}[{i}]") for i, one in enumerate(value)]
         try:
-            return make(items)
+            return _SERIES[kind](items)
         except TypeError:
             raise _wrong("plain values", value, at) from None
 
@@ -307,15 +283,13 @@ def _series(kind: Any, parts: tuple[Any, ...], inside: tuple[Any, ...]) -> HintS
 
 def _mapping(parts: tuple[Any, ...], inside: tuple[Any, ...]) -> HintSchema:
     if parts and parts[0] is not str:
-        raise UnsupportedHint(f"a dict by {_name(parts[0])} has no form in JSON", "use dict[str, ...]")
-    value_form = form(parts[1], inside) if parts and parts[1] not in (Any, object) else None
+        raise UnsupportedHint(f"a dict with keys of type {_name(parts[0])} is no JSON", "use dict[str, ...]")
+    item = hint_schema(parts[1], inside) if parts and parts[1] not in (Any, object) else None
 
     def read(value: Any, at: str) -> Any:
         if not isinstance(value, dict):
             raise _wrong("an object", value, at)
-        if value_form is None:
-            return value
-        return {key: value_form.read(one, f"{at}.{key}") for key, one in value.items()}
+        return value if item is None else {key: item.read(one, f"{at}.{key}") for key, one in value.items()}
 
     return HintSchema({"type": "OBJECT"}, read)
 
@@ -324,36 +298,24 @@ def _class(kind: Any, inside: tuple[Any, ...]) -> HintSchema:
     """A dataclass or a TypedDict."""
     if kind in inside:
         raise UnsupportedHint(
-            f"{kind.__name__} holds itself, which a function declaration cannot say", "use a dict or a text there"
+            f"{kind.__name__} contains itself, which cannot be declared to a model", "use a dict or a str there"
         )
-    inside = (*inside, kind)
-    hints = of(kind)
-    doc = kind.__doc__ if not (kind.__doc__ or "").startswith(f"{kind.__name__}(") else ""
-    text, words = docstrings.described("" if is_typeddict(kind) and doc == dict.__doc__ else doc)
-    fields: dict[str, Field] = {}
+    hints = hints_of(kind)
+    doc = "" if kind.__doc__ == dict.__doc__ or (kind.__doc__ or "").startswith(f"{kind.__name__}(") else kind.__doc__
+    text, descriptions = docstrings.described(doc)
     if is_typeddict(kind):
-        for name, hint in hints.items():
-            # __required_keys__ knows the class's total=, and not what is spelled out in annotations that are texts
-            needed = {Required: True, NotRequired: False}.get(get_origin(hint), name in kind.__required_keys__)
-            fields[name] = Field(described(form(hint, inside), words.get(name, "")), needed)
+        # __required_keys__ knows the class's total=, and not what is written in annotations that are strings
+        written = {Required: True, NotRequired: False}
+        required = {name: written.get(get_origin(hints[name]), name in kind.__required_keys__) for name in hints}
     else:
-        for one in dataclasses.fields(kind):
-            if one.init:
-                made = described(form(hints[one.name], inside), words.get(one.name, ""))
-                default = one.default_factory is not dataclasses.MISSING or one.default is not dataclasses.MISSING
-                fields[one.name] = Field(made, not default)
-    return described(members(fields, kind, "field"), text)
-
-
-def of(thing: Any) -> dict[str, Any]:
-    """The hints of a function or a class, resolved. Raises Unfit."""
-    try:
-        return get_type_hints(thing, include_extras=True)
-    except Exception as problem:  # whatever evaluating somebody's annotations raises
-        raise UnsupportedHint(
-            f"its type hints cannot be read ({type(problem).__name__}: {problem})",
-            "name types that exist at the top level of its module",
-        ) from None
+        missing = dataclasses.MISSING
+        fields = [field for field in dataclasses.fields(kind) if field.init]
+        required = {one.name: one.default is missing and one.default_factory is missing for one in fields}
+    members = {
+        name: Member(hint_schema(hints[name], (*inside, kind)).described(descriptions.get(name, "")), needed)
+        for name, needed in required.items()
+    }
+    return object_schema(members, kind, "field").described(text)
 
 
 def _name(hint: Any) -> str:

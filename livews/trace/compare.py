@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from typing import Any, Literal
 
+from livews.audio.analysis.pcm import rate_of, seconds_of
 from livews.core import codec, machine
 from livews.core.conversation import Step
 from livews.trace.json_diff import NOTHING, places
@@ -220,14 +221,12 @@ def _is_sound_alone(body: dict[str, Any]) -> bool:
 
 
 def _rate(step: Step) -> dict[str, int]:
-    default = codec.OUTPUT_RATE if step.sender == "server" else codec.INPUT_RATE
-    return {"rate": codec.rate_of(step.audio[0][0], default)}
+    return {"rate": rate_of(step.audio[0][0], step.sender)}
 
 
 def _add(item: MeaningItem, step: Step, line: TraceRecord) -> None:
     for mime_type, pcm in step.audio:
-        default = codec.OUTPUT_RATE if step.sender == "server" else codec.INPUT_RATE
-        item.seconds += len(pcm) / 2 / codec.rate_of(mime_type, default)
+        item.seconds += seconds_of(len(pcm), rate_of(mime_type, step.sender))
         if line.elided:
             item.hashed = None
         elif item.hashed is not None:

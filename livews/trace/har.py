@@ -21,9 +21,8 @@ import orjson
 
 from livews.core import codec
 from livews.core.endpoint_paths import parse_endpoint_path
-from livews.endpoint import redact_url
 from livews.errors import BadRequest
-from livews.redactor import Redactor
+from livews.redactor import Redactor, redact_url
 from livews.trace.reader import CONTROLS
 from livews.trace.session import RecordedSession
 from livews.trace.writer import header as new_header
@@ -268,7 +267,7 @@ def write(socket: HarWebSocket, out: BinaryIO) -> tuple[int, int]:
             bad += 1
             continue
         row: dict[str, Any] = {"t": round(last, 6), "dir": direction, "opcode": opcode, "size": len(raw)}
-        raw = secrets.redact_bytes(raw) if direction == "send" and len(raw) < 100_000 else raw
+        raw = secrets.redact(raw) if direction == "send" and len(raw) < 100_000 else raw
         try:
             row["message"] = codec.parse(raw)
         except codec.WireError:

@@ -17,12 +17,10 @@ from typing import Any
 import orjson
 
 from livews.core import codec, protocol
-from livews.endpoint import redact_url
-from livews.redactor import Redactor
+from livews.redactor import HIDDEN, Redactor, redact_url
 from livews.trace.reader import object_of
 from livews.trace.writer import elided
 
-_HIDDEN = "[redacted]"
 _NUMBERED = {"handle": "handle", "newHandle": "handle", "sessionId": "session"}
 _SECRET = re.compile(
     r"(api[_-]?key|private[_-]?key|access[_-]?key|goog-api-key|token|secret|password|passwd|passphrase|authorization|"
@@ -68,7 +66,7 @@ class Redaction:
         out: dict[str, Any] = {}
         for name, value in row.items():
             if name == "raw" and isinstance(value, str):
-                raw = self._secrets.redact_bytes(codec.decode_base64(value))
+                raw = self._secrets.redact(codec.decode_base64(value))
                 out[name] = codec.encode_base64(b"x" * len(raw) if self._text else raw)
             elif name == "message":
                 if self._audio:
@@ -115,18 +113,18 @@ class Redaction:
                 known = self._numbers.setdefault(kind, {})
                 return f"[{kind} {known.setdefault(value, len(known) + 1)}]"
             if value and _SECRET.search(key):
-                return _HIDDEN
+                return HIDDEN
             if name in _MEDIA and not free and ("mimeType" in owner or "mime_type" in owner):
                 return value  # base64: a shape in it would be chance
         return self._value(value, name, words, free)
 
     def _text_of(self, text: str) -> str:
-        return _PROJECT.sub(f"projects/{_HIDDEN}", self._secrets.redact(text))
+        return _PROJECT.sub(f"projects/{HIDDEN}", self._secrets.redact(text))
 
     def _prescribed(self, name: str, value: str, free: bool) -> bool:
         if free or name in _SPOKEN:
             return False
-        return name in _KEPT or value == _HIDDEN or value in _enums() or _TIME.fullmatch(value) is not None
+        return name in _KEPT or value == HIDDEN or value in _enums() or _TIME.fullmatch(value) is not None
 
 
 @cache

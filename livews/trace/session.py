@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from livews.core import codec
 from livews.core.conversation import Conversation, Step
 from livews.core.endpoint_paths import parse_endpoint_path
 from livews.errors import BadRequest
@@ -122,9 +121,3 @@ def _refusing(lines: Iterator[TraceRecord], name: str) -> Iterator[TraceRecord]:
             why = line.about["why"]
             raise BadRequest(f"cannot read the trace: {why}", where=f"{name}:{line.number}", fix=fix)
         yield line
-
-
-def seconds_of(step: Step) -> float:
-    """How long the sound in a frame plays."""
-    default = codec.OUTPUT_RATE if step.sender == "server" else codec.INPUT_RATE
-    return sum(len(pcm) / 2 / codec.rate_of(mime_type, default) for mime_type, pcm in step.audio)

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from livews.core import codec, machine
+from livews.audio.analysis.pcm import audio_seconds, ms_of, rate_of
+from livews.core import machine
 from livews.core.conversation import Step
 from livews.core.rules import Finding
 from livews.recorder import Direction, Opcode
@@ -63,7 +64,7 @@ class TraceView:
             self._frame(held[0][0], "send", *held[0][1:])
         elif held:
             size = sum(size for _, _, size in held)
-            seconds = sum(_seconds_of(step) for _, step, _ in held)
+            seconds = sum(audio_seconds(step) for _, step, _ in held)
             arrow, about = self._paint("send", "→"), self._paint("dim", f"audio {1000 * seconds:,.0f} ms")
             self._say(f"{held[0][0]:8.3f}  {arrow}  {f'realtimeInput x{len(held)}':<27} {f'{size:,} B':>9}   {about}")
 
@@ -137,22 +138,16 @@ def describe(step: Step) -> list[str]:
     words: list[str] = []
     if step.audio:
         dropped = " dropped" if "ignoreAudio" in step.effects else ""
-        words += [f"audio {1000 * _length(step, *sound):.0f} ms{dropped}" for sound in step.audio]
+        words += [
+            f"audio {ms_of(len(pcm), rate_of(mime_type, step.sender)):.0f} ms{dropped}"
+            for mime_type, pcm in step.audio
+        ]
     if len(step.audio) == 1 and step.parsed is None:
         return words
     body = step.body
     for signal in step.signals:
         words += [word for word in _SAYERS.get(signal, _silent)(body) if word]
     return words
-
-
-def _seconds_of(step: Step) -> float:
-    return sum(_length(step, *sound) for sound in step.audio)
-
-
-def _length(step: Step, mime_type: str, pcm: bytes) -> float:
-    rate = codec.rate_of(mime_type, codec.OUTPUT_RATE if step.sender == "server" else codec.INPUT_RATE)
-    return len(pcm) / 2 / rate
 
 
 def _silent(body: dict[str, Any]) -> list[str]:

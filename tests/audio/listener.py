@@ -22,7 +22,7 @@ def tell(**facts: Any) -> None:
 
 
 async def listen(plan: dict[str, Any]) -> bytes:
-    microphone = Microphone(hold=plan.get("hold", 5.0), latency=0.1, on_lost=lambda why: tell(lost=str(why)))
+    microphone = Microphone(hold=plan.get("hold", 5.0), latency=0.1, on_lost=lambda why: tell(lost=why.sentence()))
     await asyncio.to_thread(microphone.start)
     pcm, rest = bytearray(), plan.get("rest", 0.0)
     chunks: list[tuple[int, float, float]] = []  # bytes, when captured, when seen

@@ -20,7 +20,7 @@ def tell(**facts: Any) -> None:
 
 
 async def perform(plan: list[list[Any]], files: dict[str, bytes], latency: float) -> None:
-    speaker = Speaker(latency=latency, on_lost=lambda why: tell(lost=str(why)))
+    speaker = Speaker(latency=latency, on_lost=lambda why: tell(lost=why.sentence()))
     await asyncio.to_thread(speaker.start)
     for verb, *values in plan:
         match verb:

@@ -28,17 +28,10 @@ from hypothesis import strategies as st
 
 from livews.audio import portaudio
 from livews.audio.analysis.levels import loudness
-from livews.audio.echo import (
-    JUST_BEFORE,
-    LEAD,
-    SOON,
-    TOLD_AGAIN_AFTER,
-    EchoCanceller,
-    EchoCancellerLike,
-    EchoGate,
-    SelfInterruption,
-)
+from livews.audio.echo_canceller import LEAD, EchoCanceller
+from livews.audio.echo_gate import EchoGate
 from livews.audio.playback import TAP_BLOCKS, PlaybackBuffer, new_tap
+from livews.audio.self_interruption import JUST_BEFORE, REPEAT_AFTER, SOON, SelfInterruption
 from livews.audio.speaker import Speaker
 from tests.audio.conftest import no_sound
 
@@ -316,7 +309,7 @@ def echo_of(np: Any, sound: Any, delay: float) -> Any:
 def cancelled(far: bytes, mic: bytes, sizes: Callable[[], int] = lambda: 320, late: float = 0.01) -> bytes:
     """As it goes in life: blocks of 20 ms are told 60 ms before they are heard, the microphone's come a bit late."""
     now = [100.0]
-    canceller: EchoCancellerLike = EchoCanceller(clock=lambda: now[0])
+    canceller = EchoCanceller(clock=lambda: now[0])
     luck = random.Random(1)
     out, at, told = b"", 0, 0
     while at < len(mic):
@@ -482,7 +475,7 @@ def test_no_exception_of_the_package_leaves(np: Any, monkeypatch: pytest.MonkeyP
 
 
 def test_importing_the_module_imports_neither_numpy_nor_the_package() -> None:
-    code = "import livews.audio.echo, sys; print(*(p in sys.modules for p in ('numpy', 'soxr', 'pywebrtc_audio')))"
+    code = "import livews.audio.echo_canceller, sys; print(*(p in sys.modules for p in ('numpy', 'soxr', 'pywebrtc_audio')))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True)
     assert done.stdout.split() == ["False"] * 3
 
@@ -542,7 +535,7 @@ def test_it_is_told_again_when_it_goes_on_long_after() -> None:
     detector = SelfInterruption()
     assert turns(detector, "e" * 6) == [2]
     assert turns(detector, "e" * 4, start=60) == []
-    assert turns(detector, "." * 4 + "eee", start=TOLD_AGAIN_AFTER + 60) == [6]
+    assert turns(detector, "." * 4 + "eee", start=REPEAT_AFTER + 60) == [6]
 
 
 def test_an_interruption_of_nothing_is_not_counted() -> None:

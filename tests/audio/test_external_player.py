@@ -95,10 +95,11 @@ def test_a_server_that_goes_away_is_told_with_the_players_words(pulse: PulseServ
 def start_speaker(device: str | None, **env: str) -> str:
     code = (
         "from livews.audio.speaker import Speaker\n"
-        "from livews.audio.portaudio import NoSound\n"
+        "from livews.audio.portaudio import AudioUnavailable\n"
         f"speaker = Speaker(device={device!r})\n"
         "try: speaker.start()\n"
-        "except NoSound as error: print(error, getattr(error, 'all_of_it', ''), sep='\\n')\n"
+        "except AudioUnavailable as error:\n"
+        "    for problem in filter(None, (error, getattr(error, 'full', None))): print(problem.sentence())\n"
         "else: print('through', speaker.through, speaker.fallback)\n"
         "speaker.close()"
     )
@@ -125,7 +126,7 @@ def test_all_that_was_tried_is_named(tmp_path: Path) -> None:
     short, told = start_speaker(None, **nowhere, PATH=only(tmp_path / "bin", "paplay", "aplay")).split("\n")
     assert short == (
         "no sound: LIVEWS_PORTAUDIO names /no/such.so, which is not a file, and paplay, aplay cannot play either. Start "
-        "the sound server (PipeWire, PulseAudio), or keep the voice in a file with --wav PATH; `livews doctor` tells more"
+        "the sound server (PipeWire, PulseAudio), or keep the voice in a file with --wav PATH; `livews doctor` tells more."
     )
     assert told.startswith("no sound: LIVEWS_PORTAUDIO names /no/such.so, which is not a file; paplay: ")
     assert "Connection refused; aplay: " in told
@@ -205,7 +206,7 @@ def test_a_player_that_stops_taking_is_lost(tmp_path: Path, monkeypatch: pytest.
     pulled = Pulled()
     stream = pulled.open(script(tmp_path, "head -c 12000 > /dev/null", "exec sleep 30"))
     assert pulled.end.wait(5)
-    assert stream.why == "it takes no sound for 0.3 s"
+    assert stream.why == "it accepted no audio for 0.3 s"
     assert process_of(stream).returncode is not None, "it was ended"
     stream.close()
 
@@ -221,7 +222,9 @@ def test_a_player_that_takes_nothing_is_passed_over(tmp_path: Path, monkeypatch:
     stream.close()
     with pytest.raises(AudioUnavailable) as caught:
         Pulled().open(missing, deaf)
-    assert caught.value.why == f"{missing.name}: No such file or directory; {deaf.name}: it takes no sound for 0.3 s"
+    assert (
+        caught.value.why == f"{missing.name}: No such file or directory; {deaf.name}: it accepted no audio for 0.3 s"
+    )
 
 
 def test_a_player_that_will_not_end_is_ended(tmp_path: Path) -> None:
@@ -238,7 +241,7 @@ def test_its_last_words_move_no_cursor(tmp_path: Path) -> None:
     loud = script(tmp_path, r"printf 'first\n\033[2Jno \342\200\256server\033[0m\n\n' >&2", "exit 1")
     with pytest.raises(AudioUnavailable) as caught:
         Pulled().open(loud)
-    assert caught.value.why == rf"{loud.name}: \x1b[2Jno \x202eserver\x1b[0m"
+    assert caught.value.why == rf"{loud.name}: \x1b[2Jno \u202eserver\x1b[0m"
 
 
 def test_a_talkative_player_is_not_held_up(tmp_path: Path) -> None:

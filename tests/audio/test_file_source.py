@@ -10,6 +10,7 @@ import sys
 import time
 from array import array
 from collections.abc import Callable
+from contextlib import closing
 from itertools import pairwise
 from math import pi, sin
 from pathlib import Path
@@ -19,7 +20,7 @@ import pytest
 from livews.audio.analysis.levels import FLOOR_DB, first_sound, last_sound, loudness
 from livews.audio.file_source import FileSource
 from livews.audio.microphone import AudioChunk
-from livews.audio.wav_reader import WavReader
+from livews.audio.wav import WavReader
 from livews.errors import BadRequest
 from livews.exit_codes import Exit
 from tests.kit.sound import RATE, write_wav
@@ -167,7 +168,7 @@ SOUNDS: dict[str, tuple[bytes, bytes]] = {
 
 
 def whole(path: Path) -> array[int]:
-    with WavReader(path) as reader:
+    with closing(WavReader(path)) as reader:
         pcm = b""
         while piece := reader.read(77):
             pcm += piece

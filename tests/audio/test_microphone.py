@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import random
 import subprocess
 import sys
 import threading
@@ -24,7 +23,6 @@ import pytest
 
 from livews.audio import microphone as module
 from livews.audio import portaudio as sound
-from livews.audio.analysis.vad import VoiceActivityDetector
 from livews.audio.microphone import AudioChunk, Microphone
 from livews.audio.portaudio import AudioUnavailable, Device, RateRefused
 from livews.errors import BadRequest
@@ -345,69 +343,3 @@ async def test_heard_tells_a_microphone_from_one_that_is_switched_off(inputs: In
 def test_chunks_have_limits(chunk_ms: int) -> None:
     with pytest.raises(BadRequest, match="20 to 100"):
         Microphone(chunk_ms=chunk_ms)
-
-
-# who talks
-
-
-def talk(*parts: tuple[float, int]) -> bytes:
-    """(seconds, peak) of a buzz each; the room is never quite silent."""
-    luck = random.Random(5)
-    samples = array("h")
-    for seconds, peak in parts:
-        samples.extend(
-            round(peak * sin(2 * pi * 200 * n / RATE)) + luck.randint(-20, 20) for n in range(round(RATE * seconds))
-        )
-    return samples.tobytes()
-
-
-def follow(
-    talking: VoiceActivityDetector, pcm: bytes, ms: int = 40, start: float = 100.0
-) -> list[tuple[float, bool]]:
-    """When it changes its mind, in seconds of the sound."""
-    changes, size = [], 32 * ms
-    for at in range(0, len(pcm), size):
-        before = talking.talking
-        piece = pcm[at : at + size]
-        talking.push(piece, start + (at + len(piece)) / 32000)
-        if talking.talking != before:
-            changes.append(((at + len(piece)) / 32000, talking.talking))
-    return changes
-
-
-@pytest.mark.parametrize("ms", [20, 40, 100])
-def test_talk_ends_where_its_last_loud_sample_was(ms: int) -> None:
-    talking = VoiceActivityDetector()
-    assert talking.ended_at is None
-    changes = follow(talking, talk((1.0, 0), (0.8, 9000), (0.2, 0), (0.5, 9000), (1.0, 0)), ms)
-    assert [state for _, state in changes] == [True, False], "a short pause is none"
-    assert talking.began_at == pytest.approx(101.0, abs=0.021)
-    assert talking.ended_at == pytest.approx(102.5, abs=0.021)
-
-
-def test_the_end_is_known_before_it_is_certain() -> None:
-    talking = VoiceActivityDetector()
-    follow(talking, talk((1.0, 0), (0.8, 9000), (0.1, 0)))
-    assert talking.talking
-    assert talking.ended_at == pytest.approx(101.8, abs=0.021)
-
-
-def test_a_click_is_no_talk_and_moves_nothing() -> None:
-    talking = VoiceActivityDetector()
-    assert follow(talking, talk((1.0, 0), (0.03, 9000), (1.0, 0))) == []
-    assert talking.ended_at is None
-
-
-def test_a_noisy_room_is_learned() -> None:
-    talking = VoiceActivityDetector()
-    changes = follow(talking, talk((8.0, 600), (0.5, 9000), (1.5, 600)))
-    assert changes[-1][1] is False
-    assert talking.ended_at == pytest.approx(108.5, abs=0.021)
-
-
-def test_times_are_those_of_the_chunks_when_some_are_missing() -> None:
-    talking = VoiceActivityDetector()
-    follow(talking, talk((0.5, 0)), start=10.0)
-    follow(talking, talk((0.4, 9000), (0.6, 0)), start=50.0)
-    assert talking.began_at == pytest.approx(50.0, abs=0.021)
-    assert talking.ended_at == pytest.approx(50.4, abs=0.021)

@@ -44,7 +44,7 @@ for _ in range(2):
     try:
         load()
     except AudioUnavailable as error:
-        print(error)
+        print(error.sentence())
 """
 
 
@@ -202,7 +202,7 @@ def refusal(call: Callable[[], object]) -> AudioUnavailable:
     assert error.what
     assert error.why
     assert error.fix
-    assert str(error) == f"{error.what}: {error.why}. {error.fix}"
+    assert error.sentence() == f"{error.what}: {error.why}. {error.fix}."
     return error
 
 

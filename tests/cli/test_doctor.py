@@ -332,7 +332,7 @@ async def test_a_key_that_no_header_can_carry_is_a_matter_of_credentials() -> No
     code, rows, said = await alone(env=clean(GOOGLE_API_KEY="two words of a key"))
     assert code == 3
     assert verdicts(rows, "key", *NETWORK) == ["fail", *["skip"] * len(NETWORK)]
-    assert rows["key"]["text"].startswith("the key cannot be one: ")
+    assert rows["key"]["text"].startswith("invalid key: ")
     assert "copy it again" in rows["key"]["do"]
     assert "where" not in rows
     assert "two words" not in said

@@ -71,7 +71,7 @@ def test_refusals(row: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert code == (4 if "nosuchhost" in words else 2)
     assert out == ""
     assert reason in " ".join(err.split())
-    assert "nobody listens" not in err and "Traceback" not in err
+    assert "nothing is listening" not in err and "Traceback" not in err
 
 
 def test_a_wrong_option_of_a_tool_names_the_tool(capsys: pytest.CaptureFixture[str]) -> None:

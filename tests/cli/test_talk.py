@@ -127,7 +127,7 @@ def test_without_a_microphone_it_is_told_before_dialling() -> None:
     done = livews("--mic", "--url", "ws://127.0.0.1:1", env={"PULSE_SERVER": "unix:/nowhere/at/all"})
     assert done.returncode == 6
     assert "--mic" in done.stderr
-    assert "nobody listens" not in done.stderr
+    assert "nothing is listening" not in done.stderr
 
 
 # Flags that cannot work

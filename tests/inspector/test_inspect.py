@@ -38,10 +38,9 @@ from livews.inspector import server as inspector_server
 from livews.inspector import sessions as inspector_sessions
 from livews.inspector.sessions import SessionList
 from livews.proxy import server as proxy_server
-from livews.proxy.framing import FrameParser
-from livews.proxy.http_head import UpstreamTarget
 from livews.proxy.injector import MessageInjector
 from livews.proxy.observer import ConnectionObserver
+from livews.proxy.upstream import UpstreamTarget
 from livews.redactor import Redactor
 from livews.report import data as report_data
 from livews.trace.session import follow
@@ -77,43 +76,20 @@ def framed(opcode: Opcode, data: bytes, *, mask: bool = True, fin: bool = True) 
     return Frame(opcode, data, fin).serialize(mask=mask)
 
 
-def test_the_next_end_of_a_message_is_where_feeding_finds_it() -> None:
-    wire = b"".join(
-        framed(Opcode.TEXT, CASES.randbytes(size), fin=False)
-        + framed(Opcode.PING, b"p")
-        + framed(Opcode.CONT, CASES.randbytes(size))
-        + framed(Opcode.BINARY, b"")
-        + framed(Opcode.PONG, b"")
-        for size in (0, 1, 126, 300, 70_000)
-    )
-    ends, slow = set(), FrameParser(masked=True)
-    for i in range(len(wire)):
-        slow.feed(wire[i : i + 1])
-        if slow.between:
-            ends.add(i + 1)
-    for _ in range(300):
-        start = CASES.randrange(len(wire))
-        data = wire[start : start + CASES.choice((1, 3, 10, 400, 80_000))]
-        frames = FrameParser(masked=True)
-        frames.feed(wire[:start])
-        first = min((end for end in ends if start < end <= start + len(data)), default=None)
-        assert frames.boundary(data) == (first and first - start)
-
-
 class House:
-    """A proxy with seams, and what its watches were told."""
+    """A proxy, with the observers and injectors of its sessions."""
 
     def __init__(self) -> None:
         self.url = ""
         self.sessions = SessionList()
-        self.seams: list[MessageInjector] = []
-        self.watches: list[ConnectionObserver] = []
+        self.injectors: list[MessageInjector] = []
+        self.observers: list[ConnectionObserver] = []
         self.opened = asyncio.Event()
 
-    def seam(self, number: int, watch: ConnectionObserver, seam: MessageInjector) -> None:
-        self.sessions.passes(number, watch, seam)
-        self.seams.append(seam)
-        self.watches.append(watch)
+    def on_session(self, number: int, observer: ConnectionObserver, injector: MessageInjector) -> None:
+        self.sessions.passes(number, observer, injector)
+        self.injectors.append(injector)
+        self.observers.append(observer)
         self.opened.set()
 
     def words(self, number: int = 1) -> list[str]:
@@ -125,10 +101,9 @@ class House:
 async def proxied(upstream: str) -> AsyncIterator[House]:
     house = House()
     policy = proxy_server.ProxyConfig(
-        upstream=UpstreamTarget.of(upstream),
-        hides=lambda values: Redactor(*values),
-        record=lambda number, url, hides: [house.sessions.record(number, hides.redact(url), hides)],
-        seam=house.seam,
+        upstream=UpstreamTarget.parse(upstream),
+        record=lambda number, url, redactor: [house.sessions.record(number, redactor.redact(url), redactor)],
+        on_session=house.on_session,
     )
     async with proxy_server.serve_proxy(policy) as door:
         house.url = door.url
@@ -158,9 +133,9 @@ async def test_a_message_is_put_between_compressed_ones_both_ways() -> None:
         async with servers.dial(house.url, compression="deflate") as client:
             await client.send('{"a":"a long text, a long text"}')
             assert await client.recv() == '{"a":"a long text, a long text"}'
-            assert await house.seams[0].put("client", '{"realtimeInput":{"text":"by hand"}}') == ""
+            assert await house.injectors[0].inject("client", '{"realtimeInput":{"text":"by hand"}}') == ""
             assert await client.recv() == '{"realtimeInput":{"text":"by hand"}}', "the echo of it"
-            assert await house.seams[0].put("server", '{"serverContent":{}}') == ""
+            assert await house.injectors[0].inject("server", '{"serverContent":{}}') == ""
             assert await client.recv() == b'{"serverContent":{}}', "binary towards the client"
             await client.send('{"b":"a long text, a long text"}')  # refers to the first message
             assert await client.recv() == '{"b":"a long text, a long text"}'
@@ -168,7 +143,7 @@ async def test_a_message_is_put_between_compressed_ones_both_ways() -> None:
         await asyncio.sleep(0)
         ours = [words for words in house.words() if "written by hand" in words]
         assert ours == ['realtimeInput written by hand · "by hand"', "serverContent written by hand"]
-        assert await house.seams[0].put("client", "{}") != ""
+        assert await house.injectors[0].inject("client", "{}") != ""
 
 
 async def test_it_waits_for_the_end_of_a_message_that_is_on_its_way() -> None:
@@ -194,24 +169,25 @@ async def test_it_waits_for_the_end_of_a_message_that_is_on_its_way() -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(one[:200])
         await until(lambda: len(heard) >= 200)
-        put = asyncio.create_task(house.seams[0].put("client", '{"here":1}'))
+        put = asyncio.create_task(house.injectors[0].inject("client", '{"here":1}'))
         await asyncio.sleep(0)
         writer.write(one[200:])
         await until(lambda: len(heard) >= len(one))
         assert not put.done(), "between two fragments is no place"
         writer.write(rest + two[:3])
-        assert await put == ""
+        await until(lambda: len(heard) >= len(one + rest) + 3)
+        assert not put.done(), "the read did not end at the end of a message"
         writer.write(two[3:])
+        assert await put == ""
         await until(lambda: len(heard) >= len(one + rest + two) + 8 + 10 - 2)
-        at = len(one + rest)
-        assert heard[:at] == one + rest
-        frame = heard[at : len(heard) - len(two)]
-        assert heard[len(heard) - len(two) :] == two
+        at = len(one + rest + two)
+        assert heard[:at] == one + rest + two
+        frame = heard[at:]
         assert frame[0] == 0x81 and frame[1] == 0x80 | 10, "one whole masked text frame"
         writer.write(framed(Opcode.CLOSE, b"\x03\xe8"))
-        await until(lambda: "client" in house.watches[0].closes)
-        assert "behind a close" in await house.seams[0].put("client", "{}")
-        assert [words.split()[0] for words in house.words()[:4]] == ["ping", "a", "here", "b"]
+        await until(lambda: "client" in house.observers[0].closed_sides)
+        assert "close frame" in await house.injectors[0].inject("client", "{}")
+        assert [words.split()[0] for words in house.words()[:4]] == ["ping", "a", "b", "here"]
         writer.close()
 
 

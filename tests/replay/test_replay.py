@@ -422,7 +422,7 @@ async def test_a_server_that_never_answers(replay: Run, tmp_path: Path) -> None:
 
 
 async def test_a_server_that_does_not_read(replay: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("livews.replay.connection.PONG_WITHIN", 0.5)
+    monkeypatch.setattr("livews.replay.player.PONG_TIMEOUT", 0.5)
     path = write(tmp_path / "a.jsonl", *READY, asked(0.02, "x" * 16_000_000), *BYE)
 
     async def script(socket: ServerConnection) -> None:
@@ -451,7 +451,7 @@ FLOODS = {
 
 @pytest.mark.parametrize("kind", FLOODS)
 async def test_a_flood_is_left(kind: str, replay: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("livews.replay.player._SPARE", 256 * 1024)
+    monkeypatch.setattr("livews.replay.player._SPARE_BYTES", 256 * 1024)
     path = write(tmp_path / "a.jsonl", *READY, *TURN, *BYE)
 
     async def script(socket: ServerConnection) -> None:
@@ -469,7 +469,7 @@ async def test_a_flood_is_left(kind: str, replay: Run, tmp_path: Path, monkeypat
 
 
 async def test_a_frame_that_is_too_large(replay: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("livews.connect_errors.MAX_SIZE", 1000)
+    monkeypatch.setattr("livews.transport.MAX_SIZE", 1000)
     path = write(tmp_path / "a.jsonl", *READY, *TURN, *BYE)
     done = await replay(path, "--fast", server=answering(b"x" * 2000))
     assert done.code == 5
@@ -515,13 +515,13 @@ async def test_elided_sound_is_silence_of_its_length(
     path, out = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
     assert main(["trace", "redact", str(BARGE_IN), "--audio", "-o", str(path)]) == 0
     done = await replay(path, "--fast", "--patience", "0.2", "--trace", out)
-    assert done.err.count("played as silence") == 1
+    assert done.err.count("sent as silence") == 1
     blobs = [message["realtimeInput"]["audio"]["data"] for message in messages(out) if "realtimeInput" in message]
     was = [message["realtimeInput"]["audio"]["data"] for message in messages(BARGE_IN) if "realtimeInput" in message]
     assert len(blobs) > 20
     assert [len(blob) for blob in blobs] == [len(blob) for blob in was[: len(blobs)]]
     assert not any(any(codec.decode_base64(blob)) for blob in blobs)
-    assert done.code == 1 and "nobody answers: the rest is not played" in done.err, "silence is no speech"
+    assert done.code == 1 and "the server does not answer: the rest is not played" in done.err, "silence is no speech"
 
 
 async def one_turn(session: livews.Session) -> None:
@@ -573,7 +573,7 @@ async def test_another_model(replay: Run, tmp_path: Path) -> None:
     path, out = await record(tmp_path / "a.jsonl", one_turn), tmp_path / "b.jsonl"
     done = await replay(path, "--fast", "--model", "gemini-3.1-flash-live-preview", "--trace", out)
     assert messages(out)[0]["setup"]["model"] == "models/gemini-3.1-flash-live-preview"
-    assert "in the place of models/" in done.err
+    assert "instead of models/" in done.err
 
 
 @pytest.mark.parametrize("kind", ["v1alpha", "vertex"])

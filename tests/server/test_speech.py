@@ -390,15 +390,15 @@ FAILURES = {
     "reads nothing": ("exec 0<&-; exit 1", b"", "exit code 1"),
     "writes nothing": ("cat > /dev/null", b"", "no sound came"),
     "speaks elsewhere": ("cat > /dev/null; cat sound.wav", wav(tone(0.5)), "no sound came"),
-    "empty": ('cp sound.wav "$last"', b"", "what came is no WAV"),
-    "garbage": ('cp sound.wav "$last"', bytes(range(256)) * 99, "what came is no WAV"),
-    "cut": ('cp sound.wav "$last"', wav(tone(0.5))[:30], "no 16-bit mono WAV"),
-    "no samples": ('cp sound.wav "$last"', wav(b"")[:36], "no 16-bit mono WAV"),
-    "samples first": ('cp sound.wav "$last"', b"RIFF\0\0\0\0WAVEdata\4\0\0\0\1\2\3\4", "no 16-bit mono WAV"),
-    "rate": ('cp sound.wav "$last"', wav(tone(0.5), 16_000), "no 16-bit mono WAV at 22050 Hz"),
-    "stereo": ('cp sound.wav "$last"', wav(tone(0.5), channels=2), "no 16-bit mono WAV"),
-    "8 bit": ('cp sound.wav "$last"', wav(tone(0.5), bits=8), "no 16-bit mono WAV"),
-    "a folder": ('/bin/mkdir "$last"', b"", "directory"),
+    "empty": ('cp sound.wav "$last"', b"", "it is empty"),
+    "garbage": ('cp sound.wav "$last"', bytes(range(256)) * 99, "it is not a WAV file"),
+    "cut": ('cp sound.wav "$last"', wav(tone(0.5))[:30], "its header is cut off"),
+    "no samples": ('cp sound.wav "$last"', wav(b"")[:36], "there is no data chunk"),
+    "samples first": ('cp sound.wav "$last"', b"RIFF\0\0\0\0WAVEdata\4\0\0\0\1\2\3\4", "there is no fmt chunk"),
+    "rate": ('cp sound.wav "$last"', wav(tone(0.5), 16_000), "not mono at 22050 Hz"),
+    "stereo": ('cp sound.wav "$last"', wav(tone(0.5), channels=2), "not mono at 22050 Hz"),
+    "12 bit": ('cp sound.wav "$last"', wav(tone(0.5), bits=12), "its sound is PCM of 12 bits"),
+    "a folder": ('/bin/mkdir "$last"', b"", "not a regular file"),
 }
 
 
@@ -556,10 +556,10 @@ def test_a_loop_that_ends_while_a_command_runs(commands: Commands) -> None:
     commands.add("echo $$ >> pids; exec sleep 60")
     code = """
         import asyncio, gc
-        from livews.server.speech import Speech
+        from livews.server.speech import SpeechSynthesizer
 
         async def main(steps):
-            speech = Speech("espeak-ng")
+            speech = SpeechSynthesizer("espeak-ng")
             told = [asyncio.create_task(speech.say(f"number {n}")) for n in range(3)]
             for _ in range(steps):
                 await asyncio.sleep(0)

@@ -336,15 +336,15 @@ def tree(a: Tree) -> None: ...
     [
         (stars, "parameter *a", "take a list"),
         (double_stars, "parameter **a", "take a list"),
-        (positional, "parameter a", "take away the /"),
+        (positional, "parameter a", "remove the /"),
         (unhinted, "parameter a", "a: str"),
         (anything, "parameter a", "use str"),
         (odd, "parameter a", "a dataclass"),
         (bare, "parameter a", "list[str]"),
         (fixed, "parameter a", "tuple[T, ...]"),
         (numbered, "parameter a", "dict[str, ...]"),
-        (mixed, "parameter a", "texts alone"),
-        (tree, "parameter a", "a dict or a text"),
+        (mixed, "parameter a", "only strings"),
+        (tree, "parameter a", "a dict or a str"),
         (Thing.method, "parameter self", "thing.method"),
     ],
 )
@@ -364,7 +364,7 @@ def unresolved(a: Nowhere) -> None: ...  # type: ignore[name-defined] # noqa: F8
         ([{"name": "x"}], "a tool is a function, not a dict"),
         ([Thing], "a tool is a function, not a class"),
         ([plain, plain], "2 tools are called plain"),
-        ([lambda: None], "cannot be called '<lambda>'"),
+        ([lambda: None], "invalid function name '<lambda>'"),
         ([unresolved], "type hints cannot be read (NameError"),
         (plain, "tools is not a list"),
     ],
@@ -560,14 +560,10 @@ async def test_an_answer_that_is_to_be_silent_is(model: str) -> None:
         end = [event async for event in session.turn()][-1]
         assert isinstance(end, livews.TurnEnd)
         assert not end.waiting, "nothing more comes"
-        await until(lambda: wire_of(session).answers)
+        await until(lambda: wire.answers)
         said = await reply(session, "How are you?")
         assert "clear over" not in said
     assert wire.answers[0]["scheduling"] == "SILENT"
-
-
-def wire_of(session: livews.Session) -> Wire:
-    return next(one for one in session._recorders if isinstance(one, Wire))
 
 
 async def test_an_answer_that_may_interrupt_says_so() -> None:
@@ -1090,13 +1086,13 @@ def test_a_command_that_cannot_be_run_is_refused_before_dialling(tmp_path: Path)
     text = tmp_path / "notes.txt"
     text.write_text("no program")
     for spec, what, fix in (
-        (f"x={tmp_path}/nothing --here", "is not there", "check the path"),
+        (f"x={tmp_path}/nothing --here", "was not found", "check the path"),
         (f"x={text}", "is not executable", "chmod +x"),
-        ("x=no-such-program-anywhere", "is not there", "check the path"),
+        ("x=no-such-program-anywhere", "was not found", "check the path"),
         ("x='unbalanced", "cannot be split", "--tool"),
-        ("./weather.sh", "no name and command", "--tool"),
-        ("x=", "no name and command", "--tool"),
-        ("a b=cat", "cannot be called 'a b'", "another name"),
+        ("./weather.sh", "expected name=command", "--tool"),
+        ("x=", "expected name=command", "--tool"),
+        ("a b=cat", "invalid function name 'a b'", "another name"),
     ):
         with pytest.raises(livews.BadRequest) as refused:
             tools.command(spec)
@@ -1137,9 +1133,9 @@ def test_commands_and_declarations_are_matched_by_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        ("{", "no JSON"),
-        ("[1]", "holds no function declarations"),
-        ('{"tools": []}', "holds no function declarations"),
+        ("{", "not JSON"),
+        ("[1]", "has no function declarations"),
+        ('{"tools": []}', "has no function declarations"),
         ('{"name": "x", "description": "y", "colour": 1}', "colour"),
         ('{"name": "x", "parameters": {"type": "OBJET"}}', "OBJET"),
     ],

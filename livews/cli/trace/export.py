@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from livews.analysis.timeline import timeline_of
-from livews.audio.analysis.vad import VoiceActivityDetector
 from livews.audio.resample import resampler
 from livews.cli import reader
 from livews.cli.console import Console
@@ -24,7 +23,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     if options.format == "wav":
         return _wav(options, console)
     with reader.one_session(options.file, options.session, console) as session:
-        timeline = timeline_of(session, VoiceActivityDetector)
+        timeline = timeline_of(session)
         if options.format == "md":
             text = export.markdown(timeline, session)
         else:
@@ -62,7 +61,7 @@ def _wav(options: argparse.Namespace, console: Console) -> int:
 
         name, shown = stack.enter_context(reader.rereadable(options.file, console))
         with reader.one_session(name, options.session, console, shown=shown) as session:
-            cuts = timeline_of(session, VoiceActivityDetector).cuts
+            cuts = timeline_of(session).cuts
         silent = Console(quiet=True, environment=console.environment)
         with reader.one_session(name, options.session, silent, shown=shown) as session:
             result = export.wav(session, cuts, resampler, open_out)

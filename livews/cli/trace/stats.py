@@ -6,7 +6,6 @@ import argparse
 import json
 
 from livews.analysis.stats import SessionStats, words
-from livews.audio.analysis.vad import VoiceActivityDetector
 from livews.cli import reader
 from livews.cli.console import Console
 from livews.terminal_text import paragraph
@@ -15,7 +14,7 @@ from livews.terminal_text import paragraph
 def run(options: argparse.Namespace, console: Console) -> int:
     with reader.sessions(options.file, console, number=options.session) as sessions:
         for session in sessions:
-            row = SessionStats(session, VoiceActivityDetector).run()
+            row = SessionStats(session).run()
             if options.json:
                 console.data(json.dumps({"file": options.file, **row}, ensure_ascii=False))
                 continue
