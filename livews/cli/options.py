@@ -148,7 +148,7 @@ SHARED: dict[str, Row] = {
     ),
     "--inject-key": flag("replace the client's credential with the one in this environment"),
     "--allow-origin": repeated(
-        "ORIGIN", "let web pages of this origin connect, such as https://example.com; * is any", type=_origin
+        "ORIGIN", "let web pages of this origin connect, e.g. https://example.com; * is any, pages of this machine always may", type=_origin
     ),
     # traces
     "file": {"metavar": "FILE", "help": "a trace; - is stdin"},
