@@ -196,7 +196,11 @@ DEFINITIONS = {
                 "--patience": value("S", "seconds a script waits for a client (default 30)", 30.0, type=_duration),
             },
             "what it says and accepts": {
-                "--voice": value("NAME", "what speaks: auto (default), tones, espeak-ng or say", "auto"),
+                "--voice": value(
+                    "NAME",
+                    "what speaks: tones (default), espeak-ng, espeak, say, or auto for a speech command if there is one",
+                    "tones",
+                ),
                 "--reply": opt.choice(("words", "echo"), "echo: play a spoken turn back, too", "words"),
                 "--heard": opt.repeated("TEXT", "the transcript of a client's next spoken turn"),
                 "--calls": opt.choice(

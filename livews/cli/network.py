@@ -53,4 +53,4 @@ async def built_in(stack: contextlib.AsyncExitStack) -> Settings:
     from livews.server.server import StandInConfig, stand_in
 
     config = StandInConfig(as_of=protocol.models()["asOf"])
-    return endpoint.Settings(url=await stack.enter_async_context(stand_in(policy=config)))
+    return endpoint.Settings(url=await stack.enter_async_context(stand_in(config=config)))

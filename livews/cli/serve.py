@@ -16,7 +16,7 @@ from livews.recorder import Recorder
 from livews.redactor import Redactor
 from livews.server import faults
 from livews.server.config import StandInConfig
-from livews.server.script import scripts
+from livews.server.script import load_all
 from livews.server.server import serve_stand_in
 from livews.trace.view import TraceView
 from livews.trace.writer import TraceFile
@@ -77,7 +77,7 @@ def _config(options: argparse.Namespace, console: Console) -> StandInConfig:
         wire=dict(options.wire),
         faults=wrong,
         seed=os.urandom(8).hex(),
-        scripts=scripts(options.scripts),
+        scripts=load_all(options.scripts),
         log=console.note,
         **{name: getattr(options, name) for name in alike},
     )

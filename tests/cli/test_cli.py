@@ -44,7 +44,7 @@ def server() -> Iterator[str]:
 def test_the_first_command_needs_no_key() -> None:
     done = livews("Hello? Gemini, are you there?", "--mute")
     assert done.returncode == 0
-    assert done.stdout == 'This is the livews stand-in, not Gemini. I heard "Hello? Gemini, are you there?".\n'
+    assert done.stdout == 'livews stand-in: I heard "Hello? Gemini, are you there?".\n'
     assert len(done.stderr.splitlines()) == 1
     assert "no key is set" in done.stderr
     assert "GOOGLE_API_KEY" in done.stderr
@@ -462,11 +462,10 @@ def test_on_a_terminal(server: str, tmp_path: Path) -> None:
     text = seen.decode()
     assert "audio/pcm;rate=24000 ." in text
     assert "\x1b[36m→" in text, "arrows are coloured"
-    reply = re.search(r"This is the livews stand-in.*", text)
-    assert reply
-    assert "\\x07" in reply[0]
-    assert "\x07" not in reply[0]
-    assert "\x1b[31m" not in reply[0]
+    reply = re.findall(r"livews stand-in:.*", text)[-1]
+    assert "\\x07" in reply
+    assert "\x07" not in reply
+    assert "\x1b[31m" not in reply
 
 
 # check

@@ -49,7 +49,7 @@ serve --port 0 --trace session.jsonl                          | --trace names a 
 serve --port 0 --as-of march                                  | invalid month march
 serve --port 0 --fast                                         | --fast needs a trace
 serve --port 0 --ca x.pem                                     | --ca needs --tls
-serve --port 0 --fault close=nosuch                           | nosuch is no row
+serve --port 0 --fault close=nosuch                           | nosuch is not in protocol/closes.json
 serve --port 0 --voice nobody                                 | nobody
 serve --port 0 --host nosuchhost.invalid                      | --host names an address
 serve --go-away 1 protocol/scenarios/audio-turn.json          | --go-away cannot be combined with a script

@@ -8,10 +8,7 @@ import pytest
 from websockets.frames import Opcode
 
 from livews.proxy.framing import ControlFrame, FramedMessage, FrameParser, Inflate
-from tests.proxy.kit import (
-    CASES,
-    framed,
-)
+from tests.proxy.kit import CASES, framed
 
 
 def test_frames_are_read_in_pieces_of_any_size() -> None:

@@ -21,14 +21,7 @@ from livews.core import closes, protocol
 from livews.redactor import Redactor
 from livews.server import faults, server
 from tests.kit.servers import dial, scripted
-from tests.proxy.kit import (
-    HELLO,
-    MODEL,
-    SETUP,
-    flat,
-    proxied,
-    shown_by,
-)
+from tests.proxy.kit import HELLO, MODEL, SETUP, flat, proxied, shown_by
 
 
 @pytest.mark.parametrize("quiet", [False, True])
@@ -38,7 +31,7 @@ async def test_faults_and_closes_are_explained_as_they_happen(
     bad = SETUP.replace('"generationConfig"', '"proactivty":{},"generationConfig"')
     console = Console(color="never", quiet=quiet)
     policy = server.StandInConfig(pace=0, voice="tones", faults=[faults.parse("unknown-field")])
-    async with server.serve_stand_in(policy=policy) as there:
+    async with server.serve_stand_in(config=policy) as there:
         async with proxied(there.url, record=shown_by(console, quiet)) as proxy:
             async with dial(proxy.url) as client:
                 await client.send(SETUP)
@@ -112,7 +105,7 @@ async def meet(console: Console, folder: Path, *wrong: str, wanted: bytes = b"tu
     record = cli.recording(parse("proxy", ["--trace", f"{folder}{os.sep}"]), console)
     for fault in wrong:
         policy = server.StandInConfig(pace=0, voice="tones", time_scale=10, faults=[faults.parse(fault)])
-        async with server.serve_stand_in(policy=policy) as there:
+        async with server.serve_stand_in(config=policy) as there:
             given = {"record": record, "on_failure": lambda number, problem: console.error(problem)}
             async with proxied(there.url, **given) as proxy:
                 await converse(proxy.url, wanted)

@@ -15,11 +15,7 @@ from livews.proxy.upstream import HttpProxy, UpstreamTarget
 from livews.proxy.upstream import dial as dial_through
 from tests.kit.names import GEMINI
 from tests.kit.servers import tcp
-from tests.proxy.kit import (
-    CASES,
-    KEY,
-    gate,
-)
+from tests.proxy.kit import CASES, KEY, gate
 
 
 @pytest.mark.parametrize(
