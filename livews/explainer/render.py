@@ -11,8 +11,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from livews.cli.console import columns, paragraph
-from livews.terminal_text import escape_unsafe, one_line
+from livews.terminal_text import columns, escape_unsafe, one_line, paragraph
 
 if TYPE_CHECKING:
     from livews.explainer.index import Entry, MemberLocation

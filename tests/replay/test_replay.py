@@ -504,7 +504,7 @@ async def test_a_trace_that_a_crash_cut_off(replay: Run, tmp_path: Path) -> None
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[:-3]) + lines[-3][:20])
     done = await replay(path, "--fast", "--patience", "2")
-    assert "ends in mid-line" in done.err
+    assert "is incomplete and left out" in done.err
     assert "the recording ends without a close: this run closes with 1000" in done.err
     assert (done.code, done.out) == (0, ""), "it closes where the recording ends"
 
@@ -619,20 +619,20 @@ async def test_a_key_is_shown_nowhere(replay: Run, tmp_path: Path, monkeypatch: 
 def test_without_a_place_the_stand_in_answers(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", *READY, *BYE)
     assert main(["trace", "replay", str(path), "--fast"]) == 0
-    assert "no key is set and no --to given, so the built-in stand-in is played to" in capfd.readouterr().err
+    assert "no key is set and no --to given, so playing to the built-in stand-in" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["--fast", "--speed", "2"], "--fast has no speed"),
-        (["--speed", "0"], "no speed"),
-        (["--patience", "0"], "no time"),
+        (["--speed", "0"], "invalid speed"),
+        (["--patience", "0"], "invalid duration"),
         (["--trace", str(TOOL)], "another file"),
         (["--trace", "-"], "--show"),
         (["--offline", "--to", "ws://x"], "leave out --to"),
         (["--offline", "--url", "ws://x"], "leave out --url"),
-        (["--to", "ws://x", "--url", "ws://y"], "--to and --url are the same"),
+        (["--to", "ws://x", "--url", "ws://y"], "--to and --url mean the same"),
     ],
 )
 def test_flags_that_cannot_be(words: list[str], said: str, capfd: pytest.CaptureFixture[str]) -> None:

@@ -159,7 +159,7 @@ def test_show_what_is_asked_for(trace: Callable[..., Done], tmp_path: Path) -> N
     shown = trace("show", path, "--turn", "2", "--side", "client").out.splitlines()
     assert shown[0].endswith('"And now?" · generating'), "what changed before is not told"
     nothing = trace("show", path, "--kind", "goAway")
-    assert nothing.out == "" and "no line fits" in nothing.err
+    assert nothing.out == "" and "no message matches" in nothing.err
     rows = [json.loads(line) for line in trace("show", path, "--json", "--turn", "2").out.splitlines()]
     assert rows[2]["signals"] == ["output", "modelTurn", "audio"] and rows[2]["states"]["turn"] == "speaking"
     assert rows[2]["message"]["serverContent"]["modelTurn"]["parts"][0]["inlineData"]["data"].startswith(
@@ -243,7 +243,7 @@ def test_what_has_no_lines_is_refused_by_its_first_bytes(tool: str) -> None:
             assert process.wait(20) == 2
             assert process.stderr is not None
             told = process.stderr.read()
-            assert (b"no JSON object" if tool == "import" else b"stdin:1") in told
+            assert (b"not a JSON object" if tool == "import" else b"stdin:1") in told
         finally:
             process.kill()
 
@@ -815,7 +815,7 @@ def test_without_a_heard_line_sound_ends_at_the_interruption(trace: Callable[...
 def test_without_a_resampler_there_are_two_files(
     trace: Callable[..., Done], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("livews.cli.trace._resample", lambda rate, wanted: None)
+    monkeypatch.setattr("livews.cli.trace.export.resampler", lambda rate, wanted: None)
     done = trace("export", BARGE_IN, "-o", tmp_path / "out.wav")
     assert done.code == 0 and "pip install soxr" in done.err and "livews[" not in done.err
     assert not (tmp_path / "out.wav").exists()
@@ -965,7 +965,11 @@ def test_a_foreign_har(trace: Callable[..., Done], tmp_path: Path) -> None:
     ]
     assert trace("import", har, "--all", "-o", out).code == 0
     assert len(list(follow(out))) == 3
-    for text, told in (("{}", "entries"), ("no", "no JSON"), ('{"log":{"entries":[]}}', "no WebSocket messages")):
+    for text, told in (
+        ("{}", "entries"),
+        ("no", "not a JSON object"),
+        ('{"log":{"entries":[]}}', "no WebSocket messages"),
+    ):
         har.write_text(text)
         assert (done := trace("import", har, "-o", tmp_path / "none")).code == 2 and told in done.err
 
