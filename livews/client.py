@@ -116,9 +116,9 @@ class connect:
         self._tools: list[Tool] = []
         self._on_tool = on_tool
         if tools:
-            from livews.tools.runner import gathered
+            from livews.tools.runner import as_tools
 
-            self._tools = gathered(tools)
+            self._tools = as_tools(tools)
         self._settings = settings or endpoint.from_environment(
             os.environ,
             url=url,

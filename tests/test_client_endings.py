@@ -47,7 +47,7 @@ async def test_a_refused_setup_says_why(close: tuple[int, str], exit_code: Exit)
 
 
 async def test_a_dead_model_is_told_with_its_successor() -> None:
-    async with stand_in(policy=StandInConfig(pace=0, as_of="2026-11")) as url:
+    async with stand_in(config=StandInConfig(pace=0, as_of="2026-11")) as url:
         with pytest.raises(livews.Refused) as caught:
             await livews.connect("gemini-2.0-flash-exp", url=url)
         problem = caught.value
@@ -126,7 +126,7 @@ async def test_nobody_listens_and_no_such_host() -> None:
 
 
 async def test_tls_against_a_plain_server() -> None:
-    async with stand_in(policy=FAST) as url:
+    async with stand_in(config=FAST) as url:
         with pytest.raises(livews.Unreachable) as caught:
             await livews.connect(url=url.replace("ws:", "wss:"))
         assert "ws://" in caught.value.fix
@@ -228,7 +228,7 @@ class Failing:
 
 @pytest.mark.parametrize("frames", [1, 2, 3, 5])
 async def test_a_recorder_that_fails_ends_the_session_and_is_told(frames: int) -> None:
-    async with stand_in(policy=FAST) as url:
+    async with stand_in(config=FAST) as url:
         with pytest.raises(ZeroDivisionError):
             async with asyncio.timeout(10):
                 async with livews.connect(url=url, recorders=[lambda where: Failing(frames)]) as session:
@@ -239,7 +239,7 @@ async def test_a_recorder_that_fails_ends_the_session_and_is_told(frames: int) -
 
 async def test_a_ping_that_cannot_be_recorded_ends_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("livews.client.PING_EVERY", 0.3)
-    async with stand_in(policy=FAST) as url, asyncio.timeout(10):
+    async with stand_in(config=FAST) as url, asyncio.timeout(10):
         with pytest.raises(livews.TraceFailed):
             async with livews.connect(url=url, recorders=[lambda where: Failing(controls=0)]) as session:
                 await session.wait_closed()

@@ -227,7 +227,7 @@ def test_loopback_is_never_dialled_through_a_proxy(
         return 0
 
     async def go() -> int:
-        async with serve_stand_in(policy=StandInConfig(pace=0, voice="tones")) as there:
+        async with serve_stand_in(config=StandInConfig(pace=0, voice="tones")) as there:
             url = there.url.replace("127.0.0.1", host)
             words = {
                 "talk": ["talk", "--url", url, "--mute", "Hello"],
@@ -260,7 +260,7 @@ def test_a_loopback_upstream_is_never_dialled_through_a_proxy(command: str, netw
             await session.ping()
 
     async def go() -> None:
-        async with serve_stand_in(policy=StandInConfig(pace=0, voice="tones")) as there:
+        async with serve_stand_in(config=StandInConfig(pace=0, voice="tones")) as there:
             ports = ["--port", "0"] if command == "proxy" else ["--port", "0", "--proxy-port", "0"]
             words = [sys.executable, "-m", "livews", command, *ports, "--upstream", there.url]
             with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:

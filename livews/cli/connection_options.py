@@ -68,7 +68,7 @@ async def built_in(stack: contextlib.AsyncExitStack) -> Settings:
     from livews.server.server import StandInConfig, stand_in
 
     return endpoint.Settings(
-        url=await stack.enter_async_context(stand_in(policy=StandInConfig(as_of=protocol.models()["asOf"])))
+        url=await stack.enter_async_context(stand_in(config=StandInConfig(as_of=protocol.models()["asOf"])))
     )
 
 

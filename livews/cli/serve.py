@@ -49,7 +49,12 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     )
 
     what = parser.add_argument_group("what it says and takes").add_argument
-    what("--voice", default="auto", metavar="NAME", help="what speaks: auto, tones, espeak-ng, say (default auto)")
+    what(
+        "--voice",
+        default="tones",
+        metavar="NAME",
+        help="what speaks: tones, espeak-ng, espeak, say, or auto for a speech command if there is one (default tones)",
+    )
     what("--reply", choices=("words", "echo"), default="words", help="echo also plays a spoken turn back")
     what("--heard", action="append", default=[], metavar="TEXT", help="the words of a client's next spoken turn")
     what(
@@ -174,7 +179,7 @@ def _policy(options: argparse.Namespace, console: Console) -> StandInConfig:
     from livews.errors import BadRequest
     from livews.server import faults
     from livews.server.config import StandInConfig
-    from livews.server.script import scripts
+    from livews.server.script import load_all
 
     try:
         wrong = [faults.parse(text) for text in options.fault]
@@ -194,7 +199,7 @@ def _policy(options: argparse.Namespace, console: Console) -> StandInConfig:
         sessions_per_key=options.sessions_per_key,
         go_away=options.go_away,
         seed=os.urandom(8).hex(),
-        scripts=scripts(options.scripts),
+        scripts=load_all(options.scripts),
         fast=options.fast,
         patience=options.patience,
         log=console.note,
@@ -242,13 +247,13 @@ async def _serve(options: argparse.Namespace, console: Console) -> int:
 
 def _plays(house: StandInServer, options: argparse.Namespace) -> str:
     if options.scripts:
-        names = ", ".join(script.name for script in house.policy.scripts)
+        names = ", ".join(script.name for script in house.config.scripts)
         return f"playing {names}"
     return "its voice is tones" if house.speech.name == "tones" else f"its voice is {house.speech.name}"
 
 
 def _maybe_stop(options: argparse.Namespace, house: StandInServer, stop: Any) -> None:
-    if options.once and house.total - len(house.sessions) >= max(1, len(house.policy.scripts)):
+    if options.once and house.total - len(house.sessions) >= max(1, len(house.config.scripts)):
         stop.set()
 
 

@@ -1,7 +1,7 @@
-"""A throw-away certificate authority, so that clients that insist on wss:// can dial this machine.
+"""A temporary certificate authority, for clients that insist on wss://.
 
-- Made new at every start, valid for loopback names and the address listened on; its key never touches the disk.
-- trustme does the work, and is imported here alone (extra `tls`).
+- Made anew at every start, valid for loopback names and the address listened on; its key is never written to disk.
+- Uses trustme, which only this module imports (extra `tls`).
 """
 
 from __future__ import annotations
@@ -13,9 +13,13 @@ from livews.errors import MissingDependency
 
 
 def context(ca_file: str | Path, host: str = "127.0.0.1", name: str = "stand-in") -> ssl.SSLContext:
-    """A server's TLS context; the authority's certificate is written to `ca_file` (PEM). OSError, MissingDependency.
+    """A server's TLS context.
 
-    `name` is what serves: whoever looks at the certificate reads `livews NAME`.
+    - `ca_file`: where to write the authority's certificate (PEM). OSError if that fails.
+    - `host`: the address listened on, which the certificate is valid for besides the loopback names.
+    - `name`: what serves; the certificate's organisation is `livews NAME`.
+
+    MissingDependency without trustme.
     """
     try:
         import trustme
@@ -25,11 +29,11 @@ def context(ca_file: str | Path, host: str = "127.0.0.1", name: str = "stand-in"
         ) from None
 
     authority = trustme.CA(organization_name=f"livews {name}", organization_unit_name="throw-away")
-    names = dict.fromkeys(
-        ("localhost", "127.0.0.1", "::1", host if host not in ("0.0.0.0", "::", "") else "localhost")
+    any_address = host in ("0.0.0.0", "::", "")
+    certificate = authority.issue_cert(
+        *dict.fromkeys(("localhost", "127.0.0.1", "::1", "localhost" if any_address else host))
     )
-    certificate = authority.issue_cert(*names)
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    certificate.configure_cert(made)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(tls)
     authority.cert_pem.write_to_path(str(ca_file))
-    return made
+    return tls

@@ -1,9 +1,9 @@
-"""The server's end of one socket: every frame goes out here, and every fault happens here.
+"""The server's end of one connection: sends every frame, and is where faults happen.
 
 - Frames are binary, in the service's form (WIRE-1), unless a fault says otherwise.
-- Each frame is followed by the conversation before it is sent, and told to the recorder: what is seen is what went out.
-- A client that does not read stops its own session (the socket's buffer is the only one) and nobody else's.
-- `Gone` ends a session: the socket is closed or cut, and nothing more may be sent.
+- Each frame passes the conversation and the recorder before it is sent, so both see exactly what goes out.
+- A client that does not read stops its own session (the connection's buffer is the only one) and no other.
+- `ConnectionEnded` ends a session: the connection is closed or cut, and nothing more may be sent.
 """
 
 from __future__ import annotations
@@ -24,280 +24,262 @@ from livews.recorder import Clock, Recorder
 from livews.server import faults
 from livews.server.faults import Fault
 
+_FINISH_SECONDS = 5.0
+"""Time for a fragmented message to be finished before a close."""
+
 
 class ConnectionEnded(Exception):
-    """The socket is no more. `how` says what happened, in words for the log."""
-
-    def __init__(self, how: str) -> None:
-        super().__init__(how)
-        self.how = how
+    """The connection is closed or cut, and its session over."""
 
 
 class ServerChannel:
-    """Sends for one session. `values` fill the blanks of a close that a fault asks for.
+    """Sends the frames of one session.
 
-    `go_away` says goAway with so many seconds left, and closes when they are over.
+    - `conversation` follows every frame; `recorder`, if any, records it.
+    - `fault_list`: faults that are active from the start.
+    - `go_away`: sends goAway with so many seconds left, and closes when they are over; for the fault of that name.
     """
 
     def __init__(
         self,
-        socket: ServerConnection,
-        talk: Conversation,
-        given: Iterable[Fault] = (),
+        connection: ServerConnection,
+        conversation: Conversation,
+        fault_list: Iterable[Fault] = (),
         recorder: Recorder | None = None,
         go_away: Callable[[float], Awaitable[None]] | None = None,
     ) -> None:
         self.sent = 0
         """Messages that went out."""
-        self.values: dict[str, str] = {}
+        self.reason_values: dict[str, str] = {}
+        """Values for the placeholders of a close reason."""
         self.muted = False
         self.stalled = False
-        """Nothing is sent, and nothing closed: only the client can end it."""
+        """Nothing is sent or closed any more: only the client can end the session."""
         self.turn_ends_at = "turnComplete"
-        """What ends a turn for the fault that bundles one."""
+        """The member that ends a turn, for the fault that bundles one."""
         self.ended = ""
-        """How the socket ended, when this side ended it."""
+        """How the connection ended, when this side ended it."""
         self.failure: Exception | None = None
-        """What a task of this session failed with: a fault of ours, or a recorder that cannot write."""
-        self._socket = socket
-        self._talk = talk
+        """What a task of this session failed with: a bug, or a recorder that cannot write."""
+        self._connection = connection
+        self._conversation = conversation
         self._recorder = recorder
         self._clock = Clock()
         self._go_away = go_away
         self._once: list[Fault] = []
-        self._always: dict[str, Fault] = {}
+        self._lasting: dict[str, Fault] = {}
         self._bundle: faults.FrameBundle | None = None
         self._sending: set[asyncio.Task[None]] = set()
-        for fault in given:
-            self.arm(fault)
+        for fault in fault_list:
+            self.add_fault(fault)
 
-    @property
-    def names(self) -> set[str]:
-        """The faults that last."""
-        return set(self._always)
-
-    def arm(self, fault: Fault) -> None:
-        """From now on."""
+    def add_fault(self, fault: Fault) -> None:
+        """Activate a fault from now on."""
         if fault.at:
             self._once.append(fault)
             return
-        self._always[fault.name] = fault
+        self._lasting[fault.name] = fault
         if fault.name == "late-pong":
-            self._answer_pings_late(fault.number)
+            self._delay_pongs(fault.number)
         elif fault.name == "bundled":
             self._bundle = faults.FrameBundle()
 
-    def always(self, name: str) -> Fault | None:
-        return self._always.get(name)
+    def lasting_fault(self, name: str) -> Fault | None:
+        """The active fault of this name, if it is one that lasts."""
+        return self._lasting.get(name)
 
-    # What comes in is told to the recorder too
-
-    def heard(self, raw: bytes, text: bool, step: Step) -> None:
+    def record_received(self, raw: bytes, text: bool, step: Step) -> None:
+        """Record a message of the client: the bytes that came, even where a token replaced its setup."""
         if self._recorder is not None:
-            if step.raw is not raw:  # a token fixes the setup: what counts is not what came
-                step = replace(step, raw=raw)
+            step = step if step.raw is raw else replace(step, raw=raw)
             self._recorder.frame(self._clock(), "send", "text" if text else "binary", step)
 
-    # What goes out
+    # Sending
 
     async def send(self, message: dict[str, Any] | bytes) -> None:
-        """A message, or the bytes of one in the service's form. `Gone` when there is nobody to send to."""
+        """Send a message, or the bytes of one in the service's form. ConnectionEnded when the client is gone."""
         if self.muted:
             return
-        if self._always and (self._bundle or self._always.keys() & _CONTENT):
-            if isinstance(message, bytes):
-                message = codec.parse(message)
-            for one in self._altered(message):
-                await self._send_one(one)
-        else:
+        if not self._lasting.keys() & faults.CONTENT:
             await self._send_one(message)
+            return
+        for part in self._altered(codec.parse(message) if isinstance(message, bytes) else message):
+            await self._send_one(part)
 
     def _altered(self, message: dict[str, Any]) -> list[dict[str, Any]]:
-        """What the faults that change whole messages make of one."""
-        if "no-setup-complete" in self._always and "setupComplete" in message:
+        """The messages to send instead of one, after the faults that change whole messages."""
+        if "no-setup-complete" in self._lasting and "setupComplete" in message:
             return []
         if self._bundle is not None:
             whole = self._bundle.add(message, self.turn_ends_at)
             if whole is None:
                 return []
             message = whole
-        content = message.get("serverContent")
-        if isinstance(content, dict):
-            for fault, name in (
-                ("no-generation-complete", "generationComplete"),
-                ("no-turn-complete", "turnComplete"),
-            ):
-                if fault in self._always and name in content:
-                    content = {key: value for key, value in content.items() if key != name}
-                    message = {**message, "serverContent": content}
-                    if not content and "usageMetadata" not in message:
-                        return []
-        if "usage-apart" in self._always and "usageMetadata" in message and len(message) > 1:
-            usage = {"usageMetadata": message["usageMetadata"]}
-            return [{key: value for key, value in message.items() if key != "usageMetadata"}, usage]
-        return [message]
+        return faults.without_members(message, self._lasting.keys())
 
     async def _send_one(self, message: dict[str, Any] | bytes) -> None:
-        # <=: what a fault puts in between is counted too, and may be the message that was meant
-        due = [fault for fault in self._once if fault.at <= self.sent + 1] if self._once else []
-        if due:
-            self._once = [fault for fault in self._once if fault not in due]
+        # <=: messages that a fault inserts are counted too, and may pass the number that was meant
+        due = [fault for fault in self._once if fault.at <= self.sent + 1]
+        self._once = [fault for fault in self._once if fault not in due]
         for fault in due:
-            await self._happen(fault)
+            await self._trigger(fault)
         if self.muted:
             return
-        if "empty-message" in self._always:
-            await self._put(codec.dump_as_service({}))
-        names = self.names
-        if isinstance(message, dict):
-            raw = faults.serialised(message, names)
-        elif names & faults.RESHAPING:
-            raw = faults.serialised(codec.parse(message), names)
-        else:
-            raw = message
+        if "empty-message" in self._lasting:
+            await self.send_raw(codec.dump_as_service({}))
+        names = self._lasting.keys()
+        if isinstance(message, bytes) and names & faults.RESHAPING:
+            message = codec.parse(message)
+        raw = message if isinstance(message, bytes) else faults.serialised(message, names)
         if any(fault.name == "truncated" for fault in due):
             raw = raw[: len(raw) // 2]
-        await self._put(raw)
+        await self.send_raw(raw)
         if "silent-after-goaway" in names and isinstance(message, dict) and "goAway" in message:
             self.muted = True
 
-    async def _happen(self, fault: Fault) -> None:
-        """A fault that happens once, ahead of a message or instead of it."""
-        message = faults.extra(fault)
+    async def _trigger(self, fault: Fault) -> None:
+        """Let a fault happen that happens once, before a message or instead of it."""
+        message = faults.inserted_message(fault)
         if message is not None:
-            await self._put(faults.serialised(message, self.names))
+            await self.send_raw(faults.serialised(message, self._lasting.keys()))
         elif fault.name == "drop":
             self.drop()
         elif fault.name == "close":
-            await self.close(*faults.close_of(fault.value, **self.values))
+            await self.close(*faults.close_of(fault.value, **self.reason_values))
         elif fault.name == "stall":
             self.muted = self.stalled = True
         elif fault.name == "go-away" and self._go_away is not None:
             await self._go_away(fault.number)
 
-    async def _put(self, raw: bytes, *, opcode_text: bool | None = None) -> None:
-        step = self._talk.step("server", raw)
-        text = "text-frames" in self._always if opcode_text is None else opcode_text
+    async def send_raw(self, raw: bytes, *, text: bool | None = None) -> None:
+        """Send bytes as they are; `text` chooses the kind of frame, None the active faults."""
+        text = "text-frames" in self._lasting if text is None else text
+        step = self._conversation.step("server", raw)
         if self._recorder is not None:
             self._recorder.frame(self._clock(), "recv", "text" if text else "binary", step)
         self.sent += 1
         try:
-            fragments = self._always.get("fragments")
+            fragments = self._lasting.get("fragments")
             if fragments is not None:
-                await self._finish_sending(_cut(raw, max(1, int(fragments.number))), text)
+                await self._send_fragments(raw, max(1, int(fragments.number)), text)
             else:
-                await self._socket.send(raw, text=text)  # bytes: a binary frame (WIRE-1)
+                await self._connection.send(raw, text=text)  # bytes: a binary frame (WIRE-1)
         except ConnectionClosed:
-            raise ConnectionEnded(self.ended) from None
+            raise ConnectionEnded from None
 
-    async def _finish_sending(self, fragments: list[bytes], text: bool) -> None:
-        """Fragments go out to the last also when their turn is cut meanwhile: a message cannot be left half said."""
-        sending = asyncio.create_task(self._socket.send(fragments, text=text))
+    async def _send_fragments(self, raw: bytes, size: int, text: bool) -> None:
+        """Send a message in fragments: all of them, even if its turn is cut, since a message must be finished."""
+        fragments = [raw[at : at + size] for at in range(0, len(raw), size)]
+        sending = asyncio.create_task(self._connection.send(fragments, text=text))
         self._sending.add(sending)
-        sending.add_done_callback(self._sent)
+        sending.add_done_callback(self._fragments_sent)
         await asyncio.shield(sending)
 
-    def _sent(self, sending: asyncio.Task[None]) -> None:
+    def _fragments_sent(self, sending: asyncio.Task[None]) -> None:
         self._sending.discard(sending)
         if not sending.cancelled():
-            sending.exception()  # that the socket is gone is told to whoever waits, if anybody does
-
-    async def put(self, raw: bytes, *, text: bool) -> None:
-        """Bytes as they are, as a frame of this kind."""
-        await self._put(raw, opcode_text=text)
+            sending.exception()  # a lost connection is reported to the caller, if one still waits
 
     # The end
 
     async def close(self, code: int, reason: str) -> None:
-        """Close as the service would, and end the session: always raises `Gone`.
+        """Close as the service would, and end the session: always raises ConnectionEnded.
 
-        A row without a code stands for a socket that dies without a close frame.
+        A code without a close frame (0, 1005, 1006) cuts the connection.
         """
         if self.stalled:
-            await self._socket.wait_closed()
-            raise ConnectionEnded(self.ended)
+            await self._connection.wait_closed()
+            raise ConnectionEnded
         if code in (0, 1005, 1006):
             self.drop()
         if self._sending:
             await asyncio.wait(self._sending, timeout=_FINISH_SECONDS)
-        self.ended = f"closed {code} {reason}".strip()
-        self._talk.close("server", code, reason)
-        self.control("recv", "close", {"code": code, "reason": reason})
+        self._note_own_close(code, reason)
         with contextlib.suppress(ConnectionClosed):
-            await self._socket.close(code, closes.cut(reason))
-        raise ConnectionEnded(self.ended)
+            await self._connection.close(code, closes.cut(reason))
+        raise ConnectionEnded
 
     def drop(self) -> None:
-        """Cut the connection without a close frame. Always raises `Gone`."""
+        """Cut the connection without a close frame. Always raises ConnectionEnded."""
         self.ended = "dropped"
-        self._talk.close("server", 1006)
-        self._socket.transport.abort()
-        raise ConnectionEnded(self.ended)
-
-    def control(self, direction: Any, kind: str, about: dict[str, Any]) -> None:
-        if self._recorder is not None:
-            self._recorder.control(self._clock(), direction, kind, about)
+        self._conversation.close("server", 1006)
+        self._connection.transport.abort()
+        raise ConnectionEnded
 
     def note_close(self) -> None:
-        """A close nobody here asked for, told to conversation and recorder: the client's, or the socket's own."""
+        """Report a close that this class did not make: the client's, or one by websockets itself."""
         if self.ended:
             return
-        protocol = self._socket.protocol
+        protocol = self._connection.protocol
         sent, received = protocol.close_sent, protocol.close_rcvd
-        if sent is not None and not protocol.close_rcvd_then_sent:  # the server stops, or what came was no frame
-            self.ended = f"closed {sent.code} {sent.reason}".strip()
-            self._talk.close("server", sent.code, sent.reason)
-            self.control("recv", "close", {"code": sent.code, "reason": sent.reason})
+        if sent is not None and not protocol.close_rcvd_then_sent:  # the server stops, or a frame was malformed
+            self._note_own_close(sent.code, sent.reason)
             return
         code, reason = (received.code, received.reason) if received else (1006, "")
-        self._talk.close("client", code, reason)
-        self.control("send", "close", {"code": code, "reason": reason})
+        self._conversation.close("client", code, reason)
+        self._record_close("send", code, reason)
+
+    def _note_own_close(self, code: int, reason: str) -> None:
+        self.ended = f"closed {code} {reason}".strip()
+        self._conversation.close("server", code, reason)
+        self._record_close("recv", code, reason)
+
+    def _record_close(self, direction: Any, code: int, reason: str) -> None:
+        if self._recorder is not None:
+            self._recorder.control(self._clock(), direction, "close", {"code": code, "reason": reason})
+
+    def description_of_end(self) -> str:
+        """How the connection ended, in words."""
+        received = self._connection.protocol.close_rcvd
+        return self.ended or (f"closed by the client, {received.code}" if received else "lost")
 
     def finish(self) -> None:
+        """Release what the session holds. After its end."""
         for sending in self._sending:
             sending.cancel()
         if self._recorder is not None:
             self._recorder.close()
 
-    def watch(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """A task of this session. `Gone` ends it quietly; what it fails with ends the session, and is raised there."""
+    # Tasks
 
-        async def watched() -> None:
+    def start_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Start a task of this session. ConnectionEnded ends it quietly; another exception ends the session."""
+
+        async def run() -> None:
             try:
                 with contextlib.suppress(ConnectionEnded):
                     await work
             except Exception as problem:
                 self.failure = problem
-                self._socket.transport.abort()
+                self._connection.transport.abort()
 
-        task = asyncio.create_task(watched())
-        task.add_done_callback(lambda _: work.close())  # a task that is cancelled before it began awaits nothing
+        task = asyncio.create_task(run())
+        task.add_done_callback(lambda _: work.close())  # a task cancelled before its start never awaits its work
         return task
 
-    def _answer_pings_late(self, seconds: float) -> None:
+    def _delay_pongs(self, seconds: float) -> None:
         # websockets answers pings inside its protocol object; holding back that one frame is the least intrusion
-        protocol = self._socket.protocol
-        at_once = protocol.send_frame
-        loop = asyncio.get_running_loop()
+        protocol = self._connection.protocol
+        send_now = protocol.send_frame
 
-        def later(frame: Frame) -> None:
+        def send_frame(frame: Frame) -> None:
             if frame.opcode is Opcode.PONG:
-                loop.call_later(seconds, self._pong, at_once, frame)
+                self._connection.loop.call_later(seconds, send_pong, frame)
             else:
-                at_once(frame)
+                send_now(frame)
 
-        protocol.send_frame = later  # type: ignore[method-assign]
+        def send_pong(frame: Frame) -> None:
+            with contextlib.suppress(Exception):  # the connection may be gone by now
+                send_now(frame)
+                self._connection.send_data()
 
-    def _pong(self, send: Callable[[Frame], None], frame: Frame) -> None:
-        with contextlib.suppress(Exception):  # the socket may be gone by now
-            send(frame)
-            self._socket.send_data()
-
-
-_FINISH_SECONDS = 5.0
-"""What a message in fragments is given to end in, ahead of a close."""
-_CONTENT = {"no-setup-complete", "no-generation-complete", "no-turn-complete", "usage-apart", "bundled"}
+        protocol.send_frame = send_frame  # type: ignore[method-assign]
 
 
-def _cut(whole: bytes, size: int) -> list[bytes]:
-    return [whole[i : i + size] for i in range(0, len(whole), size)]
+async def cancel(*tasks: asyncio.Task[None] | None) -> None:
+    """Cancel tasks and wait until they have ended."""
+    for task in tasks:
+        if task is not None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task

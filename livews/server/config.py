@@ -1,7 +1,7 @@
-"""How a stand-in behaves: what may be set from outside.
+"""Settings of the stand-in.
 
-- Everything has the service's own value when left alone, but for the few places where the service would leave a client
-  in the dark: those are told in protocol/README.md, "What the stand-in does not do".
+- The defaults are the service's own values, except where the service would leave a client without an answer: see
+  protocol/README.md, "What the stand-in does not do".
 """
 
 from __future__ import annotations
@@ -18,43 +18,46 @@ from livews.server.script import Script
 
 @dataclass
 class StandInConfig:
-    """How this stand-in behaves."""
+    """How a stand-in behaves."""
 
     pace: float = 1.0
-    """Scales the short waits: 1 is the service's, 0 is none."""
+    """Factor for short waits, such as the time between two audio chunks: 1 as the service, 0 no waiting."""
     time_scale: float = 1.0
-    """Divides the long times (a connection's life, a handle's, idleness): 60 makes ten minutes ten seconds."""
+    """Divisor for long times (lifetime of a connection or a handle, idle timeout): 60 makes ten minutes ten seconds."""
     require_key: str = ""
-    """Refuse other keys, as the service does, after setup. Empty: any credential will do, also none."""
+    """The only key accepted; others are refused as the service does it, after setup. Empty: any key, or none."""
     as_of: str = ""
-    """A month such as "2026-03": refuse what the service refused then, dead models too. Empty: today, and every
-    model livews knows is served."""
+    """A month such as "2026-03": refuse what the service refused then, retired models included. Empty: today's rules,
+    and every model livews knows is served."""
     wire: Mapping[str, Any] = field(default_factory=dict)
-    """Members of the model profile's `wire` to have otherwise."""
+    """Members of the model profile's `wire` to override."""
     faults: Sequence[Fault] = ()
-    voice: str = "auto"
-    """What speaks: "auto", "tones", or the name of a speech command."""
+    """Faults to inject into every session."""
+    voice: str = "tones"
+    """What speaks: "tones", "auto" (the first speech command of this machine, else tones), or a speech command."""
     heard: Sequence[str] = ()
-    """The words of a client's spoken turns, one after the other: the stand-in cannot know them otherwise."""
+    """Transcripts of a client's spoken turns, in order: the stand-in does not recognise speech."""
     reply: str = "words"
-    """"words" says what was heard, "echo" plays a spoken turn back after that."""
+    """"words" repeats the user's words, "echo" also plays a spoken turn back."""
     calls: str = "auto"
-    """When a declared function is called: "auto" when a prompt names it, "always" (the first one), "never"."""
+    """When to call a declared function: "auto" when a prompt names it, "always" (the first one), "never"."""
     sessions_per_key: int = 0
-    """How many sessions one credential may have open; one more closes 1011. 0: any number."""
+    """Open sessions allowed per credential; one more closes with 1011. 0: no limit."""
     go_away: float = 0.0
-    """Seconds after setupComplete at which goAway comes; 0: when the profile says."""
+    """Seconds from setupComplete to goAway; 0: as the model's profile says."""
     seed: str = ""
-    """Ids are made from it: the same seed gives the same ids."""
+    """Seed of all ids: the same seed gives the same ids."""
     scripts: Sequence[Script] = ()
-    """Scenarios and recorded sessions to play, one a connection, over and over; () to answer freely."""
+    """Scenarios and recorded sessions to play, one per connection, repeated in turn; () to answer freely."""
     fast: bool = False
-    """Recorded sessions are replayed without their timing."""
+    """Replay recorded sessions without their timing."""
     patience: float = 30.0
-    """Seconds a script waits for what the client has to say."""
+    """Seconds a script waits for a message of the client."""
     record: Callable[[int, str, str], Recorder] | None = None
-    """Makes the recorder of a session from its number, the URL that was dialled and the credential to hide."""
+    """Makes a session's recorder from its number, its URL and the credential to redact."""
     session_ended: Callable[[], None] = field(default=lambda: None)
+    """Called after each session."""
     fail: Callable[[LivewsError], None] = field(default=lambda problem: None)
-    """Told what makes going on pointless: a recorder that cannot write."""
+    """Called with an error after which going on is pointless, such as a recorder that cannot write."""
     log: Callable[[str], None] = field(default=lambda line: None)
+    """Called with each line of the log."""

@@ -1,61 +1,68 @@
-"""What the stand-in can do wrong on purpose.
+"""Faults that the stand-in injects on request.
 
-- A fault is written `NAME[=VALUE][@N]`: @N means ahead of, or instead of, the N-th message of the server (setupComplete
-  is the first); without it a fault that happens once happens where its row says, one that lasts holds all session long.
-- Every fault here was met on the real service, in front of it, or in somebody's mock of it; a client should survive it.
-- Pure: parsing and the shaping of one frame. Who sends, drops and closes is `line`.
+- A fault is written `NAME[=VALUE][@N]`: @N means before, or instead of, the N-th message of the server (setupComplete
+  is the first). Without @N a fault that happens once happens where `KINDS` says; a lasting one lasts all session.
+- Every fault was seen on the real service, on a proxy or in a mock of it; a client should survive it.
+- Pure: parsing, and the shaping of one frame. `channel` sends, drops and closes.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from livews.core import closes, codec, protocol
 
 BIG = 2 * 1024 * 1024
-"""Bytes of the big message: twice what Python's websockets takes by default (WIRE-13)."""
+"""Bytes of the big message: twice the default limit of Python's websockets (WIRE-13)."""
 
 
 @dataclass(frozen=True, slots=True)
 class FaultKind:
+    """One kind of fault."""
+
     help: str
     value: str = ""
-    """What the value is, "" for none; an example in brackets is the default."""
+    """Placeholder of its value in help texts, "" when it takes none."""
     once: bool = False
-    """Happens at one message, not all session long."""
+    """It happens at one message; otherwise it lasts all session."""
     default: str = ""
+    """Value when none is written."""
     at: int = 2
+    """Number of the message it happens at, when none is written."""
 
 
 KINDS: dict[str, FaultKind] = {
-    "drop": FaultKind("the TCP connection is cut, without a close frame", once=True),
-    "close": FaultKind("close as this row of protocol/closes.json", value="ID", once=True, at=1),
-    "no-setup-complete": FaultKind("setup is never answered"),
-    "go-away": FaultKind(
-        "goAway with this many seconds left, then the close", value="SECONDS", once=True, default="5"
+    "drop": FaultKind("cut the TCP connection without a close frame", once=True),
+    "close": FaultKind(
+        "close with the code and reason of this row of protocol/closes.json", value="ID", once=True, at=1
     ),
-    "silent-after-goaway": FaultKind("nothing is sent between goAway and the close"),
-    "stall": FaultKind("nothing more is sent, and nothing closed", once=True),
-    "late-pong": FaultKind("pings are answered this many seconds late", value="SECONDS", default="10"),
-    "slow-audio": FaultKind("sound comes at this fraction of the speed it plays at", value="FACTOR", default="0.5"),
-    "burst-audio": FaultKind("a whole reply comes at once"),
-    "text-frames": FaultKind("TEXT frames instead of BINARY ones"),
-    "fragments": FaultKind("every message in fragments of this many bytes", value="BYTES", default="1000"),
-    "compact": FaultKind("JSON without white space"),
-    "utf8": FaultKind("raw UTF-8 instead of \\u escapes"),
-    "snake": FaultKind("member names in snake_case"),
-    "big-message": FaultKind("one message of 2 MiB comes before", once=True),
-    "unknown-message": FaultKind("a message with unknown members alone comes before", once=True),
-    "unknown-field": FaultKind("an unknown member in every message"),
-    "empty-message": FaultKind("{} comes before every message"),
-    "truncated": FaultKind("the JSON breaks off in the middle", once=True),
-    "bundled": FaultKind("a whole turn in one message"),
-    "usage-apart": FaultKind("usageMetadata in a message of its own"),
-    "no-generation-complete": FaultKind("generationComplete is left out"),
-    "no-turn-complete": FaultKind("turnComplete never comes"),
+    "no-setup-complete": FaultKind("never answer setup"),
+    "go-away": FaultKind(
+        "send goAway with this many seconds left, then close", value="SECONDS", once=True, default="5"
+    ),
+    "silent-after-goaway": FaultKind("send nothing between goAway and the close"),
+    "stall": FaultKind("send nothing more, and do not close", once=True),
+    "late-pong": FaultKind("answer pings this many seconds late", value="SECONDS", default="10"),
+    "slow-audio": FaultKind("send audio at this fraction of its playback speed", value="FACTOR", default="0.5"),
+    "burst-audio": FaultKind("send the whole reply in one burst"),
+    "text-frames": FaultKind("send text frames instead of binary ones"),
+    "fragments": FaultKind("split every message into fragments of this many bytes", value="BYTES", default="1000"),
+    "compact": FaultKind("send JSON without white space"),
+    "utf8": FaultKind("send raw UTF-8 instead of \\u escapes"),
+    "snake": FaultKind("send member names in snake_case"),
+    "big-message": FaultKind("insert a message of 2 MiB", once=True),
+    "unknown-message": FaultKind("insert a message with only unknown members", once=True),
+    "unknown-field": FaultKind("add an unknown member to every message"),
+    "empty-message": FaultKind("insert {} before every message"),
+    "truncated": FaultKind("truncate the JSON of one message", once=True),
+    "bundled": FaultKind("send a whole turn in one message"),
+    "usage-apart": FaultKind("send usageMetadata in a message of its own"),
+    "no-generation-complete": FaultKind("leave out generationComplete"),
+    "no-turn-complete": FaultKind("leave out turnComplete"),
 }
 
 _FORM = re.compile(r"([a-z0-9-]+)(?:=([^@]*))?(?:@([0-9]+))?")
@@ -64,10 +71,12 @@ _NUMBERS = ("SECONDS", "FACTOR", "BYTES")
 
 @dataclass(frozen=True, slots=True)
 class Fault:
+    """One fault to inject."""
+
     name: str
     value: str = ""
     at: int = 0
-    """The message it happens at, counted from 1; 0: all session long."""
+    """Number of the message it happens at, from 1; 0: it lasts all session."""
 
     @property
     def number(self) -> float:
@@ -78,29 +87,31 @@ class Fault:
 
 
 def parse(text: str, *, here: int = 0) -> Fault:
-    """A fault from its written form. ValueError says what is wrong with it and what there is.
+    """A fault from its written form.
 
-    `here` is the number of the next message: where a fault that happens once and names no place happens.
+    `here` is the number of the next message: a fault that happens once, and is written without @N, happens there.
+    ValueError says what is wrong, and what is allowed.
     """
     name = re.split("[=@]", text, maxsplit=1)[0]
-    kind, found = KINDS.get(name), _FORM.fullmatch(text)
+    kind, match = KINDS.get(name), _FORM.fullmatch(text)
     if kind is None:
-        raise ValueError(f'"{text}" is no fault; there are {", ".join(KINDS)}')
-    if found is None:
+        raise ValueError(f'unknown fault "{text}": expected one of {", ".join(KINDS)}')
+    if match is None:
         form = name + (f"={kind.value}" if kind.value else "") + ("@N" if kind.once else "")
-        raise ValueError(f"{text} is written {form}" + (", N a number from 1" if kind.once else ""))
-    value, at = found[2], found[3]
+        raise ValueError(f"invalid fault {text}: expected {form}" + (", N a number from 1" if kind.once else ""))
+    value, at = match[2], match[3]
     if value is not None and not kind.value:
         raise ValueError(f"{name} takes no value")
     value = value or kind.default
     if kind.value and not value:
-        raise ValueError(f"{name} wants a value: {name}={kind.value}")
+        raise ValueError(f"{name} needs a value: {name}={kind.value}")
     if kind.value in _NUMBERS and not _is_number(value):
-        raise ValueError(f"{name} wants a number above 0 ({kind.value.lower()}), not {value}")
-    if kind.value == "ID" and value not in {row["id"] for row in protocol.closes()}:
-        raise ValueError(f"{value} is no row of protocol/closes.json; there are {', '.join(_ids())}")
+        raise ValueError(f"invalid value {value} of {name}: expected a number above 0 ({kind.value.lower()})")
+    ids = [row["id"] for row in protocol.closes()]
+    if kind.value == "ID" and value not in ids:
+        raise ValueError(f"{value} is not in protocol/closes.json: expected one of {', '.join(ids)}")
     if at is not None and (not kind.once or int(at) < 1):
-        raise ValueError(f"{name} {'counts messages from 1' if kind.once else 'lasts all session: it takes no @'}")
+        raise ValueError(f"{name} {'counts messages from 1' if kind.once else 'lasts all session and takes no @N'}")
     return Fault(name, value, int(at) if at else (here or kind.at) if kind.once else 0)
 
 
@@ -111,29 +122,26 @@ def _is_number(text: str) -> bool:
         return False
 
 
-def _ids() -> list[str]:
-    return [row["id"] for row in protocol.closes()]
-
-
 def close_of(close_id: str, **values: str) -> tuple[int, str]:
-    """Code and reason of a row, its blanks filled: by `values` where all are known, else as it was seen.
+    """Code and reason of a row of protocol/closes.json.
 
-    A row that was never seen says the names of its blanks.
+    Placeholders of the reason are filled with `values` if all are known, else the reason is the recorded one, or has
+    the names of the placeholders where none was recorded.
     """
     row = protocol.close_row(close_id)
-    blanks = re.findall(r"\{(\w+)\}", row.get("say", ""))
-    if all(values.get(name) for name in blanks):
+    placeholders = re.findall(r"\{(\w+)\}", row.get("say", ""))
+    if all(values.get(name) for name in placeholders):
         return closes.frame_for(close_id, **values)
     return row["code"], closes.cut(re.sub(r"\{(\w+)\}", r"\1", row["reason"]))
 
 
 def http_status(fault: Fault) -> int:
-    """The HTTP status a close of code 0 stands for, or 0."""
+    """The HTTP status that a fault answers the upgrade with, or 0."""
     return int(protocol.close_row(fault.value).get("http", 0)) if fault.name == "close" else 0
 
 
-def extra(fault: Fault) -> dict[str, Any] | None:
-    """The message that comes ahead of another for this fault, or None."""
+def inserted_message(fault: Fault) -> dict[str, Any] | None:
+    """The message that a fault inserts, or None."""
     if fault.name == "big-message":
         return {"serverContent": {"modelTurn": {"parts": [{"text": "." * BIG}]}}}
     if fault.name == "unknown-message":
@@ -141,8 +149,30 @@ def extra(fault: Fault) -> dict[str, Any] | None:
     return None
 
 
-def serialised(message: dict[str, Any], names: set[str]) -> bytes:
-    """A message as bytes, in the form the faults in `names` ask for; the service's own without any."""
+CONTENT = {"no-setup-complete", "no-generation-complete", "no-turn-complete", "usage-apart", "bundled"}
+"""Names of the lasting faults that change which messages are sent."""
+RESHAPING = {"unknown-field", "snake", "compact", "utf8"}
+"""Names of the lasting faults that change the JSON of a message."""
+
+
+def without_members(message: dict[str, Any], names: Collection[str]) -> list[dict[str, Any]]:
+    """A message without what the faults in `names` leave out, or split in two by usage-apart."""
+    content = message.get("serverContent")
+    if isinstance(content, dict):
+        for fault, member in (("no-generation-complete", "generationComplete"), ("no-turn-complete", "turnComplete")):
+            if fault in names and member in content:
+                content = {name: value for name, value in content.items() if name != member}
+                message = {**message, "serverContent": content}
+                if not content and "usageMetadata" not in message:
+                    return []
+    if "usage-apart" in names and "usageMetadata" in message and len(message) > 1:
+        rest = {name: value for name, value in message.items() if name != "usageMetadata"}
+        return [rest, {"usageMetadata": message["usageMetadata"]}]
+    return [message]
+
+
+def serialised(message: dict[str, Any], names: Collection[str]) -> bytes:
+    """A message as bytes, in the form that the lasting faults in `names` ask for, or in the service's."""
     if "unknown-field" in names:
         message = {**message, "somethingNew": {"since": "tomorrow"}}
     if "snake" in names:
@@ -154,47 +184,46 @@ def serialised(message: dict[str, Any], names: set[str]) -> bytes:
     return codec.dump_as_service(message)
 
 
-RESHAPING = {"unknown-field", "snake", "compact", "utf8"}
-"""Faults for which a ready frame has to be taken apart again."""
-
-
 def _snaked(value: Any) -> Any:
     if isinstance(value, list):
         return [_snaked(item) for item in value]
     if isinstance(value, dict):
-        # arguments and answers of functions are the application's own names
+        # members of arguments and results belong to the application
         return {_snake(key): child if key in ("args", "response") else _snaked(child) for key, child in value.items()}
     return value
 
 
 def _snake(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])([A-Z])", lambda found: "_" + found[1].lower(), name)
+    return re.sub(r"(?<=[a-z0-9])([A-Z])", lambda match: "_" + match[1].lower(), name)
 
 
 class FrameBundle:
-    """Collects the messages of a turn into one."""
+    """Collects the messages of a turn into one message."""
 
     def __init__(self) -> None:
         self._message: dict[str, Any] = {}
 
     def add(self, message: dict[str, Any], ends_at: str = "turnComplete") -> dict[str, Any] | None:
-        """The one message, when this one ends the turn; None while it is collected; another's own is given back."""
+        """Collect a message; the bundle if it ends the turn (with the member `ends_at`), None if more is to come.
+
+        A message that belongs to no turn is returned as it is.
+        """
         content = message.get("serverContent")
         if not isinstance(content, dict) or not ({"serverContent", "usageMetadata"} >= set(message)):
             return message
-        whole = self._message.setdefault("serverContent", {})
+        bundle = self._message.setdefault("serverContent", {})
         for name, value in content.items():
             if name == "modelTurn":
-                turn = whole.setdefault("modelTurn", {**value, "parts": []})
+                turn = bundle.setdefault("modelTurn", {**value, "parts": []})
                 turn["parts"] += value.get("parts", [])
             elif name in ("outputTranscription", "inputTranscription"):
-                before = whole.get(name, {}).get("text", "")
-                whole[name] = {**value, "text": before + value.get("text", "")}
+                before = bundle.get(name, {}).get("text", "")
+                bundle[name] = {**value, "text": before + value.get("text", "")}
             else:
-                whole[name] = value
+                bundle[name] = value
         if "usageMetadata" in message:
             self._message["usageMetadata"] = message["usageMetadata"]
         if not content.keys() & {ends_at, "interrupted", "interactionStatus"}:
             return None
-        done, self._message = self._message, {}
-        return done
+        whole, self._message = self._message, {}
+        return whole

@@ -1,10 +1,9 @@
-"""What the stand-in says, as frames with times: one turn of a model, in the order its profile has it.
+"""The frames of a reply with their times, in the order of the model's profile.
 
-- Pure: what was heard and the style go in, beats come out. Nothing here waits or sends.
+- Pure: user input and style go in, timed frames come out. Nothing here waits or sends.
 - The style is data: the `wire` of the model's profile and a few members of setup. No model is named.
-- The words are the stand-in's own and say so. It repeats what it was told and tells what it measured; it invents
-  nothing.
-- `at` is seconds after the start of the reply, at the service's own pace; equal times keep their order.
+- The words are the stand-in's own and say so. It repeats the user's words and reports what it measured.
+- Times are seconds from the start of the reply, at the service's pace; equal times keep their order.
 """
 
 from __future__ import annotations
@@ -12,262 +11,200 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
-from livews.audio.analysis.vad import SILENCE_DB
-from livews.core import codec
+from livews.core import codec, machine
 from livews.server.speech import SynthesizedSpeech
+from livews.server.user_input import QUOTED, TOKENS_PER_SECOND, UserInput
 from livews.terminal_text import one_line
 
 THINK_SECONDS = 0.25
-"""From the end of a prompt to the first frame of its answer."""
-TOKENS_A_SECOND = 25
-"""What a second of sound is counted as, in either direction."""
-TOKENS_A_PICTURE = 258
-_QUOTED = 120
-"""Characters of the user's words that are repeated."""
-_BATCH = 4
-"""Words a piece of transcript has."""
+"""From the end of a prompt to the first frame of its reply."""
+_WORDS_PER_PIECE = 4
+"""Words in a piece of a transcript."""
 _TEXT_PIECE_SECONDS = 0.04
-_SELF = "This is the livews stand-in, not Gemini."
-_INSTRUCTION_TOKENS = 8
-"""What the prompt counts before anybody said a word."""
+_SPEAKER = "livews stand-in:"
+_THOUGHT = "I repeat what I heard."
 
 Message = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class TimedFrame:
-    """One frame at its time: a message, or the bytes of one that are ready to send.
-
-    `voice_seconds` is the sound in it.
-    """
+    """A frame and its time: a message, or the bytes of one, with so many seconds of audio in it."""
 
     at: float
     frame: Message | bytes
     voice_seconds: float = 0.0
 
 
-@dataclass
-class UserInput:
-    """What the user has put into a turn so far."""
-
-    text: str = ""
-    words: int = 0
-    pictures: list[tuple[str, int]] = field(default_factory=list)
-    """Mime type and size in bytes."""
-    seconds: float = 0.0
-    """Of sound: what counts for the turn."""
-    db: float = SILENCE_DB
-    spoken: bool = False
-    """The turn was asked for by voice."""
-    known: str = ""
-    """The words of the sound, where whoever started the stand-in gave them."""
-    answers: str = ""
-    """What functions answered, in words."""
-    turns: int = 0
-    """Of the user, in clientContent."""
-    retold: bool = False
-    """The words are a history of several turns: functions named in it were called already."""
-
-    def say(self, text: str) -> None:
-        self.words += len(text.split())
-        if len(self.text) < 2 * _QUOTED:  # what is not repeated is not kept
-            self.text = f"{self.text} {text}".strip()[: 2 * _QUOTED]
-
-    def see(self, mime_type: str, size: int) -> None:
-        if len(self.pictures) < 1000:
-            self.pictures.append((mime_type[:100], size))
-
-    @property
-    def empty(self) -> bool:
-        return not (self.text or self.pictures or self.seconds or self.answers)
-
-    @property
-    def prompt(self) -> str:
-        """The words to choose a function by."""
-        return f"{self.text} {self.known}".strip()
-
-    def transcript(self) -> str:
-        """What inputTranscription says: the words where they are known, else what can be told honestly."""
-        return self.known or f"[{self.seconds:.1f} s of {self._what(', ')}]"
-
-    def _what(self, between: str) -> str:
-        return "silence" if self.db <= SILENCE_DB else f"sound{between}{self.db:.0f} dBFS"
-
-    def sound(self) -> str:
-        return f"{self.seconds:.1f} seconds of {self._what(' at ')}"
-
-    def tokens(self) -> Counter[str]:
-        counted = Counter({"TEXT": self.words + len(self.answers.split())})
-        counted["AUDIO"] = round(self.seconds * TOKENS_A_SECOND)
-        counted["IMAGE"] = len(self.pictures) * TOKENS_A_PICTURE
-        return counted
+def answer(user_input: UserInput) -> str:
+    """The words of the reply."""
+    if user_input.results:
+        return f"{_SPEAKER} {user_input.results}"
+    sentences = []
+    if words := one_line(user_input.prompt, QUOTED):
+        sentences.append(f'I heard "{words}".')
+    elif user_input.seconds:
+        sentences.append(f"I heard {user_input.describe_audio()}.")
+    if user_input.pictures:
+        mime_type, size = user_input.pictures[-1]
+        last = f"{one_line(mime_type, 40)}, {max(1, round(size / 1000))} kB"
+        count = len(user_input.pictures)
+        sentences.append(f"I saw 1 picture ({last})." if count == 1 else f"I saw {count} pictures (the last {last}).")
+    return " ".join([_SPEAKER, *(sentences or ["I heard nothing."])])
 
 
-def answer(heard: UserInput) -> str:
-    """The reply in words."""
-    if heard.answers:
-        return f"{_SELF} {heard.answers}"
-    said = []
-    if words := one_line(heard.prompt, _QUOTED):
-        said.append(f'I heard "{words}".')
-    elif heard.seconds:
-        said.append(f"I heard {heard.sound()}.")
-    if heard.pictures:
-        mime_type, size = heard.pictures[-1]
-        shown = f"{one_line(mime_type, 40)}, {max(1, round(size / 1000))} kB"
-        count = len(heard.pictures)
-        said.append(f"I saw 1 picture ({shown})." if count == 1 else f"I saw {count} pictures (the last {shown}).")
-    return " ".join([_SELF, *(said or ["I heard nothing."])])
-
-
-def answered(name: str, response: Any) -> str:
-    """A function's answer in words."""
-    shown = codec.dump(response).decode(errors="replace") if response is not None else "nothing"
-    return f"{one_line(name, 60) or 'A function'} answered {one_line(shown, _QUOTED)}."
+def result_in_words(name: str, response: Any) -> str:
+    """The result of a function as a sentence."""
+    result = codec.dump(response).decode(errors="replace") if response is not None else "nothing"
+    return f"{one_line(name, 60) or 'A function'} answered {one_line(result, QUOTED)}."
 
 
 @dataclass(frozen=True)
 class WireStyle:
-    """How this session's model puts its turns on the wire."""
+    """How a session's model puts its turns on the wire."""
 
     wire: Mapping[str, Any]
-    text: bool = False
-    """Answers in TEXT parts, not by voice."""
-    transcribed: bool = False
-    """outputAudioTranscription was asked for."""
-    hears: bool = False
-    """inputAudioTranscription was asked for."""
-    thoughts: bool = False
-    utterances: bool = False
-    """turnComplete ends an utterance; interactionStatus ends the turn."""
+    """The profile's `wire`."""
+    text: bool
+    """Replies are TEXT parts, not audio."""
+    transcribes_output: bool
+    transcribes_input: bool
+    thoughts: bool
+    """Thoughts are included."""
+    utterances: bool
+    """turnComplete ends an utterance, and interactionStatus the turn."""
+
+    @classmethod
+    def of(cls, setup: Message, profile: Mapping[str, Any], wire: Mapping[str, Any]) -> Self:
+        """The style of a canonical setup, with the profile of its model and the `wire` to use."""
+        return cls(
+            wire,
+            text="TEXT" in machine.values(setup, ("generationConfig", "responseModalities", "*")),
+            transcribes_output="outputAudioTranscription" in setup,
+            transcribes_input="inputAudioTranscription" in setup,
+            thoughts=True in machine.values(setup, ("generationConfig", "thinkingConfig", "includeThoughts")),
+            utterances=profile["turnEndsAt"] == "interactionStatus",
+        )
+
+    @property
+    def speed(self) -> float:
+        """How many times faster than it plays audio is sent."""
+        return float(self.wire["faster"]) or float("inf")
 
     def content(self, content: Message) -> Message:
-        """A serverContent, with the role where this model names it."""
+        """A serverContent, with the role in modelTurn where this model has it."""
         if self.wire["role"] and "modelTurn" in content:
             content = {**content, "modelTurn": {"role": "model", **content["modelTurn"]}}
         return {"serverContent": content}
 
     def usage(self, prompt: Counter[str], response: Counter[str]) -> Message:
-        """usageMetadata that adds up, in this model's vocabulary (USAGE-1)."""
-        asked, given = sum(prompt.values()), sum(response.values())
+        """usageMetadata with the counts by modality, whose sums add up (USAGE-1)."""
+        prompt_count, response_count = sum(prompt.values()), sum(response.values())
         name = "candidates" if self.wire["usage"] == "candidates" else "response"
         usage: Message = {
-            "promptTokenCount": asked,
-            f"{name}TokenCount": given,
-            "totalTokenCount": asked + given,
+            "promptTokenCount": prompt_count,
+            f"{name}TokenCount": response_count,
+            "totalTokenCount": prompt_count + response_count,
             "promptTokensDetails": _details(prompt),
             f"{name}TokensDetails": _details(response),
         }
         return {key: value for key, value in usage.items() if value}  # protobuf writes no zeros and no empty lists
 
+    def input_transcription(self, user_input: UserInput) -> Iterator[Message]:
+        """The transcript of the user's speech, which comes before the reply."""
+        if self.transcribes_input:
+            words = user_input.input_transcript()
+            for piece in [words] if self.wire["heard"] == "whole" else pieces(words):
+                yield {"serverContent": {"inputTranscription": {"text": piece}}}
+
 
 def _details(tokens: Counter[str]) -> list[Message]:
-    return [{"modality": kind, "tokenCount": count} for kind, count in tokens.items() if count]
+    return [{"modality": modality, "tokenCount": count} for modality, count in tokens.items() if count]
 
 
-def fresh_context() -> Counter[str]:
-    """What a session counts before the first turn."""
-    return Counter({"TEXT": _INSTRUCTION_TOKENS})
-
-
-def hearing(style: WireStyle, heard: UserInput) -> Iterator[Message]:
-    """The transcript of what the user said aloud, as this model gives it, ahead of its answer."""
-    if not style.hears:
-        return
-    words = heard.transcript()
-    for piece in [words] if style.wire["heard"] == "whole" else pieces(words):
-        yield {"serverContent": {"inputTranscription": {"text": piece}}}
-
-
-def opening(style: WireStyle, heard: UserInput, prompt: Counter[str]) -> Iterator[TimedFrame]:
-    """Empty messages with which some models begin, and the prompt's counts where they come early."""
+def opening(style: WireStyle, user_input: UserInput, prompt: Counter[str]) -> Iterator[TimedFrame]:
+    """The empty messages with which some models begin, and the counts of the prompt where they come early."""
     if style.wire["opener"]:
         yield TimedFrame(THINK_SECONDS, {"serverContent": {}})
-        if heard.spoken and style.wire["usage"] == "early":
+        if user_input.spoken and style.wire["usage"] == "early":
             yield TimedFrame(THINK_SECONDS, {"serverContent": {}, "usageMetadata": style.usage(prompt, Counter())})
 
 
-def utterance(style: WireStyle, words: str, voice: SynthesizedSpeech | None) -> Iterator[TimedFrame]:
-    """The answer itself: text parts, or sound with its transcript, faster than it plays; then generationComplete."""
+def utterance(style: WireStyle, words: str, speech: SynthesizedSpeech | None) -> Iterator[TimedFrame]:
+    """Text parts, or audio with its transcript, faster than it plays; then generationComplete."""
     at = THINK_SECONDS
     if style.thoughts:
-        yield TimedFrame(
-            at, style.content({"modelTurn": {"parts": [{"text": "I repeat what I heard.", "thought": True}]}})
-        )
-    if voice is None:
+        yield TimedFrame(at, style.content({"modelTurn": {"parts": [{"text": _THOUGHT, "thought": True}]}}))
+    if speech is None:
         for piece in pieces(words):
             yield TimedFrame(at, style.content({"modelTurn": {"parts": [{"text": piece}]}}))
             at += _TEXT_PIECE_SECONDS
     else:
-        for beat in _aloud(style, words, voice, at):
-            yield beat
-            at = beat.at + beat.voice_seconds / _faster(style)
+        yield from _spoken(style, words, speech, at)
+        at += speech.seconds / style.speed
     yield TimedFrame(at, {"serverContent": {"generationComplete": True}})
 
 
-def _aloud(style: WireStyle, words: str, voice: SynthesizedSpeech, at: float) -> Iterator[TimedFrame]:
-    about = style.wire
-    chunks = voice.chunks(about["chunkMs"])
-    due = list(pieces(words)) if style.transcribed else []
-    if due and about["transcript"] == "first":
-        yield TimedFrame(at, {"serverContent": {"outputTranscription": {}}})
-        for piece in due:
-            yield TimedFrame(at, {"serverContent": {"outputTranscription": {"text": piece}}})
-        due = []
-        if about["finished"]:
-            yield TimedFrame(at, {"serverContent": {"outputTranscription": {"finished": True}}})
-    left = voice.seconds
+def _spoken(style: WireStyle, words: str, speech: SynthesizedSpeech, at: float) -> Iterator[TimedFrame]:
+    wire = style.wire
+    transcripts = [{"text": piece} for piece in pieces(words)] if style.transcribes_output else []
+    if transcripts and wire["transcript"] == "first":
+        for transcript in ({}, *transcripts, *([{"finished": True}] if wire["finished"] else [])):
+            yield TimedFrame(at, {"serverContent": {"outputTranscription": transcript}})
+        transcripts = []
+    chunks = speech.chunks(wire["chunkMs"])
+    left = speech.seconds
     for i, data in enumerate(chunks):
-        seconds = min(left, about["chunkMs"] / 1000)
+        seconds = min(left, wire["chunkMs"] / 1000)
         left -= seconds
-        now = due[: -(-len(due) // (len(chunks) - i))]
-        del due[: len(now)]
-        if now and about["bundled"]:
-            blob = {"mimeType": about["mimeType"], "data": data}
-            turn = style.content({"modelTurn": {"parts": [{"inlineData": blob}]}})
-            turn["serverContent"]["outputTranscription"] = {"text": "".join(now)}
-            yield TimedFrame(at, turn, seconds)
+        now = transcripts[: -(-len(transcripts) // (len(chunks) - i))]
+        del transcripts[: len(now)]
+        if now and wire["bundled"]:
+            blob = {"mimeType": wire["mimeType"], "data": data}
+            message = style.content({"modelTurn": {"parts": [{"inlineData": blob}]}})
+            message["serverContent"]["outputTranscription"] = {"text": "".join(piece["text"] for piece in now)}
+            yield TimedFrame(at, message, seconds)
         else:
-            for piece in now:
-                yield TimedFrame(at, {"serverContent": {"outputTranscription": {"text": piece}}})
-            frame = codec.audio_as_service(data, about["mimeType"], "model" if about["role"] else None)
+            for transcript in now:
+                yield TimedFrame(at, {"serverContent": {"outputTranscription": transcript}})
+            frame = codec.audio_as_service(data, wire["mimeType"], "model" if wire["role"] else None)
             yield TimedFrame(at, frame, seconds)
-        if about["usage"] == "stream":
-            yield TimedFrame(
-                at, {"usageMetadata": style.usage(Counter(), Counter(AUDIO=round(seconds * TOKENS_A_SECOND)))}
-            )
-        at += seconds / _faster(style)
-    for piece in due:  # a voice without sound still has words
-        yield TimedFrame(at, {"serverContent": {"outputTranscription": {"text": piece}}})
-
-
-def _faster(style: WireStyle) -> float:
-    return float(style.wire["faster"]) or float("inf")
+        if wire["usage"] == "stream":
+            usage = style.usage(Counter(), Counter(AUDIO=round(seconds * TOKENS_PER_SECOND)))
+            yield TimedFrame(at, {"usageMetadata": usage})
+        at += seconds / style.speed
+    for transcript in transcripts:  # words that make no sound
+        yield TimedFrame(at, {"serverContent": {"outputTranscription": transcript}})
 
 
 def ending(
-    style: WireStyle, heard: UserInput, prompt: Counter[str], response: Counter[str], status: str = ""
+    style: WireStyle, user_input: UserInput, prompt: Counter[str], response: Counter[str], status: str = ""
 ) -> Message:
-    """The message with turnComplete."""
+    """The message with turnComplete, and with interactionStatus if there is a `status`."""
     content: Message = {"turnComplete": True}
     if style.wire["grounding"]:
         content["groundingMetadata"] = {}
     if status:
         content["interactionStatus"] = status
-    end: Message = {"serverContent": content}
-    kind = style.wire["usage"]
-    if kind == "early" and heard.spoken:
-        end["usageMetadata"] = {}
-    elif kind not in ("none", "stream"):
-        end["usageMetadata"] = style.usage(prompt, response)
-    return end
+    message: Message = {"serverContent": content}
+    usage = style.wire["usage"]
+    if usage == "early" and user_input.spoken:
+        message["usageMetadata"] = {}
+    elif usage not in ("none", "stream"):
+        message["usageMetadata"] = style.usage(prompt, response)
+    return message
 
 
 def pieces(words: str) -> Iterator[str]:
-    """Words in pieces as transcripts come: a few at a time, spaces kept, so that joining gives the text."""
+    """A text in the pieces of a transcript: a few words each, with their spaces, so that joining gives the text."""
     parts = re.findall(r"\s*\S+", words)
-    for i in range(0, len(parts), _BATCH):
-        yield "".join(parts[i : i + _BATCH])
+    for i in range(0, len(parts), _WORDS_PER_PIECE):
+        yield "".join(parts[i : i + _WORDS_PER_PIECE])
+
+
+def format_duration(seconds: float) -> str:
+    """A protobuf Duration as the service writes it: "0s", "10s", "0.440s"."""
+    return f"{seconds:.0f}s" if abs(seconds - round(seconds)) < 0.0005 else f"{seconds:.3f}s"

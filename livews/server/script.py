@@ -1,6 +1,6 @@
-"""What a stand-in can be given to play: a scenario of protocol/scenarios, or a recorded session, from a file.
+"""Loads scripts for the stand-in to play: scenarios of protocol/scenarios, and recorded sessions.
 
-- A file is read whole and checked before anything is played; what is wrong is told with its place.
+- A file is read whole and checked before anything is played; errors name the place.
 """
 
 from __future__ import annotations
@@ -13,23 +13,22 @@ from typing import Any
 from livews.core import codec
 from livews.errors import BadRequest
 from livews.server import faults
-from livews.trace.reader import TraceRecord as Recorded
-from livews.trace.reader import sessions
+from livews.trace.reader import TraceRecord, sessions
 
 _VERBS = ("client", "server", "close", "wait", "fault", "drive", "report")
 
 
 @dataclass
 class Script:
-    """What one connection is played. `steps` for a scenario, `lines` for a recorded session."""
+    """What is played to one connection: `steps` of a scenario, or `records` of a recorded session."""
 
     name: str
     steps: list[dict[str, Any]] = field(default_factory=list)
-    lines: list[Recorded] = field(default_factory=list)
+    records: list[TraceRecord] = field(default_factory=list)
 
 
 def load(path: str) -> list[Script]:
-    """The scripts of a file: a scenario, or each session of a trace. BadRequest says what is wrong with it."""
+    """The scripts of a file: one scenario, or each session of a trace. BadRequest if it is neither, or invalid."""
     try:
         raw = Path(path).read_bytes()
     except OSError as problem:
@@ -43,46 +42,48 @@ def load(path: str) -> list[Script]:
     if "steps" in data:
         return [_scenario(path, data)]
     if raw.lstrip()[:16].startswith(b'{"trace"'):
-        found = [
-            Script(f"{Path(path).name}#{i}", lines=list(lines))
-            for i, (_, lines) in enumerate(sessions(raw.splitlines(keepends=True), path), 1)
-        ]
-        if found := [script for script in found if any(line.raw for line in script.lines)]:
-            return found
+        traces = (list(records) for _, records in sessions(raw.splitlines(keepends=True), path))
+        scripts = [Script(f"{Path(path).name}#{i}", records=records) for i, records in enumerate(traces, 1)]
+        if scripts := [script for script in scripts if any(record.raw for record in script.records)]:
+            return scripts
     raise BadRequest(
         "neither a scenario nor a trace",
         where=path,
         why="a scenario is a JSON object with steps, a trace begins with its header",
-        fix="see protocol/scenarios for the one; livews --trace FILE makes the other",
+        fix="see protocol/scenarios for scenarios; livews --trace FILE makes a trace",
     )
+
+
+def load_all(paths: Iterable[str]) -> list[Script]:
+    """The scripts of several files, in order."""
+    return [script for path in paths for script in load(path)]
 
 
 def _scenario(path: str, data: dict[str, Any]) -> Script:
     steps = data["steps"]
     for i, step in enumerate(steps if isinstance(steps, list) else [steps]):
-        verbs = [verb for verb in _VERBS if isinstance(step, dict) and verb in step]
-        wrong = ""
-        if len(verbs) != 1:
-            wrong = f"one of {', '.join(_VERBS)} is expected"
-        elif verbs[0] in ("client", "server", "close") and not isinstance(step[verbs[0]], dict):
-            wrong = f"{verbs[0]} holds an object"
-        elif verbs[0] == "close" and not isinstance(step["close"].get("code", 1000), int):
-            wrong = "the code of a close is a number"
-        elif verbs[0] == "wait" and not (isinstance(step["wait"], (int, float)) and 0 <= step["wait"] <= 3600):
-            wrong = "wait holds seconds"
-        elif verbs[0] == "fault":
-            try:
-                faults.parse(str(step["fault"]), here=1)
-            except ValueError as problem:
-                wrong = str(problem)
-        if wrong:
-            raise BadRequest(
-                f"not a step of a scenario: {wrong}", where=f"{path}, /steps/{i}", fix="correct the step"
-            )
+        if problem := _problem(step):
+            raise BadRequest(f"invalid step of a scenario: {problem}", where=f"{path}, /steps/{i}", fix="correct it")
     if not steps:
-        raise BadRequest("a scenario with no step", where=f"{path}, /steps", fix="write some")
+        raise BadRequest("a scenario without steps", where=f"{path}, /steps", fix="add steps")
     return Script(str(data.get("id") or Path(path).stem), steps=steps)
 
 
-def scripts(paths: Iterable[str]) -> list[Script]:
-    return [script for path in paths for script in load(path)]
+def _problem(step: Any) -> str:
+    """What is wrong with a step, "" for nothing."""
+    verbs = [verb for verb in _VERBS if isinstance(step, dict) and verb in step]
+    if len(verbs) != 1:
+        return f"one of {', '.join(_VERBS)} is expected"
+    verb, value = verbs[0], step[verbs[0]]
+    if verb in ("client", "server", "close") and not isinstance(value, dict):
+        return f"{verb} holds an object"
+    if verb == "close" and not isinstance(value.get("code", 1000), int):
+        return "the code of a close is a number"
+    if verb == "wait" and not (isinstance(value, (int, float)) and 0 <= value <= 3600):
+        return "wait holds seconds"
+    if verb == "fault":
+        try:
+            faults.parse(str(value), here=1)
+        except ValueError as problem:
+            return str(problem)
+    return ""

@@ -1,11 +1,12 @@
-"""Play a script on a socket: a scenario of protocol/scenarios, or a session somebody recorded.
+"""Plays a script to a client: a scenario of protocol/scenarios, or a recorded session.
 
-- A scenario waits for what it has the client say, and says what it has the server say; frames that do not fit are told,
-  and waited over.
-- A recorded session is replayed in its order: a server frame goes out once the client has said as much as it had then,
-  by number of messages and seconds of sound, so that other chunks of the same sound do. Its timing is kept, or dropped.
-- What the client says otherwise than recorded is told by meaning: spelling, chunks and base64 do not count.
-- The script is the judge: no rule closes a session that plays one.
+- A scenario waits for its client messages and sends its server messages; messages that do not fit are reported, and
+  waited over.
+- A recorded session is replayed in its order: a server frame is sent once the client has sent as much as it had in the
+  recording, by number of messages and seconds of audio, so that other chunks of the same audio do. Its timing is kept,
+  unless `fast` is set.
+- Messages of the client are compared by meaning: spelling, chunks and base64 do not count.
+- The script decides: no rule closes a session that plays one.
 """
 
 from __future__ import annotations
@@ -13,288 +14,258 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from websockets.exceptions import ConnectionClosed
 
 from livews.audio.analysis.pcm import rate_of, seconds_of
 from livews.core import codec, schema
-from livews.core.conversation import Conversation
 from livews.server import faults
-from livews.server.channel import ConnectionEnded, ServerChannel
+from livews.server.channel import ConnectionEnded, cancel
+from livews.server.connection import StandInConnection
+from livews.server.context import ServerContext, ServerSession
 from livews.server.pattern import differences, misfit
+from livews.server.replies import format_duration
 from livews.server.script import Script
-from livews.server.turn_taking import duration
 from livews.terminal_text import one_line
-from livews.trace.reader import TraceRecord as Recorded
-from livews.trace.reader import refilled
+from livews.trace.reader import TraceRecord, refilled
 from livews.trace.writer import emptied
 
-if TYPE_CHECKING:
-    from livews.server.server import StandInConnection, StandInServer
-
-_TOLD = 20
-"""Differences that are told; the rest is counted."""
-_SOUND_TOLERANCE = 0.25
-"""Seconds of sound a client may be behind the recording before a replay waits for it."""
-_HELD = 256
+_SHOWN = 20
+"""Differences that are shown; the rest is counted."""
+_QUEUED = 256
+"""Messages a scenario has not looked at yet, before no more are read."""
+_AUDIO_TOLERANCE = 0.25
+"""Seconds of audio a client may be behind the recording before a replay waits for it."""
 
 
-class ScriptPlayer:
-    """Plays one script to one client. Takes the place of a `Session`."""
+class ScriptPlayer(ServerSession):
+    """A session that plays one script."""
 
-    def __init__(self, socket: StandInConnection, house: StandInServer, number: int, script: Script) -> None:
-        self._socket = socket
-        self._house = house
+    def __init__(self, connection: StandInConnection, context: ServerContext, number: int, script: Script) -> None:
+        super().__init__(connection, context, number)
         self._script = script
-        self._patience = house.policy.patience
-        self.number = number
-        self.place = house.place_of(socket)
-        self.talk = Conversation(inspect=True, surface=self.place.surface, version=self.place.version)
-        self.line = ServerChannel(
-            socket, self.talk, house.policy.faults, house.recorder(number, self.place), self._go_away
-        )
-        self.received = 0
-        self.ended = ""
-        self.found: list[str] = []
-        """What the client did otherwise."""
-        self.set_up = True
-        self._inbox: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue(_HELD)
+        self._patience = self.config.patience
+        self._inbox: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue(_QUEUED)
+        """For a scenario: messages that it has not looked at yet; None after the last one."""
         self._messages: list[dict[str, Any]] = []
-        self._sound = 0.0
+        """For a replay: all messages but audio."""
+        self._audio_seconds = 0.0
+        self._client_left = False
         self._news = asyncio.Event()
-        self._gone = False
-        self._leaving: asyncio.Task[None] | None = None
+        """Something came, or the client left."""
+        self._tasks: list[asyncio.Task[None]] = []
 
-    @property
-    def model(self) -> str:
-        return str(self.talk.setup.get("model", ""))
-
-    async def run(self) -> None:
-        reader = self.line.watch(self._read())
+    async def serve(self) -> None:
+        self._tasks.append(self.channel.start_task(self._read()))
         try:
             with contextlib.suppress(ConnectionEnded):
                 if self._script.steps:
                     await self._play(self._script.steps)
                 else:
-                    await self._replay(self._script.lines)
+                    await self._replay(self._script.records)
                 async with asyncio.timeout(self._patience):
-                    await self._socket.wait_closed()
+                    await self.connection.wait_closed()
         except TimeoutError:
-            self.found.append(f"the script is over, and the client stayed for {self._patience:g} s")
-        finally:
-            for task in (reader, self._leaving):
-                if task is not None:
-                    task.cancel()
-                    with contextlib.suppress(asyncio.CancelledError):
-                        await task
-            received = self._socket.protocol.close_rcvd
-            self.ended = self.line.ended or (f"closed by the client, {received.code}" if received else "lost")
-            self.line.finish()
-        if self.line.failure is not None:
-            raise self.line.failure
+            self.differences.append(f"the script is over, and the client stayed for {self._patience:g} s")
+
+    async def stop(self) -> None:
+        await cancel(*self._tasks)
+
+    async def go_away(self, seconds: float) -> None:
+        await self.channel.send({"goAway": {"timeLeft": format_duration(seconds)}})
+        self._tasks.append(self.channel.start_task(self._leave(seconds)))
+
+    async def _leave(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        await self.channel.close(*faults.close_of("goaway-ignored"))
 
     def summary(self, seconds: float) -> str:
-        told = self.found[:_TOLD]
-        more = len(self.found) - len(told)
-        head = (
-            f"{one_line(self._script.name)}, {seconds:.1f} s, {self.received} in, {self.line.sent} out, {self.ended}"
-        )
-        if not self.found:
+        name, count = one_line(self._script.name), len(self.differences)
+        head = f"{name}, {seconds:.1f} s, {self.received} in, {self.channel.sent} out, {self.ended}"
+        if not count:
             return f"{head}: as written"
-        lines = [f"{head}: {len(self.found)} difference{'' if len(self.found) == 1 else 's'}"]
-        lines += [f"  {one_line(words, 400)}" for words in told]
-        return "\n".join(lines + ([f"  and {more} more"] if more else []))
+        lines = [f"{head}: {count} difference{'' if count == 1 else 's'}"]
+        lines += [f"  {one_line(difference, 400)}" for difference in self.differences[:_SHOWN]]
+        return "\n".join(lines + ([f"  and {count - _SHOWN} more"] if count > _SHOWN else []))
 
     def status(self) -> dict[str, Any]:
         return {
             "session": self.number,
             "script": self._script.name,
             "model": self.model,
-            "states": self.talk.states,
+            "states": self.conversation.states,
             "received": self.received,
-            "sent": self.line.sent,
-            "differences": self.found[:_TOLD],
+            "sent": self.channel.sent,
+            "differences": self.differences[:_SHOWN],
             "ended": self.ended,
         }
 
     async def _read(self) -> None:
-        """Everything the client says, followed and put where the script looks for it."""
+        """Read the client's messages until it leaves."""
         try:
             while True:
-                raw, text = await self._socket.message()
+                raw, text = await self.connection.receive()
                 self.received += 1
-                step = self.talk.step("client", raw)
-                self.line.heard(raw, text, step)
+                step = self.conversation.step("client", raw)
+                self.channel.record_received(raw, text, step)
                 if self._script.steps:
                     await self._inbox.put(step.body)
+                elif seconds := sum(audio_seconds(step.body)):
+                    self._audio_seconds += seconds
                 else:
-                    self._note(step.body)
+                    self._messages.append(step.body)
+                self._news.set()
         except ConnectionClosed:
             pass
         finally:
-            self.line.note_close()
-            self._gone = True
+            self.channel.note_close()
+            self._client_left = True
             self._news.set()
             with contextlib.suppress(asyncio.QueueFull):
                 self._inbox.put_nowait(None)
 
-    async def _go_away(self, left: float) -> None:
-        """goAway because a fault asks for it, and the close when `left` seconds are over."""
-        await self.line.send({"goAway": {"timeLeft": duration(left)}})
-        self._leaving = self._leaving or self.line.watch(self._leave(left))
-
-    async def _leave(self, left: float) -> None:
-        await asyncio.sleep(left)
-        await self.line.close(*faults.close_of("goaway-ignored"))
-
     # A scenario
 
     async def _play(self, steps: list[dict[str, Any]]) -> None:
-        for i, step in enumerate(steps):
+        for i, step in enumerate(steps, 1):
             if "server" in step:
-                await self.line.send(step["server"])
+                await self.channel.send(step["server"])
             elif "wait" in step:
-                await asyncio.sleep(step["wait"] * self._house.policy.pace)
+                await asyncio.sleep(step["wait"] * self.config.pace)
             elif "fault" in step:
-                self.line.arm(faults.parse(step["fault"], here=self.line.sent + 1))
+                self.channel.add_fault(faults.parse(step["fault"], here=self.channel.sent + 1))
             elif "client" in step:
-                await self._expect(i, step["client"])
+                await self._expect(step["client"], f"step {i} waits for {'+'.join(step['client']) or 'a message'}")
             elif "close" in step and step.get("from", step["close"].get("from")) != "client":
-                await self.line.close(step["close"].get("code", 1000), str(step["close"].get("reason", "")))
+                await self.channel.close(step["close"].get("code", 1000), str(step["close"].get("reason", "")))
 
-    async def _expect(self, i: int, pattern: dict[str, Any]) -> None:
-        """Wait for a frame that fits; tell what came instead."""
-        waits = f"step {i + 1} waits for {'+'.join(pattern) or 'a message'}"
-        others = 0
+    async def _expect(self, pattern: dict[str, Any], waits: str) -> None:
+        """Wait for a message that fits the pattern; report what came instead."""
+        misfits = 0
         try:
             async with asyncio.timeout(self._patience):
                 while True:
-                    body = None if self._gone and self._inbox.empty() else await self._inbox.get()
-                    if body is None:
-                        self.found.append(f"{waits}, and the client is gone")
-                        raise ConnectionEnded(self.line.ended)
-                    words = misfit(pattern, body)
-                    if not words:
+                    message = None if self._client_left and self._inbox.empty() else await self._inbox.get()
+                    if message is None:
+                        self.differences.append(f"{waits}, and the client is gone")
+                        raise ConnectionEnded
+                    difference = misfit(pattern, message)
+                    if not difference:
                         return
-                    others += 1
-                    if others <= 3:
-                        self.found.append(f"{waits}; {'+'.join(body) or 'something unreadable'} came: {words}")
+                    misfits += 1
+                    if misfits <= 3:
+                        name = "+".join(message) or "something unreadable"
+                        self.differences.append(f"{waits}; {name} came: {difference}")
         except TimeoutError:
-            self.found.append(f"{waits}, and nothing that fits came in {self._patience:g} s")
-            await self.line.close(*faults.close_of("deadline-expired"))
+            self.differences.append(f"{waits}, and nothing that fits came in {self._patience:g} s")
+            await self.channel.close(*faults.close_of("deadline-expired"))
 
     # A recorded session
 
-    def _note(self, body: dict[str, Any]) -> None:
-        sound = sum(_seconds(body))
-        if sound:
-            self._sound += sound
-        else:
-            self._messages.append(body)
-        self._news.set()
-
-    async def _replay(self, lines: list[Recorded]) -> None:
+    async def _replay(self, records: list[TraceRecord]) -> None:
+        recorded: list[dict[str, Any]] = []
+        """Messages of the client in the recording so far, without audio."""
+        seconds = 0.0
+        """Its audio so far."""
         loop = asyncio.get_running_loop()
-        fast = self._house.policy.fast
-        said: list[dict[str, Any]] = []
-        sound = 0.0
-        last_t, last_at = (lines[0].t if lines else 0.0), loop.time()
-        for line in lines:
-            if line.sender == "client":
-                if line.control == "close":
-                    break
-                if line.raw is not None:
-                    body = _folded(line.raw)
-                    seconds = sum(_seconds(body))
-                    sound += seconds
-                    if not seconds:
-                        said.append(body)
-                        await self._heard_as_much(len(said), sound)
-                    last_t, last_at = line.t, loop.time()
+        last_t, last_at = (records[0].t if records else 0.0), loop.time()
+        for record in records:
+            if record.sender == "client" and record.control == "close":
+                break
+            if record.raw is None and record.control != "close":
                 continue
-            if line.control and line.control != "close":
+            if record.sender == "client":
+                body = _canonical(record.raw or b"")
+                audio = sum(audio_seconds(body))
+                seconds += audio
+                if not audio:
+                    recorded.append(body)
+                    await self._wait_for_client(len(recorded), seconds)
+                last_t, last_at = record.t, loop.time()
                 continue
-            await self._heard_as_much(len(said), sound)
-            if not fast:
-                await asyncio.sleep(max(0.0, last_at + line.t - last_t - loop.time()))
-            last_t, last_at = line.t, loop.time()
-            if line.control == "close":
-                self._compare(said, sound)
-                code = line.about.get("code")
-                await self.line.close(code if isinstance(code, int) else 1006, str(line.about.get("reason", "")))
-            assert line.raw is not None
-            if self._house.policy.faults:  # in the form they ask for
-                await self.line.send(refilled(line.raw, codec.dump_as_service))
+            await self._wait_for_client(len(recorded), seconds)
+            if not self.config.fast:
+                await asyncio.sleep(max(0.0, last_at + record.t - last_t - loop.time()))
+            last_t, last_at = record.t, loop.time()
+            if record.control == "close":
+                self._compare(recorded, seconds)
+                code = record.about.get("code")
+                reason = str(record.about.get("reason", ""))
+                await self.channel.close(code if isinstance(code, int) else 1006, reason)
+            raw = refilled(record.raw or b"", codec.dump_as_service)
+            if self.config.faults:  # which may change the form
+                await self.channel.send(raw)
             else:
-                await self.line.put(refilled(line.raw, codec.dump_as_service), text=line.opcode == "text")
+                await self.channel.send_raw(raw, text=record.opcode == "text")
         try:
             async with asyncio.timeout(self._patience):
-                await self._socket.wait_closed()
+                await self.connection.wait_closed()
         finally:
-            self._compare(said, sound)
+            self._compare(recorded, seconds)
 
-    async def _heard_as_much(self, messages: int, sound: float) -> None:
-        """Wait until the client has said as much as it had said here."""
+    async def _wait_for_client(self, messages: int, seconds: float) -> None:
+        """Wait until the client has sent as much as it had sent at this place of the recording."""
         try:
             async with asyncio.timeout(self._patience):
-                while len(self._messages) < messages or self._sound < sound - _SOUND_TOLERANCE:
-                    if self._gone:
-                        self._compare_with(messages, sound)
-                        raise ConnectionEnded(self.line.ended)
+                while len(self._messages) < messages or self._audio_seconds < seconds - _AUDIO_TOLERANCE:
+                    if self._client_left:
+                        self.differences.append(f"the client left after {self._progress(messages, seconds)}")
+                        raise ConnectionEnded
                     self._news.clear()
                     await self._news.wait()
         except TimeoutError:
-            self.found.append(
-                f"went on after {self._patience:g} s: the client had said {messages} messages and {sound:.1f} s of "
-                f"sound here, and now {len(self._messages)} and {self._sound:.1f} s"
-            )
+            waited = f"went on without the client after {self._patience:g} s"
+            self.differences.append(f"{waited}, with {self._progress(messages, seconds)}")
 
-    def _compare_with(self, messages: int, sound: float) -> None:
-        self.found.append(
-            f"the client is gone after {len(self._messages)} messages and {self._sound:.1f} s of sound; it had said "
-            f"{messages} and {sound:.1f} s here"
+    def _progress(self, messages: int, seconds: float) -> str:
+        return (
+            f"{len(self._messages)} messages and {self._audio_seconds:.1f} s of audio; the recording has {messages} and "
+            f"{seconds:.1f} s here"
         )
 
-    def _compare(self, said: list[dict[str, Any]], sound: float) -> None:
-        for i, (before, now) in enumerate(zip(said, self._messages, strict=False), 1):
-            self.found += [f"client message {i}: {words}" for words in differences(_meant(before), _meant(now))]
-        if len(said) != len(self._messages):
-            self.found.append(f"the client said {len(self._messages)} messages, and had said {len(said)}")
-        if abs(self._sound - sound) > _SOUND_TOLERANCE:
-            self.found.append(f"the client sent {self._sound:.1f} s of sound, and had sent {sound:.1f} s")
+    def _compare(self, recorded: list[dict[str, Any]], seconds: float) -> None:
+        for i, (before, now) in enumerate(zip(recorded, self._messages, strict=False), 1):
+            changes = differences(_comparable(before), _comparable(now))
+            self.differences += [f"client message {i}: {change}" for change in changes]
+        if len(recorded) != len(self._messages):
+            self.differences.append(
+                f"the client sent {len(self._messages)} messages, the recording has {len(recorded)}"
+            )
+        if abs(self._audio_seconds - seconds) > _AUDIO_TOLERANCE:
+            self.differences.append(
+                f"the client sent {self._audio_seconds:.1f} s of audio, the recording has {seconds:.1f} s"
+            )
 
 
-def _folded(raw: bytes) -> dict[str, Any]:
+def _canonical(raw: bytes) -> dict[str, Any]:
     try:
-        folded: dict[str, Any] = schema.canonical("client", codec.parse(raw)).message
+        message: dict[str, Any] = schema.canonical("client", codec.parse(raw)).message
     except codec.WireError:
         return {}
-    return folded
+    return message
 
 
-def _seconds(body: dict[str, Any]) -> Iterator[float]:
-    """Seconds of each piece of sound a client's message streams, also of an elided one."""
-    given = body.get("realtimeInput")
-    if not isinstance(given, dict):
+def audio_seconds(message: dict[str, Any]) -> Iterator[float]:
+    """Seconds of each piece of audio that a client message streams, also of one that a trace elides."""
+    realtime = message.get("realtimeInput")
+    if not isinstance(realtime, dict):
         return
-    chunks = given.get("mediaChunks")
-    for blob in [given.get("audio"), *(chunks if isinstance(chunks, list) else [])]:
+    chunks = realtime.get("mediaChunks")
+    for blob in [realtime.get("audio"), *(chunks if isinstance(chunks, list) else [])]:
         if isinstance(blob, dict) and str(blob.get("mimeType", "")).startswith("audio/"):
             data = str(blob.get("data", ""))
-            size = int(data.split(":")[1]) if _elided(data) else len(data) * 3 // 4
+            parts = data.split(":")
+            is_elided = len(parts) == 3 and parts[0] == "elided" and parts[1].isdigit()
+            size = int(parts[1]) if is_elided else len(data) * 3 // 4
             yield seconds_of(size, rate_of(str(blob["mimeType"]), "client"))
 
 
-def _elided(data: str) -> bool:
-    parts = data.split(":")
-    return len(parts) == 3 and parts[0] == "elided" and parts[1].isdigit()
-
-
-def _meant(body: dict[str, Any]) -> dict[str, Any]:
+def _comparable(message: dict[str, Any]) -> dict[str, Any]:
     """A message without what differs from run to run: a handle, and media that a trace may have elided."""
-    body = emptied(body)
-    resumption = body.get("setup", {}).get("sessionResumption") if isinstance(body.get("setup"), dict) else None
+    message = emptied(message)
+    setup = message.get("setup")
+    resumption = setup.get("sessionResumption") if isinstance(setup, dict) else None
     if isinstance(resumption, dict) and "handle" in resumption:
-        body = {**body, "setup": {**body["setup"], "sessionResumption": {**resumption, "handle": "..."}}}
-    return body
+        message = {**message, "setup": {**message["setup"], "sessionResumption": {**resumption, "handle": "..."}}}
+    return message

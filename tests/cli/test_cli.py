@@ -44,7 +44,7 @@ def server() -> Iterator[str]:
 def test_the_first_command_needs_no_key() -> None:
     done = livews("Hello? Gemini, are you there?", "--mute")
     assert done.returncode == 0
-    assert done.stdout == 'This is the livews stand-in, not Gemini. I heard "Hello? Gemini, are you there?".\n'
+    assert done.stdout == 'livews stand-in: I heard "Hello? Gemini, are you there?".\n'
     assert len(done.stderr.splitlines()) == 1
     assert "no key is set" in done.stderr
     assert "GOOGLE_API_KEY" in done.stderr
@@ -493,11 +493,10 @@ def test_on_a_terminal(server: str, tmp_path: Path) -> None:
     text = seen.decode()
     assert "audio/pcm;rate=24000 ." in text
     assert "\x1b[36m→" in text, "arrows are coloured"
-    reply = re.search(r"This is the livews stand-in.*", text)
-    assert reply
-    assert "\\x07" in reply[0]
-    assert "\x07" not in reply[0]
-    assert "\x1b[31m" not in reply[0]
+    reply = re.findall(r"livews stand-in:.*", text)[-1]
+    assert "\\x07" in reply
+    assert "\x07" not in reply
+    assert "\x1b[31m" not in reply
 
 
 # check
@@ -656,17 +655,6 @@ def test_help_loads_nothing_heavy() -> None:
         assert f"'{module}'" not in done.stdout
 
 
-TRACE = [["trace", verb] for verb in ("show", "check", "stats", "diff", "cut", "redact", "export", "import", "html")]
-
-
-def test_every_flag_of_help_is_in_the_readme() -> None:
-    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text()
-    for command in ([], ["serve"], ["check"], ["explain"], ["devices"], ["doctor"], ["proxy"], *TRACE):
-        flags = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", livews(*command, "--help").stdout))
-        missing = {flag for flag in flags if flag not in readme} - {"--help"}
-        assert not missing, f"{command}: {missing}"
-
-
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -691,7 +679,7 @@ def test_what_a_script_would_ignore_is_refused(words: list[str], told: str) -> N
         (["--as-of", "march"], "march is no month"),
         (["--fast"], "--fast goes with a trace"),
         (["--ca", "x.pem"], "--ca goes with --tls"),
-        (["--fault", "close=nosuch"], "nosuch is no row"),
+        (["--fault", "close=nosuch"], "nosuch is not in protocol/closes.json"),
         (["--voice", "nobody"], "nobody"),
         (["--host", "nosuchhost.invalid"], "--host names an address"),
     ],

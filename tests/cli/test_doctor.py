@@ -76,7 +76,7 @@ def verdicts(rows: dict[str, dict[str, Any]], *names: str) -> list[str]:
 async def house_of(
     policy: StandInConfig | None = None, context: ssl.SSLContext | None = None
 ) -> AsyncIterator[StandInServer]:
-    async with serve_stand_in(policy=policy or StandInConfig(voice="tones", pace=0), tls=context) as house:
+    async with serve_stand_in(config=policy or StandInConfig(voice="tones", pace=0), tls=context) as house:
         yield house
 
 

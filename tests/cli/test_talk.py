@@ -269,7 +269,9 @@ def test_a_command_is_called_and_its_answer_spoken(
     """Also where the turn ends beside the call: the next TEXT waits for the answer's own turn."""
     schema = Path(weather[-1])
     schema.write_text(json.dumps({**json.loads(schema.read_text()), "behavior": behavior}))
-    done = livews(*weather, "--model", model, "What is the weather in Paris?", "And now?", "--mute", "--url", server)
+    done = livews(
+        *weather, "--model", model, 'What is the weather in "Paris"?', "And now?", "--mute", "--url", server
+    )
     *beside, first, second = words_of(done).splitlines()
     assert 'get_weather answered {"sky":"clear over Paris"}' in first
     assert '"And now?"' in second
@@ -279,7 +281,7 @@ def test_a_command_is_called_and_its_answer_spoken(
 
 
 def test_a_tool_in_json(weather: list[str], server: str) -> None:
-    done = livews(*weather, "What is the weather in Paris?", "--json", "--mute", "--url", server)
+    done = livews(*weather, 'What is the weather in "Paris"?', "--json", "--mute", "--url", server)
     events = [json.loads(line) for line in words_of(done).splitlines()]
     (ran,) = [row for row in events if row["event"] == "tool"]
     assert (ran["name"], ran["error"], ran["cancelled"]) == ("get_weather", "", False)
@@ -557,7 +559,7 @@ def test_one_types_while_the_model_speaks(slow: str) -> None:
     with live("--url", slow) as terminal:
         terminal.wait_for("message >")
         terminal.type("tell me everything you know\r")
-        terminal.wait_for("model  This is")
+        terminal.wait_for("model  livews")
         terminal.type("stop\r")
         terminal.wait_for('I heard "stop"')
         terminal.wait_for("interrupted")
@@ -574,7 +576,7 @@ def test_ctrl_c_once_ends_the_turn_and_twice_leaves(slow: str) -> None:
     with live("--url", slow) as terminal:
         terminal.wait_for("message >")
         terminal.type("tell me everything you know, and then some more\r")
-        terminal.wait_for("model  This is")
+        terminal.wait_for("model  livews")
         terminal.type("\x03")
         terminal.wait_for("Ctrl-C again leaves")
         assert "stopped" in terminal.text
@@ -596,7 +598,7 @@ def test_a_second_ctrl_c_leaves_however_late(slow: str) -> None:
     with live("--url", slow) as terminal:
         terminal.wait_for("message >")
         terminal.type("tell me everything you know\r")
-        terminal.wait_for("model  This is")
+        terminal.wait_for("model  livews")
         terminal.type("\x03")
         terminal.wait_for("stopped")
         time.sleep(2.5)  # the reply that was stopped would still be playing
@@ -635,7 +637,7 @@ def test_the_reply_is_alone_on_a_stdout_that_is_no_terminal(server: str, tmp_pat
         terminal.wait_for(lambda: out.exists() and "hello" in out.read_text())
         terminal.type("q\r")
         assert terminal.wait() == 0
-    assert out.read_text() == 'This is the livews stand-in, not Gemini. I heard "hello".\n'
+    assert out.read_text() == 'livews stand-in: I heard "hello".\n'
 
 
 def test_the_screen_gets_nothing_of_the_wire_unescaped(server: str) -> None:

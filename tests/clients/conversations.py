@@ -132,7 +132,7 @@ def _spoken(turn: Seen, *words: str) -> None:
     assert turn["mimes"] == ["audio/pcm;rate=24000"]
     assert turn["pcm"] > 24_000 * 2 and turn["pcm"] % 2 == 0, "over a second of whole samples"
     assert turn["peak"] > 1000
-    for wanted in ("stand-in, not Gemini", *words):
+    for wanted in ("livews stand-in:", *words):
         assert wanted in turn["said"]
     assert turn["total"] > turn["prompt"] > 0
 

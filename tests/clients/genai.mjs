@@ -222,12 +222,12 @@ const picture = () =>
 
 const tool_that_does_not_block = () =>
   talk({ tools: [{ functionDeclarations: [WEATHER] }] }, async (one) =>
-    answer(one, await one.ask("What's the weather in Paris?")),
+    answer(one, await one.ask('What is the weather in "Paris"?')),
   );
 
 const tool_that_blocks = () =>
   talk({ model: OLDER, tools: [{ functionDeclarations: [WEATHER] }] }, async (one) => {
-    one.session.sendClientContent({ turns: "What's the weather in Paris?" });
+    one.session.sendClientContent({ turns: 'What is the weather in "Paris"?' });
     const asking = await one.hear({ until: 'toolCall' });
     await one.wait(500, asking); // nothing may come while the answer is being found
     return answer(one, asking);

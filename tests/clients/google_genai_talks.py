@@ -182,13 +182,13 @@ async def picture() -> dict[str, Any]:
 
 async def tool_that_does_not_block() -> dict[str, Any]:
     async with talk(tools=[{"function_declarations": [WEATHER]}]) as one:
-        asking = await one.ask("What's the weather in Paris?")
+        asking = await one.ask('What is the weather in "Paris"?')
         return await answer(one, asking)
 
 
 async def tool_that_blocks() -> dict[str, Any]:
     async with talk(OLDER, tools=[{"function_declarations": [WEATHER]}]) as one:
-        await one.prompt("What's the weather in Paris?")
+        await one.prompt('What is the weather in "Paris"?')
         asking = await one.hear(until="toolCall")
         with contextlib.suppress(TimeoutError):  # nothing may come while the answer is being found
             async with asyncio.timeout(0.5):

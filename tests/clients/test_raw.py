@@ -45,7 +45,7 @@ _PATIENCE = 10.0
 
 def says(words: str) -> bytes:
     """The sound of a reply."""
-    return synth.render(f"This is the livews stand-in, not Gemini. {words}")
+    return synth.render(f"livews stand-in: {words}")
 
 
 HELLO: Message = {"clientContent": {"turns": [{"role": "user", "parts": [{"text": "Hello"}]}], "turnComplete": True}}
@@ -135,7 +135,7 @@ async def at_standin(**policy: Any) -> AsyncIterator[StandInServer]:
     """A stand-in of its own, which may not fail."""
     async with (
         asyncio.timeout(30),
-        serve_stand_in(policy=StandInConfig(**{"pace": PACE, "voice": "tones", **policy})) as house,
+        serve_stand_in(config=StandInConfig(**{"pace": PACE, "voice": "tones", **policy})) as house,
     ):
         yield house
         assert house.failures == 0
@@ -346,9 +346,9 @@ async def test_04_a_line_that_is_cut() -> None:
 
 async def ended(house: StandInServer) -> str:
     """How the first session ended, in the stand-in's words."""
-    while not house.ended:
+    while not house.endings:
         await asyncio.sleep(0.01)
-    return next(iter(house.ended))
+    return next(iter(house.endings))
 
 
 @pytest.mark.parametrize("politely", [True, False])
@@ -519,7 +519,7 @@ WEATHER: Message = {
         }
     ]
 }
-ASK = content(("user", "What is the weather in Paris?"))
+ASK = content(("user", 'What is the weather in "Paris"?'))
 
 
 @pytest.mark.parametrize(
@@ -960,13 +960,13 @@ async def test_20_a_turn_ends_beside_its_call_or_not(model: str, switch: Message
 async def test_20_who_waits_for_ever_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """On the log: neither side sees it otherwise."""
     log: list[str] = []
-    monkeypatch.setattr("livews.server.turn_taking._PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr("livews.server.reply_runner._PATIENCE_SECONDS", 0.05)
     async with connected(log=log.append) as raw:
         await raw.setup(model=OLD, tools=[WEATHER])
         await raw.send(ASK)
         while not any("toolCallEndsTurn=true" in line for line in log):
             await asyncio.sleep(0.01)
-    assert any("no answer to get_weather" in line for line in log)
+    assert any("no response to get_weather" in line for line in log)
 
 
 @pytest.mark.parametrize(
@@ -1035,7 +1035,7 @@ async def test_22_over_tls(tmp_path: Path) -> None:
     need(importlib.util.find_spec("trustme") is not None, "to talk over TLS: pip install 'livews[tls]'")
     ca = tmp_path / "ca.pem"
     made = StandInConfig(pace=PACE, voice="tones")
-    async with asyncio.timeout(30), serve_stand_in(policy=made, tls=certificate.context(ca)) as house:
+    async with asyncio.timeout(30), serve_stand_in(config=made, tls=certificate.context(ca)) as house:
         trusting = ssl.create_default_context(cafile=ca)
         for host in ("localhost", "127.0.0.1"):
             url = house.url.replace("127.0.0.1", host)

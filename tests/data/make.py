@@ -45,7 +45,7 @@ async def tool(url: str, path: Path) -> None:
         "systemInstruction": {"parts": [{"text": "Be short."}]},
     }
     async with livews.connect(url=url, setup=setup, trace=path) as session:
-        await session.say("Use get_weather for Berlin")
+        await session.say('Use get_weather for "Berlin"')
         answered = spoke = False
         async for event in session.events():
             if isinstance(event, livews.ToolCall):
@@ -71,7 +71,7 @@ async def _speak(session: livews.Session, pcm: bytes) -> None:
 
 async def main() -> None:
     policy = StandInConfig(voice="tones", heard=["What is that?"], seed="data", calls="always")
-    async with serve_stand_in(policy=policy) as house:
+    async with serve_stand_in(config=policy) as house:
         for make in (barge_in, tool):
             path = HERE / f"{make.__name__}.jsonl"
             path.unlink(missing_ok=True)

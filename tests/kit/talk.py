@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from livews.core import codec, models, schema
 from livews.server.config import StandInConfig
 from livews.server.server import StandInServer, serve_stand_in
-from tests.kit.names import GEMINI
+from tests.kit.names import GEMINI, TEST
 from tests.kit.sound import RATE
 from tests.kit.waiting import until
 
@@ -35,10 +35,10 @@ class Caller:
     """One client's socket. What came is in `frames` and `messages`, with its time on the loop's clock in `times`."""
 
     def __init__(
-        self, socket: ClientConnection, house: StandInServer, *, model: str = "", judged: bool = True
+        self, socket: ClientConnection, server: StandInServer, *, model: str = "", judged: bool = True
     ) -> None:
         self.socket = socket
-        self.house = house
+        self.server = server
         self.model = model
         self.frames: list[bytes] = []
         self.messages: list[Message] = []
@@ -109,7 +109,7 @@ class Caller:
 
 @contextlib.asynccontextmanager
 async def calling(
-    house: StandInServer,
+    server: StandInServer,
     setup: Message | str | None = None,
     *,
     path: str = GEMINI,
@@ -118,17 +118,17 @@ async def calling(
 ) -> AsyncIterator[Caller]:
     """A client on this stand-in. With a setup (or a model's name) it is set up, and setupComplete was heard."""
     async with connect(
-        house.url + path, additional_headers=headers, compression=None, max_size=None, ping_interval=None
+        server.url + path, additional_headers=headers, compression=None, max_size=None, ping_interval=None
     ) as socket:
         setup = {"model": setup} if isinstance(setup, str) else setup
-        caller = Caller(socket, house, model=setup.get("model", "") if setup else "", judged=judged)
+        caller = Caller(socket, server, model=setup.get("model", "") if setup else "", judged=judged)
         if setup is not None:
             await caller.say({"setup": setup})
             assert "setupComplete" in await caller.hear()
         yield caller
 
 
-def policy(**changes: Any) -> StandInConfig:
+def config(**changes: Any) -> StandInConfig:
     """Quick, and the same on every machine."""
     return StandInConfig(**{"pace": PACE, "voice": "tones", **changes})
 
@@ -143,21 +143,54 @@ async def connected(
     seconds: float = 30.0,
     **changes: Any,
 ) -> AsyncIterator[Caller]:
-    """A client on a stand-in of its own. `changes` are those of its policy."""
-    async with asyncio.timeout(seconds), serve_stand_in(policy=policy(**changes)) as house:
-        async with calling(house, setup, path=path, headers=headers, judged=judged) as caller:
+    """A client on a stand-in of its own. `changes` are settings of its config."""
+    async with asyncio.timeout(seconds), serve_stand_in(config=config(**changes)) as server:
+        async with calling(server, setup, path=path, headers=headers, judged=judged) as caller:
             yield caller
-    assert house.failures == 0
+    assert server.failures == 0
 
 
-async def ended(house: StandInServer) -> None:
+async def ended(server: StandInServer) -> None:
     """No session is left."""
-    await until(lambda: not house.sessions)
+    await until(lambda: not server.sessions)
 
 
 async def handle_of(caller: Caller) -> str:
     update = (await caller.until("handle"))[-1]["sessionResumptionUpdate"]
     return str(update["newHandle"])
+
+
+async def refusal(server: StandInServer, *messages: Message, **options: Any) -> tuple[int, str]:
+    """The close that comes after these messages of a client, which is the answer to its setup."""
+    async with calling(server, **options) as caller, asyncio.timeout(PATIENCE):
+        await caller.say(*messages)
+        end = await caller.closed()
+        assert caller.messages == []
+        return end
+
+
+@contextlib.asynccontextmanager
+async def pinging(caller: Caller, seconds: float = 0.02) -> AsyncIterator[None]:
+    """A client that is there, and sends nothing but pings."""
+
+    async def ping() -> None:
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await caller.socket.ping()
+                await asyncio.sleep(seconds)
+
+    task = asyncio.create_task(ping())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def resuming(handle: str, model: str = TEST) -> Message:
+    """A setup that resumes a session."""
+    return {"model": model, "sessionResumption": {"handle": handle}}
 
 
 # What a client says

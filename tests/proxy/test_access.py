@@ -39,7 +39,7 @@ async def test_the_injected_key_takes_the_place_of_the_clients() -> None:
     async def inject() -> dict[str, str]:
         return {"x-goog-api-key": KEY}
 
-    async with server.serve_stand_in(policy=server.StandInConfig(pace=0, voice="tones", require_key=KEY)) as there:
+    async with server.serve_stand_in(config=server.StandInConfig(pace=0, voice="tones", require_key=KEY)) as there:
         async with proxied(there.url, credentials=inject) as proxy:
             headers = {"x-goog-api-key": "wrong", "Authorization": f"Token {OTHER}"}
             async with connect(
@@ -71,7 +71,7 @@ async def test_the_injected_key_takes_the_place_of_the_clients() -> None:
 
 
 async def test_without_it_the_clients_key_goes_through() -> None:
-    async with server.serve_stand_in(policy=server.StandInConfig(pace=0, voice="tones", require_key=KEY)) as there:
+    async with server.serve_stand_in(config=server.StandInConfig(pace=0, voice="tones", require_key=KEY)) as there:
         async with proxied(there.url) as proxy:
             for key, ready in ((KEY, True), ("wrong-key", False)):
                 async with dial(proxy.url, additional_headers={"x-goog-api-key": key}) as client:

@@ -82,7 +82,7 @@ async def _first(url: str) -> bytes:
 async def test_the_command_goes_through_the_proxy_of_a_network(tmp_path: Path) -> None:
     """Python's own client on one side, the stand-in on the other; a host of NO_PROXY is dialled directly."""
     heads: list[str] = []
-    async with server.serve_stand_in(policy=server.StandInConfig(pace=0, voice="tones")) as there:
+    async with server.serve_stand_in(config=server.StandInConfig(pace=0, voice="tones")) as there:
         async with gate(there.url) as (url, asked):
             env = {"HTTPS_PROXY": url.replace("://", "://me:hunter2@"), "no_proxy": "direct.invalid"}
             for host, ends in (("api.example", b"setupComplete"), ("direct.invalid", b"does not resolve")):

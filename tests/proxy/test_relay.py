@@ -263,7 +263,7 @@ async def test_a_conversation_with_the_stand_in_is_the_same_on_both_sides(tmp_pa
         pace=0, voice="tones", faults=[faults.parse("fragments=700"), faults.parse("big-message@3")]
     )
     policy.record = theirs
-    async with server.serve_stand_in(policy=policy) as there, proxied(there.url, record=ours) as proxy:
+    async with server.serve_stand_in(config=policy) as there, proxied(there.url, record=ours) as proxy:
         async with dial(proxy.url) as client:
             await client.send(SETUP)
             heard.append(await client.recv(decode=False))

@@ -30,7 +30,7 @@ async def test_faults_and_closes_are_explained_as_they_happen(
     bad = SETUP.replace('"generationConfig"', '"proactivty":{},"generationConfig"')
     console = Console(color="never", quiet=quiet)
     policy = server.StandInConfig(pace=0, voice="tones", faults=[faults.parse("unknown-field")])
-    async with server.serve_stand_in(policy=policy) as there:
+    async with server.serve_stand_in(config=policy) as there:
         async with proxied(there.url, record=shown_by(console, quiet)) as proxy:
             async with dial(proxy.url) as client:
                 await client.send(SETUP)
@@ -104,7 +104,7 @@ async def meet(console: Console, folder: Path, *wrong: str, wanted: bytes = b"tu
     record = cli.recording(cli.parse(["--trace", f"{folder}{os.sep}"]), console)
     for fault in wrong:
         policy = server.StandInConfig(pace=0, voice="tones", time_scale=10, faults=[faults.parse(fault)])
-        async with server.serve_stand_in(policy=policy) as there:
+        async with server.serve_stand_in(config=policy) as there:
             given = {"record": record, "on_failure": lambda number, problem: console.error(problem)}
             async with proxied(there.url, **given) as proxy:
                 await converse(proxy.url, wanted)

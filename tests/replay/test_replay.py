@@ -21,7 +21,7 @@ import livews
 from livews.cli import main
 from livews.core import codec
 from livews.server import faults
-from livews.server.script import scripts
+from livews.server.script import load_all
 from livews.server.server import serve_stand_in
 from livews.trace.compare import Meaning, MeaningItem, differences, outline
 from livews.trace.json_diff import NOTHING, places
@@ -29,7 +29,7 @@ from tests.kit import traces
 from tests.kit.names import DATA, KEY, VERTEX
 from tests.kit.servers import SETUP_COMPLETE, Recorder, Script, scripted
 from tests.kit.sound import speech
-from tests.kit.talk import policy
+from tests.kit.talk import config
 from tests.kit.traces import Row, asked, got, sent
 from tests.kit.waiting import until
 
@@ -57,7 +57,7 @@ def replay(capfd: pytest.CaptureFixture[str]) -> Run:
             if server is not None:
                 url = await stack.enter_async_context(scripted(server))
             else:
-                house = await stack.enter_async_context(serve_stand_in(policy=policy(**changes)))
+                house = await stack.enter_async_context(serve_stand_in(config=config(**changes)))
                 url = house.url
             given = ["trace", "replay", str(path), "--to", url, *map(str, words)]
             code = await asyncio.wait_for(asyncio.to_thread(main, given), 40)
@@ -76,7 +76,7 @@ async def record(
     path: Path, use: Callable[[livews.Session], Any], *, setup: Row | None = None, **changes: Any
 ) -> Path:
     """A session of livews with a stand-in, recorded."""
-    async with serve_stand_in(policy=policy(**changes)) as house:
+    async with serve_stand_in(config=config(**changes)) as house:
         async with livews.connect(url=house.url, trace=path, setup=setup or {}) as session:
             await asyncio.wait_for(use(session), 20)
     return path
@@ -161,7 +161,7 @@ async def test_words_and_sound_count_when_they_are_to(replay: Run, tmp_path: Pat
     rows[2:] = json.loads(json.dumps(rows[2:]).replace("And goodbye", "And be gone"))
     write(path, *rows[1:])
     assert (await replay(path, "--fast")).code == 0
-    text = path.read_text().replace("stand-in, not Gemini", "stand-in, no Gemini", 1)
+    text = path.read_text().replace("livews stand-in:", "livews stand-by:", 1)
     path.write_text(text)
     done = await replay(path, "--fast", "--exact")
     assert done.code == 1 and "/outputTranscription" in done.out
@@ -180,7 +180,7 @@ async def test_the_kept_traces_replay(path: Path, words: list[str], pace: float,
 
 @pytest.mark.parametrize("path", [TOOL, BARGE_IN], ids=lambda path: path.stem)
 async def test_a_trace_played_by_both_sides_has_no_difference(path: Path, replay: Run) -> None:
-    done = await replay(path, "--fast", "--exact", scripts=scripts([str(path)]), fast=True, patience=10.0)
+    done = await replay(path, "--fast", "--exact", scripts=load_all([str(path)]), fast=True, patience=10.0)
     assert (done.code, done.out) == (0, "")
     assert done.house.differences == 0  # type: ignore[attr-defined]
 
@@ -531,7 +531,7 @@ async def one_turn(session: livews.Session) -> None:
 
 async def two_sessions(path: Path) -> Path:
     """The second resumes the first."""
-    async with serve_stand_in(policy=policy(seed="old")) as house:
+    async with serve_stand_in(config=config(seed="old")) as house:
         setup: Row = {"sessionResumption": {}}
         for _ in range(2):
             async with livews.connect(url=house.url, trace=path, setup=setup) as session:

@@ -1,4 +1,4 @@
-"""Every row of protocol/closes.json, provoked: by a fault, and by what a client or whoever starts the stand-in does.
+"""Every row of protocol/closes.json, provoked: by a fault, and by what a client does or the stand-in is started with.
 
 - Reasons are compared byte for byte, cut at 123 bytes (CLOSE-2).
 - WAYS are what a client can say; the tests below them are ways that need two clients, time, or a bare socket.
@@ -27,15 +27,17 @@ from tests.kit.talk import (
     END,
     MANUAL,
     START,
-    Caller,
     Message,
     audio,
     calling,
+    config,
     connected,
     content,
     ended,
     handle_of,
-    policy,
+    pinging,
+    refusal,
+    resuming,
     text,
 )
 
@@ -65,15 +67,15 @@ NAMED = {
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["id"])
 async def test_a_fault_closes_as_the_row_says(row: dict[str, Any]) -> None:
-    async with serve_stand_in(policy=policy(faults=[faults.parse(f"close={row['id']}")])) as house:
+    async with serve_stand_in(config=config(faults=[faults.parse(f"close={row['id']}")])) as server:
         if row["code"] == 0:
             with pytest.raises(InvalidStatus) as caught:
-                async with calling(house):
+                async with calling(server):
                     pass
             assert caught.value.response.status_code == row["http"]
             assert closes.explain_http(row["http"]).id == row["id"]
             return
-        async with calling(house) as caller:
+        async with calling(server) as caller:
             await caller.say({"setup": {"model": TEST}})
             code, reason = await caller.closed()
     assert caller.messages == [], "instead of setupComplete"
@@ -116,7 +118,7 @@ class Way:
     then: tuple[Message | str | bytes, ...] = ()
     path: str = GEMINI
     headers: dict[str, str] = field(default_factory=dict)
-    policy: dict[str, Any] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
     before: list[Message] = field(default_factory=list)
     """Said ahead of the close, after setupComplete."""
     first: Message | None = None
@@ -163,9 +165,9 @@ WAYS = [
     Way("invalid-argument", "Request contains an invalid argument.", generation(LIVE_38, thinkingConfig={}), ()),
     Way("invalid-argument", "Request contains an invalid argument.", generation(LIVE_38, enableAffectiveDialog=True)),
     Way("invalid-argument", "Request contains an invalid argument.", setup(LIVE_31), (content("hello"),),
-        policy={"as_of": "2026-03"}),
+        config={"as_of": "2026-03"}),
     Way("invalid-argument", "Request contains an invalid argument.",
-        generation(NATIVE, responseModalities=["TEXT"]), policy={"as_of": "2025-10"}),
+        generation(NATIVE, responseModalities=["TEXT"]), config={"as_of": "2025-10"}),
     Way("unknown-name", unknown("bogusField", "setup"), setup(bogusField=1)),
     Way("unknown-name", unknown("responseModalities", "setup"), setup(responseModalities=["AUDIO"])),
     Way("unknown-name", unknown("bogus_field", "setup.generation_config"), generation(bogus_field=1)),
@@ -203,17 +205,17 @@ WAYS = [
     Way("setup-not-first", NOT_FIRST, None, first=content("hello")),
     Way("setup-not-first", NOT_FIRST, None, first={"toolResponse": {"functionResponses": []}}),
     Way("setup-not-first", NOT_FIRST, setup(), ({"setup": {"model": TEST}},)),
-    Way("key-not-valid", "API key not valid. Please pass a valid API key.", setup(), policy=KEY,
+    Way("key-not-valid", "API key not valid. Please pass a valid API key.", setup(), config=KEY,
         headers={"x-goog-api-key": "wrong"}),
     Way("no-credentials", "Method doesn't allow unregistered callers (callers without established identity). Please use "
-        "API Key or other form of API c", setup(), policy=KEY),
+        "API Key or other form of API c", setup(), config=KEY),
     Way("voices-from-non-audio", "Cannot extract voices from a non-audio request.",
-        generation(NATIVE, responseModalities=["TEXT"]), policy={"as_of": "2025-12"}),
+        generation(NATIVE, responseModalities=["TEXT"]), config={"as_of": "2025-12"}),
     Way("voices-from-non-audio", "Cannot extract voices from a non-audio request.",
-        generation(LIVE_31, responseModalities=["TEXT"]), policy={"as_of": "2026-04"}),
+        generation(LIVE_31, responseModalities=["TEXT"]), config={"as_of": "2026-04"}),
     Way("text-not-supported", f"{NO_TEXT}{LIVE_31} a", generation(LIVE_31, responseModalities=["TEXT"])),
     Way("text-not-supported", f"{NO_TEXT}{LIVE_38} accepts the f", generation(LIVE_38, responseModalities=["TEXT"]),
-        policy={"as_of": "2026-10"}),
+        config={"as_of": "2026-10"}),
     Way("text-not-supported", f"{NO_TEXT.replace('TEXT', 'AUDIO')}models/gemini-3.5-transcribe-live a",
         {**generation("models/gemini-3.5-transcribe-live", responseModalities=["AUDIO"]), "inputAudioTranscription": {}}),
     Way("text-not-supported-vertex", "Text output is not supported for native audio output model.",
@@ -259,7 +261,7 @@ WAYS = [
     Way("model-not-found", "models/nothing is not found for API version v1alpha, or is not supported for "
         "bidiGenerateContent. Call ListModels to see the list of a", setup("models/nothing"), path=ALPHA),
     Way("model-not-found", "models/gemini-2.0-flash-live-001 is not found for API version v1beta, or is not supported "
-        "for bidiGenerateContent. Call ListM", setup("models/gemini-2.0-flash-live-001"), policy={"as_of": "2026-01"}),
+        "for bidiGenerateContent. Call ListM", setup("models/gemini-2.0-flash-live-001"), config={"as_of": "2026-01"}),
     Way("session-not-found", "BidiGenerateContent session not found", setup(sessionResumption={"handle": "old"})),
     Way("internal-error", "Internal error encountered.", generation(LIVE_31, enableAffectiveDialog=True), path=ALPHA),
 ]  # fmt: skip
@@ -267,7 +269,7 @@ WAYS = [
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.id)
 async def test_a_client_is_refused_as_the_row_says(way: Way) -> None:
-    async with connected(path=way.path, headers=way.headers, **way.policy) as caller:
+    async with connected(path=way.path, headers=way.headers, **way.config) as caller:
         if way.first is not None:
             await caller.say(way.first)
         if way.setup is not None:
@@ -329,17 +331,6 @@ async def test_a_model_that_is_gone_is_served_to_who_asks_for_no_month() -> None
 HANDLE: Message = {"model": TEST, "sessionResumption": {}}
 
 
-def resuming(handle: str, model: str = TEST) -> Message:
-    return {"setup": {"model": model, "sessionResumption": {"handle": handle}}}
-
-
-async def refusal(house: StandInServer, *messages: Message, **options: Any) -> tuple[int, str]:
-    async with calling(house, **options) as caller:
-        await caller.say(*messages)
-        async with asyncio.timeout(10):
-            return await caller.closed()
-
-
 Ending = Callable[[], Awaitable[tuple[int, str]]]
 OTHER_WAYS: dict[str, Ending] = {}
 """Row to a coroutine that brings it about, and gives code and reason as the client's library has them."""
@@ -356,62 +347,62 @@ def way(close_id: str) -> Callable[[Ending], Ending]:
 
 @way("key-expired")
 async def a_token_out_of_time() -> tuple[int, str]:
-    async with serve_stand_in(policy=policy(require_key="right")) as house:
-        name = house.memory.new_token(uses=1, lives=-1.0, starts=-1.0)
+    async with serve_stand_in(config=config(require_key="right")) as server:
+        name = server.store.new_token(uses=1, lives=-1.0, starts=-1.0)
         return await refusal(
-            house, {"setup": setup()}, path=f"{ALPHA}Constrained", headers={"Authorization": f"Token {name}"}
+            server, {"setup": setup()}, path=f"{ALPHA}Constrained", headers={"Authorization": f"Token {name}"}
         )
 
 
 @way("internal-error")
 async def a_token_used_up() -> tuple[int, str]:
-    async with serve_stand_in(policy=policy()) as house:
-        name = house.memory.new_token(uses=1, lives=600.0, starts=600.0)
+    async with serve_stand_in(config=config()) as server:
+        name = server.store.new_token(uses=1, lives=600.0, starts=600.0)
         where: dict[str, Any] = {"path": f"{ALPHA}Constrained?access_token={name}"}
-        async with calling(house, TEST, **where):
+        async with calling(server, TEST, **where):
             pass
-        return await refusal(house, {"setup": setup()}, **where)
+        return await refusal(server, {"setup": setup()}, **where)
 
 
 @way("no-credentials")
 async def a_token_on_the_plain_method() -> tuple[int, str]:
-    async with serve_stand_in(policy=policy()) as house:
-        name = house.memory.new_token(uses=1, lives=600.0, starts=600.0)
-        return await refusal(house, {"setup": setup()}, path=f"{ALPHA}?access_token={name}")
+    async with serve_stand_in(config=config()) as server:
+        name = server.store.new_token(uses=1, lives=600.0, starts=600.0)
+        return await refusal(server, {"setup": setup()}, path=f"{ALPHA}?access_token={name}")
 
 
 @way("invalid-session-handle")
 async def an_old_handle() -> tuple[int, str]:
-    async with serve_stand_in(policy=policy()) as house:
-        async with calling(house, HANDLE) as caller:
+    async with serve_stand_in(config=config()) as server:
+        async with calling(server, HANDLE) as caller:
             handle = await handle_of(caller)
-        house.memory.clock = lambda: house.clock() + 7_201
-        return await refusal(house, resuming(handle))
+        server.store.clock = lambda: server.clock() + 7_201
+        return await refusal(server, {"setup": resuming(handle)})
 
 
 @way("internal-error")
 async def the_old_socket_is_open() -> tuple[int, str]:
-    async with serve_stand_in(policy=policy()) as house, calling(house, HANDLE) as caller:
-        return await refusal(house, resuming(await handle_of(caller)))
+    async with serve_stand_in(config=config()) as server, calling(server, HANDLE) as caller:
+        return await refusal(server, {"setup": resuming(await handle_of(caller))})
 
 
 @way("internal-error")
 async def the_old_socket_was_lost_a_moment_ago() -> tuple[int, str]:
-    async with serve_stand_in(policy=policy()) as house:
-        async with calling(house, HANDLE) as caller:
+    async with serve_stand_in(config=config()) as server:
+        async with calling(server, HANDLE) as caller:
             handle = await handle_of(caller)
             caller.socket.transport.abort()
-        await ended(house)
-        return await refusal(house, resuming(handle))
+        await ended(server)
+        return await refusal(server, {"setup": resuming(handle)})
 
 
 @way("internal-error-occurred")
 async def the_handle_of_another_model() -> tuple[int, str]:
-    async with serve_stand_in(policy=policy()) as house:
-        async with calling(house, HANDLE) as caller:
+    async with serve_stand_in(config=config()) as server:
+        async with calling(server, HANDLE) as caller:
             handle = await handle_of(caller)
-        async with calling(house) as caller:
-            await caller.say(resuming(handle, LIVE_38))
+        async with calling(server) as caller:
+            await caller.say({"setup": resuming(handle, LIVE_38)})
             assert "setupComplete" in await caller.hear()
             return await caller.closed()
 
@@ -419,8 +410,8 @@ async def the_handle_of_another_model() -> tuple[int, str]:
 @way("internal-error")
 async def nothing_is_heard_of_the_client() -> tuple[int, str]:
     async with (
-        serve_stand_in(policy=policy(time_scale=2400)) as house,
-        calling(house, TEST) as caller,
+        serve_stand_in(config=config(time_scale=2400)) as server,
+        calling(server, TEST) as caller,
     ):  # 480 s are 0.2
         return await caller.closed()
 
@@ -428,24 +419,14 @@ async def nothing_is_heard_of_the_client() -> tuple[int, str]:
 @way("deadline-expired")
 async def fifty_eight_minutes() -> tuple[int, str]:
     setup = {"model": LIVE_38, "contextWindowCompression": {"slidingWindow": {}}}
-    async with serve_stand_in(policy=policy(time_scale=1500)) as house, calling(house, setup) as caller:
-        pinging = asyncio.create_task(_keep_pinging(caller, 0.02))
-        try:
+    async with serve_stand_in(config=config(time_scale=1500)) as server, calling(server, setup) as caller:
+        async with pinging(caller):
             return await caller.closed()
-        finally:
-            pinging.cancel()
-
-
-async def _keep_pinging(caller: Caller, seconds: float) -> None:
-    with contextlib.suppress(ConnectionClosed):
-        while True:
-            await caller.socket.ping()
-            await asyncio.sleep(seconds)
 
 
 @way("goaway-ignored")
 async def go_away_is_ignored() -> tuple[int, str]:
-    async with serve_stand_in(policy=policy(go_away=0.05, time_scale=500)) as house, calling(house, TEST) as caller:
+    async with serve_stand_in(config=config(go_away=0.05, time_scale=500)) as server, calling(server, TEST) as caller:
         end = await caller.closed()
         assert caller.messages[-1] == {"goAway": {"timeLeft": "0.100s"}}
         return end
@@ -453,16 +434,16 @@ async def go_away_is_ignored() -> tuple[int, str]:
 
 @way("quota")
 async def the_fourth_session() -> tuple[int, str]:
-    async with serve_stand_in(policy=policy(sessions_per_key=3)) as house, contextlib.AsyncExitStack() as stack:
+    async with serve_stand_in(config=config(sessions_per_key=3)) as server, contextlib.AsyncExitStack() as stack:
         for _ in range(3):
-            await stack.enter_async_context(calling(house, TEST, headers={"x-goog-api-key": "k"}))
-        await stack.enter_async_context(calling(house, TEST, headers={"x-goog-api-key": "another"}))
-        return await refusal(house, {"setup": setup()}, headers={"x-goog-api-key": "k"})
+            await stack.enter_async_context(calling(server, TEST, headers={"x-goog-api-key": "k"}))
+        await stack.enter_async_context(calling(server, TEST, headers={"x-goog-api-key": "another"}))
+        return await refusal(server, {"setup": setup()}, headers={"x-goog-api-key": "k"})
 
 
 @way("normal")
 async def a_client_that_says_goodbye() -> tuple[int, str]:
-    async with serve_stand_in(policy=policy()) as house, calling(house, TEST) as caller:
+    async with serve_stand_in(config=config()) as server, calling(server, TEST) as caller:
         await caller.socket.close()
         return await caller.closed()
 
@@ -470,16 +451,16 @@ async def a_client_that_says_goodbye() -> tuple[int, str]:
 @way("going-away")
 async def the_server_stops() -> tuple[int, str]:
     async with contextlib.AsyncExitStack() as client:
-        async with serve_stand_in(policy=policy()) as house:
-            caller = await client.enter_async_context(calling(house, TEST))
+        async with serve_stand_in(config=config()) as server:
+            caller = await client.enter_async_context(calling(server, TEST))
         return await caller.closed()
 
 
 @way("no-close-frame")
 async def the_connection_dies() -> tuple[int, str]:
     async with (
-        serve_stand_in(policy=policy(faults=[faults.parse("drop@2")])) as house,
-        calling(house, LIVE_38) as caller,
+        serve_stand_in(config=config(faults=[faults.parse("drop@2")])) as server,
+        calling(server, LIVE_38) as caller,
     ):
         return await caller.closed()
 
@@ -487,15 +468,15 @@ async def the_connection_dies() -> tuple[int, str]:
 @way("message-too-big")
 async def a_frame_of_two_megabytes() -> tuple[int, str]:
     """The client's own library closes: 1 MiB is its limit (WIRE-13)."""
-    async with serve_stand_in(policy=policy(faults=[faults.parse("big-message@2")])) as house:
-        async with connect(house.url + GEMINI, compression=None) as socket:
+    async with serve_stand_in(config=config(faults=[faults.parse("big-message@2")])) as server:
+        async with connect(server.url + GEMINI, compression=None) as socket:
             await socket.send(json.dumps({"setup": setup(LIVE_38)}))
             return await _own_end(socket)
 
 
 @way("message-too-big")
 async def a_client_that_says_too_much() -> tuple[int, str]:
-    async with serve_stand_in(policy=policy()) as house, calling(house, TEST) as caller:
+    async with serve_stand_in(config=config()) as server, calling(server, TEST) as caller:
         # the head of a masked text frame of 17 MiB: that is refused before the rest has come
         caller.socket.transport.write(b"\x81\xff" + (17 << 20).to_bytes(8, "big") + b"mask")
         code, reason = await caller.closed()
@@ -505,8 +486,8 @@ async def a_client_that_says_too_much() -> tuple[int, str]:
 
 @way("keepalive-timeout")
 async def pongs_come_too_late() -> tuple[int, str]:
-    async with serve_stand_in(policy=policy(faults=[faults.parse("late-pong=60")])) as house:
-        async with connect(house.url + GEMINI, compression=None, ping_interval=0.05, ping_timeout=0.1) as socket:
+    async with serve_stand_in(config=config(faults=[faults.parse("late-pong=60")])) as server:
+        async with connect(server.url + GEMINI, compression=None, ping_interval=0.05, ping_timeout=0.1) as socket:
             await socket.send(json.dumps({"setup": setup()}))
             return await _own_end(socket)
 
@@ -530,14 +511,14 @@ async def an_upgrade_that_is_broken() -> tuple[int, str]:
 
 @way("http-401")
 async def vertex_without_a_bearer() -> tuple[int, str]:
-    async with serve_stand_in(policy=policy(require_key="right")) as house:
-        return await _status(house, VERTEX)
+    async with serve_stand_in(config=config(require_key="right")) as server:
+        return await _status(server, VERTEX)
 
 
 @way("http-404")
 async def a_method_that_is_not_there() -> tuple[int, str]:
-    async with serve_stand_in(policy=policy()) as house:
-        return await _status(house, GEMINI.replace("BidiGenerateContent", "StreamGenerateContent"))
+    async with serve_stand_in(config=config()) as server:
+        return await _status(server, GEMINI.replace("BidiGenerateContent", "StreamGenerateContent"))
 
 
 @way("http-426")
@@ -545,16 +526,16 @@ async def a_request_without_an_upgrade() -> tuple[int, str]:
     return await _http(b"")
 
 
-async def _status(house: StandInServer, path: str) -> tuple[int, str]:
+async def _status(server: StandInServer, path: str) -> tuple[int, str]:
     with pytest.raises(InvalidStatus) as caught:
-        async with calling(house, path=path):
+        async with calling(server, path=path):
             pass
     return 0, f"HTTP {caught.value.response.status_code}"
 
 
 async def _http(lines: bytes) -> tuple[int, str]:
-    async with serve_stand_in(policy=policy()) as house:
-        reader, writer = await asyncio.open_connection("127.0.0.1", int(house.url.rsplit(":", 1)[1]))
+    async with serve_stand_in(config=config()) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rsplit(":", 1)[1]))
         writer.write(b"GET " + GEMINI.encode() + b" HTTP/1.1\r\nHost: x\r\n" + lines + b"\r\n")
         head = await reader.readline()
         writer.close()

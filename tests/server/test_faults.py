@@ -1,4 +1,4 @@
-"""What the stand-in does wrong on purpose, as a real client sees it: each fault does what its help says and no more.
+"""Faults that the stand-in injects, as a real client sees them: each does what its help says and no more.
 
 - A fault changes the form of frames, their order or their end. What was said in them stays the same.
 - Every name of faults.KINDS has a test here; the last one counts them.
@@ -12,7 +12,7 @@ import itertools
 import json
 import re
 import socket as sockets
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +37,11 @@ from tests.kit.talk import (
     brief,
     brief_all,
     calling,
+    config,
     connected,
     content,
     ended,
     functions,
-    policy,
     sound_of,
     text,
     words,
@@ -70,10 +70,10 @@ class Counting(ClientConnection):
 
 
 @contextlib.asynccontextmanager
-async def dialled(house: StandInServer, setup: Message | None = None, **options: Any) -> AsyncIterator[Any]:
+async def dialled(server: StandInServer, setup: Message | None = None, **options: Any) -> AsyncIterator[Any]:
     """A client's bare socket, for frames that no Caller takes. Setup is said, and not waited for."""
     given = {"compression": None, "max_size": None, "ping_interval": None, "create_connection": Counting, **options}
-    async with connect(house.url + GEMINI, **given) as socket:
+    async with connect(server.url + GEMINI, **given) as socket:
         await socket.send(json.dumps({"setup": setup or TRANSCRIBED}))
         yield socket
 
@@ -101,10 +101,10 @@ async def turn(
     *given: str, says: str = "hello", setup: Message | None = None, quiet: float = 0.0, **changes: Any
 ) -> list[bytes | str]:
     """The frames of setup and of one turn, with these faults."""
-    async with serve_stand_in(policy=policy(faults=these(*given), **{"pace": 0.01, **changes})) as house:
-        async with dialled(house, setup) as socket:
+    async with serve_stand_in(config=config(faults=these(*given), **{"pace": 0.01, **changes})) as server:
+        async with dialled(server, setup) as socket:
             got = await frames_of(socket, content(says), quiet=quiet)
-    assert house.failures == 0
+    assert server.failures == 0
     return got
 
 
@@ -130,8 +130,8 @@ SHAPES = ("text-frames", "fragments=1000", "compact", "utf8", "snake", "unknown-
 
 @pytest.mark.parametrize("number", [1, 2, 5])
 async def test_drop_cuts_without_a_close_frame(number: int) -> None:
-    async with serve_stand_in(policy=policy(faults=these(f"drop@{number}"))) as house:
-        async with dialled(house) as socket:
+    async with serve_stand_in(config=config(faults=these(f"drop@{number}"))) as server:
+        async with dialled(server) as socket:
             await socket.send(json.dumps(content("hello")))
             got = 0
             with pytest.raises(ConnectionClosedError) as caught:
@@ -141,39 +141,39 @@ async def test_drop_cuts_without_a_close_frame(number: int) -> None:
                     got += 1
         assert (caught.value.rcvd, caught.value.sent) == (None, None)
         assert got == number - 1
-        await ended(house)
-        assert dict(house.ended) == {"dropped": 1}
+        await ended(server)
+        assert dict(server.endings) == {"dropped": 1}
 
 
 async def test_close_is_told_as_the_stand_ins_own() -> None:
-    async with serve_stand_in(policy=policy(faults=these("close=quota@3"))) as house:
-        async with calling(house, TRANSCRIBED) as caller:
+    async with serve_stand_in(config=config(faults=these("close=quota@3"))) as server:
+        async with calling(server, TRANSCRIBED) as caller:
             await caller.say(content("hello"))
             assert (await caller.closed())[0] == 1011
-        await ended(house)
-        got = dict(house.ended)
+        await ended(server)
+        got = dict(server.endings)
     assert list(got) == ["closed 1011 You exceeded your current quota, please check your plan and billing details."]
 
 
 async def test_sound_that_crosses_a_close_is_no_other_close() -> None:
     """A client streams on for as long as it has not read the close: that is no fault of its own."""
     lines: list[str] = []
-    async with serve_stand_in(policy=policy(faults=these("close=unavailable@3"), log=lines.append)) as house:
-        async with calling(house, TRANSCRIBED) as caller:
+    async with serve_stand_in(config=config(faults=these("close=unavailable@3"), log=lines.append)) as server:
+        async with calling(server, TRANSCRIBED) as caller:
             await caller.say(content("hello"))
             with contextlib.suppress(ConnectionClosed):
                 for _ in range(2000):
                     await caller.say(audio(bytes(320)))
             assert (await caller.closed())[0] == 1011
-        await ended(house)
-        found, line = dict(house.ended), lines[-1]
+        await ended(server)
+        found, line = dict(server.endings), lines[-1]
     assert list(found) == ["closed 1011 The service is currently unavailable."]
     assert "CLOSE-1" not in line
 
 
 async def test_stall_sends_nothing_and_closes_nothing() -> None:
-    async with serve_stand_in(policy=policy(faults=these("stall@4"))) as house:
-        async with calling(house, TRANSCRIBED) as caller:
+    async with serve_stand_in(config=config(faults=these("stall@4"))) as server:
+        async with calling(server, TRANSCRIBED) as caller:
             await caller.say(content("hello"))
             await caller.until("said")
             while len(caller.messages) < 3:
@@ -185,29 +185,29 @@ async def test_stall_sends_nothing_and_closes_nothing() -> None:
                 await caller.socket.ping()
             await caller.socket.close()
             assert caller.socket.close_code == 1000
-        await ended(house)
-        assert house.failures == 0
+        await ended(server)
+        assert server.failures == 0
 
 
 async def test_a_stalled_session_ends_when_its_client_is_lost() -> None:
-    async with serve_stand_in(policy=policy(faults=these("stall@1"))) as house:
-        async with dialled(house) as socket:
+    async with serve_stand_in(config=config(faults=these("stall@1"))) as server:
+        async with dialled(server) as socket:
             for _ in range(100):
                 await socket.send("not json")
-            await until(lambda: next(iter(house.sessions.values())).line.stalled, 5)
+            await until(lambda: next(iter(server.sessions.values())).channel.stalled, 5)
             socket.transport.abort()
         async with asyncio.timeout(5):
-            await ended(house)
+            await ended(server)
 
 
 # goAway
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
-async def test_go_away_comes_ahead_of_its_message_and_the_close_behind_it(number: int) -> None:
+async def test_go_away_comes_before_its_message_and_the_close_after_it(number: int) -> None:
     async with (
-        serve_stand_in(policy=policy(faults=these(f"go-away=0.4@{number}"))) as house,
-        dialled(house) as socket,
+        serve_stand_in(config=config(faults=these(f"go-away=0.4@{number}"))) as server,
+        dialled(server) as socket,
     ):
         await socket.send(json.dumps(content("hello")))
         got: list[Message] = []
@@ -226,7 +226,7 @@ async def test_go_away_comes_ahead_of_its_message_and_the_close_behind_it(number
 @pytest.mark.parametrize("shape", ["compact", "snake", "utf8"])
 async def test_silence_after_go_away_lasts_until_the_close(shape: str) -> None:
     wrong = these("go-away=0.5@4", "silent-after-goaway", shape)
-    async with serve_stand_in(policy=policy(faults=wrong)) as house, dialled(house) as socket:
+    async with serve_stand_in(config=config(faults=wrong)) as server, dialled(server) as socket:
         await socket.send(json.dumps(content("hello")))
         got: list[bytes] = []
         with pytest.raises(ConnectionClosed) as caught:
@@ -252,7 +252,7 @@ async def test_without_the_fault_what_is_said_goes_on_after_go_away() -> None:
 
 async def test_pongs_are_late_and_nothing_else_is() -> None:
     """CLOSE-4: the service sends no pings of its own and may answer one late."""
-    async with serve_stand_in(policy=policy(faults=these("late-pong=0.3"))) as house, dialled(house) as socket:
+    async with serve_stand_in(config=config(faults=these("late-pong=0.3"))) as server, dialled(server) as socket:
         loop = asyncio.get_running_loop()
         began = loop.time()
         pong = await socket.ping()
@@ -264,12 +264,12 @@ async def test_pongs_are_late_and_nothing_else_is() -> None:
 
 
 async def test_a_late_pong_for_a_client_that_is_gone_hurts_nobody() -> None:
-    async with serve_stand_in(policy=policy(faults=these("late-pong=0.1"))) as house:
-        async with dialled(house) as socket:
+    async with serve_stand_in(config=config(faults=these("late-pong=0.1"))) as server:
+        async with dialled(server) as socket:
             await socket.ping()
-        await ended(house)
+        await ended(server)
         await asyncio.sleep(0.2)
-        assert house.failures == 0
+        assert server.failures == 0
 
 
 # The pace of sound
@@ -308,7 +308,7 @@ async def test_text_frames() -> None:
 @pytest.mark.parametrize("kind", [(), ("text-frames", "utf8")])
 async def test_fragments_are_counted(size: int, kind: tuple[str, ...]) -> None:
     wrong = these(f"fragments={size}", *kind)
-    async with serve_stand_in(policy=policy(faults=wrong, wire={"chunkMs": 40})) as house, dialled(house) as socket:
+    async with serve_stand_in(config=config(faults=wrong, wire={"chunkMs": 40})) as server, dialled(server) as socket:
         got = [as_bytes(frame) for frame in await frames_of(socket, content("Grüße aus 北京"))]
         data = [one for one in socket.seen if one[0] in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)]
         assert meant(got)[0].endswith('I heard "Grüße aus 北京".')
@@ -340,11 +340,11 @@ async def test_utf8_is_raw_and_escapes_are_the_rule() -> None:
 
 
 async def test_snake_spells_members_and_leaves_the_applications_own_names() -> None:
-    given = policy(faults=these("snake"), calls="always")
-    async with serve_stand_in(policy=given) as house:
+    given = config(faults=these("snake"), calls="always")
+    async with serve_stand_in(config=given) as server:
         about = {"type": "OBJECT", "properties": {"cityName": {"type": "STRING"}}, "required": ["cityName"]}
         tools = functions("getWeather", parameters=about)
-        async with dialled(house, {**TRANSCRIBED, "tools": tools}) as socket:
+        async with dialled(server, {**TRANSCRIBED, "tools": tools}) as socket:
             messages = []
             await socket.send(json.dumps(content("what is the weather?")))
             while not messages or "tool_call" not in messages[-1]:
@@ -371,8 +371,8 @@ async def test_a_big_message_ends_a_client_that_takes_a_megabyte(number: int) ->
     """WIRE-13: python's websockets takes 1 MiB unless it is told otherwise, and closes 1009 by itself."""
 
     async def go(**limit: Any) -> list[bytes | str]:
-        async with serve_stand_in(policy=policy(faults=these(f"big-message@{number}"))) as house:
-            async with dialled(house, **limit) as socket:
+        async with serve_stand_in(config=config(faults=these(f"big-message@{number}"))) as server:
+            async with dialled(server, **limit) as socket:
                 return await frames_of(socket, content("hello"))
 
     with pytest.raises(ConnectionClosedError) as caught:
@@ -387,24 +387,29 @@ async def test_a_big_message_ends_a_client_that_takes_a_megabyte(number: int) ->
 # What messages hold
 
 
-@pytest.mark.parametrize("number", [1, 3])
-async def test_an_unknown_message_comes_before(number: int) -> None:
-    messages = parsed(await turn(f"unknown-message@{number}"))
-    assert messages[number - 1] == {"somethingNew": {"since": "tomorrow"}}
-    del messages[number - 1]
-    assert messages == parsed(await turn())
+NEW: Message = {"somethingNew": {"since": "tomorrow"}}
+GENERATED: Message = {"serverContent": {"generationComplete": True}}
+CHANGES: dict[str, Callable[[list[Message]], list[Message]]] = {
+    "unknown-message@1": lambda plain: [NEW, *plain],
+    "unknown-message@3": lambda plain: [*plain[:2], NEW, *plain[2:]],
+    "unknown-field": lambda plain: [{**message, **NEW} for message in plain],
+    "empty-message": lambda plain: [one for message in plain for one in ({}, message)],
+    "usage-apart": lambda plain: [*plain[:-1], ENDED, {"usageMetadata": plain[-1]["usageMetadata"]}],
+    "no-generation-complete": lambda plain: [message for message in plain if message != GENERATED],
+    "no-turn-complete": lambda plain: [*plain[:-1], {**plain[-1], "serverContent": {}}],
+    "no-setup-complete": lambda plain: plain[1:],
+}
+"""What a fault makes of the messages of a session."""
+ENDED: Message = {"serverContent": {"turnComplete": True}}
 
 
-async def test_an_unknown_field_is_in_every_message() -> None:
-    messages = parsed(await turn("unknown-field"))
-    assert all(message.pop("somethingNew") for message in messages)
-    assert messages == parsed(await turn())
-
-
-async def test_an_empty_message_comes_before_every_message() -> None:
-    messages = parsed(await turn("empty-message"))
-    assert messages[::2] == [{}] * (len(messages) // 2)
-    assert messages[1::2] == parsed(await turn())
+@pytest.mark.parametrize("fault", CHANGES)
+async def test_what_a_fault_does_to_messages(fault: str) -> None:
+    plain = parsed(await turn())
+    assert plain[0] == {"setupComplete": {}}
+    assert GENERATED in plain
+    assert plain[-1]["serverContent"] == ENDED["serverContent"]
+    assert parsed(await turn(fault, quiet=0.5)) == CHANGES[fault](plain)
 
 
 @pytest.mark.parametrize("number", [1, 2, 4])
@@ -454,32 +459,6 @@ async def test_bundled_holds_a_segment_of_a_model_that_transcribes() -> None:
     assert "heard" in brief(got[-1])
 
 
-async def test_usage_comes_apart() -> None:
-    apart, plain = parsed(await turn("usage-apart", quiet=0.2)), parsed(await turn())
-    assert apart[-1] == {"usageMetadata": plain[-1].pop("usageMetadata")}
-    assert apart[:-1] == plain
-
-
-async def test_generation_complete_is_left_out() -> None:
-    whole = {"serverContent": {"generationComplete": True}}
-    plain = parsed(await turn())
-    assert whole in plain
-    assert parsed(await turn("no-generation-complete")) == [one for one in plain if one != whole]
-
-
-async def test_turn_complete_never_comes() -> None:
-    got, plain = parsed(await turn("no-turn-complete", quiet=0.5)), parsed(await turn())
-    assert got[:-1] == plain[:-1]
-    assert plain[-1]["serverContent"] == {"turnComplete": True}
-    assert got[-1] == {**plain[-1], "serverContent": {}}, "the counts still come"
-
-
-async def test_setup_is_never_answered() -> None:
-    plain = parsed(await turn())
-    assert plain[0] == {"setupComplete": {}}
-    assert parsed(await turn("no-setup-complete")) == plain[1:]
-
-
 # Together
 
 
@@ -504,8 +483,8 @@ async def test_messages_that_come_between_do_not_hide_a_place(once: str, other: 
     got: list[bytes] = []
     end: Exception | None = None
     async with (
-        serve_stand_in(policy=policy(faults=these(f"{once}@{number}", other))) as house,
-        dialled(house) as socket,
+        serve_stand_in(config=config(faults=these(f"{once}@{number}", other))) as server,
+        dialled(server) as socket,
     ):
         await socket.send(json.dumps(content("hello")))
         try:
@@ -567,41 +546,41 @@ async def test_an_interruption_in_the_middle(given: tuple[str, ...]) -> None:
 async def test_an_interruption_while_a_fragmented_message_waits_for_a_slow_reader() -> None:
     """The reply is cut between two fragments of one message: that message is finished before anything else comes."""
     big = [f"big-message@{number}" for number in range(3, 9)]  # more than the buffers of the system
-    async with serve_stand_in(policy=policy(faults=these("fragments=5000", *big))) as house:
+    async with serve_stand_in(config=config(faults=these("fragments=5000", *big))) as server:
         narrow = sockets.socket()
         narrow.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
-        narrow.connect(("127.0.0.1", int(house.url.rsplit(":", 1)[1])))
+        narrow.connect(("127.0.0.1", int(server.url.rsplit(":", 1)[1])))
         narrow.setblocking(False)
-        async with dialled(house, TRANSCRIBED, sock=narrow, max_queue=1) as socket:
-            caller = Caller(socket, house)
+        async with dialled(server, TRANSCRIBED, sock=narrow, max_queue=1) as socket:
+            caller = Caller(socket, server)
             await caller.hear()
             await caller.say(content("hello"))
-            session = next(iter(house.sessions.values()))
-            await until(lambda: session._socket.paused and session.line._sending)
+            session = next(iter(server.sessions.values()))
+            await until(lambda: session.connection.paused and session.channel._sending)
             await caller.say(text("stop"))
             await until(lambda: session.received >= 3)
             await asyncio.sleep(0.1)
             cut = await caller.until("turnComplete")
             assert any("interrupted" in one.get("serverContent", {}) for one in cut)
             assert words(await caller.until("turnComplete")).endswith('I heard "stop".')
-        await ended(house)
-        assert house.failures == 0
+        await ended(server)
+        assert server.failures == 0
 
 
 async def test_a_close_waits_for_the_message_in_fragments() -> None:
     """A close between two fragments would be another close: the library's own 1011."""
     big = [f"big-message@{number}" for number in range(3, 9)]
-    async with serve_stand_in(policy=policy(faults=these("fragments=5000", *big))) as house:
+    async with serve_stand_in(config=config(faults=these("fragments=5000", *big))) as server:
         narrow = sockets.socket()
         narrow.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
-        narrow.connect(("127.0.0.1", int(house.url.rsplit(":", 1)[1])))
+        narrow.connect(("127.0.0.1", int(server.url.rsplit(":", 1)[1])))
         narrow.setblocking(False)
-        async with dialled(house, TRANSCRIBED, sock=narrow, max_queue=1) as socket:
-            caller = Caller(socket, house)
+        async with dialled(server, TRANSCRIBED, sock=narrow, max_queue=1) as socket:
+            caller = Caller(socket, server)
             await caller.hear()
             await caller.say(content("hello"))
-            session = next(iter(house.sessions.values()))
-            await until(lambda: session._socket.paused and session.line._sending)
+            session = next(iter(server.sessions.values()))
+            await until(lambda: session.connection.paused and session.channel._sending)
             await caller.say("not json")
             await asyncio.sleep(0.1)
             assert await caller.closed() == (1007, "Request contains an invalid argument.")
@@ -616,9 +595,9 @@ async def played(
     """The frames a client gets that says setup and then waits, ended by the code of the close, 1006 for none."""
     script = Script("mine", steps=[{"client": {"setup": {}}}, *steps])
     async with serve_stand_in(
-        policy=policy(scripts=[script], pace=pace, patience=patience, faults=these(*given))
-    ) as house:
-        async with dialled(house) as socket:
+        config=config(scripts=[script], pace=pace, patience=patience, faults=these(*given))
+    ) as server:
+        async with dialled(server) as socket:
             got: list[Any] = []
             try:
                 while True:
@@ -628,8 +607,8 @@ async def played(
                 got.append(end.rcvd.code if end.rcvd else 1006)
             except TimeoutError:
                 got.append("quiet")
-        await ended(house)
-        assert house.failures == 0
+        await ended(server)
+        assert server.failures == 0
     return got
 
 
@@ -667,7 +646,7 @@ async def test_a_scenario_does_a_fault_from_its_step_on(fault: str, frames: list
     assert shown == [READY, *frames]
 
 
-async def test_a_scenario_that_says_go_away_is_closed_behind_it() -> None:
+async def test_a_scenario_with_go_away_is_closed_after_it() -> None:
     _ready, away, end = await played(READY, {"fault": "go-away=0.2"}, {"fault": "silent-after-goaway"}, SAYS, ENDS)
     assert json.loads(away) == {"goAway": {"timeLeft": "0.200s"}}
     assert end == 1008
@@ -703,8 +682,8 @@ async def test_faults_of_the_command_line_go_for_scenarios_too() -> None:
 
 async def test_a_scenario_closes_at_once_though_its_client_sends_on() -> None:
     script = Script("mine", steps=[{"client": {"setup": {}}}, READY, {"wait": 0.3}, SHUT])
-    async with serve_stand_in(policy=policy(scripts=[script], pace=1)) as house:
-        async with dialled(house) as socket:
+    async with serve_stand_in(config=config(scripts=[script], pace=1)) as server:
+        async with dialled(server) as socket:
             await socket.recv()
             with contextlib.suppress(ConnectionClosed):
                 for _ in range(3000):
@@ -714,7 +693,7 @@ async def test_a_scenario_closes_at_once_though_its_client_sends_on() -> None:
                     await socket.recv()
             assert socket.close_code == 1000
         async with asyncio.timeout(3):
-            await ended(house)
+            await ended(server)
 
 
 # How they are written
@@ -723,23 +702,23 @@ async def test_a_scenario_closes_at_once_though_its_client_sends_on() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("nonsense", '"nonsense" is no fault; there are drop, close, '),
-        ("", '"" is no fault'),
-        ("Drop", '"Drop" is no fault'),
+        ("nonsense", 'unknown fault "nonsense": expected one of drop, close, '),
+        ("", 'unknown fault ""'),
+        ("Drop", 'unknown fault "Drop"'),
         ("drop=3", "drop takes no value"),
         ("drop@0", "drop counts messages from 1"),
-        ("drop@x", "drop@x is written drop@N, N a number from 1"),
-        ("stall@-1", "stall@-1 is written stall@N"),
-        ("close", "close wants a value: close=ID"),
-        ("close=@3", "close wants a value: close=ID"),
-        ("close=nope", "nope is no row of protocol/closes.json; there are invalid-argument, "),
-        ("late-pong=abc", "late-pong wants a number above 0 (seconds), not abc"),
-        ("late-pong=0", "late-pong wants a number above 0 (seconds), not 0"),
-        ("late-pong=5@2", "late-pong lasts all session: it takes no @"),
-        ("slow-audio=nan", "slow-audio wants a number above 0 (factor), not nan"),
-        ("fragments=-1", "fragments wants a number above 0 (bytes), not -1"),
-        ("fragments=1e9", "fragments wants a number above 0 (bytes), not 1e9"),
-        ("compact@3", "compact lasts all session: it takes no @"),
+        ("drop@x", "invalid fault drop@x: expected drop@N, N a number from 1"),
+        ("stall@-1", "invalid fault stall@-1: expected stall@N"),
+        ("close", "close needs a value: close=ID"),
+        ("close=@3", "close needs a value: close=ID"),
+        ("close=nope", "nope is not in protocol/closes.json: expected one of invalid-argument, "),
+        ("late-pong=abc", "invalid value abc of late-pong: expected a number above 0 (seconds)"),
+        ("late-pong=0", "invalid value 0 of late-pong: expected a number above 0 (seconds)"),
+        ("late-pong=5@2", "late-pong lasts all session and takes no @N"),
+        ("slow-audio=nan", "invalid value nan of slow-audio: expected a number above 0 (factor)"),
+        ("fragments=-1", "invalid value -1 of fragments: expected a number above 0 (bytes)"),
+        ("fragments=1e9", "invalid value 1e9 of fragments: expected a number above 0 (bytes)"),
+        ("compact@3", "compact lasts all session and takes no @N"),
     ],
 )
 def test_what_is_wrong_with_a_fault_is_told(text: str, words: str) -> None:
@@ -780,4 +759,6 @@ def test_help_lists_every_fault() -> None:
 def test_every_fault_is_tried_here() -> None:
     source = Path(__file__).read_text()
     for name in faults.KINDS:
-        assert re.search(rf'these\([^)]*"{name}|turn\([^)]*"{name}|spread\("{name}|f"{name}', source), name
+        assert re.search(
+            rf'these\([^)]*"{name}|turn\([^)]*"{name}|spread\("{name}|f"{name}|"{name}[@0-9]*": lambda', source
+        ), name

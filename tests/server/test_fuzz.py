@@ -12,11 +12,11 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.frames import Frame, Opcode
 
+import tests.fuzz.__main__ as fuzz
 from livews.core import closes, schema
 from livews.core.conversation import Conversation
+from livews.server.audio_input import resampled
 from livews.server.server import serve_stand_in
-from livews.server.turn_taking import resampled
-from tests.fuzz.__main__ import fuzz
 from tests.kit.names import GEMINI, VERTEX
 from tests.kit.sound import silence, speech
 from tests.kit.talk import (
@@ -27,11 +27,11 @@ from tests.kit.talk import (
     audio,
     calling,
     calls,
+    config,
     connected,
     content,
     ended,
     functions,
-    policy,
     sound_of,
     text,
     words,
@@ -96,15 +96,15 @@ async def test_a_close_is_one_of_the_services(code: int, reason: str, fits: bool
 @asynccontextmanager
 async def closing(setup: dict[str, Any] | None = None) -> AsyncIterator[Any]:
     """A client with a stand-in of its own, whose socket has to be gone soon after the last it says."""
-    async with serve_stand_in(policy=policy(pace=0)) as house:
-        async with calling(house, setup) as caller, asyncio.timeout(BLOCKED):
+    async with serve_stand_in(config=config(pace=0)) as server:
+        async with calling(server, setup) as caller, asyncio.timeout(BLOCKED):
             yield caller
             await caller.socket.wait_closed()
-            await ended(house)
-        assert house.failures == 0
+            await ended(server)
+        assert server.failures == 0
 
 
-async def test_what_comes_behind_a_bad_frame_does_not_hold_up_the_close() -> None:
+async def test_what_comes_after_a_bad_frame_does_not_hold_up_the_close() -> None:
     async with closing(DIALOGUE) as caller:
         await caller.say("no JSON", *[text(f"{i}") for i in range(100)])
         assert await caller.closed() == closes.frame_for("invalid-argument")
@@ -116,7 +116,7 @@ async def test_what_waits_at_the_clients_own_close_does_not_hold_it_up() -> None
         await caller.socket.close()
 
 
-async def test_a_broken_frame_behind_many_does_not_hold_up_its_close() -> None:
+async def test_a_broken_frame_after_many_does_not_hold_up_its_close() -> None:
     async with closing(DIALOGUE) as caller:
         await caller.say(*[content(f"{i}") for i in range(100)])
         caller.socket.protocol.send_frame(Frame(Opcode.CONT, b"continues nothing"))
@@ -213,7 +213,7 @@ async def test_calls_that_nobody_answers_do_not_pile_up() -> None:
     async with connected({**DIALOGUE, "tools": functions("wait")}, pace=0, calls="always") as caller:
         for i in range(130):
             await caller.turn(text(f"{i}"))
-        assert int(caller.house.status()["open"][0]["openCalls"]) == 100
+        assert int(caller.server.status()["open"][0]["openCalls"]) == 100
 
 
 async def test_answers_by_the_thousand_are_spoken_in_one_breath() -> None:
@@ -226,16 +226,16 @@ async def test_answers_by_the_thousand_are_spoken_in_one_breath() -> None:
 
 
 async def test_an_upgrade_with_two_connection_headers() -> None:
-    async with serve_stand_in(policy=policy(pace=0)) as house:
-        async with connect(house.url + GEMINI, additional_headers={"Connection": "keep-alive"}) as socket:
+    async with serve_stand_in(config=config(pace=0)) as server:
+        async with connect(server.url + GEMINI, additional_headers={"Connection": "keep-alive"}) as socket:
             await socket.send(json.dumps({"setup": DIALOGUE}))
             assert b"setupComplete" in await socket.recv(decode=False)
 
 
 @pytest.mark.parametrize("length", ["9" * 5000, "-1", "1e3", "²", ""])
 async def test_a_length_that_is_none(length: str) -> None:
-    async with serve_stand_in(policy=policy(pace=0)) as house, asyncio.timeout(BLOCKED):
-        reader, writer = await asyncio.open_connection("127.0.0.1", int(house.url.rpartition(":")[2]))
+    async with serve_stand_in(config=config(pace=0)) as server, asyncio.timeout(BLOCKED):
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rpartition(":")[2]))
         writer.write(f"POST /v1alpha/auth_tokens HTTP/1.1\r\nContent-Length: {length}\r\n\r\n".encode())
         said = await reader.read()
         writer.close()

@@ -1,8 +1,8 @@
 """How long a session lives, what outlives it, and that nothing else does.
 
-- Long times are shortened by time_scale, as whoever tries a client would do it; where hours are meant the memory's
+- Long times are shortened by time_scale, as in trials of a client; for hours the store's
   clock is set on.
-- Times are bounded from below alone, or by what comes first: a slow machine is no failure.
+- Times are bounded only from below, or by what comes first: a slow machine is no failure.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from websockets.frames import Frame, Opcode
 
 from livews.core import models, protocol
 from livews.server import faults
+from livews.server.replies import format_duration as duration
 from livews.server.server import StandInServer, serve_stand_in
 from livews.server.session import StandInSession
-from livews.server.turn_taking import TurnTaking, duration
+from livews.server.turn_taking import TurnTaking
 from tests.kit.names import GEMINI, LIVE_31, LIVE_38, NATIVE, TEST, TRANSCRIBE, TRANSLATE, VERTEX
 from tests.kit.sound import silence, speech
 from tests.kit.talk import (
@@ -38,12 +39,15 @@ from tests.kit.talk import (
     brief_all,
     calling,
     calls,
+    config,
     connected,
     content,
     ended,
     functions,
     handle_of,
-    policy,
+    pinging,
+    refusal,
+    resuming,
     text,
     words,
 )
@@ -57,29 +61,10 @@ PICTURE: Message = {"realtimeInput": {"video": {"mimeType": "image/jpeg", "data"
 
 
 @contextlib.asynccontextmanager
-async def house_of(seconds: float = 30, **changes: Any) -> AsyncIterator[StandInServer]:
-    async with asyncio.timeout(seconds), serve_stand_in(policy=policy(**changes)) as house:
-        yield house
-        assert house.failures == 0
-
-
-@contextlib.asynccontextmanager
-async def pinging(caller: Caller, seconds: float = 0.02) -> AsyncIterator[None]:
-    """A client that is there, and says nothing."""
-
-    async def ping() -> None:
-        with contextlib.suppress(ConnectionClosed):
-            while True:
-                await caller.socket.ping()
-                await asyncio.sleep(seconds)
-
-    task = asyncio.create_task(ping())
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+async def serving_stand_in(seconds: float = 30, **changes: Any) -> AsyncIterator[StandInServer]:
+    async with asyncio.timeout(seconds), serve_stand_in(config=config(**changes)) as server:
+        yield server
+        assert server.failures == 0
 
 
 def now() -> float:
@@ -106,10 +91,10 @@ async def last_of(caller: Caller) -> tuple[list[Message], tuple[int, str]]:
         ("publishers/google/models/gemini-live-2.5-flash", VERTEX, "0.120s"),
     ],
 )
-async def test_go_away_comes_by_the_profile_and_the_close_behind_it(model: str, path: str, left: str) -> None:
+async def test_go_away_comes_by_the_profile_and_the_close_after_it(model: str, path: str, left: str) -> None:
     """GOAWAY-1: 540 seconds after the start with 50 left, 60 on Vertex; here 500 times as fast."""
     began = now()
-    async with house_of(time_scale=500) as house, calling(house, model, path=path) as caller:
+    async with serving_stand_in(time_scale=500) as server, calling(server, model, path=path) as caller:
         async with pinging(caller):
             got, end = await last_of(caller)
         assert got[-1] == {"goAway": {"timeLeft": left}}
@@ -121,7 +106,7 @@ async def test_go_away_comes_by_the_profile_and_the_close_behind_it(model: str, 
 
 async def test_go_away_on_demand() -> None:
     began = now()
-    async with house_of(go_away=0.2, time_scale=200) as house, calling(house, LIVE_38) as caller:
+    async with serving_stand_in(go_away=0.2, time_scale=200) as server, calling(server, LIVE_38) as caller:
         await caller.say(content("hello"))
         got, end = await last_of(caller)
         assert {"goAway": {"timeLeft": "0.250s"}} in got
@@ -130,15 +115,15 @@ async def test_go_away_on_demand() -> None:
 
 
 async def test_a_client_that_leaves_in_time_is_not_told_again() -> None:
-    async with house_of(go_away=0.05) as house, calling(house, TEST) as caller:
+    async with serving_stand_in(go_away=0.05) as server, calling(server, TEST) as caller:
         assert "goAway" in await caller.hear()
         got = await caller.turn(content("hello"))
         assert words(await caller.turn(content("hello"))) == words(got)
         assert brief(got[-1]) == ["turnComplete", "usage"], "the session goes on until the time is over"
         await caller.socket.close()
         assert await caller.closed() == (1000, "")
-        await ended(house)
-        assert dict(house.ended) == {"closed by the client, 1000": 1}
+        await ended(server)
+        assert dict(server.endings) == {"closed by the client, 1000": 1}
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.001, 0.12345, 1.0, 50.0, 59.9995, 600.25, 1e6])
@@ -166,7 +151,7 @@ async def test_video_shortens_and_compression_lifts_the_limit(
 ) -> None:
     """A session of sound lasts 15 minutes, one with video two, and any length with compression; goAway comes ahead."""
     began = now()
-    async with house_of(time_scale=600) as house, calling(house, setup) as caller:
+    async with serving_stand_in(time_scale=600) as server, calling(server, setup) as caller:
         if says is not None:
             await caller.say(says)
         async with pinging(caller):
@@ -178,7 +163,7 @@ async def test_video_shortens_and_compression_lifts_the_limit(
 
 async def test_the_first_picture_shortens_a_session_that_runs() -> None:
     began = now()
-    async with house_of(time_scale=300) as house, calling(house, TEST) as caller:
+    async with serving_stand_in(time_scale=300) as server, calling(server, TEST) as caller:
         async with pinging(caller):
             await asyncio.sleep(0.1)
             await caller.say(PICTURE)
@@ -188,12 +173,12 @@ async def test_the_first_picture_shortens_a_session_that_runs() -> None:
 
 async def test_a_conversation_grows_old_over_its_connections() -> None:
     """The limits are the session's, and a session is longer than a socket."""
-    async with house_of(time_scale=600) as house:
+    async with serving_stand_in(time_scale=600) as server:
         handle, spent = "", []
         for resumes in (False, True):
             setup = {"model": TEST, "sessionResumption": {"handle": handle} if resumes else {}}
             began = now()
-            async with calling(house, setup) as caller:
+            async with calling(server, setup) as caller:
                 handle = (await caller.until("handle"))[-1]["sessionResumptionUpdate"]["newHandle"]
                 async with pinging(caller):
                     await caller.until("goAway")
@@ -205,17 +190,14 @@ async def test_a_conversation_grows_old_over_its_connections() -> None:
 
 async def test_fifty_eight_minutes_are_all_and_nothing_is_left_to_resume() -> None:
     began = now()
-    async with house_of(time_scale=1500) as house:
-        async with calling(house, {"model": LIVE_38, **COMPRESSED}) as caller, pinging(caller):
+    async with serving_stand_in(time_scale=1500) as server:
+        async with calling(server, {"model": LIVE_38, **COMPRESSED}) as caller, pinging(caller):
             got, end = await last_of(caller)
         assert end == (1011, "Deadline expired before operation could complete.")
         assert brief_all(got) == ["handle"], "no goAway"
         assert now() - began >= 3480 / 1500
-        again = {
-            "model": LIVE_38,
-            "sessionResumption": {"handle": got[0]["sessionResumptionUpdate"]["newHandle"]},
-        }
-        assert await refusal(house, again) == (1007, "Invalid session handle")
+        again = {"model": LIVE_38, "sessionResumption": {"handle": got[0]["sessionResumptionUpdate"]["newHandle"]}}
+        assert await refusal(server, {"setup": again}) == (1007, "Invalid session handle")
 
 
 # Idleness
@@ -223,8 +205,8 @@ async def test_fifty_eight_minutes_are_all_and_nothing_is_left_to_resume() -> No
 
 async def test_a_client_that_is_silent_is_closed_and_one_that_pings_is_not() -> None:
     """480 s after anything came from it, a ping included: then 1011, and nothing before."""
-    async with house_of(time_scale=1600) as house:
-        async with calling(house, {"model": TEST, **COMPRESSED}) as there, calling(house) as silent:
+    async with serving_stand_in(time_scale=1600) as server:
+        async with calling(server, {"model": TEST, **COMPRESSED}) as there, calling(server) as silent:
             async with pinging(there, 0.05):
                 began = now()
                 await silent.say({"setup": {"model": TEST}})
@@ -232,14 +214,14 @@ async def test_a_client_that_is_silent_is_closed_and_one_that_pings_is_not() -> 
                 assert (brief_all(got), end) == (["setupComplete"], INTERNAL)
                 assert now() - began >= 480 / 1600
             assert there.socket.close_code is None
-        await ended(house)
-        assert set(house.ended) == {"closed 1011 Internal error encountered.", "closed by the client, 1000"}
+        await ended(server)
+        assert set(server.endings) == {"closed 1011 Internal error encountered.", "closed by the client, 1000"}
 
 
 @pytest.mark.parametrize("says", [audio(silence(0.02)), text("x"), "{}"], ids=["sound", "text", "nothing"])
 async def test_whatever_a_client_sends_it_is_there(says: str | Message) -> None:
     setup = {"model": LIVE_38, **COMPRESSED}  # lives longer than it may be idle
-    async with house_of(time_scale=1600, pace=0) as house, calling(house, setup) as caller:
+    async with serving_stand_in(time_scale=1600, pace=0) as server, calling(server, setup) as caller:
         for _ in range(10):
             await caller.say(says)
             await asyncio.sleep(0.05)
@@ -249,11 +231,11 @@ async def test_whatever_a_client_sends_it_is_there(says: str | Message) -> None:
 
 async def test_who_never_says_setup_is_closed_too() -> None:
     began = now()
-    async with house_of(time_scale=2400) as house, calling(house) as caller:
+    async with serving_stand_in(time_scale=2400) as server, calling(server) as caller:
         assert await last_of(caller) == ([], INTERNAL)
         assert now() - began >= 480 / 2400
-        await ended(house)
-        assert list(house.ended) == ["closed 1011 Internal error encountered."]
+        await ended(server)
+        assert list(server.endings) == ["closed 1011 Internal error encountered."]
 
 
 class Watching(ClientConnection):
@@ -271,15 +253,15 @@ class Watching(ClientConnection):
 
 async def test_the_stand_in_sends_no_pings_and_nothing_unasked() -> None:
     """CLOSE-4, WIRE-13: also no permessage-deflate, whatever the client offers."""
-    async with house_of() as house:
-        async with connect(house.url + GEMINI, create_connection=Watching, ping_interval=None) as socket:
+    async with serving_stand_in() as server:
+        async with connect(server.url + GEMINI, create_connection=Watching, ping_interval=None) as socket:
             await socket.send('{"setup": {"model": "models/test"}}')
             await socket.recv()
             await asyncio.sleep(0.5)
             assert socket.kinds == [Opcode.BINARY]  # type: ignore[attr-defined]
             assert socket.protocol.extensions == []
-            session = next(iter(house.sessions.values()))
-            assert session._socket.ping_interval is None, "half a second proves little"
+            session = next(iter(server.sessions.values()))
+            assert session.connection.ping_interval is None, "half a second proves little"
             async with asyncio.timeout(5):
                 await (await socket.ping(b"mine"))
 
@@ -299,7 +281,7 @@ async def test_speech_without_silence_is_never_answered() -> None:
         assert brief_all(await caller.until("turnComplete"))[-1] == "turnComplete+usage"
         await caller.speak(speech(1.0))
         await caller.until("activityStart")
-    assert [line for line in lines if "(ACTIVITY-6)" in line], "whoever runs the stand-in is told"
+    assert [line for line in lines if "(ACTIVITY-6)" in line], "the log says so"
 
 
 # Handles
@@ -340,12 +322,12 @@ async def test_handles_come_as_the_model_has_it(model: str, asked: Message, hand
 
 
 async def test_a_handle_comes_a_tenth_of_a_second_after_setup_and_at_once_when_resumed() -> None:
-    async with house_of(pace=1.0) as house:
-        async with calling(house, LIVE_38) as caller:
+    async with serving_stand_in(pace=1.0) as server:
+        async with calling(server, LIVE_38) as caller:
             handle = (await caller.hear())["sessionResumptionUpdate"]["newHandle"]
             assert caller.times[1] - caller.times[0] >= 0.095
             assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", handle)
-        async with calling(house, resuming(handle, LIVE_38)) as caller:
+        async with calling(server, resuming(handle, LIVE_38)) as caller:
             again = (await caller.hear())["sessionResumptionUpdate"]["newHandle"]
             assert caller.times[1] - caller.times[0] < 0.095
             assert again != handle
@@ -377,53 +359,35 @@ async def test_a_model_that_never_gives_one() -> None:
 # Resuming
 
 
-def resuming(handle: str, model: str = TEST) -> Message:
-    return {"model": model, "sessionResumption": {"handle": handle}}
-
-
-async def refusal(house: StandInServer, setup: Message) -> tuple[int, str]:
-    """The close that comes instead of setupComplete."""
-    async with calling(house) as caller:
-        await caller.say({"setup": setup})
-        end = await caller.closed()
-        assert caller.messages == []
-        return end
-
-
 def asked_tokens(messages: list[Message]) -> int:
     return int(messages[-1]["usageMetadata"]["promptTokenCount"])
 
 
 async def test_a_resumed_conversation_knows_what_was_said() -> None:
-    async with house_of() as house:
-        async with calling(house, RESUMABLE) as caller:
+    async with serving_stand_in() as server:
+        async with calling(server, RESUMABLE) as caller:
             handle = await handle_of(caller)
             first = asked_tokens(await caller.turn(content("one two three")))
             second = asked_tokens(await caller.turn(content("four")))
             assert second > first
-        async with calling(house, resuming(handle)) as caller:
+        async with calling(server, resuming(handle)) as caller:
             newer = await handle_of(caller)
             third = asked_tokens(await caller.turn(content("five")))
             assert third > second
         for one in (handle, newer):  # C17: a handle is the session, not a copy of it
-            async with calling(house, resuming(one)) as caller:
+            async with calling(server, resuming(one)) as caller:
                 fourth = asked_tokens(await caller.turn(content("six")))
                 assert fourth > third
                 third = fourth
-        async with calling(house, TEST) as caller:
+        async with calling(server, TEST) as caller:
             assert asked_tokens(await caller.turn(content("one two three"))) == first, "another one is new"
 
 
 @pytest.mark.parametrize(("model", "says"), [(LIVE_38, content), (NATIVE, content), (LIVE_31, text)])
 async def test_calls_that_wait_are_answered_after_resuming(model: str, says: Any) -> None:
-    async with house_of() as house:
-        setup: Message = {
-            "model": model,
-            "outputAudioTranscription": {},
-            "tools": functions("getWeather"),
-            **ASKED,
-        }
-        async with calling(house, setup) as caller:
+    async with serving_stand_in() as server:
+        setup: Message = {"model": model, "outputAudioTranscription": {}, "tools": functions("getWeather"), **ASKED}
+        async with calling(server, setup) as caller:
             got = await caller.turn(says("hello"))
             got += await caller.rest()
             await caller.say(says("what does getWeather say?"))
@@ -434,9 +398,9 @@ async def test_calls_that_wait_are_answered_after_resuming(model: str, says: Any
                 -1
             ]
         again = {**setup, "sessionResumption": {"handle": handle}}
-        async with calling(house, again) as caller:
+        async with calling(server, again) as caller:
             assert "toolCall" not in brief_all(await caller.rest()), "nothing is asked twice"
-            session = next(iter(house.sessions.values()))
+            session = next(iter(server.sessions.values()))
             assert session.status()["openCalls"] == 1
             await caller.say(answer({"sky": "blue"}, call["id"], "getWeather"))
             assert words(await caller.until("turnComplete")).endswith('getWeather answered {"sky":"blue"}.')
@@ -447,39 +411,39 @@ async def test_calls_that_wait_are_answered_after_resuming(model: str, says: Any
 
 async def test_an_open_socket_keeps_its_session() -> None:
     """RESUME-2: the old socket is open: 1011. Once it is closed, by a close frame, at once."""
-    async with house_of() as house:
-        async with calling(house, RESUMABLE) as caller:
+    async with serving_stand_in() as server:
+        async with calling(server, RESUMABLE) as caller:
             handle = await handle_of(caller)
             for _ in range(3):
-                assert await refusal(house, resuming(handle)) == INTERNAL
+                assert await refusal(server, {"setup": resuming(handle)}) == INTERNAL
             assert (await caller.turn(content("still here")))[-1]["usageMetadata"]
-        await ended(house)
-        async with calling(house, resuming(handle)) as caller:
-            assert await refusal(house, resuming(handle)) == INTERNAL, "the new one, too"
+        await ended(server)
+        async with calling(server, resuming(handle)) as caller:
+            assert await refusal(server, {"setup": resuming(handle)}) == INTERNAL, "the new one, too"
             assert await caller.turn(content("hello"))
 
 
 async def test_a_socket_that_was_lost_keeps_its_session_for_a_while() -> None:
     """RESUME-2: within 1.5 s of a drop without a close frame 1011, later fine."""
-    async with house_of() as house:
-        async with calling(house, RESUMABLE) as caller:
+    async with serving_stand_in() as server:
+        async with calling(server, RESUMABLE) as caller:
             handle = await handle_of(caller)
             began = now()
             caller.socket.transport.abort()
-        await ended(house)
-        assert dict(house.ended) == {"lost": 1}
-        assert await refusal(house, resuming(handle)) == INTERNAL
+        await ended(server)
+        assert dict(server.endings) == {"lost": 1}
+        assert await refusal(server, {"setup": resuming(handle)}) == INTERNAL
         end = INTERNAL
         while end == INTERNAL:
             await asyncio.sleep(0.1)
-            end = await tried(house, handle)
+            end = await tried(server, handle)
         assert end == (0, "")
         assert now() - began >= 1.5
 
 
-async def tried(house: StandInServer, handle: str) -> tuple[int, str]:
+async def tried(server: StandInServer, handle: str) -> tuple[int, str]:
     """The close, or (0, "") for a session that is resumed."""
-    async with calling(house) as caller:
+    async with calling(server) as caller:
         await caller.say({"setup": resuming(handle)})
         with contextlib.suppress(ConnectionClosed):
             assert "setupComplete" in await caller.hear()
@@ -488,49 +452,52 @@ async def tried(house: StandInServer, handle: str) -> tuple[int, str]:
 
 
 async def test_a_drop_of_the_stand_ins_own_is_one() -> None:
-    async with house_of(faults=[faults.parse("drop@3")]) as house:
-        async with calling(house, RESUMABLE) as caller:
+    async with serving_stand_in(faults=[faults.parse("drop@3")]) as server:
+        async with calling(server, RESUMABLE) as caller:
             handle = await handle_of(caller)
             await caller.say(content("hello"))
             assert await caller.closed() == (1006, "")
-        await ended(house)
-        assert await refusal(house, resuming(handle)) == INTERNAL
+        await ended(server)
+        assert await refusal(server, {"setup": resuming(handle)}) == INTERNAL
 
 
 async def test_a_handle_belongs_to_its_model() -> None:
     """RESUME-3: setupComplete comes, and then 1011, every time; the model it belongs to takes it still."""
-    async with house_of() as house:
-        async with calling(house, RESUMABLE) as caller:
+    async with serving_stand_in() as server:
+        async with calling(server, RESUMABLE) as caller:
             handle = await handle_of(caller)
         for _ in range(2):
-            async with calling(house, resuming(handle, LIVE_38)) as caller:
+            async with calling(server, resuming(handle, LIVE_38)) as caller:
                 assert await caller.closed() == (1011, "Internal error occurred.")
                 assert brief_all(caller.messages) == ["setupComplete"]
-        async with calling(house, resuming(handle, "tunedModels/test")) as caller:
+        async with calling(server, resuming(handle, "tunedModels/test")) as caller:
             assert await caller.turn(content("hello"))
 
 
 async def test_everything_but_the_model_may_change() -> None:
-    async with house_of() as house:
-        async with calling(house, {**RESUMABLE, "outputAudioTranscription": {}}) as caller:
+    async with serving_stand_in() as server:
+        async with calling(server, {**RESUMABLE, "outputAudioTranscription": {}}) as caller:
             handle = await handle_of(caller)
             assert "audio" in brief_all(await caller.turn(content("hello")))
         setup = {**resuming(handle), "generationConfig": {"responseModalities": ["TEXT"]}}
-        async with calling(house, setup) as caller:
+        async with calling(server, setup) as caller:
             got = await caller.turn(content("hello"))
             assert brief_all(got, leave=["handle"]) == ["text", "generationComplete", "turnComplete+usage"]
 
 
 @pytest.mark.parametrize(("path", "hours"), [(GEMINI, 2), (VERTEX, 24)])
 async def test_handles_that_are_unknown_or_too_old(path: str, hours: int) -> None:
-    async with house_of() as house:
+    async with serving_stand_in() as server:
         model = TEST if path == GEMINI else "publishers/google/models/test"
-        assert await refusal(house, resuming("no such handle")) == (1008, "BidiGenerateContent session not found")
-        async with calling(house, {"model": model, **ASKED}, path=path) as caller:
+        assert await refusal(server, {"setup": resuming("no such handle")}) == (
+            1008,
+            "BidiGenerateContent session not found",
+        )
+        async with calling(server, {"model": model, **ASKED}, path=path) as caller:
             handle = await handle_of(caller)
         for seconds, good in ((-60, True), (60, False)):
-            house.memory.clock = lambda seconds=seconds: house.clock() + 3600 * hours + seconds
-            async with calling(house, path=path) as caller:
+            server.store.clock = lambda seconds=seconds: server.clock() + 3600 * hours + seconds
+            async with calling(server, path=path) as caller:
                 await caller.say({"setup": resuming(handle, model)})
                 if good:
                     assert "setupComplete" in await caller.hear()
@@ -539,25 +506,25 @@ async def test_handles_that_are_unknown_or_too_old(path: str, hours: int) -> Non
 
 
 async def test_an_empty_handle_is_none() -> None:
-    async with house_of() as house, calling(house, resuming("")) as caller:
+    async with serving_stand_in() as server, calling(server, resuming("")) as caller:
         assert await handle_of(caller)
 
 
 async def test_only_the_newest_handles_are_kept() -> None:
-    async with house_of() as house:
-        async with calling(house, {"model": NATIVE, **ASKED}) as caller:
+    async with serving_stand_in() as server:
+        async with calling(server, {"model": NATIVE, **ASKED}) as caller:
             handles = []
             for _ in range(12):
                 await caller.turn(content("x"))
                 handles.append(await handle_of(caller))
-        assert await refusal(house, resuming(handles[0], NATIVE)) == (
+        assert await refusal(server, {"setup": resuming(handles[0], NATIVE)}) == (
             1008,
             "BidiGenerateContent session not found",
         )
-        async with calling(house, resuming(handles[-8], NATIVE)) as caller:
+        async with calling(server, resuming(handles[-8], NATIVE)) as caller:
             assert await caller.turn(content("x"))
-        assert len(house.memory._handles) <= 8
-        assert [len(one.handles) for one in house.memory._newest.values()] == [8]
+        assert len(server.store._handles) <= 8
+        assert [len(one.handles) for one in server.store._newest.values()] == [8]
 
 
 async def test_the_same_seed_gives_the_same_handles() -> None:
@@ -616,7 +583,7 @@ async def _leave_speech(caller: Caller) -> None:
 @pytest.mark.parametrize("name", ENDS)
 @pytest.mark.parametrize("model", [LIVE_38, LIVE_31, TRANSLATE, NATIVE])
 async def test_a_session_leaves_nothing(name: str, model: str) -> None:
-    async with house_of() as house:
+    async with serving_stand_in() as server:
         before = tasks()
         manual = MANUAL if name.startswith("an activity") else {}
         if name == "a call that waits" and model == TRANSLATE:
@@ -625,13 +592,13 @@ async def test_a_session_leaves_nothing(name: str, model: str) -> None:
             return  # it is asked by realtimeInput; TURN-6
         tools = {} if model == TRANSLATE else {"tools": functions("getWeather")}
         for _ in range(3):
-            async with calling(house, {"model": model, **ASKED, **manual, **tools}, judged=False) as caller:
+            async with calling(server, {"model": model, **ASKED, **manual, **tools}, judged=False) as caller:
                 with contextlib.suppress(ConnectionClosed, TimeoutError):
                     async with asyncio.timeout(0.5):
                         await ENDS[name](caller)
-        await ended(house)
-        await until(lambda: not house.connections and tasks() == before)
-        assert house.sessions == {}
+        await ended(server)
+        await until(lambda: not server.connections and tasks() == before)
+        assert server.sessions == {}
         del caller
         gc.collect()
         left = [one for one in gc.get_objects() if isinstance(one, (StandInSession, TurnTaking))]
@@ -641,20 +608,20 @@ async def test_a_session_leaves_nothing(name: str, model: str) -> None:
 @pytest.mark.parametrize("fault", ["drop@4", "close=quota@4", "go-away=0.05@4", "stall@4", "fragments=10", "late-pong=0.05",
                                    "silent-after-goaway", "bundled"])  # fmt: skip
 async def test_a_session_with_a_fault_leaves_nothing(fault: str) -> None:
-    async with house_of(faults=[faults.parse(fault)]) as house:
+    async with serving_stand_in(faults=[faults.parse(fault)]) as server:
         before = tasks()
         # a client that leaves fragments unread does not see its close answered: max_queue
-        async with connect(house.url + GEMINI, max_size=None, max_queue=None, ping_interval=None) as socket:
-            caller = Caller(socket, house, judged=False)
+        async with connect(server.url + GEMINI, max_size=None, max_queue=None, ping_interval=None) as socket:
+            caller = Caller(socket, server, judged=False)
             await caller.say({"setup": {"model": LIVE_38}}, content("hello"))
             async with pinging(caller):
                 with contextlib.suppress(ConnectionClosed, TimeoutError):
                     async with asyncio.timeout(0.2):
                         while True:
                             await caller.hear()
-        await ended(house)
+        await ended(server)
         await asyncio.sleep(0.1)
-        await until(lambda: not house.connections and tasks() == before)
+        await until(lambda: not server.connections and tasks() == before)
         del caller, socket
         gc.collect()
         assert [one for one in gc.get_objects() if isinstance(one, (StandInSession, TurnTaking))] == []
@@ -662,14 +629,14 @@ async def test_a_session_with_a_fault_leaves_nothing(fault: str) -> None:
 
 async def test_a_stand_in_that_stops_ends_its_sessions() -> None:
     async with contextlib.AsyncExitStack() as stack:
-        async with house_of() as house:
-            callers = [await stack.enter_async_context(calling(house, LIVE_38)) for _ in range(5)]
+        async with serving_stand_in() as server:
+            callers = [await stack.enter_async_context(calling(server, LIVE_38)) for _ in range(5)]
             for caller in callers:
                 await caller.say(content("hello"))
                 await caller.until("audio")
-        assert house.sessions == {}
-        assert house.connections == set()
-        assert dict(house.ended) == {"closed 1001": 5}, "its own close, not the client's"
+        assert server.sessions == {}
+        assert server.connections == set()
+        assert dict(server.endings) == {"closed 1001": 5}, "its own close, not the client's"
         for caller in callers:
             assert await caller.closed() == (1001, "")
     assert tasks() == set()
@@ -677,15 +644,15 @@ async def test_a_stand_in_that_stops_ends_its_sessions() -> None:
 
 async def test_endings_do_not_pile_up() -> None:
     """A reason quotes what a client said: how sessions ended is counted, and the count stays small."""
-    async with house_of() as house:
-        house.ended.update({f"end {i}": 1 for i in range(999)})
+    async with serving_stand_in() as server:
+        server.endings.update({f"end {i}": 1 for i in range(999)})
         for i in range(3):
-            async with calling(house) as caller:
+            async with calling(server) as caller:
                 await caller.say({"setup": {"model": TEST, f"key{i}": 1}})
                 assert (await caller.closed())[0] == 1007
-        await ended(house)
-        assert len(house.ended) == 1001
-        assert house.ended["otherwise"] == 2
+        await ended(server)
+        assert len(server.endings) == 1001
+        assert server.endings["otherwise"] == 2
 
 
 def test_every_profile_has_its_life_and_its_handles() -> None:

@@ -25,16 +25,17 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+import tests.fuzz.__main__ as fuzz
 from livews.core import codec
 from livews.core.conversation import Conversation
-from livews.server.server import StandInConnection, StandInServer, serve_stand_in
+from livews.server.connection import StandInConnection
+from livews.server.server import StandInServer, serve_stand_in
 from livews.server.session import StandInSession
 from livews.server.turn_taking import TurnTaking
 from tests.bench import load
-from tests.fuzz.__main__ import fuzz
 from tests.kit.names import GEMINI, VERTEX
 from tests.kit.sound import silence, speech
-from tests.kit.talk import END, MANUAL, START, Message, audio, calling, content, functions, policy, text, words
+from tests.kit.talk import END, MANUAL, START, Message, audio, calling, config, content, functions, text, words
 from tests.kit.waiting import until
 
 MB = 1024
@@ -48,17 +49,17 @@ async def test_twenty_at_once_each_with_its_own_words() -> None:
     names = ["Ada", "Bob", "Cleo", "Dan", "Eve", "Fay", "Gus", "Hal", "Ida", "Jim", "Kay", "Leo", "Mia", "Ned", "Oda",
              "Pam", "Quin", "Ray", "Sue", "Tim"]  # fmt: skip
 
-    async def one(house: StandInServer, i: int) -> list[str]:
+    async def one(server: StandInServer, i: int) -> list[str]:
         setup = {"model": "models/gemini-3.8-live", "outputAudioTranscription": {}}
-        async with calling(house, setup) as caller:
+        async with calling(server, setup) as caller:
             said = [words(await caller.turn(content(f"I am {names[i]} and {i}.")))]
             await caller.speak(speech(0.5 + 0.3 * i) + silence(1.4))
             said.append(words(await caller.until("turnComplete")))
             return [*said, words(await caller.turn(text(f"Still {names[i]}?")))]
 
-    async with serve_stand_in(policy=policy(pace=0.02)) as house:
-        said = await asyncio.gather(*(one(house, i) for i in range(len(names))))
-        assert house.failures == 0
+    async with serve_stand_in(config=config(pace=0.02)) as server:
+        said = await asyncio.gather(*(one(server, i) for i in range(len(names))))
+        assert server.failures == 0
     for i, (first, spoken, last) in enumerate(said):
         assert f'I heard "I am {names[i]} and {i}."' in first
         assert float(spoken.partition("I heard ")[2].split()[0]) == pytest.approx(0.5 + 0.3 * i, abs=0.14)
@@ -224,8 +225,8 @@ async def test_a_thousand_sessions_leave_nothing_behind() -> None:
 async def test_sessions_that_are_over_are_gone() -> None:
     """However they end: tasks, and everything that was made for them."""
 
-    async def ends(house: StandInServer, i: int) -> None:
-        async with calling(house, {**DIALOGUE, "tools": functions("f")}) as caller:
+    async def ends(server: StandInServer, i: int) -> None:
+        async with calling(server, {**DIALOGUE, "tools": functions("f")}) as caller:
             if i % 5 == 0:
                 await caller.turn(text("f"))
             elif i % 5 == 1:
@@ -238,12 +239,12 @@ async def test_sessions_that_are_over_are_gone() -> None:
                 await caller.speak(speech(0.5))
                 await caller.until("activityStart")
 
-    async with serve_stand_in(policy=policy(pace=0.02)) as house:
+    async with serve_stand_in(config=config(pace=0.02)) as server:
         async with asyncio.timeout(30):
-            await ends(house, 0)
+            await ends(server, 0)
             before = len(asyncio.all_tasks())
-            await asyncio.gather(*(ends(house, i) for i in range(40)))
-            await until(lambda: not house.sessions and len(asyncio.all_tasks()) <= before)
+            await asyncio.gather(*(ends(server, i) for i in range(40)))
+            await until(lambda: not server.sessions and len(asyncio.all_tasks()) <= before)
         gc.collect()
         left = [
             one
@@ -251,18 +252,18 @@ async def test_sessions_that_are_over_are_gone() -> None:
             if isinstance(one, (StandInSession, TurnTaking, StandInConnection, Conversation))
         ]
         assert left == []
-        assert house.failures == 0
+        assert server.failures == 0
 
 
 @pytest.mark.parametrize("what", ["prompts", "models", "mime types", "reasons", "handles"])
 async def test_what_clients_say_is_not_kept(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each session says something nobody said before."""
-    monkeypatch.setattr("livews.server.store._CONVERSATIONS", 20)  # what is kept on purpose, sooner full
-    monkeypatch.setattr("livews.server.server._ENDINGS", 20)
+    monkeypatch.setattr("livews.server.store._SESSIONS", 20)  # what is kept on purpose, sooner full
+    monkeypatch.setattr("livews.server.context._ENDINGS", 20)
     named = {"model": "publishers/google/models/gemini-live-2.5-flash",
              "generationConfig": {"responseModalities": ["TEXT"]}}  # fmt: skip
 
-    async def say(house: StandInServer, i: int) -> None:
+    async def say(server: StandInServer, i: int) -> None:
         long = f"{i} " + "x" * 150
         messages: dict[str, tuple[Message, ...]] = {
             "prompts": ({"setup": named}, content(" ".join(("yes", "no")[i >> bit & 1] for bit in range(30)))),
@@ -271,7 +272,7 @@ async def test_what_clients_say_is_not_kept(what: str, monkeypatch: pytest.Monke
             "reasons": ({"setup": {long: 1}},),
             "handles": ({"setup": {**named, "sessionResumption": {"handle": long}}},),
         }
-        async with calling(house, path=VERTEX) as caller:
+        async with calling(server, path=VERTEX) as caller:
             with contextlib.suppress(ConnectionClosed):
                 await caller.say(*messages[what])
                 if what == "prompts":
@@ -282,11 +283,11 @@ async def test_what_clients_say_is_not_kept(what: str, monkeypatch: pytest.Monke
                     await caller.closed()
 
     numbers = iter(range(1_000_000))
-    async with serve_stand_in(policy=policy(pace=0)) as house:
+    async with serve_stand_in(config=config(pace=0)) as server:
 
         async def some(times: int) -> int:
             for i, _ in zip(numbers, range(times), strict=False):
-                await say(house, i)
+                await say(server, i)
             await asyncio.sleep(0.02)
             gc.collect()
             return tracemalloc.get_traced_memory()[0]

@@ -18,7 +18,8 @@ from livews.core import codec
 from livews.errors import BadRequest
 from livews.server.config import StandInConfig
 from livews.server.pattern import differences, misfit
-from livews.server.script import Script, load, scripts
+from livews.server.script import Script, load
+from livews.server.script import load_all as scripts
 from livews.server.server import StandInServer, serve_stand_in
 from livews.trace import reader
 from livews.trace.writer import elided
@@ -34,15 +35,15 @@ COMPLETE = {"server": {"setupComplete": {}}}
 
 @contextlib.asynccontextmanager
 async def playing(
-    script: list[Script], **policy: Any
+    script: list[Script], **changes: Any
 ) -> AsyncIterator[tuple[ClientConnection, StandInServer, list[str]]]:
     """A client of a stand-in that plays, the stand-in, and what it says; the session is over at the end."""
     log: list[str] = []
-    given = StandInConfig(pace=0, voice="tones", scripts=script, **{"patience": 5.0, "log": log.append, **policy})
-    async with serve_stand_in(policy=given) as house, asyncio.timeout(20):
-        async with connect(f"{house.url}/ws", compression=None, max_size=None) as socket:
-            yield socket, house, log
-        await until(lambda: not house.sessions)
+    given = StandInConfig(pace=0, voice="tones", scripts=script, **{"patience": 5.0, "log": log.append, **changes})
+    async with serve_stand_in(config=given) as server, asyncio.timeout(20):
+        async with connect(f"{server.url}/ws", compression=None, max_size=None) as socket:
+            yield socket, server, log
+        await until(lambda: not server.sessions)
 
 
 def scenario(tmp_path: Path, *steps: dict[str, Any]) -> list[Script]:
@@ -54,7 +55,7 @@ def scenario(tmp_path: Path, *steps: dict[str, Any]) -> list[Script]:
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
 async def test_a_scenario_is_played_as_it_is_written(path: Path) -> None:
     steps = json.loads(path.read_text())["steps"]
-    async with playing(scripts([str(path)])) as (socket, house, _):
+    async with playing(scripts([str(path)])) as (socket, server, _):
         for step in steps:
             if "client" in step:
                 await socket.send(json.dumps(step["client"]))
@@ -67,7 +68,7 @@ async def test_a_scenario_is_played_as_it_is_written(path: Path) -> None:
                     await socket.recv()
                 assert socket.close_code == step["close"]["code"]
                 assert socket.close_reason == step["close"].get("reason", "")
-    assert house.differences == 0
+    assert server.differences == 0
 
 
 async def test_what_does_not_fit_is_told_with_its_place(tmp_path: Path) -> None:
@@ -106,10 +107,10 @@ async def test_a_client_that_stays_is_told(tmp_path: Path) -> None:
 
 async def test_both_spellings_fit(tmp_path: Path) -> None:
     pattern = {"clientContent": {"turnComplete": True}}
-    async with playing(scenario(tmp_path, {"client": pattern}, COMPLETE)) as (socket, house, _):
+    async with playing(scenario(tmp_path, {"client": pattern}, COMPLETE)) as (socket, server, _):
         await socket.send(json.dumps({"client_content": {"turn_complete": True}}))
         assert json.loads(await socket.recv()) == {"setupComplete": {}}
-    assert house.differences == 0
+    assert server.differences == 0
 
 
 async def test_waits_and_faults_are_performed(tmp_path: Path) -> None:
@@ -131,10 +132,10 @@ async def test_waits_and_faults_are_performed(tmp_path: Path) -> None:
 async def test_scripts_take_turns(tmp_path: Path) -> None:
     one = scenario(tmp_path, {"server": {"one": 1}})
     two = scenario(tmp_path, {"server": {"two": 2}})
-    async with serve_stand_in(policy=StandInConfig(scripts=[*one, *two], patience=2)) as house, asyncio.timeout(10):
+    async with serve_stand_in(config=StandInConfig(scripts=[*one, *two], patience=2)) as server, asyncio.timeout(10):
         seen = []
         for _ in range(3):
-            async with connect(house.url + "/ws") as socket:
+            async with connect(server.url + "/ws") as socket:
                 seen.append(json.loads(await socket.recv()))
         assert seen == [{"one": 1}, {"two": 2}, {"one": 1}]
 
@@ -142,13 +143,13 @@ async def test_scripts_take_turns(tmp_path: Path) -> None:
 BAD = [
     ("{}", "neither a scenario nor a trace"),
     ("not json", "neither a scenario nor a trace"),
-    ('{"steps": []}', "no step"),
+    ('{"steps": []}', "without steps"),
     ('{"steps": [{}]}', "one of client"),
     ('{"steps": [{"client": {}, "server": {}}]}', "one of client"),
     ('{"steps": [{"client": 5}]}', "client holds an object"),
     ('{"steps": [{"close": {"code": "x"}}]}', "a number"),
     ('{"steps": [{"wait": -1}]}', "wait holds seconds"),
-    ('{"steps": [{"fault": "nonsense"}]}', "no fault"),
+    ('{"steps": [{"fault": "nonsense"}]}', "unknown fault"),
     ('{"trace":"livews","version":2}\n', "version 2"),
     ('{"trace":"livews","version":1}\n', "neither a scenario nor a trace"),
     ('{"trace":"livews","version":1}\n{"t":1,"dir":"recv","message":5}\n', "neither a frame"),
@@ -178,8 +179,8 @@ def test_a_missing_script_is_exit_2() -> None:
 async def recorded(tmp_path: Path, **options: Any) -> Path:
     """A trace of a session with the stand-in: two text turns and a second of sound."""
     path = tmp_path / "session.jsonl"
-    async with serve_stand_in(policy=StandInConfig(pace=0.02, voice="tones")) as house:
-        async with livews.connect("test-model", url=house.url, trace=str(path), **options) as session:
+    async with serve_stand_in(config=StandInConfig(pace=0.02, voice="tones")) as server:
+        async with livews.connect("test-model", url=server.url, trace=str(path), **options) as session:
             for words in ("one", "two"):
                 await session.say(words)
                 async for _ in session.turn():
@@ -258,7 +259,7 @@ async def test_less_sound_and_other_words_are_differences(tmp_path: Path) -> Non
         await again(socket, path, chunks=2, second="three")
     said = "\n".join(log)
     assert 'client message 3: /clientContent/turns/0/parts/0/text: was "two", now "three"' in said
-    assert "the client sent 0.2 s of sound, and had sent 1.0 s" in said
+    assert "the client sent 0.2 s of audio, the recording has 1.0 s" in said
 
 
 async def test_an_elided_trace_replays_with_silence(tmp_path: Path) -> None:
@@ -286,13 +287,13 @@ async def test_a_recorded_close_is_made_again(tmp_path: Path) -> None:
         {"t": 0.2, "dir": "recv", "close": {"code": 1008, "reason": "The operation was aborted."}},
     ]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    async with playing(scripts([str(path)])) as (socket, house, _):
+    async with playing(scripts([str(path)])) as (socket, server, _):
         await socket.send(json.dumps(SETUP))
         await socket.recv()
         with pytest.raises(ConnectionClosed):
             await socket.recv()
         assert (socket.close_code, socket.close_reason) == (1008, "The operation was aborted.")
-    assert house.differences == 0
+    assert server.differences == 0
 
 
 async def test_a_trace_that_a_crash_cut_off_replays_to_its_last_line(tmp_path: Path) -> None:
@@ -301,7 +302,7 @@ async def test_a_trace_that_a_crash_cut_off_replays_to_its_last_line(tmp_path: P
     (script,) = scripts([str(path)])
     path.write_bytes(whole[:-30])
     (cut,) = scripts([str(path)])
-    assert len(cut.lines) == len(script.lines) - 1
+    assert len(cut.records) == len(script.records) - 1
 
 
 async def test_each_session_of_a_trace_is_a_script(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ RATE = 24_000
 
 
 async def say(speech: SpeechSynthesizer, *texts: str) -> list[SynthesizedSpeech]:
-    return [await speech.say(text) for text in texts]
+    return [await speech.synthesize(text) for text in texts]
 
 
 def samples(pcm: bytes) -> array[int]:
@@ -128,7 +128,7 @@ def test_once_prepared_no_note_is_made_while_speaking() -> None:
 
 
 def test_a_note_ends_softly_and_its_short_form_is_its_beginning() -> None:
-    short, long = synth._note(440.0, 0.12), synth._note(440.0, 0.18)
+    short, long = synth._note(440.0, 1.0), synth._note(440.0, 1.5)
     assert (len(short), len(long)) == (2_880, 4_320)
     assert short[:2_500] == long[:2_500]
     assert short[0] == short[-1] == long[-1] == 0
@@ -179,7 +179,7 @@ async def test_the_same_words_are_one_voice() -> None:
 
 async def test_the_voices_said_last_are_remembered() -> None:
     size = len(synth.render("hello"))
-    speech = SpeechSynthesizer("tones", keep=3 * size)
+    speech = SpeechSynthesizer("tones", cache_bytes=3 * size)
     one, _two, _three, again, _four = await say(speech, "hello", "jello", "cello", "hello", "mello")
     assert again is one
     assert (await say(speech, "hello"))[0] is one  # the second was forgotten: it was said longest ago
@@ -190,10 +190,10 @@ async def test_the_voices_said_last_are_remembered() -> None:
 
 async def test_chunks_count_as_memory() -> None:
     size = len(synth.render("hello"))
-    speech = SpeechSynthesizer("tones", keep=3 * size)
+    speech = SpeechSynthesizer("tones", cache_bytes=3 * size)
     one, two = await say(speech, "hello", "jello")
     two.chunks(40)
-    assert two.held == size + sum(map(len, two.chunks(40))) > 2 * size
+    assert two.size == size + sum(map(len, two.chunks(40))) > 2 * size
     await say(speech, "jello")
     assert (await say(speech, "hello"))[0] is not one
 
@@ -206,7 +206,7 @@ async def test_voices_without_sound_are_forgotten_too() -> None:
 
 
 async def test_a_voice_too_large_to_remember_is_still_said() -> None:
-    speech = SpeechSynthesizer("tones", keep=0)
+    speech = SpeechSynthesizer("tones", cache_bytes=0)
     one, two = await say(speech, "hello", "hello")
     assert one is not two
     assert one.pcm == two.pcm == synth.render("hello")
@@ -215,13 +215,15 @@ async def test_a_voice_too_large_to_remember_is_still_said() -> None:
 # Which command
 
 
-def test_auto_is_tones_where_no_command_is(commands: Commands) -> None:
+def test_tones_are_the_default_and_auto_is_tones_where_no_command_is(commands: Commands) -> None:
+    assert SpeechSynthesizer("auto").name == "tones"
+    commands.add("", "espeak-ng")
     assert SpeechSynthesizer().name == "tones"
 
 
 def test_auto_takes_the_better_command(commands: Commands) -> None:
     commands.add("", "espeak")
-    assert SpeechSynthesizer().name == "espeak"
+    assert SpeechSynthesizer("auto").name == "espeak"
     commands.add("", "espeak-ng")
     assert SpeechSynthesizer("auto").name == "espeak-ng"
     assert SpeechSynthesizer("espeak").name == "espeak"
@@ -231,17 +233,17 @@ def test_auto_takes_the_better_command(commands: Commands) -> None:
 @pytest.mark.skipif(sys.platform == "darwin", reason="say is a command of speech on macOS")
 def test_auto_leaves_another_systems_say_alone(commands: Commands) -> None:
     commands.add("", "say")
-    assert SpeechSynthesizer().name == "tones"
+    assert SpeechSynthesizer("auto").name == "tones"
 
 
 def test_a_command_that_is_not_there(commands: Commands) -> None:
-    with pytest.raises(ValueError, match=r'"espeak-ng" is not on the PATH: install it, or choose "auto" or "tones"'):
+    with pytest.raises(ValueError, match=r'"espeak-ng" is not on the PATH: install it, or choose "tones"'):
         SpeechSynthesizer("espeak-ng")
 
 
 @pytest.mark.parametrize("how", ["festival", "", "/bin/sh", "sh", "espeak-ng --help"])
 def test_an_unknown_name(commands: Commands, how: str) -> None:
-    with pytest.raises(ValueError, match="choose one of auto, tones, espeak-ng, espeak, say"):
+    with pytest.raises(ValueError, match="choose one of tones, auto, espeak-ng, espeak, say"):
         SpeechSynthesizer(how)
 
 
@@ -454,7 +456,7 @@ async def test_failures_at_the_same_time_are_told_once(commands: Commands) -> No
     lines: list[str] = []
     commands.add("sleep 0.1; exit 1")  # the third and the fourth run side by side
     speech = SpeechSynthesizer("espeak-ng", log=lines.append)
-    got = await asyncio.gather(*(speech.say(f"number {n}") for n in range(12)))
+    got = await asyncio.gather(*(speech.synthesize(f"number {n}") for n in range(12)))
     assert [made.pcm for made in got] == [synth.render(f"number {n}") for n in range(12)]
     assert len(lines) == 1
     assert commands.calls <= 4
@@ -470,7 +472,7 @@ async def test_a_command_that_hangs_is_killed_and_the_loop_runs_on(commands: Com
         return not gone(int(pid.read_text()))
 
     seen = asyncio.create_task(sees_it_run())
-    assert (await speech.say("one")).pcm == synth.render("one")
+    assert (await speech.synthesize("one")).pcm == synth.render("one")
     assert gone(int(pid.read_text()))
     assert await seen  # a loop that waited for the command would have looked too late
 
@@ -500,9 +502,9 @@ async def test_a_command_that_never_reads_takes_the_longest_words(commands: Comm
 async def test_the_same_words_are_rendered_once_for_all(commands: Commands) -> None:
     commands.add('cat > /dev/null; sleep 0.1; cp sound.wav "$last"', sound=wav(tone(0.5)))
     speech = SpeechSynthesizer("espeak-ng")
-    voices = await asyncio.gather(*(speech.say("hello") for _ in range(50)))
+    voices = await asyncio.gather(*(speech.synthesize("hello") for _ in range(50)))
     assert {id(made) for made in voices} == {id(voices[0])}
-    assert await speech.say("hello") is voices[0]
+    assert await speech.synthesize("hello") is voices[0]
     assert commands.calls == 1
 
 
@@ -510,7 +512,7 @@ async def test_two_commands_run_at_once(commands: Commands) -> None:
     second = "while set -- $(cat log); [ $# -lt 2 ]; do sleep 0.01; done"  # the first waits for it
     commands.add(f'echo + >> log; {second}; sleep 0.1; echo - >> log; cp sound.wav "$last"', sound=wav(tone(0.5)))
     speech = SpeechSynthesizer("espeak-ng")
-    await asyncio.gather(*(speech.say(f"number {n}") for n in range(6)))
+    await asyncio.gather(*(speech.synthesize(f"number {n}") for n in range(6)))
     running = most = 0
     for sign in (commands.folder / "log").read_text().split():
         running += 1 if sign == "+" else -1
@@ -521,7 +523,7 @@ async def test_two_commands_run_at_once(commands: Commands) -> None:
 async def test_one_caller_that_leaves_takes_nothing_from_the_others(commands: Commands) -> None:
     commands.add('while [ ! -e go ]; do sleep 0.01; done; cp sound.wav "$last"', sound=wav(tone(0.5)))
     speech = SpeechSynthesizer("espeak-ng")
-    first, second = (asyncio.create_task(speech.say("hello")) for _ in range(2))
+    first, second = (asyncio.create_task(speech.synthesize("hello")) for _ in range(2))
     await until(lambda: commands.calls)
     first.cancel()
     await asyncio.wait([first])
@@ -537,15 +539,15 @@ async def test_when_all_callers_leave_the_command_ends(commands: Commands) -> No
     lines: list[str] = []
     speech = SpeechSynthesizer("espeak-ng", log=lines.append)
     pids = commands.folder / "pids"
-    running = [asyncio.create_task(speech.say("hello")) for _ in range(3)]
-    waiting = [asyncio.create_task(speech.say(f"number {n}")) for n in range(5)]
+    running = [asyncio.create_task(speech.synthesize("hello")) for _ in range(3)]
+    waiting = [asyncio.create_task(speech.synthesize(f"number {n}")) for n in range(5)]
     await until(lambda: pids.exists() and len(pids.read_text().split()) >= 2)
     for task in running + waiting:
         task.cancel()
     await asyncio.gather(*running, *waiting, return_exceptions=True)
     await until(lambda: all(gone(int(pid)) for pid in pids.read_text().split()))
     commands.speaks(wav(tone(0.5)))
-    made = await speech.say("hello")  # what was given up is not remembered, nor counted as a failure
+    made = await speech.synthesize("hello")  # what was given up is not remembered, nor counted as a failure
     assert made.pcm[:-480] == tone(0.5)[:-480]
     assert asyncio.all_tasks() == {asyncio.current_task()}
     assert lines == []
@@ -560,7 +562,7 @@ def test_a_loop_that_ends_while_a_command_runs(commands: Commands) -> None:
 
         async def main(steps):
             speech = SpeechSynthesizer("espeak-ng")
-            told = [asyncio.create_task(speech.say(f"number {n}")) for n in range(3)]
+            told = [asyncio.create_task(speech.synthesize(f"number {n}")) for n in range(3)]
             for _ in range(steps):
                 await asyncio.sleep(0)
             if steps == 9:

@@ -29,7 +29,7 @@ from livews.server import certificate
 from livews.server.server import StandInServer, serve_stand_in
 from tests.kit.command import LIVEWS
 from tests.kit.names import GEMINI, ROOT
-from tests.kit.talk import content, policy
+from tests.kit.talk import config, content
 
 SETUP = {"setup": {"model": "models/test", "outputAudioTranscription": {}}}
 
@@ -44,10 +44,13 @@ def has_ipv6() -> bool:
 
 
 @contextlib.asynccontextmanager
-async def house_of(ca: Path, host: str = "127.0.0.1") -> AsyncIterator[StandInServer]:
-    async with asyncio.timeout(20), serve_stand_in(host, policy=policy(), tls=certificate.context(ca, host)) as house:
-        yield house
-        assert house.failures == 0
+async def serving_stand_in(ca: Path, host: str = "127.0.0.1") -> AsyncIterator[StandInServer]:
+    async with (
+        asyncio.timeout(20),
+        serve_stand_in(host, config=config(), tls=certificate.context(ca, host)) as server,
+    ):
+        yield server
+        assert server.failures == 0
 
 
 async def talk(url: str, context: ssl.SSLContext) -> list[dict[str, Any]]:
@@ -63,45 +66,45 @@ async def talk(url: str, context: ssl.SSLContext) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1"])
 async def test_a_client_with_the_authority_connects(tmp_path: Path, name: str) -> None:
-    async with house_of(tmp_path / "ca.pem") as house:
-        assert re.fullmatch(r"wss://127\.0\.0\.1:[0-9]+", house.url)
+    async with serving_stand_in(tmp_path / "ca.pem") as server:
+        assert re.fullmatch(r"wss://127\.0\.0\.1:[0-9]+", server.url)
         trusting = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
-        got = await talk(house.url.replace("127.0.0.1", name), trusting)
+        got = await talk(server.url.replace("127.0.0.1", name), trusting)
         assert got[0] == {"setupComplete": {}}
 
 
 @pytest.mark.skipif(not has_ipv6(), reason="this machine has no ::1")
 async def test_the_address_of_ipv6(tmp_path: Path) -> None:
-    async with house_of(tmp_path / "ca.pem", "::1") as house:
-        assert house.url.startswith("wss://[::1]:")
-        assert await talk(house.url, ssl.create_default_context(cafile=str(tmp_path / "ca.pem")))
+    async with serving_stand_in(tmp_path / "ca.pem", "::1") as server:
+        assert server.url.startswith("wss://[::1]:")
+        assert await talk(server.url, ssl.create_default_context(cafile=str(tmp_path / "ca.pem")))
 
 
 async def test_a_client_without_it_does_not(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    async with house_of(tmp_path / "ca.pem") as house:
+    async with serving_stand_in(tmp_path / "ca.pem") as server:
         with pytest.raises(ssl.SSLCertVerificationError):
-            await talk(house.url, ssl.create_default_context())
+            await talk(server.url, ssl.create_default_context())
         with pytest.raises(ssl.SSLCertVerificationError):
             other = tmp_path / "other.pem"
             certificate.context(other)
-            await talk(house.url, ssl.create_default_context(cafile=str(other)))
+            await talk(server.url, ssl.create_default_context(cafile=str(other)))
         with pytest.raises(Exception, match=r"did not receive a valid HTTP response|connection closed"):
-            async with connect(house.url.replace("wss", "ws") + GEMINI):
+            async with connect(server.url.replace("wss", "ws") + GEMINI):
                 pass
-        assert await talk(house.url, ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))), "it still serves"
+        assert await talk(server.url, ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))), "it still serves"
     assert not [one for one in caplog.records if one.exc_info], "no traceback"
 
 
 async def test_a_client_that_wants_tls_on_a_plain_port_is_told_at_once() -> None:
-    async with asyncio.timeout(5), serve_stand_in(policy=policy()) as house:
+    async with asyncio.timeout(5), serve_stand_in(config=config()) as server:
         with pytest.raises((ssl.SSLError, ConnectionError)):
-            await talk(house.url.replace("ws://", "wss://"), ssl.create_default_context())
+            await talk(server.url.replace("ws://", "wss://"), ssl.create_default_context())
 
 
 async def test_tokens_and_status_come_over_tls_too(tmp_path: Path) -> None:
-    async with house_of(tmp_path / "ca.pem") as house:
+    async with serving_stand_in(tmp_path / "ca.pem") as server:
         trusting = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
-        port = int(house.url.rsplit(":", 1)[1])
+        port = int(server.url.rsplit(":", 1)[1])
 
         def ask(method: str, path: str, body: bytes | None = None) -> tuple[int, dict[str, Any]]:
             line = http.client.HTTPSConnection("127.0.0.1", port, context=trusting, timeout=5)
@@ -227,7 +230,7 @@ def refused(*options: str, **environment: str) -> list[str]:
 
 
 def test_without_trustme_the_extra_is_named(tmp_path: Path) -> None:
-    """As on a machine that has not installed it: whoever imports it fails."""
+    """As on a machine that has not installed it: importing it fails."""
     (tmp_path / "sitecustomize.py").write_text(
         "import sys\n"
         "class Missing:\n"
@@ -265,9 +268,9 @@ def test_ca_goes_with_tls() -> None:
 
 
 async def test_livews_without_the_authority_says_so(tmp_path: Path) -> None:
-    async with house_of(tmp_path / "ca.pem") as house:
+    async with serving_stand_in(tmp_path / "ca.pem") as server:
         with pytest.raises(livews.Unreachable) as caught:
-            await livews.connect(url=house.url)
+            await livews.connect(url=server.url)
         said = str(caught.value)
-    assert "certificate is not trusted" in said
+    assert "certificate of the server is not trusted" in said
     assert "SSL_CERT_FILE" in said

@@ -24,7 +24,7 @@ from websockets.exceptions import ConnectionClosed
 from livews.server.server import StandInServer, serve_stand_in
 from tests.kit.command import serving
 from tests.kit.names import GEMINI, TEST, VERTEX
-from tests.kit.talk import Message, calling, content, ended, policy, text, words
+from tests.kit.talk import Message, calling, config, content, ended, text, words
 from tests.kit.waiting import until
 
 CONSTRAINED = GEMINI.replace("v1beta", "v1alpha") + "Constrained"
@@ -40,12 +40,12 @@ WRONG = (1007, "API key not valid. Please pass a valid API key.")
 MAKE = "/v1alpha/auth_tokens"
 
 
-def port_of(house: StandInServer) -> int:
-    return int(house.url.rsplit(":", 1)[1])
+def port_of(server: StandInServer) -> int:
+    return int(server.url.rsplit(":", 1)[1])
 
 
 async def post(
-    house: StandInServer,
+    server: StandInServer,
     body: Any = None,
     path: str = MAKE,
     method: str = "POST",
@@ -54,7 +54,7 @@ async def post(
     """What the stand-in answers to a body: bytes as they are, anything else as JSON."""
 
     def go() -> tuple[int, Message]:
-        connection = http.client.HTTPConnection("127.0.0.1", port_of(house), timeout=8)
+        connection = http.client.HTTPConnection("127.0.0.1", port_of(server), timeout=8)
         try:
             raw = body if isinstance(body, bytes) else json.dumps(body if body is not None else {}).encode()
             connection.request(method, path, raw, {"Content-Type": "application/json", **(headers or {})})
@@ -66,8 +66,8 @@ async def post(
     return await asyncio.to_thread(go)
 
 
-async def token_of(house: StandInServer, **members: Any) -> str:
-    status, answer = await post(house, members)
+async def token_of(server: StandInServer, **members: Any) -> str:
+    status, answer = await post(server, members)
     assert status == 200, answer
     return str(answer["name"])
 
@@ -76,9 +76,9 @@ def ahead(seconds: float) -> str:
     return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
 
 
-async def end_of(house: StandInServer, path: str, setup: Message | None = None, **options: Any) -> tuple[int, str]:
+async def end_of(server: StandInServer, path: str, setup: Message | None = None, **options: Any) -> tuple[int, str]:
     """How a session ends that says setup: its close, or (0, "") when it is answered."""
-    async with calling(house, path=path, **options) as caller:
+    async with calling(server, path=path, **options) as caller:
         await caller.say({"setup": setup or {"model": TEST}})
         with contextlib.suppress(ConnectionClosed):
             assert "setupComplete" in await caller.hear()
@@ -91,10 +91,10 @@ def with_token(name: str, method: str = CONSTRAINED) -> str:
 
 
 @contextlib.asynccontextmanager
-async def house_of(**changes: Any) -> Any:
-    async with asyncio.timeout(30), serve_stand_in(policy=policy(**changes)) as house:
-        yield house
-        assert house.failures == 0
+async def serving_stand_in(**changes: Any) -> Any:
+    async with asyncio.timeout(30), serve_stand_in(config=config(**changes)) as server:
+        yield server
+        assert server.failures == 0
 
 
 # Keys
@@ -118,18 +118,18 @@ async def test_every_way_to_show_a_key(form: str, path: str) -> None:
     headers, query = SHOWN[form]
     model = "publishers/google/models/test" if path == VERTEX else TEST
     shown = not form.startswith("none")
-    for policy_key, key, end in (
+    for required, key, end in (
         ("", "anything", (0, "")),
         ("right", "right", (0, "") if shown else NOBODY),
         ("right", "wrong", WRONG if shown else NOBODY),
         ("right", "Right", WRONG if shown else NOBODY),
     ):
-        if path == VERTEX and policy_key and not shown:
+        if path == VERTEX and required and not shown:
             continue  # Vertex refuses at the upgrade: HTTP 401
-        async with house_of(require_key=policy_key) as house:
+        async with serving_stand_in(require_key=required) as server:
             given = {name: value.replace("KEY", key) for name, value in headers.items()}
-            assert await end_of(house, path + query.replace("KEY", key), {"model": model}, headers=given) == end, (
-                policy_key,
+            assert await end_of(server, path + query.replace("KEY", key), {"model": model}, headers=given) == end, (
+                required,
                 key,
             )
 
@@ -137,7 +137,7 @@ async def test_every_way_to_show_a_key(form: str, path: str) -> None:
 @pytest.mark.parametrize("key", ["", "wrong"])
 async def test_the_verdict_waits_for_setup(key: str) -> None:
     """AUTH-1, CLOSE-3: the upgrade succeeds, and nothing is said about a key before setup is there."""
-    async with house_of(require_key="right") as house, calling(house, path=f"{GEMINI}?key={key}") as caller:
+    async with serving_stand_in(require_key="right") as server, calling(server, path=f"{GEMINI}?key={key}") as caller:
         assert await caller.rest(0.3) == []
         await caller.say({"setup": {"model": TEST, "bogus": 1}})
         assert await caller.closed() == (WRONG if key else NOBODY), "the key comes ahead of what else is wrong"
@@ -146,17 +146,17 @@ async def test_the_verdict_waits_for_setup(key: str) -> None:
 
 async def test_a_key_is_counted_by_whom_it_belongs_to() -> None:
     """sessions_per_key: by the credential, however it is shown, and only while a session runs."""
-    async with house_of(sessions_per_key=2) as house:
+    async with serving_stand_in(sessions_per_key=2) as server:
         async with (
-            calling(house, TEST, path=f"{GEMINI}?key=a"),
-            calling(house, TEST, headers={"x-goog-api-key": "a"}),
+            calling(server, TEST, path=f"{GEMINI}?key=a"),
+            calling(server, TEST, headers={"x-goog-api-key": "a"}),
         ):
-            assert (await end_of(house, f"{GEMINI}?key=a"))[0] == 1011
+            assert (await end_of(server, f"{GEMINI}?key=a"))[0] == 1011
             # one of another key, and one that says no setup: that is none yet
-            async with calling(house, path=f"{GEMINI}?key=b"), calling(house, TEST, path=f"{GEMINI}?key=b"):
-                assert await end_of(house, f"{GEMINI}?key=b") == (0, "")
-        await ended(house)
-        assert await end_of(house, f"{GEMINI}?key=a") == (0, "")
+            async with calling(server, path=f"{GEMINI}?key=b"), calling(server, TEST, path=f"{GEMINI}?key=b"):
+                assert await end_of(server, f"{GEMINI}?key=b") == (0, "")
+        await ended(server)
+        assert await end_of(server, f"{GEMINI}?key=a") == (0, "")
 
 
 # Tokens: uses and times
@@ -164,12 +164,12 @@ async def test_a_key_is_counted_by_whom_it_belongs_to() -> None:
 
 async def test_a_token_opens_one_session() -> None:
     """AUTH-2: one session unless it says otherwise; a second one closes 1011."""
-    async with house_of() as house:
-        name = await token_of(house)
+    async with serving_stand_in() as server:
+        name = await token_of(server)
         assert name.startswith("auth_tokens/")
-        assert await end_of(house, with_token(name)) == (0, "")
-        assert await end_of(house, with_token(name)) == USED_UP
-        assert await end_of(house, with_token(await token_of(house))) == (0, "")
+        assert await end_of(server, with_token(name)) == (0, "")
+        assert await end_of(server, with_token(name)) == USED_UP
+        assert await end_of(server, with_token(await token_of(server))) == (0, "")
 
 
 @pytest.mark.parametrize(
@@ -185,63 +185,63 @@ async def test_a_token_opens_one_session() -> None:
     ids=str,
 )
 async def test_every_way_to_show_a_token(shown: dict[str, Any]) -> None:
-    async with house_of(require_key="right") as house:
-        status, answer = await post(house, {}, headers={"x-goog-api-key": "right"})
+    async with serving_stand_in(require_key="right") as server:
+        status, answer = await post(server, {}, headers={"x-goog-api-key": "right"})
         assert status == 200
         name = answer["name"]
         headers = {key: value.replace("NAME", name) for key, value in shown.get("headers", {}).items()}
         query = shown.get("query", "").replace("NAME", name).replace("REST", name.removeprefix("auth_tokens/"))
-        assert await end_of(house, CONSTRAINED + query, headers=headers) == (0, "")
-        assert await end_of(house, CONSTRAINED + query, headers=headers) == USED_UP
+        assert await end_of(server, CONSTRAINED + query, headers=headers) == (0, "")
+        assert await end_of(server, CONSTRAINED + query, headers=headers) == USED_UP
 
 
 @pytest.mark.parametrize(("uses", "sessions"), [(1, 1), (3, 3), ("2", 2), (2.0, 2)])
 async def test_uses_are_counted(uses: Any, sessions: int) -> None:
-    async with house_of() as house:
-        name = await token_of(house, uses=uses)
+    async with serving_stand_in() as server:
+        name = await token_of(server, uses=uses)
         for _ in range(sessions):
-            assert await end_of(house, with_token(name)) == (0, "")
-        assert await end_of(house, with_token(name)) == USED_UP
+            assert await end_of(server, with_token(name)) == (0, "")
+        assert await end_of(server, with_token(name)) == USED_UP
 
 
 async def test_no_uses_are_any_number() -> None:
-    async with house_of() as house:
-        name = await token_of(house, uses=0)
+    async with serving_stand_in() as server:
+        name = await token_of(server, uses=0)
         for _ in range(5):
-            assert await end_of(house, with_token(name)) == (0, "")
+            assert await end_of(server, with_token(name)) == (0, "")
 
 
 async def test_a_token_on_the_plain_method_is_refused_and_not_spent() -> None:
-    async with house_of() as house:
-        name = await token_of(house)
+    async with serving_stand_in() as server:
+        name = await token_of(server)
         for method in (PLAIN, GEMINI):
-            assert await end_of(house, with_token(name, method)) == NOBODY
-        assert await end_of(house, with_token(name)) == (0, "")
+            assert await end_of(server, with_token(name, method)) == NOBODY
+        assert await end_of(server, with_token(name)) == (0, "")
 
 
 async def test_a_token_nobody_made_is_a_key_like_any_other() -> None:
-    async with house_of() as house:
-        assert await end_of(house, with_token("auth_tokens/unknown")) == (0, "")
-    async with house_of(require_key="right") as house:
-        assert await end_of(house, with_token("auth_tokens/unknown")) == WRONG
+    async with serving_stand_in() as server:
+        assert await end_of(server, with_token("auth_tokens/unknown")) == (0, "")
+    async with serving_stand_in(require_key="right") as server:
+        assert await end_of(server, with_token("auth_tokens/unknown")) == WRONG
 
 
 async def test_a_token_that_is_too_old_opens_nothing() -> None:
-    async with house_of() as house:
+    async with serving_stand_in() as server:
         for members in ({"expireTime": ahead(-1)}, {"newSessionExpireTime": ahead(-1)}):
-            assert await end_of(house, with_token(await token_of(house, **members))) == EXPIRED
-        name = await token_of(house, expireTime=ahead(0.5), newSessionExpireTime=ahead(0.5), uses=2)
-        assert await end_of(house, with_token(name)) == (0, "")
+            assert await end_of(server, with_token(await token_of(server, **members))) == EXPIRED
+        name = await token_of(server, expireTime=ahead(0.5), newSessionExpireTime=ahead(0.5), uses=2)
+        assert await end_of(server, with_token(name)) == (0, "")
         await asyncio.sleep(0.6)
-        assert await end_of(house, with_token(name)) == EXPIRED
+        assert await end_of(server, with_token(name)) == EXPIRED
 
 
 async def test_times_are_told_and_have_defaults() -> None:
-    async with house_of() as house:
-        _, answer = await post(house, {"expireTime": "2026-01-01T02:00:00+01:00", "uses": 4})
+    async with serving_stand_in() as server:
+        _, answer = await post(server, {"expireTime": "2026-01-01T02:00:00+01:00", "uses": 4})
         assert answer["expireTime"] == "2026-01-01T01:00:00Z"
         assert answer["uses"] == 4
-        _, answer = await post(house)
+        _, answer = await post(server)
         left = [
             (datetime.fromisoformat(answer[name]) - datetime.now(UTC)).total_seconds()
             for name in ("expireTime", "newSessionExpireTime")
@@ -252,40 +252,40 @@ async def test_times_are_told_and_have_defaults() -> None:
 
 async def test_resuming_does_not_count() -> None:
     """AUTH-2: also when its time for new sessions is over; not when its own time is."""
-    async with house_of() as house:
-        name = await token_of(house, newSessionExpireTime=ahead(5))
+    async with serving_stand_in() as server:
+        name = await token_of(server, newSessionExpireTime=ahead(5))
         where = with_token(name)
-        async with calling(house, {"model": TEST, "sessionResumption": {}}, path=where) as caller:
+        async with calling(server, {"model": TEST, "sessionResumption": {}}, path=where) as caller:
             handle = (await caller.until("handle"))[-1]["sessionResumptionUpdate"]["newHandle"]
-        house.memory.clock = lambda: house.clock() + 100
+        server.store.clock = lambda: server.clock() + 100
         again: Message = {"model": TEST, "sessionResumption": {"handle": handle}}
         for _ in range(3):
-            assert await end_of(house, where, again) == (0, "")
-        assert await end_of(house, where) == EXPIRED
-        house.memory.clock = lambda: house.clock() + 2000
-        assert await end_of(house, where, again) == EXPIRED
+            assert await end_of(server, where, again) == (0, "")
+        assert await end_of(server, where) == EXPIRED
+        server.store.clock = lambda: server.clock() + 2000
+        assert await end_of(server, where, again) == EXPIRED
 
 
 # Tokens: the setup they fix
 
 
-async def spoken(house: StandInServer, name: str, setup: Message, says: Message | None = None) -> list[Message]:
+async def spoken(server: StandInServer, name: str, setup: Message, says: Message | None = None) -> list[Message]:
     """A turn in a session with this token."""
-    async with calling(house, setup, path=with_token(name)) as caller:
+    async with calling(server, setup, path=with_token(name)) as caller:
         return [*caller.messages, *await caller.turn(says or content("hello"))]
 
 
 async def test_a_locked_setup_is_all_that_counts() -> None:
-    async with house_of() as house:
+    async with serving_stand_in() as server:
         locked = {"model": TEST, "generationConfig": {"responseModalities": ["TEXT"]}}
-        name = await token_of(house, bidiGenerateContentSetup=locked, uses=0)
+        name = await token_of(server, bidiGenerateContentSetup=locked, uses=0)
         given = {"model": "models/nothing", "outputAudioTranscription": {}}
         for setup in (given, {}, {"model": "models/gemini-3.8-live", "tools": [{"codeExecution": {}}]}):
-            got = await spoken(house, name, setup)
+            got = await spoken(server, name, setup)
             assert all("inlineData" not in json.dumps(one) for one in got)
             assert not any("outputTranscription" in one.get("serverContent", {}) for one in got)
             assert words(got).endswith('I heard "hello".')
-        assert next(iter(house.memory._tokens.values())).lock.setup == locked
+        assert next(iter(server.store._tokens.values())).lock.setup == locked
 
 
 @pytest.mark.parametrize(
@@ -294,13 +294,13 @@ async def test_a_locked_setup_is_all_that_counts() -> None:
      " model , generation_config.response_modalities ", "generationConfig.responseModalities,generationConfig.temperature"],
 )  # fmt: skip
 async def test_a_mask_fixes_its_members_and_leaves_the_rest(mask: str) -> None:
-    async with house_of() as house:
+    async with serving_stand_in() as server:
         locked = {"model": TEST, "generation_config": {"response_modalities": ["TEXT"]}, "systemInstruction": {}}
-        name = await token_of(house, bidiGenerateContentSetup=locked, fieldMask=mask)
+        name = await token_of(server, bidiGenerateContentSetup=locked, fieldMask=mask)
         given: Message = {"model": TEST, "generationConfig": {"responseModalities": ["AUDIO"], "temperature": 1.5},
                           "systemInstruction": {"parts": [{"text": "mine"}]}}  # fmt: skip
-        async with calling(house, given, path=with_token(name)):
-            setup = next(iter(house.sessions.values())).talk.setup
+        async with calling(server, given, path=with_token(name)):
+            setup = next(iter(server.sessions.values())).conversation.setup
         assert setup["generationConfig"]["responseModalities"] == ["TEXT"]
         assert setup["systemInstruction"] == {"parts": [{"text": "mine"}]}, "not in the mask"
         temperature = setup["generationConfig"].get("temperature")
@@ -308,31 +308,31 @@ async def test_a_mask_fixes_its_members_and_leaves_the_rest(mask: str) -> None:
 
 
 async def test_the_handle_is_always_the_clients_own() -> None:
-    async with house_of() as house:
+    async with serving_stand_in() as server:
         locked = {"model": TEST, "sessionResumption": {}, "generationConfig": {"responseModalities": ["TEXT"]}}
-        name = await token_of(house, bidiGenerateContentSetup=locked)
-        async with calling(house, {"model": TEST}, path=with_token(name)) as caller:
+        name = await token_of(server, bidiGenerateContentSetup=locked)
+        async with calling(server, {"model": TEST}, path=with_token(name)) as caller:
             handle = (await caller.until("handle"))[-1]["sessionResumptionUpdate"]["newHandle"]
             before = (await caller.turn(content("one two three")))[-1]["usageMetadata"]["promptTokenCount"]
-        got = await spoken(house, name, {"model": TEST, "sessionResumption": {"handle": handle}})
+        got = await spoken(server, name, {"model": TEST, "sessionResumption": {"handle": handle}})
         assert got[-1]["usageMetadata"]["promptTokenCount"] > before
 
 
 async def test_a_locked_setup_is_judged_like_any_other() -> None:
-    async with house_of() as house:
+    async with serving_stand_in() as server:
         for locked, end in (
             ({"model": "models/nothing"}, 1008),
             ({"model": TEST, "bogus": 1}, 1007),
             ({"model": TEST, "systemInstruction": "text"}, 1007),
             ({"tools": 5}, 1007),
         ):
-            name = await token_of(house, bidiGenerateContentSetup=locked)
-            assert (await end_of(house, with_token(name)))[0] == end
+            name = await token_of(server, bidiGenerateContentSetup=locked)
+            assert (await end_of(server, with_token(name)))[0] == end
 
 
 async def test_what_is_no_setup_is_judged_with_a_locked_one_too() -> None:
-    async with house_of() as house:
-        name = await token_of(house, bidiGenerateContentSetup={"model": TEST}, uses=0)
+    async with serving_stand_in() as server:
+        name = await token_of(server, bidiGenerateContentSetup={"model": TEST}, uses=0)
         for first, reason in (
             ("not json", "Request contains an invalid argument."),
             ("[1]", "Request contains an invalid argument."),
@@ -340,11 +340,11 @@ async def test_what_is_no_setup_is_judged_with_a_locked_one_too() -> None:
             (json.dumps(content("early")), "setup must be the first message and only the first"),
             ('{"setup": 5}', "Invalid value at 'setup'"),
         ):
-            async with calling(house, path=with_token(name)) as caller:
+            async with calling(server, path=with_token(name)) as caller:
                 await caller.say(first)
                 code, got = await caller.closed()
                 assert (code, got[: len(reason)]) == (1007, reason)
-        async with calling(house, {}, path=with_token(name)) as caller:
+        async with calling(server, {}, path=with_token(name)) as caller:
             await caller.say({"setup": {}})
             assert (await caller.closed())[1] == "setup must be the first message and only the first"
 
@@ -358,10 +358,10 @@ async def test_what_is_no_setup_is_judged_with_a_locked_one_too() -> None:
      "///v1alpha//auth_tokens", "/v1alpha/auth_tokens?key=k&alt=json"],
 )  # fmt: skip
 async def test_a_token_is_made_at(path: str) -> None:
-    async with house_of(require_key="k") as house:
-        status, answer = await post(house, {"uses": 1}, path, headers={"x-goog-api-key": "k"})
+    async with serving_stand_in(require_key="k") as server:
+        status, answer = await post(server, {"uses": 1}, path, headers={"x-goog-api-key": "k"})
         assert status == 200
-        assert await end_of(house, with_token(answer["name"])) == (0, "")
+        assert await end_of(server, with_token(answer["name"])) == (0, "")
 
 
 @pytest.mark.parametrize(
@@ -376,8 +376,8 @@ async def test_a_token_is_made_at(path: str) -> None:
     ],
 )
 async def test_making_a_token_wants_the_key(headers: dict[str, str], query: str, status: int) -> None:
-    async with house_of(require_key="right") as house:
-        got, answer = await post(house, {}, MAKE + query, headers=headers)
+    async with serving_stand_in(require_key="right") as server:
+        got, answer = await post(server, {}, MAKE + query, headers=headers)
         assert got == status
         if status == 400:
             assert answer["error"]["message"] == (WRONG if headers or query else NOBODY)[1]
@@ -410,19 +410,19 @@ async def test_making_a_token_wants_the_key(headers: dict[str, str], query: str,
     ids=lambda value: str(value)[:60],
 )
 async def test_a_body_that_is_refused(body: Any, words: str) -> None:
-    async with house_of() as house:
-        status, answer = await post(house, body)
+    async with serving_stand_in() as server:
+        status, answer = await post(server, body)
         assert status == 400
         assert words in answer["error"]["message"]
-        assert not house.memory._tokens
+        assert not server.store._tokens
 
 
 async def test_members_in_snake_case_nulls_and_no_body_at_all() -> None:
-    async with house_of() as house:
-        assert (await post(house, {"expire_time": ahead(60), "new_session_expire_time": None, "uses": None}))[
+    async with serving_stand_in() as server:
+        assert (await post(server, {"expire_time": ahead(60), "new_session_expire_time": None, "uses": None}))[
             0
         ] == 200
-        assert (await post(house, b""))[0] == 200
+        assert (await post(server, b""))[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -431,22 +431,22 @@ async def test_members_in_snake_case_nulls_and_no_body_at_all() -> None:
      ("POST", "/v2/auth_tokens", 404), ("PUT", MAKE, 405), ("PATCH", MAKE, 405), ("DELETE", MAKE, 405), ("PUT", "/", 404)],
 )  # fmt: skip
 async def test_other_places_and_methods(method: str, path: str, status: int) -> None:
-    async with house_of() as house:
-        got, answer = await post(house, {}, path, method)
+    async with serving_stand_in() as server:
+        got, answer = await post(server, {}, path, method)
         assert got == answer["error"]["code"] == status
 
 
 @pytest.mark.parametrize("size", [250_000, 300_000, 30_000_000])
 async def test_a_large_body_is_answered_before_the_connection_ends(size: int) -> None:
-    async with house_of() as house:
-        status, answer = await post(house, b"{" + b" " * size + b"}")
+    async with serving_stand_in() as server:
+        status, answer = await post(server, b"{" + b" " * size + b"}")
         assert status == (200 if size < 256 * 1024 else 413)
         assert ("error" in answer) is (status == 413)
 
 
-async def raw(house: StandInServer, *pieces: bytes, eof: bool = False, seconds: float = 3.0) -> bytes:
+async def raw(server: StandInServer, *pieces: bytes, eof: bool = False, seconds: float = 3.0) -> bytes:
     """Everything that comes back until the stand-in ends the connection."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port_of(house))
+    reader, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
     try:
         with contextlib.suppress(ConnectionError):
             for piece in pieces:
@@ -499,11 +499,11 @@ HEAD = b"POST /v1alpha/auth_tokens HTTP/1.1\r\nHost: x\r\n"
     ids=lambda value: str(value)[:50],
 )
 async def test_bytes_on_the_port(pieces: tuple[bytes, ...], status: int, caplog: pytest.LogCaptureFixture) -> None:
-    async with house_of() as house:
-        got = await raw(house, *pieces)
+    async with serving_stand_in() as server:
+        got = await raw(server, *pieces)
         assert got.startswith(f"HTTP/1.1 {status} ".encode() if status else b""), got[:100]
         assert bool(got) is bool(status)
-        assert await end_of(house, GEMINI) == (0, ""), "it still serves"
+        assert await end_of(server, GEMINI) == (0, ""), "it still serves"
     assert not caplog.records, "nothing is logged, and no traceback"
 
 
@@ -514,9 +514,9 @@ async def test_bytes_on_the_port(pieces: tuple[bytes, ...], status: int, caplog:
 )
 async def test_a_head_without_end(head: bytes, caplog: pytest.LogCaptureFixture) -> None:
     """Some versions of websockets answer 414 and 431, others hang up."""
-    async with house_of() as house:
-        assert not (await raw(house, head)).startswith((b"HTTP/1.1 1", b"HTTP/1.1 2"))
-        assert await end_of(house, GEMINI) == (0, "")
+    async with serving_stand_in() as server:
+        assert not (await raw(server, head)).startswith((b"HTTP/1.1 1", b"HTTP/1.1 2"))
+        assert await end_of(server, GEMINI) == (0, "")
     assert not caplog.records
 
 
@@ -524,9 +524,9 @@ async def test_a_head_without_end(head: bytes, caplog: pytest.LogCaptureFixture)
     "start", [b"", b"G", b"POS", b"GET / HT", HEAD, HEAD + b"Content-Length: 9\r\n\r\n{}"], ids=repr
 )
 async def test_a_connection_that_breaks_off(start: bytes, caplog: pytest.LogCaptureFixture) -> None:
-    async with house_of() as house:
-        assert await raw(house, start, eof=True) == b""
-        await until(lambda: not house.connections)
+    async with serving_stand_in() as server:
+        assert await raw(server, start, eof=True) == b""
+        await until(lambda: not server.connections)
     assert not caplog.records
 
 
@@ -534,27 +534,27 @@ async def test_a_connection_that_breaks_off(start: bytes, caplog: pytest.LogCapt
 async def test_a_connection_that_asks_for_nothing_does_not_keep_the_stand_in_from_stopping(start: bytes) -> None:
     async with contextlib.AsyncExitStack() as stack:
         async with asyncio.timeout(5):  # websockets would wait ten for the request
-            async with serve_stand_in(policy=policy()) as house:
-                idle = stack.enter_context(sockets.create_connection(("127.0.0.1", port_of(house))))
+            async with serve_stand_in(config=config()) as server:
+                idle = stack.enter_context(sockets.create_connection(("127.0.0.1", port_of(server))))
                 idle.sendall(start)
                 await asyncio.sleep(0.05)
 
 
 async def test_the_root_says_what_this_is() -> None:
-    async with house_of() as house:
-        got = (await raw(house, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")).decode()
+    async with serving_stand_in() as server:
+        got = (await raw(server, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")).decode()
         assert "\r\nUpgrade: websocket\r\n" in got
         assert "livews stand-in" in got
-        assert house.url in got
+        assert server.url in got
         assert "/livews/status" in got
 
 
 async def test_the_status_is_json() -> None:
-    async with house_of(require_key="k") as house:
-        async with calling(house, TEST, path=f"{GEMINI}?key=k") as caller:
+    async with serving_stand_in(require_key="k") as server:
+        async with calling(server, TEST, path=f"{GEMINI}?key=k") as caller:
             await caller.turn(content("hello"))
-            await end_of(house, GEMINI)
-            head, _, body = (await raw(house, b"GET /livews/status?x HTTP/1.1\r\nHost: x\r\n\r\n")).partition(
+            await end_of(server, GEMINI)
+            head, _, body = (await raw(server, b"GET /livews/status?x HTTP/1.1\r\nHost: x\r\n\r\n")).partition(
                 b"\r\n\r\n"
             )
             assert head.lower().count(b"content-type:") == 1
@@ -603,9 +603,9 @@ async def test_nothing_of_it_is_a_traceback_on_the_command_line() -> None:
 
 
 async def test_a_post_in_pieces_from_many_at_once() -> None:
-    async with house_of() as house:
+    async with serving_stand_in() as server:
         answers = await asyncio.gather(
-            *(raw(house, HEAD + b"Content-Length: 11\r\n\r\n", b'{"uses"', b": 7}") for _ in range(30))
+            *(raw(server, HEAD + b"Content-Length: 11\r\n\r\n", b'{"uses"', b": 7}") for _ in range(30))
         )
         names = {json.loads(one.partition(b"\r\n\r\n")[2])["name"] for one in answers}
         assert len(names) == 30
@@ -616,9 +616,9 @@ async def test_a_token_is_not_in_the_trace_of_its_session(tmp_path: Path) -> Non
     from livews.cli.serve import _recording, parse
 
     record = _recording(parse(["--trace", str(tmp_path), "--quiet"]), Console(color="never"))
-    async with house_of(record=record) as house:
-        name = await token_of(house)
-        async with calling(house, TEST, path=with_token(name)) as caller:
+    async with serving_stand_in(record=record) as server:
+        name = await token_of(server)
+        async with calling(server, TEST, path=with_token(name)) as caller:
             await caller.turn(content(f"my token is {name}"))
     written = (tmp_path / "session-1.jsonl").read_text()
     assert "turnComplete" in written
@@ -631,9 +631,9 @@ async def test_the_trace_of_a_locked_session_has_what_the_client_sent(tmp_path: 
 
     sent = {"model": TEST, "systemInstruction": {"parts": [{"text": "of the client"}]}}
     record = _recording(parse(["--trace", str(tmp_path), "--quiet"]), Console(color="never"))
-    async with house_of(record=record) as house:
-        name = await token_of(house, bidiGenerateContentSetup={"model": TEST}, uses=1)
-        async with calling(house, sent, path=with_token(name)) as caller:
+    async with serving_stand_in(record=record) as server:
+        name = await token_of(server, bidiGenerateContentSetup={"model": TEST}, uses=1)
+        async with calling(server, sent, path=with_token(name)) as caller:
             await caller.turn(content("hello"))
     first = json.loads((tmp_path / "session-1.jsonl").read_text().splitlines()[1])
     assert first["message"] == {"setup": sent}

@@ -33,7 +33,7 @@ from tests.kit import traces
 from tests.kit.command import livews, serving
 from tests.kit.names import DATA, GEMINI, KEY
 from tests.kit.sound import silence, speech
-from tests.kit.talk import policy
+from tests.kit.talk import config
 from tests.kit.traces import Row, asked, control, got, sent, transcript
 
 BARGE_IN, TOOL = DATA / "barge_in.jsonl", DATA / "tool.jsonl"
@@ -862,7 +862,7 @@ def test_spoken_words_stand_where_they_were_spoken(trace: Callable[..., Done]) -
 
 def test_a_page(trace: Callable[..., Done], tmp_path: Path) -> None:
     page = trace("export", TOOL, "--md", "-o", "-").out
-    assert "**You** 0:00.1 Use get\\_weather for Berlin" in page
+    assert '**You** 0:00.1 Use get\\_weather for "Berlin"' in page
     assert "> 0:00.3 call: `get_weather(" in page and "answer: `get_weather answered {" in page
     assert "latency: first byte after 0.25 s" in page or "latency: first byte after 0.26 s" in page
     page = trace("export", write(tmp_path / "t.jsonl", *talk()), "--md", "-o", "-").out
@@ -990,7 +990,7 @@ async def test_a_har_of_a_real_browser(trace: Callable[..., Done], tmp_path: Pat
     if chromium is None:
         pytest.skip("no Chromium was found")
     har, out = tmp_path / "t.har", tmp_path / "out.jsonl"
-    async with serve_stand_in(policy=policy(pace=0)) as house, browsers.async_playwright() as driver:
+    async with serve_stand_in(config=config(pace=0)) as house, browsers.async_playwright() as driver:
         browser = await driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         context = await browser.new_context(record_har_path=har)
         page = await context.new_page()

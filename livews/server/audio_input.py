@@ -1,0 +1,119 @@
+"""The user's audio in one session: where speech starts and ends, how much came, and what is kept to play back.
+
+- Speech is detected (automatic activity detection), or marked by the client with activityStart and activityEnd.
+- Time is the audio received, never a clock.
+"""
+
+from __future__ import annotations
+
+from array import array
+from math import gcd
+from typing import Any
+
+from livews.audio.analysis.pcm import rate_of, seconds_of
+from livews.audio.analysis.vad import SpeechLevel, SpeechMark, SpeechMeter
+from livews.core import codec
+from livews.server.synth import RATE
+from livews.server.turn_detector import turn_detector
+
+_ECHO_SECONDS = 30
+"""Seconds of audio kept to be played back."""
+_ECHO_RATE = 48_000
+"""Samples per second of it that are kept; audio at a higher rate is kept for a shorter time."""
+
+
+class AudioInput:
+    """The audio of one session.
+
+    - `setup`, `vad`: the canonical setup and the profile's member `vad`, which set up the detection.
+    - `manual`: the client marks speech itself.
+    - `echo`: keep audio to play it back.
+    """
+
+    def __init__(self, setup: dict[str, Any], vad: dict[str, Any], *, manual: bool, echo: bool) -> None:
+        self.offset = 0.0
+        """Seconds received, which audioOffset counts."""
+        self.since_turn = 0.0
+        """Seconds received since the last turn."""
+        self.marked = False
+        """Between activityStart and activityEnd."""
+        self._marked_at = 0.0
+        self._detector = None if manual else turn_detector(setup, vad)
+        self._meter = SpeechMeter()
+        self._echo = bytearray()
+        self._echo_rate = codec.INPUT_RATE
+        self._keeps_echo = echo
+
+    @property
+    def is_manual(self) -> bool:
+        """Whether the client marks speech itself."""
+        return self._detector is None
+
+    @property
+    def speech_open(self) -> bool:
+        """Speech was detected, and its end was not yet (ACTIVITY-6)."""
+        return self._detector is not None and self._detector.talking
+
+    @property
+    def user_speaks(self) -> bool:
+        """Speech is going on, detected or marked."""
+        return self.marked or self.speech_open
+
+    @property
+    def speech(self) -> SpeechLevel:
+        """Length and level of the speech that is going on, or of the last one."""
+        if self._detector is not None:
+            return self._detector.speech
+        return SpeechLevel(self.offset - self._marked_at, self._meter.speech.db)
+
+    def start_activity(self) -> None:
+        """The client's activityStart."""
+        self.marked, self._marked_at = True, self.offset
+        self._meter.reset()
+
+    def end_activity(self) -> None:
+        """The client's activityEnd."""
+        self.marked = False
+
+    def push(self, mime_type: str, pcm: bytes) -> list[SpeechMark]:
+        """Add s16le mono audio; the starts and ends of speech that it makes certain."""
+        rate = rate_of(mime_type, "client")
+        seconds = seconds_of(len(pcm), rate)
+        self.offset += seconds
+        self.since_turn += seconds
+        speaking = self.user_speaks
+        marks: list[SpeechMark] = []
+        if self._detector is not None:
+            marks = self._detector.push(pcm, rate)
+        elif self.marked:  # ACTIVITY-4: outside of an activity audio is only counted
+            self._meter.push(pcm, rate)
+        if self._keeps_echo and (speaking or any(mark.kind == "start" for mark in marks)):
+            self._echo += pcm[: max(0, _ECHO_SECONDS * min(rate, _ECHO_RATE) * 2 - len(self._echo))]
+            self._echo_rate = rate
+        return marks
+
+    def flush(self) -> list[SpeechMark]:
+        """audioStreamEnd: the end of speech that is going on."""
+        return self._detector.flush() if self._detector is not None else []
+
+    def take_echo(self) -> bytes:
+        """The speech kept since the last call, s16le mono at 24 kHz."""
+        pcm, self._echo = bytes(self._echo), bytearray()
+        return resampled(pcm, self._echo_rate)
+
+
+def resampled(pcm: bytes, rate: int) -> bytes:
+    """s16le mono audio at `rate` as s16le mono at 24 kHz, by linear interpolation: enough to recognise a voice."""
+    samples = array("h", pcm[: len(pcm) & ~1])
+    if rate == RATE or len(samples) < 2:
+        return samples.tobytes()
+    common = gcd(rate, RATE)
+    up, down = RATE // common, rate // common
+    out = array("h", bytes((len(samples) - 1) * RATE // rate * 2))
+    # every up-th sample lies equally far between two others: one pass for each such distance is five times faster
+    for first in range(min(up, len(out))):
+        left, share = first * down // up, first * down % up / up
+        count = len(range(first, len(out), up))
+        pairs = zip(samples[left::down][:count], samples[left + 1 :: down][:count], strict=True)
+        out[first::up] = array("h", [int(a + (b - a) * share) for a, b in pairs])
+    return out.tobytes()

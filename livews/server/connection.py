@@ -1,0 +1,112 @@
+"""A client's connection: a WebSocket as `websockets` serves it, plus what that library leaves out.
+
+- POST requests are answered on the same port (the SDKs make their tokens there); websockets parses GET only.
+- Messages stay bytes with their opcode: invalid UTF-8 is judged as invalid JSON, which is what the service does.
+- A client that reads nothing cannot fill the server's memory with unsent pongs.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from websockets.asyncio.server import ServerConnection
+from websockets.frames import DATA_OPCODES, CloseCode, Frame, Opcode
+from websockets.protocol import Event
+
+from livews.server import token_endpoint
+
+_UNREAD_LIMIT = 1024 * 1024
+"""Unsent bytes after which the client's frames are not read: the pongs they ask for would pile up in memory."""
+
+
+class StandInConnection(ServerConnection):
+    """`make_token` answers POST requests for ephemeral tokens; the connection is in `connections` while it is open.
+
+    Other arguments are those of ServerConnection.
+    """
+
+    def __init__(
+        self, *args: Any, make_token: token_endpoint.MakeToken, connections: set[StandInConnection], **options: Any
+    ) -> None:
+        super().__init__(*args, **options)
+        self._connections = connections
+        self.opened_at = self.last_received_at = self.loop.time()
+        self._make_token = make_token
+        self._unparsed = b""
+        """The start of a request whose method is not known yet, or all of a request that websockets cannot parse."""
+        self._is_get: bool | None = None
+        self._answered = False
+        self._opcodes: deque[Opcode] = deque()
+        """Opcodes of the messages that wait in websockets' queue."""
+        self._discarding = False
+
+    async def receive(self) -> tuple[bytes, bool]:
+        """The next message and whether it is a text message. ConnectionClosed when there is none any more."""
+        raw = await self.recv(decode=False)
+        return raw, self._opcodes.popleft() is Opcode.TEXT
+
+    # Hook: the server ends connections that websockets would wait for.
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connections.discard(self)
+        super().connection_lost(exc)
+
+    # Hook: websockets stops reading when its queue is full, and would never see the client's answer to our close.
+    async def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
+        self._discarding = True
+        self.transport.resume_reading()
+        await super().close(code, reason)
+
+    # Hook: recv() returns bytes without their opcode.
+    def process_event(self, event: Event) -> None:
+        if isinstance(event, Frame) and event.opcode in DATA_OPCODES:
+            if self._discarding:
+                return
+            if event.opcode is not Opcode.CONT:
+                self._opcodes.append(event.opcode)
+        super().process_event(event)
+
+    # Hook: the end of the pause that data_received begins.
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if not self.recv_messages.paused:
+            self.transport.resume_reading()
+
+    # Hook: idle time, requests other than GET, and the limit for unread pongs.
+    def data_received(self, data: bytes) -> None:
+        self.last_received_at = self.loop.time()
+        if self._is_get is None:
+            self._unparsed += data
+            if not self._unparsed[:1].isalpha():  # not HTTP, most likely a TLS handshake
+                self.transport.close()
+                return
+            if len(self._unparsed) < 4:
+                return
+            self._is_get = self._unparsed.startswith(b"GET ")
+            data, self._unparsed = self._unparsed, b""
+        if not self._is_get:
+            self._answer_request(data)
+            return
+        super().data_received(data)
+        if self.protocol.close_expected():
+            self.transport.resume_reading()  # what is left to read is the end of the connection
+        elif self.paused and self.transport.get_write_buffer_size() > _UNREAD_LIMIT:
+            self.transport.pause_reading()
+
+    def _answer_request(self, data: bytes) -> None:
+        if self._answered:
+            return
+        self._unparsed += data
+        answer = token_endpoint.answer_request(self._unparsed, self._make_token)
+        if answer is None:
+            return
+        self._unparsed, self._answered = b"", True
+        self.transport.write(answer)
+        # The client closes: closing here, with unread bytes of a large body, would reset the connection and lose the
+        # answer. A client that stays is cut off by websockets' opening timeout.
+        if self.transport.can_write_eof():  # not with TLS
+            self.transport.write_eof()

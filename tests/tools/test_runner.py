@@ -1,0 +1,527 @@
+"""Calls of functions in a session, compared by what went over the wire."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from websockets.asyncio.server import ServerConnection
+
+import livews
+from livews import tools
+from livews.core.rules import Finding
+from tests.kit.servers import SETUP_COMPLETE, scripted
+from tests.kit.waiting import until
+from tests.tools.sessions import (
+    NATIVE,
+    PATIENCE,
+    Message,
+    Place,
+    Unit,
+    all_over,
+    at_server,
+    at_standin,
+    calls,
+    is_alive,
+    reply,
+    shell_script,
+    told,
+)
+
+
+def get_weather(city: str, days: int = 1) -> Message:
+    """Tell the weather of a city.
+
+    Args:
+        city: Its name.
+    """
+    return {"sky": f"clear over {city}", "days": days}
+
+
+async def count_sheep(count: int) -> int:
+    """Count sheep."""
+    await asyncio.sleep(0)
+    return count + 1
+
+
+@pytest.mark.parametrize("model", ["", NATIVE, "gemini-3.8-live-extended-thinking"])
+@pytest.mark.parametrize("blocking", [True, False])
+async def test_a_function_is_called_and_its_answer_spoken(model: str, blocking: bool) -> None:
+    both = [livews.tool(fn, blocking=blocking) for fn in (get_weather, count_sheep)]
+    said, response = await told(both, 'Please get_weather of "Paris" for 3 days', model)
+    assert response == {"sky": "clear over Paris", "days": 3}
+    assert '"sky":"clear over Paris"' in said
+    said, response = await told(both, "Please count_sheep up to 41", model)
+    assert response == {"result": 42}
+    assert "42" in said
+
+
+async def test_the_caller_still_reads_the_call_and_is_told_of_the_run() -> None:
+    seen: list[Any] = []
+
+    runs: list[livews.ToolRun] = []
+    async with at_standin([get_weather], on_tool=runs.append) as (session, wire):
+        await session.say('Please get_weather of "Paris"')
+        seen.extend([event async for event in session.turn() if isinstance(event, livews.ToolCall)])
+    assert [(call.name, call.handled) for call in seen] == [("get_weather", True)]
+    first, last = runs
+    assert (first.done, last.done) == (False, True)
+    assert first.call_id == last.call_id == seen[0].id == wire.answers[0]["id"]
+    assert first.args == {"city": "Paris"}
+    assert (last.result, last.error, last.cancelled) == (wire.responses[0], "", False)
+
+
+END = {"serverContent": {"turnComplete": True}}
+SPEECH = {"serverContent": {"outputTranscription": {"text": "Clear."}}}
+
+
+@pytest.mark.parametrize(
+    ("blocking", "after", "waiting"),
+    [
+        (False, [END], True),
+        (False, [SPEECH, END], True),  # what is said in the turn of the call is not about the result (TOOL-5)
+        (True, [SPEECH, END], False),
+        (True, [END], False),
+    ],
+)
+async def test_a_turn_that_ends_behind_its_answer(blocking: bool, after: list[Message], waiting: bool) -> None:
+    """The answer may be quicker than the turn's end: whether more comes is told all the same."""
+    ends: list[bool] = []
+
+    async def script(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send(SETUP_COMPLETE)
+        await socket.send(json.dumps(calls(("1", "get_weather", {"city": "Ulm"}))))
+        await socket.recv()
+        for message in after:
+            await socket.send(json.dumps(message))
+        await socket.wait_closed()
+
+    one = livews.tool(get_weather, blocking=blocking)
+    async with asyncio.timeout(PATIENCE), scripted(script) as url:
+        async with livews.connect(url=url, tools=[one]) as session:
+            ends.extend([event.waiting async for event in session.turn() if isinstance(event, livews.TurnEnd)])
+    assert ends == [waiting]
+
+
+async def test_functions_stand_beside_the_tools_of_setup() -> None:
+    async with at_standin([get_weather], setup={"tools": [{"google_search": {}}]}) as (session, _):
+        search, ours = session.conversation.setup["tools"]
+        assert search == {"googleSearch": {}}
+        assert [one["name"] for one in ours["functionDeclarations"]] == ["get_weather"]
+    given = {"tools": [{"function_declarations": [{"name": "get_weather", "description": "mine"}]}]}
+    with pytest.raises(livews.BadRequest, match="declared in setup and in tools="):
+        async with at_standin([get_weather], setup=given):
+            pass
+
+
+@pytest.mark.parametrize("model", ["", NATIVE])
+async def test_an_answer_that_is_to_be_silent_is(model: str) -> None:
+    quiet = livews.tool(get_weather, blocking=False, scheduling="SILENT")
+    async with at_standin([quiet], model) as (session, wire):
+        await session.say('Please get_weather of "Paris"')
+        end = [event async for event in session.turn()][-1]
+        assert isinstance(end, livews.TurnEnd)
+        assert not end.waiting, "nothing more comes"
+        await until(lambda: wire.answers)
+        said = await reply(session, "How are you?")
+        assert "clear over" not in said
+    assert wire.answers[0]["scheduling"] == "SILENT"
+
+
+async def test_an_answer_that_may_interrupt_says_so() -> None:
+    one = livews.tool(get_weather, blocking=False, scheduling="INTERRUPT")
+    async with at_standin([one], NATIVE) as (session, wire):
+        await _said(session, 'Please get_weather of "Paris"', "clear over Paris")
+    assert wire.answers[0]["scheduling"] == "INTERRUPT"
+
+
+async def _said(session: livews.Session, prompt: str, words: str) -> None:
+    assert words in await reply(session, prompt)
+
+
+@pytest.mark.parametrize(
+    ("model", "blocking", "scheduling", "behavior", "remark"),
+    [
+        ("gemini-3.8-live", True, None, "BLOCKING", ""),
+        ("gemini-3.8-live", False, "SILENT", None, ""),
+        (NATIVE, True, None, None, ""),
+        (NATIVE, False, "WHEN_IDLE", "NON_BLOCKING", ""),
+        ("gemini-3.1-flash-live-preview", True, None, None, ""),
+        ("gemini-3.1-flash-live-preview", False, "SILENT", None, "waits for every function"),
+        ("gemini-3.8-live-extended-thinking", False, "SILENT", None, "takes no scheduling"),
+        ("gemini-3.8-live-extended-thinking", True, None, None, "waits for no function"),
+        ("gemini-3.5-live-translate-preview", True, None, None, "calls no functions"),
+        ("gemini-of-tomorrow", False, "SILENT", "NON_BLOCKING", ""),
+    ],
+)
+async def test_a_model_gets_what_it_takes_and_the_rest_is_remarked(
+    model: str, blocking: bool, scheduling: Any, behavior: str | None, remark: str
+) -> None:
+    remarks: list[Finding] = []
+
+    one = livews.tool(get_weather, blocking=blocking, scheduling=scheduling)
+    async with at_server([], [one], model=model, remark=remarks.append) as (session, _):
+        declared = session.conversation.setup["tools"][0]["functionDeclarations"][0]
+        assert declared.get("behavior") == behavior
+    ours = [finding.complaint for finding in remarks if finding.path == "/setup/tools"]
+    assert len(ours) == bool(remark)
+    assert all(remark in words for words in ours)
+
+
+async def test_an_answer_without_scheduling_where_the_model_takes_none() -> None:
+    one = livews.tool(get_weather, blocking=False, scheduling="SILENT")
+    said, _ = await told([one], 'Please get_weather of "Paris"', "gemini-3.1-flash-live-preview")
+    assert "clear over Paris" in said
+
+
+async def test_several_calls_run_at_once() -> None:
+    meeting = threading.Barrier(2)
+    met = asyncio.Event()
+    waiting: list[str] = []
+
+    def book_table() -> int:
+        return meeting.wait(PATIENCE)
+
+    def order_wine() -> int:
+        return meeting.wait(PATIENCE)
+
+    async def call_taxi() -> str:
+        waiting.append("taxi")
+        await met.wait()
+        return "here"
+
+    async def send_mail() -> str:
+        met.set()
+        return "sent"
+
+    for functions in ([book_table, order_wine], [call_taxi, send_mail]):
+        names = " and ".join(fn.__name__ for fn in functions)
+
+        async with at_standin(functions) as (session, wire):
+            await reply(session, f"Please {names}")
+        assert sorted(one["name"] for one in wire.answers) == sorted(names.split(" and "))
+        assert not any("error" in one for one in wire.responses)
+
+
+@pytest.mark.parametrize("kind", ["async", "thread", "command"])
+async def test_a_call_that_is_withdrawn_is_stopped_and_not_answered(kind: str, tmp_path: Path) -> None:
+    started, stopped, release = threading.Event(), threading.Event(), threading.Event()
+    pid = tmp_path / "pid"
+
+    async def wait_async() -> None:
+        started.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            stopped.set()
+
+    def wait_in_thread() -> str:
+        started.set()
+        release.wait(PATIENCE)
+        stopped.set()
+        return "too late"
+
+    script = shell_script(tmp_path, f"sleep 60 & echo $! > {pid}.new; mv {pid}.new {pid}; wait")
+    functions: dict[str, Any] = {
+        "async": livews.tool(wait_async, name="wait_here"),
+        "thread": livews.tool(wait_in_thread, name="wait_here"),
+        "command": tools.command(f"wait_here={script}"),
+    }
+    runs: list[livews.ToolRun] = []
+    async with at_standin([functions[kind]], NATIVE, on_tool=runs.append) as (session, wire):
+        await session.say("Please wait_here")
+        await until(lambda: started.is_set() or pid.exists())
+        await session.send_text("Never mind. How are you?")  # this model withdraws what an interruption cuts
+        await until(lambda: runs[-1].done)
+        release.set()
+        if kind == "command":
+            await until(lambda: not is_alive(int(pid.read_text())))
+        else:
+            await until(stopped.is_set)
+        await asyncio.sleep(0.05)
+    assert wire.answers == []
+    assert [(run.done, run.cancelled) for run in runs] == [(False, False), (True, True)]
+
+
+async def test_a_command_that_is_stopped_while_it_starts_leaves_no_children(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    script = shell_script(tmp_path, f"sleep 60 & echo $! > {pid}.new; mv {pid}.new {pid}; wait")
+    running = asyncio.create_task(tools.command(f"wait_here={script}").invoke({}))
+    for _ in range(2):
+        await asyncio.sleep(0)  # it is forked then, and the loop has not seen that it runs
+    deadline = time.monotonic() + PATIENCE
+    while not pid.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)  # the loop is not to see it
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    async with asyncio.timeout(PATIENCE):
+        await until(lambda: not is_alive(int(pid.read_text())))
+
+
+def crash() -> None:
+    raise LookupError("no such city; tried with key AIzaSyA-1234567890123456789012345678901")
+
+
+def leave() -> None:
+    raise SystemExit(3)
+
+
+async def leave_async() -> None:
+    raise SystemExit(3)
+
+
+async def give_up() -> None:
+    raise asyncio.CancelledError
+
+
+def print_much() -> str:
+    return "x" * 10_000_000
+
+
+def give_bytes() -> bytes:
+    return b"x"
+
+
+def give_circle() -> list[Any]:
+    circle: list[Any] = []
+    circle.append(circle)
+    return circle
+
+
+def take_town(town: Literal["Ulm"]) -> str:
+    return town
+
+
+@pytest.mark.parametrize(
+    ("fn", "error"),
+    [
+        (crash, "LookupError: no such city; tried with key [redacted]"),
+        (leave, "SystemExit: 3"),
+        (leave_async, "SystemExit: 3"),
+        (give_up, "give_up was cancelled from within"),
+        (print_much, "the result of print_much has 10,000,013 bytes of JSON, and 1,048,576 are sent at most"),
+        (give_bytes, "the result of give_bytes cannot be sent: a bytes has no JSON form"),
+        (give_circle, "the result of give_circle cannot be sent: it is nested deeper than 90 levels"),
+    ],
+)
+async def test_a_function_that_fails_is_answered_with_an_error(fn: Callable[..., Any], error: str) -> None:
+    said, response = await told([fn], f"Please {fn.__name__}")
+    assert response == {"error": error}
+    assert "answered" in said
+
+
+async def test_the_sessions_own_key_is_in_no_error() -> None:
+    def blab() -> None:
+        raise ValueError("the key is swordfish-42")
+
+    _, response = await told([blab], "Please blab", api_key="swordfish-42")
+    assert response == {"error": "ValueError: the key is [redacted]"}
+
+
+@pytest.mark.parametrize("kind", ["async", "thread", "deaf"])
+async def test_a_function_that_hangs_is_given_up(kind: str) -> None:
+    release = threading.Event()
+
+    async def hang_async() -> None:
+        await asyncio.sleep(60)
+
+    def hang_in_thread() -> None:
+        release.wait(60)
+
+    async def hang_deaf() -> None:
+        while not release.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.05)
+
+    fn: Any = {"async": hang_async, "thread": hang_in_thread, "deaf": hang_deaf}[kind]
+    async with at_standin([livews.tool(fn, name="hang_about", timeout=0.1)]) as (session, wire):
+        said = await reply(session, "Please hang_about")
+        assert "did not finish" in said
+        release.set()
+    assert wire.responses == [{"error": "hang_about did not finish within 0.1 s and was stopped"}]
+
+
+async def test_wrong_arguments_are_answered_with_what_is_wrong() -> None:
+    runs: list[livews.ToolRun] = []
+    messages = [calls(("1", "get_weather", {"days": "two"}))]
+    async with at_server(messages, [get_weather], on_tool=runs.append) as (session, got):
+        await all_over(session, runs, 1)
+    complaint = 'wrong arguments: city is missing; expected an integer, got "two" at days'
+    assert [one["response"] for one in got] == [{"error": complaint}]
+    assert runs[-1].error == complaint
+
+
+async def test_an_unknown_function_is_refused_where_the_session_answers() -> None:
+    runs: list[livews.ToolRun] = []
+    messages = [calls(("1", "launch", {}))]
+    async with at_server(messages, [get_weather], on_tool=runs.append) as (session, got):
+        await all_over(session, runs, 1)
+    complaint = "there is no function launch here; known: get_weather"
+    assert got == [{"id": "1", "name": "launch", "response": {"error": complaint}}]
+
+    declared = {"tools": [{"functionDeclarations": [{"name": "launch", "description": "mine"}]}]}
+    for functions, setup in (([], None), ([get_weather], declared)):
+        async with at_server(messages, functions, setup=setup) as (session, got):
+            await until(lambda session=session: session.conversation.pending)
+            await asyncio.sleep(0.05)
+            assert session.conversation.pending == {"1": "launch"}
+        assert got == []
+
+
+async def test_functions_of_a_later_context_are_the_callers() -> None:
+    async with at_standin([get_weather]) as (session, wire):
+        await session.update_context(tools=[{"functionDeclarations": [{"name": "order_wine", "description": "x"}]}])
+        await session.say("Please order_wine")
+        async for event in session.turn():
+            if isinstance(event, livews.ToolCall) and not event.handled:
+                await session.respond(event.id, event.name, {"result": "red"})
+
+    assert wire.responses == [{"result": "red"}]
+
+
+@pytest.mark.parametrize("kind", ["async", "sync"])
+async def test_what_runs_can_be_stopped_and_the_model_is_told_why(kind: str) -> None:
+    release = threading.Event()
+
+    async def hangs() -> str:
+        await asyncio.Event().wait()
+        return ""
+
+    def hangs_too() -> str:
+        release.wait(10)
+        return ""
+
+    try:
+        async with at_standin([hangs if kind == "async" else hangs_too]) as (session, wire):
+            assert not session.stop_tools("nobody runs")
+            await session.say("Please hangs" if kind == "async" else "Please hangs_too")
+            async for event in session.turn():
+                if isinstance(event, livews.ToolCall):
+                    await asyncio.sleep(0.05)
+                    assert session.stop_tools("stopped by the user")
+        assert wire.responses == [{"error": "stopped by the user"}]
+    finally:
+        release.set()
+
+
+async def test_calls_without_an_id_and_calls_told_twice() -> None:
+    runs: list[livews.ToolRun] = []
+    nameless: Message = {"toolCall": {"functionCalls": [{"name": "count_sheep", "args": {"count": 1}}]}}
+    async with at_server([nameless], [count_sheep], on_tool=runs.append) as (session, got):
+        await all_over(session, runs, 1)
+    assert got == [{"name": "count_sheep", "response": {"result": 2}}]
+
+    runs.clear()
+    twice = calls(("1", "count_sheep", {"count": 1}), ("1", "count_sheep", {"count": 1}))
+    async with at_server([twice], [count_sheep], on_tool=runs.append) as (session, got):
+        await all_over(session, runs, 1)
+    assert [one["id"] for one in got] == ["1"]
+
+
+async def test_a_flood_of_calls_is_bounded() -> None:
+    release = asyncio.Event()
+    runs: list[livews.ToolRun] = []
+
+    async def wait() -> str:
+        await release.wait()
+        return "done"
+
+    flood = calls(*((str(i), "wait", {}) for i in range(70)))
+    async with at_server([flood], [wait], on_tool=runs.append) as (session, got):
+        await until(lambda: any(run.done for run in runs))
+        release.set()
+        await all_over(session, runs, 70)
+    assert len(got) == 70
+    assert 64 <= sum(one["response"] == {"result": "done"} for one in got) < 70
+    assert any("64 functions run already" in one["response"].get("error", "") for one in got)
+
+
+@pytest.mark.parametrize(
+    ("value", "response"),
+    [
+        ({"a": 1}, {"a": 1}),
+        (None, {"result": None}),
+        ([1, "x"], {"result": [1, "x"]}),
+        (Place("hall"), {"result": {"name": "hall", "floor": 0, "tags": []}}),
+        ({"unit": Unit.KELVIN, Unit.CELSIUS: (1, 2)}, {"unit": "kelvin", "celsius": [1, 2]}),
+        (datetime(2026, 1, 31, 12, tzinfo=UTC), {"result": "2026-01-31T12:00:00+00:00"}),
+        ({1: {3}}, {"1": [3]}),
+    ],
+)
+async def test_results_become_json(value: Any, response: Message) -> None:
+    def give() -> Any:
+        return value
+
+    runs: list[livews.ToolRun] = []
+    async with at_server([calls(("1", "give", {}))], [give], on_tool=runs.append) as (session, got):
+        await all_over(session, runs, 1)
+    assert [one["response"] for one in got] == [response]
+
+
+async def test_a_callback_that_fails_is_told_and_the_session_lives() -> None:
+    complaints: list[str] = []
+
+    def fail(run: livews.ToolRun) -> None:
+        raise RuntimeError("cannot show it")
+
+    async with at_standin([get_weather], on_tool=fail) as (session, _):
+        asyncio.get_running_loop().set_exception_handler(lambda loop, about: complaints.append(about["message"]))
+        assert "clear over Paris" in await reply(session, 'Please get_weather of "Paris"')
+    assert complaints == ["livews: on_tool failed for get_weather"] * 2
+
+
+@pytest.mark.parametrize("how", ["client", "server"])
+async def test_the_end_of_a_session_stops_what_runs(how: str) -> None:
+    stopped: list[str] = []
+    runs: list[livews.ToolRun] = []
+
+    async def wait() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            stopped.append("stopped")
+
+    async def script(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send(SETUP_COMPLETE)
+        await socket.send(json.dumps(calls(("1", "wait", {}))))
+        if how == "server":
+            await until(lambda: runs)
+            await socket.close(1011, "bye")
+        await socket.wait_closed()
+
+    async with asyncio.timeout(PATIENCE), scripted(script) as url:
+        async with livews.connect(url=url, tools=[wait], on_tool=runs.append) as session:
+            await until(lambda: runs)
+            if how == "server":
+                with pytest.raises(livews.Closed):
+                    await session.wait_closed()
+                await until(lambda: stopped)
+        assert stopped == ["stopped"]
+        assert [(run.done, run.cancelled) for run in runs] == [(False, False), (True, True)]
+
+
+async def test_a_function_may_close_its_own_session() -> None:
+    ended: list[str] = []
+    there: list[livews.Session] = []
+
+    async def hang_up() -> str:
+        await there[0].close()
+        ended.append("closed")
+        return "bye"
+
+    async with at_standin([hang_up]) as (session, wire):
+        there.append(session)
+        await session.say("Please hang_up")
+        await session.wait_closed()
+        await until(lambda: ended)
+    assert wire.answers == []
