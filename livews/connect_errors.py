@@ -2,7 +2,6 @@
 
 - Causes are distinguished here only. The words about one are a row of `SERVER`, `UPSTREAM` or a caller's own `Words`.
 - Text of others is redacted before it is shown. That of an invalid proxy URL, which may quote a password, never is.
-- The proxy of the network for a host is decided by `proxy_for`, for every command and for the library.
 - websockets is imported only where it is needed: the words do not need it.
 """
 
@@ -19,70 +18,65 @@ from urllib.parse import urlsplit
 from livews.core import closes
 from livews.endpoint import Endpoint
 from livews.errors import BadRequest, LivewsError, Refused, Unreachable
-from livews.loopback import is_loopback
 
 NOT_THIS_API = "check host, port and path: something other than this API is listening"
 
-Cause = Literal["slow", "untrusted", "plain", "nameless", "nobody", "other"]
+Cause = Literal["timeout", "certificate", "no TLS", "DNS", "refused", "other"]
 """No answer in time; a certificate of an unknown authority; no TLS where it was wanted; a host name that does not resolve;
 a port that refuses; anything else."""
-
-
-class ConnectAdvice(NamedTuple):
-    """The words about one cause; `{seconds:g}` is the timeout. Without a `why` it is the text of the exception."""
-
-    what: str
-    fix: str
-    why: str = ""
-
-
-Words = Mapping[Cause, ConnectAdvice]
-
-_PLAIN = "a plain server is dialled with ws://, not wss://"
-_OWN_CA = "for a server of your own set SSL_CERT_FILE to its CA file; else check the clock"
-_START = "start the server there (for the stand-in: livews serve), or correct"
-_UNFINISHED, _REFUSED = "the handshake was not finished", "connection refused"
-SERVER: Words = {
-    "slow": ConnectAdvice(
-        "no answer within {seconds:g} s", "check the network, a firewall or a proxy (HTTPS_PROXY)", _UNFINISHED
-    ),
-    "untrusted": ConnectAdvice("the server's certificate is not trusted", f"{_OWN_CA} and the proxy"),
-    "plain": ConnectAdvice("the server does not speak TLS", _PLAIN),
-    "nameless": ConnectAdvice("the host name does not resolve", "check the name, the network and DNS"),
-    "nobody": ConnectAdvice("nothing is listening there", f"{_START} the port", _REFUSED),
-    "other": ConnectAdvice("no connection", "check the network"),
+_WHAT: dict[Cause, str] = {
+    "timeout": "{server} did not answer within {seconds:g} s",
+    "certificate": "the certificate of {server} is not trusted",
+    "no TLS": "{server} does not speak TLS",
+    "DNS": "the host name of {server} does not resolve",
+    "refused": "nothing is listening at {server}",
+    "other": "no connection to {server}",
 }
-"""For a server that the user dials."""
-UPSTREAM: Words = {
-    "slow": ConnectAdvice(
-        "the upstream did not answer within {seconds:g} s",
-        "check the network and the firewall; where the network needs a proxy, set HTTPS_PROXY",
-        _UNFINISHED,
-    ),
-    "untrusted": ConnectAdvice("the upstream's certificate is not trusted", _OWN_CA),
-    "plain": ConnectAdvice("the upstream does not speak TLS", _PLAIN),
-    "nameless": ConnectAdvice(
-        "the upstream's host name does not resolve", "check the name in --upstream, the network and DNS"
-    ),
-    "nobody": ConnectAdvice("nothing is listening at the upstream", f"{_START} --upstream", _REFUSED),
-    "other": ConnectAdvice("no connection to the upstream", "check the network"),
-}
-"""For a server that `livews proxy` dials for its clients."""
+_WHY: dict[Cause, str] = {"timeout": "the handshake was not finished", "refused": "connection refused"}
+"""The reason, where it is not the text of the exception."""
 
 
-def proxy_for(host: str, port: int, secure: bool) -> str | None:
-    """The URL of the proxy to dial a host through, as the environment names it; None to dial it directly.
+class Words(NamedTuple):
+    """How to speak of one kind of server.
 
-    The environment (HTTPS_PROXY, NO_PROXY and their like, on Windows and macOS the system's settings) is read as
-    websockets reads it. A loopback host is always dialled directly, and so is 0.0.0.0, which servers name as theirs: a
-    proxy would look for it on its own machine.
+    Attributes:
+        server: its name in a sentence.
+        fixes: what to do about each cause.
+        reasons: the reasons that are known better than by `_WHY`.
     """
-    if is_loopback(host) or host in ("0.0.0.0", "::"):
-        return None
-    from websockets.proxy import get_proxy
-    from websockets.uri import WebSocketURI
 
-    return get_proxy(WebSocketURI(secure, host, port, "", ""))
+    server: str
+    fixes: Mapping[Cause, str]
+    reasons: Mapping[Cause, str] = {}
+
+
+_NO_TLS = "a server without TLS is dialled with ws://, not wss://"
+_CERTIFICATE = "for a server of your own set SSL_CERT_FILE to its CA file; else check the clock"
+_START = "start the server there (for the stand-in: livews serve), or correct"
+SERVER = Words(
+    "the server",
+    {
+        "timeout": "check the network, a firewall or a proxy (HTTPS_PROXY)",
+        "certificate": f"{_CERTIFICATE} and the proxy",
+        "no TLS": _NO_TLS,
+        "DNS": "check the name, the network and DNS",
+        "refused": f"{_START} the port",
+        "other": "check the network",
+    },
+)
+"""A server that the user dials."""
+UPSTREAM = Words(
+    "the upstream",
+    {
+        "timeout": "check the network and the firewall; where the network needs a proxy, set HTTPS_PROXY",
+        "certificate": _CERTIFICATE,
+        "no TLS": _NO_TLS,
+        "DNS": "check the name in --upstream, the network and DNS",
+        "refused": f"{_START} --upstream",
+        "other": "check the network",
+    },
+)
+"""A server that `livews proxy` dials for its clients."""
 
 
 def dial_failure(
@@ -128,7 +122,7 @@ def dial_failure(
     words = SERVER
     if proxied:
         fix = "a proxy is set (HTTPS_PROXY or its like): check that it runs, or unset it"
-        words = {**SERVER, "nobody": SERVER["nobody"]._replace(fix=fix)}
+        words = SERVER._replace(fixes={**SERVER.fixes, "refused": fix})
     secure = endpoint.url.startswith("wss:")
     return unreachable(problem, words, where=where, redact=redact, seconds=seconds, secure=secure)
 
@@ -146,23 +140,23 @@ def unreachable(
         seconds: the timeout.
         secure: TLS was wanted, and the handshake is not finished.
     """
-    advice = words[_cause(problem, secure)]
+    cause = _cause(problem, secure)
     text = getattr(problem, "verify_message", None) or getattr(problem, "strerror", None) or str(problem)
-    return Unreachable(
-        advice.what.format(seconds=seconds), where=where, why=advice.why or redact(text), fix=advice.fix
-    )
+    what = _WHAT[cause].format(server=words.server, seconds=seconds)
+    why = words.reasons.get(cause) or _WHY.get(cause) or redact(text)
+    return Unreachable(what, where=where, why=why, fix=words.fixes[cause])
 
 
 def _cause(problem: Exception, secure: bool) -> Cause:
     if isinstance(problem, TimeoutError):
-        return "slow"
+        return "timeout"
     if isinstance(problem, ssl.SSLCertVerificationError):
-        return "untrusted"
+        return "certificate"
     if isinstance(problem, (ssl.SSLError, ConnectionResetError)) and secure:
-        return "plain"
+        return "no TLS"
     if isinstance(problem, socket.gaierror):
-        return "nameless"
+        return "DNS"
     # for a host with several addresses asyncio joins the texts of their errors
     if isinstance(problem, ConnectionRefusedError) or f"[Errno {errno.ECONNREFUSED}]" in str(problem):
-        return "nobody"
+        return "refused"
     return "other"

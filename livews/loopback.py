@@ -1,6 +1,6 @@
-"""Loopback addresses: hosts that only this machine can reach.
+"""Loopback hosts, and the network's proxy for all other hosts.
 
-- One answer for all of livews: such a host is never dialled through a proxy, and only it is served without a warning.
+- Every part of livews that dials asks `proxy_for`: a loopback host is never dialled through a proxy.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ _ADDRESS = re.compile(r"[0-9a-fx:.]+(%[a-z0-9_.-]+)?")
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can be reached at a host: 127.0.0.0/8, ::1 in any spelling, localhost, *.localhost.
+    """Whether a host is this machine: 127.0.0.0/8, ::1 in any spelling, localhost, *.localhost.
 
-    `host` is a name or an address without a port; an IPv6 address may be in brackets.
+    Args:
+        host: a name or an address without a port; an IPv6 address may be in brackets.
     """
     from ipaddress import ip_address
 
@@ -34,3 +35,23 @@ def is_loopback(host: str) -> bool:
             return socket.inet_aton(host)[0] == 127
         return False
     return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+def proxy_for(host: str, port: int, secure: bool) -> str | None:
+    """The URL of the network's proxy for a host; None to dial it directly.
+
+    The environment (HTTPS_PROXY, NO_PROXY and so on; on Windows and macOS the system's settings) is read as websockets
+    reads it. A loopback host is always dialled directly, and so is 0.0.0.0, which servers print as their own address:
+    a proxy would look for it on its own machine.
+
+    Args:
+        host: a name or an address.
+        port: the port.
+        secure: with TLS (wss).
+    """
+    if is_loopback(host) or host in ("0.0.0.0", "::"):
+        return None
+    from websockets.proxy import get_proxy
+    from websockets.uri import WebSocketURI
+
+    return get_proxy(WebSocketURI(secure, host, port, "", ""))

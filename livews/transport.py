@@ -19,11 +19,12 @@ from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
-from livews.connect_errors import dial_failure, proxy_for
+from livews.connect_errors import dial_failure
 from livews.core import closes
 from livews.core.conversation import Conversation, Step
 from livews.endpoint import Endpoint
 from livews.errors import Closed, LivewsError, Lost, Refused, RemoteProtocolError
+from livews.loopback import proxy_for
 from livews.recorder import Clock, Direction, Opcode, Recorder
 
 MAX_SIZE = 64 * 1024 * 1024

@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -81,6 +82,29 @@ def test_every_public_name_resolves() -> None:
 
     for name in livews.__all__:
         assert getattr(livews, name) is not None
+
+
+def test_public_names_are_not_hidden_by_modules_of_their_name() -> None:
+    """A submodule `livews/explain.py` would replace the function `livews.explain` as soon as it is imported."""
+    code = """
+        import importlib, inspect, pkgutil
+        import livews
+        for module in pkgutil.walk_packages(livews.__path__, "livews."):
+            if module.name != "livews.__main__":
+                importlib.import_module(module.name)
+        hidden = [name for name in livews.__all__ if inspect.ismodule(getattr(livews, name))]
+        assert not hidden, hidden
+        def add(a: int, b: int) -> int:
+            return a + b
+        assert livews.explain(1008, "Requested entity was not found.").do
+        assert livews.check("client", {"setup": {"tols": []}})[0].rule
+        assert livews.tool(add).name == "add"
+        assert livews.Conversation().step("client", b"{}").kind == "empty"
+        assert livews.connect(api_key="k", tools=[add])
+        assert livews.__version__
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=50)
+    assert done.returncode == 0, done.stderr
 
 
 def test_every_module_opens_with_its_rules() -> None:

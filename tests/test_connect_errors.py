@@ -17,11 +17,12 @@ from pathlib import Path
 import pytest
 
 import livews
-from livews import connect_errors, loopback
+from livews import connect_errors
 from livews.cli import main
 from livews.core import closes
 from livews.endpoint import Endpoint
 from livews.errors import LivewsError, Unreachable
+from livews.loopback import is_loopback
 from livews.redactor import Redactor
 from livews.server.server import StandInConfig, serve_stand_in
 from livews.transport import dial
@@ -49,7 +50,7 @@ def certificate() -> ssl.SSLCertVerificationError:
     ("problem", "secure", "what", "why"),
     [
         (TimeoutError("timed out"), True, "within 2.5 s", "the handshake was not finished"),
-        (certificate(), True, "certificate is not trusted", "self-signed certificate"),
+        (certificate(), True, "is not trusted", "self-signed certificate"),
         (ssl.SSLError(1, "WRONG_VERSION_NUMBER"), True, "does not speak TLS", "WRONG_VERSION_NUMBER"),
         (ConnectionResetError(104, "Connection reset"), True, "does not speak TLS", "Connection reset"),
         (ConnectionResetError(104, "Connection reset"), False, "no connection", "Connection reset"),
@@ -74,9 +75,14 @@ def test_each_cause_has_its_words(problem: Exception, secure: bool, what: str, w
 @pytest.mark.parametrize(
     ("url", "proxy", "what", "fix"),
     [
-        ("ws://localhost:1", "", "nothing is listening there", "livews serve"),
-        ("wss://127.0.0.1:1", "http://127.0.0.1:9", "nothing is listening there", "livews serve"),
-        ("wss://there.invalid", "http://127.0.0.1:9", "nothing is listening there", "a proxy is set (HTTPS_PROXY"),
+        ("ws://localhost:1", "", "nothing is listening at the server", "livews serve"),
+        ("wss://127.0.0.1:1", "http://127.0.0.1:9", "nothing is listening at the server", "livews serve"),
+        (
+            "wss://there.invalid",
+            "http://127.0.0.1:9",
+            "nothing is listening at the server",
+            "a proxy is set (HTTPS_PROXY",
+        ),
         ("wss://there.invalid", f"foo://{SECRET}@there", "proxy refused the connection", "HTTPS_PROXY"),
         ("ws://" + "a" * 70, "", "not a valid URL", "write it as"),
     ],
@@ -144,7 +150,7 @@ def test_the_words_want_no_websockets() -> None:
     ],
 )  # fmt: skip
 def test_what_is_loopback(host: str) -> None:
-    assert loopback.is_loopback(host)
+    assert is_loopback(host)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +162,7 @@ def test_what_is_loopback(host: str) -> None:
     ],
 )  # fmt: skip
 def test_what_is_not_loopback(host: str) -> None:
-    assert not loopback.is_loopback(host)
+    assert not is_loopback(host)
 
 
 class ProxyOfTheNetwork:

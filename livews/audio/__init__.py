@@ -1,6 +1,7 @@
-"""Sound out: what is queued (playback), what plays it (speaker, device, player), what keeps it (wav). Sound in: a
-microphone, a file in its place (wavmic), who talks when (activity), and what keeps both apart (echo).
+"""Audio output: the queue (playback), what plays it (speaker, portaudio, external_player), WAV files (wav). Audio
+input: the microphone, a file in its place (file_source), echo handling (echo_gate, echo_canceller,
+self_interruption). Voice activity detection and other pure functions are in `analysis`.
 
-- Importing this package, or any module of it, imports no sounddevice: only `device.load()` does.
-- Sound is s16le mono everywhere; rates are in Hz, times are in seconds unless a name ends in `_ms`.
+- Importing this package, or any module of it, imports no sounddevice: only `portaudio.load()` does.
+- Audio is s16le mono everywhere; rates are in Hz, times are in seconds unless a name ends in `_ms`.
 """

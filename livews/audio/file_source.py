@@ -1,10 +1,10 @@
-"""A WAV file that speaks as if into a microphone: the same interface, the same pace.
+"""A WAV file in place of a microphone: the same interface, in real time.
 
-- Chunks come in real time, each when its last sample would have been captured. Each is due from the first one's time,
-  so nothing adds up; a reader who was slow gets what is overdue at once, and nothing is ever dropped.
-- Time begins when `chunks` is first asked, not at `start`: no speech is lost on a session that is not there yet.
-- While muted time goes on: what the file says then is not heard.
-- After the file come `silence` seconds of zeros, for the other side to hear that it is over; then `chunks` ends.
+- A chunk comes when its last sample would have been captured, counted from the first chunk, so delays do not add up; a
+  slow reader gets what is overdue at once, and nothing is dropped.
+- Time begins with the first use of `chunks`, not at `start`: no speech is lost before there is a session.
+- Time goes on while muted: that part of the file is not delivered.
+- After the file come `silence` seconds of zeros, so that the other side detects the end of speech.
 """
 
 from __future__ import annotations
@@ -24,10 +24,13 @@ from livews.core.codec import INPUT_RATE
 
 
 class FileSource:
-    """Speaks the WAV file at `path` (see `WavReader` for its kinds), then `silence` seconds of nothing.
+    """Delivers a WAV file in chunks, then silence.
 
-    Sound at another rate than `rate` is converted (extra `resample`) or, without soxr, delivered at its own: read
-    `rate` after `start`.
+    path: the file; see `WavReader` for the kinds it reads.
+    rate: Hz. Other rates are converted (extra `resample`) or, without soxr, delivered as they are: read `rate` after
+        `start`.
+    chunk_ms: length of a chunk, 20 to 100 milliseconds.
+    silence: seconds of silence after the file.
     """
 
     def __init__(
@@ -39,15 +42,15 @@ class FileSource:
         silence: float = 2.0,
     ) -> None:
         self.rate = rate
-        """Of what is delivered, in Hz; final when `start` has returned."""
+        """Hz of the chunks; final when `start` has returned."""
         self.muted = False
         self.heard = False
-        """A sample was not 0."""
+        """Whether any sample was not 0."""
         self.dropped_ms = 0.0
         self.lost: AudioUnavailable | None = None
         self.speech_ends_at: float | None = None
-        """The time.monotonic() at which the last sample that is no silence (`last_sound`) was captured, of those that
-        were delivered up to now; None before the first."""
+        """The time.monotonic() at which the last delivered sample that is not silence (`last_sound`) was captured; None
+        before the first."""
         self._path = path
         self._chunk_ms = checked_chunk_ms(chunk_ms)
         self._silence = silence
@@ -57,7 +60,7 @@ class FileSource:
         self._closed = False
 
     def start(self) -> None:
-        """Open the file. Raises `BadRequest` when it cannot be read or is not a WAV of a known kind."""
+        """Open the file. Raises `BadRequest` when it cannot be read or is not a WAV of a supported kind."""
         if self._reader is not None or self._closed:
             return
         self._reader = WavReader(self._path)
@@ -67,15 +70,15 @@ class FileSource:
 
     @property
     def seconds(self) -> float:
-        """How long the file is, without the silence behind it; 0 before `start`."""
+        """Duration of the file, without the silence after it; 0 before `start`."""
         return self._reader.seconds if self._reader else 0.0
 
     async def chunks(self) -> AsyncIterator[AudioChunk]:
-        """The file and the silence, once. Raises `BadRequest` when the file cannot be read any more."""
+        """The chunks of the file and of the silence. Raises `BadRequest` when the file can no longer be read."""
         if self._began is None:
             self._began = time.monotonic()
-        while not self._closed and (piece := next(self._chunks, None)) is not None:
-            chunk = AudioChunk(piece.pcm, self._began + piece.at)
+        while not self._closed and (cut := next(self._chunks, None)) is not None:
+            chunk = AudioChunk(cut.pcm, self._began + cut.at)
             await asyncio.sleep(max(0.0, chunk.at - time.monotonic()))
             if self._closed:
                 return
@@ -83,8 +86,7 @@ class FileSource:
                 continue
             last = last_sound(chunk.pcm)
             if last is not None:
-                behind = seconds_of(len(chunk.pcm) - SAMPLE_BYTES * (last + 1), self.rate)
-                self.speech_ends_at = chunk.at - behind
+                self.speech_ends_at = chunk.at - seconds_of(len(chunk.pcm) - SAMPLE_BYTES * (last + 1), self.rate)
             self.heard = self.heard or any(chunk.pcm)
             yield chunk
 
@@ -95,14 +97,14 @@ class FileSource:
             self._reader.close()
 
     def _cut(self, reader: WavReader) -> Iterator[AudioChunk]:
-        """All there is, with times from 0."""
-        cutter = AudioChunker(self.rate, self._chunk_ms, resampler(reader.rate, self.rate))
+        """All chunks, with times from 0."""
+        chunker = AudioChunker(self.rate, self._chunk_ms, resampler(reader.rate, self.rate))
         frames = reader.rate * self._chunk_ms // 1000
         size = 0
         for pcm in _followed_by_silence(reader, frames, round(self._silence * reader.rate)):
             size += len(pcm)
-            yield from cutter.push(pcm, seconds_of(size, reader.rate))
-        yield from cutter.end(seconds_of(size, reader.rate))
+            yield from chunker.push(pcm, seconds_of(size, reader.rate))
+        yield from chunker.end(seconds_of(size, reader.rate))
 
 
 def _followed_by_silence(reader: WavReader, frames: int, silent: int) -> Iterator[bytes]:

@@ -1,11 +1,11 @@
 """A microphone: one stream, opened once and kept running, read as chunks of equal length.
 
-- The sound thread copies a block, stamps it and wakes the reader: it converts, waits and logs nothing.
+- The sound thread copies a block, adds its time and wakes the reader: it does not convert, wait or log.
 - `start` and `close` block for milliseconds: from asyncio, `await asyncio.to_thread(microphone.start)`. All else
   returns at once and belongs to the event loop's thread. `chunks` has one reader at a time.
-- A slow reader never holds anything up: the newest sound is kept, what is older than `hold` goes and is counted.
-- Nothing that was captured while muted is ever delivered, and nothing from before comes after it.
-- A lost device is told once and is final: what was captured is delivered, then `chunks` ends; nothing raises.
+- A slow reader delays nothing: the newest audio is kept, what is older than `hold` is dropped and counted.
+- Audio captured while muted is never delivered, and nothing from before comes after it.
+- A lost device is reported once and is final: what was captured is delivered, then `chunks` ends; nothing raises.
 """
 
 from __future__ import annotations
@@ -26,24 +26,28 @@ from livews.core.codec import INPUT_RATE
 from livews.errors import BadRequest
 
 CHUNK_MS = 40
-STALLED = 5.0  # seconds without a block: a device that runs gives silence, never nothing; the slowest first took 2
+STALLED = 5.0  # seconds without a block: a running device gives at least silence; the slowest first block took 2
 
 
 @dataclass(frozen=True, slots=True)
 class AudioChunk:
+    """A piece of captured audio."""
+
     pcm: bytes  # s16le mono
     at: float  # time.monotonic() when its last sample was captured
 
 
 class Microphone:
-    """Records s16le mono. `chunk_ms`, 20 to 100, is how much comes at once; `hold` and `latency` are in seconds.
+    """Records s16le mono.
 
-    `device` is None, an index or a part of a name (see `device.input_device`). `rate` is asked for: a device that
-    refuses it is opened at its own, and its sound is converted (extra `resample`) or, without soxr, delivered as it
-    is. So read `rate` after `start` and tell it to the service.
-
-    `on_lost(why)` is called once when the device goes away, from PortAudio's thread or the loop's: use
-    `loop.call_soon_threadsafe` in it.
+    device: None, an index or a part of a name (see `portaudio.input_device`).
+    rate: requested Hz. A device that refuses it is opened at its own rate, and converted (extra `resample`) or,
+        without soxr, delivered as it is: read `rate` after `start` and send it to the service.
+    chunk_ms: length of a chunk, 20 to 100 milliseconds.
+    hold: seconds of audio that are kept for a slow reader.
+    latency: requested from the device, in seconds.
+    on_lost: called once with the reason when the device is lost, in PortAudio's thread or the event loop's: use
+        `loop.call_soon_threadsafe` in it.
     """
 
     def __init__(
@@ -57,32 +61,32 @@ class Microphone:
         on_lost: Callable[[AudioUnavailable], None] | None = None,
     ) -> None:
         self.rate = rate
-        """Of what is delivered, in Hz; final when `start` has returned."""
+        """Hz of the chunks; final when `start` has returned."""
         self.lost: AudioUnavailable | None = None
         self.heard = False
-        """A sample was not 0. A microphone that is refused by the system or switched off gives nothing but zeros:
-        see `device.unmute_cure`."""
+        """Whether any sample was not 0. A microphone that the system refuses, or that is switched off, gives only zeros:
+        see `portaudio.unmute_fix`."""
         self._device = device
         self._chunk_ms = checked_chunk_ms(chunk_ms)
         self._hold = hold
         self._latency = latency
         self._on_lost = on_lost
-        self._opening = threading.Lock()  # one open or close at a time; the sound thread never asks for it
+        self._opening = threading.Lock()  # one open or close at a time; never taken by the sound thread
         self._renewing = threading.Lock()  # held for microseconds, and never by the sound thread
         self._losing = threading.Lock()
         self._stream: InputStream | None = None
-        self._stream_name: object = None  # forgotten before we close: a stream that ends under it was lost
+        self._stream_name: object = None  # None before we close: a stream that ends while it is set was lost
         self._own_rate = rate  # of the device
-        self._line: _Line | None = None  # None: nobody wants what is captured. Replaced whole, as turns are
+        self._queue: _BlockQueue | None = None  # None: what is captured is not wanted. Replaced as a whole
         self._muted = False
-        self._dropped_ms = 0.0  # of lines that have been replaced
+        self._dropped_ms = 0.0  # by queues that have been replaced
         self._called = 0.0  # when the last block came
         self._over = False
         self._closed = False
         self._wake: Callable[[], object] = lambda: None
 
     def start(self) -> None:
-        """Open the device and start it. Blocks; raises `NoSound`. Nothing happens when it is open or closed."""
+        """Open the device and start it. Blocks; raises `AudioUnavailable`. Does nothing when it is open or closed."""
         sound.within(sound.OPEN_WITHIN, "no microphone", self._start)
 
     def _start(self) -> None:
@@ -100,7 +104,7 @@ class Microphone:
                 if resampler(device.rate, self.rate) is None:
                     self.rate = device.rate
             self._stream = stream
-            self._renew_line()
+            self._renew_queue()
 
     @property
     def muted(self) -> bool:
@@ -110,31 +114,31 @@ class Microphone:
     def muted(self, muted: bool) -> None:
         if muted != self._muted:
             self._muted = muted
-            self._renew_line()
+            self._renew_queue()
 
     @property
     def dropped_ms(self) -> float:
-        """How much sound a slow reader has missed."""
-        return self._dropped_ms + (self._line.dropped_ms if self._line else 0.0)
+        """Milliseconds of audio that a slow reader has missed."""
+        return self._dropped_ms + (self._queue.dropped_ms if self._queue else 0.0)
 
     async def chunks(self) -> AsyncIterator[AudioChunk]:
-        """What is captured, from `start` on, until the device is lost or closed."""
+        """The captured chunks, from `start` on, until the device is lost or closed."""
         loop, woken = asyncio.get_running_loop(), asyncio.Event()
 
         def wake() -> None:
             try:
                 loop.call_soon_threadsafe(woken.set)
-            except RuntimeError:  # the loop is closed: nobody reads
+            except RuntimeError:  # the loop is closed, and its reader gone
                 self._wake = lambda: None
 
         self._wake = wake
         while True:
             woken.clear()
-            over = self._over  # read before the line: once it is set, no block can follow unseen
-            line = self._line
-            while line is not None and line is self._line and (chunks := line.take()) is not None:
+            over = self._over  # read before the queue: once it is set, no block can follow unseen
+            queue = self._queue
+            while queue is not None and queue is self._queue and (chunks := queue.take()) is not None:
                 for chunk in chunks:
-                    if line is not self._line:  # muted while the last one was sent
+                    if queue is not self._queue:  # muted while the last one was sent
                         break
                     self.heard = self.heard or any(chunk.pcm)
                     yield chunk
@@ -145,13 +149,12 @@ class Microphone:
                     await woken.wait()
             except TimeoutError:
                 if self._stream is not None and time.monotonic() - self._called > STALLED:
-                    why = f"the device has given nothing for {STALLED:g} seconds"
-                    self._lose(AudioUnavailable("no more microphone", why, "Connect it anew and start again"))
+                    self._lose(f"the device has given nothing for {STALLED:g} seconds", "Reconnect it")
 
     def close(self) -> None:
         """Stop at once: what was captured and not yet read is dropped. Blocks for some milliseconds; raises nothing.
 
-        A device that hangs is left behind after two seconds.
+        A device that hangs is abandoned after two seconds.
         """
         with contextlib.suppress(AudioUnavailable):
             sound.within(sound.CLOSE_WITHIN, "no microphone", self._close)
@@ -159,7 +162,7 @@ class Microphone:
     def _close(self) -> None:
         with self._opening:
             self._closed = self._over = True
-            self._renew_line()
+            self._renew_queue()
             self._wake()
             self._stream_name = None
             if self._stream is not None:
@@ -171,9 +174,7 @@ class Microphone:
 
         def finished() -> None:
             if self._stream_name is name:
-                self._lose(
-                    AudioUnavailable("no more microphone", "the device went away", "Connect it and start again")
-                )
+                self._lose("the device went away", "Connect it")
 
         self._called = time.monotonic()
         return sound.open_input(
@@ -188,60 +189,60 @@ class Microphone:
     def _take(self, pcm: bytes, age: float) -> None:
         """In the sound thread."""
         self._called = now = time.monotonic()
-        line = self._line
-        if line is not None:
-            line.put(pcm, now - age)
+        queue = self._queue
+        if queue is not None:
+            queue.put(pcm, now - age)
             self._wake()
 
-    def _renew_line(self) -> None:
-        """A block that is being put into the old one right now is lost with it."""
+    def _renew_queue(self) -> None:
+        """A block that is being put into the old queue right now is lost with it."""
         with self._renewing:
-            old, self._line = self._line, None
+            old, self._queue = self._queue, None
             if old is not None:
                 self._dropped_ms += old.dropped_ms
             if self._stream is not None and not self._muted and not self._closed:
                 most = max(1, int(1000 * self._hold / self._chunk_ms))
-                self._line = _Line(most, self._stream.channels, self._own_rate, self.rate, self._chunk_ms)
+                self._queue = _BlockQueue(most, self._stream.channels, self._own_rate, self.rate, self._chunk_ms)
 
-    def _lose(self, why: AudioUnavailable) -> None:
+    def _lose(self, why: str, fix: str) -> None:
         with self._losing:
             if self.lost is not None or self._closed:
                 return
-            self.lost = why
+            self.lost = AudioUnavailable("no more microphone", why, f"{fix} and start again")
         self._over = True
         self._wake()
         if self._on_lost is not None:
-            self._on_lost(why)
+            self._on_lost(self.lost)
 
 
-class _Line:
-    """Blocks on their way from the sound thread, which puts, to the reader, who takes chunks.
+class _BlockQueue:
+    """Blocks on their way from the sound thread, which puts them, to the reader, which takes chunks.
 
-    Blocks are numbered when they are put. Each side writes its own number only, and what a full line has let go
+    Blocks are numbered when they are put. Each side writes only its own number, and what a full queue has dropped
     shows as a gap: the count is exact without a lock.
     """
 
-    def __init__(self, most: int, channels: int, rate: int, wanted: int, chunk_ms: int) -> None:
+    def __init__(self, most: int, channels: int, rate: int, target: int, chunk_ms: int) -> None:
         self._blocks: deque[tuple[int, bytes, float]] = deque(maxlen=most)
         self._put = 0  # the sound thread's
-        self._next = 0  # the reader's, as all that follows
+        self._next = 0  # the reader's, as all below
         self._lost = 0
         self._block_ms = chunk_ms
         self._channels = channels
-        self._cutter = AudioChunker(wanted, chunk_ms, resampler(rate, wanted))
+        self._chunker = AudioChunker(target, chunk_ms, resampler(rate, target))
 
     def put(self, pcm: bytes, at: float) -> None:
         self._blocks.append((self._put, pcm, at))
         self._put += 1
 
     def take(self) -> list[AudioChunk] | None:
-        """The chunks that the oldest block completes, which may be none; None: there is no block."""
+        """The chunks that the oldest block completes, perhaps none; None when there is no block."""
         if not self._blocks:
             return None
         number, pcm, at = self._blocks.popleft()
         self._lost += number - self._next
         self._next = number + 1
-        return self._cutter.push(mono(pcm, self._channels), at)
+        return self._chunker.push(mono(pcm, self._channels), at)
 
     @property
     def dropped_ms(self) -> float:
@@ -253,7 +254,7 @@ class _Line:
 
 
 class AudioChunker:
-    """Sound in pieces of any size, converted if need be, out in chunks of `chunk_ms` at `rate` Hz."""
+    """Turns audio in pieces of any size into chunks of `chunk_ms` at `rate` Hz, by `resampler` where there is one."""
 
     def __init__(self, rate: int, chunk_ms: int, resampler: Resampler | None) -> None:
         self._rate = rate
@@ -262,7 +263,7 @@ class AudioChunker:
         self._rest = bytearray()
 
     def push(self, pcm: bytes, at: float) -> list[AudioChunk]:
-        """The chunks that are full now. `at`: when the last sample of `pcm` was captured."""
+        """The chunks that are complete now. `at`: when the last sample of `pcm` was captured."""
         if self._resampler is not None:
             pcm = self._resampler.push(pcm)
             at -= self._resampler.delay
@@ -270,7 +271,7 @@ class AudioChunker:
         return self._full(at)
 
     def end(self, at: float) -> list[AudioChunk]:
-        """What is left: full chunks, and a shorter one at the end. Nothing can be pushed afterwards."""
+        """The remaining chunks, the last of which may be shorter. Nothing can be pushed afterwards."""
         if self._resampler is not None:
             self._rest += self._resampler.end()
         chunks = self._full(at)
@@ -287,6 +288,7 @@ class AudioChunker:
 
 
 def checked_chunk_ms(chunk_ms: int) -> int:
+    """`chunk_ms`; BadRequest when it is outside of 20 to 100."""
     if not 20 <= chunk_ms <= 100:
-        raise BadRequest(f"chunks of {chunk_ms} ms", why="they are 20 to 100 ms long", fix=f"Take {CHUNK_MS}")
+        raise BadRequest(f"invalid chunk length {chunk_ms} ms", why="it is 20 to 100 ms", fix=f"use {CHUNK_MS}")
     return chunk_ms

@@ -1,14 +1,14 @@
-"""What the voice still has to say: filled by the event loop, emptied by the sound thread.
+"""The playback queue (jitter buffer): filled by the event loop, emptied by the sound thread.
 
 - No lock. One thread calls `push`, `end`, `flush`; one calls `fill`; every field has one writer.
-- `fill` fills the whole buffer, always, in bounded work. It never raises, waits, logs, or grows.
-- Samples are played unchanged and in order. Only the fade in after a gap scales them; a fade out comes after.
-- A fill that begins after `flush` returned plays no sample of what was flushed; it only lets the last one it
-  played before ring out, in 5 ms.
-- Empty is an underrun only if more audio of the same turn follows. It is counted when that audio resumes.
-- The tap sees every block as the device gets it, silence too, and changes nothing. Unread, it forgets the oldest.
-- Nobody is woken: how long the queue lasts is known (`remaining`), so who waits for its end sleeps that long.
-- No clock of its own, no sounddevice: time is the `clock` given, the device's delay is told to `fill`.
+- `fill` fills the whole block, always, in bounded time. It never raises, waits, logs, or grows.
+- Samples are played unchanged and in order. Only the fade in after a gap scales them; a fade out is added after them.
+- A fill that begins after `flush` returned plays no sample of what was flushed; it only fades out, in 5 ms, from the
+  last sample played before.
+- An empty queue is an underrun only if more audio of the same turn follows. It is counted when that audio resumes.
+- The tap gets every block as the device does, silence too, and changes nothing. Unread, it drops the oldest.
+- Nothing is woken: how long the queue lasts is known (`remaining`), so to wait for its end is to sleep that long.
+- No clock of its own, no sounddevice: time is `clock`, and the device's delay is an argument of `fill`.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from livews.core.codec import OUTPUT_RATE
 # The start delay, in seconds, chosen by simulation (tests/audio/test_jitter.py holds its targets).
 FIRST_START = 0.160  # before anything is known about this network
 LEAST_START = 0.120
-MOST_START = 0.400  # a stall longer than this is better heard than waited for
+MOST_START = 0.400  # a longer stall is better heard than waited for
 MARGIN = 0.020
-EARLY = 1.5  # start before the delay is over when this many times as much has arrived behind the first chunk
+EARLY = 1.5  # start before the delay is over when this many times as much has arrived after the first chunk
 AFTER_UNDERRUN = 1.5  # the next turns wait this much longer than the one that ran dry
 RESUME_AFTER = 0.060  # gather at least this much before going on after an underrun
 TURNS_REMEMBERED = 20
@@ -36,16 +36,17 @@ TAP_BLOCKS = 100  # 2 s at 20 ms a block
 _LOG_BLOCKS = 64  # 1.3 s at 20 ms a block: more than any device holds
 
 Tap = deque[tuple[bytes, int, float]]
-"""What the device was given: (s16le mono, its rate in Hz, time by the buffer's clock at which its first sample is
+"""The blocks given to the device: (s16le mono, its rate in Hz, time by the buffer's clock at which its first sample is
 heard). The sound thread appends, one other thread takes from the left."""
 
 
 def new_tap() -> Tap:
+    """A tap of bounded length."""
     return deque(maxlen=TAP_BLOCKS)
 
 
 class _Generation:
-    """All that was queued between two flushes."""
+    """Everything queued between two flushes."""
 
     __slots__ = ("pulled", "pushed", "turns")
 
@@ -58,14 +59,13 @@ class _Generation:
 class PlaybackBuffer:
     """The queue between the socket and the sound card. Audio is s16le mono at `rate` Hz.
 
-    `prebuffer` is the start delay in seconds; None adapts it to what the last turns needed. A turn starts when
-    that time has passed since its first chunk, or earlier when half as much again has arrived behind that chunk,
-    or at once when it is ended. (Counting all that is buffered would do nothing: the first chunk alone is often
-    longer.)
-
-    `latency` (seconds) is how much the device holds: a callback later than that found it empty.
-
-    `tap`, from `new_tap()`, gets a copy of every block: ValueError if it could grow without end.
+    prebuffer: the start delay in seconds; None adapts it to what the last turns needed. A turn starts when that time
+        has passed since its first chunk, or earlier when half as much again has arrived after that chunk, or at once
+        when it is ended. (Counting all that is buffered would not help: the first chunk is often longer.)
+    cap_bytes: most bytes that are queued; more are dropped and counted.
+    latency: seconds the device holds. A callback later than that found it empty.
+    clock: the time in seconds.
+    tap: from `new_tap()`, gets a copy of every block. ValueError if it is unbounded.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class PlaybackBuffer:
         tap: Tap | None = None,
     ) -> None:
         if tap is not None and tap.maxlen is None:
-            raise ValueError("a tap needs a bound: take new_tap()")
+            raise ValueError("a tap needs a bound: use new_tap()")
         self.rate = rate
         self.latency = latency
         self._prebuffer = prebuffer
@@ -90,7 +90,7 @@ class PlaybackBuffer:
 
         # Written by the event loop only.
         self._live = _Generation()
-        self._retired: list[_Generation] = []  # flushed, kept until the sound thread has let go of them
+        self._retired: list[_Generation] = []  # flushed, kept until the sound thread no longer uses them
         self._open: PlayedTurn | None = None  # the turn that is being received
         self._turns: deque[PlayedTurn] = deque(maxlen=TURNS_REMEMBERED)
         self._aligner = Aligner()
@@ -102,17 +102,17 @@ class PlaybackBuffer:
         self._tail = memoryview(b"")  # what is left of a fade out
         self._due = float("inf")  # when the device will have run out
         self._silent_at = float("-inf")  # when the last sound leaves the loudspeaker
-        # A ring of (time it leaves the loudspeaker, turn, first byte, bytes). A slot is replaced whole, so a
-        # reader sees old or new but never a mixture.
+        # A ring of (time it leaves the loudspeaker, turn, first byte, bytes). A slot is replaced as a whole, so a
+        # reader sees the old one or the new one and never a mixture.
         self._log: list[tuple[float, PlayedTurn, int, int] | None] = [None] * _LOG_BLOCKS
         self._logged = 0
 
     # The event loop's side.
 
     def push(self, pcm: bytes) -> PlayedTurn | None:
-        """Queue audio of the present turn, and tell which that is; any size, an odd byte waits for the next piece.
+        """Queue audio of the present turn, in pieces of any size, and return that turn; an odd byte waits.
 
-        Beyond the cap audio is dropped and counted: to stop reading the socket would hold up `interrupted`.
+        Beyond the cap audio is dropped and counted: to stop reading the socket would delay `interrupted`.
         """
         self._release()
         pcm = self._aligner.whole(bytes(pcm))
@@ -134,7 +134,7 @@ class PlaybackBuffer:
         return turn
 
     def end(self) -> None:
-        """No more audio of this turn (`generationComplete`, or it is over): empty now means finished."""
+        """No more audio of this turn will come (`generationComplete`): empty now means finished."""
         self._release()
         self._aligner.forget()
         if self._open is not None:
@@ -142,9 +142,9 @@ class PlaybackBuffer:
             self._open = None
 
     def flush(self) -> float:
-        """Drop all that is queued (`interrupted`); returns how many ms of the cut turn were heard up to now.
+        """Drop all that is queued (`interrupted`); returns how many ms of the newest turn were heard up to now.
 
-        Constant time whatever is queued: the next fill finds another generation.
+        Takes constant time: the next fill finds another generation.
         """
         heard = self.heard_ms()
         self._retired.append(self._live)
@@ -157,7 +157,7 @@ class PlaybackBuffer:
 
     @property
     def idle(self) -> bool:
-        """Nothing is queued and no fade is pending. The device may still hold the end: see `remaining`."""
+        """Whether nothing is queued and no fade is pending. The device may still hold the end: see `remaining`."""
         live = self._live
         return live.pulled >= live.pushed and not self._tail and (self._seen is live or not self._level)
 
@@ -170,7 +170,7 @@ class PlaybackBuffer:
 
     @property
     def overdue(self) -> float:
-        """Seconds since the device should have asked for more at the latest; 0 while it plays, or before it does."""
+        """Seconds since the latest time at which the device should have asked for more; 0 while it plays or before."""
         return max(0.0, self._clock() - self._due)
 
     @property
@@ -179,9 +179,9 @@ class PlaybackBuffer:
         return tuple(self.report(turn) for turn in self._turns)
 
     def heard_ms(self, now: float | None = None) -> float:
-        """How much of the newest turn had left the loudspeaker at `now`.
+        """Milliseconds of the newest turn that had left the loudspeaker at `now`.
 
-        Counting samples given to the device would be too high by what the device holds, 30 to 220 ms.
+        To count samples given to the device would be too much, by the 30 to 220 ms that the device holds.
         """
         if not self._turns:
             return 0.0
@@ -191,7 +191,7 @@ class PlaybackBuffer:
         played = turn.played  # read before the log: every block is logged before it is counted
         blocks = [block for block in self._log.copy() if block is not None and block[1] is turn]
         if not blocks:
-            return ms_of(played, self.rate)  # pushed out of the log by newer blocks: long over
+            return ms_of(played, self.rate)  # replaced in the log by newer blocks: long over
         past = [block for block in blocks if block[0] <= now]
         if not past:
             return ms_of(min(block[2] for block in blocks), self.rate)
@@ -199,7 +199,7 @@ class PlaybackBuffer:
         return ms_of(first, self.rate) + min(ms_of(size, self.rate), 1000 * (now - at))
 
     def report(self, turn: PlayedTurn) -> TurnReport:
-        """A turn of this buffer in numbers, as they are now."""
+        """The present numbers of a turn of this buffer."""
         rate, started = self.rate, turn.started_at
         return TurnReport(
             received_ms=ms_of(turn.received, rate),
@@ -221,14 +221,14 @@ class PlaybackBuffer:
             return self._prebuffer
         if not self._turns:
             return FIRST_START
-        wanted = max(turn.need + MARGIN for turn in self._turns)
+        delay = max(turn.need + MARGIN for turn in self._turns)
         last = self._turns[-1]
         if last.underruns:
-            wanted = max(wanted, last.start_after * AFTER_UNDERRUN)
-        return min(max(wanted, LEAST_START), MOST_START)
+            delay = max(delay, last.start_after * AFTER_UNDERRUN)
+        return min(max(delay, LEAST_START), MOST_START)
 
     def _release(self) -> None:
-        """Free flushed audio here, in the loop: ten minutes of it would cost the sound thread 0.2 ms."""
+        """Free flushed audio here, in the event loop: ten minutes of it would cost the sound thread 0.2 ms."""
         if self._retired and self._seen is self._live:
             for generation in self._retired:
                 for turn in generation.turns:
@@ -238,19 +238,19 @@ class PlaybackBuffer:
     # The sound thread's side.
 
     def fill(self, out: memoryview | bytearray, dac_delay: float = 0.0) -> None:
-        """Write the next block into `out`, all of it; it is heard in `dac_delay` seconds."""
+        """Write the next block into all of `out`; it is heard in `dac_delay` seconds."""
         now = self._clock()
         block = memoryview(out).cast("B")
         size = len(block) & ~1
         live = self._live
         if live is not self._seen:
             self._seen = live
-            self._let_ring(self._level)
+            self._fade_out(self._level)
         elif now > self._due and live.turns and live.turns[0].playing:
             live.turns[0].late += 1
 
         heard = now + dac_delay
-        at = self._ring_out(block, 0)
+        at = self._write_fade(block, 0)
         while at < size and (turn := self._next(live, now)) is not None:
             if not turn.playing:
                 self._begin(turn, now, self._position + at)
@@ -266,8 +266,8 @@ class PlaybackBuffer:
                 at = end
             else:
                 self._run_dry(turn, self._position + at)
-                self._let_ring(last_sample(block[:at]) if at else self._level)
-                at = self._ring_out(block, at)
+                self._fade_out(last_sample(block[:at]) if at else self._level)
+                at = self._write_fade(block, at)
 
         if at:
             self._silent_at = heard + seconds_of(at, self.rate)
@@ -280,7 +280,7 @@ class PlaybackBuffer:
             self._tap.append((bytes(block[:size]), self.rate, heard))
 
     def _next(self, live: _Generation, now: float) -> PlayedTurn | None:
-        """The turn that has the word: it has audio and may start, or it plays and has just run dry."""
+        """The turn to play: it has audio and may start, or it plays and has just run dry."""
         while live.turns:
             turn = live.turns[0]
             ended = turn.ended  # read before the chunks: once it is set, no chunk can follow unseen
@@ -298,14 +298,14 @@ class PlaybackBuffer:
             if turn.waiting_since is None:
                 turn.waiting_since = now
             since, wait = turn.waiting_since, min(turn.start_after, RESUME_AFTER)
-        behind_first = seconds_of(turn.queued - len(turn.chunks[0]), self.rate)
-        return ended or now - since >= wait or behind_first >= EARLY * wait
+        after_first = seconds_of(turn.queued - len(turn.chunks[0]), self.rate)
+        return ended or now - since >= wait or after_first >= EARLY * wait
 
     def _begin(self, turn: PlayedTurn, now: float, position: int) -> None:
         turn.playing = True
         if turn.started_at is None:
             turn.started_at = now
-            turn.risen = self._fade  # a voice begins as it was made: no fade in
+            turn.risen = self._fade  # the start of a turn is played unchanged: no fade in
         else:
             turn.underruns += 1
             turn.underrun += position - turn.dry_at
@@ -317,7 +317,7 @@ class PlaybackBuffer:
         turn.dry_at = position
 
     def _copy(self, turn: PlayedTurn, block: memoryview, at: int, size: int) -> int:
-        """Move audio of `turn` to `block[at:size]` until either has no more. Returns where it ended."""
+        """Move audio of `turn` to `block[at:size]` until the turn is empty or the block full. Returns where it ended."""
         start = at
         while at < size and turn.chunks:
             chunk = turn.chunks[0]
@@ -332,13 +332,13 @@ class PlaybackBuffer:
             turn.risen = raise_in_place(block[start:at], turn.risen, self._fade)
         return at
 
-    def _let_ring(self, level: int) -> None:
-        """The voice stops mid-wave: let its last sample fall to 0 instead of clicking."""
+    def _fade_out(self, level: int) -> None:
+        """Audio stops mid-wave: fade its last sample to 0, to avoid a click."""
         if level:
             self._tail = falling(level, self._fade)
 
-    def _ring_out(self, block: memoryview, at: int) -> int:
-        """Write what is left of a fade out."""
+    def _write_fade(self, block: memoryview, at: int) -> int:
+        """Write the rest of a fade out."""
         size = min(len(self._tail), (len(block) & ~1) - at)
         block[at : at + size] = self._tail[:size]
         self._tail = self._tail[size:]

@@ -1,11 +1,11 @@
-"""The sound card, and the one module that imports sounddevice.
+"""Sound devices by PortAudio, and the one module that imports sounddevice.
 
 - It is imported late, inside `load()`: without PortAudio the import fails, and half of livews needs no sound.
-- No exception of sounddevice or PortAudio leaves this module: all become `NoSound`, which says what to do.
+- No exception of sounddevice or PortAudio leaves this module: all become `AudioUnavailable`, which says what to do.
 - Every call may block and may run in any thread; none belongs on an event loop. Streams are opened and closed one
-  after another: PortAudio is not made for two threads at once.
+  after another: PortAudio does not support two threads at once.
 - PortAudio lists the devices once, when it is loaded: a sound server has to run before.
-- A sound system may hang, and a call of it with it: `within` gives up waiting, and lets the process end all the same.
+- The sound system may hang, and every call of it: `within` gives up waiting, and the process can still end.
 """
 
 from __future__ import annotations
@@ -70,39 +70,32 @@ class Device:
 
 
 class OutputStream(Protocol):
-    """An open stream that is already asking for sound."""
+    """An open stream that is running."""
 
     @property
     def latency(self) -> float:
-        """Seconds the device holds: granted, not asked for."""
+        """Seconds the device holds, or from a sound to its block: as granted, not as requested."""
 
     def close(self) -> None:
         """Cuts what the device still holds. Blocks for some milliseconds, raises nothing."""
 
 
-class InputStream(Protocol):
-    """An open stream that is already giving sound."""
-
-    @property
-    def latency(self) -> float:
-        """Seconds from a sound to its block: granted, not asked for."""
+class InputStream(OutputStream, Protocol):
+    """An open stream that is already recording."""
 
     @property
     def channels(self) -> int:
-        """1, but for a device that has no mono: its blocks hold so many samples of each instant."""
-
-    def close(self) -> None:
-        """Blocks for some milliseconds, raises nothing."""
+        """1, except for a device that has no mono: its blocks have so many samples of each instant."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """One of the two directions, in PortAudio's words and in ours."""
+    """One of the two directions, in PortAudio's words and in those of messages."""
 
     kind: Literal["output", "input"]
     stream: str  # sounddevice's class
-    nothing: str
-    works_at: str  # what it does at its own rate
+    what: str  # the first line of an error
+    works_at: str  # what the device does at its own rate
     connect: str
     instead: str  # what to do without
 
@@ -111,8 +104,8 @@ _OUTPUT = _Side("output", "RawOutputStream", "no sound", "plays", "loudspeakers 
 _INPUT = _Side("input", "RawInputStream", "no microphone", "records", "a microphone", SPEAK_A_FILE)
 
 
-def load(what: str = _OUTPUT.nothing, instead: str = KEEP_IT) -> Any:
-    """The sounddevice module, or `NoSound`. A failure is not remembered: it may be tried again."""
+def load(what: str = _OUTPUT.what, instead: str = KEEP_IT) -> Any:
+    """The sounddevice module. Raises `AudioUnavailable`; it may be tried again."""
     with _loading:
         try:
             with _library_from_environment():
@@ -127,22 +120,22 @@ def load(what: str = _OUTPUT.nothing, instead: str = KEEP_IT) -> Any:
 
 
 def output_devices() -> list[Device]:
-    """What sound can be played on; empty when there is nothing."""
+    """The devices that can play; may be empty. Raises `AudioUnavailable` without PortAudio."""
     return _devices(_OUTPUT)
 
 
 def input_devices() -> list[Device]:
-    """What sound can be recorded from; empty when there is nothing."""
+    """The devices that can record; may be empty. Raises `AudioUnavailable` without PortAudio."""
     return _devices(_INPUT)
 
 
 def output_device(spec: int | str | None = None) -> Device:
-    """The device named by an index, its name or a part of it (any case); None is the default one."""
+    """The device with an index, a name or a part of a name (any case); None is the default. Raises `AudioUnavailable`."""
     return _choose(_OUTPUT, spec)
 
 
 def input_device(spec: int | str | None = None) -> Device:
-    """The microphone named by an index, its name or a part of it (any case); None is the default one."""
+    """The microphone with an index, a name or a part of a name; see `output_device`."""
     return _choose(_INPUT, spec)
 
 
@@ -155,16 +148,16 @@ def open_output(
     fill: Callable[[memoryview, float], None],
     finished: Callable[[], None],
 ) -> OutputStream:
-    """Open `device` for s16le mono at `rate` and start it.
+    """Open `device` for s16le mono at `rate` Hz and start it, with `latency` seconds requested.
 
-    `fill(block, delay)` is called in PortAudio's thread for every block, with the seconds until it is heard.
-    `finished()` is called there once, when the stream ends for whatever reason.
+    `fill(block, delay)` is called in PortAudio's thread for every block of `blocksize` frames, with the seconds until
+    it is heard. `finished()` is called there once, when the stream ends for any reason. Raises `AudioUnavailable`.
     """
     stream = _Stream(latency)
 
     def callback(out: Any, frames: int, times: Any, status: Any) -> None:
-        # Only the difference of these times means something: PortAudio's clock need not be ours.
-        # Hosts that do not know leave it at 0.
+        # Only the difference of these times is meaningful: PortAudio's clock need not be ours.
+        # Hosts that do not know it leave it at 0.
         delay = times.outputBufferDacTime - times.currentTime
         fill(memoryview(out), delay if delay > 0 else stream.latency)
 
@@ -181,11 +174,12 @@ def open_input(
     take: Callable[[bytes, float], None],
     finished: Callable[[], None],
 ) -> InputStream:
-    """Open `device` for s16le at `rate` and start it; `RateRefused` where it is that which does not work.
+    """Open `device` for s16le at `rate` Hz and start it, with `latency` seconds requested.
 
-    Mono, and where the device has none, as many channels as it has. `take(block, age)` is called in PortAudio's
-    thread for every block of `blocksize` frames, with the seconds since its last sample was captured.
-    `finished()` is called there once, when the stream ends for whatever reason.
+    Mono, or as many channels as the device has where it refuses mono. `take(block, age)` is called in PortAudio's
+    thread for every block of `blocksize` frames, with the seconds since its last sample was captured. `finished()`
+    is called there once, when the stream ends for any reason. Raises `AudioUnavailable`, `RateRefused` where the rate
+    is the problem.
     """
     stream = _Stream(latency)
 
@@ -205,7 +199,7 @@ def open_input(
 
 
 def unmute_fix() -> str:
-    """What to do about a microphone that gives nothing, or nothing but zeros: refused, or muted, it is just silent."""
+    """What to do about a microphone that gives nothing or only zeros: it is muted, or not allowed."""
     if sys.platform == "darwin":
         return "Allow this terminal to hear: System Settings > Privacy & Security > Microphone"
     if sys.platform == "win32":
@@ -214,24 +208,24 @@ def unmute_fix() -> str:
 
 
 def library_fix(instead: str = KEEP_IT) -> str:
-    """How to get PortAudio here: this system's own command, or all of them where the system is not known."""
+    """How to install PortAudio: this system's command, or those of all where the system is not known."""
     path = os.environ.get(LIBRARY_VARIABLE)
     if path:
         return f"Correct or unset {LIBRARY_VARIABLE}={path}, {instead}"
     if sys.platform in ("darwin", "win32"):
         return f"pip install --force-reinstall sounddevice: its wheel carries PortAudio, {instead}"
-    ours = _this_distribution()
-    mine = next((command for ids, _, command in PACKAGES if ours.intersection(ids)), None)
-    if mine:
-        return f"{mine}, {instead}"
+    ids = _this_distribution()
+    for names, _, command in PACKAGES:
+        if ids.intersection(names):
+            return f"{command}, {instead}"
     commands = ", ".join(f"{command} ({name})" for _, name, command in PACKAGES)
     return f"Install PortAudio: {commands}; {instead}"
 
 
-def within(seconds: float, nothing: str, work: Callable[[], T]) -> T:
-    """What `work` returns or raises, or `NoSound` when it takes longer: then it is left behind.
+def within(seconds: float, what: str, work: Callable[[], T]) -> T:
+    """What `work` returns or raises; `AudioUnavailable(what)` when it takes longer: it is abandoned then.
 
-    The sound system is not asked to clean up at exit then, since that would hang as well.
+    The sound system is not asked to clean up at exit in that case, since that would hang as well.
     """
     future = process.in_thread(work, "livews-sound")
     try:
@@ -242,7 +236,7 @@ def within(seconds: float, nothing: str, work: Callable[[], T]) -> T:
     if (sd := sys.modules.get("sounddevice")) is not None:
         atexit.unregister(sd._exit_handler)
     fix = f"Restart the sound server, or {KEEP_IT.removeprefix('or ')}"
-    raise AudioUnavailable(nothing, f"the sound system did not answer within {seconds:g} s", fix)
+    raise AudioUnavailable(what, f"the sound system did not answer within {seconds:g} s", fix)
 
 
 _loading = threading.Lock()
@@ -251,7 +245,7 @@ _ports = threading.Lock()
 
 @contextmanager
 def _library_from_environment() -> Iterator[None]:
-    """Let sounddevice find the PortAudio that LIVEWS_PORTAUDIO names: it asks ctypes, once, when imported."""
+    """Make sounddevice find the PortAudio that LIVEWS_PORTAUDIO names: it asks ctypes, once, when imported."""
     path = os.environ.get(LIBRARY_VARIABLE)
     if not path or "sounddevice" in sys.modules:
         yield
@@ -279,7 +273,7 @@ class _ChannelsRefused(AudioUnavailable):
 
 
 class _Stream:
-    """A stream of sounddevice whose callback may ask for its latency before it is open: then for what was asked."""
+    """A stream of sounddevice. Its callback may need the latency before it is open: then it is the requested one."""
 
     def __init__(self, latency: float) -> None:
         self.latency = latency
@@ -287,7 +281,7 @@ class _Stream:
         self._stream: Any = None
 
     def open(self, side: _Side, device: Device, rate: int, channels: int, **options: Any) -> None:
-        sd = load(side.nothing, side.instead)
+        sd = load(side.what, side.instead)
         try:
             with _ports:
                 stream = getattr(sd, side.stream)(
@@ -296,7 +290,7 @@ class _Stream:
                     channels=channels,
                     dtype="int16",
                     latency=self.latency,
-                    # WASAPI alone of all hosts does not convert rates unless asked to (documented; not tried here).
+                    # WASAPI is the only host that does not convert rates by default (documented; not tried here).
                     extra_settings=sd.WasapiSettings(auto_convert=True) if "WASAPI" in device.host else None,
                     **options,
                 )
@@ -315,7 +309,7 @@ class _Stream:
 
 
 def _refusal(side: _Side, device: Device, rate: int, why: str) -> AudioUnavailable:
-    what = f"{side.nothing} on {device.name!r} at {rate} Hz"
+    what = f"{side.what} on {device.name!r} at {rate} Hz"
     if "sample rate" in why:
         cause = f"It {side.works_at} {device.rate} Hz and does not convert"
         return RateRefused(what, why, f"{cause}: choose another device, {side.instead}")
@@ -326,7 +320,7 @@ def _refusal(side: _Side, device: Device, rate: int, why: str) -> AudioUnavailab
 
 
 def _devices(side: _Side) -> list[Device]:
-    sd = load(side.nothing, side.instead)
+    sd = load(side.what, side.instead)
     try:
         hosts = [host["name"] for host in sd.query_hostapis()]
         entries = [entry for entry in sd.query_devices() if entry[f"max_{side.kind}_channels"] > 0]
@@ -347,24 +341,24 @@ def _devices(side: _Side) -> list[Device]:
 def _choose(side: _Side, spec: int | str | None) -> Device:
     devices = _devices(side)
     if not devices:
-        raise AudioUnavailable(side.nothing, f"there is no {side.kind} device", _no_device_fix(side))
+        raise AudioUnavailable(side.what, f"there is no {side.kind} device", _no_device_fix(side))
     if spec is None:
         return _default(side, devices)
-    wanted = str(spec).strip()
-    exact = [d for d in devices if wanted in (str(d.index), d.name)]
-    matches = exact or [d for d in devices if wanted.lower() in d.name.lower()]
+    name = str(spec).strip()
+    exact = [d for d in devices if name in (str(d.index), d.name)]
+    matches = exact or [d for d in devices if name.lower() in d.name.lower()]
     if len(matches) == 1:
         return matches[0]
     why = f"{len(matches)} {side.kind} devices match" if matches else f"there is no such {side.kind} device"
     listed = ", ".join(f"{d.index}: {d.name}" for d in matches or devices)
-    raise AudioUnavailable(f"{side.nothing} on {wanted!r}", why, f"Choose one of {listed}")
+    raise AudioUnavailable(f"{side.what} on {name!r}", why, f"Choose one of {listed}")
 
 
 def _default(side: _Side, devices: list[Device]) -> Device:
-    sd = load(side.nothing, side.instead)
+    sd = load(side.what, side.instead)
     try:
         index = sd.query_devices(kind=side.kind)["index"]
-    except sd.PortAudioError:  # devices, but none is the default one: the first is as good as any
+    except sd.PortAudioError:  # there are devices, but no default: the first is as good as any
         return devices[0]
     return next((d for d in devices if d.index == index), devices[0])
 

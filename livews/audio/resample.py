@@ -1,8 +1,8 @@
-"""Sound made fit for the service: one channel, one rate.
+"""Sample rate conversion, by soxr.
 
-- The rates are changed by soxr, the extra `resample`, which brings NumPy; imported late, here and nowhere else.
-- Without it nothing fails: there is no `Resampler`, and the service takes other rates when they are named.
-- Pieces of any size give the samples that the whole would have given; none is lost and none is added.
+- soxr is the extra `resample`, and comes with NumPy; imported late, here and nowhere else.
+- Without it nothing fails: audio keeps its rate, and the service takes other rates when they are named.
+- Pieces of any size give the same samples as the whole; none is lost and none is added.
 - s16le in, s16le out.
 """
 
@@ -13,33 +13,32 @@ from typing import Any
 
 from livews.audio.analysis.pcm import Aligner
 
-# The least look-ahead soxr has: 2 to 20 ms at 40 ms a piece where its best takes up to 75, and what would fold back
-# into the band is 87 dB down.
+# The shortest look-ahead of soxr: 2 to 20 ms at 40 ms a piece, where its best takes up to 75; aliases are 87 dB down.
 _QUALITY = "LQ"
 
 
 class Resampler:
-    """From `rate` to `wanted` Hz, s16le mono. Raises `ImportError` when soxr or NumPy is not there."""
+    """Converts s16le mono from `rate` to `target` Hz. Raises `ImportError` without soxr or NumPy."""
 
-    def __init__(self, rate: int, wanted: int) -> None:
-        # by name: the types of an extra are not there for those who have not installed it
+    def __init__(self, rate: int, target: int) -> None:
+        # by name: type checks run without the extra
         self._numpy: Any = import_module("numpy")
-        self._stream: Any = import_module("soxr").ResampleStream(rate, wanted, 1, dtype="int16", quality=_QUALITY)
+        self._stream: Any = import_module("soxr").ResampleStream(rate, target, 1, dtype="int16", quality=_QUALITY)
         self._aligner = Aligner()
-        self._wanted = wanted
+        self._target = target
 
     def push(self, pcm: bytes) -> bytes:
-        """What is ready now, which may be nothing; the rest comes with later pieces."""
+        """The samples that are ready now, perhaps none; the rest comes with later pieces."""
         return self._convert(self._aligner.whole(pcm), last=False)
 
     def end(self) -> bytes:
-        """The rest. Nothing can be pushed afterwards."""
+        """The remaining samples. Nothing can be pushed afterwards."""
         return self._convert(b"", last=True)
 
     @property
     def delay(self) -> float:
-        """Seconds of sound that were pushed and are not yet out."""
-        return float(self._stream.delay()) / self._wanted
+        """Seconds of audio that were pushed and are not yet returned."""
+        return float(self._stream.delay()) / self._target
 
     def _convert(self, pcm: bytes, *, last: bool) -> bytes:
         samples = self._numpy.frombuffer(pcm, dtype="<i2").astype("int16", copy=False)
@@ -47,11 +46,11 @@ class Resampler:
         return converted
 
 
-def resampler(rate: int, wanted: int) -> Resampler | None:
-    """None when there is nothing to change, or nothing to change it with: sound then stays at `rate`."""
-    if rate == wanted:
+def resampler(rate: int, target: int) -> Resampler | None:
+    """A Resampler, or None when the rates are the same or soxr is missing: audio then keeps its rate."""
+    if rate == target:
         return None
     try:
-        return Resampler(rate, wanted)
-    except ImportError:  # a NumPy that does not fit this machine is one, too
+        return Resampler(rate, target)
+    except ImportError:  # also a NumPy that does not fit this machine
         return None

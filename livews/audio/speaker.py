@@ -4,10 +4,10 @@
 - `start` and `close` block for milliseconds: from asyncio, `await asyncio.to_thread(speaker.start)`. All else
   returns at once and belongs to the event loop's thread.
 - Audio may be pushed before the stream is open; it plays when it is.
-- A stream has one rate. Audio at another rate waits until what was queued has been heard, then gets its own.
-- A lost device is told once and is final: later audio is dropped, nothing raises, `drain` waits for nothing.
-- Without PortAudio, or with nothing it could play on, the system's own player plays (player.py). A device that was
-  named is PortAudio's alone: to be heard elsewhere is not what was asked for.
+- A stream has one rate. Audio at another rate waits until what was queued has been heard, then gets its own stream.
+- A lost device is reported once and is final: later audio is dropped, nothing raises, `drain` returns at once.
+- Without PortAudio, or without a device, the system's own player is used (external_player.py); not when a device was
+  named, since the player would use another one.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ DRAIN_GRACE = 2.0  # seconds a drain may last beyond what is queued
 
 @dataclass(frozen=True, slots=True)
 class SpeakerReport:
+    """What a speaker has played."""
+
     rate: int
     latency_ms: float  # what the device granted
     lost: AudioUnavailable | None
@@ -53,11 +55,16 @@ class NothingPlays(AudioUnavailable):
 
 
 class Speaker:
-    """Plays s16le mono. `latency` is asked for in seconds, `blocksize` is in frames at `rate` Hz.
+    """Plays s16le mono.
 
-    `device` is None, an index or a part of a name (see `device.output_device`). `on_lost(why)` is called once
-    when the device goes away, from PortAudio's thread: use `loop.call_soon_threadsafe` in it. With `listened`,
-    `played()` tells what the device is really given.
+    rate: Hz of the first stream; audio at another rate gets its own.
+    device: None, an index or a part of a name (see `portaudio.output_device`).
+    latency: requested from the device, in seconds.
+    blocksize: frames in a block, at `rate`.
+    prebuffer: see `PlaybackBuffer`.
+    on_lost: called once with the reason when the device is lost, in PortAudio's thread: use
+        `loop.call_soon_threadsafe` in it.
+    listened: whether `played()` returns what the device was given.
     """
 
     def __init__(
@@ -73,9 +80,9 @@ class Speaker:
     ) -> None:
         self.lost: AudioUnavailable | None = None
         self.through = ""
-        """What plays: "PortAudio: NAME" or the name of a player; "" before the start."""
+        """What plays: "PortAudio: NAME" or the name of an external player; "" before the start."""
         self.fallback = ""
-        """Where a player plays: a line that says so and why, for people."""
+        """With an external player: a line that says so and why, for people."""
         self._device = device
         self._latency = latency
         self._block_seconds = blocksize / rate
@@ -83,17 +90,17 @@ class Speaker:
         self._on_lost = on_lost
         self._tap = new_tap() if listened else None
         # The first is played, the last is filled; there are two only at a change of rate.
-        self._line = deque([self._buffer(rate)])
-        self._past: deque[TurnReport] = deque(maxlen=20)  # of buffers that have left the line
+        self._buffers = deque([self._buffer(rate)])
+        self._past: deque[TurnReport] = deque(maxlen=20)  # of buffers that are finished
         self._change: asyncio.Task[None] | None = None
-        self._opening = threading.Lock()  # one open or close at a time; the sound thread never asks for it
+        self._opening = threading.Lock()  # one open or close at a time; never taken by the sound thread
         self._stream: OutputStream | None = None
-        self._stream_name: object = None  # forgotten before we close: a stream that ends under it was lost
+        self._stream_name: object = None  # None before we close: a stream that ends while it is set was lost
         self._started = False
         self._closed = False
 
     def start(self) -> None:
-        """Open the device and start it. Blocks; raises `NoSound`, `NothingPlays` where all was tried."""
+        """Open the device and start it. Blocks; raises `AudioUnavailable`, `NothingPlays` when all was tried."""
         sound.within(sound.OPEN_WITHIN, "no sound", self._start)
 
     def _start(self) -> None:
@@ -102,53 +109,54 @@ class Speaker:
             self._reopen()
 
     def play(self, pcm: bytes, rate: int = OUTPUT_RATE) -> PlayedTurn | None:
-        """Queue audio of the present turn, in pieces of any size; the turn, None where there is no sound."""
+        """Queue audio of the present turn, in pieces of any size. Returns the turn, None when nothing can be played."""
         if self.lost or self._closed:
             return None
-        if rate != self._line[-1].rate:
-            self._line[-1].end()
-            self._line.append(self._buffer(rate))
+        if rate != self._buffers[-1].rate:
+            self._buffers[-1].end()
+            self._buffers.append(self._buffer(rate))
             if self._change is None or self._change.done():
                 self._change = asyncio.get_running_loop().create_task(self._change_rate())
-        return self._line[-1].push(pcm)
+        return self._buffers[-1].push(pcm)
 
     def turn_ended(self) -> None:
         """No more audio of this turn will come."""
-        self._line[-1].end()
+        self._buffers[-1].end()
 
     def flush(self) -> float:
-        """Fall silent, but for what the device holds; returns how many ms of the newest turn were heard."""
-        return [buffer.flush() for buffer in self._line][-1]
+        """Drop all that is queued; returns how many ms of the newest turn were heard. The device plays what it holds."""
+        return [buffer.flush() for buffer in self._buffers][-1]
 
     @property
     def idle(self) -> bool:
-        """All has been heard."""
-        return all(buffer.idle and not buffer.remaining for buffer in self._line)
+        """Whether all has been heard."""
+        return all(buffer.idle and not buffer.remaining for buffer in self._buffers)
 
     @property
     def buffer(self) -> PlaybackBuffer:
-        """Where audio goes at present: for counts and positions."""
-        return self._line[-1]
+        """The buffer that is filled at present: for counts and positions."""
+        return self._buffers[-1]
 
     def played(self) -> list[tuple[bytes, int, float]]:
-        """What the device was given since the last call, silence too: (s16le mono, Hz, when its first sample is
+        """The blocks given to the device since the last call, silence too: (s16le mono, Hz, when its first sample is
         heard, on `time.monotonic`). Two seconds are kept; nothing without `listened`."""
         tap = self._tap
         return [tap.popleft() for _ in range(len(tap))] if tap else []
 
     def report(self) -> SpeakerReport:
-        turns = [*self._past, *(turn for buffer in self._line for turn in buffer.turns)]
-        playing = self._line[0]
+        """The device and the last turns, in numbers."""
+        turns = [*self._past, *(turn for buffer in self._buffers for turn in buffer.turns)]
+        playing = self._buffers[0]
         return SpeakerReport(playing.rate, 1000 * playing.latency, self.lost, tuple(turns))
 
     async def drain(self) -> bool:
         """Wait until all has been heard, at most its duration and two seconds. False: not all was, or the device hangs."""
-        return await self._heard_out(*self._line)
+        return await self._heard_out(*self._buffers)
 
     def close(self) -> None:
-        """Drop what is queued, let what the device holds be heard, close. Blocks for about its latency; raises nothing.
+        """Drop what is queued, let the device play what it holds, close. Blocks for about its latency; raises nothing.
 
-        A device that hangs is left behind after two seconds.
+        A device that hangs is abandoned after two seconds.
         """
         with contextlib.suppress(AudioUnavailable):
             sound.within(sound.CLOSE_WITHIN + self._latency, "no sound", self._close)
@@ -158,7 +166,7 @@ class Speaker:
             if self._closed:
                 return
             self._closed = True
-            playing = self._line[0]
+            playing = self._buffers[0]
             if not self.idle:
                 self.flush()
             if self._stream is not None and self.lost is None and playing.turns:
@@ -174,7 +182,7 @@ class Speaker:
             return sum(buffer.remaining for buffer in buffers)
 
         deadline = time.monotonic() + left() + DRAIN_GRACE
-        while self.lost is None and time.monotonic() < deadline and self._line[0].overdue < DRAIN_GRACE:
+        while self.lost is None and time.monotonic() < deadline and self._buffers[0].overdue < DRAIN_GRACE:
             wait = left()
             if not wait and all(buffer.idle for buffer in buffers):
                 return True
@@ -183,10 +191,10 @@ class Speaker:
         return False
 
     async def _change_rate(self) -> None:
-        while len(self._line) > 1 and not self._closed and self.lost is None:
-            await self._heard_out(self._line[0])
+        while len(self._buffers) > 1 and not self._closed and self.lost is None:
+            await self._heard_out(self._buffers[0])
             await asyncio.sleep(2 * self._block_seconds)
-            self._past.extend(self._line.popleft().turns)
+            self._past.extend(self._buffers.popleft().turns)
             try:
                 await asyncio.to_thread(self._reopen_if_started)
             except AudioUnavailable as error:
@@ -199,7 +207,7 @@ class Speaker:
 
     def _reopen(self) -> None:
         self._close_stream()
-        buffer = self._line[0]
+        buffer = self._buffers[0]
         name = self._stream_name = object()
 
         def finished() -> None:

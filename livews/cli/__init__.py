@@ -22,6 +22,7 @@ COMMANDS = {
     "explain": "say why a socket closed, or what any name of the protocol means",
     "devices": "list the sound devices",
     "doctor": "check key, network, session and sound, and say what to do",
+    "help": "show a page of the documentation, or the options of a command",
 }
 
 MODULES = {"inspect": "inspect_command"}

@@ -229,7 +229,7 @@ class _Doctor:
             self._tell(CheckResult(name, "skip", "not reached"))
 
     async def _steps(self, where: Endpoint, settings: Settings) -> AsyncIterator[CheckResult]:
-        from livews.connect_errors import proxy_for
+        from livews.loopback import proxy_for
 
         timeout = self._options.timeout
         parts = urlsplit(where.url)

@@ -244,7 +244,7 @@ def upstream_of(settings: Settings) -> UpstreamTarget:
 
 def through(upstream: UpstreamTarget) -> HttpProxy | None:
     """The HTTP proxy that the environment names for this upstream, as for `livews talk`. BadRequest."""
-    from livews.connect_errors import proxy_for
+    from livews.loopback import proxy_for
     from livews.proxy.upstream import HttpProxy
 
     url = proxy_for(upstream.host, upstream.port, upstream.secure)

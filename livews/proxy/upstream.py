@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-from livews.connect_errors import ConnectAdvice, Words, unreachable
+from livews.connect_errors import Words, unreachable
 from livews.errors import BadRequest, Unreachable
 from livews.redactor import query_credentials
 from livews.terminal_text import one_line
@@ -34,16 +34,11 @@ _DIRECT = "NO_PROXY=HOST dials that host directly"
 _ASK = f"ask the administrator of that proxy; {_DIRECT}"
 _CHECK = f"check that it runs and that HTTPS_PROXY names it, or unset that; {_DIRECT}"
 _PROXY = "the network's proxy"
-_WORDS: Words = {
-    "slow": ConnectAdvice(f"{_PROXY} did not answer within {{seconds:g}} s", _CHECK, "no connection, or no answer"),
-    "untrusted": ConnectAdvice(f"the certificate of {_PROXY} is not trusted", _CHECK),
-    "plain": ConnectAdvice(
-        f"{_PROXY} does not speak TLS", _CHECK, "HTTPS_PROXY starts with https://, which is TLS to the proxy itself"
-    ),
-    "nameless": ConnectAdvice(f"the host name of {_PROXY} does not resolve", _CHECK),
-    "nobody": ConnectAdvice(f"no connection to {_PROXY}", _CHECK, "connection refused"),
-    "other": ConnectAdvice(f"no connection to {_PROXY}", _CHECK),
-}
+_WORDS = Words(
+    _PROXY,
+    dict.fromkeys(("timeout", "certificate", "no TLS", "DNS", "refused", "other"), _CHECK),
+    {"no TLS": "HTTPS_PROXY starts with https://, which is TLS to the proxy itself"},
+)
 
 
 def _bracketed(host: str) -> str:

@@ -1,10 +1,9 @@
-"""Sound in numbers: how loud it is, where it begins and ends, and what of it stands out from the room.
+"""Audio levels: loudness, where sound begins and ends, power of 20 ms frames, the noise floor.
 
-- Pure: time is the audio given, never a clock. The same samples give the same numbers however they are cut up.
-- s16le mono at any rate. Loudness is the RMS without its DC part against 32768, so a full-scale sine is at -3 dBFS:
-  the DC of a cheap microphone is no sound.
-- Power is that RMS squared, in steps of a sample: what is compared, added and averaged. Decibels are for people.
-- The stand-in's ear and the client's own measure with this, so both mean the same by speech.
+- Pure: time is the audio pushed, never a clock. The same samples give the same numbers however they are cut up.
+- s16le mono at any rate. Loudness is the RMS without its DC part relative to 32768, so a full-scale sine is at
+  -3 dBFS: the DC offset of a cheap microphone is no sound.
+- Power is that RMS squared, in steps of a sample: it is compared, added and averaged. Decibels are for people.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ from livews.audio.analysis.pcm import samples_of
 from livews.core import codec
 
 FLOOR_DB = -120.0
-"""What silence is said to be: below the rounding of 16 bits."""
+"""The level of silence: below the rounding of 16 bits."""
 THRESHOLD_DB = -48.0
-"""Speech that peaks at -30 dBFS has its vowels above, a quiet room lies 7 to 20 dB below."""
+"""Speech that peaks at -30 dBFS has its vowels above this, a quiet room is 7 to 20 dB below."""
 FIRST_SOUND_DB = -60.0
-"""From where a sample is no silence: below it lie the dither of a recorder and the hiss of a quiet room."""
+"""The level from which a sample is sound: the dither of a recorder and the hiss of a quiet room are below."""
 _FULL = 32768.0
 
 
@@ -36,7 +35,7 @@ def loudness(pcm: bytes, floor: float = FLOOR_DB) -> float:
 
 
 def power_of(pcm: bytes) -> float:
-    """The mean square of s16le samples without their DC part, in squared steps; 0 for nothing, half a sample too."""
+    """The mean square of s16le samples without their DC part, in squared steps; 0 without a whole sample."""
     count = len(pcm) // 2
     if not count:
         return 0.0
@@ -46,37 +45,36 @@ def power_of(pcm: bytes) -> float:
 
 
 def decibels(power: float, floor: float = FLOOR_DB) -> float:
-    """Power in dBFS, `floor` at least: JSON knows no infinity."""
+    """Power in dBFS, `floor` at least: JSON has no infinity."""
     return max(10 * log10(power / (_FULL * _FULL)), floor) if power > 0 else floor
 
 
 def first_sound(pcm: bytes, threshold_db: float = FIRST_SOUND_DB) -> int | None:
-    """Index of the first sample that is `threshold_db` dBFS or more, whatever its sign; None when all are less."""
+    """Index of the first sample of at least `threshold_db` dBFS, of either sign; None when all are below."""
     samples = samples_of(pcm)
     return next(_loud(samples, range(len(samples)), threshold_db), None)
 
 
 def last_sound(pcm: bytes, threshold_db: float = FIRST_SOUND_DB) -> int | None:
-    """Index of the last sample that is `threshold_db` dBFS or more; None when all are less."""
+    """Index of the last sample of at least `threshold_db` dBFS; None when all are below."""
     samples = samples_of(pcm)
     return next(_loud(samples, range(len(samples) - 1, -1, -1), threshold_db), None)
 
 
-def _loud(samples: array[int], places: range, threshold_db: float) -> Iterator[int]:
+def _loud(samples: array[int], indices: range, threshold_db: float) -> Iterator[int]:
     least = _FULL * pow(10, threshold_db / 20)
-    return (i for i in places if not -least < samples[i] < least)
+    return (i for i in indices if not -least < samples[i] < least)
 
 
 QUIET, SOFT, LOUD = 0, 1, 2
-"""What `Room.judge` says of a frame."""
+"""What `NoiseFloor.judge` returns for a frame."""
 
 
 class NoiseFloor:
-    """Tells speech from the room, frame by frame.
+    """Distinguishes speech from noise, frame by frame.
 
-    Loud: over the threshold. Soft: up to 9 dB below it, what speech that is loud elsewhere has between its vowels.
-    Either must be 7 dB over the noise, which is the softest frame of late: speech has gaps, a room has none.
-    `threshold_db` is in dBFS; `judge` takes the power of one frame after another.
+    Loud: above the threshold. Soft: up to 9 dB below it, as in the gaps between loud vowels. Either must be 7 dB above
+    the noise, which is the softest frame of recent time: speech has gaps, noise has none. `threshold_db` is in dBFS.
     """
 
     __slots__ = ("_frames", "_least", "_loud", "_past", "_soft", "_threshold")
@@ -84,52 +82,53 @@ class NoiseFloor:
     _BELOW = 8.0
     _ABOVE = 5.0
     _BLOCK = 25
-    """Frames to a block: half a second."""
-    _LATE = 3
-    """Blocks that tell noise from soft speech. Few, or a microphone that is switched on holds an activity open."""
+    """Frames in a block: half a second."""
+    _RECENT = 3
+    """Blocks that set the noise for soft speech. Few, else a microphone that is switched on holds an activity open."""
     _LONG = 10
-    """Blocks that tell noise from loud speech. Many, for nobody speaks so long without a gap."""
+    """Blocks that set the noise for loud speech. Many, since people do not speak so long without a gap."""
 
     def __init__(self, threshold_db: float) -> None:
         self._threshold = _FULL * _FULL * pow(10, threshold_db / 10)
         self._past: deque[float] = deque(maxlen=self._LONG)
         self._least = inf
         self._frames = 0
-        # nothing is soft as long as the noise is not known
+        # nothing is soft until the noise is known
         self._loud = self._soft = self._threshold
 
     def judge(self, power: float) -> int:
-        heard = LOUD if power >= self._loud else SOFT if power >= self._soft else QUIET
+        """Whether the next frame is LOUD, SOFT or QUIET, by its power."""
+        judgement = LOUD if power >= self._loud else SOFT if power >= self._soft else QUIET
         if power < self._least:
             self._least = power
         self._frames += 1
         if self._frames == self._BLOCK:
             self._past.append(self._least)
             self._least, self._frames = inf, 0
-            self._listen()
-        return heard
+            self._set_limits()
+        return judgement
 
-    def _listen(self) -> None:
+    def _set_limits(self) -> None:
         """Set the limits by the noise of the blocks so far."""
         past = self._past
         long = min(past) if len(past) == self._LONG else 0.0
-        late = min(past[i] for i in range(max(len(past) - self._LATE, 0), len(past)))
+        recent = min(past[i] for i in range(max(len(past) - self._RECENT, 0), len(past)))
         self._loud = max(self._threshold, self._ABOVE * long)
-        self._soft = max(self._threshold / self._BELOW, self._ABOVE * late)
+        self._soft = max(self._threshold / self._BELOW, self._ABOVE * recent)
 
 
 class AnalysisFrames:
-    """Pieces of any size in, the power of each 20 ms out."""
+    """Cuts audio in pieces of any size into frames of 20 ms and measures their power."""
 
     __slots__ = ("_before", "_done", "_pick", "_rate", "_rest", "_size")
 
     def __init__(self) -> None:
         self._before = 0.0
-        """Seconds received at other rates, before the one of now."""
+        """Seconds received at other rates, before the present one."""
         self._done = 0
-        """Samples at this rate that were judged or dropped."""
+        """Samples at this rate that were measured or dropped."""
         self._rest = bytearray()
-        """What came after them: less than a frame between two pieces, with half a sample perhaps."""
+        """The bytes after them: less than a frame between two pieces, perhaps with half a sample."""
         self._tune(codec.INPUT_RATE)
 
     def _tune(self, rate: int) -> None:
@@ -139,19 +138,20 @@ class AnalysisFrames:
 
     @property
     def offset(self) -> float:
+        """Seconds of audio received."""
         return self._before + (self._done + len(self._rest) // 2) / self._rate
 
     def count(self, ms: int) -> int:
-        """Frames that last so long together."""
+        """The number of frames that last `ms` together, rounded up."""
         return -(-ms * self._rate // (1000 * self._size))
 
     def drop(self) -> None:
-        """Begin a frame with the next piece; what waits for one to fill is only counted."""
+        """Begin a frame with the next piece; the samples of an incomplete one are only counted."""
         self._done += len(self._rest) // 2
         self._rest.clear()
 
     def cut(self, pcm: bytes, rate: int) -> list[tuple[float, float, float]]:
-        """Each frame that is full now: its power in squared steps, where it begins and ends in seconds."""
+        """Each frame that is complete now: its power in squared steps, where it begins and ends in seconds."""
         rate = max(rate, 1)
         if rate != self._rate:
             self._before = self.offset
@@ -168,8 +168,8 @@ class AnalysisFrames:
         for at in range(0, full * 2 * size, 2 * size):
             picked = self._pick.unpack_from(rest, at)
             count, total, length = len(picked), sum(picked), hypot(*picked)
-            # hypot because it is the fastest sum of squares there is; squared and rounded it is that whole number
-            # again. The variance is the power without DC.
+            # hypot is the fastest sum of squares; squared and rounded it is that whole number again. The variance is
+            # the power without DC.
             power = (count * int(length * length + 0.5) - total * total) / (count * count)
             begin = self._done
             self._done += size
@@ -179,7 +179,7 @@ class AnalysisFrames:
 
 
 def _size(rate: int) -> int:
-    """Samples in a frame: 20 ms, rounded up where a rate has no whole number of them."""
+    """Samples in a frame of 20 ms, rounded up."""
     return -(-rate // 50)
 
 
@@ -187,7 +187,7 @@ def _size(rate: int) -> int:
 def _pick(rate: int) -> Struct:
     """Reads about a hundred samples of a frame: one in `step` of its first half, one in `step + 1` of its second.
 
-    A hundred give the power to a decibel at a third of the time, but every third sample of a tone at a third of the
+    A hundred give the power to one decibel in a third of the time, but every third sample of a tone at a third of the
     rate is the same number, and looks like DC. The steps have no common factor, so no tone looks like DC, or crosses
     zero at each sample, in both halves (except at half the rate, where all its samples do): with one mean for both,
     a tone loses 4 dB at most. Little-endian on every machine.

@@ -1,0 +1,315 @@
+"""Run the console blocks of the documentation and compare, or rewrite, the output they show.
+
+`python -m tests.docs.transcripts [--update] [PAGE ...]` prints what differs; with `--update` it writes the output of
+this run into the pages. Lines that differ only in what varies between runs (`_VARIES`) stay as they are, and so does
+`...`, which stands for any number of lines.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from difflib import SequenceMatcher
+from functools import cache
+from pathlib import Path
+from typing import TextIO
+
+from tests.docs.pages import PAGES, Block, Step, blocks, files
+from tests.kit.command import serving
+from tests.kit.names import ROOT
+
+AT_ONCE = 4
+"""Blocks that run at the same time: most of their time is spent waiting."""
+PATIENCE = 60.0
+"""Seconds a command may take."""
+_QUIET = 5.0
+"""Seconds without output after which a server has printed what there was to print."""
+_NO_SOUND = "livews: no sound: "
+"""Begins a note of a machine without a loudspeaker."""
+_PORTS = {"serve": 8765, "proxy": 8766, "inspect": 8766}
+_VARIES = (
+    (r"^ +\d+\.\d{3}  ", "   0.000  "),  # times of the trace
+    (r"^(  \d) +\d+\.\d{3}  ", r"\1    0.000  "),
+    (r"127\.0\.0\.1:\d+", "127.0.0.1:0"),
+    (r"token=\S+", "token=T"),
+    (r"its voice is [\w-]+", "its voice is tones"),
+    (r"\b\d+\.\d s\b", "0.0 s"),
+    (r"\b\d+\.\d+ seconds", "0.0 seconds"),
+    (r"\b\d+\.\d{2,3} ?s\b", "0.00 s"),
+    (r"\d+\.\d\d / \d+\.\d\d", "0.00 / 0.00"),
+    (r"\b\d+ out\b", "0 out"),
+    (r"\b\d+ down\b", "0 down"),
+    (r"\b\d+ tokens", "0 tokens"),
+    (r"-\d+ dBFS", "-0 dBFS"),
+    (r"\b\d+ ms\b", "0 ms"),
+    (r"\d+ to \d+ ms \(p50 \d+\)", "0 to 0 ms (p50 0)"),
+    (r"\d+\.\d times real time, at the slowest \d+\.\d", "0.0 times real time, at the slowest 0.0"),
+    (r"\bin \d+ chunks", "in 0 chunks"),
+    (r"\b\d+ lines", "0 lines"),
+    (r"\b\d+ messages, (\d+ findings, )[\d,]+ B", r"0 messages, \1 0 B"),
+    (r"jsonl:\d+ ", "jsonl:0 "),
+    (r"\d+ received \(\d+ when recorded\)", "0 received (0 when recorded)"),
+    (r"\blivews/\d+\.\d+\.\d+", "livews/0.0.0"),
+    (r"^\. +\[100%\]", ". [100%]"),
+    (r" +", " "),
+)
+
+
+def normal(line: str) -> str:
+    """A line of output without what varies between runs."""
+    for pattern, plain in _VARIES:
+        line = re.sub(pattern, plain, line)
+    return line.strip()
+
+
+# Running
+
+
+@cache
+def _bin() -> Path:
+    """A folder with the commands `livews` and `python` of this interpreter."""
+    folder = Path(tempfile.mkdtemp(prefix="livews-docs-"))
+    for name, words in (("livews", " -m livews"), ("python", "")):
+        (folder / name).write_text(f'#!/bin/sh\nexec "{sys.executable}"{words} "$@"\n')
+        (folder / name).chmod(0o755)
+    return folder
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment of a command: no key, this `livews`, 100 columns."""
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("GOOGLE_", "GEMINI_", "PYTEST_"))
+    }
+    path = f"{_bin()}{os.pathsep}{os.environ['PATH']}"
+    return {**kept, "PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "100", "PYTHONUNBUFFERED": "1", **more}
+
+
+def is_server(command: str) -> bool:
+    """Does the command listen until it is stopped?"""
+    return bool(re.match(r"livews (serve|proxy|inspect)\b", command)) and not re.search(
+        r"--help|--fault help", command
+    )
+
+
+def run_block(block: Block, stand_in: str = "") -> list[tuple[Step, list[str]]]:
+    """Each command of a console block with the lines it printed, in a folder of its own.
+
+    `stand_in`: the ws:// URL that takes the place of ws://127.0.0.1:8765 in a block with that note.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for path, body in files(block.page).items():
+            (folder / path).write_text(body)
+        return [(step, _run(step, block, folder, stand_in)) for step in block.steps()]
+
+
+def _run(step: Step, block: Block, folder: Path, stand_in: str) -> list[str]:
+    command = step.command
+    if is_server(command):
+        return _serve(step, block.setting("beside"), folder, stand_in if block.needs_stand_in else "")
+    ports = {}
+    if block.needs_stand_in:
+        port = stand_in.rpartition(":")[2]
+        command, ports = command.replace("127.0.0.1:8765", f"127.0.0.1:{port}"), {port: "8765"}
+    done = subprocess.run(
+        ["bash", "-c", command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        timeout=PATIENCE, env=environment(), cwd=folder,
+    )  # fmt: skip
+    lines = _as_documented(done.stdout, ports).splitlines()
+    return [line for line in lines if _NO_SOUND not in line]
+
+
+def _serve(step: Step, beside: str, folder: Path, stand_in: str) -> list[str]:
+    """What a server prints: on free ports, with `beside` run once it listens.
+
+    It is stopped when it has printed what the page shows, or has printed nothing for a while.
+    """
+    kind = step.command.split()[1]
+    words = re.sub(r" --port \d+", "", step.command).replace("livews", "exec livews", 1)
+    words += " --port 0" + (" --proxy-port 0" if kind == "inspect" else "")
+    if stand_in:
+        words = words.replace("ws://127.0.0.1:8765", stand_in)
+    lines: list[str] = []
+    arrived = threading.Event()
+
+    def read(stream: TextIO) -> None:
+        for line in stream:
+            lines.append(line.rstrip("\n"))
+            arrived.set()
+
+    def wait(enough: Callable[[], object]) -> None:
+        arrived.set()
+        while reader.is_alive() and arrived.wait(_QUIET):
+            arrived.clear()
+            if enough():
+                return
+
+    def port() -> str:
+        found = re.search(r"\bwss?://127\.0\.0\.1:(\d+)", "\n".join(lines))
+        return found[1] if found else ""
+
+    with subprocess.Popen(
+        ["bash", "-c", words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env=environment(), cwd=folder,
+    ) as process:  # fmt: skip
+        reader = threading.Thread(target=read, args=(process.stdout,), daemon=True)
+        reader.start()
+        try:
+            wait(port)
+            if beside:
+                subprocess.run(
+                    ["bash", "-c", beside.replace(f"127.0.0.1:{_PORTS[kind]}", f"127.0.0.1:{port()}")],
+                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=PATIENCE, env=environment(), cwd=folder,
+                )  # fmt: skip
+            wait(lambda: step.shown and fits(step.shown, lines))
+            if "--once" in step.command:
+                reader.join(PATIENCE)
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+            reader.join(10)
+            process.kill()
+    ports = {port(): str(_PORTS[kind])}
+    if stand_in:
+        ports[stand_in.rpartition(":")[2]] = "8765"
+    if kind == "inspect":
+        ports |= {page: "8767" for line in lines for page in re.findall(r"^http://127\.0\.0\.1:(\d+)/\?token=", line)}
+    return _as_documented("\n".join(lines), ports).splitlines()
+
+
+def _as_documented(text: str, ports: dict[str, str]) -> str:
+    for port, documented in ports.items():
+        text = re.sub(rf":{port}\b", f":{documented}", text)
+    return text
+
+
+# Comparing
+
+
+def fits(shown: Sequence[str], printed: Sequence[str]) -> bool:
+    """Are the shown lines those that were printed, in order, apart from what `...` leaves out?"""
+    return all(old is not None and _same(old, new) for old, new in _aligned(shown, printed))
+
+
+def updated(shown: Sequence[str], printed: Sequence[str]) -> list[str]:
+    """The shown lines with this run's text; `...` and lines that fit stay as they are."""
+    lines = []
+    for old, new in _aligned(shown, printed):
+        if new == "...":
+            lines.append(new)
+        elif new is not None:
+            lines.append(old if old is not None and _same(old, new) else new)
+    return lines
+
+
+def _same(old: str | None, new: str | None) -> bool:
+    return old is not None and new is not None and normal(old) == normal(new)
+
+
+def _aligned(shown: Sequence[str], printed: Sequence[str]) -> Iterator[tuple[str | None, str | None]]:
+    """Pairs (shown line, printed line) of the cheapest alignment; None where one has no partner.
+
+    A `...` takes any number of printed lines, and comes as ("...", "...").
+    """
+    new, deleted, taken = 0.7, 0.7, 0.001
+    cost = [[0.0] * (len(printed) + 1) for _ in range(len(shown) + 1)]
+    how: list[list[str]] = [[""] * (len(printed) + 1) for _ in range(len(shown) + 1)]
+    for i in range(len(shown) + 1):
+        for j in range(len(printed) + 1):
+            options: list[tuple[float, str]] = []
+            dots = i > 0 and shown[i - 1] == "..."
+            if i and j and not dots:
+                options.append((cost[i - 1][j - 1] + _distance(shown[i - 1], printed[j - 1]), "both"))
+            if i:
+                options.append((cost[i - 1][j] + (0 if dots else deleted), "dots" if dots else "deleted"))
+            if j:
+                options.append((cost[i][j - 1] + (taken if dots else new), "taken" if dots else "new"))
+            cost[i][j], how[i][j] = min(options, default=(0.0, ""))
+    pairs: list[tuple[str | None, str | None]] = []
+    i, j = len(shown), len(printed)
+    while i or j:
+        move = how[i][j]
+        if move == "both":
+            pairs.append((shown[i - 1], printed[j - 1]))
+        elif move == "dots":
+            pairs.append(("...", "..."))
+        elif move == "deleted":
+            pairs.append((shown[i - 1], None))
+        elif move == "new":
+            pairs.append((None, printed[j - 1]))
+        i -= move in ("both", "dots", "deleted")
+        j -= move in ("both", "taken", "new")
+    yield from reversed(pairs)
+
+
+def _distance(old: str, new: str) -> float:
+    if _same(old, new):
+        return 0.0
+    return 0.1 + 1.2 * (1 - SequenceMatcher(None, normal(old), normal(new), autojunk=False).ratio())
+
+
+# All of them
+
+
+def is_run(block: Block) -> bool:
+    """The set-up commands of README.md are run by .ci/run, the rest here."""
+    return not block.setting("not run")
+
+
+def run_page(page: Path) -> list[tuple[Block, list[tuple[Step, list[str]]]]]:
+    """Every console block of a page that is run, with what its commands printed."""
+    chosen = [block for block in blocks(page, "console") if is_run(block)]
+    with contextlib.ExitStack() as stack:
+        url = ""
+        if any(block.needs_stand_in for block in chosen):
+            url, _process = stack.enter_context(serving("--pace", "0"))
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            return list(zip(chosen, pool.map(lambda block: run_block(block, url), chosen), strict=True))
+
+
+def problems(page: Path) -> list[str]:
+    """What the transcripts of a page show and the commands do not print, with the place."""
+    return [
+        f"{block.place}: $ {step.command}\nshown:\n" + "\n".join(step.shown) + "\nprinted:\n" + "\n".join(printed)
+        for block, steps in run_page(page)
+        for step, printed in steps
+        if not fits(step.shown, printed)
+    ]
+
+
+def update(page: Path) -> bool:
+    """Rewrite the output in a page; whether anything changed."""
+    text = page.read_text()
+    new = text
+    for block, steps in reversed(run_page(page)):
+        body = ""
+        for step, printed in steps:
+            body += "$ " + step.command.replace("\n", "\n> ") + "\n"
+            body += "".join(f"{line}\n" for line in updated(step.shown, printed))
+        new = new[: block.start] + body + new[block.start + len(block.body) :]
+    if new != text:
+        page.write_text(new)
+    return new != text
+
+
+def main(words: list[str]) -> int:
+    chosen = [Path(word).resolve() for word in words if word != "--update"] or PAGES
+    if "--update" in words:
+        for page in chosen:
+            print(f"{page.relative_to(ROOT)}: {'rewritten' if update(page) else 'unchanged'}")
+        return 0
+    wrong = [problem for page in chosen for problem in problems(page)]
+    print("\n\n".join(wrong) or "every transcript is as shown")
+    return bool(wrong)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,382 @@
+"""Requests: who may connect, credentials, heads, and upstreams that fail or refuse."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import ssl
+import struct
+from pathlib import Path
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.frames import Opcode
+
+from livews.errors import BadRequest
+from livews.proxy import server as proxy_server
+from livews.proxy.http_head import HttpHead, MalformedHead, read_head, request_parser, rewrite
+from livews.proxy.upstream import HttpProxy, UpstreamTarget
+from livews.server import server
+from tests.kit.names import GEMINI
+from tests.kit.servers import dial, scripted, tcp
+from tests.kit.waiting import until
+from tests.proxy.kit import KEY, OTHER, SETUP, SWITCH, UPGRADE, ask, framed, proxied
+
+
+async def test_the_injected_key_takes_the_place_of_the_clients() -> None:
+    heads: list[bytes] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+        await writer.drain()
+        writer.write_eof()
+        await reader.read()
+
+    async def inject() -> dict[str, str]:
+        return {"x-goog-api-key": KEY}
+
+    async with server.serve_stand_in(config=server.StandInConfig(pace=0, voice="tones", require_key=KEY)) as there:
+        async with proxied(there.url, credentials=inject) as proxy:
+            headers = {"x-goog-api-key": "wrong", "Authorization": f"Token {OTHER}"}
+            async with connect(
+                f"{proxy.url}{GEMINI}?key={OTHER}&alt=json", additional_headers=headers, proxy=None
+            ) as client:
+                await client.send(SETUP)
+                assert b"setupComplete" in await client.recv(decode=False)
+            await proxy.ended()
+            assert not any(OTHER in line or KEY in line for line in proxy.log)
+            # a token, made by POST at the same address
+            body = json.dumps({"uses": 1}).encode()
+            answer = await ask(
+                proxy.port, "POST /v1alpha/auth_tokens HTTP/1.1", f"Host: localhost:{proxy.port}",
+                f"Content-Length: {len(body)}", "Connection: keep-alive", body=body,
+            )  # fmt: skip
+            assert answer.startswith(b"HTTP/1.1 200") and b"auth_tokens/" in answer
+            assert any(line == "HTTP POST /v1alpha/auth_tokens: 200" for line in proxy.log)
+    async with tcp(handle) as url, proxied(url, credentials=inject) as proxy:
+        target = f"/v1beta/models?pageSize=1&access_token={OTHER}&key={OTHER}"
+        lines = (
+            f"GET {target} HTTP/1.1",
+            "Host: 127.0.0.1",
+            f"authorization: Bearer {OTHER}",
+            "X-GOOG-API-KEY: a",
+        )
+        assert (await ask(proxy.port, *lines)).endswith(b"{}")
+    expected = ("GET /v1beta/models?pageSize=1 HTTP/1.1", f"Host: {url[7:]}", f"x-goog-api-key: {KEY}")
+    assert heads == ["\r\n".join([*expected, "Connection: close", "", ""]).encode()]
+
+
+async def test_without_it_the_clients_key_goes_through() -> None:
+    async with server.serve_stand_in(config=server.StandInConfig(pace=0, voice="tones", require_key=KEY)) as there:
+        async with proxied(there.url) as proxy:
+            for key, ready in ((KEY, True), ("wrong-key", False)):
+                async with dial(proxy.url, additional_headers={"x-goog-api-key": key}) as client:
+                    await client.send(SETUP)
+                    if ready:
+                        assert b"setupComplete" in await client.recv(decode=False)
+                    else:
+                        with pytest.raises(ConnectionClosed, match="API key not valid"):
+                            await client.recv()
+                await proxy.ended()
+
+
+@pytest.mark.parametrize(
+    ("lines", "status", "says"),
+    [
+        ([*UPGRADE, "Origin: https://evil.example"], 403, "--allow-origin https://evil.example"),
+        ([*UPGRADE, "Origin: null"], 403, "a web page of null"),
+        ([*UPGRADE, "Origin: http://localhost.evil.example"], 403, "may not use this proxy"),
+        (["CONNECT example.com:443 HTTP/1.1", "Host: example.com:443"], 403, "GOOGLE_GEMINI_BASE_URL=http://"),
+        (["GET http://example.com/ HTTP/1.1", "Host: example.com"], 403, "nowhere else"),
+        (["GET / HTTP/1.1", "Host: rebound.example:80"], 403, "not rebound.example"),
+        (["GET / HTTP/1.1", "Host: 127.0.0.1", "Sec-Fetch-Site: cross-site"], 403, "another site"),
+        (["OPTIONS * HTTP/1.1", "Host: 127.0.0.1"], 403, "not a path"),
+        (["GET / HTTP/2.0", "Host: 127.0.0.1"], 400, "not HTTP/1.1"),
+        (["GET / HTTP/1.1", "Host: 127.0.0.1", " folded: 1"], 400, "a folded line"),
+        (["GET / HTTP/1.1", "Host: localhost", "X: " + "x" * 70_000], 431, "longer than"),
+        (["GET / HTTP/1.1", "Host: 127.0.0.1", "Host: rebound.example"], 400, "multiple Host"),
+        (["GET / HTTP/1.1"], 400, "Missing mandatory Host"),
+        (["GET / HTTP/1.0"], 403, "Dial it as 127.0.0.1"),
+        ([*UPGRADE, "Origin: http://localhost:1@evil.example"], 403, "may not use this proxy"),
+        ([*UPGRADE, "Origin: http://localhost", "Origin: https://evil.example"], 403, "may not use this proxy"),
+        (["POST / HTTP/1.1", "Host: localhost", "Origin: http://rebound.example"], 403, "may not use this proxy"),
+        (["POST / HTTP/1.1", "Host: localhost", "Content-Length : 5"], 400, "illegal header line"),
+        (["POST / HTTP/1.1", "Host: localhost", "X: a\nTransfer-Encoding: chunked"], 400, "does not end in CRLF"),
+        (["POST / HTTP/1.1", "Host: localhost", "X: a\rTransfer-Encoding: chunked"], 400, "illegal header line"),
+        (["GET / HTTP/1.1", "Host: localhost", "X: \0"], 400, "illegal header line"),
+        (["GET / HTTP/1.1", "Host: localhost", "X: \x01"], 400, "a control character"),
+        (["PRI * HTTP/2.0"], 400, "not HTTP/1.1"),
+    ],
+)
+async def test_what_is_refused(lines: list[str], status: int, says: str) -> None:
+    dialled: list[int] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        dialled.append(1)
+
+    async with tcp(handle) as url, proxied(url) as proxy:
+        answer = await ask(proxy.port, *lines)
+        assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+        assert says in answer.decode()
+        assert "refused" in proxy.log[0]
+    assert dialled == []
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [("http://localhost:3000", ()), ("https://[::1]", ()), ("https://mine.example", ("https://mine.example",)), ("null", ("*",))],
+)  # fmt: skip
+async def test_which_pages_may(origin: str, allowed: tuple[str, ...]) -> None:
+    async def script(socket: ServerConnection) -> None:
+        assert socket.request is not None
+        await socket.send(socket.request.headers["Origin"])
+
+    async with scripted(script) as url, proxied(url, origins=allowed) as proxy:
+        async with dial(proxy.url, origin=origin) as client:
+            assert await client.recv() == origin
+        await proxy.ended()
+
+
+async def test_an_upstream_that_is_not_there_or_speaks_no_tls() -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await writer.drain()
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and never listens
+        nobody = f"wss://127.0.0.1:{taken.getsockname()[1]}/x?key={KEY}"
+        async with tcp(handle) as plain:
+            for url, what in (
+                (nobody, "nothing is listening at the upstream"),
+                (plain.replace("http", "wss"), "the upstream does not speak TLS"),
+            ):
+                async with proxied(url) as proxy:
+                    with pytest.raises(InvalidStatus) as caught:
+                        await dial(proxy.url)
+                    response = caught.value.response
+                    text = (response.body or b"").decode()
+                    assert response.status_code == 502
+                    for word in (what, "where: wss://127.0.0.1:", "why: ", "do: "):
+                        assert word in text
+                    assert KEY not in text
+                    assert proxy.failed[0].what == what and proxy.failed[0].exit_code == 4
+
+
+async def test_an_upstream_that_never_answers_is_waited_for_no_longer_than_said() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        place = f"ws://127.0.0.1:{silent.getsockname()[1]}"
+        async with proxied(place, timeout=0.2) as proxy:
+            async with asyncio.timeout(10):
+                answer = (await ask(proxy.port, *UPGRADE)).decode()
+            await proxy.ended()
+        head, _, body = answer.partition("\r\n\r\n")
+        assert head.startswith("HTTP/1.1 504 Gateway Timeout")
+        assert body == f"livews proxy: the upstream did not answer the upgrade within 0.2 s: {place}\n"
+        (problem,) = proxy.failed
+        assert (problem.where, problem.exit_code) == (place, 4)
+        assert "accepted the connection" in problem.why and "--timeout" in problem.fix
+
+        via = HttpProxy.parse(f"127.0.0.1:{silent.getsockname()[1]}")
+        async with proxied("ws://api.example", timeout=0.2, via=via) as proxy:
+            async with asyncio.timeout(10):
+                assert (await ask(proxy.port, *UPGRADE)).startswith(b"HTTP/1.1 504 ")
+
+
+@pytest.mark.parametrize("how", ["end", "reset"])
+async def test_a_client_that_leaves_before_the_upstream_answers_is_told_of(
+    how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("livews.proxy.server._LAST_SECONDS", 0.1)
+    asked = asyncio.Event()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await reader.read()
+
+    async with tcp(handle) as url, proxied(url, timeout=60) as proxy:
+        _, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        writer.write("\r\n".join([*UPGRADE, "", ""]).encode())
+        await asked.wait()
+        if how == "reset":
+            given = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, given)
+        writer.transport.abort()
+        await proxy.ended()
+        (problem,) = proxy.failed
+        assert problem.what == "the client left before the upstream answered"
+        assert "did not answer the upgrade" in problem.why
+
+
+async def test_what_a_client_says_before_its_upgrade_is_answered_arrives() -> None:
+    """More than is read ahead."""
+    early = b"early" * 40_000
+    got: list[bytes] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await asyncio.sleep(0.05)  # the proxy reads ahead meanwhile
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+        got.append(await reader.readexactly(len(early)))
+        writer.write(b"bye")
+        await writer.drain()
+        writer.close()
+
+    async with tcp(handle) as url, proxied(url) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        writer.write("\r\n".join([*UPGRADE, "", ""]).encode() + early)
+        async with asyncio.timeout(10):
+            assert (await reader.read()).endswith(b"bye")
+        writer.close()
+    assert got == [early]
+
+
+async def test_informational_responses_before_the_101_are_forwarded() -> None:
+    early = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n" + early + SWITCH + framed(Opcode.TEXT, b"{}", mask=False))
+        writer.write_eof()
+        await reader.read()
+
+    async with tcp(handle) as url, proxied(url) as proxy:
+        answer = await ask(proxy.port, *UPGRADE)
+        assert answer == b"HTTP/1.1 100 Continue\r\n\r\n" + early + SWITCH + framed(Opcode.TEXT, b"{}", mask=False)
+        await proxy.ended()
+        assert [raw for _, _, raw in proxy.recorders[0].frames] == [b"{}"]
+
+
+@pytest.mark.parametrize(
+    ("line", "fix"),
+    [
+        ("302 Found", "Check the URL"),
+        ("401 Unauthorized", "access token"),
+        ("403 No", ""),
+        ("404 Not Found", "Correct the URL"),
+        ("500 \xe9", "wait and try again"),
+    ],
+)
+async def test_an_upgrade_that_is_refused_is_passed_back_and_explained(line: str, fix: str) -> None:
+    refusal = (
+        f"HTTP/1.1 {line}\r\nLocation: https://login.example\r\nX-Odd:  1\r\nContent-Length: 9\r\n"
+        "Connection: keep-alive\r\n\r\nforbidden"
+    ).encode("latin-1")
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(refusal)
+        assert await reader.read() == b""  # what the client says behind it is not passed on
+
+    async with tcp(handle) as url, proxied(url) as proxy:
+        assert await ask(proxy.port, *UPGRADE, body=b"GET / HTTP/1.1\r\n\r\n") == refusal
+        await proxy.ended()
+        assert f"HTTP {line[:3]}" in proxy.failed[0].what
+        assert proxy.failed[0].why and fix in proxy.failed[0].fix
+        assert proxy.failed[0].where.endswith(", which redirects to https://login.example")
+
+
+async def test_a_refusal_without_a_length_ends_when_the_client_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its chunks end, its connection stays: nobody else says when it is over."""
+    monkeypatch.setattr("livews.proxy.server._LAST_SECONDS", 0.2)
+    refusal = b"HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n"
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(refusal)
+        await reader.read()
+
+    async with tcp(handle) as url, proxied(url) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        writer.write("\r\n".join([*UPGRADE, "", ""]).encode())
+        assert await reader.readexactly(len(refusal)) == refusal
+        writer.close()
+        await proxy.ended()
+
+
+async def test_a_request_that_does_not_end_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("livews.proxy.server._HEAD_SECONDS", 0.2)
+    async with proxied("ws://127.0.0.1:9") as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        writer.write(UPGRADE[0].encode())
+        async with asyncio.timeout(10):
+            assert (await reader.read()).startswith(b"HTTP/1.1 408 ")
+        writer.close()
+        assert "no complete request" in proxy.log[0]
+
+
+async def test_a_client_that_has_said_all_still_hears_the_answer() -> None:
+    """Half a connection is closed on the one side as on the other, and the other half goes on."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        said = await reader.read()
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n" + said[-2:])
+        await writer.drain()
+
+    async with tcp(handle) as url, proxied(url) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        writer.write(b"POST /x HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\n\r\nab")
+        writer.write_eof()
+        async with asyncio.timeout(10):
+            assert (await reader.read()).endswith(b"ab")
+        writer.close()
+
+
+async def test_a_client_that_does_not_trust_it_or_speaks_no_tls_is_told_of(tmp_path: Path) -> None:
+    pytest.importorskip("trustme")
+    from livews.server.certificate import context
+
+    def distrust(port: int) -> None:  # asyncio's own clients leave without a word
+        with socket.create_connection(("127.0.0.1", port)) as plain:
+            ssl.create_default_context().wrap_socket(plain, server_hostname="localhost")
+
+    said: list[str] = []
+    policy = proxy_server.ProxyConfig(upstream=UpstreamTarget.parse("ws://127.0.0.1:9"), log=said.append)
+    async with proxy_server.serve_proxy(policy, tls=context(tmp_path / "ca.pem")) as door:
+        port = int(door.url.rpartition(":")[2])
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await asyncio.to_thread(distrust, port)
+        await ask(port, *UPGRADE)
+        await until(lambda: len(said) >= 2)
+    assert "does not trust the certificate authority" in said[0]
+    assert "does not use TLS" in said[1]
+
+
+async def test_tls_where_none_is_spoken_is_told_of() -> None:
+    async with proxied("ws://127.0.0.1:9") as proxy:
+        with pytest.raises((OSError, EOFError)):
+            await dial(proxy.url.replace("ws:", "wss:"))
+        assert "start the proxy with --tls" in proxy.log[0]
+
+
+async def test_it_does_not_dial_itself() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    policy = proxy_server.ProxyConfig(upstream=UpstreamTarget.parse(f"http://localhost:{port}"))
+    with pytest.raises(BadRequest, match="dial itself"):
+        async with proxy_server.serve_proxy(policy, port=port):
+            pass
+
+
+async def request_head(raw: bytes) -> HttpHead:
+    reader = asyncio.StreamReader()
+    reader.feed_data(raw)
+    head = await read_head(reader, request_parser())
+    assert head is not None
+    return head
+
+
+async def test_a_double_slash_and_an_escaped_key_in_the_target() -> None:
+    head = await request_head(b"GET //ws/x?%6bey=one%2Dsecret&b=%2F HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert {"one-secret", "one%2Dsecret"} <= set(head.credentials)
+    raw, target = rewrite(head, UpstreamTarget.parse("http://up/p?u=1"), {"Authorization": "Bearer t"})
+    assert target == "/p//ws/x?b=%2F&u=1"
+    lines = [f"GET {target} HTTP/1.1", "Host: up", "Authorization: Bearer t", "Connection: close", "", ""]
+    assert raw == "\r\n".join(lines).encode()
+    with pytest.raises(MalformedHead):
+        await request_head(b"GET /a b HTTP/1.1\r\nHost: a\r\n\r\n")

@@ -1,0 +1,99 @@
+"""The frame parser: any chunks, any fragments, and frames an endpoint would close for."""
+
+from __future__ import annotations
+
+import zlib
+
+import pytest
+from websockets.frames import Opcode
+
+from livews.proxy.framing import ControlFrame, FramedMessage, FrameParser, Inflate
+from tests.proxy.kit import (
+    CASES,
+    framed,
+)
+
+
+def test_frames_are_read_in_pieces_of_any_size() -> None:
+    messages = [CASES.randbytes(size) for size in (0, 1, 125, 126, 127, 65_535, 65_536, 200_000)]
+    for masked in (True, False):
+        wire = b"".join(
+            framed(Opcode.BINARY, message[:5], mask=masked, fin=False)
+            + framed(Opcode.PING, b"between", mask=masked)
+            + framed(Opcode.CONT, message[5:], mask=masked)
+            for message in messages
+        )
+        for size in (1, 3, 1000, len(wire)):
+            frames = FrameParser(masked=masked)
+            found = [one for at in range(0, len(wire), size) for one in frames.feed(wire[at : at + size])]
+            assert [one.payload for one in found if isinstance(one, FramedMessage)] == messages
+            assert [one.payload for one in found if isinstance(one, ControlFrame)] == [b"between"] * len(messages)
+            assert frames.at_boundary and not frames.lost and not frames.violation
+
+
+@pytest.mark.parametrize(
+    ("wire", "why"),
+    [
+        (b"\x83\x00", "unknown opcode 3"),
+        (b"\xc1\x00", "reserved bits"),
+        (b"\x80\x00", "continuation frame without"),
+        (b"\x01\x00\x01\x00", "new message inside"),
+        (b"\x09\x00", "fragmented"),
+        (b"\x89\x7e\x00\x80", "longer than 125"),
+        (b"\x82\x7f" + b"\xff" * 8, "more than 2"),
+    ],
+)
+def test_what_is_no_frame_is_told(wire: bytes, why: str) -> None:
+    frames = FrameParser(masked=False)
+    assert [one for i in range(len(wire)) for one in frames.feed(wire[i : i + 1])] in (
+        [],
+        [FramedMessage("text", b"", 0)],
+    )
+    assert why in frames.lost
+    assert frames.feed(framed(Opcode.PING, b"", mask=False)) == []
+
+
+def test_a_message_that_is_too_long_is_told_and_not_kept() -> None:
+    frames = FrameParser(masked=False, limit=1000)
+    parts = [framed(Opcode.TEXT, b"x" * 600, mask=False, fin=False), framed(Opcode.CONT, b"x" * 600, mask=False)]
+    assert frames.feed(b"".join(parts)) == [FramedMessage("text", None, 1200)]
+    assert frames.feed(framed(Opcode.TEXT, b"{}", mask=False)) == [FramedMessage("text", b"{}", 2)]
+    packer = zlib.compressobj(wbits=-15)
+    packed = packer.compress(bytes(100_000)) + packer.flush(zlib.Z_SYNC_FLUSH)
+    bomb = FrameParser(masked=False, inflate=Inflate(True), limit=1000)
+    wire = framed(Opcode.BINARY, packed[:-4], mask=False)
+    assert bomb.feed(bytes([wire[0] | 0x40]) + wire[1:]) == [FramedMessage("binary", None, len(packed) - 4)]
+    assert "more than 1,000 bytes" in bomb.lost
+
+
+BAD = {
+    "a wrong mask": framed(Opcode.TEXT, b"{}", mask=True),
+    "a close code that is not valid": framed(Opcode.CLOSE, b"\x03\xe7", mask=False),
+    "half a close code": framed(Opcode.CLOSE, b"\x03", mask=False),
+    "a close reason that is not UTF-8": framed(Opcode.CLOSE, b"\x03\xe8\xff", mask=False),
+    "a text that is not UTF-8": framed(Opcode.TEXT, b"\xff", mask=False),
+    "an oversized frame": framed(Opcode.TEXT, b"x" * 2000, mask=False),
+    "an oversized message": framed(Opcode.TEXT, b"x" * 900, mask=False, fin=False)
+    + framed(Opcode.CONT, b"x" * 900, mask=False, fin=False)
+    + framed(Opcode.CONT, b"", mask=False),
+}
+
+
+@pytest.mark.parametrize("bad", BAD)
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_what_an_endpoint_closes_for_is_read_on(bad: str, size: int) -> None:
+    frames = FrameParser(masked=False, limit=1000)
+    wire = BAD[bad] + framed(Opcode.TEXT, b"next", mask=False)
+    events = [event for at in range(0, len(wire), size) for event in frames.feed(wire[at : at + size])]
+    assert len(events) == 2 and events[1] == FramedMessage("text", b"next", 4)
+    assert frames.at_boundary and not frames.lost
+    assert bool(frames.violation) == (bad == "a wrong mask")
+
+
+def test_a_deflate_block_marked_final_is_read_on() -> None:
+    frames = FrameParser(masked=False, inflate=Inflate(True))
+    last, next_one = zlib.compressobj(wbits=-15), zlib.compressobj(wbits=-15)
+    packed = [last.compress(b"last") + last.flush(zlib.Z_FINISH)]
+    packed.append((next_one.compress(b"next") + next_one.flush(zlib.Z_SYNC_FLUSH))[:-4])
+    wire = b"".join(bytes([0xC1, len(data)]) + data for data in packed)
+    assert frames.feed(wire) == [FramedMessage("text", b"last", 4), FramedMessage("text", b"next", 4)]
