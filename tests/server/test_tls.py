@@ -254,5 +254,5 @@ async def test_livews_without_the_authority_says_so(tmp_path: Path) -> None:
         with pytest.raises(livews.Unreachable) as caught:
             await livews.connect(url=server.url)
         said = str(caught.value)
-    assert "certificate of the server is not trusted" in said
+    assert "the certificate of the server is not trusted" in said
     assert "SSL_CERT_FILE" in said
