@@ -14,6 +14,7 @@ from websockets.asyncio.server import ServerConnection
 
 import livews
 from livews.core import codec
+from livews.server import service_format
 from livews.server.server import StandInConfig, stand_in
 from tests.kit.names import KEY
 from tests.kit.servers import SETUP_COMPLETE, frames, scripted
@@ -24,11 +25,11 @@ PCM = bytes(range(256)) * 8
 
 
 def sound(pcm: bytes = PCM, mime_type: str = "audio/pcm;rate=24000") -> bytes:
-    return codec.audio_as_service(codec.encode_base64(pcm), mime_type, None)
+    return service_format.audio_as_service(codec.encode_base64(pcm), mime_type, None)
 
 
 def content(**members: Any) -> bytes:
-    return codec.dump_as_service({"serverContent": members})
+    return service_format.dump_as_service({"serverContent": members})
 
 
 async def talk(
@@ -101,7 +102,7 @@ async def test_text_on_a_model_that_writes_is_text() -> None:
 
 async def test_every_part_of_a_bundled_frame_in_order() -> None:
     parts = [{"inlineData": {"mimeType": "audio/pcm;rate=24000", "data": codec.encode_base64(PCM)}}] * 2
-    bundle = codec.dump_as_service(
+    bundle = service_format.dump_as_service(
         {
             "serverContent": {
                 "turnComplete": True,
@@ -134,8 +135,8 @@ async def test_what_is_normal_but_looks_odd() -> None:
         content(),
         content(outputTranscription={}),
         b'{"server_content":{"model_turn":{"parts":[{"inline_data":{"mime_type":"audio/pcm","data":"AAAA"}}]}}}',
-        codec.dump_as_service({"serverContent": {}, "somethingNew": {"a": 1}}),
-        codec.dump_as_service({"onlyNew": 1}),
+        service_format.dump_as_service({"serverContent": {}, "somethingNew": {"a": 1}}),
+        service_format.dump_as_service({"onlyNew": 1}),
         b"this is no JSON",
         b"\xff\xfe",
         b"[1]",
@@ -316,8 +317,8 @@ async def test_no_key_in_the_logs_of_the_socket(caplog: pytest.LogCaptureFixture
 
 async def test_resumable_and_go_away() -> None:
     seen, problem = await talk(
-        codec.dump_as_service({"sessionResumptionUpdate": {"newHandle": "h-1", "resumable": True}}),
-        codec.dump_as_service({"goAway": {"timeLeft": "50s"}}),
+        service_format.dump_as_service({"sessionResumptionUpdate": {"newHandle": "h-1", "resumable": True}}),
+        service_format.dump_as_service({"goAway": {"timeLeft": "50s"}}),
         END,
     )
     assert problem is None

@@ -113,7 +113,7 @@ class _Explanation:
 
     def _name(self, name: str, match: Any) -> None:
         if self._options.json:
-            entries, places = ([entry.told() for entry in rows] for rows in (match.entries, match.places))
+            entries, places = ([entry.to_dict() for entry in rows] for rows in (match.entries, match.places))
             self._json({"asked": name, "found": entries, "places": places})
             return
         for i, entry in enumerate(match.entries):
@@ -166,7 +166,7 @@ class _Explanation:
         members, findings, is_whole = annotate.annotate(sender, message)
         if self._options.json:
             about = {"findings": [annotate.finding(finding) for finding in findings], "whole": is_whole}
-            self._json({"sender": sender, "members": [member.told() for member in members], **about})
+            self._json({"sender": sender, "members": [member.to_dict() for member in members], **about})
             return
         self._head(f"a message of the {sender}", "empty, which is normal" if not message else "")
         for finding in findings:

@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 from livews.cli import COMMANDS
+from livews.server import service_format
 from tests.kit.command import Done, livews, serving
 from tests.kit.names import GEMINI, KEY
 
@@ -198,7 +199,9 @@ async def test_a_long_reply_is_no_stall(monkeypatch: pytest.MonkeyPatch, capsys:
         await socket.recv()
         await socket.send(SETUP_COMPLETE)
         await socket.recv()
-        await socket.send(codec.audio_as_service(codec.encode_base64(bytes(48_000)), "audio/pcm;rate=24000", None))
+        await socket.send(
+            service_format.audio_as_service(codec.encode_base64(bytes(48_000)), "audio/pcm;rate=24000", None)
+        )
         await socket.send('{"serverContent": {"generationComplete": true}}')
         await asyncio.sleep(0.8)
         await socket.send('{"serverContent": {"turnComplete": true}}')
@@ -299,7 +302,7 @@ def test_text_modality_on_a_voice_only_model(server: str, tmp_path: Path) -> Non
     done = livews("hi", "--setup", str(setup), "--url", server)
     assert done.returncode == 5
     words = " ".join(done.stderr.split())
-    assert "answers in AUDIO alone" in words, "warned before dialling"
+    assert "answers only in AUDIO" in words, "warned before dialling"
     assert 'refused: 1007 "The requested combination of response modalities (TEXT)' in words
     asked_well = livews("hi", "--text", "--setup", str(setup), "--url", server)
     assert asked_well.returncode == 0, "--text never earns a 1007"

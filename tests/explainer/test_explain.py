@@ -450,7 +450,7 @@ def test_a_message_is_read_member_by_member_with_its_findings(explain: Out) -> N
     assert lines[0] == "a message of the client"
     assert lines[1].startswith("  setup  Session configuration.")
     place = next(i for i, line in enumerate(lines) if line.startswith('      responseModalities ["TEXT"]  Output'))
-    assert lines[place + 1].startswith("        ! refused: gemini-3.8-live answers in AUDIO alone")
+    assert lines[place + 1].startswith("        ! refused: gemini-3.8-live answers only in AUDIO")
     unknown = next(i for i, line in enumerate(lines) if line.startswith("      foo 1  not in the schema"))
     assert lines[unknown + 1].startswith("        ! error: no member foo in GenerationConfig")
     assert max(map(len, lines)) <= 80
