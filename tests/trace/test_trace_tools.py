@@ -486,7 +486,7 @@ def test_a_setup_that_nobody_answered_is_told(
     done = trace("check", path)
     assert done.code == 0, "a note"
     assert (f"{path}:2 note /setup: setup has no answer" in done.out) == is_told
-    assert ("SETUP-3: 1 note. Dial again." in done.err) == is_told
+    assert ("SETUP-3: 1 note. Connect again." in done.err) == is_told
     answered = told_by_all(trace, write(path, *READY, *rows))
     assert not any("SETUP-3" in said for said in answered.values())
 
