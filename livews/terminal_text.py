@@ -37,3 +37,29 @@ def one_line(text: str, limit: int = 0) -> str:
 def _escape(match: re.Match[str]) -> str:
     code = ord(match[0])
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def columns() -> int:
+    """Width of a line of text in characters: the terminal's, but at least 40 and at most 110."""
+    import shutil
+
+    return min(max(shutil.get_terminal_size((100, 24)).columns, 40), 110)
+
+
+def paragraph(label: str, text: str) -> str:
+    """`  label  text`, wrapped to the terminal and indented under itself. `text` must be safe to show already."""
+    import textwrap
+
+    head = f"  {label:<6} "
+    indent = " " * len(head)
+    return "\n".join(
+        textwrap.fill(
+            part,
+            columns(),
+            initial_indent=indent if line else head,
+            subsequent_indent=indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for line, part in enumerate(text.split("\n"))
+    )

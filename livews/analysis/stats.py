@@ -148,7 +148,7 @@ class SessionStats:
         turn = change.turn
         if change.began and turn is not None:
             self._replies += 1
-            self._user_turns += turn.asked_at is not None
+            self._user_turns += turn.requested_at is not None
             self._add_latency("firstByte", turn, t)
         if turn is not None and step.audio and "ignoreAudio" not in step.effects:
             self._add_arrival(t, seconds)
@@ -162,8 +162,8 @@ class SessionStats:
             self._end_arrival()
 
     def _add_latency(self, name: str, turn: Turn, t: float) -> None:
-        if turn.asked_at is not None:
-            self._latency[name].append(t - turn.asked_at)
+        if turn.requested_at is not None:
+            self._latency[name].append(t - turn.requested_at)
 
     def _gap(self, side: str, t: float, before: float | None) -> None:
         if before is not None:

@@ -83,7 +83,7 @@ class Timeline:
         self.turn: Turn | None = None
         """The reply that is being received."""
         self._tracks = tracks
-        self._asked_at: float | None = None
+        self._requested_at: float | None = None
         """The end of speech that the last reply answered."""
         self._cause_at: float | None = None
         """When the user began what may interrupt the model."""
@@ -91,7 +91,7 @@ class Timeline:
     @property
     def unanswered_since(self) -> float | None:
         """When the user was done with what has no reply yet."""
-        return self.user.done_at(self._asked_at)
+        return self.user.done_at(self._requested_at)
 
     def take(self, t: float, step: Step, *, elided: bool = False) -> TurnChange:
         """Take the next frame or close. `elided`: its media were left out of the trace."""
@@ -132,9 +132,9 @@ class Timeline:
         if done_at is None:
             self.turn = Turn(None, t)
             return
-        self._asked_at = min(done_at, t)
-        self.turn = Turn(self._asked_at, t, self.user.done_by(done_at))
-        if self._cause_at is not None and self._cause_at <= self._asked_at:
+        self._requested_at = min(done_at, t)
+        self.turn = Turn(self._requested_at, t, self.user.done_by(done_at))
+        if self._cause_at is not None and self._cause_at <= self._requested_at:
             self._cause_at = None  # it is what is answered
 
 

@@ -106,8 +106,8 @@ class _TranscriptBuilder:
         if change.began:
             self._user_words = self._cut_at = None
             self._reply = []
-            if change.turn is not None and change.turn.asked_at is not None:
-                self._add("latency", t, f"first byte after {t - change.turn.asked_at:.2f} s")
+            if change.turn is not None and change.turn.requested_at is not None:
+                self._add("latency", t, f"first byte after {t - change.turn.requested_at:.2f} s")
         if record.control == "close":
             self._end_reply()
             if close is not None:

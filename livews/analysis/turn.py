@@ -17,10 +17,10 @@ from livews.audio.analysis.pcm import seconds_of
 class Turn:
     """One reply of the model, from when the user was done to its end."""
 
-    asked_at: float | None
-    """When the user was done; None for a reply that nothing asked for."""
+    requested_at: float | None
+    """When the user was done; None for a reply that was not requested."""
     first_byte_at: float
-    asked_by: Literal["", "text", "voice"] = ""
+    requested_by: Literal["", "text", "voice"] = ""
     first_sound_at: float | None = None
     """When the chunk with the first sample that is not silence arrived."""
     lead: float = 0.0

@@ -86,38 +86,6 @@ def dump(message: Any) -> bytes:
         raise WireError(f"not JSON: {problem}") from None
 
 
-def dump_as_service(message: Any) -> bytes:
-    """The service's own form: two spaces of indent, one trailing newline, nothing but ASCII (WIRE-1)."""
-    try:
-        raw = orjson.dumps(message, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    except orjson.JSONEncodeError:  # a number of more than 64 bits, half a surrogate pair
-        raw = b"\x7f"
-    if raw.isascii() and b"\x7f" not in raw:
-        return raw
-    import json
-
-    # orjson has no ASCII mode, and clients exist that decode frames as ASCII
-    return json.dumps(message, indent=2, ensure_ascii=True).encode() + b"\n"
-
-
-def audio_as_service(data: str, mime_type: str, role: str | None) -> bytes:
-    """One audio part in the service's form, without walking 15 kB of base64 character by character."""
-    head, tail = _service_ends(mime_type, role)
-    return b"".join((head, data.encode(), tail))
-
-
-@lru_cache(maxsize=16)
-def _service_ends(mime_type: str, role: str | None) -> tuple[bytes, bytes]:
-    head, _, tail = dump_as_service(_audio_message("?", mime_type, role)).rpartition(b"?")
-    return head, tail
-
-
-def _audio_message(data: str, mime_type: str, role: str | None) -> dict[str, Any]:
-    turn: dict[str, Any] = {"role": role} if role else {}
-    turn["parts"] = [{"inlineData": {"mimeType": mime_type, "data": data}}]
-    return {"serverContent": {"modelTurn": turn}}
-
-
 def decode_base64(text: str | bytes) -> bytes:
     """The bytes of a base64 member: standard or URL-safe, padded or not. WireError when it is neither (WIRE-3)."""
     try:

@@ -186,15 +186,10 @@ class Conversation:
         """
         transition = self._machine.run(self._state, ("close",), self.traits)
         self._state = transition.states
+        is_cut = "cutTurn" in transition.effects
+        message = {"close": {"code": code, "reason": reason}}
         return Step(
-            sender,
-            "close",
-            b"",
-            ("close",),
-            transition.effects,
-            self._state,
-            interrupted="cutTurn" in transition.effects,
-            parsed={"close": {"code": code, "reason": reason}},
+            sender, "close", b"", ("close",), transition.effects, self._state, interrupted=is_cut, parsed=message
         )
 
     def _repeat(self, sender: Sender, raw: bytes, template: fastpath.Template, pcm: bytes) -> Step:

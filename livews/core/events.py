@@ -1,13 +1,13 @@
-"""What a frame means to an application: Step to events.
+"""Events for an application, made from a Step: `events(step)`.
 
 - One frame may give several events, in the order of the signals in protocol/machine.json; TurnEnd is always last.
-- Audio that the machine says to ignore (the trickle of an interrupted turn) gives no event.
+- Late audio of an interrupted turn, which machine.json says to ignore, gives no event.
 - Every event keeps its Step: `event.message` is the whole message in canonical form.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -17,26 +17,26 @@ from livews.core.conversation import Step
 
 @dataclass(slots=True)
 class Event:
-    """What all events have: the Step they come from."""
+    """The base of all events, with the Step it comes from."""
 
     step: Step = field(repr=False, compare=False, kw_only=True)
 
     @property
     def message(self) -> dict[str, Any]:
-        """The whole message, canonical: members nobody made an event of are reachable here."""
+        """The whole message in canonical form, with the members that have no event of their own."""
         return self.step.body
 
 
 @dataclass(slots=True)
 class Ready(Event):
-    """setupComplete: the session may send. `session_id` is '' on the Gemini API."""
+    """setupComplete: the session may send. `session_id` is "" on the Gemini API."""
 
     session_id: str
 
 
 @dataclass(slots=True)
 class Audio(Event):
-    """A piece of the model's voice: `pcm` is s16le mono at `rate` samples a second, of any size."""
+    """Audio of the model: `pcm` has signed 16-bit little-endian mono samples at `rate` Hz; of any size."""
 
     pcm: bytes = field(repr=False)
     rate: int
@@ -45,7 +45,7 @@ class Audio(Event):
 
 @dataclass(slots=True)
 class Media(Event):
-    """inlineData that is not sound, such as an avatar's video/mp4."""
+    """inlineData that is not audio, such as an avatar's video/mp4."""
 
     data: bytes = field(repr=False)
     mime_type: str
@@ -53,7 +53,7 @@ class Media(Event):
 
 @dataclass(slots=True)
 class Text(Event):
-    """A text part of modelTurn; a `thought` is the model's own note and not part of the answer."""
+    """A text part of modelTurn; a `thought` is not part of the answer."""
 
     text: str
     thought: bool
@@ -61,7 +61,7 @@ class Text(Event):
 
 @dataclass(slots=True)
 class Transcript(Event):
-    """Words of a voice, the model's or the user's. Pieces are appended; an `interim` one replaces the one before."""
+    """A transcript of the model or the user. Append the pieces; an `interim` one replaces the one before."""
 
     text: str
     of: Literal["model", "user"]
@@ -71,7 +71,7 @@ class Transcript(Event):
 
 @dataclass(slots=True)
 class Part(Event):
-    """A part of modelTurn that has no event of its own: executableCode, codeExecutionResult and what is to come."""
+    """A part of modelTurn without an event of its own, such as executableCode or codeExecutionResult."""
 
     part: dict[str, Any]
 
@@ -88,24 +88,24 @@ class ToolCall(Event):
 
 @dataclass(slots=True)
 class ToolCancelled(Event):
-    """Calls whose answers are no longer wanted."""
+    """Calls that need no answer any more."""
 
     ids: list[str]
 
 
 @dataclass(slots=True)
 class Interrupted(Event):
-    """The user cut in: empty the playback queue. What still trickles in of this turn gives no event."""
+    """The user interrupted: drop the queued audio. Late audio of this turn gives no event."""
 
 
 @dataclass(slots=True)
 class GenerationComplete(Event):
-    """All of the turn has been generated; TurnEnd follows when it would have been heard."""
+    """All of the turn was generated; TurnEnd follows when it would have been played."""
 
 
 @dataclass(slots=True)
 class Activity(Event):
-    """The service heard speech begin ("start") or end ("end"), `offset` seconds into the audio it received."""
+    """The service detected the start or end of speech, `offset` seconds into the audio it received."""
 
     kind: Literal["start", "end"]
     offset: float
@@ -120,7 +120,7 @@ class Grounding(Event):
 
 @dataclass(slots=True)
 class Usage(Event):
-    """Tokens of the turn, whichever vocabulary they came in: response* (Gemini API) or candidates* (Vertex)."""
+    """Tokens of the turn, from response* (Gemini API) or candidates* (Vertex)."""
 
     prompt: int
     response: int
@@ -132,7 +132,7 @@ class Usage(Event):
 
 @dataclass(slots=True)
 class Status(Event):
-    """interactionStatus: IN_PROGRESS while work goes on in the background, IDLE when none is left."""
+    """interactionStatus: IN_PROGRESS while the model works, IDLE when it has finished."""
 
     status: str
 
@@ -147,7 +147,7 @@ class Resumable(Event):
 
 @dataclass(slots=True)
 class GoAway(Event):
-    """The service will close the socket in `seconds`; None when it did not say."""
+    """The service will close the connection in `seconds`; None if it did not say when."""
 
     seconds: float | None
 
@@ -171,7 +171,7 @@ def events(step: Step) -> Iterator[Event]:
     """The events of a step, in a fixed order."""
     if step.sender != "server":
         return
-    if step.template is not None and step.effects == _PLAY:  # one blob of sound and nothing else: nine frames of ten
+    if step.template is not None and step.effects == _PLAY:  # one Blob of audio and nothing else: nine frames of ten
         for mime_type, pcm in step.audio:
             yield Audio(pcm, codec.rate_of(mime_type, codec.OUTPUT_RATE), mime_type, step=step)
         return
@@ -210,26 +210,18 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _ready(step: Step, body: dict[str, Any]) -> Iterator[Event]:
-    yield Ready(_text(_dict(body["setupComplete"]).get("sessionId")), step=step)
-
-
 def _resumable(step: Step, body: dict[str, Any]) -> Iterator[Event]:
     update = _dict(body["sessionResumptionUpdate"])
     yield Resumable(_text(update.get("newHandle")), update.get("resumable") is True, step=step)
 
 
-def _go_away(step: Step, body: dict[str, Any]) -> Iterator[Event]:
-    yield GoAway(seconds(_dict(body["goAway"]).get("timeLeft")), step=step)
-
-
 def _activity(step: Step, body: dict[str, Any]) -> Iterator[Event]:
-    heard = _dict(body.get("voiceActivity"))
-    word = _text(heard.get("type")) or _text(_dict(body.get("voiceActivityDetectionSignal")).get("vadSignalType"))
+    activity = _dict(body.get("voiceActivity"))
+    word = _text(activity.get("type")) or _text(_dict(body.get("voiceActivityDetectionSignal")).get("vadSignalType"))
     if word.endswith(("_START", "_SOS")):
-        yield Activity("start", seconds(heard.get("audioOffset")) or 0.0, step=step)
+        yield Activity("start", seconds(activity.get("audioOffset")) or 0.0, step=step)
     elif word.endswith(("_END", "_EOS")):
-        yield Activity("end", seconds(heard.get("audioOffset")) or 0.0, step=step)
+        yield Activity("end", seconds(activity.get("audioOffset")) or 0.0, step=step)
 
 
 def _transcript(name: str, of: Literal["model", "user"], interim: bool) -> Callable[..., Iterator[Event]]:
@@ -240,10 +232,6 @@ def _transcript(name: str, of: Literal["model", "user"], interim: bool) -> Calla
             yield Transcript(text, of, interim, finished, step=step)
 
     return make
-
-
-def _interrupted(step: Step, body: dict[str, Any]) -> Iterator[Event]:
-    yield Interrupted(step=step)
 
 
 def _model_turn(step: Step, body: dict[str, Any]) -> Iterator[Event]:
@@ -286,10 +274,6 @@ def _tool_cancelled(step: Step, body: dict[str, Any]) -> Iterator[Event]:
     yield ToolCancelled(ids, step=step)
 
 
-def _generation_complete(step: Step, body: dict[str, Any]) -> Iterator[Event]:
-    yield GenerationComplete(step=step)
-
-
 def _grounding(step: Step, body: dict[str, Any]) -> Iterator[Event]:
     for name in ("groundingMetadata", "urlContextMetadata"):
         metadata = _dict(_content(body).get(name))
@@ -313,15 +297,11 @@ def _usage(step: Step, body: dict[str, Any]) -> Iterator[Event]:
             if isinstance(row, dict)
         }
 
+    response = ("responseTokensDetails", "candidatesTokensDetails")
     yield Usage(
-        count("promptTokenCount"),
-        count("responseTokenCount", "candidatesTokenCount"),
-        count("totalTokenCount"),
-        count("thoughtsTokenCount"),
-        by("promptTokensDetails"),
-        by("responseTokensDetails", "candidatesTokensDetails"),
-        step=step,
-    )
+        count("promptTokenCount"), count("responseTokenCount", "candidatesTokenCount"), count("totalTokenCount"),
+        count("thoughtsTokenCount"), by("promptTokensDetails"), by(*response), step=step,
+    )  # fmt: skip
 
 
 def _status(step: Step, body: dict[str, Any]) -> Iterator[Event]:
@@ -334,19 +314,19 @@ def _turn_end(step: Step, body: dict[str, Any]) -> Iterator[Event]:
     yield TurnEnd(step.interrupted, reason, waiting, step=step)
 
 
-_MAKERS: dict[str, Callable[[Step, dict[str, Any]], Iterator[Event]]] = {
-    "setupComplete": _ready,
+_MAKERS: dict[str, Callable[[Step, dict[str, Any]], Iterable[Event]]] = {
+    "setupComplete": lambda step, body: [Ready(_text(_dict(body["setupComplete"]).get("sessionId")), step=step)],
     "sessionResumptionUpdate": _resumable,
-    "goAway": _go_away,
+    "goAway": lambda step, body: [GoAway(seconds(_dict(body["goAway"]).get("timeLeft")), step=step)],
     "voiceActivity": _activity,
     "interimInputTranscription": _transcript("interimInputTranscription", "user", True),
     "inputTranscription": _transcript("inputTranscription", "user", False),
-    "interrupted": _interrupted,
+    "interrupted": lambda step, body: [Interrupted(step=step)],
     "modelTurn": _model_turn,
     "outputTranscription": _transcript("outputTranscription", "model", False),
     "toolCall": _tool_call,
     "toolCallCancellation": _tool_cancelled,
-    "generationComplete": _generation_complete,
+    "generationComplete": lambda step, body: [GenerationComplete(step=step)],
     "grounding": _grounding,
     "usageMetadata": _usage,
     "interactionStatus": _status,

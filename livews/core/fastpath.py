@@ -62,13 +62,9 @@ class Template:
 
 
 def learn(
-    templates: list[Template],
-    sender: Sender,
-    raw: bytes,
-    message: dict[str, Any],
-    states: tuple[str, ...],
+    templates: list[Template], sender: Sender, raw: bytes, message: dict[str, Any], states: tuple[str, ...],
     meaning: KnownFrame,
-) -> None:
+) -> None:  # fmt: skip
     """Keep what a frame without findings means in these states, if it is one Blob of audio and nothing else.
 
     Args:

@@ -1,7 +1,7 @@
-"""Run signals through the rows of protocol/machine.json.
+"""The state machine of protocol/machine.json: signals of messages, states, effects.
 
 - No state, signal or effect is named here: they are data.
-- Compiled once; a run is a few dictionary look-ups.
+- The rows are compiled once; a run is a few dictionary look-ups.
 - A pair of state and signal without a row changes nothing.
 """
 
@@ -38,7 +38,7 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """What a frame's signals did: the new states by region, effects in order, ids of rules broken or remarked."""
+    """What the signals of a frame do: the new states by region, the effects in order, and rules that are broken or noted."""
 
     states: tuple[str, ...]
     effects: tuple[str, ...]
@@ -58,40 +58,32 @@ class Machine:
         for region in data["regions"].values():
             rows: dict[tuple[str, str], list[TransitionRow]] = {}
             for row in region["rows"]:
-                made = TransitionRow(row.get("to"), row.get("effect"), row.get("fault"), row.get("note"), _guard(row))
+                compiled = TransitionRow(
+                    row.get("to"), row.get("effect"), row.get("fault"), row.get("note"), _guard(row)
+                )
                 for state in _list(row["from"]):
                     for signal in _list(row["on"]):
-                        rows.setdefault((state, signal), []).append(made)
+                        rows.setdefault((state, signal), []).append(compiled)
             self._rows.append(rows)
-        self._signals = [
-            Signal(
-                s["name"],
-                s["from"],
-                tuple(tuple(path.split("/")[1:]) for path in _list(s["at"])),
-                tuple(_list(s["is"])) if "is" in s else None,
-                s.get("startsWith"),
-                _guard(s),
-            )
-            for s in data["signals"]
-        ]
+        signals = [_signal(row) for row in data["signals"]]
         self._by_sender = {
-            sender: [s for s in self._signals if s.sender in (sender, "both")] for sender in ("client", "server")
+            sender: [signal for signal in signals if signal.sender in (sender, "both")]
+            for sender in ("client", "server")
         }
 
     def signals(self, sender: str, message: Mapping[str, Any], traits: Traits) -> tuple[str, ...]:
         """The signals of a canonical message, in the order of machine.json, each once."""
-        found: list[str] = []
+        names: list[str] = []
         for signal in self._by_sender[sender]:
             for path in signal.paths:
                 if path[0] not in message:  # most signals end here
                     continue
-                if signal.name in found or not _holds(signal.guard, traits):
+                if signal.name in names or not _holds(signal.guard, traits):
                     break
-                there = values(message, path)
-                if there and any(_matches(signal, value) for value in there):
-                    found.append(signal.name)
+                if any(_matches(signal, value) for value in values(message, path)):
+                    names.append(signal.name)
                     break
-        return tuple(found)
+        return tuple(names)
 
     def run(self, states: tuple[str, ...], signals: Iterable[str], traits: Traits) -> Transition:
         """Move every region by every signal in turn. A fault leaves all states as they were.
@@ -135,20 +127,24 @@ def values(message: Any, path: tuple[str, ...]) -> list[Any]:
     return [message]
 
 
-def _values(found: list[Any], path: tuple[str, ...]) -> list[Any]:
+def _values(matches: list[Any], path: tuple[str, ...]) -> list[Any]:
     for step in path:
         if step == "*":
-            found = [item for value in found if isinstance(value, list) for item in value]
+            matches = [item for value in matches if isinstance(value, list) for item in value]
         else:
-            found = [value[step] for value in found if isinstance(value, dict) and step in value]
-        if not found:
-            break
-    return found
+            matches = [value[step] for value in matches if isinstance(value, dict) and step in value]
+    return matches
+
+
+def _signal(row: Mapping[str, Any]) -> Signal:
+    paths = tuple(tuple(path.split("/")[1:]) for path in _list(row["at"]))
+    equals = tuple(_list(row["is"])) if "is" in row else None
+    return Signal(row["name"], row["from"], paths, equals, row.get("startsWith"), _guard(row))
 
 
 def _matches(signal: Signal, value: Any) -> bool:
     if signal.equals is not None:
-        return any(value is wanted or (value == wanted and type(value) is type(wanted)) for wanted in signal.equals)
+        return any(value == expected and type(value) is type(expected) for expected in signal.equals)
     if signal.starts is not None:
         return isinstance(value, str) and value.startswith(signal.starts)
     return value is not None
@@ -159,7 +155,7 @@ def _guard(row: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
 
 
 def _holds(guard: tuple[tuple[str, Any], ...], traits: Traits) -> bool:
-    return not guard or all(traits.get(name) == wanted for name, wanted in guard)
+    return not guard or all(traits.get(name) == value for name, value in guard)
 
 
 def _list(value: Any) -> list[Any]:

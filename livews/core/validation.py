@@ -43,11 +43,6 @@ class Violation:
     """Name of the type that was expected, where it has one."""
 
 
-def is_valid(sender: Sender, message: Json) -> bool:
-    """Whether the schemas accept this canonical message; about 1 microsecond, whatever the size of its audio."""
-    return _validator(sender, _kind(sender, message)).is_valid(message)
-
-
 def violations(sender: Sender, message: Json) -> list[Violation]:
     """Where a canonical message breaks the schemas, in the order of its members, one violation a place.
 

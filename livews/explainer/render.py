@@ -1,21 +1,19 @@
-"""What protocol/ says of a name, laid out for a person.
+"""Render what protocol/ says of a name for a person.
 
-- The facts are those of `core.words`; here they get their labels, their order and their line breaks.
-- Every line comes out safe to show and unpainted, as (label, text) or as a list under a label.
+- The facts are those of `explainer.entries`; here they get labels, an order and line breaks.
+- Every line is escaped for a terminal and has no colours.
 """
 
 from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
-from livews.cli.console import columns, paragraph
-from livews.terminal_text import escape_unsafe, one_line
-
-if TYPE_CHECKING:
-    from livews.explainer.index import Entry, MemberLocation
+from livews.explainer.entries import Entry, as_list
+from livews.explainer.locations import MemberLocation
+from livews.terminal_text import columns, escape_unsafe, one_line, paragraph
 
 CONFIDENCE = {
     "seen": "seen in a real log",
@@ -33,11 +31,16 @@ RETRY = {
 }
 _SURE = {"seen": "seen on the wire", "reported": "reported, without a log", "written": "written down, not seen"}
 _ON = {"v1beta": "Gemini API v1beta", "v1alpha": "Gemini API v1alpha", "vertex": "Vertex AI"}
-_MODELS = {
-    "takenBy": "taken by",
-    "refusedBy": "refused by",
-    "sentBy": "sent by",
-    "requiredBy": "required by",
+_MODELS = {"takenBy": "taken by", "refusedBy": "refused by", "sentBy": "sent by", "requiredBy": "required by"}
+_HEADS = {
+    "member": "a member of {in}, from the {senders}",
+    "message": "a message of the {senders}",
+    "value": "a value of {type}",
+    "signal": "a signal of the machine, from the {senders}",
+    "region": "a part of a conversation that is followed: in one of these states at a time",
+    "effect": "an effect of the machine",
+    "trait": "a trait that rows of the machine ask for",
+    "evidence": "a word of `evidence`: where something is known from",
 }
 _MOST_PATHS = 6
 
@@ -47,37 +50,21 @@ def head(entry: Entry) -> tuple[str, str]:
     facts = entry.facts
     senders = " and ".join(facts.get("sender", ()))
     match entry.kind:
-        case "member":
-            what = f"a member of {facts['in']}, from the {senders}"
-        case "message":
-            what = f"a message of the {senders}"
         case "type":
             what = f"a type, from the {senders}" if senders else "a type that stands in no message"
-        case "value":
-            what = f"a value of {facts['type']}"
-        case "signal":
-            what = f"a signal of the machine, from the {senders}"
         case "state":
             what = f"a state the {facts['region']} can be in{', and begins in' * facts['initial']}"
-        case "region":
-            what = "a part of a conversation that is followed: in one of these states at a time"
-        case "effect":
-            what = "an effect of the machine"
-        case "trait":
-            what = "a trait that rows of the machine ask for"
         case "model":
             what = "a model that is retired" if facts["retired"] else f"a model, {facts['status']}"
         case "close":
             what = f"a close with {facts['code']}" if facts["code"] else "a refused upgrade"
-        case "evidence":
-            what = "a word of `evidence`: where something is known from"
-        case _:
-            what = f"a {entry.kind}"
+        case kind:
+            what = _HEADS.get(kind, f"a {kind}").format_map({**facts, "senders": senders})
     return entry.name.removeprefix("/") if entry.kind == "message" else entry.name, what
 
 
 def body(entry: Entry) -> Iterator[str]:
-    """Its lines below the first."""
+    """The lines below the first."""
     facts = entry.facts
     for label, text in _texts(entry):
         if text:
@@ -85,132 +72,85 @@ def body(entry: Entry) -> Iterator[str]:
     if facts.get("values"):
         yield listing("states" if entry.kind == "region" else "values", facts["values"].items())
     if "members" in facts:
-        rows = ((name, f"({about['type']}) {about['says']}") for name, about in facts["members"].items())
+        rows = ((name, f"({member['type']}) {member['says']}") for name, member in facts["members"].items())
         yield listing("has", rows, cut=True)
     for signal in facts.get("signals", ()):
         moves = "; ".join(_move(row) for row in signal["rows"]) or "moves nothing"
         yield paragraph("signal", f"{signal['name']}: {moves}")
     if entry.kind in ("signal", "effect"):
         for i, row in enumerate(facts["rows"]):
-            on = f" on {_any(_list(row['on']))}" if entry.kind == "effect" else ""
-            yield paragraph("moves" * (i == 0), _move(row, told=entry.name) + on)
+            on = f" on {_any(row['on'])}" if entry.kind == "effect" else ""
+            yield paragraph("moves" * (i == 0), _move(row, entry.name) + on)
     if facts.get("rules"):
         yield listing("rules", facts["rules"].items())
-    if "example" in facts:
-        yield example(facts["example"])
+    if "example" in facts:  # a line break between its words leaves it the same JSON
+        yield paragraph("e.g.", escape_unsafe(json.dumps(facts["example"], ensure_ascii=False)))
         for words in facts.get("against", ()):
             yield paragraph("but", words)
 
 
 def _texts(entry: Entry) -> Iterator[tuple[str, str]]:
-    facts = entry.facts
-    says = entry.says
-    for moved in ("deprecated", "default"):  # told under a label of its own
-        if facts.get(moved):
-            says = says.replace(facts[moved], "").replace("  ", " ").strip()
+    """The paragraphs of an entry, as (label, text); those without text are not shown."""
+    facts, says = entry.facts, entry.says
+    for name in ("deprecated", "default"):  # under a label of its own
+        if facts.get(name):
+            says = says.replace(facts[name], "").replace("  ", " ").strip()
     if entry.kind == "message":
         yield "what", facts["title"]
     yield "what" if entry.kind != "message" else "", says
     yield "old", facts.get("deprecated", "")
-    if entry.kind in ("member", "message"):
-        yield from _member(facts)
-    elif entry.kind == "model":
-        yield from _model(facts)
-    elif entry.kind == "close":
-        yield "why", facts["cause"]
-        yield "do", facts["do"]
-        yield "again", RETRY[facts["retry"]]
-        yield "reason", facts.get("reason", "")
-    elif entry.kind == "state":
-        yield from _of_state(facts)
-    elif entry.kind == "signal":
-        for way in facts["ways"]:
-            yield "is", _way(way)
-    elif entry.kind == "trait":
-        yield (
-            "from",
-            " ".join(f"{key} {facts[key]}" for key in ("profile", "setup", "session", "endpoint") if key in facts),
-        )
-        yield "unset", str(facts["default"]).lower() if isinstance(facts["default"], bool) else facts["default"]
-        asked = (f"{' '.join(_list(row.get('on', row.get('name'))))}{_if(row)}" for row in facts["askedBy"])
-        yield "asked", "; ".join(dict.fromkeys(asked))
-    elif entry.kind == "voice":
-        yield "at", ", ".join(facts["at"])
-        yield "others", ", ".join(facts["voices"])
-    elif entry.kind == "scenario":
-        yield "play", f"livews serve {facts['file']}"
-    else:
-        yield "type", facts.get("typeSays", "")
-        yield "used", _some(facts.get("usedBy", ()))
-        yield "at", _some(facts.get("paths", ()))
-        named = [f"{name} in {where}" for where, name in facts.get("elsewhere", {}).items()]
-        yield "called", "; ".join(named)
-    if "evidence" in facts and entry.kind != "close":
-        yield "known", _known(facts)
-
-
-def _known(facts: dict[str, Any]) -> str:
-    """How sure it is, by which words of evidence.json, and which others have it."""
-    if not facts["evidence"]:
-        return ""
-    others = [word for word in facts["evidence"] if word not in facts["by"]]
-    also = f"; also in {', '.join(others)}" if others else ""
-    word = facts["evidence"][0].split()[0]
-    return f"{_SURE[facts['sure']]} ({', '.join(facts['by'])}){also}. What such a word means: `livews explain {word}`"
+    yield from _TEXTS.get(entry.kind, _other)(facts)
+    if facts.get("evidence") and entry.kind != "close":
+        others = [word for word in facts["evidence"] if word not in facts["by"]]
+        also = f"; also in {', '.join(others)}" if others else ""
+        ask = f"What such a word means: `livews explain {facts['evidence'][0].split()[0]}`"
+        yield "known", f"{_SURE[facts['sure']]} ({', '.join(facts['by'])}){also}. {ask}"
 
 
 def _member(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     shape = {"one": "", "list": "list of ", "map": "map, by names of your own, of "}[facts["shape"]]
-    presence = {"optional": "", "required": ", required"}.get(facts["presence"], "")
-    about = facts.get("typeSays", "")
-    yield "type", f"{shape}{facts['type']}{presence}{': ' * bool(about)}{about}"
+    required = ", required" if facts["presence"] == "required" else ""
+    says = facts.get("typeSays", "")
+    yield "type", f"{shape}{facts['type']}{required}{': ' * bool(says)}{says}"
     yield "not", f"beside {', '.join(facts['excludes'])}" if facts["excludes"] else ""
-    if facts["spelling"][0] != facts["spelling"][1]:
-        yield (
-            "wire",
-            f"{facts['spelling'][0]}; {facts['spelling'][1]} is taken from clients too"
-            * ("client" in facts["sender"]),
-        )
-    if len(facts["paths"]) > 1:
-        yield "at", _some(facts["paths"])
+    name, snake = facts["spelling"]
+    if name != snake:
+        yield "wire", f"{name}; {snake} is taken from clients too" * ("client" in facts["sender"])
+    yield "at", _some(facts["paths"]) if len(facts["paths"]) > 1 else ""
     yield "on", _where(facts["on"])
-    names = (
-        (_MODELS.get(key, key), ["every model known here" if n == "*" else n for n in found])
-        for key, found in facts["models"].items()
+    models = (
+        f"{_MODELS.get(key, key)} {', '.join('every model known here' if name == '*' else name for name in names)}"
+        for key, names in facts["models"].items()
     )
-    yield "models", "; ".join(f"{how} {', '.join(found)}" for how, found in names)
+    yield "models", "; ".join(models)
     yield "unset", facts["default"]
-    if "within" in facts:
-        yield "takes", "{} to {}".format(*facts["within"])
-    if "among" in facts:
-        yield "takes", ", ".join(facts["among"])
-    when = facts.get("when")
-    if when:
+    yield "takes", "{} to {}".format(*facts["within"]) if "within" in facts else ", ".join(facts.get("among", ()))
+    if when := facts.get("when"):
         parts = [f"the session is {_any(when['free'])}"] if when["free"] else []
-        parts += [f"{rule} is noted while {_any(states)}" for rule, states in _turned(when["note"]).items()]
-        parts += [f"{rule} is broken while {_any(states)}" for rule, states in _turned(when["fault"]).items()]
+        for level, verb in (("note", "noted"), ("fault", "broken")):
+            rules = dict.fromkeys(when[level].values())
+            parts += [
+                f"{r} is {verb} while {_any([s for s, rule in when[level].items() if rule == r])}" for r in rules
+            ]
         yield "when", "; ".join(parts)
 
 
 def _model(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    gone = f", gone by {facts['goneBy']}" if facts.get("goneBy") else ""
     if facts["retired"]:
+        gone = f", gone by {facts['goneBy']}" if facts.get("goneBy") else ""
         yield "old", f"retired{gone}: {facts['note']}. Use {facts['replacedBy']}."
     elif facts.get("replacedBy"):
         yield "old", f"superseded by {facts['replacedBy']}"
     yield "ids", ", ".join(facts.get("ids", ()))
     yield (
         "on",
-        ", ".join({"gemini": "Gemini API", "vertex": "Vertex AI"}.get(one, one) for one in facts["surfaces"]),
+        ", ".join({"gemini": "Gemini API", "vertex": "Vertex AI"}.get(name, name) for name in facts["surfaces"]),
     )
     yield "since", facts.get("since", "")
-    yield (
-        "takes",
-        f"{', '.join(facts['input'])}; text by {facts['textInput']}; clientContent {facts['clientContent']}",
-    )
+    text = f"text by {facts['textInput']}; clientContent {facts['clientContent']}"
+    yield "takes", f"{', '.join(facts['input'])}; {text}"
     yield "gives", ", ".join(facts["output"])
-    if "context" in facts:
-        yield "room", ", ".join(f"{count:,} tokens of {side}" for side, count in facts["context"].items())
+    yield "room", ", ".join(f"{count:,} tokens of {side}" for side, count in facts.get("context", {}).items())
     levels = f": {', '.join(facts['thinkingLevels'])}" if "thinkingLevels" in facts else ""
     yield "thinks", f"by {facts['thinking']}{levels}" if facts["thinking"] != "none" else "no thinkingConfig"
     tools = facts["tools"]
@@ -221,14 +161,69 @@ def _model(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "notes", facts["notes"]
 
 
-def places(name: str, found: Sequence[MemberLocation], also: bool) -> Iterator[str]:
-    """The places of a member's name that stands in several types, and how to ask for one."""
-    if not found:
+def _close(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    yield from (("why", facts["cause"]), ("do", facts["do"]), ("again", RETRY[facts["retry"]]))
+    yield "reason", facts.get("reason", "")
+
+
+def _trait(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    sources = ("profile", "setup", "session", "endpoint")
+    yield "from", " ".join(f"{key} {facts[key]}" for key in sources if key in facts)
+    default = facts["default"]
+    yield "unset", str(default).lower() if isinstance(default, bool) else default
+    rows = (f"{' '.join(as_list(row.get('on', row.get('name'))))}{_if(row)}" for row in facts["askedBy"])
+    yield "asked", "; ".join(dict.fromkeys(rows))
+
+
+def _state(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for i, row in enumerate(facts["rows"]):
+        yield "out" * (i == 0), f"{_any(row['on'])}{_to(row)}{_if(row)}"
+    for i, row in enumerate(facts["into"]):
+        yield "in" * (i == 0), f"{_any(row['on'])} while {_any(row['from'])}{_if(row)}"
+
+
+def _signal(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for way in facts["ways"]:
+        wanted = f" is {_any(json.dumps(value) for value in as_list(way['is']))}" if "is" in way else " is there"
+        if "startsWith" in way:
+            wanted = f" starts with {way['startsWith']}"
+        yield "is", f"in a message where {_any(way['at'])}{wanted}{_if(way)}"
+
+
+def _other(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "type", facts.get("typeSays", "")
+    yield "used", _some(facts.get("usedBy", ()))
+    yield "at", _some(facts.get("paths", ()))
+    yield "called", "; ".join(f"{name} in {where}" for where, name in facts.get("elsewhere", {}).items())
+
+
+_TEXTS: dict[str, Callable[[dict[str, Any]], Iterable[tuple[str, str]]]] = {
+    "member": _member,
+    "message": _member,
+    "model": _model,
+    "close": _close,
+    "state": _state,
+    "signal": _signal,
+    "trait": _trait,
+    "voice": lambda facts: (("at", ", ".join(facts["at"])), ("others", ", ".join(facts["voices"]))),
+    "scenario": lambda facts: (("play", f"livews serve {facts['file']}"),),
+}
+
+
+def places(name: str, locations: Sequence[MemberLocation], also: bool) -> Iterator[str]:
+    """The locations of a member's name that stands in several types, and how to ask for one.
+
+    Args:
+        name: the name, escaped.
+        locations: where it stands.
+        also: whether entries of the name were shown before.
+    """
+    if not locations:
         return
-    what = f"{name} also stands elsewhere;" if also else f"{name} stands in {len(found)} types;"
-    ask = f"ask for one: `livews explain {found[0].ask}`"
+    what = f"{name} also stands elsewhere;" if also else f"{name} stands in {len(locations)} types;"
+    ask = f"ask for one: `livews explain {locations[0].ask}`"
     yield f"{what} {ask}" if len(what) + len(ask) < columns() else f"{what}\n  {ask}"
-    for place in found:
+    for place in locations:
         start = f"  {place.ask}  "
         yield start + one_line(place.says, max(columns() - len(start), 20))
         more = len({path for _, path in place.paths}) - 1
@@ -237,18 +232,17 @@ def places(name: str, found: Sequence[MemberLocation], also: bool) -> Iterator[s
 
 
 def listing(label: str, rows: Iterable[tuple[str, str]], cut: bool = False) -> str:
-    """Names with their words beside them; `cut` leaves one line for each."""
-    rows = [(escape_unsafe(name), escape_unsafe(words)) for name, words in rows]
+    """Names with their texts beside them; `cut` gives each one line only."""
+    rows = [(escape_unsafe(name), escape_unsafe(text)) for name, text in rows]
     wide = min(max(len(name) for name, _ in rows), 30)
+    indent = " " * (9 + wide + 2)
     lines = []
-    for i, (name, words) in enumerate(rows):
+    for i, (name, text) in enumerate(rows):
         first = f"  {label if i == 0 else '':<6} {name:<{wide}}  "
-        indent = " " * (9 + wide + 2)
-        room = max(columns() - len(first), 20)
-        text = one_line(words, room) if cut else words
-        wrapped = textwrap.wrap(
-            text, max(columns() - len(indent), 20), break_long_words=False, break_on_hyphens=False
-        )
+        if cut:
+            text = one_line(text, max(columns() - len(first), 20))
+        room = max(columns() - len(indent), 20)
+        wrapped = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
         if wrapped and len(first) > len(indent):  # a long name has its line to itself
             lines += [first.rstrip(), *(indent + line for line in wrapped)]
         else:
@@ -256,59 +250,33 @@ def listing(label: str, rows: Iterable[tuple[str, str]], cut: bool = False) -> s
     return "\n".join(lines)
 
 
-def example(message: Any) -> str:
-    """A message that can be copied: a line break between its words leaves it the same JSON."""
-    return paragraph("e.g.", escape_unsafe(json.dumps(message, ensure_ascii=False)))
+def _move(row: dict[str, Any], effect: str = "") -> str:
+    """A row of the machine in words: `turn idle → generating`. `effect` is one that is not mentioned."""
+    return f"{row['region']} {_any(row['from'])}{_to(row, effect)}{_if(row)}"
 
 
-def _move(row: dict[str, Any], told: str = "") -> str:
-    """A row of the machine in words: `turn idle → generating`; `told` is an effect that needs no telling."""
+def _to(row: dict[str, Any], effect: str = "") -> str:
+    """What a row does: the state it leads to, its effect and its rules."""
     to = f" → {row['to']}" if "to" in row else ""
-    return f"{row['region']} {_any(_list(row['from']))}{to}{_does(row, ', ' if to else ': ', told)}{_if(row)}"
-
-
-def _of_state(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    for i, row in enumerate(facts["rows"]):
-        to = f" → {row['to']}" if "to" in row else ""
-        yield "out" * (i == 0), f"{_any(_list(row['on']))}{to}{_does(row, ', ' if to else ': ')}{_if(row)}"
-    for i, row in enumerate(facts["into"]):
-        yield "in" * (i == 0), f"{_any(_list(row['on']))} while {_any(_list(row['from']))}{_if(row)}"
-
-
-def _does(row: dict[str, Any], before: str, told: str = "") -> str:
-    does = [row["effect"]] if row.get("effect", told) != told else []
+    does = [row["effect"]] if row.get("effect", effect) != effect else []
     does += [f"{row['fault']} is broken"] if "fault" in row else []
     does += [f"{row['note']} is noted"] if "note" in row else []
-    return before + ", ".join(does) if does else ""
-
-
-def _way(way: dict[str, Any]) -> str:
-    wanted = f" is {_any([json.dumps(one) for one in _list(way['is'])])}" if "is" in way else " is there"
-    if "startsWith" in way:
-        wanted = f" starts with {way['startsWith']}"
-    return f"in a message where {_any(way['at'])}{wanted}{_if(way)}"
+    return to + ((", " if to else ": ") + ", ".join(does) if does else "")
 
 
 def _if(row: dict[str, Any]) -> str:
-    asked = [f"{name} is {json.dumps(value)}" for name, value in row.get("if", {}).items()]
-    return f" if {' and '.join(asked)}" if asked else ""
+    conditions = [f"{name} is {json.dumps(value)}" for name, value in row.get("if", {}).items()]
+    return f" if {' and '.join(conditions)}" if conditions else ""
 
 
 def _where(on: dict[str, bool | None]) -> str:
-    said = {True: "", False: "not on ", None: "not known of "}
-    found = {words: [_ON[name] for name in _ON if on.get(name) is verdict] for verdict, words in said.items()}
-    return "; ".join(words + ", ".join(names) for words, names in found.items() if names)
+    groups = ((True, ""), (False, "not on "), (None, "not known of "))
+    names = ((words, [_ON[name] for name in _ON if on.get(name) is verdict]) for verdict, words in groups)
+    return "; ".join(words + ", ".join(surfaces) for words, surfaces in names if surfaces)
 
 
-def _turned(rules: dict[str, str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for state, rule in rules.items():
-        found.setdefault(rule, []).append(state)
-    return found
-
-
-def _any(names: Iterable[str]) -> str:
-    *most, last = names
+def _any(names: Any) -> str:
+    *most, last = [names] if isinstance(names, str) else names
     return f"{', '.join(most)} or {last}" if most else str(last)
 
 
@@ -316,7 +284,3 @@ def _some(names: Iterable[str]) -> str:
     names = list(names)
     more = f" and {len(names) - _MOST_PATHS} more" if len(names) > _MOST_PATHS else ""
     return ", ".join(names[:_MOST_PATHS]) + more
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]

@@ -103,8 +103,8 @@ class _TurnRow:
     def to_dict(self) -> dict[str, Any]:
         turn = self.turn
         return {
-            "by": turn.asked_by,
-            "asked": None if turn.asked_at is None else max(0.0, turn.asked_at),
+            "by": turn.requested_by,
+            "asked": None if turn.requested_at is None else max(0.0, turn.requested_at),
             "firstByte": turn.first_byte_at,
             "firstSound": turn.first_sound_at,
             "firstHeard": self.heard_at,

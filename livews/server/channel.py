@@ -21,7 +21,7 @@ from websockets.frames import Frame, Opcode
 from livews.core import closes, codec
 from livews.core.conversation import Conversation, Step
 from livews.recorder import Clock, Recorder
-from livews.server import faults
+from livews.server import faults, service_format
 from livews.server.faults import Fault
 
 _FINISH_SECONDS = 5.0
@@ -126,7 +126,7 @@ class ServerChannel:
         if self.muted:
             return
         if "empty-message" in self._lasting:
-            await self.send_raw(codec.dump_as_service({}))
+            await self.send_raw(service_format.dump_as_service({}))
         names = self._lasting.keys()
         if names and isinstance(message, bytes) and names & faults.RESHAPING:
             message = codec.parse(message)

@@ -152,9 +152,7 @@ class ServerSession(abc.ABC):
         self.connection = connection
         self.context = context
         self.config = context.config
-        self.conversation = Conversation(
-            inspect=True, surface=self.target.surface, version=self.target.version, as_of=as_of
-        )
+        self.conversation = Conversation(surface=self.target.surface, version=self.target.version, as_of=as_of)
         recorder = context.recorder(number, self.target)
         self.channel = ServerChannel(connection, self.conversation, self.config.faults, recorder, self.go_away)
 

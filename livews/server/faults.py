@@ -14,7 +14,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from livews.core import closes, codec, protocol
+from livews.core import closes, protocol
+from livews.server import service_format
 
 BIG = 2 * 1024 * 1024
 """Bytes of the big message: twice the default limit of Python's websockets (WIRE-13)."""
@@ -181,7 +182,7 @@ def serialised(message: dict[str, Any], names: Collection[str]) -> bytes:
         return json.dumps(message, separators=(",", ":"), ensure_ascii="utf8" not in names).encode()
     if "utf8" in names:
         return json.dumps(message, indent=2, ensure_ascii=False).encode(errors="replace") + b"\n"
-    return codec.dump_as_service(message)
+    return service_format.dump_as_service(message)
 
 
 def _snaked(value: Any) -> Any:

@@ -43,7 +43,7 @@ class PendingCalls:
         self._config = config
         self._wire = wire
         self._tools = conversation.profile["tools"]
-        self._starts_turns = conversation.place.surface == "vertex" and wire["speaks"]
+        self._starts_turns = conversation.target.surface == "vertex" and wire["speaks"]
         """A response to no call starts a turn (TOOL-2)."""
         self._default = self._tools.get("default", "BLOCKING")
         self._held_results = ""

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from livews.core import codec, machine
+from livews.server import service_format
 from livews.server.speech import SynthesizedSpeech
 from livews.server.user_input import QUOTED, TOKENS_PER_SECOND, UserInput
 from livews.terminal_text import one_line
@@ -170,7 +171,7 @@ def _spoken(style: WireStyle, words: str, speech: SynthesizedSpeech, at: float) 
         else:
             for transcript in now:
                 yield TimedFrame(at, {"serverContent": {"outputTranscription": transcript}})
-            frame = codec.audio_as_service(data, wire["mimeType"], "model" if wire["role"] else None)
+            frame = service_format.audio_as_service(data, wire["mimeType"], "model" if wire["role"] else None)
             yield TimedFrame(at, frame, seconds)
         if wire["usage"] == "stream":
             usage = style.usage(Counter(), Counter(AUDIO=round(seconds * TOKENS_PER_SECOND)))

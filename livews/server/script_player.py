@@ -20,7 +20,7 @@ from websockets.exceptions import ConnectionClosed
 
 from livews.audio.analysis.pcm import rate_of, seconds_of
 from livews.core import canonical, codec
-from livews.server import faults
+from livews.server import faults, service_format
 from livews.server.channel import ConnectionEnded, cancel
 from livews.server.connection import StandInConnection
 from livews.server.context import ServerContext, ServerSession
@@ -193,7 +193,7 @@ class ScriptPlayer(ServerSession):
                 code = record.about.get("code")
                 reason = str(record.about.get("reason", ""))
                 await self.channel.close(code if isinstance(code, int) else 1006, reason)
-            raw = refilled(record.raw or b"", codec.dump_as_service)
+            raw = refilled(record.raw or b"", service_format.dump_as_service)
             if self.config.faults:  # which may change the form
                 await self.channel.send(raw)
             else:

@@ -13,6 +13,7 @@ from http import HTTPStatus
 from typing import Any
 
 from livews.core import canonical, codec
+from livews.server import service_format
 from livews.server.locked_setup import LockedSetup
 from livews.server.store import UNLIMITED, SessionStore
 
@@ -56,7 +57,7 @@ def answer_request(raw: bytes, make_token: MakeToken) -> bytes | None:
 
 def response(status: int, body: dict[str, Any]) -> bytes:
     """An HTTP response with a JSON body, after which the connection closes."""
-    content = codec.dump_as_service(body)
+    content = service_format.dump_as_service(body)
     head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: application/json; charset=UTF-8\r\n"
     return f"{head}Content-Length: {len(content)}\r\nConnection: close\r\n\r\n".encode() + content
 

@@ -7,6 +7,7 @@ import random
 import pybase64
 
 from livews.core import codec
+from livews.server import service_format
 
 SIZES = (1_920, 11_520)
 """PCM bytes of a reply's chunk: 40 and 240 ms at 24 kHz."""
@@ -16,9 +17,9 @@ MIME_TYPE = "audio/pcm;rate=24000"
 DIFFERENT = 32
 """How many different chunks are used in turn: no way may remember the one before."""
 
-SETUP_COMPLETE = codec.dump_as_service({"setupComplete": {}})
-GENERATION_COMPLETE = codec.dump_as_service({"serverContent": {"generationComplete": True}})
-TURN_COMPLETE = codec.dump_as_service({"serverContent": {"turnComplete": True}})
+SETUP_COMPLETE = service_format.dump_as_service({"setupComplete": {}})
+GENERATION_COMPLETE = service_format.dump_as_service({"serverContent": {"generationComplete": True}})
+TURN_COMPLETE = service_format.dump_as_service({"serverContent": {"turnComplete": True}})
 PROMPT = {"clientContent": {"turns": [{"role": "user", "parts": [{"text": "hi"}]}], "turnComplete": True}}
 
 
@@ -30,7 +31,7 @@ def chunks(size: int) -> list[bytes]:
 
 def audio_frames(size: int) -> list[bytes]:
     """serverContent frames with those chunks, pretty-printed and ASCII as the service's are."""
-    return [codec.audio_as_service(codec.encode_base64(pcm), MIME_TYPE, None) for pcm in chunks(size)]
+    return [service_format.audio_as_service(codec.encode_base64(pcm), MIME_TYPE, None) for pcm in chunks(size)]
 
 
 def span(frame: bytes, size: int) -> memoryview:

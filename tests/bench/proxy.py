@@ -26,6 +26,7 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
 from livews.core import codec
+from livews.server import service_format
 from tests.bench.children import cpu, livews, serving
 
 TARGET_MS = 1.0
@@ -172,12 +173,12 @@ def _cpu(pid: int) -> float | None:
 
 async def _answer(socket: ServerConnection) -> None:
     await socket.recv()
-    await socket.send(codec.dump_as_service({"setupComplete": {}}))
+    await socket.send(service_format.dump_as_service({"setupComplete": {}}))
     voice = b""
     async for message in socket:
         if not voice:  # as many ms at 24 kHz as the first frame has at 16 kHz
             pcm = os.urandom(int(len(message) * 3 / 4 * 1.5) // 2 * 2)
-            voice = codec.audio_as_service(codec.encode_base64(pcm), "audio/pcm;rate=24000", None)
+            voice = service_format.audio_as_service(codec.encode_base64(pcm), "audio/pcm;rate=24000", None)
         await socket.send(voice)
 
 

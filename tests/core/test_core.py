@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from livews.core import closes, codec, events, models, protocol, rules, schema
 from livews.core.conversation import Conversation, Step
+from livews.server import service_format
 
 quick = settings(deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 
@@ -206,7 +207,7 @@ def compact(sender: str, data: str, mime_type: str) -> bytes:
 
 
 def pretty(sender: str, data: str, mime_type: str) -> bytes:
-    return codec.dump_as_service(json.loads(compact(sender, data, mime_type)))
+    return service_format.dump_as_service(json.loads(compact(sender, data, mime_type)))
 
 
 def data_first(sender: str, data: str, mime_type: str) -> bytes:

@@ -17,9 +17,10 @@ from typing import Any
 
 import pytest
 
-from livews.cli.json_events import as_json
+from livews.cli.output import as_json
 from livews.core import canonical, closes, codec, events, machine, models, protocol, rules, schema
 from livews.core.conversation import Conversation, Step
+from livews.server import service_format
 
 VECTORS = protocol.root() / "vectors"
 SCENARIOS = protocol.root() / "scenarios"
@@ -54,7 +55,7 @@ def follow(conversation: Conversation, line: dict[str, Any]) -> Step:
         close = line["close"]
         return conversation.close(close.get("from", "server"), close["code"], close.get("reason", ""))
     sender: Any = "client" if "client" in line else "server"
-    raw = codec.dump(line["client"]) if sender == "client" else codec.dump_as_service(line["server"])
+    raw = codec.dump(line["client"]) if sender == "client" else service_format.dump_as_service(line["server"])
     return conversation.step(sender, raw)
 
 

@@ -541,7 +541,7 @@ def test_a_session_that_does_not_come_to_be_is_told_without_the_key(monkeypatch:
 def test_without_a_key_the_stand_in_is_behind_the_door_and_a_trace_is_kept(tmp_path: Path) -> None:
     command = Command("--proxy-port", "0", "--trace", f"{tmp_path}/")
     try:
-        assert "no key is set, so the proxy leads to the built-in stand-in" in command.said
+        assert "no key is set, so the proxy forwards to the built-in stand-in" in command.said
         with client(command) as one:
             say(one, SETUP)
             assert b"setupComplete" in one.recv(timeout=10)

@@ -84,7 +84,7 @@ def test_what_has_no_lines_is_refused_by_its_first_bytes(tool: str) -> None:
             assert process.wait(20) == 2
             assert process.stderr is not None
             told = process.stderr.read()
-            assert (b"no JSON object" if tool == "import" else b"stdin:1") in told
+            assert (b"not a JSON object" if tool == "import" else b"stdin:1") in told
         finally:
             process.kill()
 

@@ -38,7 +38,7 @@ def test_show_what_is_asked_for(trace: Run, tmp_path: Path) -> None:
     shown = trace("show", path, "--turn", "2", "--side", "client").out.splitlines()
     assert shown[0].endswith('"And now?" · generating'), "what changed before is not told"
     nothing = trace("show", path, "--kind", "goAway")
-    assert nothing.out == "" and "no line fits" in nothing.err
+    assert nothing.out == "" and "no message matches" in nothing.err
     rows = [json.loads(line) for line in trace("show", path, "--json", "--turn", "2").out.splitlines()]
     assert rows[2]["signals"] == ["output", "modelTurn", "audio"] and rows[2]["states"]["turn"] == "speaking"
     assert rows[2]["message"]["serverContent"]["modelTurn"]["parts"][0]["inlineData"]["data"].startswith(

@@ -12,17 +12,18 @@ from typing import Any
 from websockets.asyncio.server import ServerConnection, serve
 
 from livews.core import codec
+from livews.server import service_format
 from tests.bench import frames
 from tests.bench.arrivals import Turn
 
-INTERRUPTED = codec.dump_as_service({"serverContent": {"interrupted": True}})
+INTERRUPTED = service_format.dump_as_service({"serverContent": {"interrupted": True}})
 
 
 def chunks(turn: Turn) -> list[bytes]:
     """Its frames, made before the clock is started."""
     sound, size = turn.sound, turn.chunk_bytes
     pieces = (sound[at : at + size] for at in range(0, len(sound), size))
-    return [codec.audio_as_service(codec.encode_base64(piece), frames.MIME_TYPE, None) for piece in pieces]
+    return [service_format.audio_as_service(codec.encode_base64(piece), frames.MIME_TYPE, None) for piece in pieces]
 
 
 async def until(moment: float) -> None:

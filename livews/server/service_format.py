@@ -1,0 +1,41 @@
+"""JSON as the service writes it: two spaces of indent, one trailing newline, only ASCII (WIRE-1)."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+
+def dump_as_service(message: Any) -> bytes:
+    """A message as the bytes of a frame of the service."""
+    try:
+        raw = orjson.dumps(message, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    except orjson.JSONEncodeError:  # a number of more than 64 bits, half a surrogate pair
+        raw = b"\x7f"
+    if raw.isascii() and b"\x7f" not in raw:
+        return raw
+    # orjson has no ASCII mode, and some clients decode frames as ASCII
+    return json.dumps(message, indent=2, ensure_ascii=True).encode() + b"\n"
+
+
+def audio_as_service(data: str, mime_type: str, role: str | None) -> bytes:
+    """One audio part as a frame of the service, without a walk through its base64.
+
+    Args:
+        data: the audio in base64.
+        mime_type: its mime type.
+        role: the role of its modelTurn, None for a turn without one.
+    """
+    head, tail = _around_audio(mime_type, role)
+    return b"".join((head, data.encode(), tail))
+
+
+@lru_cache(maxsize=16)
+def _around_audio(mime_type: str, role: str | None) -> tuple[bytes, bytes]:
+    turn: dict[str, Any] = {"role": role} if role else {}
+    turn["parts"] = [{"inlineData": {"mimeType": mime_type, "data": "?"}}]
+    head, _, tail = dump_as_service({"serverContent": {"modelTurn": turn}}).rpartition(b"?")
+    return head, tail
