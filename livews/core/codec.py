@@ -1,9 +1,9 @@
-"""Bytes to message and back.
+"""Encode and decode frames: JSON, base64, numbers and mime types.
 
-- A frame is a JSON object in UTF-8, in a text or a binary WebSocket frame; both are taken from either side.
-- `parse()` never guesses: what is not a JSON object is a WireError that says what it is and where it broke.
-- base64 in may be standard or URL-safe, padded or not; base64 out is standard and padded.
-- Frames livews writes are compact JSON. Audio frames are a constant head, the base64 and a constant tail.
+- A frame is a JSON object in UTF-8, in a text or binary WebSocket frame.
+- `parse()` never guesses: what is no JSON object is a WireError that says what it is and where it breaks.
+- base64 is read in the standard or URL-safe alphabet, padded or not, and written standard and padded.
+- livews sends compact JSON. An audio frame is a constant head, the base64 and a constant tail.
 """
 
 from __future__ import annotations
@@ -16,26 +16,30 @@ import orjson
 import pybase64
 
 OUTPUT_RATE = 24_000
-"""Samples a second of the model's voice when the mime type names no rate (AUDIO-3)."""
+"""Sample rate in Hz of the model's audio if the mime type has none (AUDIO-3)."""
 INPUT_RATE = 16_000
-"""Samples a second the service assumes for input when the mime type names no rate (AUDIO-1)."""
+"""Sample rate in Hz that the service assumes for input if the mime type has none (AUDIO-1)."""
 
 DEPTH = 100
 """Levels of lists and objects a message may have; the reference protobuf parser takes no more (WIRE-2)."""
 
 _LONG = 1_000
-"""Bytes beside the base64 of a frame, and characters of a mime type: what is longer is not kept to be known again."""
+"""Characters of the longest mime type whose rate is cached."""
 _RATE = re.compile(r";\s*rate=([0-9]{1,7})(?![0-9])")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,20}(\.0+)?")
 _URL_SAFE = str.maketrans("-_", "+/")
 
 
 class WireError(ValueError):
-    """A frame that is not a message. The text says what it is instead."""
+    """A frame is no message, or a value has no JSON form or is no base64. The text says what was found instead."""
 
 
 def parse(raw: bytes) -> dict[str, Any]:
-    """The JSON object of a frame; WireError when it is none."""
+    """The JSON object of a frame.
+
+    Raises:
+        WireError: it is no JSON object, or nested deeper than `DEPTH` levels.
+    """
     message = parse_any(raw)
     if not isinstance(message, dict):
         kind = {list: "a list", str: "a string", bool: "a bool", type(None): "null"}.get(type(message), "a number")
@@ -44,7 +48,7 @@ def parse(raw: bytes) -> dict[str, Any]:
 
 
 def parse_any(raw: bytes) -> Any:
-    """Any JSON value that is not nested deeper than DEPTH; WireError when it is none."""
+    """The JSON value of some bytes, of any type. Raises WireError as `parse`."""
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as problem:
@@ -79,7 +83,7 @@ def _not_json(raw: bytes, problem: orjson.JSONDecodeError) -> str:
 
 
 def dump(message: Any) -> bytes:
-    """Compact UTF-8 JSON, the form livews sends. WireError when a value in it has no JSON form."""
+    """A message as compact JSON in UTF-8, as livews sends it. Raises WireError if a value in it has no JSON form."""
     try:
         return orjson.dumps(message)
     except orjson.JSONEncodeError as problem:
@@ -87,7 +91,7 @@ def dump(message: Any) -> bytes:
 
 
 def decode_base64(text: str | bytes) -> bytes:
-    """The bytes of a base64 member: standard or URL-safe, padded or not. WireError when it is neither (WIRE-3)."""
+    """The bytes of a base64 member: standard or URL-safe, padded or not (WIRE-3). Raises WireError for anything else."""
     try:
         return pybase64.b64decode(text, validate=True)
     except ValueError:
@@ -102,11 +106,12 @@ def decode_base64(text: str | bytes) -> bytes:
 
 
 def encode_base64(data: bytes) -> str:
+    """Standard base64 with padding."""
     return pybase64.b64encode_as_string(data)
 
 
 def whole(value: Any) -> int | None:
-    """The number in an int32 or int64 member, which comes as a number or in a string (WIRE-14); None for another."""
+    """The value of an int32 or int64 member, which is a number or a string (WIRE-14); None for anything else."""
     if isinstance(value, str):
         return int(value.split(".")[0]) if _WHOLE.fullmatch(value) else None
     if isinstance(value, float) and value.is_integer():
@@ -115,14 +120,14 @@ def whole(value: Any) -> int | None:
 
 
 def rate_of(mime_type: str, default: int) -> int:
-    """Samples a second from a mime type such as `audio/pcm;rate=24000`; `default` when it names none."""
+    """The sample rate in Hz of a mime type such as `audio/pcm;rate=24000`; `default` if it has none."""
     return (_rate_of if len(mime_type) <= _LONG else _rate_of.__wrapped__)(mime_type, default)
 
 
 @lru_cache(maxsize=64)
 def _rate_of(mime_type: str, default: int) -> int:
-    found = _RATE.search(mime_type)
-    return int(found[1]) if found and int(found[1]) else default
+    match = _RATE.search(mime_type)
+    return int(match[1]) if match and int(match[1]) else default
 
 
 @lru_cache(maxsize=16)
@@ -131,5 +136,10 @@ def _audio_head(mime_type: str) -> bytes:
 
 
 def audio_frame(pcm: bytes, rate: int = INPUT_RATE) -> bytes:
-    """A realtimeInput.audio frame, ready to send: `pcm` is s16le mono at `rate` samples a second."""
+    """A realtimeInput.audio frame, ready to send.
+
+    Args:
+        pcm: signed 16-bit little-endian mono samples.
+        rate: sample rate in Hz.
+    """
     return b"".join((_audio_head(f"audio/pcm;rate={rate}"), pybase64.b64encode(pcm), b'"}}}'))

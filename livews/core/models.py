@@ -1,9 +1,8 @@
-"""What is known about a model: its profile in protocol/models.json.
+"""Profiles of models, from protocol/models.json.
 
-- No model is named in code. An id nobody knows gets the `unknown` profile, which forbids nothing.
-- A profile is a dated opinion: readers warn by it, they do not refuse by it.
-- A row with `since` or `until` counts for a reader who names a month (`as_of`) within them, and for no other; the
-  rows of today have neither.
+- No model is named in code. An unknown id gets the `unknown` profile, which refuses nothing.
+- A profile says what was seen until a date: readers warn by it, they do not refuse by it.
+- A row with `since` or `until` applies only to a reader that names a month (`as_of`) between them.
 """
 
 from __future__ import annotations
@@ -21,15 +20,20 @@ def bare_id(model: str) -> str:
     return model.rsplit("/", 1)[-1]
 
 
-_NAME = 200
-"""Characters of the longest name that is a model's."""
+_LONGEST = 200
+"""Characters of the longest name whose profile is cached."""
 _MERGED = ("wire", "vad", "life", "resumption")
 
 
 def profile(model: str, surface: str = "") -> Profile:
-    """The merged profile of a model, by any form of its name, on `surface` ("vertex" differs)."""
-    # a name comes from whoever connects: few are kept, and no long one
-    return (_profile if len(model) <= _NAME else _profile.__wrapped__)(model, surface)
+    """The merged profile of a model.
+
+    Args:
+        model: its name, in any form that `bare_id` reads.
+        surface: "gemini" or "vertex".
+    """
+    # names come from clients: few are cached, and no long one
+    return (_profile if len(model) <= _LONGEST else _profile.__wrapped__)(model, surface)
 
 
 @lru_cache(maxsize=256)
@@ -58,17 +62,18 @@ def _profile(model: str, surface: str) -> Profile:
 
 
 def retired(model: str) -> dict[str, Any] | None:
-    """The row of a dead id, with `replacedBy` and, where known, the month by which it was gone."""
+    """The row of a retired id, with `replacedBy` and, if it is known, the month `by` which it was gone; None for others."""
     model_id = bare_id(model)
     return next((row for row in protocol.models()["retired"] if row["id"] == model_id), None)
 
 
 def default_model() -> str:
+    """The id that is used if none is given."""
     return protocol.models()["default"]  # type: ignore[no-any-return]
 
 
 def live_ids(surface: str) -> list[str]:
-    """Ids that can be dialled today on `gemini` or `vertex`, newest first as the file has them."""
+    """Ids that can be used today on "gemini" or "vertex", the newest first."""
     return [
         row["ids"][0]
         for row in protocol.models()["profiles"]
@@ -79,7 +84,13 @@ def live_ids(surface: str) -> list[str]:
 
 
 def holds(row: dict[str, Any], surface: str = "", as_of: str = "") -> bool:
-    """Does a row that may name a surface or a time count here and now? `as_of` is a month, "2026-03", "" is today."""
+    """Whether a row applies.
+
+    Args:
+        row: a row that may name a `surface`, `since` and `until`.
+        surface: "gemini" or "vertex".
+        as_of: a month such as "2026-03"; "" is today.
+    """
     if "surface" in row and row["surface"] != surface:
         return False
     if not as_of:

@@ -1,8 +1,8 @@
-"""Find and load protocol/, once.
+"""Find and load the data of protocol/.
 
-- The one module that knows where the data lies: inside the wheel, or beside the package in a checkout.
-- Everything is loaded when first asked for, so that `--help` and a plain session read only what they use.
-- Nothing here interprets the data; a file that is missing or broken is a broken installation and says so.
+- The only module that knows where the data is: in the wheel, or beside the package in a checkout.
+- A file is loaded on first use, so that `--help` and a plain session read only what they need.
+- Nothing here interprets the data. A missing or damaged file is reported as a broken installation.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 SCHEMAS = "https://livews.invalid/schemas/"
-"""What every $id of a schema starts with: a name, not a place; nothing is ever fetched."""
+"""The start of every $id: a name and not an address, nothing is fetched."""
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -24,7 +24,9 @@ def root() -> Path:
     for folder in (_PACKAGE / "_protocol", _PACKAGE.parent / "protocol"):
         if (folder / "machine.json").is_file():
             return folder
-    raise RuntimeError(f"livews is not installed whole: no protocol folder in {_PACKAGE} or beside it; reinstall it")
+    raise RuntimeError(
+        f"livews is not completely installed: no protocol folder in {_PACKAGE} or beside it; reinstall it"
+    )
 
 
 @cache
@@ -33,7 +35,9 @@ def load(name: str) -> Any:
     try:
         return orjson.loads((root() / name).read_bytes())
     except (OSError, orjson.JSONDecodeError) as problem:
-        raise RuntimeError(f"livews is not installed whole: protocol/{name}: {problem}; reinstall it") from problem
+        raise RuntimeError(
+            f"livews is not completely installed: protocol/{name}: {problem}; reinstall it"
+        ) from problem
 
 
 def machine() -> dict[str, Any]:
@@ -77,8 +81,8 @@ def schema(schema_id: str) -> dict[str, Any]:
 @cache
 def schemas() -> dict[str, dict[str, Any]]:
     """Every schema by its $id."""
-    found = {}
+    by_id = {}
     for path in sorted((root() / "schemas").rglob("*.json")):
         schema = load(path.relative_to(root()).as_posix())
-        found[schema["$id"]] = schema
-    return found
+        by_id[schema["$id"]] = schema
+    return by_id

@@ -463,7 +463,7 @@ _TABLES: dict[str, list[tuple[str, str, Check]]] = {
 _PARTS = {sender: frozenset(part for _, part, _ in rows) for sender, rows in _TABLES.items()}
 
 
-# What is found beside messages
+# Findings about what is no message
 
 
 def unanswered_setup() -> Finding:
@@ -471,3 +471,9 @@ def unanswered_setup() -> Finding:
     words = "setup has no answer: setupComplete did not come"
     fix = "Connect again. If it stays so, send only setup.model and add the other members one by one."
     return finding("SETUP-3", "/setup", words, level="note", fix=fix)
+
+
+def not_inspected(size: int, sender: Sender) -> Finding:
+    """The finding for a message that was too large to be read (WIRE-13). `size` is in bytes."""
+    words = f"a message of {size:,} bytes was relayed, but not inspected"
+    return finding("WIRE-13", "", words, sender, level="note")

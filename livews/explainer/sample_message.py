@@ -1,13 +1,12 @@
-"""A small message with one member in it, made from the schemas.
+"""Make a small message with a given member in it, from the schemas.
 
-- What a type requires is there, and what would say nothing without it; nothing else is.
-- A setup names the first model that takes the message as `livews check` judges it; where none does, the findings say so.
+- It has what its types require, and what would mean nothing without it; nothing else.
+- A setup names the first model for which `livews check` finds no error. If there is none, the findings say so.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,97 +14,111 @@ from livews.core import models, protocol, rules, schema
 from livews.core.schema import Member, Sender
 
 _DEPTH = 4
-"""Objects within objects that are filled for the sake of a member that would be empty otherwise."""
+"""Levels of objects that are filled for a member that would be empty otherwise."""
 _SCALARS: dict[str, Any] = {
     "int32": 1, "int64": 1, "double": 0.5, "bytes": "AAABAA==", "Duration": "1.5s", "Timestamp": "2026-11-22T10:00:00Z",
     "Struct": {}, "Value": {},
 }  # fmt: skip
 _TOGETHER = (("mimeType", "data"), ("turns", "turnComplete"), ("name", "id"))
-"""Members of a type that say little without each other, though nothing requires both."""
+"""Members of a type that mean little without each other, though nothing requires both."""
 _STRINGS = {
-    "text": "Hello",
-    "id": "call-1",
-    "name": "get_weather",
-    "role": "user",
-    "mimeType": "audio/pcm;rate=16000",
-}
+    "text": "Hello", "id": "call-1", "name": "get_weather", "role": "user", "mimeType": "audio/pcm;rate=16000",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """`findings` are what `livews check` has against it: empty, or a refusal nobody could avoid."""
+    """A message, and the findings of `livews check` about it that could not be avoided."""
 
     message: dict[str, Any]
     findings: tuple[rules.Finding, ...] = ()
 
 
 def of(sender: Sender, path: str, value: str = "") -> Example:
-    """An example with the member at `path`, a JSON pointer with `*` for items; `value` is the enum value it has."""
+    """An example with the member at a path.
+
+    Args:
+        sender: who sends it.
+        path: a JSON pointer with `*` for items.
+        value: the enum value that the member is to have, "" for any.
+    """
     steps = [step for step in path.split("/")[1:] if step != "*"]
     first: Example | None = None
     for model in _models(sender, steps):
-        for leaf in [value] if value else _values(sender, steps, model):
+        for leaf in [value] if value else _leaves(sender, steps, model):
             message = _Maker(model).around(schema.ENVELOPE[sender], steps, leaf)
-            against = tuple(one for one in rules.check(sender, message) if one.level != "note")
-            if not against:
+            findings = tuple(finding for finding in rules.check(sender, message) if finding.level != "note")
+            first = first or Example(message, findings)
+            if not findings:
                 return Example(message)
-            first = first or Example(message, against)
     assert first is not None
     return first
 
 
 def broken(sender: Sender, path: str) -> list[str]:
-    """Rules that one of the values the schema has for this member breaks, on the model to start with."""
+    """Rules that one of the values of a member in the schemas breaks, on the default model."""
     steps = [step for step in path.split("/")[1:] if step != "*"]
-    model = models.default_model()
-    made = [_Maker(model).around(schema.ENVELOPE[sender], steps, leaf) for leaf in _values(sender, steps, model)]
-    found = [one for message in made for one in rules.check(sender, message)]
-    return [one.rule for one in found if re.sub(r"/\d+(?=/|$)", "/*", one.path) == path]
+    maker = _Maker(models.default_model())
+    findings = [
+        finding
+        for leaf in _leaves(sender, steps, maker.model)
+        for finding in rules.check(sender, maker.around(schema.ENVELOPE[sender], steps, leaf))
+    ]
+    return [finding.rule for finding in findings if re.sub(r"/\d+(?=/|$)", "/*", finding.path) == path]
 
 
 def alone(type_id: str, name: str) -> dict[str, Any]:
-    """The same for a type that stands in no message."""
-    made: dict[str, Any] = _Maker(models.default_model()).around(type_id, [name], None)
-    return made
+    """An object of a type that stands in no message, with one of its members."""
+    sample: dict[str, Any] = _Maker(models.default_model()).around(type_id, [name], None)
+    return sample
+
+
+def _along(sender: Sender, steps: list[str]) -> list[tuple[str, Member]]:
+    """The members on a path, each with the $id of the type that has it."""
+    members, type_id = [], schema.ENVELOPE[sender]
+    for step in steps:
+        member = schema.table(type_id).members[step]
+        members.append((type_id, member))
+        type_id = member.target or ""
+    return members
 
 
 def _models(sender: Sender, steps: list[str]) -> list[str]:
-    """Ids to try, those first that are known to take a member on the way."""
+    """Ids of models to try, first those that are known to accept a member on the path."""
     default = models.default_model()
     if steps[0] != "setup":
         return [default]
-    taken = [name for note in _notes(sender, steps) for name in note.get("models", {}).get("takenBy", ())]
-    ids = [row["ids"][0] for row in protocol.models()["profiles"] if row["name"] in taken]
+    notes = (_note(type_id, member) for type_id, member in _along(sender, steps))
+    names = [name for note in notes for name in note.get("models", {}).get("takenBy", ())]
+    ids = [row["ids"][0] for row in protocol.models()["profiles"] if row["name"] in names]
     return list(dict.fromkeys([*ids, default, *models.live_ids("gemini"), *models.live_ids("vertex")]))
 
 
-def _notes(sender: Sender, steps: list[str]) -> Iterator[dict[str, Any]]:
-    """x-livews of each member on the way."""
-    type_id = schema.ENVELOPE[sender]
-    for step in steps:
-        yield protocol.schemas()[type_id]["properties"][step]["x-livews"]
-        type_id = schema.table(type_id).members[step].target or ""
-
-
-def _values(sender: Sender, steps: list[str], model: str) -> list[Any]:
-    """What may be tried at the end of the steps; None is whatever its type is made as."""
+def _leaves(sender: Sender, steps: list[str], model: str) -> list[Any]:
+    """Values to try at the end of a path; None for the one that its type has."""
     if listed := models.profile(model).get(f"{steps[-1]}s"):  # thinkingLevels
         return list(listed)
-    type_id, member = schema.ENVELOPE[sender], None
-    for step in steps:
-        type_id = member.target or "" if member else type_id
-        member = schema.table(type_id).members[step]
-    if member and member.target and (values := schema.table(member.target).values):
-        return [name for name in values if not name.endswith("_UNSPECIFIED")] or list(values)
-    return [None]
+    target = _along(sender, steps)[-1][1].target
+    values = schema.table(target).values if target else None
+    return _specified(values) if values else [None]
+
+
+def _specified(values: dict[str, int | None]) -> list[str]:
+    return [name for name in values if not name.endswith("_UNSPECIFIED")] or list(values)
+
+
+def _note(type_id: str, member: Member) -> dict[str, Any]:
+    """x-livews of a member."""
+    return protocol.schema(type_id)["properties"][member.name]["x-livews"]  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, slots=True)
 class _Maker:
     model: str
+    """The id that a setup names."""
 
     def around(self, type_id: str, steps: list[str], leaf: Any) -> Any:
-        """An object of this type with the member at the end of the steps, and what is required on the way there."""
+        """An object of a type with the member at the end of the steps, and what is required on the way there."""
         table = schema.table(type_id)
         member = table.members[steps[0]]
         if steps[1:]:
@@ -113,12 +126,13 @@ class _Maker:
         else:
             inner = leaf if leaf is not None else self._one(member, {type_id})
         rivals = {name for group in table.oneofs if member.name in group for name in group}
-        made = self._required(type_id, rivals | {member.name}, {type_id})
-        return self._whole(type_id, {**made, member.name: _shaped(member, inner)})
+        required = self._required(type_id, rivals | {member.name}, {type_id})
+        return self._completed(type_id, {**required, member.name: _shaped(member, inner)})
 
     def _required(self, type_id: str, but: set[str], above: set[str]) -> dict[str, Any]:
-        required = (m for m, note in _members(type_id) if note["presence"] == "required" and m.name not in but)
-        return {m.name: _shaped(m, self._one(m, above)) for m in required}
+        members = (member for member in _members(type_id) if member.name not in but)
+        required = (member for member in members if _note(type_id, member)["presence"] == "required")
+        return {member.name: _shaped(member, self._one(member, above)) for member in required}
 
     def _one(self, member: Member, above: set[str]) -> Any:
         """A value of the member's type, without its list or map."""
@@ -126,36 +140,32 @@ class _Maker:
             return True if member.plain == "boolean" else self._string(member.name)
         of = schema.table(member.target)
         if of.values is not None:
-            return next((name for name in of.values if not name.endswith("_UNSPECIFIED")), next(iter(of.values)))
-        if not of.is_message:
-            return next((row["within"][0] for row in _checks(member.name) if "within" in row), _SCALARS[of.name])
-        return _SCALARS[of.name] if of.is_struct else self._object(member.target, above | {member.target})
+            return _specified(of.values)[0]
+        if of.is_message:
+            return self._object(member.target, above | {member.target})
+        return next((row["within"][0] for row in _checks(member.name) if "within" in row), _SCALARS[of.name])
 
     def _object(self, type_id: str, above: set[str]) -> dict[str, Any]:
-        made = self._required(type_id, set(), above)
-        if made:
-            return self._whole(type_id, made)
-        if len(above) > _DEPTH or "{}" in protocol.schemas()[type_id]["description"]:
-            return made
-        telling = [
-            (note["on"]["v1beta"] is not True, i, m)
-            for i, (m, note) in enumerate(_members(type_id))
-            if m.target not in above
-            and not deprecated(protocol.schemas()[type_id]["properties"][m.name]["description"])
-        ]
-        if not telling:
-            return made
-        member = min(telling, key=lambda one: one[:2])[2]
-        return self._whole(type_id, {member.name: _shaped(member, self._one(member, above))})
+        """An object with its required members, or else with its first useful one."""
+        row, members = protocol.schema(type_id), self._required(type_id, set(), above)
+        if not members and len(above) <= _DEPTH and "{}" not in row["description"]:
+            useful = [
+                member
+                for member in _members(type_id)
+                if member.target not in above and not deprecated(row["properties"][member.name]["description"])
+            ]
+            for member in sorted(useful, key=lambda member: member.on["v1beta"] is not True)[:1]:
+                members[member.name] = _shaped(member, self._one(member, above))
+        return self._completed(type_id, members)
 
-    def _whole(self, type_id: str, made: dict[str, Any]) -> dict[str, Any]:
-        """With the members that those there are are said together with."""
-        table = schema.table(type_id)
+    def _completed(self, type_id: str, members: dict[str, Any]) -> dict[str, Any]:
+        """An object with the members that belong to those it has."""
+        table = schema.table(type_id).members
         for pair in _TOGETHER:
             for name, other in (pair, pair[::-1]):
-                if name in made and other in table.members and other not in made:
-                    made[other] = _shaped(table.members[other], self._one(table.members[other], {type_id}))
-        return made
+                if name in members and other in table and other not in members:
+                    members[other] = _shaped(table[other], self._one(table[other], {type_id}))
+        return members
 
     def _string(self, name: str) -> str:
         if name == "model":
@@ -164,29 +174,25 @@ class _Maker:
         return str(protocol.models()[row["among"]][0]) if row else _STRINGS.get(name, "...")
 
 
-def _members(type_id: str) -> Iterator[tuple[Member, dict[str, Any]]]:
-    """The members of a type, each once, with their x-livews."""
-    for name, prop in protocol.schemas()[type_id].get("properties", {}).items():
-        yield schema.table(type_id).members[name], prop["x-livews"]
+def _members(type_id: str) -> list[Member]:
+    """The members of a type, each once."""
+    return list({member.name: member for member in schema.table(type_id).members.values()}.values())
 
 
 def _shaped(member: Member, value: Any) -> Any:
     return {"one": value, "list": [value], "map": {"key": value}}[member.shape]
 
 
-def _checks(name: str) -> Iterator[dict[str, Any]]:
-    return (row for row in protocol.load("rules.json")["checks"] if row["at"].endswith(f"/{name}"))
+def _checks(name: str) -> list[dict[str, Any]]:
+    return [row for row in protocol.checks() if row["at"].endswith(f"/{name}")]
 
 
 def deprecated(says: str) -> str:
-    """The sentences that call something deprecated, and say what to use instead."""
+    """The sentences of a description that call something deprecated, and say what to use instead."""
     return pick(says, "eprecated")
 
 
-def pick(says: str, word: str) -> str:
-    """The sentences of a text that have this word, a regular expression, in them."""
-    return " ".join(sentence for sentence in sentences(says) if re.search(word, sentence))
-
-
-def sentences(says: str) -> list[str]:
-    return re.split(r"(?<=[.!?])\s+(?=[A-Z0-9{])", says)
+def pick(says: str, pattern: str) -> str:
+    """The sentences of a text in which a regular expression matches."""
+    sentences = re.split(r"(?<=[.!?])\s+(?=[A-Z0-9{])", says)
+    return " ".join(sentence for sentence in sentences if re.search(pattern, sentence))

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 from livews.core.conversation import Conversation, Step
 from livews.core.endpoint_paths import parse_endpoint_path
-from livews.core.rules import finding
+from livews.core.rules import not_inspected
 from livews.errors import LivewsError, TraceFailed
 from livews.proxy.framing import ControlFrame, FramedMessage, FrameParser, deflate_contexts
 from livews.proxy.relay import Side, StreamEnd
@@ -144,8 +144,7 @@ class ConnectionObserver:
     def _message(self, t: float, side: Side, message: FramedMessage) -> None:
         self.messages[side] += 1
         if message.payload is None:
-            words = f"a message of {message.size:,} bytes was relayed, but not inspected"
-            note = finding("WIRE-13", "", words, side, level="note")
+            note = not_inspected(message.size, side)
             step = Step(side, "unreadable", b"", state=tuple(self.conversation.states.values()), found=(note,))
         else:
             step = self.conversation.step(side, message.payload)

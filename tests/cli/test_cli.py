@@ -488,9 +488,9 @@ def test_check_names_path_and_rule() -> None:
     done = check({"setup": {"model": 5, "tools": [{"functionDeclarations": [{"nam": "x"}]}]}})
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
-        "stdin:1 error /setup/model: expected string, got number 5 (WIRE-7)",
         "stdin:1 error /setup/tools/0/functionDeclarations/0/nam: no member nam in FunctionDeclaration; "
         "did you mean name? (WIRE-5)",
+        "stdin:1 error /setup/model: expected string, got number 5 (WIRE-7)",
     ]
 
 

@@ -122,7 +122,7 @@ async def meet(console: Console, folder: Path, *wrong: str, wanted: bytes = b"tu
         ("truncated@3", ["unreadable", "(WIRE-2)", "do Send one JSON object per frame"], "error /: expected JSON"),
         ("unknown-message", ["somethingNew is not in the schema (WIRE-6)", "do Nothing."], "(WIRE-6)"),
         ("unknown-field", ["somethingNew is not in the schema (WIRE-6)", "do Nothing."], "(WIRE-6)"),
-        ("no-setup-complete", ["setupComplete did not come (SETUP-3)", "do Dial again."], ""),
+        ("no-setup-complete", ["setupComplete did not come (SETUP-3)", "do Connect again."], ""),
         ("go-away=0.2", ["goAway", "leaving", "1008", "announced the end", "do Reconnect now"], "1008"),
         ("stall", ["generating", "close 1000"], ""),
     ],
@@ -177,7 +177,7 @@ async def test_a_setup_that_is_not_answered_is_told_while_it_waits(capsys: pytes
                 while "(SETUP-3)" not in (said := capsys.readouterr().err):
                     await asyncio.sleep(0.01)
         await proxy.ended()
-        assert "do Dial again." in flat(said)
+        assert "do Connect again." in flat(said)
         assert "SETUP-3" not in capsys.readouterr().err, "once"
 
 
