@@ -150,14 +150,17 @@ class connect:
     def __await__(self) -> Generator[Any, None, Session]:
         return self._open().__await__()
 
+    def _raise_errors(self, findings: list[Finding]) -> None:
+        errors = [finding for finding in findings if finding.level == "error"]
+        if errors and not self._unchecked:
+            raise LocalProtocolError(errors)
+
     async def _open(self) -> Session:
         settings = await google_credentials.with_bearer(self._settings)
         model = self._model or str(setup_message.bare(self._setup or {}).get("model") or "") or models.default_model()
         where = endpoint.resolve(settings, model)
-        findings = setup_message.wire_findings(self._setup) if self._setup else []
-        errors = [finding for finding in findings if finding.level == "error"]
-        if errors and not self._unchecked:
-            raise LocalProtocolError(errors)
+        remarks = setup_message.wire_findings(self._setup) if self._setup else []
+        self._raise_errors(remarks)
         tools: Toolbox | None = None
         if self._tools:
             from livews.tools.runner import Toolbox
@@ -171,10 +174,10 @@ class connect:
             setup=self._setup,
             functions=tools.declarations if tools is not None else (),
         )
-        remarks = [
-            *(finding for finding in findings if finding not in errors),
-            *setup_message.model_findings(message, where.surface, where.version),
-        ]
+        composed = not self._setup and tools is None
+        remarks += setup_message.message_findings(message, where.surface, where.version, composed=composed)
+        self._raise_errors(remarks)
+        remarks = [finding for finding in remarks if finding.level != "error"]
         if tools is not None:
             tools.declared(message["setup"])
             remarks += tools.remarks
@@ -256,7 +259,8 @@ class Session:
         if self.conversation.profile["textInput"] == "realtimeInput":
             await self.send_text(text)
         else:
-            await self.send_turns([{"role": "user", "parts": [{"text": text}]}])
+            turns = [{"role": "user", "parts": [{"text": text}]}]
+            await self._send({"clientContent": {"turns": turns, "turnComplete": True}}, composed=True)
 
     async def send_turns(self, turns: list[dict[str, Any]], *, turn_complete: bool = True) -> None:
         """Send clientContent: turns of the history.
@@ -279,7 +283,7 @@ class Session:
         Raises:
             LocalProtocolError, BadRequest, Closed: as `say`.
         """
-        await self._send({"realtimeInput": {"text": text}})
+        await self._send({"realtimeInput": {"text": text}}, composed=True)
 
     async def send_audio(self, pcm: bytes, rate: int = codec.INPUT_RATE) -> None:
         """Send a chunk of the user's voice.
@@ -291,7 +295,7 @@ class Session:
         Raises:
             LocalProtocolError, Closed: as `say`.
         """
-        await self._send_step(self.conversation.step("client", codec.audio_frame(pcm, rate)))
+        await self._send_step(self.conversation.step("client", codec.audio_frame(pcm, rate), composed=True))
 
     async def send_image(self, data: bytes, mime_type: str = "image/jpeg") -> None:
         """Send a picture; the service uses one a second at most.
@@ -303,7 +307,8 @@ class Session:
         Raises:
             LocalProtocolError, Closed: as `say`.
         """
-        await self._send({"realtimeInput": {"video": {"mimeType": mime_type, "data": codec.encode_base64(data)}}})
+        video = {"mimeType": mime_type, "data": codec.encode_base64(data)}
+        await self._send({"realtimeInput": {"video": video}}, composed=True)
 
     async def activity_start(self) -> None:
         """The user begins to speak; only with automaticActivityDetection.disabled (ACTIVITY-1).
@@ -311,7 +316,7 @@ class Session:
         Raises:
             LocalProtocolError, Closed: as `say`.
         """
-        await self._send({"realtimeInput": {"activityStart": {}}})
+        await self._send({"realtimeInput": {"activityStart": {}}}, composed=True)
 
     async def activity_end(self) -> None:
         """The user has finished; some input must have been sent since the start (ACTIVITY-2).
@@ -319,7 +324,7 @@ class Session:
         Raises:
             LocalProtocolError, Closed: as `say`.
         """
-        await self._send({"realtimeInput": {"activityEnd": {}}})
+        await self._send({"realtimeInput": {"activityEnd": {}}}, composed=True)
 
     async def audio_end(self) -> None:
         """Send audioStreamEnd: the microphone is off for a while. Sending audio again restarts the stream.
@@ -327,7 +332,7 @@ class Session:
         Raises:
             LocalProtocolError, Closed: as `say`.
         """
-        await self._send({"realtimeInput": {"audioStreamEnd": True}})
+        await self._send({"realtimeInput": {"audioStreamEnd": True}}, composed=True)
 
     async def respond(
         self, call_id: str, name: str, response: dict[str, Any], *, scheduling: str | None = None
@@ -379,11 +384,6 @@ class Session:
         Raises:
             LocalProtocolError, BadRequest, Closed: as `say`.
         """
-        from livews.core import rules
-
-        errors = [finding for finding in rules.check("client", message) if finding.level == "error"]
-        if errors and not self._unchecked:
-            raise LocalProtocolError(errors)
         await self._send(message)
 
     def stop_tools(self, why: str) -> bool:
@@ -490,7 +490,7 @@ class Session:
         self._pinging = asyncio.create_task(self._keep_alive(), name="livews-ping")
         try:
             async with asyncio.timeout(setup_timeout):
-                await self._send(message)
+                await self._send(message, composed=True)  # validated before the connection was opened
                 await self._ready.wait()
         except TimeoutError:
             answer = f"the server sent {schema.short(self._first_kind)}" if self._first_kind else "nothing came back"
@@ -559,9 +559,11 @@ class Session:
             except Exception:  # the session is over, which `events` raises
                 return
 
-    async def _send(self, message: dict[str, Any]) -> None:
+    async def _send(self, message: dict[str, Any], *, composed: bool = False) -> None:
+        """Validate a message and send it. `composed`: the caller wrote nothing of it but plain strings and bytes, so that
+        it fits the schemas and they are not loaded."""
         try:
-            step = self.conversation.step_message("client", message)
+            step = self.conversation.step_message("client", message, composed=composed)
         except codec.WireError as problem:
             fix = "send strings, numbers, bools, lists and dicts with string keys"
             raise BadRequest("not sent: the message cannot be encoded", why=str(problem), fix=fix) from None

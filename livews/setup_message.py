@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from livews.core import models, rules, schema
+from livews.core.canonical import fold_setup
+from livews.core.reading import read
 from livews.core.rules import Finding
 
 
@@ -40,7 +42,7 @@ def compose(
         own["outputAudioTranscription"] = {}
     for row in profile.get("requires", ()):
         own[row["at"].rsplit("/", 1)[-1]] = {}
-    callers = schema.canonical_setup(bare(setup)).message if setup else {}
+    callers = fold_setup(bare(setup)).message if setup else {}
     generation = callers.get("generationConfig") if isinstance(callers, dict) else None
     modalities = generation.get("responseModalities") if isinstance(generation, dict) and not text else None
     if (isinstance(modalities, list) and modalities and "AUDIO" not in modalities) or _is_removed(
@@ -80,9 +82,18 @@ def wire_findings(setup: dict[str, Any]) -> list[Finding]:
     return [finding for finding in findings if finding.rule.startswith("WIRE")]
 
 
-def model_findings(message: dict[str, Any], surface: str, version: str) -> list[Finding]:
-    """Findings about a composed setup message from the model's row in models.json: warnings, as that may be outdated."""
-    return list(rules.content_findings(message, models.profile(""), rules.ApiTarget(surface, version)))
+def message_findings(message: dict[str, Any], surface: str, version: str, *, composed: bool = False) -> list[Finding]:
+    """Findings about a setup message that is ready to send.
+
+    Args:
+        message: the message, from `compose`.
+        surface: "gemini" or "vertex".
+        version: the API version, such as "v1beta".
+        composed: the caller wrote nothing of it but plain strings, so that it fits the schemas and they are not loaded.
+    """
+    reading = read("client", message)
+    reading.is_composed = composed
+    return rules.findings(reading, rules.NoSession(rules.ApiTarget(surface, version)))
 
 
 def _merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

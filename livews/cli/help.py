@@ -112,7 +112,7 @@ def _filled(lines: list[str], width: int) -> list[str]:
 
 
 def _row(cells: list[str], width: int) -> Iterator[str]:
-    """The first cell, then the others beside it, or below it when it is long."""
+    """The first cell, then the others in the same line, or below it when it is long."""
     term, rest = cells[0], "  ".join(cell for cell in cells[1:] if cell)
     if len(term) <= 22:
         yield from _wrapped(f"{term:<22}  {rest}", width, "  ", " " * 26)

@@ -249,7 +249,6 @@ def _interrupted(step: Step, body: dict[str, Any]) -> Iterator[Event]:
 def _model_turn(step: Step, body: dict[str, Any]) -> Iterator[Event]:
     stale = "ignoreAudio" in step.effects
     decoded = iter(step.audio)
-    undecodable = {fault.path for fault in step.faults if fault.rule == "WIRE-3"}
     for i, part in enumerate(machine.values(body, ("serverContent", "modelTurn", "parts", "*"))):
         if not isinstance(part, dict) or not part:
             continue
@@ -263,7 +262,7 @@ def _model_turn(step: Step, body: dict[str, Any]) -> Iterator[Event]:
         if not mime_type.startswith("audio/"):
             if blob:
                 yield from _media(step, mime_type, _text(data))
-        elif f"/serverContent/modelTurn/parts/{i}/inlineData/data" not in undecodable:
+        elif f"/serverContent/modelTurn/parts/{i}/inlineData/data" not in step.undecodable:
             audio = next(decoded, None) if isinstance(data, str) else (mime_type, b"")
             if audio is not None and not stale:
                 yield Audio(audio[1], codec.rate_of(mime_type, codec.OUTPUT_RATE), mime_type, step=step)

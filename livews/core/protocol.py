@@ -46,6 +46,11 @@ def rules() -> dict[str, dict[str, Any]]:
     return {row["id"]: row for row in load("rules.json")["rules"]}
 
 
+def checks() -> list[dict[str, Any]]:
+    """The rules about one value that need no code: `at` a path, `within` two numbers or `among` names."""
+    return load("rules.json")["checks"]  # type: ignore[no-any-return]
+
+
 def closes() -> list[dict[str, Any]]:
     return load("closes.json")["closes"]  # type: ignore[no-any-return]
 
@@ -62,6 +67,11 @@ def models() -> dict[str, Any]:
 def revision() -> str:
     """The revision of the protocol folder, as asyncapi.json states it."""
     return load("asyncapi.json")["info"]["version"]  # type: ignore[no-any-return]
+
+
+def schema(schema_id: str) -> dict[str, Any]:
+    """One schema by its $id."""
+    return load(f"schemas/{schema_id.removeprefix(SCHEMAS)}")  # type: ignore[no-any-return]
 
 
 @cache

@@ -1,35 +1,44 @@
-"""What is to be said about one message, without knowing what came before it.
+"""Judge a message by the rules of protocol/: `findings()` goes through one table of (rule id, function).
 
-- Findings have a level: "error" (the wire does not take it), "refused" (this model or surface refused it when last
-  seen), "note". The level, the cure and the close come from the rule's row in protocol/rules.json.
-- Nothing here knows a session; what needs one (the rate that changed, the call that is not open) is in conversation.
-- Which model takes what is read from protocol/models.json. No model is named here.
+- A finding has a level: "error" (the service does not accept it), "refused" (a model or surface refused it when last
+  seen), "note". Level, fix and close come from the rule's row in rules.json.
+- The table is in the order of rules.json, and so are the findings. Each function reads the message and what its session
+  is so far, and changes neither.
+- What a model accepts is read from models.json. No model is named here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import islice
+from typing import Any, Literal, Protocol
 
 from livews.core import closes, codec, machine, models, protocol, schema
+from livews.core.reading import Reading, is_audio, read
 from livews.core.schema import Sender
+from livews.core.validation import MOST, Violation
 
 Level = Literal["error", "refused", "note"]
 _LEVELS: dict[str, Level] = {"must": "error", "model": "refused", "should": "note", "server": "note"}
+_MODALITIES = "/setup/generationConfig/responseModalities"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing to say about a frame. `close` is the code and reason the service answers with, where known."""
+    """What a rule has to say about one frame."""
 
     level: Level
     rule: str
+    """Its id in rules.json."""
     path: str
+    """JSON pointer in the message, "" for all of it."""
     complaint: str
     fix: str = ""
     sender: Sender = "client"
     close: tuple[int, str] | None = None
+    """Code and reason of the close that the service answers with, where that is known."""
 
     def __str__(self) -> str:
         return f"{self.complaint} ({self.rule})"
@@ -38,6 +47,44 @@ class Finding:
     def cure(self) -> str:
         """Deprecated name of `fix`."""
         return self.fix
+
+
+@dataclass(frozen=True, slots=True)
+class ApiTarget:
+    """Where and when a message is judged."""
+
+    surface: str = "gemini"
+    """"gemini" or "vertex"."""
+    version: str = "v1beta"
+    """API version."""
+    as_of: str = ""
+    """A month such as "2026-03"; "" is today."""
+
+
+class Context(Protocol):
+    """The session that a message belongs to, as it was before the message. `Conversation` is one."""
+
+    target: ApiTarget
+    setup: dict[str, Any]
+    profile: models.Profile
+    traits: dict[str, Any]
+    pending: dict[str, str]
+    input_rate: int
+
+
+@dataclass(slots=True)
+class NoSession:
+    """The context of a message on its own: rules that need a session find nothing."""
+
+    target: ApiTarget = field(default_factory=ApiTarget)
+    setup: dict[str, Any] = field(default_factory=dict)
+    profile: models.Profile = field(default_factory=lambda: models.profile(""))
+    traits: dict[str, Any] = field(default_factory=dict)
+    pending: dict[str, str] = field(default_factory=dict)
+    input_rate: int = 0
+
+
+Check = Callable[[str, Reading, Context], Iterable[Finding]]
 
 
 def finding(
@@ -50,7 +97,17 @@ def finding(
     close: tuple[int, str] | None = None,
     fix: str = "",
 ) -> Finding:
-    """A finding by its rule: what is not given is taken from the rule's row."""
+    """A finding of a rule. What is left out comes from the rule's row in rules.json.
+
+    Args:
+        rule: id of the rule.
+        path: JSON pointer of the place in the message.
+        complaint: what is wrong.
+        sender: who sent the message.
+        level: "error", "refused" or "note".
+        close: code and reason that the service closes with.
+        fix: what to do.
+    """
     row = protocol.rules()[rule]
     level = level or _LEVELS[row["level"]]
     if close is None and "close" in row and sender == "client" and level != "note":
@@ -58,215 +115,359 @@ def finding(
     return Finding(level, rule, path, complaint or row.get("broken", row["title"]), fix or row["do"], sender, close)
 
 
-def unanswered_setup() -> Finding:
-    """What to say of a setup for which setupComplete did not come."""
-    words = "setup has no answer: setupComplete did not come"
-    fix = "Dial again. If it stays so, send setup.model alone and add the other members one by one."
-    return finding("SETUP-3", "/setup", words, level="note", fix=fix)
+def findings(reading: Reading, context: Context) -> list[Finding]:
+    """All findings about one message, in the order of rules.json, `MOST` of a rule at most.
+
+    Args:
+        reading: the message, with its signals and what the machine's rows say of them.
+        context: its session before the message.
+    """
+    if reading.problem:
+        return [finding("WIRE-2", "", reading.problem, reading.sender)]
+    present = _PARTS[reading.sender].intersection((*reading.message, *_parts(reading)))
+    if not present:
+        return []
+    return [
+        result
+        for rule, part, check in _TABLES[reading.sender]
+        if part in present
+        for result in islice(check(rule, reading, context), MOST)
+    ]
 
 
-def check(sender: Sender, message: Any) -> list[Finding]:
-    """Everything there is to say about one loose message, the errors first."""
+def _parts(reading: Reading) -> Iterator[str]:
+    """What else a rule may need of a message than a member at its top, as far as it is there."""
+    yield "*any"
+    canonical = reading.canonical
+    if canonical.has_remarks:
+        yield from ("*notation", "*unknown", "*elsewhere")
+    if reading.media:
+        yield "*media"
+    if reading.violations:
+        yield "*violations"
+    if reading.broken or reading.noted:
+        yield "*transition"
+
+
+def check(sender: Sender, message: Any, target: ApiTarget | None = None) -> list[Finding]:
+    """All findings about one message on its own, the errors first.
+
+    Args:
+        sender: who sends such messages, "client" or "server".
+        message: the parsed message.
+        target: the surface, API version and month to judge it for.
+    """
     if not isinstance(message, dict):
         return [finding("WIRE-2", "", f"expected a JSON object, got {schema.kind_of(message)}", sender)]
     try:
         codec.dump(message)
-    except codec.WireError as problem:  # bytes, or a key that is no string: nothing that could go over the wire
+    except codec.WireError as problem:  # bytes, or a key that is no string: it has no JSON form
         return [finding("WIRE-2", "", str(problem), sender)]
-    found = schema.canonical(sender, message)
-    said = [*name_findings(sender, found), *schema_findings(sender, found.message)]
-    for path, blob in blobs(sender, found.message):
-        said += base64_findings(sender, path, blob)
-    if sender == "client":
-        said += content_findings(found.message, models.profile(""), ApiTarget())
-    return sorted(said, key=lambda one: ("error", "refused", "note").index(one.level))
+    results = findings(read(sender, message), NoSession(target or ApiTarget()))
+    return sorted(results, key=lambda result: ("error", "refused", "note").index(result.level))
 
 
-def name_findings(sender: Sender, found: schema.Canonical, where: str | None = None) -> Iterator[Finding]:
-    """What the fold into canonical form met: a server's news, odd spellings, members of another surface."""
-    if sender == "server":
-        for path, _, _ in found.unknown:
-            yield Finding("note", "WIRE-6", path, f"{plain_path(path)} is not in the schema", sender=sender)
-        for path, value, kind in found.unknown_values:
-            words = f"{schema.short(value)} is not among the values of {kind} at {path}"
-            yield Finding("note", "WIRE-6", path, words, sender=sender)
-    for rule, path, words in found.remarks:
-        yield finding(rule, path, f"{words} at {path}", sender, level="note")
-    for path, key, parent in found.elsewhere:
-        if sender == "client":
-            close = closes.frame_for("unknown-name", name=key, path=parent)
-            yield finding("MODEL-7", path, f"{key} is not taken on {where} at {path}", close=close)
+# Every message
+
+
+def _undecodable(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
+    for path, problem in reading.undecodable:
+        yield finding(rule, path, f"{problem} at {path}", reading.sender)
+    if reading.is_composed:
+        return
+    for path, blob in reading.media:
+        data = blob.get("data")
+        if isinstance(data, str) and not is_audio(blob):  # audio was decoded when the message was read
+            try:
+                codec.decode_base64(data)
+            except codec.WireError as problem:
+                yield finding(rule, f"{path}/data", f"{problem} at {path}/data", reading.sender)
+
+
+def _remarks(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
+    for remark, path, words in reading.canonical.remarks:
+        if remark == rule:
+            yield finding(rule, path, f"{words} at {path}", reading.sender, level="note")
+
+
+def _unknown_members(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
+    for violation in reading.violations:
+        if violation.kind == "unknown":
+            close = closes.frame_for("unknown-name", name=violation.key, path=violation.snake_path)
+            yield finding(rule, violation.path, violation.complaint, close=close, fix=_home_of(violation))
+
+
+def _home_of(violation: Violation) -> str:
+    """What to do with an unknown member that belongs to the server, or to another type; "" for any other."""
+    name = violation.key
+    if not violation.snake_path and name in schema.top("server"):
+        members = (member for member in schema.top("client").values() if all(member.on.values()))
+        names = ", ".join(dict.fromkeys(member.name for member in members))
+        return f"Do not send {name}: only the service sends it. Clients send {names}."
+    homes = schema.homes(name)[:3]
+    if homes and "did you mean" not in violation.complaint:
+        return f"{name} is a member of {' and of '.join(homes)}: put it there"
+    return ""
+
+
+def _news(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
+    for path, _, _ in reading.canonical.unknown:
+        yield Finding("note", rule, path, f"{plain_path(path)} is not in the schema", sender="server")
+    for path, value, enum in reading.canonical.unknown_values:
+        words = f"{schema.short(value)} is not among the values of {enum} at {path}"
+        yield Finding("note", rule, path, words, sender="server")
 
 
 def plain_path(path: str) -> str:
-    """A pointer without its indices, with dots: `/serverContent/modelTurn/parts/0/x` -> `serverContent...parts.x`."""
+    """A JSON pointer with dots and without indices: `/serverContent/modelTurn/parts/0/x` is
+    `serverContent.modelTurn.parts.x`."""
     return ".".join(step for step in path.split("/") if step and not step.isdigit())
 
 
-def unknown_findings(found: schema.Canonical) -> Iterator[Finding]:
-    """The unknown members of a client message, for those who do not run the schemas over it."""
-    for path, key, parent in found.unknown:
-        close = closes.frame_for("unknown-name", name=key, path=parent)
-        yield finding("WIRE-5", path, f"no member {key} at {path}", close=close, fix=_of_server(key, parent))
-
-
-def _of_server(key: str, parent: str) -> str:
-    """The cure when a client sends what the service sends; "" when it is something else."""
-    if parent or key not in schema.top("server"):
-        return ""
-    taken = (member for member in schema.top("client").values() if all(member.on.values()))
-    mine = dict.fromkeys(member.name for member in taken)
-    return f"Do not send {key}: it is the service's, and a client only receives it. Clients send {', '.join(mine)}."
-
-
-def schema_findings(sender: Sender, body: dict[str, Any]) -> Iterator[Finding]:
-    """What the schemas have against a canonical message."""
-    for violation in schema.violations(sender, body):
-        path, words, parent = violation.path, violation.complaint, violation.parent
-        fix = ""
-        if violation.kind == "unknown":
-            close = closes.frame_for("unknown-name", name=violation.key, path=parent)
-            fix = _of_server(violation.key, parent) if sender == "client" else ""
-            homes = schema.homes(violation.key)[:3]
-            if not fix and homes and "did you mean" not in words:
-                fix = f"{violation.key} is a member of {' and of '.join(homes)}: put it there"
-            yield finding("WIRE-5", path, words, sender, close=close, fix=fix)
-        elif violation.kind == "oneof":
-            close = closes.frame_for("invalid-value", path=parent, type="oneof", value="")
-            yield finding("WIRE-8", path, words, sender, close=close)
-        else:
+def _wrong_values(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
+    for violation in reading.violations:
+        if violation.kind in ("type", "enum"):
             value = violation.value
-            said = (value if isinstance(value, str) else codec.dump(value).decode())[: closes.REASON_LIMIT]
-            kind = f"type.googleapis.com/google.ai.generativelanguage.v1beta.{violation.type}"
-            close = closes.frame_for("invalid-value", path=parent, type=kind, value=said)
-            yield finding("WIRE-7", path, words, sender, close=close)
+            quoted = (value if isinstance(value, str) else codec.dump(value).decode())[: closes.REASON_LIMIT]
+            name = f"type.googleapis.com/google.ai.generativelanguage.v1beta.{violation.type}"
+            close = closes.frame_for("invalid-value", path=violation.snake_path, type=name, value=quoted)
+            yield finding(rule, violation.path, violation.complaint, reading.sender, close=close)
 
 
-def blobs(sender: Sender, body: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The streamed media of a message, as (path, Blob)."""
-    if sender == "server":
-        for i, part in enumerate(machine.values(body, ("serverContent", "modelTurn", "parts", "*"))):
-            if isinstance(part, dict) and isinstance(part.get("inlineData"), dict):
-                yield f"/serverContent/modelTurn/parts/{i}/inlineData", part["inlineData"]
+def _rivals(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
+    for violation in reading.violations:
+        if violation.kind == "oneof":
+            close = closes.frame_for("invalid-value", path=violation.snake_path, type="oneof", value="")
+            yield finding(rule, violation.path, violation.complaint, reading.sender, close=close)
+
+
+def _transition(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
+    """What the rows of machine.json say of its signals."""
+    if rule in reading.broken:
+        yield finding(rule, sender=reading.sender)
+    if rule in reading.noted:
+        yield finding(rule, sender=reading.sender, level="note")
+
+
+# setup
+
+
+def _no_model(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
+    if isinstance(reading.message["setup"], dict) and not _setup(reading).get("model"):
+        yield finding(rule, "/setup/model")
+
+
+def _limit(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
+    """A value that is not `within` two numbers, or not `among` the names of a list of models.json."""
+    for row in protocol.checks():
+        if row["rule"] != rule:
+            continue
+        path = row["at"]
+        for value in machine.values({"setup": _setup(reading)}, _steps(path)):
+            if "among" in row:
+                names = {name.lower() for name in protocol.models()[row["among"]]}
+                if isinstance(value, str) and value and value.lower() not in names:
+                    words = f"{schema.short(value)} is not among the {row['among']} of models.json at {path}"
+                    yield finding(rule, path, words, close=closes.frame_for(row["close"], voice=value))
+                continue
+            (low, high), number = row["within"], codec.whole(value)
+            if number is not None and not low <= number <= high:
+                words = f"expected {low} to {high}, got {value} at {path}"
+                yield finding(rule, path, words, close=closes.frame_for(row["close"]))
+
+
+def _unknown_model(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
+    profile = _requested(reading, context)
+    if profile and not profile["known"] and not profile["retired"]:
+        words = f"{profile['id']} is not in models.json at /setup/model"
+        yield finding(rule, "/setup/model", words, level="note")
+
+
+def _retired_model(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
+    profile = _requested(reading, context)
+    if profile and profile["retired"]:
+        close = not_found(_setup(reading)["model"], context.target)
+        words = f"{profile['id']} is retired at /setup/model"
+        yield finding(rule, "/setup/model", words, close=close, fix=f"use {profile['replacedBy']}")
+
+
+def not_found(model: str, target: ApiTarget) -> tuple[int, str]:
+    """Code and reason of the close for a model that does not exist on `target`."""
+    row = next(row for row in models.profile("")["notFound"] if models.holds(row, target.surface, target.as_of))
+    return closes.frame_for(row["close"], model=model, version=target.version)
+
+
+def _modalities(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
+    profile = _served(reading, context)
+    values = machine.values({"setup": _setup(reading)}, (*_steps(_MODALITIES), "*"))
+    requested = [value for value in values if isinstance(value, str) and value != "MODALITY_UNSPECIFIED"]
+    if not profile or not requested or (len(requested) == 1 and requested[0] in profile["output"]):
         return
-    given = body.get("realtimeInput")
-    if not isinstance(given, dict):
-        return
-    for name in ("audio", "video"):
-        if isinstance(given.get(name), dict):
-            yield f"/realtimeInput/{name}", given[name]
-    for i, blob in enumerate(machine.values(given, ("mediaChunks", "*"))):
-        if isinstance(blob, dict):
-            yield f"/realtimeInput/mediaChunks/{i}", blob
-
-
-def base64_findings(sender: Sender, path: str, blob: dict[str, Any]) -> Iterator[Finding]:
-    data = blob.get("data", "")
-    if isinstance(data, str):
-        try:
-            codec.decode_base64(data)
-        except codec.WireError as problem:
-            yield finding("WIRE-3", f"{path}/data", f"{problem} at {path}/data", sender)
-
-
-@dataclass(frozen=True, slots=True)
-class ApiTarget:
-    """Where and when a message is judged. `as_of` is a month such as "2026-03"; empty is today."""
-
-    surface: str = "gemini"
-    version: str = "v1beta"
-    as_of: str = ""
-
-
-def content_findings(
-    body: dict[str, Any], profile: models.Profile, place: ApiTarget, session: dict[str, Any] | None = None
-) -> Iterator[Finding]:
-    """What models have against a client message; `profile` and `session` (its setup) are the session's, a setup
-    brings its own."""
-    setup = body.get("setup")
-    if isinstance(setup, dict):
-        yield from _setup(setup, place)
-    else:
-        yield from _refusals(body, profile, place, session or {})
-
-
-def _setup(setup: dict[str, Any], place: ApiTarget) -> Iterator[Finding]:
-    model = setup.get("model")
-    for row in protocol.load("rules.json")["checks"]:
-        yield from _unfit(row, {"setup": setup})
-    if not model:
-        yield finding("SETUP-4", "/setup/model")
-        return
-    if not isinstance(model, str):
-        return
-    about = models.profile(model, place.surface)
-    if about["retired"]:
-        close = not_found(model, place)
-        words = f"{about['id']} is retired at /setup/model"
-        yield finding("MODEL-2", "/setup/model", words, close=close, fix=f"use {about['replacedBy']}")
-    elif not about["known"]:
-        yield finding("MODEL-1", "/setup/model", f"{about['id']} is not in models.json at /setup/model", level="note")
-    else:
-        yield from _modalities(setup, about, model, place)
-        yield from _refusals({"setup": setup}, about, place, setup)
-        for row in about.get("requires", ()):
-            if not machine.values({"setup": setup}, _path(row["at"])):
-                parent, _, name = row["at"].rpartition("/")
-                yield finding(row["rule"], row["at"], f"{about['name']} wants {name} at {parent}")
-
-
-def not_found(model: str, place: ApiTarget) -> tuple[int, str]:
-    """How a model that is not there is refused."""
-    row = next(row for row in models.profile("")["notFound"] if models.holds(row, place.surface, place.as_of))
-    return closes.frame_for(row["close"], model=model, version=place.version)
-
-
-def _modalities(setup: dict[str, Any], about: models.Profile, model: str, place: ApiTarget) -> Iterator[Finding]:
-    path = "/setup/generationConfig/responseModalities"
-    asked = machine.values({"setup": setup}, (*_path(path), "*"))
-    wanted = [m for m in asked if isinstance(m, str) and m != "MODALITY_UNSPECIFIED"]
-    if not wanted or (len(wanted) == 1 and wanted[0] in about["output"]):
-        return
-    words = f"{about['name']} answers in {' or '.join(about['output'])} alone, not {' and '.join(wanted)} at {path}"
-    fix = f"ask for {about['output'][0]}"
-    if "TEXT" in wanted and "TEXT" not in about["output"]:
+    output = profile["output"]
+    words = (
+        f"{profile['name']} answers only in {' or '.join(output)}, not in {' and '.join(requested)} at {_MODALITIES}"
+    )
+    fix = f"ask for {output[0]}"
+    if "TEXT" in requested and "TEXT" not in output:
         fix += "; for text add outputAudioTranscription, the transcript of the voice (--text does it)"
-    accepted = "\n* ".join(about["output"])
-    row = next(row for row in about["textRefused"] if models.holds(row, place.surface, place.as_of))
-    close = closes.frame_for(row["close"], modalities=", ".join(wanted), model=model, accepted=accepted)
-    yield finding("MODEL-3", path, words, close=close, fix=fix)
+    row = next(
+        row for row in profile["textRefused"] if models.holds(row, context.target.surface, context.target.as_of)
+    )
+    close = closes.frame_for(
+        row["close"],
+        modalities=", ".join(requested),
+        model=_setup(reading)["model"],
+        accepted="\n* ".join(output),
+    )
+    yield finding(rule, _MODALITIES, words, close=close, fix=fix)
 
 
-def _refusals(
-    body: dict[str, Any], about: models.Profile, place: ApiTarget, setup: dict[str, Any]
-) -> Iterator[Finding]:
-    for row in about["refuses"]:
-        if not models.holds(row, place.surface, place.as_of):
+def _requirement(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
+    """A member that the model needs and the setup does not have."""
+    profile = _served(reading, context) or {}
+    for row in profile.get("requires", ()):
+        if row["rule"] == rule and not machine.values({"setup": _setup(reading)}, _steps(row["at"])):
+            parent, _, name = row["at"].rpartition("/")
+            yield finding(rule, row["at"], f"{profile['name']} needs {name} at {parent}")
+
+
+def _setup(reading: Reading) -> dict[str, Any]:
+    setup = reading.message.get("setup")
+    return setup if isinstance(setup, dict) else {}
+
+
+def _requested(reading: Reading, context: Context) -> models.Profile | None:
+    """The profile of the model that a setup names."""
+    model = _setup(reading).get("model")
+    return models.profile(model, context.target.surface) if model and isinstance(model, str) else None
+
+
+def _served(reading: Reading, context: Context) -> models.Profile | None:
+    """The same, if the model is known and not retired: else nothing is known to be refused."""
+    profile = _requested(reading, context)
+    return profile if profile and profile["known"] and not profile["retired"] else None
+
+
+# Any client message, by the model of its session
+
+
+def _refusal(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
+    """A member that the model refuses."""
+    message, target = reading.message, context.target
+    is_setup = isinstance(message.get("setup"), dict)
+    profile = _served(reading, context) if is_setup else context.profile
+    for row in profile["refuses"] if profile else ():
+        if row["rule"] != rule or _steps(row["at"])[0] not in message:
             continue
-        if "unless" in row and True in machine.values({"setup": setup}, _path(row["unless"])):
+        if not models.holds(row, target.surface, target.as_of):
             continue
-        if machine.values(body, _path(row["at"])):
-            words = f"{about['name']} does not take {row['at'].rsplit('/', 1)[-1]} at {row['at']}"
-            yield finding(row["rule"], row["at"], words, close=closes.frame_for(row["close"]))
+        setup = message["setup"] if is_setup else context.setup
+        if "unless" in row and True in machine.values({"setup": setup}, _steps(row["unless"])):
+            continue
+        if profile and machine.values(message, _steps(row["at"])):
+            words = f"{profile['name']} does not take {row['at'].rsplit('/', 1)[-1]} at {row['at']}"
+            yield finding(rule, row["at"], words, close=closes.frame_for(row["close"]))
 
 
-def _unfit(row: dict[str, Any], body: dict[str, Any]) -> Iterator[Finding]:
-    """A value that is not `within` two numbers, or not `among` the names of a list, upper or lower case."""
-    values = machine.values(body, _path(row["at"]))
-    if "among" in row:
-        names = {name.lower() for name in protocol.models()[row["among"]]}
-        for value in values:
-            if isinstance(value, str) and value and value.lower() not in names:
-                words = f"{schema.short(value)} is none of the {row['among']} known at {row['at']}"
-                yield finding(row["rule"], row["at"], words, close=closes.frame_for(row["close"], voice=value))
-        return
-    low, high = row["within"]
-    for value in values:
-        number = codec.whole(value)
-        if number is not None and not low <= number <= high:
-            words = f"expected {low} to {high}, got {value} at {row['at']}"
-            yield finding(row["rule"], row["at"], words, close=closes.frame_for(row["close"]))
+def _other_surface(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
+    target = context.target
+    for path, key, parent in reading.canonical.elsewhere:
+        close = closes.frame_for("unknown-name", name=key, path=parent)
+        surface = "vertex" if target.surface == "vertex" else target.version
+        yield finding(rule, path, f"{key} is not taken on {surface} at {path}", close=close)
 
 
-def _path(pointer: str) -> tuple[str, ...]:
-    return tuple(pointer.split("/")[1:])
+# Client messages, by their session so far
+
+
+def _changed_rate(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
+    path = "/realtimeInput/audio/mimeType"
+    for mime_type, _ in reading.audio:
+        before, rate = context.input_rate, codec.rate_of(mime_type, codec.INPUT_RATE)
+        if before and rate != before and mime_type.startswith("audio/pcm"):
+            words = f"the rate was {before} and is now {rate} at {path}"
+            close = closes.frame_for("sample-rate-changed", **{"from": str(before), "to": str(rate)})
+            yield finding(rule, path, words, close=close)
+
+
+def _content_in_mid_session(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
+    accepted = context.traits.get("clientContent", "always")
+    is_prompt = "clientContent" in reading.signals and (accepted == "none" or "prompt" in reading.signals)
+    if is_prompt and not (accepted == "always" or (accepted == "seed" and context.traits["historySeed"])):
+        yield finding(rule, "/clientContent")
+
+
+def _answers(reading: Reading) -> Iterator[tuple[str, Any]]:
+    """The answers of a toolResponse, each with its path and the id of its call or None."""
+    for i, answer in enumerate(machine.values(reading.message, ("toolResponse", "functionResponses", "*"))):
+        yield f"/toolResponse/functionResponses/{i}", answer.get("id") if isinstance(answer, dict) else None
+
+
+def _answer_without_id(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
+    for path, call_id in _answers(reading):
+        if call_id is None and context.traits:
+            yield finding(rule, path, f"no id at {path}")
+
+
+def _answer_without_call(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
+    for path, call_id in _answers(reading):
+        if call_id is not None and str(call_id) not in context.pending and context.setup:
+            yield finding(rule, f"{path}/id", f"no call {schema.short(str(call_id))} is open at {path}/id")
+
+
+@cache
+def _steps(path: str) -> tuple[str, ...]:
+    return tuple(path.split("/")[1:])
+
+
+TABLE: tuple[tuple[str, Literal["client", "server", "both"], str, Check], ...] = (
+    ("WIRE-3", "both", "*media", _undecodable),
+    ("WIRE-4", "both", "*notation", _remarks),
+    ("WIRE-5", "client", "*violations", _unknown_members),
+    ("WIRE-6", "server", "*unknown", _news),
+    ("WIRE-7", "both", "*violations", _wrong_values),
+    ("WIRE-8", "both", "*violations", _rivals),
+    ("WIRE-11", "both", "*notation", _remarks),
+    ("WIRE-12", "both", "*notation", _remarks),
+    ("SETUP-1", "both", "*transition", _transition),
+    ("SETUP-2", "both", "*transition", _transition),
+    ("SETUP-3", "both", "*transition", _transition),
+    ("SETUP-4", "client", "setup", _no_model),
+    ("SETUP-5", "client", "setup", _limit),
+    ("MODEL-1", "client", "setup", _unknown_model),
+    ("MODEL-2", "client", "setup", _retired_model),
+    ("MODEL-3", "client", "setup", _modalities),
+    ("MODEL-4", "client", "*any", _refusal),
+    ("MODEL-5", "client", "*any", _refusal),
+    ("MODEL-6", "client", "setup", _requirement),
+    ("MODEL-7", "client", "*elsewhere", _other_surface),
+    ("MODEL-8", "client", "setup", _limit),
+    ("AUDIO-2", "client", "realtimeInput", _changed_rate),
+    ("AUDIO-4", "client", "realtimeInput", _refusal),
+    ("TURN-6", "client", "clientContent", _content_in_mid_session),
+    ("ACTIVITY-1", "client", "*transition", _transition),
+    ("ACTIVITY-2", "client", "*transition", _transition),
+    ("ACTIVITY-3", "client", "*transition", _transition),
+    ("ACTIVITY-4", "client", "*transition", _transition),
+    ("ACTIVITY-5", "client", "*transition", _transition),
+    ("TOOL-1", "client", "toolResponse", _answer_without_id),
+    ("TOOL-2", "client", "toolResponse", _answer_without_call),
+    ("CLOSE-1", "both", "*transition", _transition),
+)
+"""Every rule that is judged here: id, whose messages, what they need of the message, function.
+"setup" is a member at the top, "*media" a part as in `_parts`. In the order of rules.json. WIRE-2 stands before all: what is no message is judged by nothing else."""
+_TABLES: dict[str, list[tuple[str, str, Check]]] = {
+    sender: [(rule, part, check) for rule, senders, part, check in TABLE if senders in (sender, "both")]
+    for sender in ("client", "server")
+}
+_PARTS = {sender: frozenset(part for _, part, _ in rows) for sender, rows in _TABLES.items()}
+
+
+# What is found beside messages
+
+
+def unanswered_setup() -> Finding:
+    """The finding for a setup that setupComplete did not follow (SETUP-3)."""
+    words = "setup has no answer: setupComplete did not come"
+    fix = "Connect again. If it stays so, send only setup.model and add the other members one by one."
+    return finding("SETUP-3", "/setup", words, level="note", fix=fix)

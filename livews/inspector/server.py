@@ -207,7 +207,7 @@ class _Page:
             **(news or {}),
             "running": shown.running,
             "clock": shown.clock,
-            "surface": surface_of(talk.place.surface, talk.place.version),
+            "surface": surface_of(talk.target.surface, talk.target.version),
             "now": talk.states,
         }
         return {"n": shown.number, "news": told, **({"head": shown.page.head()} if first else {})}

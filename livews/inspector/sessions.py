@@ -271,7 +271,6 @@ def findings(
     at that surface."""
     shown = sessions.all.get(number) if number is not None else None
     talk = copy.deepcopy(shown.about.talk) if shown else Conversation(surface=surface, version=version)
-    talk.inspect = True
     return talk.step(side, text).findings
 
 
@@ -282,7 +281,7 @@ def _without(step: Step, hides: Redactor) -> Step:
         return step
     return replace(
         step, kind=hides.redact(step.kind), raw=raw, parsed=None, as_sent=None, template=None,
-        faults=(*_hidden(step.faults, hides),), notes=(*_hidden(step.notes, hides),),
+        found=(*_hidden((*step.faults, *step.notes), hides),),
     )  # fmt: skip
 
 

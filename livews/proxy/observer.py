@@ -44,7 +44,7 @@ class ConnectionObserver:
         on_fatal: Callable[[LivewsError], None],
     ) -> None:
         surface, version = parse_endpoint_path(path)
-        self.conversation = Conversation(inspect=True, surface=surface, version=version)
+        self.conversation = Conversation(surface=surface, version=version)
         self.messages: Counter[Side] = Counter()
         self.faults = 0
         self.first_close: tuple[Side, int, str] | None = None
@@ -146,7 +146,7 @@ class ConnectionObserver:
         if message.payload is None:
             words = f"a message of {message.size:,} bytes was relayed, but not inspected"
             note = finding("WIRE-13", "", words, side, level="note")
-            step = Step(side, "unreadable", b"", state=tuple(self.conversation.states.values()), notes=(note,))
+            step = Step(side, "unreadable", b"", state=tuple(self.conversation.states.values()), found=(note,))
         else:
             step = self.conversation.step(side, message.payload)
         self.faults += bool(step.faults)
@@ -196,6 +196,6 @@ class ConnectionObserver:
 
 def warm_up() -> None:
     """Load what the first message of a process would wait for: schemas, rules and their validators."""
-    conversation = Conversation(inspect=True)
+    conversation = Conversation()
     conversation.step("client", b'{"setup":{"model":"models/none"}}')
     conversation.step("server", b'{"setupComplete":{}}')

@@ -130,7 +130,7 @@ class Replay:
         self._notify = notify
         # inspected as the recording is, so that the same is found in both
         surface, version = parse_endpoint_path(target.url)
-        self._conversation = Conversation(inspect=True, surface=surface, version=version)
+        self._conversation = Conversation(surface=surface, version=version)
         self._transport = Transport(
             target, self._conversation, recorders, agent=agent, flag="--to", on_message=self._on_message,
             on_end=self._on_end, close_timeout=_CLOSE_SECONDS,

@@ -100,11 +100,11 @@ class ServerChannel:
         """Send a message, or the bytes of one in the service's form. ConnectionEnded when the client is gone."""
         if self.muted:
             return
-        if not self._lasting.keys() & faults.CONTENT:
+        if self._lasting and self._lasting.keys() & faults.CONTENT:
+            for part in self._altered(codec.parse(message) if isinstance(message, bytes) else message):
+                await self._send_one(part)
+        else:
             await self._send_one(message)
-            return
-        for part in self._altered(codec.parse(message) if isinstance(message, bytes) else message):
-            await self._send_one(part)
 
     def _altered(self, message: dict[str, Any]) -> list[dict[str, Any]]:
         """The messages to send instead of one, after the faults that change whole messages."""
@@ -119,16 +119,16 @@ class ServerChannel:
 
     async def _send_one(self, message: dict[str, Any] | bytes) -> None:
         # <=: messages that a fault inserts are counted too, and may pass the number that was meant
-        due = [fault for fault in self._once if fault.at <= self.sent + 1]
-        self._once = [fault for fault in self._once if fault not in due]
+        due = [fault for fault in self._once if fault.at <= self.sent + 1] if self._once else []
         for fault in due:
+            self._once = [waiting for waiting in self._once if waiting not in due]
             await self._trigger(fault)
         if self.muted:
             return
         if "empty-message" in self._lasting:
             await self.send_raw(codec.dump_as_service({}))
         names = self._lasting.keys()
-        if isinstance(message, bytes) and names & faults.RESHAPING:
+        if names and isinstance(message, bytes) and names & faults.RESHAPING:
             message = codec.parse(message)
         raw = message if isinstance(message, bytes) else faults.serialised(message, names)
         if any(fault.name == "truncated" for fault in due):

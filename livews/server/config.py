@@ -1,7 +1,7 @@
 """Settings of the stand-in.
 
 - The defaults are the service's own values, except where the service would leave a client without an answer: see
-  protocol/README.md, "What the stand-in does not do".
+  protocol/README.md, "What the stand-in leaves out".
 """
 
 from __future__ import annotations

@@ -261,7 +261,8 @@ class _Sampler:
             return _NOTHING
         if kind == "object":
             return self.members(schema, depth)
-        return _default(schema, {"null": None, "boolean": True}[kind] if kind[-1] in "ln" else _sample_number(schema))
+        samples = {"null": None, "boolean": True}
+        return _default(schema, samples[kind] if kind in samples else _sample_number(schema))
 
     def members(self, schema: dict[str, Any], depth: int) -> dict[str, Any]:
         """An object. Required members come first: they have the first pick of what the prompt says."""

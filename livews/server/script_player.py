@@ -19,7 +19,7 @@ from typing import Any
 from websockets.exceptions import ConnectionClosed
 
 from livews.audio.analysis.pcm import rate_of, seconds_of
-from livews.core import codec, schema
+from livews.core import canonical, codec
 from livews.server import faults
 from livews.server.channel import ConnectionEnded, cancel
 from livews.server.connection import StandInConnection
@@ -240,7 +240,7 @@ class ScriptPlayer(ServerSession):
 
 def _canonical(raw: bytes) -> dict[str, Any]:
     try:
-        message: dict[str, Any] = schema.canonical("client", codec.parse(raw)).message
+        message: dict[str, Any] = canonical.fold("client", codec.parse(raw)).message
     except codec.WireError:
         return {}
     return message

@@ -15,7 +15,7 @@ from typing import Any
 
 from websockets.exceptions import ConnectionClosed
 
-from livews.core import closes, codec, machine, models, protocol, schema
+from livews.core import canonical, closes, codec, machine, models, protocol
 from livews.core.conversation import Step
 from livews.core.rules import Finding, not_found
 from livews.server.channel import ConnectionEnded, cancel
@@ -155,7 +155,7 @@ class StandInSession(ServerSession):
         if token is None or token.lock is None:
             return None
         try:
-            message = schema.canonical("client", codec.parse(raw)).message
+            message = canonical.fold("client", codec.parse(raw)).message
         except codec.WireError:
             return None
         setup = message.get("setup")
@@ -175,7 +175,7 @@ class StandInSession(ServerSession):
         if close := self._invalid_model_name():
             return close
         if not self.conversation.profile["known"]:
-            return not_found(self.model, self.conversation.place)
+            return not_found(self.model, self.conversation.target)
         if self.context.is_full(self):
             return closes.frame_for("quota")
         return self._resume()
@@ -224,7 +224,7 @@ class StandInSession(ServerSession):
             self.channel, self.conversation, self._resumable, self.context, self._log, self._turn_ended
         )
         await asyncio.sleep(_SETUP_SECONDS * self.config.pace)
-        wire = {**profile["wire"], **self.config.wire}
+        wire = self._turns.wire
         if not wire["speaks"]:
             self.channel.turn_ends_at = "generationComplete"
         session_id = {"sessionId": self.context.store.new_id("session")} if wire["sessionId"] else {}

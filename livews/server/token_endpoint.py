@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
-from livews.core import codec, schema
+from livews.core import canonical, codec
 from livews.server.locked_setup import LockedSetup
 from livews.server.store import UNLIMITED, SessionStore
 
@@ -97,7 +97,7 @@ def create(store: SessionStore, body: bytes) -> tuple[int, dict[str, Any]]:
             return refused(400, f"{name} must be less than 20 hours ahead")
     lock = None
     if isinstance(setup, dict):
-        setup = schema.canonical("client", {"setup": setup}).message["setup"]
+        setup = canonical.fold("client", {"setup": setup}).message["setup"]
         lock = LockedSetup(setup, [_camel(path.strip()) for path in mask.split(",") if path.strip()])
     name = store.new_token(uses or UNLIMITED, seconds[0], seconds[1], lock)
     return 200, {"name": name, **times, "uses": uses}

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from livews import process
-from livews.core import codec, models, rules, schema
+from livews.core import canonical, codec, models, rules
 from livews.errors import BadRequest
 from livews.tools.function import SECONDS, Scheduling, Tool, ToolFailure
 
@@ -128,8 +128,8 @@ def declarations(source: Declared) -> list[dict[str, Any]]:
         if finding.level == "error":
             at = finding.path.removeprefix("/setup/tools/0/functionDeclarations")
             raise BadRequest(finding.complaint, where=f"{where} {at}".strip(), fix=finding.fix)
-    canonical = schema.canonical_setup(message["setup"]).message
-    return [{"description": str(row["name"]), **row} for row in canonical["tools"][0]["functionDeclarations"]]
+    folded = canonical.fold_setup(message["setup"]).message
+    return [{"description": str(row["name"]), **row} for row in folded["tools"][0]["functionDeclarations"]]
 
 
 def _split(spec: str) -> tuple[str, list[str]]:

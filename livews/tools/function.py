@@ -19,7 +19,7 @@ from typing import Any, Literal, NoReturn, overload
 from livews import process
 from livews.errors import BadRequest
 from livews.tools import docstrings, schema_from_hints
-from livews.tools.schema_from_hints import Member, UnsupportedHint
+from livews.tools.schema_from_hints import ObjectMember, UnsupportedHint
 
 Scheduling = Literal["SILENT", "WHEN_IDLE", "INTERRUPT"]
 SECONDS = 30.0
@@ -170,7 +170,9 @@ def _inner(fn: Any) -> Any:
     return fn
 
 
-def _parameters(fn: Callable[..., Any], inner: Any, name: str, descriptions: dict[str, str]) -> dict[str, Member]:
+def _parameters(
+    fn: Callable[..., Any], inner: Any, name: str, descriptions: dict[str, str]
+) -> dict[str, ObjectMember]:
     def refuse(what: str, fix: str, where: str = "") -> NoReturn:
         where = where and f"parameter {where}"
         raise BadRequest(f"{name} cannot be a tool: {what}", where=where, fix=fix) from None
@@ -182,7 +184,7 @@ def _parameters(fn: Callable[..., Any], inner: Any, name: str, descriptions: dic
         refuse(problem.what, problem.fix)
     except (TypeError, ValueError):
         refuse("its signature cannot be read", "wrap it in a function of your own, with type hints")
-    members: dict[str, Member] = {}
+    members: dict[str, ObjectMember] = {}
     for key, parameter in parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             stars = "*" if parameter.kind is parameter.VAR_POSITIONAL else "**"
@@ -201,7 +203,7 @@ def _parameters(fn: Callable[..., Any], inner: Any, name: str, descriptions: dic
             hint = hint.nullable()
         if hint.schema.get("description", "(").startswith("("):
             hint = hint.described(descriptions.get(key, ""))
-        members[key] = Member(hint, parameter.default is parameter.empty)
+        members[key] = ObjectMember(hint, parameter.default is parameter.empty)
     return members
 
 

@@ -71,7 +71,7 @@ class HintSchema:
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class ObjectMember:
     """A parameter of a function, or a field of a class."""
 
     hint: HintSchema
@@ -113,7 +113,7 @@ def hint_schema(hint: Any, inside: tuple[Any, ...] = ()) -> HintSchema:
     )
 
 
-def object_schema(members: dict[str, Member], make: Callable[..., Any], title: str = "parameter") -> HintSchema:
+def object_schema(members: dict[str, ObjectMember], make: Callable[..., Any], title: str = "parameter") -> HintSchema:
     """An object with these members; `make` is called with those that are there, by name. `title`: what they are."""
     schema: Schema = {"type": "OBJECT", "properties": {name: one.hint.schema for name, one in members.items()}}
     if required := [name for name, member in members.items() if member.required]:
@@ -312,7 +312,7 @@ def _class(kind: Any, inside: tuple[Any, ...]) -> HintSchema:
         fields = [field for field in dataclasses.fields(kind) if field.init]
         required = {one.name: one.default is missing and one.default_factory is missing for one in fields}
     members = {
-        name: Member(hint_schema(hints[name], (*inside, kind)).described(descriptions.get(name, "")), needed)
+        name: ObjectMember(hint_schema(hints[name], (*inside, kind)).described(descriptions.get(name, "")), needed)
         for name, needed in required.items()
     }
     return object_schema(members, kind, "field").described(text)

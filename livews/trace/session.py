@@ -33,7 +33,7 @@ class RecordedSession:
         """Its place in the file, from 1."""
         self.name = name
         surface, version = parse_endpoint_path(self.url)
-        self.talk = Conversation(inspect=inspect, surface=surface, version=version)
+        self.talk = Conversation(surface=surface, version=version)
         self.turn = 1
         """The turn the last line belongs to: from what the user said to the end of the answer."""
         self.cut_at: int | None = None

@@ -20,6 +20,7 @@ import orjson
 
 from livews.core import codec, protocol
 from livews.core.conversation import Step
+from livews.core.fastpath import Template
 from livews.core.rules import Finding
 from livews.endpoint import Endpoint
 from livews.errors import TraceFailed
@@ -44,7 +45,7 @@ class TraceFile:
         self.path = Path(path)
         self._hide = redact
         self._media = media
-        self._shapes: dict[codec.Template, tuple[bytes, bytes]] = {}
+        self._shapes: dict[Template, tuple[bytes, bytes]] = {}
         self.inserted: Callable[[], bool] = _no
         """Whether the frame of now was put in between by livews, and sent by neither side."""
         try:
@@ -115,7 +116,7 @@ class TraceFile:
             os.close(self._file)
             self._file = -1
 
-    def _shape(self, template: codec.Template) -> tuple[bytes, bytes]:
+    def _shape(self, template: Template) -> tuple[bytes, bytes]:
         known = self._shapes.get(template)
         if known is None:
             if len(self._shapes) > 16:

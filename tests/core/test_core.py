@@ -33,8 +33,8 @@ MANUAL = {
 READY = {"setupComplete": {}}
 
 
-def opened(inspect: bool = True, setup: dict[str, Any] = SETUP) -> Conversation:
-    conversation = Conversation(inspect=inspect)
+def opened(setup: dict[str, Any] = SETUP) -> Conversation:
+    conversation = Conversation()
     conversation.step_message("client", setup)
     conversation.step_message("server", READY)
     return conversation
@@ -46,6 +46,7 @@ def read(conversation: Conversation, sender: Any, raw: bytes | str) -> Step:
     assert list(events.events(step)) is not None
     assert step.states.keys() == protocol.machine()["regions"].keys()
     assert isinstance(step.body, dict)
+    assert len(step.findings) < 1000, "server frames are judged here"
     return step
 
 
@@ -104,17 +105,17 @@ _server = _shaped(schema.ENVELOPE["server"])
 
 
 @quick
-@given(st.lists(st.tuples(_senders, st.binary(max_size=60) | st.text(max_size=40)), max_size=4), st.booleans())
-def test_any_bytes_and_text_are_read_without_raising(frames: list[tuple[str, Any]], inspect: bool) -> None:
-    conversation = opened(inspect)
+@given(st.lists(st.tuples(_senders, st.binary(max_size=60) | st.text(max_size=40)), max_size=4))
+def test_any_bytes_and_text_are_read_without_raising(frames: list[tuple[str, Any]]) -> None:
+    conversation = opened()
     for sender, raw in frames:
         read(conversation, sender, raw)
 
 
 @quick
-@given(st.lists(st.tuples(_senders, _json), max_size=4), st.booleans())
-def test_any_json_is_read_without_raising(frames: list[tuple[str, Any]], inspect: bool) -> None:
-    conversation = opened(inspect)
+@given(st.lists(st.tuples(_senders, _json), max_size=4))
+def test_any_json_is_read_without_raising(frames: list[tuple[str, Any]]) -> None:
+    conversation = opened()
     for sender, message in frames:
         read(conversation, sender, json.dumps(message))
 
@@ -122,14 +123,13 @@ def test_any_json_is_read_without_raising(frames: list[tuple[str, Any]], inspect
 @settings(quick, max_examples=100)
 @given(
     st.lists(st.tuples(st.just("client"), _client) | st.tuples(st.just("server"), _server), max_size=5),
-    st.booleans(),
     st.sampled_from(["", "vertex"]),
     st.sampled_from([None, SETUP, MANUAL]),
 )
 def test_wrong_messages_of_the_right_shape_are_read_without_raising(
-    frames: list[tuple[str, Any]], inspect: bool, surface: str, setup: dict[str, Any] | None
+    frames: list[tuple[str, Any]], surface: str, setup: dict[str, Any] | None
 ) -> None:
-    conversation = Conversation(inspect=inspect, surface=surface)
+    conversation = Conversation(surface=surface)
     if setup:
         conversation.step_message("client", setup)
     for sender, message in frames:
@@ -162,18 +162,17 @@ NASTY = {
 }
 
 
-@pytest.mark.parametrize("inspect", [True, False])
 @pytest.mark.parametrize("name", NASTY)
-def test_nasty_frames_are_read_without_raising(name: str, inspect: bool) -> None:
+def test_nasty_frames_are_read_without_raising(name: str) -> None:
     sender, raw = NASTY[name]
-    read(opened(inspect), sender, raw)
-    read(Conversation(inspect=inspect), sender, raw)
+    read(opened(), sender, raw)
+    read(Conversation(), sender, raw)
 
 
 @pytest.mark.parametrize("tokens", ["²", "--5", "9" * 5000, [1], {}, True, None, 1e400, 5.5])
 def test_odd_values_where_a_rule_looks_for_a_number(tokens: Any) -> None:
     message = {"setup": {"model": "models/test", "contextWindowCompression": {"triggerTokens": tokens}}}
-    read(Conversation(inspect=True), "client", json.dumps(message).replace("Infinity", "1e400"))
+    read(Conversation(), "client", json.dumps(message).replace("Infinity", "1e400"))
 
 
 @pytest.mark.parametrize(
@@ -279,12 +278,11 @@ class Unlearned(Conversation):
         pass
 
 
-@pytest.mark.parametrize("inspect", [True, False])
 @pytest.mark.parametrize("cut", [True, False])
-def test_a_learned_frame_means_what_it_means_to_a_full_parse(inspect: bool, cut: bool) -> None:
-    for seed in range(600):
-        sender, good, raw = neighbours(random.Random(seed * 4 + inspect * 2 + cut))
-        learned, fresh = Conversation(inspect=inspect), Unlearned(inspect=inspect)
+def test_a_learned_frame_means_what_it_means_to_a_full_parse(cut: bool) -> None:
+    for seed in range(1200):
+        sender, good, raw = neighbours(random.Random(seed * 2 + cut))
+        learned, fresh = Conversation(), Unlearned()
         frames: list[tuple[Any, bytes]] = [("client", codec.dump(SETUP)), ("server", codec.dump(READY))]
         frames += [(sender, frame) for frame in good]
         frames += [("server", b'{"serverContent":{"interrupted":true}}')] if cut else []
@@ -337,7 +335,7 @@ def test_a_faulty_client_frame_changes_nothing(history: list[str], raw: bytes) -
         "goAway": ("server", {"goAway": {"timeLeft": "50s"}}),
         "cut": ("server", {"serverContent": {"interrupted": True}}),
     }
-    conversation = Conversation(inspect=True)
+    conversation = Conversation()
     for name in history:
         if name == "close":
             conversation.close("server", 1000)
@@ -424,18 +422,17 @@ def test_a_voice_that_does_not_exist_is_told() -> None:
     assert said("Pucky") == ["(1007, 'No matching speaker voice found for name: Pucky')"]
 
 
-@pytest.mark.parametrize("inspect", [True, False])
 @pytest.mark.parametrize(
     ("sent", "fix"),
     [
-        ({"serverContent": {}}, "Do not send serverContent: it is the service's"),
+        ({"serverContent": {}}, "Do not send serverContent: only the service sends it"),
         ({"setup_complete": {}}, "Clients send setup, clientContent, realtimeInput, toolResponse."),
         ({"serverContend": {}}, "Remove the member"),
         ({"realtimeInput": {"serverContent": {}}}, "Remove the member"),
     ],
 )
-def test_a_message_of_the_other_side_is_told_as_that(sent: dict[str, Any], fix: str, inspect: bool) -> None:
-    (fault,) = opened(inspect).step_message("client", sent).faults
+def test_a_message_of_the_other_side_is_told_as_that(sent: dict[str, Any], fix: str) -> None:
+    (fault,) = opened().step_message("client", sent).faults
     assert fault.rule == "WIRE-5" and fix in fault.fix
 
 
@@ -472,7 +469,7 @@ def test_sound_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     decoded: list[str] = []
     decode = codec.decode_base64
     monkeypatch.setattr(codec, "decode_base64", lambda data: decoded.append(data) or decode(data))
-    talk = opened(inspect=False)
+    talk = opened()
     parts = [
         part("AAAA"),
         part("?!"),
@@ -486,7 +483,7 @@ def test_sound_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     came = list(events.events(step))
     assert [one.pcm for one in came if isinstance(one, events.Audio)] == [b"\0\0\0", b"\0\1\2", b"", b""]
     assert [one.data for one in came if isinstance(one, events.Media)] == [b"\xff\xd8\xff"]
-    assert sorted(decoded) == ["", "/9j/", "?!", "AAAA", "AAEC"]
+    assert sorted(decoded) == ["", "/9j/", "?!", "AAAA", "AAEC"], "nor does an event judge the frame"
 
 
 def test_what_a_step_found_cannot_be_added_to() -> None:

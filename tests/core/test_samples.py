@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from livews.core import rules, schema
+from livews.core import canonical, rules, validation
 from tests.conftest import ROOT
 
 PATH = ROOT.parent / "shared" / "facts" / "samples.jsonl"
@@ -29,8 +29,8 @@ def samples(path: Path) -> list[Any]:
 @pytest.mark.parametrize("sample", samples(PATH))
 def test_what_was_sent_is_taken(sample: dict[str, Any]) -> None:
     sender, message = sample["direction"], sample["message"]
-    found = schema.canonical(sender, message)
-    assert schema.violations(sender, found.message) == []
+    found = canonical.fold(sender, message)
+    assert validation.violations(sender, found.message) == []
     news = [path for path, _, _ in found.unknown]
     if sample["kind"] in INVENTED:
         assert news

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from livews.cli.output import as_json
-from livews.core import closes, codec, events, machine, models, protocol, rules, schema
+from livews.core import canonical, closes, codec, events, machine, models, protocol, rules, schema
 from livews.core.conversation import Conversation, Step
 
 VECTORS = protocol.root() / "vectors"
@@ -73,9 +73,9 @@ def test_message_vectors(group: dict[str, Any], test: dict[str, Any]) -> None:
     else:
         assert errors == [(test["rule"], test["path"])]
         assert not [one for one in found if one.level == "note"], "one complaint a place"
-    folded = schema.canonical(group["sender"], test["message"]).message
+    folded = canonical.fold(group["sender"], test["message"]).message
     assert folded == test.get("canonical", folded)
-    assert schema.canonical(group["sender"], folded).message == folded, "what is canonical stays as it is"
+    assert canonical.fold(group["sender"], folded).message == folded, "what is canonical stays as it is"
     assert json.dumps(test["message"]) == before, "the message itself is left alone"
 
 
@@ -98,7 +98,7 @@ def outcome(step: Step) -> dict[str, Any]:
 @pytest.mark.parametrize(("group", "test"), FRAMES, ids=ids(FRAMES))
 def test_frame_vectors(group: dict[str, Any], test: dict[str, Any]) -> None:
     raw = base64.b64decode(test["raw"], validate=True)
-    conversation = Conversation(inspect=True)
+    conversation = Conversation()
     for line in test["before"]:
         follow(conversation, line)
     assert outcome(conversation.step(test["sender"], raw)) == test["outcome"]
@@ -153,7 +153,7 @@ def reported(line: dict[str, Any], step: Step) -> Iterator[dict[str, Any]]:
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story["id"])
 def test_scenarios(story: dict[str, Any]) -> None:
-    conversation = Conversation(inspect=True)
+    conversation = Conversation()
     happened: list[dict[str, Any]] = []
     for number, line in enumerate(story["steps"]):
         where = f"{story['id']} step {number}: {json.dumps(line)[:100]}"
@@ -193,9 +193,9 @@ def test_scenarios_are_written_in_the_form_the_readme_gives(story: dict[str, Any
         elif verb == "client":
             assert said is not None, "a client says what it is driven to"
             said = None
-            assert schema.canonical("client", line["client"]).message == line["client"]
+            assert canonical.fold("client", line["client"]).message == line["client"]
         elif verb == "server":
-            assert schema.canonical("server", line["server"]).message == line["server"]
+            assert canonical.fold("server", line["server"]).message == line["server"]
         elif verb == "report":
             assert line["report"]["event"] in names
         elif verb == "close":
@@ -277,7 +277,7 @@ class Walked(Conversation):
     """A conversation that the second reader walks beside."""
 
     def __init__(self) -> None:
-        super().__init__(inspect=True)
+        super().__init__()
         self.fired: list[Fired] = []
         self.declared: dict[str, str] = {}
         self.held: set[str] = set()
@@ -336,10 +336,10 @@ class Walked(Conversation):
 
     def along(self, line: dict[str, Any]) -> None:
         before, traits = self.states, self.traits
-        owed = "client" in line and self.owed(schema.canonical("client", line["client"]).message)
+        owed = "client" in line and self.owed(canonical.fold("client", line["client"]).message)
         if line.get("sender") == "client":
             with contextlib.suppress(codec.WireError):
-                owed = self.owed(schema.canonical("client", codec.parse(base64.b64decode(line["raw"]))).message)
+                owed = self.owed(canonical.fold("client", codec.parse(base64.b64decode(line["raw"]))).message)
         if "setup" in line.get("client", {}) and before["session"] == "new":
             traits = self._traits_of(line["client"]["setup"])
         if "raw" in line:
@@ -405,7 +405,7 @@ def test_every_signal_and_effect_happens_in_a_scenario_or_vector() -> None:
     done: set[str] = set()
     lines = [(story["steps"], None) for story in STORIES] + [(test["before"], test) for _, test in FRAMES]
     for steps, last in lines:
-        conversation = Conversation(inspect=True)
+        conversation = Conversation()
         for line in steps:
             if line.keys() & {"client", "server", "close"}:
                 step = follow(conversation, line)
@@ -425,7 +425,7 @@ def test_every_member_of_both_envelopes_is_in_a_message_vector() -> None:
         seen: set[str] = set()
         for group, test in MESSAGES:
             if group["sender"] == sender and test["valid"]:
-                seen |= schema.canonical(group["sender"], test["message"]).message.keys()
+                seen |= canonical.fold(group["sender"], test["message"]).message.keys()
         extra = {"inputTranscription", "outputTranscription"}  # at the top: read, never seen
         assert members - seen <= extra
 

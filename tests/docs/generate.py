@@ -206,6 +206,19 @@ def names() -> str:
     return "\n".join(lines)
 
 
+def connect() -> str:
+    """The arguments of livews.connect, from its documentation."""
+    text = inspect.cleandoc(livews.connect.__doc__ or "").partition("Args:\n")[2].partition("\n\n")[0]
+    rows = re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", text, re.MULTILINE)
+    return "\n".join(
+        [
+            "| argument | meaning |",
+            "|---|---|",
+            *(f"| `{name}` | {_cell(_sentence(about))} |" for name, about in rows),
+        ]
+    )
+
+
 def _fields(thing: object) -> str:
     """The fields of a dataclass, as they are matched."""
     if not dataclasses.is_dataclass(thing):
@@ -248,6 +261,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "exits": exits,
     "closes": closes,
     "models": models,
+    "connect": connect,
     "names": names,
     "arrows": arrows,
 }

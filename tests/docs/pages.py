@@ -1,6 +1,6 @@
 """The pages and their fenced blocks.
 
-- Comments on the lines before a block say how it is run: `<!-- beside: COMMAND -->` (run while the server of the block
+- Comments on the lines before a block say how it is run: `<!-- client: COMMAND -->` (run while the server of the block
   is running), `<!-- stand-in -->` (a stand-in listens on port 8765), `<!-- file: NAME -->` (the block is this file, for
   all blocks of the page), `<!-- not run: REASON -->`.
 - In a console block `$ ` begins a command, `> ` continues it, `...` stands for any number of lines.
@@ -59,8 +59,8 @@ class Block:
         return f"{self.page.relative_to(ROOT)}:{self.line}"
 
     def steps(self) -> list[Step]:
-        """The commands of a console block."""
-        steps: list[Step] = []
+        """The commands of a console block; output before the first one is a step without a command."""
+        steps: list[Step] = [] if self.body.startswith("$ ") else [Step("")]
         for line in self.body.splitlines():
             if line.startswith("$ "):
                 steps.append(Step(line[2:]))

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import inspect
+import io
 import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hatchling.builders.wheel import WheelBuilder
 
+import livews
+from livews.cli import COMMANDS
 from livews.exit_codes import Exit
 from tests import structure
 from tests.docs import generate, transcripts
@@ -19,6 +26,7 @@ from tests.kit.command import serving
 from tests.kit.names import ROOT
 
 ALL = {page: page.read_text() for page in PAGES}
+SHELL = [block for page in PAGES for block in blocks(page, "sh") if transcripts.is_run(block)]
 PYTHON = [block for page in PAGES for block in blocks(page, "python") if not block.setting("file")]
 
 
@@ -43,6 +51,28 @@ def test_python(block: Block, tmp_path: Path) -> None:
         )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert not block.needs_stand_in or "livews stand-in" in done.stdout
+
+
+@pytest.mark.parametrize("block", SHELL, ids=lambda block: block.place)
+def test_shell(block: Block, tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["bash", "-ec", block.body],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=transcripts.environment(),
+        cwd=tmp_path,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_is_not_run_says_why() -> None:
+    for page in PAGES:
+        for block in blocks(page):
+            if block.language in ("powershell", "yaml") or (
+                block.language in ("sh", "console") and not transcripts.is_run(block)
+            ):
+                assert block.setting("not run"), block.place
 
 
 def test_ci_runs_the_set_up_commands_of_the_readme() -> None:
@@ -111,20 +141,52 @@ def test_every_option_of_every_command_is_explained() -> None:
         assert not missing, f"{command}: {missing}"
 
 
-def test_every_option_that_a_page_names_exists() -> None:
-    known = {
-        name for parser in generate.parsers().values() for action in parser._actions for name in action.option_strings
-    }
-    for page, text in ALL.items():
-        for command in re.findall(r"(?:^|`|\$ )(livews [^`\n]*)", text, re.MULTILINE):
-            for option in re.findall(r"(?<!\S)--[a-z][a-z-]*", command):
-                assert option in known, f"{name_of(page)}: {command}"
+def commands_of(page: Path) -> Iterator[str]:
+    """The `livews` commands that a page names in its prose, tables and blocks, without what it shows of their output."""
+    text = ALL[page]
+    for block in blocks(page, "console") + blocks(page, "text"):
+        text = text.replace(block.body, "".join(f"$ {step.command}\n" for step in block.steps() if step.command))
+    for block in blocks(page, "sh"):
+        text = text.replace(block.body, re.sub("^", "$ ", block.body, flags=re.MULTILINE))
+    for command in re.findall(r"(?:`|\$ |\$\(|&& |\| |run: )(livews [^`\n]*)", text):
+        yield re.split(r" (?:#|&|\||<|>|2>)(?= |$)", command)[0]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if any(commands_of(page))], ids=name_of)
+def test_commands_that_a_page_names_are_accepted(page: Path) -> None:
+    """By the parser of the command, whatever the files and servers are. Names without arguments are only names."""
+    placeholders = {"TOOL", "COMMAND", "MODEL"}
+    for command in commands_of(page):
+        try:
+            words = shlex.split(command)[1:]
+        except ValueError:  # the beginning of a command of several lines
+            continue
+        if " ".join(words) in generate.parsers() or placeholders & set(words) or "[" in command:
+            continue
+        name = words.pop(0) if words and words[0] in COMMANDS else "talk"
+        words = [f"{word}=x" if word in ("--mic", "--trace") and name == "talk" else word for word in words]
+        assert refusal(name, words) == "", command
+
+
+def refusal(name: str, words: list[str]) -> str:
+    """What the parser of a command prints when it refuses the words; "" when it does not."""
+    with contextlib.redirect_stderr(io.StringIO()) as stderr, contextlib.redirect_stdout(io.StringIO()):
+        try:
+            generate.parsers()[name].parse_args(words)
+        except SystemExit as leave:
+            return stderr.getvalue() if leave.code else ""
+    return ""
 
 
 def test_every_command_is_documented() -> None:
     written = "\n".join(ALL.values())
     for command in generate.parsers():
         assert re.search(rf"livews {command}\b|`trace {command.split()[-1]}\b", written), command
+
+
+def test_every_argument_of_connect_is_documented() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", generate.connect(), re.MULTILINE)
+    assert set(rows) == set(inspect.signature(livews.connect).parameters)
 
 
 def test_every_environment_variable_is_documented() -> None:

@@ -114,7 +114,7 @@ def run_block(block: Block, stand_in: str = "") -> list[tuple[Step, list[str]]]:
 def _run(step: Step, block: Block, folder: Path, stand_in: str) -> list[str]:
     command = step.command
     if is_server(command):
-        return _serve(step, block.setting("beside"), folder, stand_in if block.needs_stand_in else "")
+        return _serve(step, block.setting("client"), folder, stand_in if block.needs_stand_in else "")
     ports = {}
     if block.needs_stand_in:
         port = stand_in.rpartition(":")[2]
@@ -127,8 +127,8 @@ def _run(step: Step, block: Block, folder: Path, stand_in: str) -> list[str]:
     return [line for line in lines if _NO_SOUND not in line]
 
 
-def _serve(step: Step, beside: str, folder: Path, stand_in: str) -> list[str]:
-    """What a server prints: on free ports, with `beside` run once it listens.
+def _serve(step: Step, client: str, folder: Path, stand_in: str) -> list[str]:
+    """What a server prints: on free ports, with `client` run once it listens.
 
     It is stopped when it has printed what the page shows, or has printed nothing for a while.
     """
@@ -164,9 +164,9 @@ def _serve(step: Step, beside: str, folder: Path, stand_in: str) -> list[str]:
         reader.start()
         try:
             wait(port)
-            if beside:
+            if client:
                 subprocess.run(
-                    ["bash", "-c", beside.replace(f"127.0.0.1:{_PORTS[kind]}", f"127.0.0.1:{port()}")],
+                    ["bash", "-c", client.replace(f"127.0.0.1:{_PORTS[kind]}", f"127.0.0.1:{port()}")],
                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=PATIENCE, env=environment(), cwd=folder,
                 )  # fmt: skip
             wait(lambda: step.shown and fits(step.shown, lines))

@@ -31,7 +31,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from livews.core import closes, machine, protocol, rules, schema
+from livews.core import canonical, closes, machine, protocol, rules, schema, validation
 from tests.bench.children import Server, livews, rss, serving
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -819,7 +819,7 @@ def _unfit(client: Client) -> str:
             message = json.loads(raw)
         except ValueError:
             return f"sent what is no JSON: {raw[:100]!r}"
-        if said := schema.violations("server", schema.canonical("server", message).message):
+        if said := validation.violations("server", canonical.fold("server", message).message):
             return f"sent {raw[:200]!r}: {said[0].complaint}"
     return ""
 

@@ -16,7 +16,7 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from livews.core import codec, models, schema
+from livews.core import codec, models, validation
 from livews.server.config import StandInConfig
 from livews.server.server import StandInServer, serve_stand_in
 from tests.kit.names import GEMINI, TEST
@@ -63,7 +63,7 @@ class Caller:
         assert isinstance(frame, bytes), "the service sends binary frames (WIRE-1)"
         message: Message = json.loads(frame)
         if self._judged:
-            assert schema.violations("server", message) == [], message
+            assert validation.violations("server", message) == [], message
         self.frames.append(frame)
         self.messages.append(message)
         self.times.append(asyncio.get_running_loop().time())

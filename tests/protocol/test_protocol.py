@@ -13,7 +13,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from livews.core import closes, codec, machine, models, protocol, schema
+from livews.core import canonical, closes, codec, machine, models, protocol, schema, validation
 from livews.core.conversation import Conversation
 from tests.conftest import ROOT
 from tests.protocol import derive
@@ -164,9 +164,9 @@ def test_clients_are_closed_and_servers_open_at_every_type() -> None:
         types = list(_one_of_each(envelope))
         assert len(types) > (100 if sender == "client" else 40)
         for body, innermost, of in types:
-            assert schema.is_valid(sender, body), (sender, of)  # type: ignore[arg-type]
+            assert validation.is_valid(sender, body), (sender, of)  # type: ignore[arg-type]
             innermost["noSuchMember"] = 1
-            assert schema.is_valid(sender, body) is (sender == "server"), (sender, of)  # type: ignore[arg-type]
+            assert validation.is_valid(sender, body) is (sender == "server"), (sender, of)  # type: ignore[arg-type]
 
 
 def _one_of_each(envelope: str) -> Iterator[tuple[dict[str, Any], dict[str, Any], str]]:
@@ -388,11 +388,11 @@ def test_a_member_of_another_surface_is_refused(
     surface: str, version: str, members: dict[str, Any], path: str
 ) -> None:
     message = {"setup": {"model": "models/test", **members}}
-    step = Conversation(inspect=True, surface=surface, version=version).step_message("client", message)
+    step = Conversation(surface=surface, version=version).step_message("client", message)
     first = step.faults[0]
     assert (first.rule, first.path, first.level) == ("MODEL-7", path, "refused")
     assert step.faults[0].close == closes.frame_for("unknown-name", name=path.rsplit("/", 1)[-1], path=_snake(path))
-    other = Conversation(inspect=True).step_message("client", message)
+    other = Conversation().step_message("client", message)
     assert not other.faults, "without a surface nothing is elsewhere"
 
 
@@ -530,8 +530,8 @@ def test_asyncapi_payloads_judge_as_the_envelopes_do() -> None:
         for group in protocol.load(rel(path)):
             for test in group["tests"]:
                 sender = group["sender"]
-                body = schema.canonical(sender, test["message"]).message
-                verdict = schema.is_valid(sender, body)
+                body = canonical.fold(sender, test["message"]).message
+                verdict = validation.is_valid(sender, body)
                 for name in (
                     body.keys() & made.keys() & set(protocol.schemas()[schema.ENVELOPE[sender]]["properties"])
                 ):
@@ -579,14 +579,14 @@ def test_the_examples_of_the_readme_are_json_and_what_they_seem() -> None:
     assert blocks
     for block in blocks:
         if {"asSent", "canonical"} <= block.keys():
-            assert schema.canonical(block["sender"], block["asSent"]).message == block["canonical"]
-            assert schema.is_valid(block["sender"], block["canonical"])
+            assert canonical.fold(block["sender"], block["asSent"]).message == block["canonical"]
+            assert validation.is_valid(block["sender"], block["canonical"])
         elif "on" in block and "from" in block:
             assert any(block in region["rows"] for region in protocol.machine()["regions"].values())
         elif "at" in block:
             assert block in protocol.machine()["signals"]
         elif "steps" in block:
-            conversation = Conversation(inspect=True)
+            conversation = Conversation()
             for line in block["steps"]:
                 for sender in line.keys() & {"client", "server"}:
                     assert not conversation.step(sender, codec.dump(line[sender])).faults

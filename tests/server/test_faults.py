@@ -21,7 +21,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError
 from websockets.frames import Frame, Opcode
 
-from livews.core import schema
+from livews.core import canonical
 from livews.server import faults
 from livews.server.script import Script
 from livews.server.server import StandInServer, serve_stand_in
@@ -114,7 +114,7 @@ def parsed(frames: Iterable[bytes | str]) -> list[Message]:
 
 def meant(frames: Iterable[bytes | str]) -> tuple[str, bytes]:
     """Words and sound of frames in any spelling."""
-    messages = [schema.canonical("server", message).message for message in parsed(frames)]
+    messages = [canonical.fold("server", message).message for message in parsed(frames)]
     return words(messages), sound_of(messages)
 
 

@@ -13,7 +13,7 @@ from websockets.asyncio.client import connect
 from websockets.frames import Frame, Opcode
 
 import tests.fuzz.__main__ as fuzz
-from livews.core import closes, schema
+from livews.core import closes, validation
 from livews.core.conversation import Conversation
 from livews.server.audio_input import resampled
 from livews.server.server import serve_stand_in
@@ -150,24 +150,24 @@ MANY = 50_000
     ids=lambda message: json.dumps(message)[:50],
 )
 def test_a_message_with_a_million_faults_has_a_hundred(message: dict[str, Any]) -> None:
-    talk = Conversation(inspect=True, surface="gemini", version="v1beta")
+    talk = Conversation(surface="gemini", version="v1beta")
     if "setup" not in message:
         talk.step_message("client", {"setup": DIALOGUE})
         talk.step_message("server", {"setupComplete": {}})
     step = talk.step_message("client", message)
     assert 1 <= len(step.findings) <= 300
-    assert schema.is_valid("client", step.body) or step.faults
+    assert validation.is_valid("client", step.body) or step.faults
 
 
 def test_of_a_large_message_one_fault_is_looked_for() -> None:
     """All of them would be made before the first is given: two minutes for a megabyte."""
     body = {"clientContent": {"turns": [{"role": 5}] * MANY}}
-    assert [one.path for one in schema.violations("client", body)] == ["/clientContent/turns/0/role"]
+    assert [one.path for one in validation.violations("client", body)] == ["/clientContent/turns/0/role"]
 
 
 def test_a_few_faults_are_all_told() -> None:
     message = {"clientContent": {"turns": [{"role": 5}, {"parts": [{"x": 1}, {"text": 2}]}]}}
-    said = schema.violations("client", message)
+    said = validation.violations("client", message)
     assert [one.path for one in said] == [
         "/clientContent/turns/0/role", "/clientContent/turns/1/parts/0/x", "/clientContent/turns/1/parts/1/text"
     ]  # fmt: skip

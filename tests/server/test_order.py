@@ -572,7 +572,7 @@ async def test_every_message_passes_the_machine(name: str) -> None:
             await exchange(text("stop"), end="interrupted")
             await exchange(end="turnComplete")
             await exchange(end=kind.end)
-    talk = Conversation(inspect=True, surface="vertex" if kind.path == VERTEX else "gemini", version="v1beta")
+    talk = Conversation(surface="vertex" if kind.path == VERTEX else "gemini", version="v1beta")
     for sender, raw in log:
         step = talk.step(sender, raw)  # type: ignore[arg-type]
         assert not [one for one in step.findings if one.rule not in ("MODEL-2", "TURN-6")], raw

@@ -27,8 +27,8 @@ import livews
 from livews.core import codec
 from livews.server import certificate
 from livews.server.server import StandInServer, serve_stand_in
-from tests.kit.command import LIVEWS
-from tests.kit.names import GEMINI, ROOT
+from tests.kit import command
+from tests.kit.names import GEMINI
 from tests.kit.talk import config, content
 
 SETUP = {"setup": {"model": "models/test", "outputAudioTranscription": {}}}
@@ -148,24 +148,12 @@ async def test_the_certificate_says_whose_it_is(tmp_path: Path) -> None:
 # The command
 
 
-def serve(*options: str, **environment: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [*LIVEWS, "serve", "--port", "0", "--voice", "tones", "--pace", "0", *options],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, **environment},
-    )  # fmt: skip
-
-
 @contextlib.contextmanager
 def serving(*options: str) -> Iterator[tuple[str, list[str], subprocess.Popen[str]]]:
-    """The command at work: its URL, what it said about itself, and its process."""
-    with serve(*options) as server:
-        try:
-            assert server.stdout is not None
-            assert server.stderr is not None
-            url = server.stdout.readline().strip()
-            yield url, [server.stderr.readline().rstrip("\n") for _ in range(5)], server
-        finally:
-            server.kill()
+    """The command at work: its URL, the five lines about it, and its process."""
+    with command.serving("--pace", "0", *options) as (url, server):
+        assert server.stderr is not None
+        yield url, [server.stderr.readline().rstrip("\n") for _ in range(5)], server
 
 
 def ca_of(told: list[str]) -> Path:
@@ -220,13 +208,11 @@ async def test_the_command_on_ipv6(tmp_path: Path) -> None:
 
 
 def refused(*options: str, **environment: str) -> list[str]:
-    """The lines a start that fails says on stderr."""
-    with serve(*options, **environment) as server:
-        out, told = server.communicate(timeout=20)
-        assert server.returncode == 2
-        assert out == ""
-        assert "Traceback" not in told
-        return told.splitlines()
+    """The lines on stderr of a start that fails."""
+    done = command.livews("serve", "--port", "0", *options, env=environment)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Traceback" not in done.stderr
+    return done.stderr.splitlines()
 
 
 def test_without_trustme_the_extra_is_named(tmp_path: Path) -> None:
@@ -246,12 +232,8 @@ def test_without_trustme_the_extra_is_named(tmp_path: Path) -> None:
         "  where  --tls",
         "  do     pip install trustme",
     ]
-    with serve(PYTHONPATH=path) as plain:
-        try:
-            assert plain.stdout is not None
-            assert plain.stdout.readline().startswith("ws://"), "nothing else wants it"
-        finally:
-            plain.kill()
+    with command.serving(PYTHONPATH=path) as (url, _):
+        assert url.startswith("ws://"), "nothing else needs it"
 
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:

@@ -1,0 +1,109 @@
+"""The fast path of audio frames: a frame like one before, of which only the base64 is new, is not parsed again.
+
+- A port may leave this out: nothing depends on it, and audio frames then take ten times as long.
+- A template is made of a frame without findings that holds one Blob of audio and nothing else. What such a frame means
+  depends on the states before it, so the meaning is kept by these.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pybase64
+
+from livews.core.machine import Transition
+from livews.core.schema import Sender
+
+_TEMPLATES = 4
+"""Templates that are kept of each sender."""
+_LONGEST = 1_000
+"""Bytes of a template beside the base64."""
+_SHORTEST = 16
+"""Characters of base64 from which a frame can be a template: shorter ones may also stand elsewhere in it."""
+
+
+KnownFrame = tuple[str, tuple[str, ...], Transition]
+"""What a frame does, whatever its base64 is: kind and signals of its Step, and the machine's transition."""
+
+
+class Template:
+    """A frame seen before: the bytes before and after its base64.
+
+    A frame that starts and ends with them, and whose middle the validating decoder accepts, is the same message with
+    other audio: no base64 character can close the string around it.
+    """
+
+    __slots__ = ("head", "meaning", "mime_type", "tail")
+
+    def __init__(self, head: bytes, tail: bytes, mime_type: str) -> None:
+        self.head = head
+        self.tail = tail
+        self.mime_type = mime_type
+        self.meaning: dict[tuple[str, ...], KnownFrame] = {}
+        """By the states before the frame."""
+
+    @classmethod
+    def of(cls, raw: bytes, data: str, mime_type: str) -> Template | None:
+        """The template of a frame that holds this base64 exactly once, as a JSON string without escapes, or None."""
+        base64 = data.encode()
+        if len(base64) < _SHORTEST or len(raw) - len(base64) > _LONGEST or raw.count(base64) != 1 or b"\\" in raw:
+            return None
+        head, _, tail = raw.partition(base64)
+        return cls(head, tail, mime_type) if head.endswith(b'"') and tail.startswith(b'"') else None
+
+    def pcm(self, raw: bytes) -> bytes | None:
+        """The decoded audio of a frame of this shape, None for any other frame."""
+        if raw.startswith(self.head) and raw.endswith(self.tail) and len(raw) >= len(self.head) + len(self.tail):
+            try:
+                return pybase64.b64decode(memoryview(raw)[len(self.head) : -len(self.tail)], validate=True)
+            except ValueError:  # not plain base64: the full parse decides
+                return None
+        return None
+
+
+def learn(
+    templates: list[Template],
+    sender: Sender,
+    raw: bytes,
+    message: dict[str, Any],
+    states: tuple[str, ...],
+    meaning: KnownFrame,
+) -> None:
+    """Keep what a frame without findings means in these states, if it is one Blob of audio and nothing else.
+
+    Args:
+        templates: the templates of its sender, the newest first; changed in place.
+        sender: who sent the frame.
+        raw: the frame.
+        message: the frame in canonical form.
+        states: the states before it.
+        meaning: what it did.
+    """
+    blob = _only_blob(sender, message)
+    if blob is None:
+        return
+    template = next((known for known in templates if known.pcm(raw) is not None), None)
+    if template is None:
+        template = Template.of(raw, blob["data"], blob["mimeType"])
+        if template is None:
+            return
+        templates.insert(0, template)
+        del templates[_TEMPLATES:]
+    template.meaning[states] = meaning
+
+
+def _only_blob(sender: Sender, message: dict[str, Any]) -> dict[str, Any] | None:
+    """The one Blob of a message without any other member that could change or that a rule could find fault with."""
+    if sender == "client":
+        content = message.get("realtimeInput", {})
+        blob = content.get("audio") if len(message) == len(content) == 1 else None
+    else:
+        content = message.get("serverContent", {})
+        turn = content.get("modelTurn", {}) if len(message) == len(content) == 1 else {}
+        parts = (
+            turn.get("parts", [])
+            if isinstance(turn.get("role", ""), str) and turn.keys() <= {"role", "parts"}
+            else []
+        )
+        blob = parts[0].get("inlineData") if len(parts) == 1 and len(parts[0]) == 1 else None
+    return blob if isinstance(blob, dict) and blob.keys() == {"mimeType", "data"} else None

@@ -1,0 +1,99 @@
+"""Read one message: its canonical form and its media. Pure; nothing here knows a session.
+
+- Audio is decoded once, here. Other media is left to the application.
+- What is wrong with a message is only noted here; `rules.findings` judges it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from livews.core import codec, machine, validation
+from livews.core.canonical import Canonical, fold
+from livews.core.schema import Sender
+
+
+@dataclass(slots=True)
+class Reading:
+    """One message as it was read, and what `rules` need to judge it. Paths are JSON pointers."""
+
+    sender: Sender
+    canonical: Canonical
+    media: tuple[tuple[str, dict[str, Any]], ...] = ()
+    """Its streamed media, as (path, Blob)."""
+    audio: tuple[tuple[str, bytes], ...] = ()
+    """Its audio, as (mime type, bytes)."""
+    undecodable: tuple[tuple[str, str], ...] = ()
+    """Audio that is no base64, as (path, words)."""
+    problem: str = ""
+    """Why the frame is no message at all (WIRE-2)."""
+    is_composed: bool = False
+    """Whether livews composed it from plain strings and bytes, so that the schemas need not be asked."""
+    signals: tuple[str, ...] = ()
+    """Its signals in machine.json, in the order of the file."""
+    broken: tuple[str, ...] = ()
+    """Rules that it breaks by the rows of machine.json."""
+    noted: tuple[str, ...] = ()
+    """Rules that are noted by the rows of machine.json."""
+    _violations: list[validation.Violation] | None = None
+
+    @property
+    def message(self) -> Any:
+        """The message in canonical form."""
+        return self.canonical.message
+
+    @property
+    def violations(self) -> list[validation.Violation]:
+        """Where it breaks the schemas."""
+        if self._violations is None:
+            self._violations = [] if self.is_composed else validation.violations(self.sender, self.message)
+        return self._violations
+
+
+def read(sender: Sender, message: dict[str, Any], surface: str | None = None) -> Reading:
+    """Fold a message into canonical form and decode its audio.
+
+    Args:
+        sender: who sends it, "client" or "server".
+        message: the parsed message.
+        surface: a column of `x-livews.on`, or None if it is not known.
+    """
+    reading = Reading(sender, fold(sender, message, surface))
+    reading.media = tuple(_blobs(sender, reading.message))
+    audio, undecodable = [], []
+    for path, blob in reading.media:
+        if is_audio(blob):
+            try:
+                audio.append((blob["mimeType"], codec.decode_base64(blob["data"])))
+            except codec.WireError as problem:
+                undecodable.append((f"{path}/data", str(problem)))
+                if len(undecodable) == validation.MOST:
+                    break
+    reading.audio, reading.undecodable = tuple(audio), tuple(undecodable)
+    return reading
+
+
+def is_audio(blob: dict[str, Any]) -> bool:
+    """Whether a Blob is audio with data."""
+    mime_type = blob.get("mimeType")
+    return isinstance(mime_type, str) and mime_type.startswith("audio/") and isinstance(blob.get("data"), str)
+
+
+def _blobs(sender: Sender, message: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The streamed media of a canonical message, as (path, Blob)."""
+    if sender == "server":
+        for i, part in enumerate(machine.values(message, ("serverContent", "modelTurn", "parts", "*"))):
+            if isinstance(part, dict) and isinstance(part.get("inlineData"), dict):
+                yield f"/serverContent/modelTurn/parts/{i}/inlineData", part["inlineData"]
+        return
+    content = message.get("realtimeInput")
+    if not isinstance(content, dict):
+        return
+    for name in ("audio", "video"):
+        if isinstance(content.get(name), dict):
+            yield f"/realtimeInput/{name}", content[name]
+    for i, blob in enumerate(machine.values(content, ("mediaChunks", "*"))):
+        if isinstance(blob, dict):
+            yield f"/realtimeInput/mediaChunks/{i}", blob
