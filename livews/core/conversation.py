@@ -42,7 +42,7 @@ class Step:
     """Its audio, as (mime type, bytes) of each part."""
     interrupted: bool = False
     """Whether the turn was interrupted, by this frame or one before."""
-    found: tuple[Finding, ...] | Callable[[], list[Finding]] = ()
+    judgement: tuple[Finding, ...] | Callable[[], list[Finding]] = ()
     """Its findings, or the function that works them out."""
     parsed: dict[str, Any] | None = None
     template: fastpath.Template | None = None
@@ -89,9 +89,9 @@ class Step:
         return [*self.faults, *self.notes]
 
     def _judged(self) -> tuple[Finding, ...]:
-        if not isinstance(self.found, tuple):
-            self.found = tuple(self.found())
-        return self.found
+        if not isinstance(self.judgement, tuple):
+            self.judgement = tuple(self.judgement())
+        return self.judgement
 
 
 class Conversation:
@@ -169,7 +169,7 @@ class Conversation:
             if sender == "server":
                 self.server_faults["WIRE-2"] += 1
             reading = Reading(sender, Canonical(None), problem=str(problem))
-            return Step(sender, "unreadable", raw, state=self._state, found=tuple(rules.findings(reading, self)))
+            return Step(sender, "unreadable", raw, state=self._state, judgement=tuple(rules.findings(reading, self)))
         return self._step(sender, raw, message, composed)
 
     def step_message(self, sender: Sender, message: dict[str, Any], *, composed: bool = False) -> Step:
@@ -227,10 +227,10 @@ class Conversation:
             parsed=body, as_sent=message, undecodable=tuple(path for path, _ in reading.undecodable),
         )  # fmt: skip
         if sender == "server":
-            step.found = partial(rules.findings, reading, self)
+            step.judgement = partial(rules.findings, reading, self)
         else:
-            step.found = tuple(rules.findings(reading, self))
-            if any(finding.level == "error" for finding in step.found):
+            step.judgement = tuple(rules.findings(reading, self))
+            if any(finding.level == "error" for finding in step.judgement):
                 return step
         self._apply(step, reading, transition, pending)
         return step
@@ -257,7 +257,7 @@ class Conversation:
             self._interrupted = False
             self._holding.clear()
         is_clean = not (reading.broken or reading.noted or reading.undecodable or reading.canonical.has_remarks)
-        if len(step.audio) == 1 and is_clean and (sender == "server" or not step.found):
+        if len(step.audio) == 1 and is_clean and (sender == "server" or not step.judgement):
             known = (step.kind, step.signals, transition)
             fastpath.learn(self._templates[sender], sender, step.raw, body, before, known)
 

@@ -1,8 +1,8 @@
-"""Who closed, with what code and what reason, out of a line as a log has it.
+"""Parse a close from a line of a log: who closed, with which code and reason.
 
-- `_FORMS` are how libraries write it, the most particular first; a new one is a row there.
-- What is in none of these forms is a reason, whole, without a code: nothing is guessed.
-- A number counts as a code only in the place of one: a date, a size or a duration is none.
+- `_FORMS` are the forms in which libraries write it, the most specific first; a new one is a row there.
+- A line in none of these forms is a reason without a code: nothing is guessed.
+- A number is a code only in the place of one: a date, a size or a duration is none.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from livews.core.schema import Sender
 
 @dataclass(frozen=True, slots=True)
 class LoggedClose:
-    """What a line says of an end. `code` is a close code, an HTTP status below 1000, or 0 where it has none."""
+    """The close in a line of a log."""
 
     code: int
+    """A close code, an HTTP status (below 1000), or 0 if there is none."""
     reason: str
     by: Sender = "server"
 
@@ -25,14 +26,14 @@ class LoggedClose:
 _CODE = r"(?P<code>10(?:0\d|1[0-5])|[34]\d{3})(?![\d-])"
 _HTTP = r"(?P<code>[2-5]\d\d)\b"
 _NAMED = r"\((?:[^()]*)\)"
-"""What a library calls the code: `(internal error)`."""
+"""A library's name of the code: `(internal error)`."""
 _REASON = r"(?P<reason>.*)"
 _KEY = r"""["']?\s*[=:]\s*"""
 
 _FORMS = tuple(
     re.compile(form, re.DOTALL)
     for form in (
-        # websockets, str() of ConnectionClosed: who is named first closed first
+        # websockets, str() of ConnectionClosed: the side named first closed first
         rf"\b(?P<by>received|sent) {_CODE} {_NAMED}(?: (?P<reason>.*?))?(?:; (?:then|no close frame) .*)?$",
         # websockets at DEBUG: `< CLOSE 1011 (internal error) Internal error encountered. [30 bytes]`
         rf"(?P<by>[<>]) CLOSE {_CODE} {_NAMED}(?: (?P<reason>.*?))??(?: \[\d+ bytes\])?$",
@@ -46,13 +47,13 @@ _FORMS = tuple(
         rf"\b{_CODE} None\.(?: {_REASON})?$",
         # aiohttp: WSMessage
         rf"\bWSMsgType\.CLOSE\b.*?\bdata={_CODE}(?:, extra=(?P<reason>.*?)\)?)?$",
-        # CloseEvent of a browser, of Node and of ws, and what people print themselves, with the reason behind or before
+        # CloseEvent of a browser, of Node and of ws, and what people print themselves, with the reason after or before
         rf"(?<![\w.])[\"']?code{_KEY}{_CODE}(?: {_NAMED})?.*?\breason{_KEY}{_REASON}",
         rf"(?<![\w.])[\"']?reason{_KEY}(?P<reason>.*?),\s*[\"']?code{_KEY}{_CODE}",
         rf"(?<![\w.])[\"']?code{_KEY}{_CODE}(?: {_NAMED})?(?P<reason>[\s:,].*)?",
         # gorilla/websocket, `closed with code 1011: ...`
         rf"\b[Cc]lose[d]?(?: (?:with|code|status|by (?:the )?(?:server|peer|remote)))*:? {_CODE}(?: {_NAMED})?{_REASON}",
-        # the code first, as it is asked here: `1007: Request contains ...`, `1011 (internal error) Internal ...`
+        # the code first, as in an argument of `livews explain`: `1007: Request contains ...`, `1011 (internal error) Internal ...`
         rf"^(?P<code>\d+$|\d{{3,4}}\b(?![-/:.]\d))[\s:,.]*(?:(?<=\s){_NAMED})?{_REASON}",
     )
 )
@@ -60,22 +61,23 @@ _QUOTED = re.compile(r"""b?(?P<quote>["'])(?P<text>.*?)(?<!\\)(?P=quote)\s*(?=[,
 _NO_REASON = re.compile(
     r"(?:no reason\b|None\b|null\b|undefined\b|<none>|wasClean\b|type\b|\w+=|[})\]]).*", re.DOTALL
 )
-"""No reason, or none but the next member."""
+"""A missing reason, or the next member in its place."""
 
 
 def parse_close(line: str) -> LoggedClose:
-    """The end that a line tells of; the line itself as the reason where it is in no form known here."""
+    """The close in a line; if the line has none of the known forms, all of it is the reason."""
     line = line.strip()
     for form in _FORMS:
-        if found := form.search(line):
-            said = found.groupdict()
-            if said.get("none"):
+        if match := form.search(line):
+            groups = match.groupdict()
+            if groups.get("none"):
                 return LoggedClose(1006, "")
-            by: Sender = "client" if said.get("by") in ("sent", ">") else "server"
-            code, first = int(said["code"][:9]), form is _FORMS[-1]  # more digits than a code has stay out of range
-            # 1005 and 1006 are the library's own, and so are the words behind them: no frame had a reason
-            reason = "" if code in (1005, 1006) and not first else _bare(said.get("reason") or "", not first)
-            return LoggedClose(code, reason, by)
+            by: Sender = "client" if groups.get("by") in ("sent", ">") else "server"
+            code = int(groups["code"][:9])  # a number of more digits than a code has stays out of range
+            starts_line = form is _FORMS[-1]
+            # 1005 and 1006 are the library's own, and so are the words after them: no frame had a reason
+            has_reason = starts_line or code not in (1005, 1006)
+            return LoggedClose(code, _bare(groups.get("reason") or "", not starts_line) if has_reason else "", by)
     return LoggedClose(0, line)
 
 

@@ -18,12 +18,12 @@ from livews.explainer.locations import (
     ENVELOPES,
     MemberLocation,
     PathEnd,
+    all_members,
     by_member,
     by_type,
     by_value,
     follow,
     is_index,
-    locations,
     says_of,
     steps_of,
     users,
@@ -97,9 +97,9 @@ def _at_path(name: str) -> LookupResult:
     entries = [value_entry(type_id, value) for type_id, value in sorted(values) if type_id]
     keys = sorted({_key(end) for end in ends if end.member and not end.value})
     if len(keys) == 1 and not entries:
-        return LookupResult((member_entry(locations()[keys[0]], ends[0].path if is_absolute else ""),))
+        return LookupResult((member_entry(all_members()[keys[0]], ends[0].path if is_absolute else ""),))
     entries += [value_entry(end.owner, end.value) for end in ends if end.value and not end.member]
-    return LookupResult(tuple(entries), tuple(locations()[key] for key in keys))
+    return LookupResult(tuple(entries), tuple(all_members()[key] for key in keys))
 
 
 def _key(end: PathEnd) -> tuple[str, str]:

@@ -60,7 +60,7 @@ def shape_of(member: Member) -> str:
 
 
 @cache
-def locations() -> dict[tuple[str, str], MemberLocation]:
+def all_members() -> dict[tuple[str, str], MemberLocation]:
     """Every member by the title of its type and its name."""
     paths: dict[tuple[str, str], list[tuple[Sender, str]]] = {}
     for sender, envelope in ENVELOPES.items():
@@ -101,7 +101,7 @@ def _grouped(rows: Iterable[Any], names: Callable[[Any], Iterable[str]]) -> dict
 @cache
 def by_member() -> dict[str, tuple[MemberLocation, ...]]:
     """Locations by the name of the member in both spellings, the nearest to the top first."""
-    rows = sorted(locations().values(), key=lambda location: location.depth)
+    rows = sorted(all_members().values(), key=lambda location: location.depth)
     return _grouped(rows, lambda location: (location.member.name, location.member.snake))
 
 
@@ -135,7 +135,7 @@ def by_value() -> dict[str, tuple[str, ...]]:
 def users(title: str) -> list[MemberLocation]:
     """The members that are of a type, the nearest to the top first."""
     rows = (
-        row for row in locations().values() if row.member.target and schema.table(row.member.target).name == title
+        row for row in all_members().values() if row.member.target and schema.table(row.member.target).name == title
     )
     return sorted(rows, key=lambda location: location.depth)
 

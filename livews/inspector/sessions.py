@@ -267,7 +267,7 @@ def _redacted(step: Step, redactor: Redactor) -> Step:
             yield replace(f, path=path, complaint=complaint, fix=fix, close=close)
 
     kind, found = redactor.redact(step.kind), tuple(redacted())
-    return replace(step, kind=kind, raw=raw, parsed=None, as_sent=None, template=None, found=found)
+    return replace(step, kind=kind, raw=raw, parsed=None, as_sent=None, template=None, judgement=found)
 
 
 async def followed(sessions: SessionList, tail: Tail, every: float = 0.15) -> None:

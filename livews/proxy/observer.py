@@ -145,7 +145,7 @@ class ConnectionObserver:
         self.messages[side] += 1
         if message.payload is None:
             note = not_inspected(message.size, side)
-            step = Step(side, "unreadable", b"", state=tuple(self.conversation.states.values()), found=(note,))
+            step = Step(side, "unreadable", b"", state=tuple(self.conversation.states.values()), judgement=(note,))
         else:
             step = self.conversation.step(side, message.payload)
         self.faults += bool(step.faults)
