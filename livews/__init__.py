@@ -55,46 +55,23 @@ if TYPE_CHECKING:
     from livews.tools.runner import ToolRun
 
 _HOMES = {
-    "livews.client": ("Session", "connect"),
-    "livews.core.closes": ("Advice", "explain"),
-    "livews.core.conversation": ("Conversation", "Step"),
-    "livews.core.rules": ("Finding", "check"),
+    "livews.client": "Session connect",
+    "livews.core.closes": "Advice explain",
+    "livews.core.conversation": "Conversation Step",
+    "livews.core.rules": "Finding check",
     "livews.errors": (
-        "BadRequest",
-        "Closed",
-        "LivewsError",
-        "LocalProtocolError",
-        "Lost",
-        "NoCredentials",
-        "Refused",
-        "RemoteProtocolError",
-        "TraceFailed",
-        "Unreachable",
+        "BadRequest Closed LivewsError LocalProtocolError Lost NoCredentials Refused RemoteProtocolError "
+        "TraceFailed Unreachable"
     ),
     "livews.core.events": (
-        "Activity",
-        "Audio",
-        "Event",
-        "GenerationComplete",
-        "GoAway",
-        "Grounding",
-        "Interrupted",
-        "Media",
-        "Part",
-        "Ready",
-        "Resumable",
-        "Status",
-        "Text",
-        "ToolCall",
-        "ToolCancelled",
-        "Transcript",
-        "TurnEnd",
-        "Usage",
+        "Activity Audio Event GenerationComplete GoAway Grounding Interrupted Media Part Ready Resumable "
+        "Status Text ToolCall ToolCancelled Transcript TurnEnd Usage"
     ),
-    "livews.tools.function": ("Tool", "tool"),
-    "livews.tools.runner": ("ToolRun",),
+    "livews.tools.function": "Tool tool",
+    "livews.tools.runner": "ToolRun",
 }
-_HOME = {name: module for module, names in _HOMES.items() for name in names}
+"""Module: the public names that it is the home of."""
+_HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
     "Activity",

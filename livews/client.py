@@ -295,7 +295,9 @@ class Session:
         Raises:
             LocalProtocolError, Closed: as `say`.
         """
-        await self._send_step(self.conversation.step("client", codec.audio_frame(pcm, rate), composed=True))
+        step = self._checked(self.conversation.step("client", codec.audio_frame(pcm, rate), composed=True))
+        if not await self._transport.send(step):
+            raise self._ended()
 
     async def send_image(self, data: bytes, mime_type: str = "image/jpeg") -> None:
         """Send a picture; the service uses one a second at most.
@@ -567,14 +569,15 @@ class Session:
         except codec.WireError as problem:
             fix = "send strings, numbers, bools, lists and dicts with string keys"
             raise BadRequest("not sent: the message cannot be encoded", why=str(problem), fix=fix) from None
-        await self._send_step(step)
+        if not await self._transport.send(self._checked(step)):
+            raise self._ended()
 
-    async def _send_step(self, step: Step) -> None:
+    def _checked(self, step: Step) -> Step:
+        """The step, if it may be sent."""
         if self._over:
             raise self._ended()
-        if not self._unchecked:
+        if step.faults and not self._unchecked:
             errors = [fault for fault in step.faults if fault.level == "error"]
             if errors:
                 raise LocalProtocolError(errors)
-        if not await self._transport.send(step):
-            raise self._ended()
+        return step

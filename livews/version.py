@@ -1,3 +1,3 @@
 """The version of livews, as pyproject.toml has it; a module of its own so that nothing has to import the package."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -53,7 +53,9 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "livews.tools": (*BASE, "livews.process"),
     "livews.trace": (*BASE, "livews.audio.analysis", "livews.endpoint", "livews.recorder"),
     "livews.analysis": (*BASE, "livews.audio.analysis", "livews.trace"),
-    "livews.report": (*BASE, "livews.analysis", "livews.audio.analysis", "livews.audio.wav", "livews.explainer", "livews.trace"),
+    "livews.report": (
+        *BASE, "livews.analysis", "livews.audio.analysis", "livews.audio.wav", "livews.explainer", "livews.recorder", "livews.trace",
+    ),
     "livews.client": (
         *BASE, "livews.endpoint", "livews.google_credentials", "livews.recorder", "livews.setup_message",
         "livews.tools", "livews.trace", "livews.transport",

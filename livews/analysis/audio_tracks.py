@@ -1,11 +1,11 @@
-"""What each side said, laid out in time: runs of sound, and the part of each that was heard.
+"""Audio tracks: what each side of a session said, laid out in time, and the part of it that was heard.
 
-- Pure of waveforms in memory: samples go to a file as they come, only their peaks and the runs are kept.
-- What was told of a run may change later: `moves` counts that, for those who tell only what is new.
-- The model's sound plays from when it came, or behind what is still queued; `interrupted` empties the queue. What a
-  `heard` line says beats that reckoning: it was there.
-- The user's sound ends when its frame was sent, as a microphone's does; what is sent faster than it is spoken queues.
-- Times are seconds of the trace, samples are s16le mono.
+- Samples go to a file as they come; only their peaks and the runs are kept in memory.
+- The model's audio plays when it arrives or after what is still queued; `interrupted` empties the queue. A `heard` line
+  of the trace corrects this estimate: it is what the loudspeaker measured.
+- The user's audio ends when its frame was sent, as a microphone's does; what is sent faster than real time queues.
+- A run may change after it was reported. `moves` counts the changes, for readers that want only those.
+- Times are seconds of the trace; samples are s16le mono.
 """
 
 from __future__ import annotations
@@ -15,24 +15,27 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
-from livews.audio.analysis.pcm import samples_of
+from livews.audio.analysis.pcm import Aligner, rate_of, samples_of
+from livews.core import events
+from livews.core.conversation import Step
 from livews.trace.spool import Spool
 
 KEPT, TOO_MUCH, ELIDED = 0, 1, 2
-"""What there is of a run: its samples, its peaks alone (the report would grow too large), its length alone."""
-MOST_SOUND = 48 * 1024 * 1024
-"""Bytes of samples a side that are kept to be played: about 17 minutes of the model, 26 of a microphone."""
+"""What is known of a run: its samples, its peaks only (the limit was reached), its length only."""
+MAX_AUDIO = 48 * 1024 * 1024
+"""Bytes of samples kept for each side: about 17 minutes of the model, 26 of a microphone."""
 PEAKS = 100
-"""Peaks a second, 0 to 255 each."""
+"""Peaks per second, each from 0 to 255."""
 _RATES = range(4_000, 192_001)
 _GAP = 0.25
-"""Seconds a frame of a microphone may be late and still belong to what came before it."""
+"""Seconds a frame of a microphone may be late and still follow the one before without a gap."""
 _REPLIES = 64
+_MIME_TYPES = 5
 
 
 @dataclass(slots=True)
 class AudioRun:
-    """Sound without a gap. `at` is the offset of its first byte, `peak` that of its first peak."""
+    """Audio without a gap. `at` is the offset of its first byte in the file, `peak` the index of its first peak."""
 
     t: float
     rate: int
@@ -41,97 +44,118 @@ class AudioRun:
     peak: int
     samples: int = 0
     heard: int | None = None
-    """Samples that were heard; None for all."""
+    """Samples that were heard; None: all."""
     moved: int = 0
-    """The last of its side's `moves` that changed it."""
+    """The number of its last change, of the `moves` of its track."""
+
+    @property
+    def seconds(self) -> float:
+        return self.samples / self.rate
+
+    @property
+    def heard_samples(self) -> int:
+        return self.samples if self.heard is None else self.heard
 
     @property
     def end(self) -> float:
-        return self.t + (self.samples if self.heard is None else self.heard) / self.rate
+        return self.t + self.heard_samples / self.rate
 
     def row(self) -> list[float | int]:
-        heard = self.samples if self.heard is None else self.heard
-        return [round(self.t, 4), self.rate, self.have, self.at, self.peak, self.samples, heard]
+        """The run as the page data has it."""
+        return [round(self.t, 4), self.rate, self.have, self.at, self.peak, self.samples, self.heard_samples]
 
 
 class AudioTrack:
-    """The sound of one side."""
+    """The audio of one side. `limit`: bytes of samples to keep."""
 
-    def __init__(self, most: int = MOST_SOUND) -> None:
+    def __init__(self, limit: int = MAX_AUDIO) -> None:
         self.store = Spool()
         self.runs: list[AudioRun] = []
         self.moves = 0
-        """Counts what was changed in the runs."""
+        """Number of changes of the runs."""
         self.seconds = 0.0
-        """Of sound that came, heard or not."""
+        """Seconds of audio that came, heard or not."""
+        self.queued_until = 0.0
+        """When all that came so far will have been played."""
         self.skipped = 0
-        """Pieces that no report can play: another format than PCM, an odd rate."""
-        self._most = most
+        """Chunks that cannot be played: not PCM, or an odd rate."""
+        self.skipped_types: list[str] = []
+        """The first few of their MIME types."""
+        self._limit = limit
         self._peaks = bytearray()
         self._rest: array[int] = array("h")
-        self._queued = 0.0
-        """When all that came so far has been played."""
-        self._fresh = True
+        """Samples of the peak that is not complete."""
+        self._aligner = Aligner()
+        self._broken = True
+        """The next chunk begins a new run."""
 
     @property
     def end(self) -> float:
         return max((run.end for run in self.runs), default=0.0)
 
-    def peaks(self, first: int = 0) -> bytes:
-        """The peaks that are whole, from the `first` on."""
-        return bytes(self._peaks[first:])
-
     @property
-    def drawn(self) -> int:
-        """How many peaks are whole."""
+    def peak_count(self) -> int:
+        """The number of complete peaks."""
         return len(self._peaks)
 
+    def peaks(self, first: int = 0) -> bytes:
+        """The complete peaks from the index `first`."""
+        return bytes(self._peaks[first:])
+
     def finish(self) -> None:
-        """No more sound comes: what is left is a peak, too."""
+        """No more audio comes: what is left over becomes a peak, too."""
         if self._rest:
-            self._peaks.append(min(255, max(max(self._rest), -min(self._rest)) >> 7))
+            self._peaks.append(_peak(self._rest))
             self._rest = array("h")
 
     def moved_since(self, moves: int) -> list[tuple[int, AudioRun]]:
-        """The runs that were changed after the first `moves`, with their places."""
+        """The runs that changed after the first `moves` changes, each with its index."""
         return [(i, run) for i, run in enumerate(self.runs) if run.moved > moves] if moves < self.moves else []
 
     def close(self) -> None:
         self.store.close()
 
-    def fits(self, mime_type: str, rate: int) -> bool:
-        fit = mime_type.lower().startswith("audio/pcm") and rate in _RATES
-        self.skipped += not fit
-        return fit
-
-    def _add(self, pcm: bytes | None, samples: int, rate: int, start: float) -> float:
-        """Lay out a piece that begins at `start`; `pcm` is None where a trace kept only its length."""
-        have = ELIDED if pcm is None else KEPT if self.store.size + len(pcm) <= self._most else TOO_MUCH
+    def add(self, mime_type: str, rate: int, pcm: bytes, t: float, *, elided: bool) -> None:
+        """A chunk of audio at `t`. `elided`: its samples are unknown, `pcm` only has their number."""
+        if not pcm:
+            return
+        if not mime_type.lower().startswith(("audio/pcm", "audio/l16")) or rate not in _RATES:
+            self.skipped += 1
+            if mime_type not in self.skipped_types and len(self.skipped_types) < _MIME_TYPES:
+                self.skipped_types.append(mime_type)
+            return
+        pcm = self._aligner.whole(pcm)
+        samples = len(pcm) // 2
+        start = self._start(t, samples / rate)
+        have = ELIDED if elided else KEPT if self.store.size + len(pcm) <= self._limit else TOO_MUCH
         run = self.runs[-1] if self.runs else None
-        if run is None or self._fresh or run.rate != rate or run.have != have or abs(start - run.end) > 0.002:
+        if run is None or self._broken or run.rate != rate or run.have != have or abs(start - run.end) > 0.002:
             self.finish()
             run = AudioRun(start, rate, have, self.store.size if have == KEPT else -1, len(self._peaks))
             self.runs.append(run)
-            self._fresh = False
+            self._broken = False
         run.samples += samples
         self._move(run)
         self.seconds += samples / rate
-        self._queued = run.end
-        if pcm is not None:
-            if have == KEPT:
-                self.store.add(pcm)
+        self.queued_until = run.end
+        if have == KEPT:
+            self.store.add(pcm)
+        if not elided:
             self._draw(pcm, rate)
-        return start
+
+    def _start(self, t: float, seconds: float) -> float:
+        """When the first sample of a chunk of this length is heard."""
+        raise NotImplementedError
+
+    def _break(self) -> None:
+        self._broken = True
+        self._aligner.forget()
 
     def _draw(self, pcm: bytes, rate: int) -> None:
-        samples = samples_of(pcm)
-        if self._rest:
-            samples = self._rest + samples
+        samples = self._rest + samples_of(pcm) if self._rest else samples_of(pcm)
         size = rate // PEAKS
         full = len(samples) // size * size
-        for i in range(0, full, size):
-            part = samples[i : i + size]
-            self._peaks.append(min(255, max(max(part), -min(part)) >> 7))
+        self._peaks += bytes(_peak(samples[i : i + size]) for i in range(0, full, size))
         self._rest = samples[full:]
 
     def _move(self, run: AudioRun) -> None:
@@ -139,71 +163,126 @@ class AudioTrack:
         run.moved = self.moves
 
 
+def _peak(samples: array[int]) -> int:
+    return min(255, max(max(samples), -min(samples)) >> 7)
+
+
 class UserTrack(AudioTrack):
     """What the user said."""
 
-    def say(self, pcm: bytes | None, samples: int, rate: int, t: float) -> None:
-        start = max(t - samples / rate, 0.0)
-        if start < self._queued + _GAP and self.runs:
-            start = self._queued
-        self._add(pcm, samples, rate, start)
+    def _start(self, t: float, seconds: float) -> float:
+        start = max(t - seconds, 0.0)
+        return self.queued_until if self.runs and start < self.queued_until + _GAP else start
 
 
 class ModelTrack(AudioTrack):
     """What the model said, and what of it was heard."""
 
-    def __init__(self, most: int = MOST_SOUND) -> None:
-        super().__init__(most)
+    def __init__(self, limit: int = MAX_AUDIO) -> None:
+        super().__init__(limit)
         self._reply: list[AudioRun] = []
         self._replies: deque[list[AudioRun]] = deque(maxlen=_REPLIES)
-        """Replies no `heard` line has told of yet, the last of which is still coming."""
+        """Replies that no `heard` line was about yet, the last of which is still coming."""
 
-    def play(self, pcm: bytes | None, samples: int, rate: int, t: float) -> float:
-        """Queue a piece that came at `t`; when its first sample is heard."""
-        start = max(t, self._queued)
-        self._add(pcm, samples, rate, start)
+    def add(self, mime_type: str, rate: int, pcm: bytes, t: float, *, elided: bool) -> None:
+        super().add(mime_type, rate, pcm, t, elided=elided)
+        if not self.runs or self._broken:
+            return
         if not self._reply:
             self._replies.append(self._reply)
         if not self._reply or self._reply[-1] is not self.runs[-1]:
             self._reply.append(self.runs[-1])
-        return start
+
+    def _start(self, t: float, seconds: float) -> float:
+        return max(t, self.queued_until)
+
+    def position(self, seconds: float) -> tuple[float, AudioRun] | None:
+        """When the sample at `seconds` of the current reply is heard, and the run it is in."""
+        for run in self._reply:
+            if seconds < run.seconds:
+                return run.t + seconds, run
+            seconds -= run.seconds
+        return None
 
     def flush(self, t: float) -> None:
-        """`interrupted` came at `t`."""
+        """`interrupted` came at `t`: what is queued is not heard."""
         for run in reversed(self.runs):
             if run.end <= t:
                 break
             run.heard = max(0, round((t - run.t) * run.rate))
             self._move(run)
-        self._queued = min(self._queued, t)
-        self._fresh = True
+        self.queued_until = min(self.queued_until, t)
+        self._break()
 
     def end_reply(self) -> None:
-        """What comes now belongs to another reply."""
+        """What comes next belongs to another reply."""
         self._reply = []
-        self._fresh = True
+        self._break()
 
-    def heard(self, about: dict[str, Any]) -> None:
-        """A `heard` line: the loudspeaker's word on one reply, or on several that were one to it."""
+    def heard(self, about: dict[str, Any]) -> list[AudioRun]:
+        """A `heard` line, which says how much was played of one reply or of several together; their runs."""
         heard, received = about.get("heardMs"), about.get("receivedMs")
         if not isinstance(heard, (int, float)) or isinstance(heard, bool) or not 0 <= heard < 1e9:
-            return
+            return []
         left = heard / 1000
-        for run in self._told(received / 1000 if isinstance(received, (int, float)) else left):
-            seconds = run.samples / run.rate
-            run.heard = None if left >= seconds - 0.002 else round(max(left, 0.0) * run.rate)
+        runs = self._take_replies(received / 1000 if isinstance(received, (int, float)) else left)
+        for run in runs:
+            run.heard = None if left >= run.seconds - 0.002 else round(max(left, 0.0) * run.rate)
             self._move(run)
-            left -= seconds
+            left -= run.seconds
+        return runs
 
-    def _told(self, received: float) -> list[AudioRun]:
-        """The replies that last so long together; the oldest when none do."""
+    def _take_replies(self, received: float) -> list[AudioRun]:
+        """The runs of the replies that last `received` seconds together; of the oldest reply if none do."""
         replies = list(self._replies)
         for first in range(len(replies)):
             total = 0.0
             for last in range(first, len(replies)):
-                total += sum(run.samples / run.rate for run in replies[last])
+                total += sum(run.seconds for run in replies[last])
                 if abs(total - received) < 0.005:
                     for _ in range(last + 1):
                         self._replies.popleft()
                     return [run for reply in replies[first : last + 1] for run in reply]
         return self._replies.popleft() if replies else []
+
+
+class AudioTracks:
+    """The tracks of both sides of a session. `limit`: bytes of samples to keep for each."""
+
+    def __init__(self, limit: int = MAX_AUDIO) -> None:
+        self.user = UserTrack(limit)
+        self.model = ModelTrack(limit)
+
+    def take(self, t: float, step: Step, *, elided: bool = False) -> None:
+        """Lay out the audio of a frame. `elided`: it was left out of the trace, and is silence of its length."""
+        if step.sender == "client":
+            for mime_type, pcm in step.audio:
+                self.user.add(mime_type, rate_of(mime_type, "client"), pcm, t, elided=elided)
+        else:
+            if "flushPlayback" in step.effects:
+                self.model.flush(t)
+            if "ignoreAudio" not in step.effects:
+                for mime_type, pcm in step.audio:
+                    self.model.add(mime_type, rate_of(mime_type, "server"), pcm, t, elided=elided)
+        if ends_reply(step):
+            self.model.end_reply()
+
+    def finish(self) -> None:
+        """No more audio comes."""
+        self.user.finish()
+        self.model.finish()
+
+    def close(self) -> None:
+        self.user.close()
+        self.model.close()
+
+
+def ends_reply(step: Step) -> bool:
+    """Whether a reply is complete with this frame.
+
+    It goes on where the model has yet to speak about a tool's result, unless the turn was cut.
+    """
+    if not ("endTurn" in step.effects or "cutTurn" in step.effects):
+        return False
+    states = step.states
+    return step.interrupted or (states["turn"] != "waitingForTool" and states["answer"] not in events.ANSWER_OWED)

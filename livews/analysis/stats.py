@@ -1,9 +1,8 @@
-"""What a recorded session was like, in figures.
+"""Statistics of a recorded session: messages, turns, latencies, audio, tokens, closes.
 
-- Latencies count from when the user was done: the last loud sample sent, an activityEnd, a text, whichever was last.
-- A first sound is the first sample that is not silence; a service that begins with silence is not quick.
-- Figures are p50 and p95 by nearest rank, so each is one that was measured. What never happened has no figure.
-- A line at a time. What grows with a session is a number or two a reply; sizes and kinds are counted.
+- Latencies count from when the user was done (analysis/timeline.py). What never happened has no figure.
+- Figures are p50 and p95 by nearest rank, so each is a value that was measured.
+- One line at a time: what grows with a session is a number or two per reply; sizes and kinds are counted.
 """
 
 from __future__ import annotations
@@ -13,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from livews.analysis.percentile import percentile
-from livews.analysis.turn_times import SPEAKS, UserSpeech, ends_reply, interrupts
-from livews.audio.analysis import levels
+from livews.analysis.timeline import Timeline, TurnChange
+from livews.analysis.turn import Turn
 from livews.audio.analysis.pcm import rate_of, seconds_of
 from livews.core import events, rules
 from livews.core.conversation import Step
@@ -23,13 +22,16 @@ from livews.trace.reader import TraceRecord
 from livews.trace.session import RecordedSession
 from livews.trace.view import number
 
-_KINDS = 200
-"""Different kinds and sizes that are counted apart; a hostile file has as many as it likes."""
+_MAX_KINDS = 200
+"""Different kinds of messages that are counted separately: a hostile file has any number of them."""
+_MAX_SIZES = 5_000
+_MAX_CLOSES = 10
+_MAX_MODALITIES = 50
 
 
 @dataclass(slots=True)
 class AudioStats:
-    """The sound of one direction."""
+    """The audio of one direction."""
 
     seconds: float = 0.0
     chunks: int = 0
@@ -41,59 +43,55 @@ class AudioStats:
         self.seconds += seconds
         self.chunks += 1
         size = round(1000 * seconds)
-        if size in self.sizes or len(self.sizes) < 5000:
+        if size in self.sizes or len(self.sizes) < _MAX_SIZES:
             self.sizes[size] += 1
 
     def row(self) -> dict[str, Any]:
-        told: dict[str, Any] = {"seconds": round(self.seconds, 3), "chunks": self.chunks}
+        row: dict[str, Any] = {"seconds": round(self.seconds, 3), "chunks": self.chunks}
         if self.sizes:
-            told["chunkMs"] = {
-                "min": min(self.sizes), "p50": _counted(self.sizes, 50), "p95": _counted(self.sizes, 95),
-                "max": max(self.sizes),
-            }  # fmt: skip
-            told["largestGap"] = round(self.largest_gap, 3)
-        return told
+            sizes = [*self.sizes.elements()]
+            row["chunkMs"] = {
+                "min": min(sizes),
+                "p50": percentile(sizes, 50),
+                "p95": percentile(sizes, 95),
+                "max": max(sizes),
+            }
+            row["largestGap"] = round(self.largest_gap, 3)
+        return row
 
 
 @dataclass(slots=True)
-class _Reply:
-    """One answer, while it comes in."""
+class _Arrival:
+    """How the audio of one reply arrives."""
 
-    asked_at: float | None
-    at: float
-    sounded: bool = False
-    first_chunk: float | None = None
-    last_chunk: float = 0.0
-    first_seconds: float = 0.0
+    first_at: float
+    first_seconds: float
+    last_at: float
     seconds: float = 0.0
-    plays_to: float = 0.0
+    plays_until: float = 0.0
+    """When a player without a reserve would have played it."""
 
 
 class SessionStats:
-    """The figures of one session."""
+    """The statistics of one session."""
 
     def __init__(self, session: RecordedSession) -> None:
         self._session = session
-        self._user = UserSpeech()
-        self.sounds = {"client": AudioStats(), "server": AudioStats()}
+        self._timeline = Timeline()
+        self._audio = {"client": AudioStats(), "server": AudioStats()}
         self._kinds: dict[str, Counter[str]] = {"client": Counter(), "server": Counter()}
         self._bytes: dict[str, Counter[str]] = {"client": Counter(), "server": Counter()}
-        self._faults: Counter[str] = Counter()
-        self._notes: Counter[str] = Counter()
+        self._findings: dict[str, Counter[str]] = {"faults": Counter(), "notes": Counter()}
         self._latency: dict[str, list[float]] = {"firstByte": [], "firstSound": []}
         self._barge_in: list[float] = []
         self._speed: list[float] = []
         self._heard = Counter[str]()
         self._dry: list[float] = []
         self._tokens: dict[str, Counter[str]] = {"prompt": Counter(), "response": Counter()}
-        self._total = 0
+        self._total_tokens = 0
         self._ending = SessionEnding()
         self._closes: list[dict[str, Any]] = []
-        self._reply: _Reply | None = None
-        self._asked: float | None = None
-        """The end of speech that the last reply answered."""
-        self._cause: float | None = None
-        """What may interrupt the reply: when the user began to speak, or sent a text."""
+        self._arrival: _Arrival | None = None
         self._last_sent: float | None = None
         self._user_turns = self._replies = self._interrupted = 0
         self._first: float | None = None
@@ -103,140 +101,123 @@ class SessionStats:
         self._setup: float | None = None
 
     def run(self) -> dict[str, Any]:
-        """Read the session to its end; its figures, times in seconds."""
-        for line, step in self._session:
-            self.add(line, step)
+        """Read the session to its end; its statistics, times in seconds."""
+        for record, step in self._session:
+            self.add(record, step)
         return self.row()
 
-    def add(self, line: TraceRecord, step: Step | None) -> None:
-        self._first = line.t if self._first is None else self._first
-        self._last = max(self._last, line.t)
-        if line.control == "heard":
-            self._take_heard(line)
+    def add(self, record: TraceRecord, step: Step | None) -> None:
+        """Take the next line of the trace."""
+        t = record.t
+        self._first = t if self._first is None else self._first
+        self._last = max(self._last, t)
+        if record.control == "heard":
+            self._heard["replies"] += 1
+            for name in ("underruns", "underrunMs", "late", "heardMs", "receivedMs"):
+                self._heard[name] += int(number(record.about, name))
         if step is None:
             return
-        close = self._ending.take(line, step)
+        close = self._ending.take(record, step)
         if close is not None:
-            self._close(line.t, close)
-        elif line.control != "close":
-            self._count(line, step)
-        sounds = [(rate_of(mime_type, line.sender), pcm) for mime_type, pcm in step.audio]
-        self._elided = self._elided or (line.elided and bool(sounds))
-        for rate, pcm in sounds:
-            self.sounds[line.sender].add(seconds_of(len(pcm), rate))
-        if line.sender == "client":
-            self._from_client(line, step, sounds)
+            self._add_close(t, close)
+        elif record.control != "close":
+            self._count(record, step)
+        self._elided = self._elided or (record.elided and bool(step.audio))
+        seconds = 0.0
+        for mime_type, pcm in step.audio:
+            chunk = seconds_of(len(pcm), rate_of(mime_type, step.sender))
+            self._audio[step.sender].add(chunk)
+            seconds += chunk
+        change = self._timeline.take(t, step)
+        if step.sender == "client":
+            if step.audio:
+                self._gap("client", t, self._last_sent)
+                self._last_sent = t
+            if "setup" in step.signals and self._setup is None:
+                self._setup = t
         else:
-            self._from_server(line, step, sounds)
+            if "setupComplete" in step.signals and self._ready is None:
+                self._ready = t
+            if "usageMetadata" in step.signals:
+                for event in events.events(step):
+                    if isinstance(event, events.Usage):
+                        self._add_usage(event)
+            self._add_turn(t, step, change, seconds)
 
-    def _count(self, line: TraceRecord, step: Step) -> None:
-        kinds = self._kinds[line.sender]
-        kind = step.kind if step.kind in kinds or len(kinds) < _KINDS else "other"
-        kinds[kind] += 1
-        self._bytes[line.sender][kind] += line.size
-        for fault in step.faults:
-            self._faults[fault.rule] += 1
-        for note in step.notes:
-            self._notes[note.rule] += 1
-
-    def _from_client(self, line: TraceRecord, step: Step, sounds: list[tuple[int, bytes]]) -> None:
-        if sounds:
-            side = self.sounds["client"]
-            if self._last_sent is not None:
-                side.largest_gap = max(side.largest_gap, line.t - self._last_sent)
-            self._last_sent = line.t
-        if "setup" in step.signals and self._setup is None:
-            self._setup = line.t
-        if self._user.see(line, step, sounds):
-            spoke = bool(sounds)
-            self._cause = self._user.began_at if spoke else line.t
-
-    def _from_server(self, line: TraceRecord, step: Step, sounds: list[tuple[int, bytes]]) -> None:
-        if "setupComplete" in step.signals and self._ready is None:
-            self._ready = line.t
-        if "usageMetadata" in step.signals:
-            for event in events.events(step):
-                if isinstance(event, events.Usage):
-                    self._usage(event)
-        begins = bool(sounds) or any(signal in SPEAKS for signal in step.signals)
-        if begins and "ignoreAudio" not in step.effects:
-            if self._reply is None:
-                self._begin(line)
-            if sounds and self._reply is not None:
-                self._hear(self._reply, line, sounds)
-        if interrupts(step):
+    def _add_turn(self, t: float, step: Step, change: TurnChange, seconds: float) -> None:
+        turn = change.turn
+        if change.began and turn is not None:
+            self._replies += 1
+            self._user_turns += turn.requested_at is not None
+            self._add_latency("firstByte", turn, t)
+        if turn is not None and step.audio and "ignoreAudio" not in step.effects:
+            self._add_arrival(t, seconds)
+            if change.sounded:
+                self._add_latency("firstSound", turn, t)
+        if change.interrupted:
             self._interrupted += 1
-            if self._cause is not None and self._cause <= line.t:
-                self._barge_in.append(line.t - self._cause)
-            self._cause = None
-        if ends_reply(step):
-            self._end()
+            if change.barge_in is not None:
+                self._barge_in.append(change.barge_in)
+        if change.ended:
+            self._end_arrival()
 
-    def _begin(self, line: TraceRecord) -> None:
-        asked = self._user.asked_at(self._asked)
-        if asked is not None:
-            asked = min(asked, line.t)
-            self._asked = asked
-            self._user_turns += 1
-            self._latency["firstByte"].append(line.t - asked)
-        self._replies += 1
-        if self._cause is not None and asked is not None and self._cause <= asked:
-            self._cause = None  # it is what was answered
-        self._reply = _Reply(asked, line.t)
+    def _add_latency(self, name: str, turn: Turn, t: float) -> None:
+        if turn.requested_at is not None:
+            self._latency[name].append(t - turn.requested_at)
 
-    def _hear(self, reply: _Reply, line: TraceRecord, sounds: list[tuple[int, bytes]]) -> None:
-        seconds = sum(seconds_of(len(pcm), rate) for rate, pcm in sounds)
-        if not reply.sounded and not line.elided and any(levels.first_sound(pcm) is not None for _, pcm in sounds):
-            reply.sounded = True
-            if reply.asked_at is not None:
-                self._latency["firstSound"].append(line.t - reply.asked_at)
-        if reply.first_chunk is None:
-            reply.first_chunk, reply.first_seconds = line.t, seconds
+    def _gap(self, side: str, t: float, before: float | None) -> None:
+        if before is not None:
+            self._audio[side].largest_gap = max(self._audio[side].largest_gap, t - before)
+
+    def _add_arrival(self, t: float, seconds: float) -> None:
+        arrival = self._arrival
+        if arrival is None:
+            arrival = self._arrival = _Arrival(t, seconds, t)
         else:
-            gap = line.t - reply.last_chunk
-            self.sounds["server"].largest_gap = max(self.sounds["server"].largest_gap, gap)
-            if line.t > reply.plays_to:
-                self._dry.append(line.t - reply.plays_to)
-        reply.plays_to = max(reply.plays_to, line.t) + seconds
-        reply.last_chunk = line.t
-        reply.seconds += seconds
+            self._gap("server", t, arrival.last_at)
+            if t > arrival.plays_until:
+                self._dry.append(t - arrival.plays_until)
+        arrival.plays_until = max(arrival.plays_until, t) + seconds
+        arrival.last_at = t
+        arrival.seconds += seconds
 
-    def _end(self) -> None:
-        reply, self._reply = self._reply, None
-        if reply is not None and reply.first_chunk is not None and reply.last_chunk > reply.first_chunk:
-            # what came behind the first chunk, by the time it took to come
-            self._speed.append((reply.seconds - reply.first_seconds) / (reply.last_chunk - reply.first_chunk))
+    def _end_arrival(self) -> None:
+        arrival, self._arrival = self._arrival, None
+        if arrival is not None and arrival.last_at > arrival.first_at:
+            # what followed the first chunk, by the time it took to come
+            self._speed.append((arrival.seconds - arrival.first_seconds) / (arrival.last_at - arrival.first_at))
 
-    def _take_heard(self, line: TraceRecord) -> None:
-        self._heard["replies"] += 1
-        for name in ("underruns", "underrunMs", "late", "heardMs", "receivedMs"):
-            self._heard[name] += int(number(line.about, name))
+    def _count(self, record: TraceRecord, step: Step) -> None:
+        kinds = self._kinds[step.sender]
+        kind = step.kind if step.kind in kinds or len(kinds) < _MAX_KINDS else "other"
+        kinds[kind] += 1
+        self._bytes[step.sender][kind] += record.size
+        for finding in step.findings:
+            self._findings["notes" if finding.level == "note" else "faults"][finding.rule] += 1
 
-    def _usage(self, usage: events.Usage) -> None:
-        self._total += usage.total
-        for name, count, by in (
-            ("prompt", usage.prompt, usage.prompt_by),
-            ("response", usage.response, usage.response_by),
-        ):
+    def _add_usage(self, usage: events.Usage) -> None:
+        self._total_tokens += usage.total
+        sides = (("prompt", usage.prompt, usage.prompt_by), ("response", usage.response, usage.response_by))
+        for name, count, by_modality in sides:
             tokens = self._tokens[name]
             tokens["total"] += count
-            for modality, part in by.items():
-                if modality in tokens or len(tokens) < 50:
+            for modality, part in by_modality.items():
+                if modality in tokens or len(tokens) < _MAX_MODALITIES:
                     tokens[modality or "UNSPECIFIED"] += part
         if usage.thoughts:
             self._tokens["response"]["thoughts"] += usage.thoughts
 
-    def _close(self, t: float, close: SessionClose) -> None:
-        told: dict[str, Any] = {"t": round(t, 3), "side": close.by, "code": close.code, "reason": close.reason}
+    def _add_close(self, t: float, close: SessionClose) -> None:
+        row: dict[str, Any] = {"t": round(t, 3), "side": close.by, "code": close.code, "reason": close.reason}
         if not close.is_fine:
             advice = close.advice
-            told |= {"id": advice.id, "meaning": advice.meaning, "do": advice.do, "retry": advice.retry}
-        if len(self._closes) < 10:
-            self._closes.append(told)
+            row |= {"id": advice.id, "meaning": advice.meaning, "do": advice.do, "retry": advice.retry}
+        if len(self._closes) < _MAX_CLOSES:
+            self._closes.append(row)
 
     def row(self) -> dict[str, Any]:
-        """The figures so far, as JSON has them."""
-        self._end()
+        """The statistics so far, as JSON values."""
+        self._end_arrival()
         session = self._session
         row: dict[str, Any] = {
             "session": session.number,
@@ -255,22 +236,22 @@ class SessionStats:
             }
             for side, kinds in self._kinds.items()
         }
-        unanswered = self._user.asked_at(self._asked) is not None and self._last > 0
+        unanswered = self._timeline.unanswered_since is not None and self._last > 0
         row["turns"] = {
             "user": self._user_turns + unanswered, "model": self._replies, "interrupted": self._interrupted
         }  # fmt: skip
         row["latency"] = {name: _row(values) for name, values in self._latency.items() if values}
         row["bargeIn"] = _row(self._barge_in) if self._barge_in else None
-        row["audio"] = {side: told.row() for side, told in self.sounds.items()}
+        row["audio"] = {side: audio.row() for side, audio in self._audio.items()}
         row["speed"] = (_row(self._speed) | {"min": round(min(self._speed), 3)}) if self._speed else None
         row["ranDry"] = {"times": len(self._dry), "seconds": round(sum(self._dry), 3)}
         row["heard"] = dict(self._heard) if self._heard else None
         row["tokens"] = {name: dict(counts) for name, counts in self._tokens.items() if counts["total"]}
-        if self._total:
-            row["tokens"]["total"] = self._total
+        if self._total_tokens:
+            row["tokens"]["total"] = self._total_tokens
         row["unanswered"] = self._ending.unanswered is not None
         row["closes"] = self._closes
-        row["faults"], row["notes"] = dict(self._faults.most_common()), dict(self._notes.most_common())
+        row |= {name: dict(counts.most_common()) for name, counts in self._findings.items()}
         row["elided"] = self._elided
         row["cutAt"] = session.cut_at
         return row
@@ -282,35 +263,25 @@ def _row(values: list[float]) -> dict[str, float]:
     }  # fmt: skip
 
 
-def _counted(sizes: Counter[int], percent: float) -> int:
-    """The percentile of values that are given by how often each is there."""
-    wanted = sum(sizes.values()) * percent / 100
-    for size in sorted(sizes):
-        wanted -= sizes[size]
-        if wanted <= 0:
-            return size
-    return max(sizes)
-
-
 def words(row: dict[str, Any]) -> list[tuple[str, str]]:
-    """The figures for a person, as (name, text)."""
+    """The statistics as text: (name, text) rows."""
     out = [("session", f"{row['session']}  {row['started']}  {row['seconds']:,.1f} s  {row['model']}")]
     for side, name in (("client", "sent"), ("server", "received")):
-        told = row["messages"][side]
-        kinds = ", ".join(f"{kind} {one['count']:,} ({one['bytes']:,} B)" for kind, one in told["kinds"].items())
-        out.append((name, f"{told['count']:,} messages, {told['bytes']:,} B: {kinds}"))
+        messages = row["messages"][side]
+        kinds = ", ".join(f"{kind} {n['count']:,} ({n['bytes']:,} B)" for kind, n in messages["kinds"].items())
+        out.append((name, f"{messages['count']:,} messages, {messages['bytes']:,} B: {kinds}"))
     turns = row["turns"]
     out.append(("turns", f"user {turns['user']}, model {turns['model']}, interrupted {turns['interrupted']}"))
     for name, key in (("first byte", "firstByte"), ("first sound", "firstSound")):
-        if told := row["latency"].get(key):
-            out.append((name, f"{_seconds(told)} after the user was done"))
+        if latency := row["latency"].get(key):
+            out.append((name, f"{_seconds(latency)} after the user was done"))
     if row["bargeIn"]:
         out.append(("barge-in", f"{_seconds(row['bargeIn'])} from speech or text to interrupted"))
     for side, name in (("client", "audio out"), ("server", "audio in")):
-        if (told := row["audio"][side])["chunks"]:
-            sizes = told["chunkMs"]
-            out.append((name, f"{told['seconds']:,.1f} s in {told['chunks']:,} chunks of {sizes['min']} to "
-                        f"{sizes['max']} ms (p50 {sizes['p50']}), largest gap {told['largestGap']:.3f} s"))  # fmt: skip
+        if (audio := row["audio"][side])["chunks"]:
+            sizes = audio["chunkMs"]
+            out.append((name, f"{audio['seconds']:,.1f} s in {audio['chunks']:,} chunks of {sizes['min']} to "
+                        f"{sizes['max']} ms (p50 {sizes['p50']}), largest gap {audio['largestGap']:.3f} s"))  # fmt: skip
     if row["speed"]:
         speed = row["speed"]
         out.append(("speed", f"{speed['p50']:.1f} times real time, at the slowest {speed['min']:.1f}"))
@@ -322,29 +293,25 @@ def words(row: dict[str, Any]) -> list[tuple[str, str]]:
         out.append(("heard", f"{heard['heardMs'] / 1000:,.1f} of {heard['receivedMs'] / 1000:,.1f} s, "
                     f"{heard['underruns']} underruns, {heard['underrunMs']} ms of silence"))  # fmt: skip
     for name in ("prompt", "response"):
-        if told := row["tokens"].get(name):
-            by = ", ".join(f"{kind} {n:,}" for kind, n in told.items() if kind != "total")
-            out.append((f"{name} tokens", f"{told['total']:,}" + (f": {by}" if by else "")))
+        if tokens := row["tokens"].get(name):
+            by = ", ".join(f"{kind} {n:,}" for kind, n in tokens.items() if kind != "total")
+            out.append((f"{name} tokens", f"{tokens['total']:,}" + (f": {by}" if by else "")))
     if row["unanswered"]:
         finding = rules.unanswered_setup()
         out.append(("unanswered", f"{finding}. {finding.fix}"))
     for close in row["closes"]:
-        said = f"{close['code']}{' ' + repr_of(close['reason']) if close['reason'] else ''} by the {close['side']}"
-        out.append(("closed", said + (f": {close['meaning']} {close['do']}" if "do" in close else "")))
-    if row["faults"]:
-        out.append(("faults", ", ".join(f"{rule} {n}" for rule, n in row["faults"].items())))
-    if row["notes"]:
-        out.append(("notes", ", ".join(f"{rule} {n}" for rule, n in row["notes"].items())))
+        reason = f' "{close["reason"]}"' if close["reason"] else ""
+        advice = f": {close['meaning']} {close['do']}" if "do" in close else ""
+        out.append(("closed", f"{close['code']}{reason} by the {close['side']}{advice}"))
+    for name in ("faults", "notes"):
+        if row[name]:
+            out.append((name, ", ".join(f"{rule} {n}" for rule, n in row[name].items())))
     if row["elided"]:
-        out.append(("elided", "sound was left out of this trace: when speech and sound began cannot be told"))
+        out.append(("elided", "audio was left out of this trace: when speech and sound began is unknown"))
     if row["cutAt"]:
-        out.append(("cut off", f"in line {row['cutAt']}: the program that wrote it was stopped there"))
+        out.append(("cut off", f"in line {row['cutAt']}: the program that wrote it was stopped"))
     return out
 
 
-def repr_of(text: str) -> str:
-    return f'"{text}"'
-
-
-def _seconds(told: dict[str, float]) -> str:
-    return f"p50 {told['p50']:.3f} s, p95 {told['p95']:.3f} s ({told['count']})"
+def _seconds(row: dict[str, float]) -> str:
+    return f"p50 {row['p50']:.3f} s, p95 {row['p95']:.3f} s ({row['count']})"

@@ -1,9 +1,9 @@
-"""A conversation at the terminal: who speaks when, and the parts that make it up.
+"""A conversation at the terminal: who speaks when, and the parts it is made of.
 
-- The words go to stdout as they come; everything else is on stderr.
-- What cannot work (a file, a tool, a microphone that was asked for) is told before anything is dialled.
-- Sound steps down: no library or no device means one line about it and the words all the same.
-- Whatever ends the session (the last turn, `q`, Ctrl-C, a close), the WAV and the trace are whole.
+- Words go to stdout as they come; everything else goes to stderr.
+- What cannot work (a file, a tool, a requested microphone) is reported before anything is dialled.
+- Playback degrades: without a library or device there is one line about it, and the words all the same.
+- However the session ends (the last turn, `q`, Ctrl-C, a close), the WAV and the trace are complete.
 """
 
 from __future__ import annotations
@@ -18,20 +18,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from livews import client, endpoint
-from livews.cli import connection_options, session_inputs
-from livews.cli import json_events as lines
+from livews.cli import network, session_inputs
 from livews.cli.console import Console, ignore_interrupts
 from livews.cli.latency import Stopwatch
 from livews.cli.microphone_sender import MicrophoneSender
-from livews.cli.output import Output, PlainOutput
+from livews.cli.output import JsonOutput, Output, PlainOutput
 from livews.cli.replies import Replies
 from livews.cli.stdin import typed_lines
-from livews.core import closes, codec
+from livews.core import closes
 from livews.core.rules import Finding
 from livews.errors import Closed, LivewsError, LocalProtocolError, located
 from livews.exit_codes import Exit
 from livews.recorder import Recorder
-from livews.terminal_text import one_line
 from livews.trace.writer import TraceFile
 
 if TYPE_CHECKING:
@@ -40,7 +38,7 @@ if TYPE_CHECKING:
     from livews.audio.microphone import Microphone
     from livews.audio.portaudio import AudioUnavailable
     from livews.audio.wav import WavTurns
-    from livews.cli.conversation_view import ConversationView as LiveView
+    from livews.cli.conversation_view import ConversationView
     from livews.cli.view_state import ViewState
     from livews.media import Camera, Screen
     from livews.tools import ToolRun
@@ -52,41 +50,49 @@ NO_KEY = (
     "(https://aistudio.google.com/apikey)"
 )
 AGAIN = 5.0
-"""Seconds in which a second Ctrl-C leaves where none ended a turn."""
+"""Seconds in which a second Ctrl-C leaves if the first ended no turn."""
 
 
 async def talk(options: argparse.Namespace, console: Console) -> int:
     """Run the whole session; the exit code."""
-    # The sound thread must get the interpreter within a millisecond, however busy the event loop is.
+    # The audio thread must get the interpreter within a millisecond, however busy the event loop is.
     sys.setswitchinterval(0.001)
     async with contextlib.AsyncExitStack() as stack:
-        wishes = stack.enter_context(contextlib.closing(session_inputs.SessionInputs(options)))
-        settings = await connection_options.settle(options, console, stack, offline=OFFLINE, no_key=NO_KEY)
-        conversation = _Talk(options, console, wishes)
+        inputs = stack.enter_context(contextlib.closing(session_inputs.SessionInputs(options, console.environment)))
+        settings = await network.connection_settings(options, console, stack, offline=OFFLINE, no_key=NO_KEY)
+        conversation = TerminalConversation(options, console, inputs)
         stack.push_async_callback(conversation.close)
         try:
             return await conversation.run(settings)
         except LivewsError as problem:
-            if options.json:
-                console.data(lines.failure(problem, conversation.seconds))
+            conversation.output.failure(problem, conversation.seconds)
             raise
 
 
-class _Talk:
-    """One run of the command."""
+class TerminalConversation:
+    """One run of the command. It is also what the live view calls."""
 
-    def __init__(self, options: argparse.Namespace, console: Console, wishes: session_inputs.SessionInputs) -> None:
+    def __init__(self, options: argparse.Namespace, console: Console, inputs: session_inputs.SessionInputs) -> None:
         self._options = options
         self._console = console
-        self._wishes = wishes
+        self._inputs = inputs
+        self._stdin = console.environment.stdin
         self._watch = Stopwatch()
-        self._live: LiveView | None = None
-        self._display: Output = PlainOutput(options, console)
+        self._is_typed = not (options.words or options.mic_files)
+        """Turns are typed at a prompt."""
+        self._interactive = options.mic_open or self._is_typed
+        """The user may speak or type at any time, until he leaves."""
+        self._view: ConversationView | None = None
+        if self._interactive and not options.json and console.environment.can_draw:
+            from livews.cli.conversation_view import ConversationView
+
+            self._view = ConversationView(console, self, talks=options.push_to_talk, mutes=options.mic_open)
+        self.output: Output = self._view or (JsonOutput if options.json else PlainOutput)(options, console)
+        self._replies = Replies(options, console, self.output, self._watch)
         self._session: client.Session | None = None
-        self._replies: Replies | None = None
         self._opening: asyncio.Task[None] | None = None
         self._microphone: Microphone | None = None
-        self._voice: MicrophoneSender | None = None
+        self._sender: MicrophoneSender | None = None
         self._canceller: EchoCanceller | None = None
         self._tasks: list[asyncio.Task[Any]] = []
         self._closers: list[Callable[[], None]] = []
@@ -97,24 +103,12 @@ class _Talk:
 
     @property
     def seconds(self) -> float:
+        """Since the connection was opened."""
         return self._session.clock() if self._session is not None else 0.0
 
-    @property
-    def _interactive(self) -> bool:
-        """Someone may speak or type at any time, until he leaves."""
-        return self._options.mic_open or not (self._options.words or self._options.mic_files)
-
     async def run(self, settings: endpoint.Settings) -> int:
-        options = self._options
-        if self._interactive and not options.json and options.words != ["-"]:
-            from livews.cli import view_state
-
-            if view_state.usable():
-                from livews.cli.conversation_view import ConversationView
-
-                view = ConversationView(self._console, self, talks=options.push_to_talk, mutes=options.mic_open)
-                self._display = self._live = view
-        replies = self._replies = Replies(options, self._console, self._display, self._watch)
+        """Open the devices, connect, talk; the exit code."""
+        options, replies = self._options, self._replies
         if options.wav:
             replies.wav = _open_wav(options.wav)
         if options.device:
@@ -122,73 +116,70 @@ class _Talk:
         if options.mic_open:
             await self._open_microphone()
         if options.echo_cancel:
-            self._canceller = _canceller(self._microphone.rate if self._microphone else self._wishes.files[0].rate)
-        source = await self._open_pictures()
+            self._canceller = _canceller(self._microphone.rate if self._microphone else self._inputs.files[0].rate)
+        camera = await self._open_camera()
         self._console.status("connecting …")
         session = self._session = await self._connect(settings)
         self._console.clear()
-        if options.json:
-            ready = {"event": "ready", "t": round(self.seconds, 6), "sessionId": session.session_id}
-            self._console.data(lines.line({**ready, "model": session.endpoint.model}))
+        self.output.ready(session)
         if not (options.text or options.mute or replies.speaker):
             self._opening = asyncio.create_task(self._open_speaker())
             if self._interactive:
-                await self._opening  # what it has to say is said before the prompt, not behind it
-        for picture in self._wishes.stills:
+                await self._opening  # so that its note comes before the prompt
+        for picture in self._inputs.pictures:
             if picture.note:
                 self._console.note(f"livews: {picture.note}")
             await session.send_image(picture.data, picture.mime_type)
-        if source is not None:
-            self._tasks.append(asyncio.create_task(self._look(source)))
-        await self._until_over(session, replies)
+        if camera is not None:
+            self._tasks.append(asyncio.create_task(self._send_pictures(session, camera)))
+        await self._until_over(session)
         if self._opening is not None:
             await self._opening
         if replies.speaker is not None and self._exit == Exit.OK:
             await replies.speaker.drain()
         await replies.finish()
-        self._summarise()
+        was_spoken = self._interactive or bool(options.mic)
+        self.output.summary(self._watch.summary(), self.seconds, was_spoken=was_spoken)
         return self._exit
 
     async def close(self) -> None:
-        """Leave nothing half done, in whatever state we are."""
-        with contextlib.suppress(OSError):  # whoever read us may be gone; the rest is owed all the same
-            self._display.model_done()
+        """Leave everything complete, whatever was reached."""
+        with contextlib.suppress(OSError):  # the reader of stdout may be gone
+            self.output.model_done()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._opening is not None and not self._opening.done():
-            self._opening.cancel()
         if self._opening is not None:
+            self._opening.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._opening
+        if self._replies.speaker is not None:
+            self._closers.append(self._replies.speaker.close)
         closing = [asyncio.create_task(asyncio.to_thread(close)) for close in self._closers]
-        if self._replies is not None and self._replies.speaker is not None:
-            closing.append(asyncio.create_task(asyncio.to_thread(self._replies.speaker.close)))
-        if self._replies is not None:
+        with contextlib.suppress(OSError):
+            await self._replies.finish()
+        if self._replies.wav is not None:
             with contextlib.suppress(OSError):
-                await self._replies.finish()
-            if self._replies.wav is not None:
-                with contextlib.suppress(OSError):
-                    self._replies.wav.close()
+                self._replies.wav.close()
         if self._session is not None:
             await self._session.close()
         await asyncio.gather(*closing)
 
     # Who speaks when
 
-    async def _until_over(self, session: client.Session, replies: Replies) -> None:
-        """Hear and speak until either has an end."""
-        hearing = asyncio.create_task(replies.run(session))
-        speaking = asyncio.create_task(self._speak(session, replies))
+    async def _until_over(self, session: client.Session) -> None:
+        """Hear and speak until either ends."""
+        hearing = asyncio.create_task(self._replies.run(session))
+        speaking = asyncio.create_task(self._speak(session))
         leaving = asyncio.create_task(self._leave.wait())
         self._tasks += [hearing, speaking, leaving]
         with self._signals():
             await asyncio.wait({hearing, speaking, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if hearing.done():
-            if replies.settle():
+            if self._replies.settle():
                 await asyncio.wait({speaking}, timeout=1.0)
             if not speaking.done():
-                self._console.progress("\n")  # leave the prompt's line
+                self._console.progress("\n")  # leave the line of the prompt
             hearing.result()
             if not speaking.done() and not self._interactive:
                 raise Closed(closes.explain(1000), where=session.endpoint.shown)
@@ -197,168 +188,164 @@ class _Talk:
         if self._failure is not None:
             raise self._failure
 
-    async def _speak(self, session: client.Session, replies: Replies) -> None:
-        """Everything the user says: the TEXTs, then the files, then whatever is said or typed until he leaves."""
+    async def _speak(self, session: client.Session) -> None:
+        """All the user says: the TEXTs, then the files, then what is said or typed until he leaves."""
         options = self._options
         if self._microphone is not None:
-            await self._converse(session, replies, self._microphone)
+            await self._listen(session, self._microphone)
             return
         if options.words != ["-"]:
-            await self._say_all(options.words)
-        for name, file in zip(options.mic_files, self._wishes.files, strict=True):
-            await self._say_file(session, replies, name, file)
+            await self._say_all(session, options.words)
+        for name, file in zip(options.mic_files, self._inputs.files, strict=True):
+            await self._speak_file(session, name, file)
         if options.words == ["-"]:
-            async for line in typed_lines(None):
+            async for line in typed_lines(self._stdin):
                 if line.strip():
-                    await self._say(line)
-                    await replies.done()
-        elif not (options.words or options.mic_files):
-            await self._prompt(replies)
+                    await self._say_all(session, [line])
+        elif self._is_typed:
+            await self._prompt(session)
 
-    async def _say_all(self, words: list[str]) -> None:
-        assert self._replies is not None
-        for text in words:
-            await self._say(text)
-            await self._replies.done()
+    async def _say(self, session: client.Session, text: str) -> None:
+        await session.say(text)
+        self._replies.requested()
 
-    async def _say(self, text: str) -> None:
-        assert self._session is not None
-        assert self._replies is not None
-        await self._session.say(text)
-        self._replies.asked()
+    async def _say_all(self, session: client.Session, texts: list[str]) -> None:
+        """Say each text and wait for the reply to it."""
+        for text in texts:
+            await self._say(session, text)
+            await self._replies.wait()
 
-    async def _prompt(self, replies: Replies) -> None:
-        """A line is a turn. On a terminal one may type all the while; else the next line is read after the reply."""
-        if self._live is not None:
-            await self._live.run()
+    async def _prompt(self, session: client.Session) -> None:
+        """Each line is a turn. In the live view one may type at any time; else the next line is read after the reply."""
+        if self._view is not None:
+            await self._view.run()
             return
-        if sys.stdin.isatty():
+        is_terminal = self._console.environment.stdin_is_terminal
+        if is_terminal:
             self._console.note("livews: a line is a turn; q or Ctrl-D ends")
-        async for line in typed_lines(self._show_prompt):
+        async for line in typed_lines(self._stdin, self._show_prompt):
             if line.strip() == "q":
                 return
             if line.strip():
-                await self._say(line)
-                await replies.done()
-        if sys.stdin.isatty():
+                await self._say_all(session, [line])
+        if is_terminal:
             self._console.say("")
 
     def _show_prompt(self) -> None:
-        stream = sys.stdout if sys.stdout.isatty() and sys.stdin.isatty() else sys.stderr
+        env = self._console.environment
+        stream = env.stdout if env.stdout_is_terminal and env.stdin_is_terminal else env.stderr
         stream.write(PROMPT)
         stream.flush()
 
-    async def _say_file(self, session: client.Session, replies: Replies, name: str, source: FileSource) -> None:
+    async def _speak_file(self, session: client.Session, name: str, source: FileSource) -> None:
         """Stream a WAV file as if it were spoken now, and wait for the reply to the last of it."""
-        voice = self._voice = self._voice_of(source, session, replies)
+        sender = self._sender = self._sender_of(source, session)
         try:
-            await voice.talk(True)
-            await voice.run()
-            await voice.end()
+            await sender.talk(True)
+            await sender.run()
+            await sender.end()
         finally:
             source.close()
-            self._voice = None
-        spoken = source.speech_ends_at
-        if spoken is None or voice.talking.began_at is None:
-            self._console.warn(f"{name}: no sound in it that could be speech, so no reply is waited for")
+            self._sender = None
+        end = source.speech_ends_at
+        if end is None or sender.vad.began_at is None:
+            self._console.warn(f"{name}: no sound in it that could be speech, so no reply is awaited")
         else:
-            self._watch.asked(spoken)
-            await replies.done(after=None if self._options.push_to_talk else spoken)
+            self._watch.requested(end)
+            await self._replies.wait(after=None if self._options.push_to_talk else end)
 
-    async def _converse(self, session: client.Session, replies: Replies, microphone: Microphone) -> None:
+    async def _listen(self, session: client.Session, microphone: Microphone) -> None:
         """The microphone is open, from the first TEXT on; lines may be typed as well."""
-        voice = self._voice = self._voice_of(microphone, session, replies)
+        sender = self._sender = self._sender_of(microphone, session)
         microphone.muted = False
-        streaming = asyncio.create_task(self._stream(voice, microphone))
-        typing = asyncio.create_task(self._live.run() if self._live is not None else self._type(voice))
-        saying = asyncio.create_task(self._say_all(self._options.words))
-        self._tasks += [streaming, typing, saying]
-        running = {streaming, typing, saying}
-        while running and not self._leave.is_set():  # what has come to its end is fine, until the last one does
+        typing = self._view.run() if self._view is not None else self._type(session, sender)
+        parts = (self._stream(sender, microphone), typing, self._say_all(session, self._options.words))
+        running: set[asyncio.Task[None]] = {asyncio.create_task(part) for part in parts}
+        self._tasks += running
+        while running and not self._leave.is_set():  # a part may end before the last one does
             done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
 
-    async def _stream(self, voice: MicrophoneSender, microphone: Microphone) -> None:
+    async def _stream(self, sender: MicrophoneSender, microphone: Microphone) -> None:
         """Until the device goes away; the session goes on then, with what is typed."""
-        await voice.run()
-        await voice.end()
-        self._voice = None
-        if (lost := microphone.lost) is not None:
-            self._console.warn(f"{lost.what}: {lost.why}. {lost.fix}. You can go on typing.".replace("..", "."))
+        await sender.run()
+        await sender.end()
+        self._sender = None
+        if microphone.lost is not None:
+            self._console.warn(f"{microphone.lost.sentence()} You can go on typing.")
         await asyncio.Event().wait()
 
-    async def _type(self, voice: MicrophoneSender) -> None:
-        if not self._options.quiet:
-            how = "Enter begins and ends your turn" if self._options.push_to_talk else "speak; a line is a turn, too"
-            self._console.note(f"livews: {how}; Ctrl-C stops the reply, a second one leaves, as q does")
-        async for line in typed_lines(None):
+    async def _type(self, session: client.Session, sender: MicrophoneSender) -> None:
+        how = "Enter begins and ends your turn" if self._options.push_to_talk else "speak; a line is a turn, too"
+        self._console.note(f"livews: {how}; Ctrl-C stops the reply, a second one leaves, as q does")
+        async for line in typed_lines(self._stdin):
             if line.strip() == "q":
                 self._leave.set()
                 return
             if line.strip():
-                await self._say(line)
+                await self._say(session, line)
             elif self._options.push_to_talk:
-                await voice.talk(not voice.open)
-                self._console.note("livews: talking, Enter ends" if voice.open else "livews: sent")
+                await sender.talk(not sender.open)
+                self._console.note("livews: talking, Enter ends" if sender.open else "livews: sent")
 
-    # What the live view asks and tells
+    # What the live view calls
 
-    def typed(self, line: str) -> None:
-        assert self._live is not None
-        self._live.typed(line)
-        self._soon(self._say(line))
+    def on_line(self, line: str) -> None:
+        assert self._view is not None
+        assert self._session is not None
+        self._view.typed(line)
+        self._start(self._say(self._session, line))
 
-    def leave(self) -> None:
+    def on_leave(self) -> None:
         self._leave.set()
 
-    def talked(self, on: bool) -> None:
-        assert self._live is not None
-        if self._voice is None or (on and self._voice.muted):
-            self._live.talk_ended()
-            self._hint("the microphone is muted: Ctrl-T" if self._voice is not None else "there is no microphone")
+    def on_talk(self, on: bool) -> None:
+        assert self._view is not None
+        if self._sender is None or (on and self._sender.muted):
+            self._view.end_talk()
+            self._hint("the microphone is muted: Ctrl-T" if self._sender is not None else "there is no microphone")
             return
-        self._soon(self._voice.talk(on))
+        self._start(self._sender.talk(on))
 
-    def muted(self, on: bool) -> None:
-        assert self._live is not None
+    def on_mute(self, on: bool) -> None:
+        assert self._view is not None
         if on:
-            self._live.talk_ended()  # a turn that was begun ends here
-        if self._voice is not None:
-            self._soon(self._voice.mute(on))
+            self._view.end_talk()  # a turn that was begun ends here
+        if self._sender is not None:
+            self._start(self._sender.mute(on))
 
-    def fill(self, shown: ViewState) -> None:
-        replies, voice, clock = self._replies, self._voice, self._watch.clock()
-        assert replies is not None
-        shown.age = self.seconds
-        shown.closes_in = None if replies.closes_at is None else max(0.0, replies.closes_at - clock)
-        shown.first_sound = replies.first_sound
-        shown.out_db = replies.loudness() if replies.speaker is not None else None
+    def fill(self, state: ViewState) -> None:
+        replies, sender, clock = self._replies, self._sender, self._watch.clock()
+        state.age = self.seconds
+        state.closes_in = None if replies.closes_at is None else max(0.0, replies.closes_at - clock)
+        state.first_sound = replies.first_sound
+        state.out_db = replies.loudness() if replies.speaker is not None else None
         if replies.tokens is not None:
-            shown.tokens_in, shown.tokens_out = replies.tokens.prompt_by, replies.tokens.response_by
-        shown.who, shown.detail = "", ""
-        shown.mic_db, shown.closed = None, False
-        if voice is not None:
-            shown.mic_db, shown.closed = voice.db, voice.closed
-            shown.who = ("you" if voice.talking.talking else "listening") if voice.open else ""
+            state.tokens_in, state.tokens_out = replies.tokens.prompt_by, replies.tokens.response_by
+        state.who, state.detail = "", ""
+        state.mic_db, state.closed = None, False
+        if sender is not None:
+            state.mic_db, state.closed = sender.db, sender.closed
+            state.who = ("you" if sender.vad.talking else "listening") if sender.open else ""
 
-    def _soon(self, work: Coroutine[Any, Any, None]) -> None:
-        """Something the user did with a key; what it fails with ends the session as anything else would."""
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run what a key requested; a failure ends the session as any other would."""
 
-        async def done() -> None:
+        async def run() -> None:
             try:
                 await work
             except LivewsError as problem:
                 self._failure = self._failure or problem
                 self._leave.set()
 
-        self._tasks.append(asyncio.create_task(done()))
+        self._tasks.append(asyncio.create_task(run()))
 
     # Ctrl-C
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
-        """In a conversation Ctrl-C ends the turn, and a second one leaves; elsewhere it leaves."""
+        """In an interactive session Ctrl-C ends the turn, and a second one leaves; else it leaves."""
         if not self._interactive or self._options.words == ["-"]:
             yield
             return
@@ -376,21 +363,20 @@ class _Talk:
                 ignore_interrupts()
 
     def on_interrupt(self) -> None:
-        replies, now = self._replies, self._watch.clock()
-        again = now - self._interrupted_at < AGAIN
+        now = self._watch.clock()
+        is_second = now - self._interrupted_at < AGAIN
         self._interrupted_at = now
-        if replies is not None and replies.stop():
+        if self._replies.stop():
             self._hint("stopped; Ctrl-C again leaves")
-            return
-        if self._live is not None and not again and not (replies is not None and replies.stopped):
+        elif self._view is not None and not is_second and not self._replies.stopped:
             self._hint("Ctrl-C again leaves")
-            return
-        self._exit = Exit.INTERRUPTED
-        self._leave.set()
+        else:
+            self._exit = Exit.INTERRUPTED
+            self._leave.set()
 
     def _hint(self, text: str) -> None:
-        if self._live is not None:
-            self._live.hint(text)
+        if self._view is not None:
+            self._view.hint(text)
         else:
             self._console.note(f"livews: {text}")
 
@@ -412,9 +398,9 @@ class _Talk:
                 voice=options.voice,
                 system=options.system,
                 text=options.text,
-                setup=self._wishes.setup,
-                tools=self._wishes.tools,
-                on_tool=self._tool_ran,
+                setup=self._inputs.setup,
+                tools=self._inputs.tools,
+                on_tool=self._on_tool,
                 recorders=tuple(recorders),
                 unchecked=options.unchecked,
                 remark=self._remark,
@@ -426,11 +412,10 @@ class _Talk:
             raise
 
     async def _open_speaker(self) -> None:
-        """PortAudio or a player, opened off the event loop; without any one line, and the words go on."""
+        """PortAudio or a player, opened off the event loop; without either one line, and the words go on."""
         from livews.audio.portaudio import AudioUnavailable
         from livews.audio.speaker import Speaker
 
-        assert self._replies is not None
         loop = asyncio.get_running_loop()
 
         def lost(why: AudioUnavailable) -> None:
@@ -438,7 +423,7 @@ class _Talk:
 
         device = self._options.device
         speaker = Speaker(device=session_inputs.device_of(device), on_lost=lost, listened=self._options.echo_cancel)
-        self._replies.speaker = speaker  # what arrives while the device opens is kept and played then
+        self._replies.speaker = speaker  # it keeps what arrives while the device opens
         try:
             await asyncio.to_thread(speaker.start)
         except AudioUnavailable as why:
@@ -452,34 +437,33 @@ class _Talk:
             self._console.note(f"livews: {speaker.fallback}")
 
     def _no_sound(self, why: AudioUnavailable) -> None:
-        assert self._replies is not None
         self._replies.speaker = None
         self._console.warn(why.sentence())
 
     async def _open_microphone(self) -> None:
-        """Before dialling: who asks for the microphone and has none is told at once."""
+        """Before dialling: a requested microphone that is missing is reported at once."""
         from livews.audio.microphone import Microphone
 
-        options = self._options
-        microphone = Microphone(session_inputs.device_of(options.mic_device))
-        microphone.muted = True  # nothing is kept before the session is there
-        with located(f"--mic-device {options.mic_device}" if options.mic_device else "--mic"):
+        device = self._options.mic_device
+        microphone = Microphone(session_inputs.device_of(device))
+        microphone.muted = True  # nothing is kept before there is a session
+        with located(f"--mic-device {device}" if device else "--mic"):
             await asyncio.to_thread(microphone.start)
         self._microphone = microphone
         self._closers.append(microphone.close)
 
-    def _voice_of(self, source: Any, session: client.Session, replies: Replies) -> MicrophoneSender:
+    def _sender_of(self, source: Any, session: client.Session) -> MicrophoneSender:
         from livews.audio.analysis.vad import VoiceActivityDetector
         from livews.audio.echo_gate import EchoGate
         from livews.audio.self_interruption import SelfInterruption
 
         options = self._options
         if not (options.half_duplex or options.echo_cancel) and source is self._microphone:
-            replies.echo = SelfInterruption()
+            self._replies.echo = SelfInterruption()
         return MicrophoneSender(
             source,
             session,
-            replies,
+            self._replies,
             self._console,
             VoiceActivityDetector(),
             manual=options.push_to_talk,
@@ -487,75 +471,41 @@ class _Talk:
             canceller=self._canceller,
         )
 
-    async def _open_pictures(self) -> Screen | Camera | None:
-        """The screen or the camera, where one was asked for; nothing else is ever captured."""
+    async def _open_camera(self) -> Screen | Camera | None:
+        """The screen or the camera, if requested; nothing else is ever captured."""
         options = self._options
         if not (options.screen or options.camera):
             return None
         from livews import media
 
+        what = "screen" if options.screen else "camera"
         source: Screen | Camera
         if options.screen:
             source = media.Screen(most_pixels=options.picture_size)
         else:
             source = media.Camera(options.camera_device, most_pixels=options.picture_size)
-        with located("--screen" if options.screen else "--camera"):
+        with located(f"--{what}"):
             await asyncio.to_thread(source.start)
         self._closers.append(source.close)
-        what = "screen" if options.screen else "camera"
         self._console.note(f"livews: the model sees your {what}, a picture a second, until you leave")
         return source
 
-    async def _look(self, source: Screen | Camera) -> None:
-        assert self._session is not None
+    async def _send_pictures(self, session: client.Session, source: Screen | Camera) -> None:
         async for picture in source.frames():
-            await self._session.send_image(picture.data, picture.mime_type)
+            await session.send_image(picture.data, picture.mime_type)
         if source.lost is not None:
             self._console.warn(source.lost.sentence())
 
-    # What is told
-
-    def _tool_ran(self, run: ToolRun) -> None:
-        if self._options.json and run.done:
-            row = {"event": "tool", "t": round(self.seconds, 6), "id": run.call_id, "name": run.name}
-            row |= {"seconds": round(run.seconds, 3), "cancelled": run.cancelled, "error": run.error}
-            self._console.data(lines.line(row))
+    def _on_tool(self, run: ToolRun) -> None:
         if run.done:
-            self._console.note(tool_line(run), "tool")
+            self.output.tool(run, self.seconds)
 
     def _remark(self, finding: Finding) -> None:
         if finding.level == "refused":
-            self._console.warn(
-                f"{finding.complaint} ({finding.rule}): the service is likely to refuse it; {finding.fix}"
-            )
+            refused = f"{finding.complaint} ({finding.rule}): the service is likely to refuse it"
+            self._console.warn(f"{refused}; {finding.fix}")
         else:
             self._console.note(f"livews: {finding.complaint} ({finding.rule})")
-
-    def _summarise(self) -> None:
-        """The latencies of the session, at its end: for people where it was spoken or at a prompt, in --json always."""
-        summary = self._watch.summary()
-        if self._options.json:
-            row = {"event": "summary", "t": round(self.seconds, 6), **summary}
-            self._console.data(lines.line(row))
-        elif (self._interactive or self._options.mic) and summary:
-            names = {"firstByte": "first byte", "firstSound": "first sound", "firstPlayed": "heard"}
-            told = ", ".join(f"{names[name]} {row['p50']:.2f} / {row['p95']:.2f} s" for name, row in summary.items())
-            count = max(int(row["replies"]) for row in summary.values())
-            self._console.note(
-                f"livews: {count} {'reply' if count == 1 else 'replies'}, from the end of your words (p50 / p95): {told}"
-            )
-
-
-def tool_line(run: ToolRun) -> str:
-    """A call that is over, on one line."""
-    args = ", ".join(f"{name}={_brief(value)}" for name, value in run.args.items())
-    outcome = f"failed: {run.error}" if run.error else "cancelled" if run.cancelled else _brief(run.result)
-    return one_line(f"{run.name}({args}) → {outcome}  ({run.seconds:.1f} s)", 300)
-
-
-def _brief(value: Any) -> str:
-    text = codec.dump(value).decode()
-    return text if len(text) <= 80 else f"{text[:79]}…"
 
 
 def _canceller(rate: int) -> EchoCanceller:

@@ -1,7 +1,7 @@
-"""The live view, fed from a conversation: what `Plain` prints as lines is drawn while one may type.
+"""The live view as an output of a conversation.
 
-- The reply still goes to stdout, a line at a time, when stdout is no terminal.
-- Whatever else is told while the view is up is printed above it.
+- If stdout is not a terminal, the reply still goes there, a line at a time.
+- Whatever else is written while the view is up appears above it.
 """
 
 from __future__ import annotations
@@ -10,169 +10,161 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Protocol
 
 from livews.cli.console import Console
+from livews.cli.environment import Environment
 from livews.cli.live_view import LiveView
+from livews.cli.output import Output
 from livews.cli.view_state import ViewState
 
 
 class ViewController(Protocol):
-    """What the view asks and tells."""
+    """What the view calls."""
 
-    def typed(self, line: str) -> None: ...
+    def on_line(self, line: str) -> None: ...
 
     def on_interrupt(self) -> None: ...
 
-    def leave(self) -> None: ...
+    def on_leave(self) -> None: ...
 
-    def talked(self, on: bool) -> None: ...
+    def on_talk(self, on: bool) -> None: ...
 
-    def muted(self, on: bool) -> None: ...
+    def on_mute(self, on: bool) -> None: ...
 
-    def fill(self, shown: ViewState) -> None: ...
+    def fill(self, state: ViewState) -> None: ...
 
 
-class ConversationView:
-    """A `Display` on the terminal. `talks` says that a key begins and ends a turn, `mutes` that there is a microphone."""
+class ConversationView(Output):
+    """`talks`: a key begins and ends a turn; `mutes`: there is a microphone."""
 
-    def __init__(self, console: Console, conversation: ViewController, *, talks: bool, mutes: bool) -> None:
-        self._console = console
-        self._conversation = conversation
+    def __init__(self, console: Console, controller: ViewController, *, talks: bool, mutes: bool) -> None:
+        super().__init__(console)
+        self._controller = controller
         self._talks, self._mutes = talks, mutes
-        self._shown = ViewState()
-        self._live: LiveView | None = None
-        self._you = ""
+        self._state = ViewState()
+        self._view: LiveView | None = None
+        self._user = ""
         self._who, self._detail = "", ""
-        self._hint_gone: asyncio.TimerHandle | None = None
+        self._hint_timer: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
-        """Until the user leaves."""
-        talk = self._conversation
+        """Show the view until the user leaves."""
         left = asyncio.Event()
+        controller, console = self._controller, self._console
 
         def end() -> None:
             left.set()
-            talk.leave()
+            controller.on_leave()
 
-        with _libraries_silent():
-            await self._run(talk, end, left)
-
-    async def _run(self, talk: ViewController, end: Callable[[], None], left: asyncio.Event) -> None:
-        async with LiveView(
-            self._shown,
-            color=self._console.colored,
-            on_line=talk.typed,
-            on_interrupt=talk.on_interrupt,
-            on_end=end,
-            on_talk=talk.talked if self._talks else None,
-            on_mute=talk.muted if self._mutes else None,
-            on_terminate=end,
-            update=self._fill,
-        ) as live:
-            self._live = live
-            self._console.above = self._above
-            try:
-                gone = asyncio.create_task(live.wait_closed())
-                leaving = asyncio.create_task(left.wait())
-                await asyncio.wait({gone, leaving}, return_when=asyncio.FIRST_COMPLETED)
-                gone.cancel()
-                leaving.cancel()
-            finally:
-                self.model_done()
-                self._console.above = None
-                self._live = None
+        with _stderr_for_the_view(console.environment) as terminal:
+            view = LiveView(
+                self._state,
+                environment=terminal,
+                color=console.colored,
+                on_line=controller.on_line,
+                on_interrupt=controller.on_interrupt,
+                on_end=end,
+                on_talk=controller.on_talk if self._talks else None,
+                on_mute=controller.on_mute if self._mutes else None,
+                on_terminate=end,
+                update=self._fill,
+            )
+            async with view:
+                self._view = view
+                console.above = lambda text, style: self._print(text, style, "")
+                closed, leaving = asyncio.create_task(view.wait_closed()), asyncio.create_task(left.wait())
+                try:
+                    await asyncio.wait({closed, leaving}, return_when=asyncio.FIRST_COMPLETED)
+                    closed.cancel()
+                    leaving.cancel()
+                finally:
+                    self.model_done()
+                    console.above = None
+                    self._view = None
 
     def hint(self, text: str, seconds: float = 5.0) -> None:
-        """What the next key would do, for a while."""
-        self._shown.hint = text
-        if self._hint_gone is not None:
-            self._hint_gone.cancel()
-        self._hint_gone = asyncio.get_running_loop().call_later(seconds, self._no_hint)
+        """Show what the next key would do, for a while."""
+        self._state.hint = text
+        if self._hint_timer is not None:
+            self._hint_timer.cancel()
+        self._hint_timer = asyncio.get_running_loop().call_later(seconds, self._remove_hint)
         self._refresh()
 
-    def _no_hint(self) -> None:
-        self._shown.hint = ""
+    def _remove_hint(self) -> None:
+        self._state.hint = ""
         self._refresh()
 
-    def talk_ended(self) -> None:
-        """Push-to-talk is over, and no key ended it."""
-        if self._live is not None:
-            self._live.talking = False
+    def end_talk(self) -> None:
+        """Push-to-talk has ended without a key."""
+        if self._view is not None:
+            self._view.talking = False
             self._refresh()
 
-    # What is said
+    def typed(self, text: str) -> None:
+        """A line was typed and is sent now."""
+        self._print(text, "you", "you")
+
+    # Output
 
     def model(self, text: str) -> None:
         self.user_done()
-        self._shown.model += text
+        self._state.model += text
         self._refresh()
 
     def model_done(self, note: str = "") -> None:
-        said, self._shown.model = self._shown.model.strip(), ""
-        if said:
-            self._print(said, "", "model")
-            if not sys.stdout.isatty():
-                self._console.say(said)
+        words, self._state.model = self._state.model.strip(), ""
+        if words:
+            self._print(words, "", "model")
+            if not self._console.environment.stdout_is_terminal:
+                self._console.say(words)
         if note:
             self._print(note, "dim", "")
 
     def user(self, text: str, *, interim: bool) -> None:
-        if interim:
-            self._shown.you = self._you + text
-        else:
-            self._you += text
-            self._shown.you = self._you
+        self._state.you = self._user + text
+        if not interim:
+            self._user = self._state.you
         self._refresh()
 
     def user_done(self) -> None:
-        said, self._you, self._shown.you = self._you.strip(), "", ""
-        if said:
-            self._print(said, "you", "you")
+        words, self._user, self._state.you = self._user.strip(), "", ""
+        if words:
+            self._print(words, "you", "you")
 
-    def typed(self, text: str) -> None:
-        """What was typed and is sent now."""
-        self._print(text, "you", "you")
-
-    def status(self, who: str, detail: str = "") -> None:
-        self._who, self._detail = who, detail
+    def status(self, state: str, detail: str = "") -> None:
+        self._who, self._detail = state, detail
         self._refresh()
 
-    def dots(self, text: str) -> None:
-        """The view shows the sound itself."""
-
-    def _above(self, text: str, style: str) -> None:
-        self._print(text, style, "")
-
     def _print(self, text: str, style: str, label: str) -> None:
-        if self._live is not None:
-            self._live.print(text, style, label)
+        if self._view is not None:
+            self._view.print(text, style, label)
         else:
             self._console.line(f"{label:<7}{text}" if label else text)
 
-    def _fill(self, shown: ViewState) -> None:
-        self._conversation.fill(shown)
+    def _fill(self, state: ViewState) -> None:
+        self._controller.fill(state)
         if self._who:
-            shown.who, shown.detail = self._who, self._detail
+            state.who, state.detail = self._who, self._detail
 
     def _refresh(self) -> None:
-        if self._live is not None:
-            self._live.refresh()
+        if self._view is not None:
+            self._view.refresh()
 
 
 @contextlib.contextmanager
-def _libraries_silent() -> Iterator[None]:
-    """What C libraries write to stderr when they like, as PortAudio does when a device goes, would land in the view."""
-    old, shown, nothing = sys.stderr, os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    view = open(shown, "w", encoding=old.encoding, errors="backslashreplace", closefd=False)  # noqa: SIM115
-    os.dup2(nothing, 2)
-    os.close(nothing)
-    sys.stderr = view
+def _stderr_for_the_view(environment: Environment) -> Iterator[Environment]:
+    """Keep what C libraries write to stderr, as PortAudio does when a device goes away, out of the view."""
+    before, copy, null = environment.stderr, os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    stream = open(copy, "w", encoding=before.encoding, errors="backslashreplace", closefd=False)  # noqa: SIM115
+    os.dup2(null, 2)
+    os.close(null)
+    environment.stderr = sys.stderr = stream
     try:
-        yield
+        yield environment
     finally:
-        view.flush()
-        os.dup2(shown, 2)
-        os.close(shown)
-        sys.stderr = old
+        stream.flush()
+        os.dup2(copy, 2)
+        os.close(copy)
+        environment.stderr = sys.stderr = before

@@ -1,9 +1,9 @@
-"""`livews explain`: whatever protocol/ knows by a name, a number or a text. Offline.
+"""`livews explain`: explain a close, an error, a rule or anything that protocol/ defines. Offline.
 
-- What is asked is read in this order: a JSON message; the id of a rule; a number, a close code or an HTTP status;
-  one word that is a name or a path; anything else is a line of a log (core.logline) or the reason of a close.
-- One word that is none of these is told with the names that come nearest, and exit 2.
-- What was asked came from a wire: it is never shown raw.
+- The argument is read in this order: a JSON message; a rule id; a number (close code or HTTP status); one word that is
+  a name or a path; anything else is a line of a log (`explainer.close_parser`) or the reason of a close.
+- One unknown word fails with the closest names, and exit 2.
+- The argument may come from the wire: it is never shown raw.
 """
 
 from __future__ import annotations
@@ -11,260 +11,206 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import sys
-from collections.abc import Sequence
+import textwrap
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from livews.cli.console import COLOR_HELP, Console, columns, paragraph
-from livews.explainer import render
-from livews.terminal_text import one_line
+from livews.cli.console import Console
+from livews.cli.reader import sender_and_message
+from livews.core import closes, protocol
+from livews.core.codec import WireError, parse_any
+from livews.core.schema import Sender, kind_of
+from livews.errors import BadRequest
+from livews.explainer import annotate, close_parser, index, render
+from livews.explainer.close_parser import LoggedClose
+from livews.terminal_text import columns, one_line, paragraph
 
-if TYPE_CHECKING:
-    from livews.core.schema import Sender
-    from livews.explainer.close_parser import LoggedClose
-
-_LARGEST = 64 * 2**20
-"""Bytes of stdin that are taken for one message."""
-
-
-def parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="livews explain",
-        description="Say why a socket closed, what a rule wants, or what a member, a message, a type, a value, a state, "
-        "a model is; or explain a whole message, member by member. Nothing is sent anywhere.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog='examples:\n  livews explain 1007 "Request contains an invalid argument."\n  livews explain 1006\n'
-        '  livews explain "sent 1011 (internal error) keepalive ping timeout; no close frame received"\n'
-        "  livews explain 404          an HTTP status instead of the upgrade\n  livews explain SETUP-1      a rule\n"
-        "  livews explain clientContent\n  livews explain /setup/generationConfig/responseModalities\n"
-        "  livews explain generation_config.temperature\n  livews explain START_SENSITIVITY_HIGH\n"
-        """  livews explain '{"setup": {"model": "models/gemini-3.8-live"}}'\n"""
-        "  livews explain -            a message, a name or a reason from stdin",
-    )
-    parser.add_argument(
-        "what",
-        metavar="WHAT",
-        help="a close code, an HTTP status, a line of a log, a rule id, a reason, a name or path of the protocol, a JSON message, or -",
-    )
-    parser.add_argument("reason", nargs="*", metavar="REASON", help="the reason text, as it came")
-    parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
-    parser.add_argument("--color", choices=("auto", "always", "never"), default="auto", help=COLOR_HELP)
-    return parser.parse_args(argv)
+_MOST_BYTES = 64 * 2**20
+"""Of stdin, which holds one message."""
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
-    from livews.core import protocol
-    from livews.errors import BadRequest
-    from livews.explainer import index
-
-    what, reason = (_readable(text).strip() for text in (options.what, " ".join(options.reason)))
-    if what == "-":
-        what = _stdin()
-    if what.startswith(("{", "[")):
-        return _message(f"{what} {reason}", options, console)
-    if what.upper() in protocol.rules():
-        return _rule(what.upper(), options, console)
-    if re.fullmatch(r"[A-Z]+-\d+", what):
-        raise BadRequest(f"there is no rule {what}", fix="rules are listed in protocol/rules.json")
-    whole = f"{what} {reason}".strip()
-    if not what[:1].isdigit() and not re.search(r"\s", whole) and (found := index.look_up(whole)):
-        return _name(whole, found, options, console)
-    return _close(whole, options, console)
+    return _Explanation(options, console).run()
 
 
-def _stdin() -> str:
-    from livews.errors import BadRequest
+class _Explanation:
+    """One run of the command."""
 
-    raw = sys.stdin.buffer.read(_LARGEST + 1)
-    if len(raw) > _LARGEST:
-        fix = "give one message; `livews trace show` reads traces of any size"
-        raise BadRequest(f"stdin holds more than {_LARGEST >> 20} MiB", where="stdin", fix=fix)
-    return raw.decode(errors="backslashreplace").removeprefix("\ufeff").strip()
+    def __init__(self, options: argparse.Namespace, console: Console) -> None:
+        self._options = options
+        self._console = console
 
+    def run(self) -> int:
+        what, reason = (_decoded(text).strip() for text in (self._options.what, " ".join(self._options.reason)))
+        if what == "-":
+            what = self._stdin()
+        whole = f"{what} {reason}".strip()
+        if what.startswith(("{", "[")):
+            self._message(f"{what} {reason}")
+        elif what.upper() in protocol.rules():
+            self._rule(what.upper())
+        elif re.fullmatch(r"[A-Z]+-\d+", what):
+            raise BadRequest(f"there is no rule {what}", fix="protocol/rules.json lists the rules")
+        elif not what[:1].isdigit() and not re.search(r"\s", whole) and (entries := index.look_up(whole)):
+            self._name(whole, entries)
+        else:
+            self._close(whole)
+        return 0
 
-def _readable(text: str) -> str:
-    """An argument without the half characters that stand for bytes which are no UTF-8."""
-    return text.encode(errors="surrogatepass").decode(errors="backslashreplace")
+    def _stdin(self) -> str:
+        raw = self._console.environment.stdin.buffer.read(_MOST_BYTES + 1)
+        if len(raw) > _MOST_BYTES:
+            fix = "give one message; `livews trace show` reads traces of any size"
+            raise BadRequest(f"stdin holds more than {_MOST_BYTES >> 20} MiB", where="stdin", fix=fix)
+        return raw.decode(errors="backslashreplace").removeprefix("\ufeff").strip()
 
+    # Closes and rules
 
-# Closes and rules
+    def _close(self, text: str) -> None:
+        """A close by its code, its reason, or a line of a log that has them."""
+        logged = close_parser.parse_close(text)
+        self._logged(logged, may_be_name=not logged.code and not re.search(r"\s", text))
 
+    def _logged(self, logged: LoggedClose, may_be_name: bool = False) -> None:
+        """`may_be_name`: an unknown reason is reported as an unknown name."""
+        code, reason, by = logged.code, logged.reason, logged.by
+        if code and not (200 <= code < 600 or 1000 <= code < 5000):
+            fix = "close codes are from 1000 to 4999, HTTP statuses from 200 to 599"
+            raise BadRequest(f"{code} is neither a close code nor an HTTP status", fix=fix)
+        if not code and not reason:
+            fix = "give a close code, a reason, an HTTP status, a rule, a name or a message"
+            raise BadRequest("there is nothing to explain", fix=fix)
+        advice = closes.explain_http(code) if 0 < code < 1000 else closes.explain(code, reason, by=by)
+        if may_be_name and not advice.known:
+            self._unknown(reason)
+        if self._options.json:
+            self._json(asdict(advice))
+            return
+        quoted = json.dumps(advice.reason, ensure_ascii=False) if advice.reason else ""
+        is_own = by == "client" and not advice.known
+        about = "the client's own" if is_own else f"{advice.id}, {render.CONFIDENCE[advice.confidence]}"
+        self._head(f"{advice.code or ''} {quoted}".strip(), about)
+        for label, text in (("what", advice.meaning), ("why", advice.cause), *(("or", text) for text in advice.also)):
+            self._console.say(paragraph(label, text))
+        self._console.say(paragraph("do", advice.do))
+        retry = render.RETRY[advice.retry] if advice.known or is_own else "it is not known whether that helps"
+        self._console.say(paragraph("again", retry))
 
-def _close(what: str, options: argparse.Namespace, console: Console) -> int:
-    """Why a socket closed, by its code, its reason, or a line of a log that has them."""
-    from livews.explainer import close_parser
+    def _rule(self, rule: str) -> None:
+        row = protocol.rules()[rule]
+        if self._options.json:
+            self._json(row)
+            return
+        known = render.CONFIDENCE.get(row["confidence"], "documented")
+        self._head(f"{rule}  {row['title']}", f"{row['level']}, {known}")
+        self._console.say(paragraph("says", row["says"]))
+        self._console.say(paragraph("do", row["do"]))
+        if "close" in row:
+            close = protocol.close_row(row["close"])
+            self._console.say(paragraph("else", f'the service closes with {close["code"]} "{close["reason"]}"'))
 
-    ended = close_parser.parse_close(what)
-    return _ended(ended, options, console, or_name=not ended.code and not re.search(r"\s", what))
+    # Names
 
+    def _name(self, name: str, match: Any) -> None:
+        if self._options.json:
+            entries, places = ([entry.to_dict() for entry in rows] for rows in (match.entries, match.places))
+            self._json({"asked": name, "found": entries, "places": places})
+            return
+        for i, entry in enumerate(match.entries):
+            if i:
+                self._console.say("")
+            self._head(*render.head(entry))
+            for text in render.body(entry):
+                self._console.say(text)
+        if match.entries and match.places:
+            self._console.say("")
+        for text in render.places(one_line(name), match.places, bool(match.entries)):
+            self._console.say(text)
 
-def _ended(ended: LoggedClose, options: argparse.Namespace, console: Console, or_name: bool = False) -> int:
-    """`or_name`: where nobody wrote the reason down, it was a name."""
-    from livews.core import closes
-    from livews.errors import BadRequest
-
-    code, reason, by = ended.code, ended.reason, ended.by
-    if code and not (200 <= code < 600 or 1000 <= code < 5000):
+    def _unknown(self, name: str) -> None:
+        near, ids = index.nearest(name), index.models_like(name)
+        if self._options.json:
+            self._json({"asked": name[: index.LONGEST], "found": [], "nearest": near or ids})
+        fixes = [f"did you mean {' or '.join(near)}?"] if near else []
+        fixes += [f"models known here: {', '.join(ids)}"] if ids else []
         raise BadRequest(
-            f"{code} is neither a close code nor an HTTP status",
-            fix="close codes run from 1000 to 4999; HTTP statuses from 200 to 599",
+            f"{one_line(name, 80)} is not defined in protocol/",
+            why="no known close reason starts with it either",
+            fix=" ".join(fixes) or "give a name as protocol/ spells it, or a whole reason",
         )
-    if not code and not reason:
-        fix = "give a close code, a reason, an HTTP status, a rule, a name or a message"
-        raise BadRequest("there is nothing to explain", fix=fix)
-    advice = closes.explain_http(code) if 0 < code < 1000 else closes.explain(code, reason, by=by)
-    if or_name and not advice.known:
-        return _unknown(reason, options, console)
-    if options.json:
-        console.data(json.dumps(asdict(advice), ensure_ascii=False))
-        return 0
-    head = " ".join(
-        part
-        for part in (str(advice.code or ""), json.dumps(advice.reason, ensure_ascii=False) if advice.reason else "")
-        if part
-    )
-    own = by == "client" and not advice.known
-    _head(console, head, "the client's own" if own else f"{advice.id}, {render.CONFIDENCE[advice.confidence]}")
-    console.say(paragraph("what", advice.meaning))
-    console.say(paragraph("why", advice.cause))
-    for other in advice.also:
-        console.say(paragraph("or", other))
-    console.say(paragraph("do", advice.do))
-    again = render.RETRY[advice.retry] if advice.known or own else "nobody has written down whether it helps"
-    console.say(paragraph("again", again))
-    return 0
+
+    # Messages
+
+    def _message(self, text: str) -> None:
+        try:
+            value = parse_any(text.encode())
+        except WireError as problem:
+            # of a program that prints an object of its own, or a date in brackets
+            if (logged := close_parser.parse_close(text)).code:
+                self._logged(logged)
+                return
+            fix = "give one whole message; `livews check` takes many, `livews trace show` a trace"
+            raise BadRequest("this is not a JSON message", why=one_line(str(problem)), fix=fix) from None
+        if isinstance(value, dict) and "dir" in value and isinstance(value.get("close"), dict):  # a line of a trace
+            code, reason = value["close"].get("code"), value["close"].get("reason", "")
+            by: Sender = "client" if value["dir"] == "send" else "server"
+            self._logged(LoggedClose(code if type(code) is int else 1006, str(reason or ""), by))
+            return
+        if isinstance(value, dict) and "reason" in value and type(value.get("code")) is int:  # a CloseEvent as JSON
+            self._logged(LoggedClose(value["code"], str(value["reason"] or "")))
+            return
+        sender, message = sender_and_message(value)
+        if not isinstance(message, dict):
+            fix = 'give one object such as {"setup": {...}}; `livews check` takes lists of them'
+            raise BadRequest(f"a message is a JSON object, not {kind_of(message)[:40]}", fix=fix)
+        members, findings, is_whole = annotate.annotate(sender, message)
+        if self._options.json:
+            about = {"findings": [annotate.finding(finding) for finding in findings], "whole": is_whole}
+            self._json({"sender": sender, "members": [member.to_dict() for member in members], **about})
+            return
+        self._head(f"a message of the {sender}", "empty, which is normal" if not message else "")
+        for finding in findings:
+            self._finding(finding, 0)
+        for member in members:
+            self._member(member)
+        if not is_whole:
+            self._console.say(f"  ... and more: only the first {len(members)} members were read")
+
+    def _member(self, member: Any) -> None:
+        """A member in one line: its name, its value, the beginning of its description."""
+        name, value = one_line(member.name), one_line(member.value)
+        start = f"  {'  ' * min(member.depth, 12)}{name}"
+        about = one_line(member.says if member.known else "not in the schema")
+        room = columns() - len(start) - len(value) - 4
+        about = one_line(about, room) if room > 12 else ""
+        style = "dim" if member.known else "warn"
+        self._line(("bold", start), ("", f" {value}" if value else ""), (style, f"  {about}" if about else ""))
+        for finding in member.findings:
+            self._finding(finding, member.depth + 1)
+
+    def _finding(self, finding: Any, depth: int) -> None:
+        style = {"error": "error", "refused": "warn"}.get(finding.level, "dim")
+        indent = f"  {'  ' * min(depth, 12)}"
+        text = one_line(f"{finding.level}: {finding}") + (f"; {one_line(finding.fix)}" if finding.fix else "")
+        room = max(columns() - len(indent) - 2, 30)
+        for i, part in enumerate(textwrap.wrap(text, room, break_on_hyphens=False)):
+            self._line((style, f"{indent}{'  ' if i else '! '}{part}"))
+
+    # Output
+
+    def _head(self, name: str, about: str) -> None:
+        name, about = one_line(name), f"({one_line(about)})" if about else ""
+        gap = "\n  " if name.startswith("/") and len(name) + len(about) + 2 > columns() else "  "
+        self._line(("bold", name), ("dim", f"{gap}{about}" if about else ""))
+
+    def _line(self, *parts: tuple[str, str]) -> None:
+        """Write a line of (style, text), safe already."""
+        self._console.write("".join(self._console.paint_result(style, text) for style, text in parts) + "\n")
+
+    def _json(self, value: Any) -> None:
+        self._console.data(json.dumps(value, ensure_ascii=False))
 
 
-def _rule(rule: str, options: argparse.Namespace, console: Console) -> int:
-    from livews.core import protocol
-
-    row = protocol.rules()[rule]
-    if options.json:
-        console.data(json.dumps(row, ensure_ascii=False))
-        return 0
-    told = f"{row['level']}, {render.CONFIDENCE.get(row['confidence'], 'documented')}"
-    _head(console, f"{rule}  {row['title']}", told)
-    console.say(paragraph("says", row["says"]))
-    console.say(paragraph("do", row["do"]))
-    if "close" in row:
-        close = protocol.close_row(row["close"])
-        console.say(paragraph("else", f'the service closes with {close["code"]} "{close["reason"]}"'))
-    return 0
-
-
-# Names
-
-
-def _name(what: str, found: Any, options: argparse.Namespace, console: Console) -> int:
-    if options.json:
-        told = {"asked": what, "found": [entry.to_dict() for entry in found.entries]}
-        console.data(json.dumps({**told, "places": [place.to_dict() for place in found.places]}, ensure_ascii=False))
-        return 0
-    for i, entry in enumerate(found.entries):
-        if i:
-            console.say("")
-        _head(console, *render.head(entry))
-        for text in render.body(entry):
-            console.say(text)
-    if found.entries and found.places:
-        console.say("")
-    for text in render.places(one_line(what), found.places, bool(found.entries)):
-        console.say(text)
-    return 0
-
-
-def _unknown(what: str, options: argparse.Namespace, console: Console) -> int:
-    from livews.errors import BadRequest
-    from livews.explainer import index
-
-    near, ids = index.nearest(what), index.models_like(what)
-    if options.json:
-        told = {"asked": what[: index.LONGEST], "found": [], "nearest": near or ids}
-        console.data(json.dumps(told, ensure_ascii=False))
-    cures = [f"did you mean {' or '.join(near)}?"] if near else []
-    cures += [f"models known here: {', '.join(ids)}"] if ids else []
-    fix = " ".join(cures) or "give a name as it stands in protocol/, or a whole reason"
-    why = "it is no name in protocol/, and no reason of a close that was written down begins so"
-    raise BadRequest(f"nothing is known of {one_line(what, 80)}", why=why, fix=fix)
-
-
-# Messages
-
-
-def _message(text: str, options: argparse.Namespace, console: Console) -> int:
-    from livews.cli.check import whose
-    from livews.core.codec import WireError, parse_any
-    from livews.core.schema import kind_of
-    from livews.errors import BadRequest
-    from livews.explainer import annotate, close_parser
-    from livews.explainer.close_parser import LoggedClose
-
-    try:
-        given = parse_any(text.encode())
-    except WireError as problem:
-        if (
-            ended := close_parser.parse_close(text)
-        ).code:  # of a program that prints an object of its own, or a date in brackets
-            return _ended(ended, options, console)
-        fix = "give one whole message; `livews check` takes many of them, `livews trace show` a trace"
-        raise BadRequest("this is no JSON message", why=one_line(str(problem)), fix=fix) from None
-    if isinstance(given, dict) and "dir" in given and isinstance(given.get("close"), dict):  # a line of a trace
-        code, reason = given["close"].get("code"), given["close"].get("reason", "")
-        by: Sender = "client" if given["dir"] == "send" else "server"
-        return _ended(LoggedClose(code if type(code) is int else 1006, str(reason or ""), by), options, console)
-    if isinstance(given, dict) and "reason" in given and type(given.get("code")) is int:  # a CloseEvent as JSON
-        return _ended(LoggedClose(given["code"], str(given["reason"] or "")), options, console)
-    sender, message = whose(given)
-    if not isinstance(message, dict):
-        fix = 'give one object such as {"setup": {...}}; `livews check` takes lists of them'
-        raise BadRequest(f"a message is a JSON object, not {kind_of(message)[:40]}", fix=fix)
-    lines, rest, whole = annotate.annotate(sender, message)
-    if options.json:
-        told: dict[str, Any] = {"sender": sender, "members": [line.to_dict() for line in lines]}
-        told |= {"findings": [annotate.finding(one) for one in rest], "whole": whole}
-        console.data(json.dumps(told, ensure_ascii=False))
-        return 0
-    _head(console, f"a message of the {sender}", "empty, which is normal" if not message else "")
-    for finding in rest:
-        _finding(finding, 0, console)
-    for line in lines:
-        _line(line, console)
-    if not whole:
-        console.say(f"  ... and more: the first {len(lines)} members were read")
-    return 0
-
-
-def _line(line: Any, console: Console) -> None:
-    """A member in one line: its name, its value, the first of what is said of it."""
-    name, value = one_line(line.name), one_line(line.value)
-    start = f"  {'  ' * min(line.depth, 12)}{name}"
-    says = one_line(line.says if line.known else "not in the schema")
-    room = columns() - len(start) - len(value) - 4
-    says = one_line(says, room) if room > 12 else ""
-    style = "dim" if line.known else "warn"
-    _show(console, [("bold", start), ("", f" {value}" if value else ""), (style, f"  {says}" if says else "")])
-    for finding in line.findings:
-        _finding(finding, line.depth + 1, console)
-
-
-def _finding(finding: Any, depth: int, console: Console) -> None:
-    import textwrap
-
-    style = {"error": "error", "refused": "warn"}.get(finding.level, "dim")
-    indent = f"  {'  ' * min(depth, 12)}"
-    text = one_line(f"{finding.level}: {finding}") + (f"; {one_line(finding.fix)}" if finding.fix else "")
-    for i, part in enumerate(textwrap.wrap(text, max(columns() - len(indent) - 2, 30), break_on_hyphens=False)):
-        _show(console, [(style, f"{indent}{'! ' if i == 0 else '  '}{part}")])
-
-
-def _head(console: Console, name: str, about: str) -> None:
-    name, about = one_line(name), f"({one_line(about)})" if about else ""
-    apart = "\n  " if name.startswith("/") and len(name) + len(about) + 2 > columns() else "  "
-    _show(console, [("bold", name), ("dim", f"{apart}{about}" if about else "")])
-
-
-def _show(console: Console, parts: list[tuple[str, str]]) -> None:
-    """One line of painted parts, all of them safe to show."""
-    painted = console.paints_stdout
-    console.write("".join(console.paint(style, text) if painted and style else text for style, text in parts) + "\n")
+def _decoded(text: str) -> str:
+    """An argument without the lone surrogates that stand for bytes which are not UTF-8."""
+    return text.encode(errors="surrogatepass").decode(errors="backslashreplace")

@@ -11,37 +11,29 @@ import argparse
 import re
 import shutil
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
-from livews.cli import COMMANDS, main
+from livews.cli.commands import parser_of
 from livews.cli.console import Console
+from livews.cli.options import COMMANDS
+from livews.errors import BadRequest
 
 _DOCS = Path(__file__).resolve().parents[1] / "docs"
 _ARCHITECTURE = _DOCS.parent / "README.md"
 
 
-def parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="livews help",
-        description="Show a page of the documentation, or the options of a command; without an argument, list both.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="examples:\n  livews help\n  livews help testing\n  livews help closes | less\n  livews help trace html",
-    )
-    parser.add_argument("words", nargs="*", metavar="TOPIC", help="a page, or a command such as serve or trace html")
-    return parser.parse_args(argv)
-
-
 def run(options: argparse.Namespace, console: Console) -> int:
-    from livews.errors import BadRequest
-
     words = options.words
     if not words:
         for line in _contents():
             console.say(line)
         return 0
     if words[0] in COMMANDS:
-        return main([*words, "--help"])
+        try:
+            parser_of(words[0]).parse_args([*words[1:], "--help"])
+        except SystemExit as leave:
+            return int(leave.code or 0)
     wanted = "-".join(words).lower()
     pages = topics()
     names = [wanted] if wanted in pages else [name for name in pages if wanted in name]

@@ -1,10 +1,10 @@
-"""How long a reply takes, as the ear has it, and how much of it was heard.
+"""Latency of replies as the user hears it, and how much of each was heard.
 
-- All times are seconds on `time.monotonic`; what is told is seconds since the user was done.
-- The user is done when a text is sent, an activity is ended, or the voice falls silent: whichever was last.
-- `first_sound` and `first_played` count from the first sample that is not silence: a service that begins with
-  silence is not quick.
-- What was heard is what the loudspeaker's own clock says, not what was received or queued.
+- Times are seconds of `time.monotonic`; results count from the end of what the user said.
+- The user's turn ends when a text is sent, an activity ends, or the voice falls silent, whichever was last.
+- First sound and first played count from the first sample that is not silence: a service that begins with silence is
+  not quick.
+- What was heard is what the loudspeaker's clock says, not what was received or queued.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from livews.analysis.percentile import percentile
-from livews.audio.analysis import levels
+from livews.analysis.turn import Turn
 from livews.audio.analysis.pcm import seconds_of
 
 if TYPE_CHECKING:
@@ -24,58 +24,46 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class ReplyLatency:
-    """One answer of the model: from its first frame to the end of its last turn."""
+class ReplyLatency(Turn):
+    """One reply of the model, from its first frame to the end of its last turn, and how it is played."""
 
-    asked_at: float | None
-    """When the user was done; None for a reply that nobody asked for."""
-    first_byte_at: float
-    first_sound_at: float | None = None
-    """When the first sample that is not silence arrived."""
-    received: float = 0.0
-    """Seconds of sound that arrived."""
     interrupted: bool = False
     heard_at_interruption: float | None = None
     """Seconds that had left the loudspeaker when `interrupted` came."""
-    _lead: float = 0.0
-    _sounds: list[tuple[PlaybackBuffer, PlayedTurn]] = field(default_factory=list)
+    _turns: list[tuple[PlaybackBuffer, PlayedTurn]] = field(default_factory=list)
 
-    def sound(self, pcm: bytes, rate: int, at: float, played: tuple[PlaybackBuffer, PlayedTurn] | None) -> None:
-        """A piece of it arrived; `played` is where it was queued, None where nothing plays."""
-        if self.first_sound_at is None:
-            first = levels.first_sound(pcm)
-            if first is None:
-                self._lead += seconds_of(len(pcm), rate)
-            else:
-                self._lead += first / rate
-                self.first_sound_at = at
-        self.received += seconds_of(len(pcm), rate)
-        if played is not None and not any(turn is played[1] for _, turn in self._sounds):
-            self._sounds.append(played)
+    def add_audio(
+        self, pcm: bytes, rate: int, t: float, queued: tuple[PlaybackBuffer, PlayedTurn] | None = None
+    ) -> None:
+        """A chunk arrived at `t`; `queued` is where it waits to be played, None if nothing plays."""
+        Turn.add_audio(self, pcm, rate, t)  # super() does not work in a dataclass with slots
+        if queued is not None and not any(turn is queued[1] for _, turn in self._turns):
+            self._turns.append(queued)
 
     @property
     def first_played_at(self) -> float | None:
-        """When the first sample that is not silence left the loudspeaker; None: it has not."""
+        """When the first sample that is not silence left the loudspeaker; None if it has not."""
         if self.first_sound_at is None:
             return None
-        lead = self._lead
-        for buffer, turn in self._sounds:
-            mine = seconds_of(turn.received, buffer.rate)
-            if lead < mine:
+        lead = self.lead
+        for buffer, turn in self._turns:
+            length = seconds_of(turn.received, buffer.rate)
+            if lead < length:
                 return None if turn.heard_from is None else turn.heard_from + lead
-            lead -= mine
+            lead -= length
         return None
 
     @property
     def queued(self) -> bool:
-        """Some of it still waits to be played."""
-        return any(turn.queued and not turn.cut for _, turn in self._sounds)
+        """Whether some of it still waits to be played."""
+        return any(turn.queued and not turn.cut for _, turn in self._turns)
 
     def after(self, at: float | None) -> float | None:
-        return None if at is None or self.asked_at is None else max(0.0, at - self.asked_at)
+        """Seconds from the end of the user's turn to `at`."""
+        return None if at is None or self.requested_at is None else max(0.0, at - self.requested_at)
 
     def latency(self) -> dict[str, float | None]:
-        """Seconds from the end of what the user said, rounded to milliseconds; None for what did not happen."""
+        """Seconds from the end of the user's turn, rounded to milliseconds; None for what did not happen."""
         times = {
             "firstByte": self.first_byte_at,
             "firstSound": self.first_sound_at,
@@ -84,12 +72,12 @@ class ReplyLatency:
         after = {name: self.after(at) for name, at in times.items()}
         return {name: None if seconds is None else round(seconds, 3) for name, seconds in after.items()}
 
-    def heard(self) -> dict[str, float | int | bool]:
-        """What the loudspeaker made of it, in milliseconds unless it counts; {} where nothing was played."""
-        if not self._sounds:
+    def playback(self) -> dict[str, float | int | bool]:
+        """What the loudspeaker played, times in milliseconds; {} if nothing was played."""
+        if not self._turns:
             return {}
-        reports = [buffer.report(turn) for buffer, turn in self._sounds]
-        told: dict[str, float | int | bool] = {
+        reports = [buffer.report(turn) for buffer, turn in self._turns]
+        result: dict[str, float | int | bool] = {
             "receivedMs": round(1000 * self.received, 1),
             "heardMs": round(sum(report.heard_ms for report in reports), 1),
             "interrupted": self.interrupted,
@@ -98,49 +86,49 @@ class ReplyLatency:
             "late": sum(report.late for report in reports),
         }
         if self.heard_at_interruption is not None:
-            told["heardAtInterruptionMs"] = round(1000 * self.heard_at_interruption, 1)
+            result["heardAtInterruptionMs"] = round(1000 * self.heard_at_interruption, 1)
         if dropped := sum(report.dropped_ms for report in reports):
-            told["droppedMs"] = round(dropped, 1)
-        return told
+            result["droppedMs"] = round(dropped, 1)
+        return result
 
 
 class Stopwatch:
-    """Follows who is done when, and keeps the latencies of a session."""
+    """Measures the replies of a session."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
         self.reply: ReplyLatency | None = None
-        """The one that is being received."""
-        self._asked_at: float | None = None
-        self._told: dict[str, list[float]] = {"firstByte": [], "firstSound": [], "firstPlayed": []}
+        """The reply that is being received."""
+        self._requested_at: float | None = None
+        self._latencies: dict[str, list[float]] = {"firstByte": [], "firstSound": [], "firstPlayed": []}
 
-    def asked(self, at: float | None = None) -> None:
-        """The user was done at `at`."""
+    def requested(self, at: float | None = None) -> None:
+        """The user's turn ended at `at` (default: now)."""
         at = self.clock() if at is None else at
-        self._asked_at = at if self._asked_at is None else max(at, self._asked_at)
+        self._requested_at = at if self._requested_at is None else max(at, self._requested_at)
 
-    def arrived(self) -> ReplyLatency:
-        """Something of a reply came: the reply it belongs to."""
+    def received(self) -> ReplyLatency:
+        """Something of a reply arrived; the reply it belongs to."""
         if self.reply is None:
-            asked, self._asked_at = self._asked_at, None
-            self.reply = ReplyLatency(asked, self.clock())
+            requested, self._requested_at = self._requested_at, None
+            self.reply = ReplyLatency(requested, self.clock())
         return self.reply
 
-    def ended(self) -> ReplyLatency | None:
-        """The reply is complete; None when there was none."""
+    def end_reply(self) -> ReplyLatency | None:
+        """The reply is complete; None if there was none."""
         reply, self.reply = self.reply, None
         return reply
 
     def count(self, reply: ReplyLatency) -> None:
-        """Take a reply, when all of it was played, into the summary."""
+        """Add a reply that was played to the summary."""
         for name, seconds in reply.latency().items():
             if seconds is not None:
-                self._told[name].append(seconds)
+                self._latencies[name].append(seconds)
 
     def summary(self) -> dict[str, dict[str, float]]:
-        """p50 and p95 of each latency, in seconds, and of how many replies; nothing for what never happened."""
+        """p50 and p95 in seconds of each latency, and the number of replies; nothing for what never happened."""
         return {
-            name: {"p50": percentile(told, 50), "p95": percentile(told, 95), "replies": len(told)}
-            for name, told in self._told.items()
-            if told
+            name: {"p50": percentile(values, 50), "p95": percentile(values, 95), "replies": len(values)}
+            for name, values in self._latencies.items()
+            if values
         }

@@ -1,8 +1,8 @@
-"""The user's voice: from a microphone or a file to the session, and everything that may hold it back.
+"""Sends the user's voice from a microphone or a file to the session, and handles everything that may hold it back.
 
-- Sound goes through in this order: echo canceller, half-duplex gate, level, push-to-talk, the wire.
-- While the network stalls the newest sound is kept; what was lost is counted and told.
-- A stream is never cut without a word: muting says audioStreamEnd, letting go of the key says activityEnd.
+- Audio passes in this order: echo canceller, half-duplex gate, level, push-to-talk, the connection.
+- While the network stalls the newest audio is kept; what was dropped is counted and reported.
+- A stream never stops silently: muting sends audioStreamEnd, releasing the key sends activityEnd.
 """
 
 from __future__ import annotations
@@ -25,11 +25,16 @@ if TYPE_CHECKING:
     from livews.audio.microphone import Microphone
     from livews.audio.speaker import Speaker
 
-_TELL_DROPS_EVERY = 5.0
+_REPORT_DROPS_EVERY = 5.0
 
 
 class MicrophoneSender:
-    """Streams one microphone to one session. `manual` is push-to-talk: sound is sent while `talk(True)`."""
+    """Streams one source to one session.
+
+    vad: detects the speech of the source.
+    manual: push-to-talk: audio is sent only while `talk(True)`.
+    gate, canceller: against the echo of the loudspeaker, if wanted.
+    """
 
     def __init__(
         self,
@@ -37,7 +42,7 @@ class MicrophoneSender:
         session: client.Session,
         replies: Replies,
         console: Console,
-        talking: VoiceActivityDetector,
+        vad: VoiceActivityDetector,
         *,
         manual: bool = False,
         gate: EchoGate | None = None,
@@ -50,22 +55,21 @@ class MicrophoneSender:
         self._manual = manual
         self._gate = gate
         self._canceller = canceller
-        self.talking = talking
+        self.vad = vad
         self.db: float | None = None
         """dBFS of the last piece; None before the first and while muted."""
         self.open = not manual
-        """Sound is sent."""
+        """Audio is sent."""
         self.muted = False
         self.closed = False
         """Half-duplex: the loudspeaker plays, so silence is sent."""
-        self._sent = 0
-        self._dropped = 0.0
-        self._told_at = float("-inf")
-        self._asked_at: float | None = None
+        self._has_sent = False
+        self._dropped_ms = 0.0
+        self._reported_at = float("-inf")
+        self._requested_at: float | None = None
 
     async def run(self) -> None:
         """Until the source ends: a file at its end, a microphone when its device goes away."""
-        clock = self._replies.watch.clock
         async for chunk in self._source.chunks():
             pcm = chunk.pcm
             speaker = self._replies.speaker
@@ -73,22 +77,22 @@ class MicrophoneSender:
             if self._canceller is not None:
                 pcm = self._without_echo(pcm, self._canceller, speaker)
             if self._gate is not None:
-                began = chunk.at - seconds_of(len(pcm), self._source.rate)
-                pcm = self._gate.pass_on(pcm, playing=playing, at=began)
+                start = chunk.at - seconds_of(len(pcm), self._source.rate)
+                pcm = self._gate.pass_on(pcm, playing=playing, at=start)
                 self.closed = playing
             self.db = levels.loudness(pcm)
             if self._replies.echo is not None:
                 self._replies.echo.user_level(self.db, chunk.at)
             if not self.open or self.muted:
                 continue
-            self.talking.push(pcm, self._source.rate, chunk.at)
+            self.vad.push(pcm, self._source.rate, chunk.at)
             if self._manual:
-                self._sent += 1
-            elif self.talking.ended_at is not None and self.talking.ended_at != self._asked_at:
-                self._asked_at = self.talking.ended_at
-                self._replies.watch.asked(self._asked_at)
+                self._has_sent = True
+            elif self.vad.ended_at is not None and self.vad.ended_at != self._requested_at:
+                self._requested_at = self.vad.ended_at
+                self._replies.watch.requested(self._requested_at)
             await self._session.send_audio(pcm, self._source.rate)
-            self._tell_drops(clock())
+            self._report_drops(self._replies.watch.clock())
 
     def _without_echo(self, pcm: bytes, canceller: EchoCanceller, speaker: Speaker | None) -> bytes:
         from livews.audio.portaudio import AudioUnavailable
@@ -99,7 +103,7 @@ class MicrophoneSender:
             return canceller.near(pcm)
         except AudioUnavailable as why:
             self._canceller = None
-            self._console.warn(f"{why.sentence()} From here on the microphone is sent as it is.")
+            self._console.warn(f"{why.sentence()} From now on the microphone is sent unchanged.")
             return pcm
 
     async def talk(self, on: bool) -> None:
@@ -107,15 +111,15 @@ class MicrophoneSender:
         if not self._manual or on == self.open or (on and self.muted):
             return
         if on:
-            self._sent = 0
+            self._has_sent = False
             await self._session.activity_start()
             self.open = True
             return
         self.open = False
-        if not self._sent:  # ACTIVITY-2: an empty activity would close the session
+        if not self._has_sent:  # ACTIVITY-2: an empty activity would close the session
             await self._session.send_audio(bytes(640 * 2), self._source.rate)
         await self._session.activity_end()
-        self._replies.asked()
+        self._replies.requested()
 
     async def mute(self, on: bool) -> None:
         if on == self.muted:
@@ -130,17 +134,16 @@ class MicrophoneSender:
                 await self.talk(False)
 
     async def end(self) -> None:
-        """The source is at its end: say so."""
+        """The source has ended: say so."""
         if self._manual:
             await self.talk(False)
         elif not self.muted:
             with contextlib.suppress(LocalProtocolError):
                 await self._session.audio_end()
 
-    def _tell_drops(self, now: float) -> None:
+    def _report_drops(self, now: float) -> None:
         dropped = self._source.dropped_ms
-        if dropped > self._dropped and now - self._told_at >= _TELL_DROPS_EVERY:
-            self._console.warn(
-                f"the network stalls: {dropped - self._dropped:.0f} ms of your voice were dropped, the oldest first"
-            )
-            self._dropped, self._told_at = dropped, now
+        if dropped > self._dropped_ms and now - self._reported_at >= _REPORT_DROPS_EVERY:
+            lost = f"{dropped - self._dropped_ms:.0f} ms of your voice were dropped, the oldest first"
+            self._console.warn(f"the network stalls: {lost}")
+            self._dropped_ms, self._reported_at = dropped, now

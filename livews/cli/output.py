@@ -1,87 +1,212 @@
-"""Words of a conversation, for people: whose they are and where they go.
+"""Shows a conversation. One interface, three renderers: plain lines, JSON lines (here) and the live view
+(`conversation_view`).
 
-- The model's words go to stdout as they come; all else is for stderr.
-- Two ways to show them, one interface: `Plain` writes lines, `cli/live.py` draws while one may type.
-- A line that has begun is ended before anything else is said.
+- The model's words go to stdout as they come; everything else for people goes to stderr.
+- A line that has begun is ended before anything else is shown.
+- In JSON each event is an object with its name in `event` and its time in seconds in `t`.
 """
 
 from __future__ import annotations
 
 import argparse
-from typing import Protocol
+from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from livews.cli.console import Console
+from livews.core import codec
+from livews.core import events as e
+from livews.core.events import Event
+from livews.errors import LivewsError
+from livews.terminal_text import one_line
+
+if TYPE_CHECKING:
+    from livews import client
+    from livews.cli.latency import ReplyLatency
+    from livews.tools import ToolRun
 
 
-class Output(Protocol):
+class Output:
+    """What a renderer may show; by default it shows little. Times are in seconds since the connection was opened."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def ready(self, session: client.Session) -> None:
+        """The session has begun."""
+
+    def event(self, event: Event, t: float) -> None:
+        """Any event of the session, before it is handled."""
+
     def model(self, text: str) -> None:
-        """A piece of what the model says."""
-
-    def user(self, text: str, *, interim: bool) -> None:
-        """A piece of what the user said aloud; an interim one stands for the whole so far, and will be replaced."""
-
-    def user_done(self) -> None:
-        """No more of the user's words will come for this turn."""
+        """A piece of the model's words."""
 
     def model_done(self, note: str = "") -> None:
-        """The model's line is over; `note` tells what is special about it."""
+        """The model's line is complete; `note` is what is special about it."""
 
-    def status(self, who: str, detail: str = "") -> None:
+    def user(self, text: str, *, interim: bool) -> None:
+        """A piece of the user's spoken words; an interim one is the whole so far, and will be replaced."""
+
+    def user_done(self) -> None:
+        """The user's words of this turn are complete."""
+
+    def status(self, state: str, detail: str = "") -> None:
         """What goes on: listening, you, thinking, tool, model, or "" for nothing."""
 
-    def dots(self, text: str) -> None:
-        """Progress of sound that is being written to a file."""
+    def audio_received(self, mime_type: str, is_new: bool) -> None:
+        """A piece of audio was written to a file; `is_new`: its type is another than before."""
+
+    def reply_played(self, reply: ReplyLatency, t: float) -> None:
+        """A reply was played to its end, or interrupted."""
+
+    def tool(self, run: ToolRun, t: float) -> None:
+        """A function call is complete."""
+        self._console.note(tool_line(run), "tool")
+
+    def summary(self, latencies: dict[str, dict[str, float]], t: float, *, was_spoken: bool) -> None:
+        """The latencies of the session, at its end; for people only if it was spoken or at a prompt."""
+        if not was_spoken or not latencies:
+            return
+        names = {"firstByte": "first byte", "firstSound": "first sound", "firstPlayed": "heard"}
+        figures = ", ".join(f"{names[name]} {row['p50']:.2f} / {row['p95']:.2f} s" for name, row in latencies.items())
+        count = max(int(row["replies"]) for row in latencies.values())
+        replies = f"{count} {'reply' if count == 1 else 'replies'}"
+        self._console.note(f"livews: {replies}, from the end of your words (p50 / p95): {figures}")
+
+    def failure(self, problem: LivewsError, t: float) -> None:
+        """The session failed; the command reports that on stderr itself."""
 
 
-class PlainOutput:
-    """Lines: the model's words on stdout as they come, the user's on stderr when they are whole."""
+class PlainOutput(Output):
+    """The model's words on stdout as they come, the user's on stderr when they are complete."""
 
     def __init__(self, options: argparse.Namespace, console: Console) -> None:
-        self._console = console
-        self._silent = options.json
-        # Trace lines or dots are being drawn: the words follow in one piece.
-        self._hold = options.trace_view or (bool(options.wav) and console.live)
-        self._drawn = bool(options.wav) and not options.json
-        self._held: list[str] = []
+        super().__init__(console)
+        self._holds = options.trace_view or (bool(options.wav) and console.live)
+        """Trace lines or dots are drawn: the words follow in one piece."""
+        self._dots = bool(options.wav)
+        self._model: list[str] = []
         self._user: list[str] = []
 
     def model(self, text: str) -> None:
         self.user_done()
-        if self._silent:
-            return
-        if self._hold:
-            self._held.append(text)
+        if self._holds:
+            self._model.append(text)
             return
         if not self._console.mid_line:
             text = text.lstrip()
         if text:
             self._console.say(text, end="")
 
-    def user(self, text: str, *, interim: bool) -> None:
-        if not interim and not self._silent:
-            self._user.append(text)
-
-    def user_done(self) -> None:
-        said, self._user = "".join(self._user).strip(), []
-        if said:
-            self._console.note(f"you: {said}")
-
     def model_done(self, note: str = "") -> None:
-        if self._held:
-            if self._drawn:
+        if self._model:
+            if self._dots:
                 self._console.progress("\n")
-            self._console.say("".join(self._held).strip())
-            self._held = []
+            self._console.say("".join(self._model).strip())
+            self._model = []
         self._console.end_line()
         if note:
             self._console.note(note)
 
-    def status(self, who: str, detail: str = "") -> None:
-        if not who:
+    def user(self, text: str, *, interim: bool) -> None:
+        if not interim:
+            self._user.append(text)
+
+    def user_done(self) -> None:
+        words, self._user = "".join(self._user).strip(), []
+        if words:
+            self._console.note(f"you: {words}")
+
+    def status(self, state: str, detail: str = "") -> None:
+        if not state:
             self._console.clear()
         elif not self._console.mid_line:
-            self._console.status({"thinking": "…", "model": "playing …"}.get(who, f"{who} {detail}".strip()))
+            self._console.status({"thinking": "…", "model": "playing …"}.get(state, f"{state} {detail}".strip()))
 
-    def dots(self, text: str) -> None:
-        if self._drawn:
-            self._console.progress(text)
+    def audio_received(self, mime_type: str, is_new: bool) -> None:
+        if self._dots:
+            self._console.progress(f"{mime_type} ." if is_new else ".")
+
+
+class JsonOutput(PlainOutput):
+    """An object per event on stdout; notes and progress as in plain output."""
+
+    def __init__(self, options: argparse.Namespace, console: Console) -> None:
+        super().__init__(options, console)
+        self._dots = False
+
+    def _row(self, name: str, t: float, members: dict[str, Any]) -> None:
+        self._console.data(_json({"event": name, "t": round(t, 6), **members}))
+
+    def ready(self, session: client.Session) -> None:
+        about = {"sessionId": session.session_id, "model": session.endpoint.model}
+        self._row("ready", session.clock(), about)
+
+    def event(self, event: Event, t: float) -> None:
+        self._console.data(as_json(event, t))
+
+    def model(self, text: str) -> None:
+        self.user_done()
+
+    def user(self, text: str, *, interim: bool) -> None:
+        pass
+
+    def reply_played(self, reply: ReplyLatency, t: float) -> None:
+        self._row("latency", t, reply.latency())
+        if playback := reply.playback():
+            self._row("heard", t, playback)
+
+    def tool(self, run: ToolRun, t: float) -> None:
+        row = {"id": run.call_id, "name": run.name, "seconds": round(run.seconds, 3)}
+        self._row("tool", t, {**row, "cancelled": run.cancelled, "error": run.error})
+        super().tool(run, t)
+
+    def summary(self, latencies: dict[str, dict[str, float]], t: float, *, was_spoken: bool) -> None:
+        self._row("summary", t, latencies)
+
+    def failure(self, problem: LivewsError, t: float) -> None:
+        row: dict[str, Any] = {"what": problem.what, **{name: text for name, text in problem.details() if text}}
+        if hasattr(problem, "code"):
+            row |= {"code": problem.code, "reason": getattr(problem, "reason", "")}
+        self._row("error", t, row)
+
+
+def as_json(event: Event, t: float) -> str:
+    """An event as a line of JSON. Of audio and media it has the size; the bytes are in --wav and in the trace."""
+    name = type(event).__name__
+    return _json({"event": name[0].lower() + name[1:], "t": round(t, 6), **_members(event)})
+
+
+def _json(row: dict[str, Any]) -> str:
+    return orjson.dumps(row).decode()
+
+
+def _members(event: Event) -> dict[str, Any]:
+    match event:
+        case e.Audio():
+            return {"bytes": len(event.pcm), "rate": event.rate, "mimeType": event.mime_type}
+        case e.Media():
+            return {"bytes": len(event.data), "mimeType": event.mime_type}
+        case e.Transcript():
+            row: dict[str, Any] = {"text": event.text, "of": event.of}
+            return row | {name: True for name in ("interim", "finished") if getattr(event, name)}
+        case e.Usage():
+            row = {"prompt": event.prompt, "response": event.response, "total": event.total}
+            return row | {"promptBy": event.prompt_by, "responseBy": event.response_by, "thoughts": event.thoughts}
+        case e.Ready():
+            return {"sessionId": event.session_id}
+        case _:
+            names = [name for name in type(event).__dataclass_fields__ if name != "step"]
+            return {name: getattr(event, name) for name in names}
+
+
+def tool_line(run: ToolRun) -> str:
+    """A function call and its result on one line."""
+    args = ", ".join(f"{name}={_brief(value)}" for name, value in run.args.items())
+    outcome = f"failed: {run.error}" if run.error else "cancelled" if run.cancelled else _brief(run.result)
+    return one_line(f"{run.name}({args}) → {outcome}  ({run.seconds:.1f} s)", 300)
+
+
+def _brief(value: Any) -> str:
+    text = codec.dump(value).decode()
+    return text if len(text) <= 80 else f"{text[:79]}…"

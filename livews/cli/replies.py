@@ -1,9 +1,9 @@
-"""What the model answers, each event to where it belongs: words, loudspeaker, WAV, JSON, trace.
+"""Handles what the model answers: words to the output, audio to the loudspeaker and the WAV, latencies, warnings.
 
 - One reader for the whole session: nothing waits for a turn to end before it is heard.
-- After `interrupted` the loudspeaker is silent within one block, and nothing of that turn is heard any more.
+- After `interrupted` the loudspeaker is silent within one block, and nothing more of that turn is heard.
 - A reply is over when no tool call is open and no result of a tool waits for a turn that speaks about it.
-- What was really heard of a reply is known, shown and written down, for every reply.
+- What was heard of each reply is known, shown and written to the trace.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 from livews import client
 from livews.audio.analysis import levels
 from livews.audio.analysis.pcm import seconds_of
-from livews.cli import json_events as lines
 from livews.cli.console import Console
 from livews.cli.latency import ReplyLatency, Stopwatch
 from livews.cli.output import Output
@@ -32,82 +31,84 @@ if TYPE_CHECKING:
     from livews.audio.wav import WavTurns
 
 STALL = 20.0
-"""Seconds without a frame in a turn before it is said."""
+"""Seconds without a frame in a turn until there is a warning."""
 ANOTHER = 3.0
-"""Seconds in which another turn may begin, where the model has spoken about some of several results."""
-_SKIPPED = {"WIRE-2": "a frame that is no JSON object", "WIRE-3": "media that is no base64"}
+"""Seconds in which another turn may begin after the model has spoken about some of several results."""
+_SKIPPED = {"WIRE-2": "a frame that is not a JSON object", "WIRE-3": "media that is not base64"}
 _METER_SECONDS = 0.05
 _SILENT_DEVICE = 3.0
-"""Seconds in which a device that plays has asked for nothing."""
+"""Seconds in which a playing device has requested nothing until there is a warning."""
 
 
 class Replies:
     """Takes the events of one session until it is over."""
 
-    def __init__(self, options: argparse.Namespace, console: Console, display: Output, watch: Stopwatch) -> None:
+    def __init__(self, options: argparse.Namespace, console: Console, output: Output, watch: Stopwatch) -> None:
         self._options = options
         self._console = console
-        self._display = display
+        self._output = output
         self.watch = watch
         self.speaker: Speaker | None = None
         self.wav: WavTurns | None = None
         self.echo: SelfInterruption | None = None
-        """Told of starts and interruptions, where the loudspeaker may be what interrupts."""
+        """Warns when the loudspeaker may be what interrupts."""
         self.session: client.Session | None = None
         self.ended_at = float("-inf")
         """When the last reply was over, on the stopwatch's clock."""
         self.tokens: e.Usage | None = None
         self.closes_at: float | None = None
         """When the service will close the connection, on the stopwatch's clock."""
+        self.first_sound: float | None = None
+        """Seconds from the end of the user's turn to the first sound of the last reply."""
+        self.stopped = False
+        """The reply was silenced by the user, and is not over yet."""
         self._over = asyncio.Event()
         self._over.set()
-        self._awaited = False
+        self._awaits_turn = False
         """A turn has ended, and another comes without a prompt."""
         self._lingering: asyncio.TimerHandle | None = None
+        """Runs while another turn may come."""
         self._called: dict[str, None] = {}
-        """Functions that were called since a reply was asked for, in their order."""
-        self._stopped = False
+        """Functions that were called since the reply was requested, in their order."""
         self._wav_seconds = self._wav_total = 0.0
         self._wav_path: Path | None = None
         self._mime_type = ""
-        self._last = 0.0
-        self._news: set[str] = set()
-        self._meters: deque[tuple[ReplyLatency, float, float]] = deque(maxlen=2000)
-        self._telling: list[asyncio.Task[None]] = []
-        self._guarding: asyncio.Task[None] | None = None
-        self._refusing: list[asyncio.Task[None]] = []
-        self._first_sound: float | None = None
+        self._last_event = 0.0
+        self._reported: set[str] = set()
+        """News and faults of the service that were reported."""
+        self._meter: deque[tuple[ReplyLatency, float, float]] = deque(maxlen=2000)
+        """Loudness of what arrived: reply, place in it in seconds, dBFS."""
+        self._playing: list[asyncio.Task[None]] = []
+        self._refusals: list[asyncio.Task[None]] = []
+        self._speaker_watch: asyncio.Task[None] | None = None
 
-    # For whoever speaks
+    # For the side that speaks
 
-    def asked(self) -> None:
-        """A reply is asked for, now: `done` waits for it."""
-        self.watch.asked()
-        self._last = self.watch.clock()
-        self._goes_on()
+    def requested(self) -> None:
+        """A reply is requested, now: `wait` waits for it."""
+        self.watch.requested()
+        self._last_event = self.watch.clock()
+        self._reply_goes_on()
         self._called.clear()
-        self._display.status("thinking")
+        self._output.status("thinking")
 
-    async def done(self, after: float | None = None) -> None:
-        """Wait for the end of the reply that was asked for, or of the first that ends later than `after`.
+    async def wait(self, after: float | None = None) -> None:
+        """Wait for the end of the requested reply, or of the first that ends later than `after`.
 
-        A service that stalls is told after 20 s, and is given up after --turn-timeout; so is one that does not speak
-        about a tool's result.
+        There is a warning after 20 s without a frame; RemoteProtocolError after --turn-timeout, also when the model does
+        not speak about the result of a tool.
         """
-        self._last = max(self._last, self.watch.clock())
+        self._last_event = max(self._last_event, self.watch.clock())
         warned = False
         while not self._over.is_set() or (after is not None and self.ended_at <= after):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(STALL, 1.0)):
-                    if after is None:
-                        await self._over.wait()
-                    else:
-                        await self._ended_again()
-            quiet = self.watch.clock() - self._last
+                    await (self._over.wait() if after is None else self._another_end())
+            quiet = self.watch.clock() - self._last_event
             if quiet >= STALL and not warned:
                 warned = True
-                self._console.warn(f"{self._missing()} (Ctrl-C leaves)")
-            if quiet >= self._options.turn_timeout and self._owed:
+                self._console.warn(f"{self._what_is_missing()} (Ctrl-C leaves)")
+            if quiet >= self._options.turn_timeout and self._awaits_turn and not self._has_pending_calls:
                 raise RemoteProtocolError(
                     f"no spoken answer to the result of {self._tools()} within {self._options.turn_timeout:g} s",
                     why="the turn that called is over, the result was sent, and the service says nothing about it",
@@ -116,91 +117,88 @@ class Replies:
             if quiet >= self._options.turn_timeout:
                 raise RemoteProtocolError(
                     f"no reply: nothing has come for {self._options.turn_timeout:g} s",
-                    why="the socket is open and the service says nothing, not even why"
+                    why="the connection is open and the service sends nothing, not even a reason"
                     if after is None
-                    else "the service heard no end of speech in what was sent, or has stalled",
+                    else "the service detected no end of speech in what was sent, or has stalled",
                     fix="see with --trace what was sent last; --turn-timeout S waits longer",
                 )
 
-    def _missing(self) -> str:
-        """What has not come since STALL."""
-        if self.session is not None and self.session.conversation.pending:
+    def _what_is_missing(self) -> str:
+        if self._has_pending_calls:
             return f"nothing has come for {STALL:g} s; {self._tools()} has not answered yet"
-        if self._awaited:
+        if self._awaits_turn:
             return f"no spoken answer to the result of {self._tools()} has come for {STALL:g} s"
         return f"nothing has come for {STALL:g} s; the service may have stalled"
 
     @property
-    def _owed(self) -> bool:
-        """The service is to speak about a result, and nothing of ours is missing for it."""
-        return self._awaited and self.session is not None and not self.session.conversation.pending
+    def _has_pending_calls(self) -> bool:
+        return self.session is not None and bool(self.session.conversation.pending)
 
-    async def _ended_again(self) -> None:
+    def _tools(self) -> str:
+        return ", ".join(f"{name}()" for name in self._called) or "a tool"
+
+    async def _another_end(self) -> None:
         ended = self.ended_at
         while self.ended_at == ended:  # noqa: ASYNC110 (a reply may begin and end between two looks at an event)
             await asyncio.sleep(0.02)
 
     def stop(self) -> bool:
-        """Silence what is being said, and what of it still comes; False when nothing is."""
+        """Silence the reply and what still comes of it; False if there is none."""
         playing = self.speaker is not None and not self.speaker.idle and not self.speaker.buffer.overdue
         working = self.session is not None and self.session.stop_tools("stopped by the user")
-        if self._stopped or not (self.watch.reply or playing or working):
+        if self.stopped or not (self.watch.reply or playing or working):
             return False
-        self._stopped = self.watch.reply is not None
-        self._cut()
-        self._display.model_done("stopped")
-        self._display.status("")
+        self.stopped = self.watch.reply is not None
+        self._flush()
+        self._output.model_done("stopped")
+        self._output.status("")
         return True
 
-    @property
-    def stopped(self) -> bool:
-        """What is being said was silenced, and is not over yet."""
-        return self._stopped
-
-    # What comes
+    # Events
 
     async def run(self, session: client.Session) -> None:
-        """Take every event until the session is over; raises Closed when the service closed it with an error."""
+        """Take every event until the session is over. Closed when the service closed it with an error."""
         self.session = session
-        self._guarding = asyncio.create_task(self._guard())
+        self._speaker_watch = asyncio.create_task(self._watch_speaker())
         async for event in session.events():
-            self._last = max(self._last, self.watch.clock())
-            if self._options.json:
-                self._console.data(lines.as_json(event, session.clock()))
+            self._last_event = max(self._last_event, self.watch.clock())
+            self._output.event(event, session.clock())
             self._take(event)
-            self._tell_news(session)
-            self._tell_faults(session)
+            self._report_news(session)
 
     def _take(self, event: e.Event) -> None:
         match event:
             case e.Audio():
-                self._began()
-                self._hear(event)
+                self._reply_arrives()
+                self._audio(event)
             case e.Transcript(of="model") | e.Text(thought=False):
-                self._began()
-                if not self._stopped:
-                    self._display.model(event.text)
+                self._reply_arrives()
+                if not self.stopped:
+                    self._output.model(event.text)
             case e.Transcript(of="user"):
-                self._display.user(event.text, interim=event.interim)
+                self._output.user(event.text, interim=event.interim)
                 if event.finished:
-                    self._display.user_done()
+                    self._output.user_done()
             case e.Interrupted():
-                self._interrupted()
+                if self.watch.reply is not None:
+                    self.watch.reply.interrupted = True
+                self._flush()
+                if self.echo is not None and (advice := self.echo.interrupted(self.watch.clock())):
+                    self._console.warn(advice)
             case e.GenerationComplete():
-                self._generated()
+                self._generation_complete()
             case e.ToolCall():
-                self.watch.arrived()
-                self._goes_on()
+                self._reply_arrives()
                 self._called[one_line(event.name, 60)] = None
                 if not event.handled:
-                    self._refusing.append(asyncio.create_task(self._refuse(event)))
-                if self.speaker is not None:
-                    self.speaker.turn_ended()  # the pause for the answer is no underrun
-                self._display.status("tool", one_line(event.name, 30))
+                    self._refusals.append(asyncio.create_task(self._refuse_call(event)))
+                self._end_playback_turn()  # the pause for the answer is not an underrun
+                self._output.status("tool", one_line(event.name, 30))
             case e.ToolCancelled():
                 states = event.step.states
-                if self._awaited and states["turn"] != "waitingForTool" and states["answer"] == "none":
-                    self.over()  # the turn was over, and no other call is open: nothing more comes
+                if self._awaits_turn and states["turn"] != "waitingForTool" and states["answer"] == "none":
+                    self._end_reply()  # the turn was over, and no other call is open: nothing more comes
+                    self._release()
             case e.Usage():
                 self.tokens = event
             case e.GoAway():
@@ -211,99 +209,91 @@ class Replies:
             case e.TurnEnd():
                 self._turn_ended(event)
 
-    async def _refuse(self, call: e.ToolCall) -> None:
-        """No function is known here: say so, rather than leave the model waiting (TOOL-3)."""
+    async def _refuse_call(self, call: e.ToolCall) -> None:
+        """Answer a call of an unknown function with an error, so that the model does not wait (TOOL-3)."""
         assert self.session is not None
         self._console.warn(f"the model called {one_line(call.name)}(), which is not here; it was told so")
-        with contextlib.suppress(Closed):  # who reads the session is told
+        with contextlib.suppress(Closed):  # `run` raises it
             await self.session.respond(call.id, call.name, {"error": f"there is no function {call.name} here"})
 
-    def _began(self) -> None:
-        self._goes_on()
-        self.watch.arrived()
+    def _reply_arrives(self) -> None:
+        self._reply_goes_on()
+        self.watch.received()
 
-    def _goes_on(self) -> None:
+    def _reply_goes_on(self) -> None:
         """Something of a reply came, or is on its way: it is not over."""
         self._over.clear()
-        self._awaited = False
+        self._awaits_turn = False
         if self._lingering is not None:
             self._lingering.cancel()
             self._lingering = None
 
-    def _hear(self, event: e.Audio) -> None:
-        reply = self.watch.arrived()
-        seconds = seconds_of(len(event.pcm), event.rate)
-        self._wav_seconds += seconds
+    def _audio(self, event: e.Audio) -> None:
+        reply = self.watch.received()
+        self._wav_seconds += seconds_of(len(event.pcm), event.rate)
         if self.wav is not None:
             self.wav.write(event.pcm, event.rate)
-            self._display.dots(f"{event.mime_type} ." if event.mime_type != self._mime_type else ".")
+            self._output.audio_received(event.mime_type, event.mime_type != self._mime_type)
         self._mime_type = event.mime_type
-        if self._stopped:
+        if self.stopped:
             return
-        played = None
+        queued = None
         if self.speaker is not None:
             turn = self.speaker.play(event.pcm, event.rate)
-            played = None if turn is None else (self.speaker.buffer, turn)
-        first = reply.first_sound_at is None
-        reply.sound(event.pcm, event.rate, self.watch.clock(), played)
-        if first and reply.first_sound_at is not None:
-            self._first_sound = reply.after(reply.first_sound_at)
-            if self.echo is not None and played is not None:
+            queued = None if turn is None else (self.speaker.buffer, turn)
+        was_silent = reply.first_sound_at is None
+        reply.add_audio(event.pcm, event.rate, self.watch.clock(), queued)
+        if was_silent and reply.first_sound_at is not None:
+            self.first_sound = reply.after(reply.first_sound_at)
+            if self.echo is not None and queued is not None:
                 self.echo.playback_started(reply.first_sound_at)
-            self._display.status("model")
-        self._measure(reply, event.pcm, event.rate)
+            self._output.status("model")
+        size = int(_METER_SECONDS * event.rate) * 2
+        start = reply.received - seconds_of(len(event.pcm), event.rate)
+        for at in range(0, len(event.pcm), size):
+            level = levels.loudness(event.pcm[at : at + size])
+            self._meter.append((reply, start + seconds_of(at, event.rate), level))
 
-    def _interrupted(self) -> None:
-        if self.watch.reply is not None:
-            self.watch.reply.interrupted = True
-        self._cut()
-        if self.echo is not None and (advice := self.echo.interrupted(self.watch.clock())):
-            self._console.warn(advice)
-
-    def _cut(self) -> None:
+    def _flush(self) -> None:
+        """Silence the loudspeaker, and note how much was heard."""
         reply = self.watch.reply
         if self.speaker is not None:
-            if reply is not None and reply.heard_at_interruption is None and (heard := reply.heard()):
-                reply.heard_at_interruption = float(heard["heardMs"]) / 1000
+            if reply is not None and reply.heard_at_interruption is None and (playback := reply.playback()):
+                reply.heard_at_interruption = float(playback["heardMs"]) / 1000
             self.speaker.flush()
-        self._meters.clear()
+        self._meter.clear()
 
-    def _generated(self) -> None:
+    def _end_playback_turn(self) -> None:
+        if self.speaker is not None:
+            self.speaker.turn_ended()
+
+    def _generation_complete(self) -> None:
         reply = self.watch.reply
         if reply is not None:
-            self._last += reply.received  # turnComplete waits until all has been heard (TURN-3)
-        if self.speaker is not None:
-            self.speaker.turn_ended()
-        if not self._stopped:
-            self._display.model_done()
+            self._last_event += reply.received  # turnComplete waits until all has been heard (TURN-3)
+        self._end_playback_turn()
+        if not self.stopped:
+            self._output.model_done()
         if self.speaker is not None and not self.speaker.idle:
-            self._display.status("model")
+            self._output.status("model")
 
     def _turn_ended(self, event: e.TurnEnd) -> None:
-        if self.speaker is not None:
-            self.speaker.turn_ended()
+        self._end_playback_turn()
         if event.waiting:
-            self._awaited = True
+            self._awaits_turn = True
             if event.interrupted:  # by a result: what comes is another reply than the one that was cut
-                self._told()
+                self._end_reply()
             if event.step.states["turn"] != "waitingForTool":
-                self._display.status("thinking")
-        elif event.step.states["answer"] == "perhaps":
-            self._told()
+                self._output.status("thinking")
+            return
+        self._end_reply()
+        if event.step.states["answer"] == "perhaps":
             self._lingering = asyncio.get_running_loop().call_later(ANOTHER, self._release)
         else:
-            self.over()
-
-    def _tools(self) -> str:
-        return ", ".join(f"{name}()" for name in self._called) or "a tool"
-
-    def over(self) -> None:
-        """The reply is complete: tell what is to be told of it, and let who waits go on."""
-        self._told()
-        self._release()
+            self._release()
 
     def settle(self) -> bool:
-        """Nothing more comes: a reply that is complete, as far as is known, is over. False when none is."""
+        """The session has ended: a reply that is complete, as far as is known, is over. False if there is none."""
         if self._lingering is None:
             return False
         self._lingering.cancel()
@@ -311,45 +301,45 @@ class Replies:
         return True
 
     def _release(self) -> None:
-        self._awaited, self._lingering = False, None
+        """The reply is over: let `wait` go on."""
+        self._awaits_turn, self._lingering = False, None
         self.ended_at = self.watch.clock()
         self._over.set()
 
-    def _told(self) -> None:
-        """Tell what is to be told of the reply that has ended."""
-        self._display.user_done()
-        reply = self.watch.ended()
+    def _end_reply(self) -> None:
+        """Report the reply that has ended."""
+        self._output.user_done()
+        reply = self.watch.end_reply()
         if reply is not None:
-            self._telling = [task for task in self._telling if not task.done()]
-            self._telling.append(asyncio.create_task(self._tell_heard(reply)))
-        self._display.model_done(
-            "interrupted" if reply is not None and reply.interrupted and not self._stopped else ""
-        )
-        self._display.status("")
-        self._stopped = False
-        self._end_wav()
+            self._playing = [task for task in self._playing if not task.done()]
+            self._playing.append(asyncio.create_task(self._report_played(reply)))
+        is_interrupted = reply is not None and reply.interrupted and not self.stopped
+        self._output.model_done("interrupted" if is_interrupted else "")
+        self._output.status("")
+        self.stopped = False
+        self._end_wav_turn()
 
-    # What is told
+    # Reports
 
-    async def _guard(self) -> None:
-        """Say it when the loudspeaker hangs: PortAudio does not."""
-        told = False
+    async def _watch_speaker(self) -> None:
+        """Warn when the loudspeaker hangs, which PortAudio does not report."""
+        warned = False
         while True:
             await asyncio.sleep(1.0)
-            if self._awaited and STALL <= self.watch.clock() - self._last < STALL + 2:
-                self._display.status("")  # nobody knows whether it thinks
-            stalled = self.speaker is not None and self.speaker.buffer.overdue > _SILENT_DEVICE
-            if stalled and not told:
+            if self._awaits_turn and STALL <= self.watch.clock() - self._last_event < STALL + 2:
+                self._output.status("")  # it is not known whether it thinks
+            hangs = self.speaker is not None and self.speaker.buffer.overdue > _SILENT_DEVICE
+            if hangs and not warned:
                 self._console.warn(
-                    f"the loudspeaker has asked for no sound for {_SILENT_DEVICE:g} s: its device or the sound server "
+                    f"the loudspeaker has requested no audio for {_SILENT_DEVICE:g} s: its device or the sound server "
                     "hangs. The words go on; restart the sound server, or choose another --device"
                 )
-            elif told and not stalled:
+            elif warned and not hangs:
                 self._console.note("livews: the loudspeaker plays again")
-            told = stalled
+            warned = hangs
 
-    async def _tell_heard(self, reply: ReplyLatency) -> None:
-        """When all of it was played, say how quickly it came and how much of it was heard."""
+    async def _report_played(self, reply: ReplyLatency) -> None:
+        """When all of a reply was played, report its latency and how much of it was heard."""
         try:
             while reply.queued or (
                 self.speaker is not None and self.speaker.buffer.remaining > 0 and not reply.interrupted
@@ -358,77 +348,58 @@ class Replies:
                     break
                 await asyncio.sleep(0.02)
             if reply.interrupted:
-                await asyncio.sleep(0.1)  # what the device holds is heard out
+                await asyncio.sleep(0.1)  # the device still plays what it holds
         finally:
             self.watch.count(reply)
             if self.session is not None:
-                latency, heard = reply.latency(), reply.heard()
-                if self._options.json:
-                    t = round(self.session.clock(), 6)
-                    self._console.data(lines.line({"event": "latency", "t": t, **latency}))
-                    if heard:
-                        self._console.data(lines.line({"event": "heard", "t": t, **heard}))
-                if heard:
-                    self.session.note("heard", heard)
+                self._output.reply_played(reply, self.session.clock())
+                if playback := reply.playback():
+                    self.session.note("heard", playback)
 
     async def finish(self) -> None:
-        """Tell what is still to be told; nothing more is played."""
+        """Report what is still to be reported; nothing more is played."""
         if self._lingering is not None:
             self._lingering.cancel()
-        await asyncio.sleep(0)  # a task that never began has no end in which it tells
-        tasks, self._telling = self._telling, []
-        if self._guarding is not None:
-            tasks.append(self._guarding)
+        await asyncio.sleep(0)  # a task that never began has no end in which it reports
+        tasks, self._playing = self._playing, []
+        if self._speaker_watch is not None:
+            tasks.append(self._speaker_watch)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _end_wav(self) -> None:
-        if self.wav is not None:
-            if self._wav_seconds:
-                told = f"{self._wav_seconds:.1f} s"
-                if self.wav.path == self._wav_path:  # a file for all turns
-                    told = f"{told} more, {self._wav_total + self._wav_seconds:.1f} s in all"
-                else:
-                    self._wav_path, self._wav_total = self.wav.path, 0.0
-                self._wav_total += self._wav_seconds
-                self._console.note(f"{self.wav.path}: {one_line(self._mime_type)}, {told}")
+    def _end_wav_turn(self) -> None:
+        seconds, self._wav_seconds = self._wav_seconds, 0.0
+        if self.wav is not None and seconds:
+            length = f"{seconds:.1f} s"
+            if self.wav.path == self._wav_path:  # one file for all turns
+                length = f"{length} more, {self._wav_total + seconds:.1f} s in all"
             else:
-                self._console.note("no sound came in this turn, so no WAV was written for it")
+                self._wav_path, self._wav_total = self.wav.path, 0.0
+            self._wav_total += seconds
+            self._console.note(f"{self.wav.path}: {one_line(self._mime_type)}, {length}")
+        elif self.wav is not None:
+            self._console.note("no audio came in this turn, so no WAV was written for it")
+        if self.wav is not None:
             self.wav.end_turn()
-        self._wav_seconds, self._mime_type = 0.0, ""
-
-    @property
-    def first_sound(self) -> float | None:
-        """Seconds from the end of what the user said to the first sound of the last reply."""
-        return self._first_sound
+        self._mime_type = ""
 
     def loudness(self) -> float | None:
-        """dBFS of what leaves the loudspeaker now; None: nothing does."""
+        """dBFS of what leaves the loudspeaker now; None if nothing does."""
         if self.speaker is None or self.speaker.idle or self.speaker.buffer.overdue:
             return None
-        heard = self.speaker.buffer.heard_ms() / 1000
-        while len(self._meters) > 1 and self._meters[1][1] <= heard:
-            self._meters.popleft()
-        return self._meters[0][2] if self._meters else None
+        position = self.speaker.buffer.heard_ms() / 1000
+        while len(self._meter) > 1 and self._meter[1][1] <= position:
+            self._meter.popleft()
+        return self._meter[0][2] if self._meter else None
 
-    def _measure(self, reply: ReplyLatency, pcm: bytes, rate: int) -> None:
-        """Keep the loudness of what arrived, by its place in the reply, for the meter."""
-        size = int(_METER_SECONDS * rate) * 2
-        start = reply.received - seconds_of(len(pcm), rate)
-        for at in range(0, len(pcm), size):
-            self._meters.append((reply, start + seconds_of(at, rate), levels.loudness(pcm[at : at + size])))
-
-    def _tell_news(self, session: client.Session) -> None:
-        news = session.conversation.news
-        if len(news) > 0 and not self._news.issuperset(news):
-            for name in sorted(set(news) - self._news):
-                self._console.note(f"livews: the service sent {one_line(name)}, which no schema has yet")
-            self._news.update(news)
-
-    def _tell_faults(self, session: client.Session) -> None:
-        """What the service sent and nobody could read, once a kind."""
-        for rule, words in _SKIPPED.items():
-            if session.conversation.server_faults[rule] and rule not in self._news:
-                self._news.add(rule)
-                self._console.warn(f"the service sent {words} ({rule}); it was skipped, --trace shows it")
+    def _report_news(self, session: client.Session) -> None:
+        """Report, once each, names that no schema has and what the service sent that cannot be read."""
+        conversation = session.conversation
+        for name in sorted(set(conversation.news) - self._reported) if conversation.news else ():
+            self._reported.add(name)
+            self._console.note(f"livews: the service sent {one_line(name)}, which no schema has yet")
+        for rule, what in _SKIPPED.items():
+            if conversation.server_faults[rule] and rule not in self._reported:
+                self._reported.add(rule)
+                self._console.warn(f"the service sent {what} ({rule}); it was skipped, --trace shows it")

@@ -1,20 +1,20 @@
-"""What the flags ask for, made into what is sent and run; all of it before anything is dialled.
+"""What the options request, made into what is sent and run, before anything is dialled.
 
-- Every error names the flag or the file, and the cure.
-- The caller's own setup wins over what a flag only implies; a list such as `tools` is added to, never replaced.
+- Every error names the option or the file, and the fix.
+- The caller's own setup wins over what an option only implies; a list such as `tools` is extended, never replaced.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from livews import setup_message
-from livews.core import models, schema
+from livews.cli.environment import Environment
+from livews.core import models
 from livews.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -22,18 +22,17 @@ if TYPE_CHECKING:
     from livews.media import Picture
     from livews.tools import Tool
 
-
 _MARGIN = 0.8
-"""Seconds of silence more than the service asks for: audio and audioStreamEnd with 0.8 s got no answer, 1.5 s did."""
+"""Seconds of silence beyond what the service requires: audio and audioStreamEnd with 0.8 s got no answer, 1.5 s did."""
 
 
 class SessionInputs:
-    """Files read and checked, tools and pictures made ready."""
+    """The setup, the tools, the pictures and the audio files of a session, read and checked."""
 
-    def __init__(self, options: argparse.Namespace) -> None:
-        self.setup = _setup(options)
+    def __init__(self, options: argparse.Namespace, environment: Environment) -> None:
+        self.setup = _setup(options, environment)
         self.tools = _tools(options)
-        self.stills = _stills(options)
+        self.pictures = _pictures(options)
         self.files = _files(options, self.setup)
 
     def close(self) -> None:
@@ -41,44 +40,39 @@ class SessionInputs:
             file.close()
 
 
-def read_json(name: str, what: str, fix: str) -> Any:
-    """The JSON of a file, `-` for stdin; BadRequest with file, line and cure."""
-    try:
-        raw = (sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()).removeprefix(b"\xef\xbb\xbf")
-    except OSError as problem:
-        raise BadRequest(f"cannot read the {what}: {problem.strerror}", where=name, fix=fix) from None
-    try:
-        return orjson.loads(raw)
-    except orjson.JSONDecodeError as problem:
-        where = f"{name}:{problem.lineno}:{problem.colno}"
-        wants = "JSON wants double quotes, no comments and no comma before a closing bracket"
-        raise BadRequest(f"the {what} is not JSON", where=where, why=str(problem).split(": ")[0], fix=wants) from None
-
-
-def _setup(options: argparse.Namespace) -> dict[str, Any] | None:
-    """The caller's setup and what his flags add to it, for `connect(setup=)`."""
-    given: dict[str, Any] = {}
-    if options.setup:
-        message = read_json(options.setup, "setup", "name a JSON file with members of the setup message")
-        if not isinstance(message, dict):
-            fix = 'write an object, as in {"generationConfig": {"temperature": 0.5}}'
-            raise BadRequest("the setup is not an object", where=options.setup, fix=fix)
-        given = setup_message.bare(message)
-    if options.mic and not _says(given, "inputAudioTranscription"):
-        given = {**given, "inputAudioTranscription": {}}
+def _setup(options: argparse.Namespace, environment: Environment) -> dict[str, Any] | None:
+    """The caller's setup and what the options add to it, for `connect(setup=)`."""
+    setup = setup_message.bare(_read_setup(options.setup, environment)) if options.setup else {}
+    if options.mic and not any(name in setup for name in ("inputAudioTranscription", "input_audio_transcription")):
+        setup = {**setup, "inputAudioTranscription": {}}
     if options.push_to_talk:
-        name = "realtime_input_config" if "realtime_input_config" in given else "realtimeInputConfig"
-        config = given.get(name)
+        name = "realtime_input_config" if "realtime_input_config" in setup else "realtimeInputConfig"
+        config = setup.get(name)
         off = {"automaticActivityDetection": {"disabled": True}}
-        given = {**given, name: {**config, **off} if isinstance(config, dict) else off}
+        setup = {**setup, name: {**config, **off} if isinstance(config, dict) else off}
     if options.search:
-        tools = given.get("tools")
-        given = {**given, "tools": [*(tools if isinstance(tools, list) else []), {"googleSearch": {}}]}
-    return given or None
+        tools = setup.get("tools")
+        setup = {**setup, "tools": [*(tools if isinstance(tools, list) else []), {"googleSearch": {}}]}
+    return setup or None
 
 
-def _says(given: dict[str, Any], name: str) -> bool:
-    return name in given or schema.snake(name) in given
+def _read_setup(name: str, environment: Environment) -> dict[str, Any]:
+    """The JSON object of a file, `-` for stdin. BadRequest with file, line and fix."""
+    try:
+        raw = environment.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except OSError as problem:
+        fix = "name a JSON file with members of the setup message"
+        raise BadRequest(f"cannot read the setup: {problem.strerror}", where=name, fix=fix) from None
+    try:
+        message = orjson.loads(raw.removeprefix(b"\xef\xbb\xbf"))
+    except orjson.JSONDecodeError as problem:
+        where, why = f"{name}:{problem.lineno}:{problem.colno}", str(problem).split(": ")[0]
+        fix = "JSON needs double quotes, no comments and no comma before a closing bracket"
+        raise BadRequest("the setup is not JSON", where=where, why=why, fix=fix) from None
+    if not isinstance(message, dict):
+        fix = 'write an object, as in {"generationConfig": {"temperature": 0.5}}'
+        raise BadRequest("the setup is not an object", where=name, fix=fix)
+    return message
 
 
 def _tools(options: argparse.Namespace) -> list[Tool]:
@@ -90,8 +84,8 @@ def _tools(options: argparse.Namespace) -> list[Tool]:
     return tools.commands(options.tool, options.tool_schema, timeout=options.tool_timeout)
 
 
-def _stills(options: argparse.Namespace) -> list[Picture]:
-    """The pictures of --image, read and made small."""
+def _pictures(options: argparse.Namespace) -> list[Picture]:
+    """The pictures of --image, made smaller."""
     if not options.image:
         return []
     from livews import media
@@ -99,13 +93,13 @@ def _stills(options: argparse.Namespace) -> list[Picture]:
     return [media.load_image(path, most_pixels=options.picture_size) for path in options.image]
 
 
-def _files(options: argparse.Namespace, given: dict[str, Any] | None) -> list[FileSource]:
-    """The files of --mic, with the silence behind each that the service needs to hear that it is over."""
+def _files(options: argparse.Namespace, setup: dict[str, Any] | None) -> list[FileSource]:
+    """The files of --mic, each with the silence that tells the service that the turn has ended."""
     if not options.mic_files:
         return []
     from livews.audio.file_source import FileSource
 
-    silence = 0.0 if options.push_to_talk else _silence(options.model, given or {}) + _MARGIN
+    silence = 0.0 if options.push_to_talk else _silence(options.model, setup or {}) + _MARGIN
     files = [FileSource(path, silence=silence) for path in options.mic_files]
     try:
         for file in files:
@@ -117,13 +111,14 @@ def _files(options: argparse.Namespace, given: dict[str, Any] | None) -> list[Fi
     return files
 
 
-def _silence(model: str, given: dict[str, Any]) -> float:
-    """Seconds of silence after which the service takes a turn for over."""
-    message = setup_message.compose(model or str(given.get("model") or models.default_model()), setup=given)["setup"]
+def _silence(model: str, setup: dict[str, Any]) -> float:
+    """Seconds of silence after which the service ends a turn."""
+    model = model or str(setup.get("model") or models.default_model())
+    message = setup_message.compose(model, setup=setup)["setup"]
     config = message.get("realtimeInputConfig", {}).get("automaticActivityDetection", {})
-    told = config.get("silenceDurationMs") if isinstance(config, dict) else None
+    silence = config.get("silenceDurationMs") if isinstance(config, dict) else None
     usual = models.profile(message["model"])["vad"]["silenceMs"]
-    return (told if isinstance(told, (int, float)) else usual) / 1000
+    return (silence if isinstance(silence, (int, float)) else usual) / 1000
 
 
 def device_of(spec: str) -> int | str | None:

@@ -1,14 +1,12 @@
-"""What the live view shows, and whether it can be shown: no terminal library is needed to ask.
+"""What the live view shows, and the texts it is made of.
 
-- `Shown` is plain data that the caller owns: the view reads it at every drawing and changes `muted` alone.
+- `ViewState` is plain data of the caller: the view reads it at each drawing and changes only `muted`.
 - A meter has the same width at every level, so that nothing to its right moves.
-- Nothing here imports prompt_toolkit: who sends stdin or stderr elsewhere does not pay for it.
+- prompt_toolkit is not imported here: a command without a view does not pay for it.
 """
 
 from __future__ import annotations
 
-import os
-import sys
 from dataclasses import dataclass, field
 
 CELLS = 6
@@ -19,7 +17,7 @@ _LOUD, _CLIPPED = -12.0, -3.0
 
 @dataclass
 class ViewState:
-    """Levels are dB below full scale, None where there is no microphone or loudspeaker; times are in seconds."""
+    """Levels are dB below full scale, None without a microphone or loudspeaker; times are in seconds."""
 
     who: str = ""
     """you, model, listening, thinking, tool, talking; "" for nothing."""
@@ -36,27 +34,17 @@ class ViewState:
     first_sound: float | None = None
     """From the end of the question to the first sound of the answer, of the last turn."""
     tokens_in: dict[str, int] = field(default_factory=dict)
-    """By modality (AUDIO, TEXT ...), since each has a price of its own."""
+    """By modality (AUDIO, TEXT ...), since each has its own price."""
     tokens_out: dict[str, int] = field(default_factory=dict)
     age: float = 0.0
     closes_in: float | None = None
-    """Time left when the service has announced its close (goAway)."""
+    """Time left after the service has announced its close (goAway)."""
     hint: str = ""
     """What the next key would do, such as `Ctrl-C again leaves`."""
 
 
-def usable() -> bool:
-    """Whether there is a terminal to draw on (stderr) and to type at (stdin)."""
-    if os.name == "posix" and os.environ.get("TERM", "").lower() in ("", "dumb", "unknown"):
-        return False
-    try:
-        return sys.stdin.isatty() and sys.stderr.isatty()
-    except (AttributeError, ValueError):  # None or closed by whoever started us
-        return False
-
-
 def meter(db: float | None, ascii_only: bool = False) -> tuple[str, str, str]:
-    """(lit cells, dark cells, name of the colour) of a level; both strings together are `CELLS` wide."""
+    """A level as (lit cells, dark cells, name of the colour); both strings together are `CELLS` wide."""
     level = FLOOR if db is None or db != db else min(max(db, FLOOR), TOP)
     lit = round((level - FLOOR) / (TOP - FLOOR) * CELLS)
     steps, dark = ("#" * CELLS, "-" * CELLS) if ascii_only else (_STEPS, "▁" * CELLS)
@@ -65,7 +53,7 @@ def meter(db: float | None, ascii_only: bool = False) -> tuple[str, str, str]:
 
 
 def decibels(db: float) -> str:
-    """`-23 dB`, always six wide; digital silence is -inf and the softest that is told apart is -96."""
+    """`-23 dB`, always six wide; everything softer than -96 is shown as -96."""
     return f"{round(min(max(db, -96.0), 0.0)) if db == db else -96:>3} dB"
 
 

@@ -64,6 +64,11 @@ class Step:
         return self.parsed
 
     @property
+    def inspect(self) -> bool:
+        """Deprecated: every frame is judged by every rule."""
+        return True
+
+    @property
     def states(self) -> dict[str, str]:
         """Region to state, as in {"session": "ready", "activity": "none", "turn": "idle"}."""
         return dict(zip(machine.machine().regions, self.state, strict=True))

@@ -47,8 +47,8 @@ class AnnotatedMember:
 
 
 def finding(row: rules.Finding) -> dict[str, Any]:
-    """A finding as JSON."""
-    return {name: value for name, value in asdict(row).items() if name != "sender"}
+    """A finding as JSON; `fix` has the key `cure`, as it always had there."""
+    return {"cure" if name == "fix" else name: value for name, value in asdict(row).items() if name != "sender"}
 
 
 def annotate(sender: Sender, message: dict[str, Any]) -> tuple[list[AnnotatedMember], list[rules.Finding], bool]:

@@ -1,8 +1,8 @@
-"""What may be written where, for an editor of messages: the schemas of both senders as one compact JSON value.
+"""The completion table of the composer: the schemas of both senders as one compact JSON value.
 
-- The words are those of the schemas, the values those of the protocol folder; none are made up here.
-- Nothing in it names a file or an address: it stands in a page.
-- Every member of every type a sender may write is in it; what is dead or taken elsewhere is marked, not left out.
+- All words are those of the schemas, all values those of the protocol folder.
+- It has no file names and no addresses: it is part of a page.
+- It has every member of every type that a sender may write; what is dead or only accepted elsewhere is marked.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 
 from livews.core import codec, models, protocol, schema
+from livews.report.message_excerpt import short_type
 
 _SILENCE_MS = 100
 _TEMPLATES: dict[schema.Sender, tuple[tuple[str, str, str], ...]] = {
@@ -41,95 +42,85 @@ _TEMPLATES: dict[schema.Sender, tuple[tuple[str, str, str], ...]] = {
         ("empty-content", "an empty serverContent", ""),
     ),
 }
-"""Id among the vectors, what the template is called, and the value a person changes first."""
+"""The id of a test vector, the name of the template, and the value that a person changes first."""
 
 
 @cache
 def table() -> dict[str, Any]:
-    """The table an editor of messages works from, about 155 kB of JSON, 36 kB compressed.
+    """The table, about 155 kB of JSON, 36 kB compressed.
 
     `envelope`: sender to the type of its messages. `types`, by name such as `client/Content`: `is` (title), `doc`, and
-    one of: `members` (name to member), `values` (name of an enum to its words), `open` (an object of any keys), `any`
-    (any JSON at all), `plain` (of a scalar: "string", "number" or "integer"). A member:
-    `doc`, `type` (absent for a plain string or bool), `plain` ("string" or "boolean"),
-    `shape` (absent for one; "list" or "map"), `required`, `old` (deprecated), `not` (surfaces that do not take it:
-    v1alpha, v1beta, vertex), `takenBy` and `refusedBy` (models), `without` (members that exclude it), `from` (what it
-    is known from), `values` (names known for a plain string; others may do). Each `doc` is an index into `words`,
-    `from` one into `evidence`. `templates`, by sender: `name`, `message` and `at`, the pointer to what one changes.
+    one of: `members` (name to member), `values` (name of an enum to its words), `open` (an object with any keys), `any`
+    (any JSON), `plain` (of a scalar: "string", "number" or "integer"). A member: `doc`, `type` (absent for a plain
+    string or bool), `plain` ("string" or "boolean"), `shape` (absent for one; "list" or "map"), `required`, `old`
+    (deprecated), `not` (surfaces that do not accept it: v1alpha, v1beta, vertex), `takenBy` and `refusedBy` (models),
+    `without` (members that exclude it), `from` (its evidence), `values` (names known for a plain string; others may be
+    valid). Each `doc` is an index into `words`, each `from` one into `evidence`. `templates`, by sender: `name`,
+    `message` and `at`, the pointer to what one changes.
     """
-    pool = _Pool()
-    types: dict[str, Any] = {}
-    for schema_id, said in sorted(protocol.schemas().items()):
-        types[_short(schema_id)] = _type(schema_id, said, pool)
-    for of, member, names in _known():
-        types[of]["members"][member]["values"] = names
+    words, evidence = _Pool(), _Pool()
+    words.number("")
+    types = {short_type(schema_id): _type(schema_id, words, evidence) for schema_id in sorted(protocol.schemas())}
+    for type_name, member, values in _known_values():
+        types[type_name]["members"][member]["values"] = values
     return {
-        "envelope": {sender: _short(schema_id) for sender, schema_id in schema.ENVELOPE.items()},
+        "envelope": {sender: short_type(schema_id) for sender, schema_id in schema.ENVELOPE.items()},
         "types": types,
-        "words": list(pool.words),
-        "evidence": [list(one) for one in pool.evidence],
+        "words": list(words),
+        "evidence": [list(names) for names in evidence],
         "templates": {sender: _templates(sender) for sender in _TEMPLATES},
     }
 
 
-class _Pool:
-    """Texts that occur often, each once: both folders hold the types that both senders use."""
+class _Pool(dict[Any, int]):
+    """Values that occur often, each with its number: both folders have the types that both senders use."""
 
-    def __init__(self) -> None:
-        self.words: dict[str, int] = {"": 0}
-        self.evidence: dict[tuple[str, ...], int] = {}
-
-    def text(self, text: str) -> int:
-        return self.words.setdefault(text, len(self.words))
-
-    def source(self, names: list[str]) -> int:
-        return self.evidence.setdefault(tuple(names), len(self.evidence))
+    def number(self, value: Any) -> int:
+        return self.setdefault(value, len(self))
 
 
-def _type(schema_id: str, said: dict[str, Any], pool: _Pool) -> dict[str, Any]:
-    of = schema.table(schema_id)
-    out: dict[str, Any] = {"is": of.name, "doc": pool.text(said.get("description", ""))}
-    if of.values is not None:
-        notes = said["x-livews"]["values"]
-        out["values"] = {name: pool.text(notes[name].get("description", "")) for name in of.values}
-    elif of.is_struct:
-        out["open" if said.get("type") == "object" else "any"] = True
-    elif not of.is_message:
-        out["plain"] = said.get("type") or said["anyOf"][0]["type"]
+def _type(schema_id: str, words: _Pool, evidence: _Pool) -> dict[str, Any]:
+    about, table = protocol.schemas()[schema_id], schema.table(schema_id)
+    out: dict[str, Any] = {"is": table.name, "doc": words.number(about.get("description", ""))}
+    if table.values is not None:
+        notes = about["x-livews"]["values"]
+        out["values"] = {name: words.number(notes[name].get("description", "")) for name in table.values}
+    elif table.is_struct:
+        out["open" if about.get("type") == "object" else "any"] = True
+    elif not table.is_message:
+        out["plain"] = about.get("type") or about["anyOf"][0]["type"]
     else:
-        excluded = said.get("dependentSchemas", {})
+        excluded = about.get("dependentSchemas", {})
         out["members"] = {
-            name: _member(of.members[name], prop, sorted(excluded.get(name, {}).get("properties", ())), pool)
-            for name, prop in said.get("properties", {}).items()
+            name: _member(table.members[name], prop, words, evidence)
+            | ({"without": sorted(excluded[name].get("properties", ()))} if name in excluded else {})
+            for name, prop in about.get("properties", {}).items()
         }
     return out
 
 
-def _member(member: schema.Member, prop: dict[str, Any], without: list[str], pool: _Pool) -> dict[str, Any]:
-    note, words = prop["x-livews"], prop.get("description", "")
+def _member(member: schema.Member, prop: dict[str, Any], words: _Pool, evidence: _Pool) -> dict[str, Any]:
+    note, description = prop["x-livews"], prop.get("description", "")
     limits = note.get("models", {})
-    told: dict[str, Any] = {
-        "doc": pool.text(words),
-        "type": _short(member.target) if member.target else "",
+    row: dict[str, Any] = {
+        "type": short_type(member.target) if member.target else "",
         "plain": "" if member.target else member.plain,
         "shape": member.shape if member.shape != "one" else "",
         "required": note["presence"] == "required",
-        "old": "deprecated" in words.lower(),
-        "not": [place for place, taken in note["on"].items() if taken is False],
+        "old": "deprecated" in description.lower(),
+        "not": [surface for surface, is_taken in note["on"].items() if is_taken is False],
         "takenBy": limits.get("takenBy", []),
         "refusedBy": limits.get("refusedBy", []),
-        "without": without,
     }
-    return {name: value for name, value in told.items() if value or name == "doc"} | {
-        "from": pool.source(note["evidence"])
-    }
+    always = {"doc": words.number(description), "from": evidence.number(tuple(note["evidence"]))}
+    return always | {name: value for name, value in row.items() if value}
 
 
-def _known() -> list[tuple[str, str, list[str]]]:
-    """Plain strings whose good values are known: (type, member, values)."""
-    ids = dict.fromkeys(f"models/{one}" for surface in ("gemini", "vertex") for one in models.live_ids(surface))
+def _known_values() -> list[tuple[str, str, list[str]]]:
+    """Plain strings with known values: (type, member, values)."""
+    names = dict.fromkeys(f"models/{name}" for surface in ("gemini", "vertex") for name in models.live_ids(surface))
     return [
-        ("client/BidiGenerateContentSetup", "model", list(ids)),
+        ("client/BidiGenerateContentSetup", "model", list(names)),
         ("client/PrebuiltVoiceConfig", "voiceName", models.voices()),
         ("client/Content", "role", ["user", "model"]),
         ("server/Content", "role", ["user", "model"]),
@@ -137,17 +128,17 @@ def _known() -> list[tuple[str, str, list[str]]]:
 
 
 def _templates(sender: schema.Sender) -> list[dict[str, Any]]:
-    vectors = {
-        test["id"]: test for group in protocol.load(f"vectors/messages/{sender}.json") for test in group["tests"]
-    }
-    taken = [
-        {"name": name, "message": vectors[vector]["message"], "at": at} for vector, name, at in _TEMPLATES[sender]
-    ]
+    groups = protocol.load(f"vectors/messages/{sender}.json")
+    vectors = {test["id"]: test["message"] for group in groups for test in group["tests"]}
+    templates = [{"name": name, "message": vectors[test_id], "at": at} for test_id, name, at in _TEMPLATES[sender]]
     if sender == "client":
-        return [{"name": "setup, the default model", "message": _setup(), "at": "/setup/model"}, *taken, _silence()]
-    sound = {"inlineData": {"mimeType": f"audio/pcm;rate={codec.OUTPUT_RATE}", "data": _zeros(codec.OUTPUT_RATE)}}
-    said = {"serverContent": {"modelTurn": {"parts": [sound]}}}
-    return [*taken, {"name": f"{_SILENCE_MS} ms of silence as the model's voice", "message": said, "at": ""}]
+        name = f"{_SILENCE_MS} ms of silence"
+        message: dict[str, Any] = {"realtimeInput": {"audio": _silence(codec.INPUT_RATE)}}
+        templates.insert(0, {"name": "setup, the default model", "message": _setup(), "at": "/setup/model"})
+    else:
+        name = f"{_SILENCE_MS} ms of silence as the model's voice"
+        message = {"serverContent": {"modelTurn": {"parts": [{"inlineData": _silence(codec.OUTPUT_RATE)}]}}}
+    return [*templates, {"name": name, "message": message, "at": ""}]
 
 
 def _setup() -> dict[str, Any]:
@@ -159,15 +150,7 @@ def _setup() -> dict[str, Any]:
     return {"setup": setup}
 
 
-def _silence() -> dict[str, Any]:
-    audio = {"mimeType": f"audio/pcm;rate={codec.INPUT_RATE}", "data": _zeros(codec.INPUT_RATE)}
-    return {"name": f"{_SILENCE_MS} ms of silence", "message": {"realtimeInput": {"audio": audio}}, "at": ""}
-
-
-def _zeros(rate: int) -> str:
-    """Base64 of silence at `rate`: 16 bits a sample."""
-    return b64encode(bytes(2 * rate * _SILENCE_MS // 1000)).decode()
-
-
-def _short(schema_id: str) -> str:
-    return schema_id.removeprefix(protocol.SCHEMAS).removesuffix(".json")
+def _silence(rate: int) -> dict[str, str]:
+    """A Blob of silence at `rate` Hz, 16 bits a sample."""
+    data = b64encode(bytes(2 * rate * _SILENCE_MS // 1000)).decode()
+    return {"mimeType": f"audio/pcm;rate={rate}", "data": data}

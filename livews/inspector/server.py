@@ -1,11 +1,11 @@
-"""The page of an inspector: served on loopback, kept up to date over one WebSocket.
+"""Serve the inspector's page on loopback, and keep it up to date over one WebSocket.
 
-- Nobody without the token gets anything but one sentence: not the page, not the socket. Host has to be loopback, so that
-  no name that was made to point here works; Origin of the socket has to be the page's own.
-- The page asks for nothing but its socket, and runs nothing but its own scripts; its policy says so twice.
-- A page is told what is new since it was last told, and only when it has taken that: one that does not read costs the
-  others, and the sessions, nothing.
-- Messages and sound are given out when they are asked for.
+- Without the token in its URL a request gets one sentence: neither the page nor the WebSocket. Host has to be loopback, so
+  that no name made to point here works (DNS rebinding); the Origin of the WebSocket has to be the page's own.
+- The page connects only to its WebSocket and runs only its own scripts; a header and the page itself say so.
+- A page gets what is new since its last update, once it has taken that: a page that does not read costs the others and the
+  sessions nothing.
+- Messages and audio are sent on request.
 """
 
 from __future__ import annotations
@@ -39,48 +39,51 @@ from livews.report import render
 from livews.report.data import NewsCursor
 
 TICK = 0.15
-"""Seconds between two pieces of news to a page."""
-_ROWS = 2_000
-"""Rows of the list in one piece of news."""
-_SOUND = 256 * 1024
-"""Bytes of sound that are given out at once."""
-_ASKED = 32
-"""Questions of one page that are answered at a time."""
-_CLOSING = 2.0
-"""Seconds for the pages to take a close."""
+"""Seconds between two updates of a page."""
+_MAX_ROWS = 2_000
+"""Rows of the list in one update."""
+_MAX_AUDIO = 256 * 1024
+"""Bytes of audio in one answer."""
+_MAX_REQUESTS = 32
+"""Requests of one page that are answered at a time."""
+_CLOSE_SECONDS = 2.0
+"""Seconds for the pages to close."""
 _LOGGER = logging.getLogger("livews.inspector")
-_LOGGER.setLevel(logging.WARNING)  # below, it writes every header and the token among them
+_LOGGER.setLevel(logging.WARNING)  # below that it writes every header, and with them the token
 _LOGGER.addFilter(lambda record: record.msg != "opening handshake failed")
-_ASK = "Open the URL that livews inspect printed, with its token: it is the first line of its output."
+_OPEN_URL = "Open the URL that livews inspect printed, with its token: it is the first line of its output."
 
 
 @dataclass
 class PageActions:
-    """What a page is given to do, beside looking. Empty: it only looks."""
+    """What a page can do besides showing sessions. Without arguments it only shows them.
+
+    Attributes:
+        about: JSON for the page: `name`; for a proxy `door` (its URL), `upstream`, `offline` and `draft` (a setup); for a
+            file `missing` (it does not exist yet) and `command` (what writes it).
+        surface, version: where a session of livews's own goes, as `Conversation` has them.
+        table: what the composer completes from; None: no composer.
+        open: opens a session of livews's own with this first message; the port it dials from. Raises LivewsError.
+        close: closes, with 1000, the session of livews's own that dials from this port.
+    """
 
     about: Mapping[str, Any] = field(default_factory=dict)
-    """JSON for the page: `name`, and for a proxy `door` (its URL), `upstream`, `offline`, `draft` (a setup);
-    for a file `missing` (it is not there yet) and `command` (what writes it)."""
     surface: str = ""
     version: str = ""
-    """Where a session of livews's own goes, as `Conversation` has them."""
     table: Mapping[str, Any] | None = None
-    """What the composer completes from; None: no composer."""
     open: Callable[[str], Awaitable[int]] | None = None
-    """Open a session of livews's own whose first message this is; the port it dials from. LivewsError."""
     close: Callable[[int], Awaitable[None]] | None = None
-    """Close, with 1000, the one of livews's own that dials from this port."""
 
 
 class InspectorServer:
-    """A page for whoever has its `url`."""
+    """Serves the page at `url`, which contains the token."""
 
-    def __init__(self, sessions: SessionList, desk: PageActions) -> None:
+    def __init__(self, sessions: SessionList, actions: PageActions) -> None:
         self.sessions = sessions
         self.token = secrets.token_urlsafe(24)
         self.port = 0
-        self._desk = desk
-        self._again, self._again_hash = render.again(_ASK)
+        self._actions = actions
+        self._again, self._again_hash = render.again(_OPEN_URL)
 
     @property
     def url(self) -> str:
@@ -88,8 +91,8 @@ class InspectorServer:
 
     # HTTP
 
-    def answer(self, socket: ServerConnection, request: Request) -> Response | None:
-        """The answer to a GET; None lets a page have its socket."""
+    def process_request(self, socket: ServerConnection, request: Request) -> Response | None:
+        """The response to a GET; None accepts the WebSocket of a page."""
         try:
             host = request.headers.get("Host", "")
             origin = request.headers.get("Origin")
@@ -97,183 +100,181 @@ class InspectorServer:
             return _text(HTTPStatus.BAD_REQUEST, "There are two Hosts or Origins in this request.")
         name, port = _split(host)
         if not is_loopback(name) or port != self.port:
-            return _text(HTTPStatus.FORBIDDEN, f"This page is at 127.0.0.1:{self.port} and nowhere else. {_ASK}")
+            return _text(HTTPStatus.FORBIDDEN, f"This page is at 127.0.0.1:{self.port} and nowhere else. {_OPEN_URL}")
         path, _, query = request.path.partition("?")
         if path not in ("/", "/live"):
-            return _text(HTTPStatus.NOT_FOUND, f"There is nothing here. {_ASK}")
-        given = parse_qs(query).get("token", [""])[0]
-        if not hmac.compare_digest(given.encode(errors="replace"), self.token.encode()):
-            # a page that is loaded again has lost its token from the address, and finds it in its own storage
+            return _text(HTTPStatus.NOT_FOUND, f"There is nothing here. {_OPEN_URL}")
+        token = parse_qs(query).get("token", [""])[0]
+        if not hmac.compare_digest(token.encode(errors="replace"), self.token.encode()):
+            # a page that is loaded again has no token in its address; the script finds it in the storage of the tab
             return _page(HTTPStatus.FORBIDDEN, self._again, f"default-src 'none'; script-src {self._again_hash}")
         if path == "/":
-            about = {**self._desk.about, "surface": surface_of(self._desk.surface, self._desk.version), "live": True}
-            document, policy = render.live(about, self._desk.table, host)
+            about = {
+                **self._actions.about,
+                "surface": surface_of(self._actions.surface, self._actions.version),
+                "live": True,
+            }
+            document, policy = render.live(about, self._actions.table, host)
             return _page(HTTPStatus.OK, document, policy)
         if origin != f"http://{host}":
-            return _text(HTTPStatus.FORBIDDEN, f"A page of another origin may not listen here. {_ASK}")
+            return _text(HTTPStatus.FORBIDDEN, f"A page of another origin may not listen here. {_OPEN_URL}")
         return None
 
-    # The socket of a page
-
-    async def talk(self, socket: ServerConnection) -> None:
-        """All that is said to one page, and asked by it."""
+    async def serve_page(self, socket: ServerConnection) -> None:
+        """Send updates to one page and answer its requests."""
         with contextlib.suppress(ConnectionClosed):
-            await _Page(self, socket, self._desk).run()
+            await _Page(self.sessions, socket, self._actions).run()
 
 
 class _Page:
-    """One page that looks: which session it looks at, and how much it knows."""
+    """One open page: which session it shows, and how much of it the page has."""
 
-    def __init__(self, inspector: InspectorServer, socket: ServerConnection, desk: PageActions) -> None:
-        self._sessions = inspector.sessions
+    def __init__(self, sessions: SessionList, socket: ServerConnection, actions: PageActions) -> None:
+        self._sessions = sessions
         self._socket = socket
-        self._desk = desk
-        self._new = asyncio.Event()
+        self._actions = actions
+        self._changed = asyncio.Event()
         self._watched: SessionView | None = None
-        self._mark = NewsCursor()
+        self._cursor = NewsCursor()
         self._state: Any = None
+        """What was sent last of the session's state."""
         self._list: Any = None
-        self._noted = inspector.sessions.noted
+        self._noted = sessions.noted
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        self._sessions.watchers.add(self._new.set)
-        self._new.set()
-        telling = asyncio.create_task(self._tell())
+        self._sessions.watchers.add(self._changed.set)
+        self._changed.set()
+        updates = asyncio.create_task(self._send_updates())
         try:
             async for raw in self._socket:
-                asked = _asked(raw)
-                if asked is None:
+                request = _parse_request(raw)
+                if request is None:
                     continue
-                if "watch" in asked:
-                    self._watch(asked["watch"])
+                if "watch" in request:
+                    self._watch(request["watch"])
                     continue
-                while len(self._tasks) >= _ASKED:
+                while len(self._tasks) >= _MAX_REQUESTS:
                     await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
-                task = asyncio.create_task(self._reply(asked))
+                task = asyncio.create_task(self._reply(request))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
         finally:
-            self._sessions.watchers.discard(self._new.set)
-            for task in (telling, *self._tasks):
+            self._sessions.watchers.discard(self._changed.set)
+            for task in (updates, *self._tasks):
                 task.cancel()
-            await asyncio.gather(telling, *self._tasks, return_exceptions=True)
+            await asyncio.gather(updates, *self._tasks, return_exceptions=True)
 
     def _watch(self, number: Any) -> None:
         self._watched = self._sessions.all.get(number) if type(number) is int else None
-        self._mark, self._state = NewsCursor(), None
-        self._new.set()
+        self._cursor, self._state = NewsCursor(), None
+        self._changed.set()
 
     async def _send(self, value: Any) -> None:
         await self._socket.send(codec.dump(value), text=True)
 
-    # What is told
+    # Updates
 
-    async def _tell(self) -> None:
+    async def _send_updates(self) -> None:
         try:
             while True:
-                await self._new.wait()
-                self._new.clear()
-                listed = self._sessions.list()
-                if (listed, self._sessions.let_go) != self._list:
-                    self._list = (listed, self._sessions.let_go)
-                    await self._send({"sessions": listed, "letGo": self._sessions.let_go})
+                await self._changed.wait()
+                self._changed.clear()
+                sessions = self._sessions.list()
+                if (sessions, self._sessions.let_go) != self._list:
+                    self._list = (sessions, self._sessions.let_go)
+                    await self._send({"sessions": sessions, "letGo": self._sessions.let_go})
                 for number, text in [*self._sessions.notes]:
                     if number > self._noted:
                         self._noted = number
                         await self._send({"note": text})
-                while (news := self._news()) is not None:
-                    await self._send(news)
+                while (update := self._update()) is not None:
+                    await self._send(update)
                 await asyncio.sleep(TICK)
         except ConnectionClosed:
             pass
-        except Exception:  # a page that is told no more has to see it
-            _LOGGER.exception("livews inspect cannot tell a page what is new")
+        except Exception:  # a page that gets no more updates has to show it
+            _LOGGER.exception("livews inspect cannot update a page")
             await self._socket.close(1011)
 
-    def _news(self) -> dict[str, Any] | None:
-        """What is new of the session that is looked at."""
-        shown = self._watched
-        if shown is None or self._sessions.all.get(shown.number) is not shown:
+    def _update(self) -> dict[str, Any] | None:
+        """What is new in the session that the page shows."""
+        session = self._watched
+        if session is None or self._sessions.all.get(session.number) is not session:
             return None
-        first = self._state is None
-        news = shown.page.news(self._mark, _ROWS)
-        state = (shown.running, shown.about.talk.states)
+        is_first = self._state is None
+        news = session.page.news(self._cursor, _MAX_ROWS)
+        conversation = session.info.conversation
+        state = (session.running, conversation.states)
         if news is None and state == self._state:
             return None
         self._state = state
-        talk = shown.about.talk
-        told = {
+        update = {
             **(news or {}),
-            "running": shown.running,
-            "clock": shown.clock,
-            "surface": surface_of(talk.target.surface, talk.target.version),
-            "now": talk.states,
+            "running": session.running,
+            "clock": session.clock,
+            "surface": surface_of(conversation.target.surface, conversation.target.version),
+            "now": conversation.states,
         }
-        return {"n": shown.number, "news": told, **({"head": shown.page.head()} if first else {})}
+        return {"n": session.number, "news": update, **({"head": session.page.head()} if is_first else {})}
 
-    # What is asked
+    # Requests
 
-    async def _reply(self, asked: dict[str, Any]) -> None:
+    async def _reply(self, request: dict[str, Any]) -> None:
         noted = self._sessions.noted
         try:
-            answer = await self._answer(asked)
+            answer = await self._answer(request)
         except (KeyError, TypeError, ValueError):
-            answer = {"told": "livews does not understand what this page asks"}
+            answer = {"told": "livews does not understand the request of this page"}
         except LivewsError as problem:
-            # `noted`: the page is told why in a note as well
+            # `noted`: the page gets the reason in a note as well
             answer = {"ok": False, "told": str(problem), "noted": self._sessions.noted > noted}
-        except Exception:  # whoever asked waits for an answer
+        except Exception:  # the page waits for an answer
             _LOGGER.exception("livews inspect cannot answer a page")
-            answer = {"ok": False, "told": "livews itself failed at this; why is on its stderr"}
+            answer = {"ok": False, "told": "livews itself failed; the reason is on its stderr"}
         with contextlib.suppress(ConnectionClosed):
-            await self._send({"re": asked.get("id"), **answer})
+            await self._send({"re": request.get("id"), **answer})
 
-    async def _answer(self, asked: dict[str, Any]) -> dict[str, Any]:
-        match asked["ask"]:
+    async def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        actions, sessions = self._actions, self._sessions.all
+        match request["ask"]:
             case "chunk":
-                page = self._sessions.all[asked["n"]].page
-                return {"chunk": orjson.Fragment(page.chunk(_index(asked["chunk"])))}
+                return {"chunk": orjson.Fragment(sessions[request["n"]].page.chunk(_index(request["chunk"])))}
             case "sound":
-                page = self._sessions.all[asked["n"]].page
-                side = {"user": page.user, "model": page.model}[asked["side"]]
-                at, size = _index(asked["at"]), min(_index(asked["size"]), _SOUND)
-                return {"sound": b64encode(side.store.read(at, size)).decode()}
-            case "check" if self._desk.table is not None:
-                place = self._desk.surface, self._desk.version
-                found = findings(self._sessions, asked["n"], _side(asked["side"]), str(asked["text"]), *place)
+                tracks = sessions[request["n"]].page.tracks
+                track = {"user": tracks.user, "model": tracks.model}[request["side"]]
+                offset, size = _index(request["at"]), min(_index(request["size"]), _MAX_AUDIO)
+                return {"sound": b64encode(track.store.read(offset, size)).decode()}
+            case "check" if actions.table is not None:
+                side, text = _side(request["side"]), str(request["text"])
+                found = findings(self._sessions, request["n"], side, text, actions.surface, actions.version)
                 return {
                     "found": [
-                        {
-                            "cure": one.fix,
-                            **{name: getattr(one, name) for name in ("level", "rule", "path", "complaint")},
-                        }
-                        for one in found
+                        {"cure": f.fix, "level": f.level, "rule": f.rule, "path": f.path, "complaint": f.complaint}
+                        for f in found
                     ]
                 }
-            case "send" if self._desk.table is not None:
-                shown = self._sessions.all.get(asked["n"])
-                if shown is None or shown.injector is None:
+            case "send" if actions.table is not None:
+                session, side = sessions.get(request["n"]), _side(request["side"])
+                if session is None or session.injector is None:
                     return {"ok": False, "told": "there is no session to send it to"}
-                why = await shown.injector.inject(_side(asked["side"]), str(asked["text"]))
-                return {"ok": not why, "told": why or f"sent to the {_OTHER[asked['side']]}"}
-            case "open" if self._desk.open is not None:
-                port = await self._desk.open(str(asked["text"]))
-                number = next(
-                    (one.number for one in self._sessions.all.values() if one.running and one.peer == port), None
-                )
+                problem = await session.injector.inject(side, str(request["text"]))
+                return {"ok": not problem, "told": problem or f"sent to the {_OTHER[side]}"}
+            case "open" if actions.open is not None:
+                port = await actions.open(str(request["text"]))
+                number = next((s.number for s in sessions.values() if s.running and s.client_port == port), None)
                 return {"ok": True, "told": "a session was opened", "n": number}
-            case "close" if self._desk.close is not None:
-                shown = self._sessions.all.get(asked["n"])
-                if shown is None or not shown.running or shown.peer not in self._sessions.own:
-                    return {"ok": False, "told": "livews closes the sessions it opened itself, and no others"}
-                await self._desk.close(shown.peer)
+            case "close" if actions.close is not None:
+                session = sessions.get(request["n"])
+                if session is None or not session.running or session.client_port not in self._sessions.own:
+                    return {"ok": False, "told": "livews closes only the sessions it opened itself"}
+                await actions.close(session.client_port)
                 return {"ok": True, "told": "closed with 1000"}
         raise ValueError
 
 
 def surface_of(surface: str, version: str) -> str:
-    """One word for both, as the composer has it: vertex, v1alpha or v1beta."""
+    """Surface and version in one word, as the composer has it: vertex, v1alpha or v1beta."""
     return surface if surface == "vertex" else version
 
 
@@ -292,7 +293,7 @@ def _index(value: Any) -> int:
     return value
 
 
-def _asked(raw: str | bytes) -> dict[str, Any] | None:
+def _parse_request(raw: str | bytes) -> dict[str, Any] | None:
     try:
         return codec.parse(raw.encode(errors="replace") if isinstance(raw, str) else raw)
     except codec.WireError:
@@ -300,9 +301,9 @@ def _asked(raw: str | bytes) -> dict[str, Any] | None:
 
 
 def _split(host: str) -> tuple[str, int]:
-    """Name and port of a Host; 80 where it has none."""
-    found = re.fullmatch(r"(.*?)(?::(\d{1,5}))?", host)
-    return (found[1], int(found[2] or 80)) if found else ("", 0)
+    """Name and port of a Host header; 80 if it has none."""
+    match = re.fullmatch(r"(.*?)(?::(\d{1,5}))?", host)
+    return (match[1], int(match[2] or 80)) if match else ("", 0)
 
 
 def _text(status: HTTPStatus, text: str) -> Response:
@@ -331,9 +332,11 @@ def _response(status: HTTPStatus, body: bytes, kind: str, policy: str) -> Respon
 
 
 @contextlib.asynccontextmanager
-async def serve_inspector(sessions: SessionList, desk: PageActions, port: int = 0) -> AsyncIterator[InspectorServer]:
-    """The page, served on 127.0.0.1. OSError when it cannot listen there."""
-    inspector = InspectorServer(sessions, desk)
+async def serve_inspector(
+    sessions: SessionList, actions: PageActions, port: int = 0
+) -> AsyncIterator[InspectorServer]:
+    """Serve the page on 127.0.0.1 at `port`, 0: any. OSError if it cannot listen there."""
+    inspector = InspectorServer(sessions, actions)
     connected: set[ServerConnection] = set()
 
     class Connection(ServerConnection):
@@ -346,10 +349,10 @@ async def serve_inspector(sessions: SessionList, desk: PageActions, port: int = 
             super().connection_lost(exc)
 
     server = await serve(
-        inspector.talk,
+        inspector.serve_page,
         "127.0.0.1",
         port,
-        process_request=inspector.answer,
+        process_request=inspector.process_request,
         server_header=None,
         compression=None,
         max_size=2 * MAX_MESSAGE,
@@ -362,10 +365,10 @@ async def serve_inspector(sessions: SessionList, desk: PageActions, port: int = 
     finally:
         server.close()
         for connection in connected:
-            if connection.protocol.state is State.CONNECTING:  # a browser opens some that it asks nothing on
+            if connection.protocol.state is State.CONNECTING:  # a browser opens some that it sends nothing on
                 connection.transport.abort()
         ended = asyncio.create_task(server.wait_closed())
-        await asyncio.wait({ended}, timeout=_CLOSING)
-        for connection in connected:  # a page that does not read takes no close either
+        await asyncio.wait({ended}, timeout=_CLOSE_SECONDS)
+        for connection in connected:  # a page that does not read does not answer a close either
             connection.transport.abort()
         await ended

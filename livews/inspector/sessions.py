@@ -1,10 +1,10 @@
 """The sessions an inspector shows: those that pass a proxy, or those of a trace that is being written.
 
-- Each is followed as it comes, by what the report follows a trace with; messages and sound wait in temporary files.
-- No credential of a session gets into what a page is told, whatever frame or finding it stands in.
-- All sessions of a run can be looked at; only when there are very many (MOST_SESSIONS, MOST_ROWS) the oldest that have
-  ended are let go, and `let_go` counts them.
-- Where none is left to let go, nothing more is kept of those that run, which is noted once for each.
+- Each is followed as it goes on, as a report follows a trace; messages and audio are kept in temporary files.
+- No credential of a session reaches a page, in whatever frame or finding it is.
+- All sessions of a run can be shown. Only when there are very many (MAX_SESSIONS, MAX_ROWS) are the oldest ended ones
+  dropped; `let_go` counts them.
+- If none can be dropped, no more is kept of the running ones, which is noted once for each.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import copy
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 from livews.core.conversation import Conversation, Step
 from livews.core.rules import Finding
@@ -23,223 +23,199 @@ from livews.proxy.injector import MessageInjector
 from livews.proxy.observer import ConnectionObserver
 from livews.recorder import Clock, Direction, Opcode
 from livews.redactor import Redactor
-from livews.report.data import MemberDocs, ReportSession, SessionInfo
+from livews.report.data import ReportSession, SessionInfo
+from livews.report.message_excerpt import MemberDocs
 from livews.terminal_text import escape_unsafe, one_line
-from livews.trace.reader import TraceRecord
 from livews.trace.tail import Tail
 from livews.trace.writer import header
 
-MOST_SESSIONS = 300
-MOST_ROWS = 1_000_000
-_NOTES = 20
-_SENDERS: dict[Direction, Sender] = {"send": "client", "recv": "server"}
+MAX_SESSIONS = 300
+MAX_ROWS = 1_000_000
+_MAX_NOTES = 20
+_MAX_NOTE = 1_000
 
 
-class SessionView(Protocol):
-    """One session as a page sees it."""
+class SessionView:
+    """One session as a page sees it.
 
-    number: int
-    page: ReportSession
-    running: bool
-    full: bool
-    """Nothing more is kept of it."""
-    kept: str
-    """Where all of it can be found."""
+    Attributes:
+        number: from 1.
+        info: what is known of it besides its messages.
+        page: the data of the page.
+        running: it has not ended.
+        full: no more is kept of it.
+        kept: where all of it can be found, in words.
+        injector: sends messages into it; None if that is not possible.
+    """
 
-    @property
-    def about(self) -> SessionInfo: ...
+    kept = "the trace that is followed has every message"
 
-    @property
-    def clock(self) -> float | None:
-        """Seconds since it began, None where nobody knows."""
-
-    @property
-    def peer(self) -> int:
-        """The port its client dials from, 0 where there is none."""
-
-    @property
-    def injector(self) -> MessageInjector | None: ...
-
-
-class LiveSession:
-    """A session that passes the proxy; a `Recorder` of it."""
-
-    def __init__(self, number: int, url: str, hides: Redactor, sessions: SessionList) -> None:
+    def __init__(self, number: int, info: SessionInfo, docs: MemberDocs) -> None:
         self.number = number
-        self.header = header(url, "proxy")
-        self.talk = Conversation()
-        self.cut_at: int | None = None
+        self.info = info
+        self.page = ReportSession(info, docs)
         self.running = True
         self.full = False
-        self.kept = "a file named with --trace keeps every message"
         self.injector: MessageInjector | None = None
-        self._sessions = sessions
-        self._observer: ConnectionObserver | None = None
-        self._hides = hides
-        self._time = Clock()
-        self._lines = 0
-        self.page = ReportSession(self, sessions.docs)
-
-    @property
-    def about(self) -> SessionInfo:
-        return self
-
-    @property
-    def url(self) -> str:
-        return str(self.header["url"])
-
-    @property
-    def model(self) -> str:
-        return self._hides.redact(str(self.talk.setup.get("model", "")))
 
     @property
     def clock(self) -> float | None:
-        return self._time()
+        """Seconds since it began, if they are known."""
+        return None
 
     @property
-    def peer(self) -> int:
+    def client_port(self) -> int:
+        """The port its client dials from, 0 if it has none."""
         return self.injector.client_port if self.injector else 0
 
-    def passes(self, observer: ConnectionObserver, injector: MessageInjector) -> None:
-        """Its messages begin to pass."""
-        self._observer, self.talk, self.injector = observer, observer.conversation, injector
-
-    def frame(self, t: float, direction: Direction, opcode: Opcode, step: Step) -> None:
-        if self.full:
-            self._sessions.wake()  # its state and its clock go on
-            return
-        size = len(step.raw)
-        step = _without(step, self._hides)
-        inserted = self._observer is not None and self._observer.injected
-        line = TraceRecord(self._number(), t, _SENDERS[direction], opcode, step.raw, size=size, inserted=inserted)
-        self._sessions.push(self, line, step)
-        self._sessions.wake()
-
-    def control(self, t: float, direction: Direction, kind: str, about: dict[str, Any]) -> None:
-        about = {
-            name: self._hides.redact(value) if isinstance(value, str) else value for name, value in about.items()
-        }
-        step = self._observer.close_step if self._observer is not None and kind == "close" else None
-        self._sessions.push(
-            self, TraceRecord(self._number(), t, _SENDERS[direction], "text", None, kind, about), step
-        )
-        self._sessions.wake()
-
-    def close(self) -> None:
-        self.page.finish()
-        self.running = False
-        self._sessions.wake()
-
-    def _number(self) -> int:
-        self._lines += 1
-        return self._lines
-
-
-class TraceSession:
-    """A session of a trace; it runs until it is closed or another one begins."""
-
-    def __init__(self, number: int, about: SessionInfo, sessions: SessionList) -> None:
-        self.number = number
-        self.about = about
-        self.page = ReportSession(about, sessions.docs)
-        self.running = True
-        self.full = False
-        self.kept = "the trace that is followed has every message"
-        self.clock: float | None = None
-        self.peer = 0
-        self.injector: MessageInjector | None = None
-
     def end(self) -> None:
+        """It has ended."""
         if self.running:
             self.running = False
             self.page.finish()
 
 
+class LiveSession(SessionView):
+    """A session that passes the proxy; a `Recorder` of it, and its `SessionInfo`."""
+
+    kept = "a file named with --trace keeps every message"
+
+    def __init__(self, number: int, url: str, redactor: Redactor, sessions: SessionList) -> None:
+        self.header = header(url, "proxy")
+        self.conversation = Conversation()
+        self.cut_at: int | None = None
+        self.url = url
+        self._sessions = sessions
+        self._observer: ConnectionObserver | None = None
+        self._redactor = redactor
+        self._clock = Clock()
+        super().__init__(number, self, sessions.docs)
+
+    @property
+    def model(self) -> str:
+        return self._redactor.redact(str(self.conversation.setup.get("model", "")))
+
+    @property
+    def clock(self) -> float | None:
+        return self._clock()
+
+    def begin(self, observer: ConnectionObserver, injector: MessageInjector) -> None:
+        """Its messages begin to pass."""
+        self._observer, self.conversation, self.injector = observer, observer.conversation, injector
+
+    def frame(self, t: float, direction: Direction, opcode: Opcode, step: Step) -> None:
+        if self._sessions.has_room(self):
+            inserted = self._observer is not None and self._observer.injected
+            self.page.frame(
+                t, direction, opcode, _redacted(step, self._redactor), size=len(step.raw), inserted=inserted
+            )
+        self._sessions.wake()  # its state and its clock go on
+
+    def control(self, t: float, direction: Direction, kind: str, about: dict[str, Any]) -> None:
+        if self._sessions.has_room(self):
+            about = {
+                k: self._redactor.redact(value) if isinstance(value, str) else value for k, value in about.items()
+            }
+            step = self._observer.close_step if self._observer is not None and kind == "close" else None
+            self.page.control(t, direction, kind, about, step)
+        self._sessions.wake()
+
+    def close(self) -> None:
+        self.end()
+        self._sessions.wake()
+
+
 class SessionList:
-    """All sessions of a run. `watchers` are called when something is new."""
+    """All sessions of a run.
+
+    Attributes:
+        docs: what the schemas say, for all sessions.
+        all: the sessions by their numbers.
+        own: the ports that livews's own clients dial from.
+        notes: texts to show once, numbered from 1: connections that failed, sessions that are not kept in full.
+        noted: how many notes there were.
+        let_go: how many ended sessions were dropped.
+        watchers: called when something is new.
+    """
 
     def __init__(self) -> None:
         self.docs = MemberDocs()
         self.all: dict[int, SessionView] = {}
         self.own: set[int] = set()
-        """The ports that livews's own clients dial from."""
-        self.notes: deque[tuple[int, str]] = deque(maxlen=_NOTES)
-        """What is to be told once, numbered from 1: sessions that did not come to be, or are not kept in full."""
+        self.notes: deque[tuple[int, str]] = deque(maxlen=_MAX_NOTES)
         self.noted = 0
         self.let_go = 0
         self.watchers: set[Callable[[], None]] = set()
         self._rows = 0
-        """Of all pages together."""
+        """Rows of all pages together."""
 
     # Filled by
 
-    def record(self, number: int, url: str, hides: Redactor) -> LiveSession:
-        """A session begins to pass; `url` is redacted."""
-        made = LiveSession(number, url, hides, self)
-        self._add(made)
-        return made
+    def record(self, number: int, url: str, redactor: Redactor) -> LiveSession:
+        """A session of the proxy begins. `url` is redacted."""
+        session = LiveSession(number, url, redactor, self)
+        self._add(session)
+        return session
 
     def passes(self, number: int, observer: ConnectionObserver, injector: MessageInjector) -> None:
-        """For `ProxyConfig.on_session`."""
-        found = self.all.get(number)
-        if isinstance(found, LiveSession):
-            found.passes(observer, injector)
+        """The messages of a session begin to pass the proxy."""
+        session = self.all.get(number)
+        if isinstance(session, LiveSession):
+            session.begin(observer, injector)
 
     def take(self, tail: Tail) -> bool:
-        """Take what is new in a trace; whether anything was. BadRequest as `Tail.take`."""
-        some = False
-        for about, line, step in tail.take():
-            some = True
+        """Add what is new in a trace; whether anything was. Raises BadRequest as `Tail.take` does."""
+        is_new = False
+        for info, record, step in tail.take():
+            is_new = True
             last = next(reversed(self.all.values()), None)
-            if line is None:
-                if isinstance(last, TraceSession):
+            if record is None or last is None:
+                if last is not None:
                     last.end()
-                self._add(TraceSession(len(self.all) + self.let_go + 1, about, self))
-            elif isinstance(last, TraceSession):
-                self.push(last, line, step)
-                if line.control == "close":
-                    last.end()
-        if some:
+                self._add(SessionView(len(self.all) + self.let_go + 1, info, self.docs))
+                continue
+            if self.has_room(last):
+                last.page.push(record, step)
+            if record.control == "close":
+                last.end()
+        if is_new:
             self.wake()
-        return some
+        return is_new
 
-    def push(self, to: SessionView, line: TraceRecord, step: Step | None) -> None:
-        """One line more of a session, if there is room for it."""
-        if to.full:  # for good: a list with a hole in it would read as if nothing had passed there
-            return
-        while self._rows >= MOST_ROWS:
-            if not self._drop(to):
-                to.full = True
-                self.note(
-                    f"session {to.number}: no more of its messages are listed, as livews keeps {MOST_ROWS:,} at most; "
-                    f"the session itself goes on, and {to.kept}"
-                )
-                return
-        to.page.push(line, step)
-        self._rows += 1
+    def has_room(self, session: SessionView) -> bool:
+        """Whether there is room for one more row of a session, which is counted."""
+        while self._rows >= MAX_ROWS and not session.full and not self._drop(session):
+            session.full = True  # for good: in a list with a hole it would look as if nothing had passed there
+            self.note(
+                f"session {session.number}: no more of its messages are listed, as livews keeps {MAX_ROWS:,} at most; "
+                f"the session itself goes on, and {session.kept}"
+            )
+        self._rows += not session.full
+        return not session.full
 
     def note(self, text: str) -> None:
+        """Show a text on every page, once."""
         self.noted += 1
-        self.notes.append((self.noted, escape_unsafe(text[:1000])))
+        self.notes.append((self.noted, escape_unsafe(text[:_MAX_NOTE])))
         self.wake()
 
     def wake(self) -> None:
-        for tell in self.watchers:
-            tell()
+        for notify in self.watchers:
+            notify()
 
     def close(self) -> None:
-        for one in self.all.values():
-            one.page.close()
+        for session in self.all.values():
+            session.page.close()
 
-    def _add(self, made: SessionView) -> None:
-        self.all[made.number] = made
-        while len(self.all) > MOST_SESSIONS and self._drop(made):
+    def _add(self, session: SessionView) -> None:
+        self.all[session.number] = session
+        while len(self.all) > MAX_SESSIONS and self._drop(session):
             pass
         self.wake()
 
-    def _drop(self, but: SessionView) -> bool:
-        """Let the oldest session go that has ended, `but` not; whether there was one."""
-        old = next((one for one in self.all.values() if not one.running and one is not but), None)
+    def _drop(self, keep: SessionView) -> bool:
+        """Drop the oldest session that has ended, except `keep`; whether there was one."""
+        old = next((session for session in self.all.values() if not session.running and session is not keep), None)
         if old is None:
             return False
         del self.all[old.number]
@@ -248,52 +224,54 @@ class SessionList:
         self.let_go += 1
         return True
 
-    # Asked by pages
+    # Read by pages
 
     def list(self) -> list[dict[str, Any]]:
-        """A few words on each session."""
+        """What the list of sessions shows of each."""
         return [
             {
-                "n": one.number,
-                "started": one_line(str(one.about.header.get("started", "")), 80),
-                "model": one_line(one.about.model, 80),
-                "running": one.running,
-                "own": one.peer in self.own,
+                "n": session.number,
+                "started": one_line(str(session.info.header.get("started", "")), 80),
+                "model": one_line(session.info.model, 80),
+                "running": session.running,
+                "own": session.client_port in self.own,
             }
-            for one in self.all.values()
+            for session in self.all.values()
         ]
 
 
 def findings(
     sessions: SessionList, number: int | None, side: Sender, text: str, surface: str = "", version: str = ""
 ) -> list[Finding]:
-    """What there is to say of a message in the present state of a session, which stays what it is; None: of a new one
-    at that surface."""
-    shown = sessions.all.get(number) if number is not None else None
-    talk = copy.deepcopy(shown.about.talk) if shown else Conversation(surface=surface, version=version)
-    return talk.step(side, text).findings
+    """The findings about a message in the current state of a session, which does not change.
+
+    Without a number, or of a session that is gone, the state is that of a new session at `surface` and `version`.
+    """
+    session = sessions.all.get(number) if number is not None else None
+    conversation = (
+        copy.deepcopy(session.info.conversation) if session else Conversation(surface=surface, version=version)
+    )
+    return conversation.step(side, text).findings
 
 
-def _without(step: Step, hides: Redactor) -> Step:
-    """The same step without credentials."""
-    raw = hides.redact_known(step.raw)
+def _redacted(step: Step, redactor: Redactor) -> Step:
+    """A step without credentials."""
+    raw = redactor.redact_known(step.raw)
     if raw == step.raw:
         return step
-    return replace(
-        step, kind=hides.redact(step.kind), raw=raw, parsed=None, as_sent=None, template=None,
-        judgement=(*_hidden((*step.faults, *step.notes), hides),),
-    )  # fmt: skip
 
+    def redacted() -> Iterator[Finding]:
+        for f in step.findings:
+            path, complaint, fix = map(redactor.redact, (f.path, f.complaint, f.fix))
+            close = f.close and (f.close[0], redactor.redact(f.close[1]))
+            yield replace(f, path=path, complaint=complaint, fix=fix, close=close)
 
-def _hidden(found: tuple[Finding, ...], hides: Redactor) -> Iterator[Finding]:
-    for one in found:
-        close = one.close and (one.close[0], hides.redact(one.close[1]))
-        path, complaint, fix = map(hides.redact, (one.path, one.complaint, one.fix))
-        yield replace(one, path=path, complaint=complaint, fix=fix, close=close)
+    kind, found = redactor.redact(step.kind), tuple(redacted())
+    return replace(step, kind=kind, raw=raw, parsed=None, as_sent=None, template=None, judgement=found)
 
 
 async def followed(sessions: SessionList, tail: Tail, every: float = 0.15) -> None:
-    """Take what is written to a trace until cancelled. BadRequest as `Tail.take`."""
+    """Take what is written to a trace until cancelled. Raises BadRequest as `Tail.take` does."""
     while True:
         sessions.take(tail)
         await asyncio.sleep(0 if tail.behind else every)

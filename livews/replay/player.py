@@ -30,7 +30,9 @@ from livews.replay.progress import Call, SideProgress
 from livews.terminal_text import one_line
 from livews.trace import compare
 from livews.trace.compare import Difference
-from livews.trace.reader import TraceRecord, refilled
+from livews.trace.media import refilled
+from livews.trace.normalize import outline
+from livews.trace.reader import TraceRecord
 from livews.trace.session import RecordedSession
 from livews.transport import PONG_TIMEOUT, ConnectionClose, Transport
 
@@ -192,8 +194,8 @@ class Replay:
         result.received = self._now.received, self._then.received
         result.seconds = seconds, self._last_t - self._skipped
         self._compare()
-        if self._session.talk.handle and self._conversation.handle:
-            self._handles[self._session.talk.handle] = self._conversation.handle
+        if self._session.conversation.handle and self._conversation.handle:
+            self._handles[self._session.conversation.handle] = self._conversation.handle
         return result
 
     # The recording
@@ -206,7 +208,7 @@ class Replay:
             step = self._session.step(line)
             if cut and is_open:  # the first line after those that a cut always keeps
                 cut, self._skipped = False, max(0.0, line.t - self._last_t)
-            is_open = self._session.talk.state("session") not in ("new", "opening")
+            is_open = self._session.conversation.state("session") not in ("new", "opening")
             self._last_t = line.t
             if step is None:
                 continue
@@ -219,7 +221,7 @@ class Replay:
             if line.sender == "client":
                 self._then.sent += 1
                 await self._send(line, step)
-        self._cut_off = self._session.talk.state("turn") != "idle"
+        self._cut_off = self._session.conversation.state("turn") != "idle"
         await self._wait_for_server(self._at, "its close")
         await self._settle()
         self._notify("the recording ends without a close: this run closes with 1000")
@@ -411,7 +413,7 @@ class Replay:
         self._received_in_vain = self._now.received
         now.catch_up(then, self._transport.clock())
         for side in (self._then, self._now):
-            side.meant.mark(number)
+            side.normalizer.mark(number)
 
     def _waited_in_vain(self, number: int, what: str, start: float) -> None:
         words = f"waited {round(self._transport.clock() - start, 1):g} s for {what}"
@@ -481,9 +483,9 @@ class Replay:
 
     def _compare(self) -> None:
         result, options = self._result, self._options
-        then, now = self._then.meant.done(), self._now.meant.done()
+        then, now = self._then.normalizer.done(), self._now.normalizer.done()
         if not options.exact:
-            then, now = compare.outline(then), compare.outline(now)
+            then, now = outline(then), outline(now)
         if options.speed != 1:  # the server sends it after some time
             for meaning in (then, now):
                 for side in ("server", "beside"):

@@ -1,6 +1,6 @@
-"""How far a session has come, and what it has meant so far, for a recording and for its replay.
+"""How far a session has come, and what it means, for a recording and for its replay.
 
-- No messages are kept, only events, calls, sizes and meanings (`trace.compare`).
+- No messages are kept, only events, calls, sizes and meanings (`trace.normalize`).
 - Of the chunks of an answer the first counts; what a finished turn lacks will not come any more.
 - Nothing here waits, sends or reads the clock.
 """
@@ -14,7 +14,7 @@ from livews.audio.analysis.pcm import audio_seconds
 from livews.core import rules
 from livews.core.conversation import Step
 from livews.core.rules import Finding
-from livews.trace import compare
+from livews.trace.normalize import Normalizer
 from livews.trace.reader import TraceRecord
 
 _FRAME = 200
@@ -131,7 +131,7 @@ class SideProgress:
     """One of the two sessions.
 
     Args:
-        exact: unreadable messages have a meaning, too.
+        exact: unreadable messages are compared, too.
     """
 
     def __init__(self, exact: bool) -> None:
@@ -142,7 +142,7 @@ class SideProgress:
         """What the server sent: bytes besides those of audio, and seconds of audio."""
         self.progress = Progress()
         self.calls = CallIds()
-        self.meant = compare.MeaningReader()
+        self.normalizer = Normalizer()
         self.faults: dict[tuple[str, str], tuple[Finding, int]] = {}
         """Findings about it, each kind once, with the line of the first."""
         self._exact = exact
@@ -158,4 +158,4 @@ class SideProgress:
             for fault in step.faults:
                 self.faults.setdefault((fault.rule, rules.plain_path(fault.path)), (fault, line.number))
         if step.kind != "unreadable" or self._exact:
-            self.meant.take(line, step)
+            self.normalizer.take(line, step)

@@ -1,10 +1,10 @@
-"""The report: a trace as one HTML file to look at, and to attach to an issue; and the same page, empty, to be filled live.
+"""Render the report of a trace as one HTML file, and the live page of the inspector.
 
-- One file, no network: style and script stand in it and are allowed by their hashes, everything else is forbidden.
-- Nothing of the wire is markup or script: data stands in JSON in which every `<` is an escape, and the script makes
-  text of it, never elements.
-- Written in one pass over the trace; what is long waits in temporary files, not in memory.
-- A report that cannot be finished leaves no half of one.
+- One file, no network: its style and script are allowed by their hashes, everything else is forbidden.
+- Nothing from the wire is markup or script: data is JSON in which every `<` is escaped, and the script makes text of
+  it, never elements.
+- It is written in one pass over the trace; what is long is kept in temporary files, not in memory.
+- A report that cannot be completed leaves no file.
 """
 
 from __future__ import annotations
@@ -20,22 +20,26 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from livews.analysis.audio_tracks import MOST_SOUND
-from livews.report.data import MemberDocs, ReportSession
+from livews.analysis.audio_tracks import MAX_AUDIO
+from livews.report.data import ReportSession
+from livews.report.message_excerpt import MemberDocs
 from livews.terminal_text import one_line
 from livews.trace.atomic_output import atomic_output
 from livews.trace.ending import read_to_end
-from livews.trace.session import RecordedSession as Followed
-from livews.trace.session import follow
+from livews.trace.session import RecordedSession, follow
 
 _BLOCK = 3 * 256 * 1024
-"""Bytes of sound turned into base64 at once: a multiple of three, or padding would stand in the middle."""
+"""Bytes of audio encoded as base64 in one step: a multiple of three, or there would be padding in the middle."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReportSummary:
-    """What a report holds, counted as `livews trace check` counts; `cut_off` says that the trace ends in mid-line, as a crash
-    leaves it."""
+    """What a report contains, counted as `livews trace check` counts.
+
+    Attributes:
+        size: bytes of the file.
+        cut_off: the trace ends in the middle of a line, as a crash leaves it.
+    """
 
     sessions: int
     messages: int
@@ -45,49 +49,46 @@ class ReportSummary:
 
 
 def write(path: str | Path, out: str | Path) -> ReportSummary:
-    """Read the trace at `path`, write its report to `out` ("-": stdout). BadRequest where either cannot be done."""
+    """Write the report of the trace at `path` to `out` ("-": stdout). BadRequest if one of the two fails."""
     with atomic_output(str(out), source=str(path)) as file:
         return page(follow(path), Path(path).name, file)
 
 
 def page(
-    sessions: Iterable[Followed],
-    name: str,
-    out: BinaryIO,
-    *,
-    most_sound: int = MOST_SOUND,
+    sessions: Iterable[RecordedSession], name: str, out: BinaryIO, *, max_audio: int = MAX_AUDIO
 ) -> ReportSummary:
-    """Write the report of the sessions of a trace to `out`; `name` is what the trace is called in it."""
+    """Write the report of the sessions of a trace.
+
+    Args:
+        name: what the trace is called in it.
+        max_audio: bytes of samples to keep of each side of a session.
+    """
     docs = MemberDocs()
     pages: list[ReportSession] = []
     cut_off = False
-    messages = findings = 0
+    messages = findings = size = 0
     try:
         for session in sessions:
-            pages.append(ReportSession(session, docs, most_sound))
+            pages.append(ReportSession(session, docs, max_audio))
             for _, found, is_message in read_to_end(session, pages[-1].push):
                 messages += is_message
                 findings += len(found)
             pages[-1].finish()
             cut_off = cut_off or session.cut_at is not None
-        datas = [one.data() for one in pages]
-        size = 0
-        for piece in _pieces(pages, datas, docs, name):
+        for piece in _report(pages, docs, name):
             size += out.write(piece)
     finally:
-        for one in pages:
-            one.close()
+        for page in pages:
+            page.close()
     return ReportSummary(len(pages), messages, findings, size, cut_off)
 
 
-def _pieces(
-    sessions: list[ReportSession], datas: list[dict[str, Any]], docs: MemberDocs, name: str
-) -> Iterator[bytes]:
-    """The document, piece by piece."""
+def _report(sessions: list[ReportSession], docs: MemberDocs, name: str) -> Iterator[bytes]:
     style, script = _part("report.css"), _part("built/report.js")
+    datas = [session.data() for session in sessions]
     models = ", ".join(dict.fromkeys(data["model"] or "no setup taken" for data in datas))
     stored = (piece for number, session in enumerate(sessions) for piece in _stored(number, session))
-    yield from _filled(
+    yield from _document(
         f"{one_line(name, 100)} · {models}"[:200],
         _policy([style], [script]),
         [style],
@@ -98,9 +99,12 @@ def _pieces(
 
 
 def live(about: Mapping[str, Any], table: Mapping[str, Any] | None, host: str) -> tuple[bytes, str]:
-    """The page that is filled over a socket at `host` (as 127.0.0.1:8767), and its policy for a header.
+    """The page that is filled over a WebSocket, and its Content-Security-Policy for a header.
 
-    `about` is what it knows from the start, `table` what its composer completes from; None: no composer.
+    Args:
+        about: what the page has from the start.
+        table: what its composer completes from; None: no composer.
+        host: of the WebSocket, such as 127.0.0.1:8767.
     """
     styles, scripts = [_part("report.css"), _part("live.css")], [_part("built/inspector.js")]
     data = [_json("report", {**about, "sessions": [], "docs": {}})]
@@ -109,11 +113,11 @@ def live(about: Mapping[str, Any], table: Mapping[str, Any] | None, host: str) -
         data.append(_json("composer-table", table))
     policy = _policy(styles, scripts, f"ws://{host}")
     title = one_line(f"livews inspect · {about.get('name', '')}", 100)
-    return b"".join(_filled(title, policy, styles, scripts, data, ())), policy
+    return b"".join(_document(title, policy, styles, scripts, data, ())), policy
 
 
 def again(text: str) -> tuple[bytes, str]:
-    """A page that says `text`, and goes on to the live one where this tab has been there; and its script's hash."""
+    """A page that shows `text`, and opens the live page if this tab has shown it; and the hash of its script."""
     script = _part("built/again.js")
     document = (
         '<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>livews inspect</title>\n'
@@ -122,10 +126,10 @@ def again(text: str) -> tuple[bytes, str]:
     return document.encode(), _hashed(script)
 
 
-def _filled(
+def _document(
     title: str, policy: str, styles: list[str], scripts: list[str], data: list[bytes], stored: Iterable[bytes]
 ) -> Iterator[bytes]:
-    filled = {
+    parts = {
         "policy": policy,
         "title": html.escape(title),
         "style": "</style>\n<style>".join(styles),
@@ -139,28 +143,28 @@ def _filled(
         elif piece == "stored":
             yield from stored
         else:
-            yield filled[piece].encode(errors="replace")
+            yield parts[piece].encode(errors="replace")
 
 
 def _stored(number: int, session: ReportSession) -> Iterator[bytes]:
-    """The messages of a session, a block a chunk, and its sound, a block a side."""
+    """The messages of a session, one block per chunk, and its audio, one block per side."""
     for i in range(session.chunks):
         yield _block(f"messages-{number}-{i}", "application/json")
         yield _inert(session.chunk(i))
         yield b"</script>\n"
-    for name, side in (("user", session.user), ("model", session.model)):
+    for name, track in (("user", session.tracks.user), ("model", session.tracks.model)):
         yield _block(f"sound-{number}-{name}", "text/plain")
-        for at in range(0, side.store.size, _BLOCK):
-            yield b64encode(side.store.read(at, _BLOCK))
+        for offset in range(0, track.store.size, _BLOCK):
+            yield b64encode(track.store.read(offset, _BLOCK))
         yield b"</script>\n"
 
 
 def _json(name: str, value: Any) -> bytes:
-    return _block(name, "application/json") + _inert(_dump(value)) + b"</script>\n"
-
-
-def _dump(value: Any) -> bytes:
-    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
+    return (
+        _block(name, "application/json")
+        + _inert(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS))
+        + b"</script>\n"
+    )
 
 
 def _block(name: str, kind: str) -> bytes:
@@ -168,19 +172,19 @@ def _block(name: str, kind: str) -> bytes:
 
 
 def _inert(text: bytes) -> bytes:
-    """JSON that cannot end the block it stands in, and is read as one line by whatever reads it."""
+    """JSON that cannot end the block it is in, and is one line for every reader."""
     text = text.replace(b"<", b"\\u003c")
     return text.replace("\u2028".encode(), b"\\u2028").replace("\u2029".encode(), b"\\u2029")
 
 
 def _part(name: str) -> str:
-    """A file of report/web/, its line ends as a browser hashes them."""
+    """A file of report/web/, with line ends as a browser hashes them."""
     text = resources.files("livews").joinpath("report/web", name).read_text(encoding="utf-8")
     return text.replace("\r\n", "\n")
 
 
 def _policy(styles: list[str], scripts: list[str], socket: str = "") -> str:
-    """What a page may: its own scripts and styles, and one socket if it has one."""
+    """The Content-Security-Policy: its own scripts and styles, and one WebSocket if it has one."""
     script, style = (" ".join(map(_hashed, texts)) for texts in (scripts, styles))
     connect = f"connect-src {socket}; " if socket else ""
     return (

@@ -81,13 +81,13 @@ class AudioInput:
         seconds = seconds_of(len(pcm), rate)
         self.offset += seconds
         self.since_turn += seconds
-        speaking = self.user_speaks
+        keeps = self._keeps_echo and self.user_speaks
         marks: list[SpeechMark] = []
         if self._detector is not None:
             marks = self._detector.push(pcm, rate)
         elif self.marked:  # ACTIVITY-4: outside of an activity audio is only counted
             self._meter.push(pcm, rate)
-        if self._keeps_echo and (speaking or any(mark.kind == "start" for mark in marks)):
+        if keeps or (self._keeps_echo and any(mark.kind == "start" for mark in marks)):
             self._echo += pcm[: max(0, _ECHO_SECONDS * min(rate, _ECHO_RATE) * 2 - len(self._echo))]
             self._echo_rate = rate
         return marks

@@ -42,7 +42,9 @@ def load(path: str) -> list[Script]:
     if "steps" in data:
         return [_scenario(path, data)]
     if raw.lstrip()[:16].startswith(b'{"trace"'):
-        traces = (list(records) for _, records in sessions(raw.splitlines(keepends=True), path))
+        traces = (
+            [r for r in records if r.control != "cut"] for _, records in sessions(raw.splitlines(keepends=True), path)
+        )
         scripts = [Script(f"{Path(path).name}#{i}", records=records) for i, records in enumerate(traces, 1)]
         if scripts := [script for script in scripts if any(record.raw for record in script.records)]:
             return scripts

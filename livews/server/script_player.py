@@ -28,8 +28,8 @@ from livews.server.pattern import differences, misfit
 from livews.server.replies import format_duration
 from livews.server.script import Script
 from livews.terminal_text import one_line
-from livews.trace.reader import TraceRecord, refilled
-from livews.trace.writer import emptied
+from livews.trace.media import emptied, refilled
+from livews.trace.reader import TraceRecord
 
 _SHOWN = 20
 """Differences that are shown; the rest is counted."""

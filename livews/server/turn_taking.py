@@ -204,7 +204,8 @@ class TurnTaking:
     async def _hear(self, sounds: tuple[tuple[str, bytes], ...]) -> None:
         """Take audio, as pairs of MIME type and PCM; where detection is automatic it may start or end speech."""
         for mime_type, pcm in sounds:
-            await self._take_marks(self._audio.push(mime_type, pcm))
+            if marks := self._audio.push(mime_type, pcm):
+                await self._take_marks(marks)
             if self._sends_interims and self._audio.user_speaks:
                 await self._send_interim(self._audio.speech)
 

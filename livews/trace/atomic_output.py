@@ -1,9 +1,9 @@
-"""Where a trace tool writes: the whole file or none.
+"""Write an output file atomically: the whole file or none.
 
-- Never over its input, also by another name of it.
-- Under a temporary name beside its place, and renamed when it is whole: what is there under the real name is never half.
-- Readable for its owner alone, as traces are.
-- A pipe or a device takes what is written as it comes.
+- Never over the input, also under another name of it.
+- Under a temporary name in the same folder, and renamed when it is complete: the real name never holds half a file.
+- Readable only by its owner, as traces are.
+- A pipe or a device receives the output as it is written.
 """
 
 from __future__ import annotations
@@ -21,51 +21,40 @@ from livews.errors import BadRequest
 
 @contextmanager
 def atomic_output(path: str, *, source: str = "") -> Iterator[BinaryIO]:
-    """A file to write to, which stands at `path` once the block is done; "-" is stdout. `source` is what is read."""
+    """A file to write to, which appears at `path` at the end of the block; "-" is stdout.
+
+    `source` is the path of the input. Raises BadRequest if the file cannot be written.
+    """
     if path == "-":
-        try:
-            yield sys.stdout.buffer
-            sys.stdout.buffer.flush()
-        except BrokenPipeError:
-            raise
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
         return
-    place = Path(path)
-    if source not in ("", "-") and _same(place, Path(source)):
-        raise BadRequest(
-            "the output is the input",
-            where=path,
-            why="a trace is never written over",
-            fix="name another file after -o",
-        )
-    if place.is_dir():
+    target = Path(path)
+    fix = "name another file after -o"
+    with suppress(OSError):
+        if source not in ("", "-") and target.samefile(source):
+            why = "a trace is never overwritten"
+            raise BadRequest("the output is the input", where=path, why=why, fix=fix)
+    if target.is_dir():
         raise BadRequest("the output is a folder", where=path, fix="name a file after -o")
     try:
         with suppress(FileNotFoundError):
-            if not stat.S_ISREG(place.stat().st_mode):
-                with place.open("wb") as device:
+            if not stat.S_ISREG(target.stat().st_mode):
+                with target.open("wb") as device:
                     yield device
                 return
-        # beside it, so that the rename is one; O_EXCL, so that no link of somebody else is followed
-        beside = place.with_name(f".{place.name}.{os.getpid()}.part")
-        number = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        # in the same folder, so that the rename is atomic; O_EXCL, so that no link of somebody else is followed
+        temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+        number = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with os.fdopen(number, "w+b") as file:
                 yield file
-            os.replace(beside, place)
+            os.replace(temporary, target)
         except BaseException:
             with suppress(OSError):
-                beside.unlink()
+                temporary.unlink()
             raise
     except BrokenPipeError:
         raise
     except OSError as problem:
-        raise BadRequest(
-            f"cannot write {path}: {problem.strerror or problem}", where=path, fix="name another file after -o"
-        ) from None
-
-
-def _same(one: Path, other: Path) -> bool:
-    try:
-        return one.samefile(other)
-    except OSError:
-        return False
+        raise BadRequest(f"cannot write {path}: {problem.strerror or problem}", where=path, fix=fix) from None

@@ -1,14 +1,16 @@
-"""What there is to say about a recorded session, and how it ended: its closes, and a setup that nobody answered.
+"""Summarise how a recorded session ended: its closes, and a setup without an answer. All findings about a session.
 
-- The first close ends it. What the other side sends behind it is the answer, and told only when it says something else.
-- A close is the doing of whoever sent it: that of a client says nothing of the service.
-- A setup without an answer is told, but where the service closed with an error: then it has said why.
+- The first close ends the session. What the other side sends after it is the answer, and reported only if it says
+  something else.
+- A close is attributed to the side that sent it: that of a client says nothing about the service.
+- A setup without an answer is reported, unless the service closed with an error and so said why.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from livews.core import closes
 from livews.core.closes import Advice
@@ -18,13 +20,13 @@ from livews.core.schema import Sender, short
 from livews.trace.reader import TraceRecord
 from livews.trace.session import RecordedSession
 
-_NOBODY = 1006
-"""A close that nobody sent, and the code of one whose frame has none that can be read."""
+_NO_FRAME = 1006
+"""The code of an end without a close frame, or with one that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionClose:
-    """A close that is told. `is_fine` wants no explanation."""
+    """A close to report. `is_fine`: it needs no explanation."""
 
     by: Sender
     code: int
@@ -37,80 +39,81 @@ class SessionClose:
 
 
 class SessionEnding:
-    """Takes the lines of one session, one by one."""
+    """Follows one session, message by message. `unanswered`: the number of the setup that has no answer so far."""
 
     def __init__(self) -> None:
-        self.unanswered: TraceRecord | None = None
-        """The setup that nobody has answered so far."""
+        self.unanswered: int | None = None
         self._first: SessionClose | None = None
         self._model = ""
 
-    def take(self, line: TraceRecord, step: Step | None) -> SessionClose | None:
-        """The close in this line; None for any other, and for the answer to a close."""
+    def take(self, record: TraceRecord, step: Step | None) -> SessionClose | None:
+        """Take the next record; its close, if it is one and not the answer to one."""
         if step is None:
             return None
-        if line.control == "close":
-            return self._close(line)
+        if record.control == "close":
+            return self.take_close(record.sender, record.about)
+        self.take_message(record.number, step)
+        return None
+
+    def take_message(self, number: int, step: Step) -> None:
+        """Take a message, by its number."""
         if "setup" in step.signals and self.unanswered is None:
-            self.unanswered = line
+            self.unanswered = number
             setup = step.body.get("setup")
             self._model = self._model or str(setup.get("model", "") if isinstance(setup, dict) else "")
         if "setupComplete" in step.signals:
             self.unanswered = None
-        return None
 
-    def _close(self, line: TraceRecord) -> SessionClose | None:
-        code, reason = line.about.get("code"), str(line.about.get("reason", ""))
-        code = code if type(code) is int else _NOBODY
+    def take_close(self, sender: Sender, about: dict[str, Any]) -> SessionClose | None:
+        """Take a close; None if it is the answer to an earlier one."""
+        code, reason = about.get("code"), str(about.get("reason", ""))
+        code = code if type(code) is int else _NO_FRAME
         first = self._first
         if first is not None and (
-            line.sender == first.by
-            or code == _NOBODY
-            or closes.is_fine(code, line.sender)
+            sender == first.by
+            or code == _NO_FRAME
+            or closes.is_fine(code, sender)
             or (code == first.code and reason in ("", first.reason))
         ):
             return None
-        close = SessionClose(
-            line.sender, code, reason, closes.explain(code, reason, model=self._model, by=line.sender)
-        )
+        close = SessionClose(sender, code, reason, closes.explain(code, reason, model=self._model, by=sender))
         self._first = first or close
-        if line.sender == "server" and not close.is_fine and code != _NOBODY:
+        if sender == "server" and not close.is_fine and code != _NO_FRAME:
             self.unanswered = None
         return close
 
 
 Judged = tuple[int, list[Finding], bool]
-"""A line's number, what there is to say about it, and whether it is a message: closes and broken lines are none."""
+"""A line's number, the findings about it, and whether it is a message: closes and broken lines are not."""
 
 
 def read_to_end(
-    session: RecordedSession, see: Callable[[TraceRecord, Step | None], None] = lambda line, step: None
+    session: RecordedSession, see: Callable[[TraceRecord, Step | None], None] = lambda record, step: None
 ) -> Iterator[Judged]:
-    """All there is to say about a session, which is read to its end; `see` is given each line before."""
+    """All findings about a session, which is read to its end. `see` gets each record first."""
     ending = SessionEnding()
-    for line, step in session:
-        see(line, step)
-        close = ending.take(line, step)
+    for record, step in session:
+        see(record, step)
+        close = ending.take(record, step)
         if close is not None and not close.is_fine:
-            yield line.number, [_closed(close)], False
-        elif step is not None and line.control != "close":
-            yield line.number, step.findings, True
-        elif line.control == "broken":
-            words = f"this line of the file is damaged: {line.about['why']}"
-            fix = "Restore the line or take it out; what follows is judged without what it held."
-            yield line.number, [finding("WIRE-2", "", words, fix=fix)], False
+            yield record.number, [_closed(close)], False
+        elif step is not None and record.control != "close":
+            yield record.number, step.findings, True
+        elif record.control == "broken":
+            words = f"this line of the file is damaged: {record.about['why']}"
+            fix = "Restore the line or remove it; what follows is judged without it."
+            yield record.number, [finding("WIRE-2", "", words, fix=fix)], False
     if ending.unanswered is not None:
-        yield ending.unanswered.number, [unanswered_setup()], False
+        yield ending.unanswered, [unanswered_setup()], False
     if session.cut_at is not None:
-        words = "the trace ends in mid-line: it was cut off here"
-        cut = finding("WIRE-2", "", words, level="note", fix="nothing behind it was recorded")
-        yield session.cut_at, [cut], False
+        words = "the trace is cut off in the middle of this line"
+        yield session.cut_at, [finding("WIRE-2", "", words, level="note", fix="nothing after it was recorded")], False
 
 
 def _closed(close: SessionClose) -> Finding:
     advice = close.advice
-    who = f" by the {close.by}" if close.code != _NOBODY else ""
-    words = f"closed {close.code} {short(close.reason, 130)}{who}: {advice.meaning}"
+    by = f" by the {close.by}" if close.code != _NO_FRAME else ""
+    words = f"closed {close.code} {short(close.reason, 130)}{by}: {advice.meaning}"
     if advice.known or close.by == "server":
-        words += " `livews explain` tells more"
+        words += " See `livews explain`"
     return finding("CLOSE-3", "", words, close.by, level="note", fix=advice.do)

@@ -1,11 +1,11 @@
-"""HAR 1.2, the archive that browsers and proxies exchange, to and from traces.
+"""Convert traces to and from HAR 1.2, the archive format of browsers and proxies.
 
-- WebSocket messages stand in `_webSocketMessages`, as Chrome writes them: type send or receive, time in seconds since 1970,
-  opcode 1 with the text or 2 with base64 in `data`. mitmproxy writes and Chrome reads the same.
-- What a HAR has no place for (pings, closes, what was heard) stands in `_livews`, which others skip and `load` reads back.
-- Written a message at a time. Read whole: a HAR is one JSON value, and has to fit into memory.
-- No credential is written: those of a URL and of headers are hidden, the others were never in the trace. From a foreign HAR
-  URLs are hidden likewise, and of headers nothing is taken.
+- WebSocket messages are in `_webSocketMessages`, as Chrome and mitmproxy write them: type send or receive, time in seconds
+  since 1970, opcode 1 with the text or 2 with base64 in `data`.
+- What HAR has no place for (pings, closes, what was heard) is in `_livews`, which other tools skip and `load` reads back.
+- A HAR is written one message at a time, and read whole, since it is one JSON value.
+- No credential is written: those in URLs and headers are redacted, the others were never in the trace. From a HAR of
+  another tool URLs are redacted, and headers are not taken.
 """
 
 from __future__ import annotations
@@ -22,24 +22,32 @@ import orjson
 from livews.core import codec
 from livews.core.endpoint_paths import parse_endpoint_path
 from livews.errors import BadRequest
-from livews.redactor import Redactor, redact_url
+from livews.redactor import HIDDEN, Redactor, redact_url
 from livews.trace.reader import CONTROLS
 from livews.trace.session import RecordedSession
-from livews.trace.writer import header as new_header
+from livews.trace.writer import header as trace_header
 from livews.version import __version__
 
 _DIRECTIONS = {
     "send": "send", "request": "send", "outgoing": "send", "sent": "send",
     "receive": "recv", "response": "recv", "incoming": "recv", "received": "recv", "recv": "recv",
 }  # fmt: skip
+"""How tools call the direction of a message."""
 _MEMBERS = ("_webSocketMessages", "_websocketMessages", "webSocketMessages", "_webSocketFrames")
+_UPGRADE = [{"name": "Connection", "value": "Upgrade"}, {"name": "Upgrade", "value": "websocket"}]
+_RESPONSE = {
+    "status": 101, "statusText": "Switching Protocols", "httpVersion": "HTTP/1.1", "cookies": [], "headers": _UPGRADE,
+    "content": {"size": 0, "mimeType": "x-unknown"}, "redirectURL": "", "headersSize": -1, "bodySize": 0,
+}  # fmt: skip
+_MAX_REDACTED = 100_000
+"""Bytes of a message that is searched for credentials; a longer one is media."""
 
 
-# To a HAR
+# To HAR
 
 
 class HarWriter:
-    """A HAR that is written session by session; `end` makes it whole."""
+    """Writes a HAR session by session; `end` completes it."""
 
     def __init__(self, out: BinaryIO) -> None:
         self._out = out
@@ -48,7 +56,7 @@ class HarWriter:
         out.write(b'{"log":{"version":"1.2","creator":' + creator + b',"pages":[],"entries":[')
 
     def session(self, session: RecordedSession) -> int:
-        """Write one session; how many messages it had."""
+        """Write one session; the number of its messages."""
         out = self._out
         start = started(session.header)
         out.write(b"," if self._entries else b"")
@@ -56,49 +64,41 @@ class HarWriter:
         out.write(b'{"_webSocketMessages":[')
         count = 0
         first, last = 0.0, 0.0
-        beside: list[dict[str, Any]] = []
-        for line, _ in session:
-            last = max(last, line.t)
-            first = min(first, line.t)
-            if line.raw is None:
-                beside.append({"t": line.t, "dir": _dir(line.sender), line.control: line.about})
+        controls: list[dict[str, Any]] = []
+        for record, _ in session:
+            first, last = min(first, record.t), max(last, record.t)
+            if record.raw is None:
+                controls.append({"t": record.t, "dir": record.direction, record.control: record.about})
                 continue
-            text = line.opcode == "text" and _is_utf8(line.raw)
-            out.write(b"," if count else b"")
+            text = _text(record.raw) if record.opcode == "text" else None
+            message = {
+                "type": "send" if record.sender == "client" else "receive",
+                "time": start + record.t,
+                "opcode": 2 if text is None else 1,
+                "data": codec.encode_base64(record.raw) if text is None else text,
+            }
+            out.write((b"," if count else b"") + orjson.dumps(message))
             count += 1
-            out.write(
-                orjson.dumps(
-                    {
-                        "type": "send" if line.sender == "client" else "receive",
-                        "time": start + line.t,
-                        "opcode": 1 if text else 2,
-                        "data": line.raw.decode() if text else codec.encode_base64(line.raw),
-                    }
-                )
-            )
-        out.write(b"]," + orjson.dumps(_entry(session, start, last - first, beside))[1:])
+        out.write(b"]," + orjson.dumps(_entry(session, start, last - first, controls))[1:])
         return count
 
     def end(self) -> None:
         self._out.write(b"]}}\n")
 
 
-def _dir(sender: str) -> str:
-    return "send" if sender == "client" else "recv"
-
-
-def _is_utf8(raw: bytes) -> bool:
+def _text(raw: bytes) -> str | None:
     try:
-        raw.decode()
+        return raw.decode()
     except UnicodeDecodeError:
-        return False
-    return True
+        return None
 
 
-def _entry(session: RecordedSession, start: float, seconds: float, beside: list[dict[str, Any]]) -> dict[str, Any]:
+def _entry(session: RecordedSession, start: float, seconds: float, controls: list[dict[str, Any]]) -> dict[str, Any]:
     url = shown(session.url) if session.url else "ws://unknown/"
     parts = urlsplit(url)
-    hidden = "Authorization" if parse_endpoint_path(url)[0] == "vertex" else "x-goog-api-key"
+    credential = "Authorization" if parse_endpoint_path(url)[0] == "vertex" else "x-goog-api-key"
+    headers = {"Host": parts.netloc, "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+               credential: HIDDEN}  # fmt: skip
     ms = round(1000 * seconds, 3)
     return {
         "_resourceType": "websocket",
@@ -109,46 +109,29 @@ def _entry(session: RecordedSession, start: float, seconds: float, beside: list[
             "url": url,
             "httpVersion": "HTTP/1.1",
             "cookies": [],
-            "headers": [
-                {"name": "Host", "value": parts.netloc},
-                {"name": "Connection", "value": "Upgrade"},
-                {"name": "Upgrade", "value": "websocket"},
-                {"name": "Sec-WebSocket-Version", "value": "13"},
-                {"name": hidden, "value": "[redacted]"},
-            ],
-            "queryString": [
-                {"name": name, "value": value} for name, value in parse_qsl(parts.query, keep_blank_values=True)
-            ],
+            "headers": _pairs(headers.items()),
+            "queryString": _pairs(parse_qsl(parts.query, keep_blank_values=True)),
             "headersSize": -1,
             "bodySize": 0,
         },
-        "response": {
-            "status": 101,
-            "statusText": "Switching Protocols",
-            "httpVersion": "HTTP/1.1",
-            "cookies": [],
-            "headers": [
-                {"name": "Connection", "value": "Upgrade"},
-                {"name": "Upgrade", "value": "websocket"},
-            ],
-            "content": {"size": 0, "mimeType": "x-unknown"},
-            "redirectURL": "",
-            "headersSize": -1,
-            "bodySize": 0,
-        },
+        "response": _RESPONSE,
         "cache": {},
         "timings": {"blocked": -1, "dns": -1, "connect": -1, "ssl": -1, "send": 0, "wait": 0, "receive": ms},
-        "_livews": {"header": {**session.header, "url": url}, "controls": beside},
+        "_livews": {"header": {**session.header, "url": url}, "controls": controls},
     }
 
 
+def _pairs(pairs: Any) -> list[dict[str, str]]:
+    return [{"name": name, "value": value} for name, value in pairs]
+
+
 def started(header: dict[str, Any]) -> float:
-    """Seconds since 1970 of a session's start; 0 when its header has no such time."""
+    """Seconds since 1970 of a session's start; 0 if its header has no valid time."""
     return _epoch(header.get("started")) or 0.0
 
 
 def _epoch(value: Any) -> float | None:
-    """A time as a HAR may have it: seconds or milliseconds since 1970, or ISO 8601."""
+    """A time in any form that a HAR has it: seconds or milliseconds since 1970, or ISO 8601."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return value / 1000 if value > 1e11 else float(value)
     if isinstance(value, str):
@@ -171,22 +154,21 @@ def _iso(epoch: float) -> str:
     return when.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-# From a HAR
+# From HAR
 
 
 @dataclass(frozen=True, slots=True)
 class HarWebSocket:
-    """One WebSocket of a HAR."""
+    """One WebSocket of a HAR. `own`: what livews wrote into it; {} in a HAR of another tool."""
 
     url: str
     started: float
     messages: list[dict[str, Any]]
     own: dict[str, Any]
-    """What livews wrote into it; {} in a foreign one."""
 
     @property
     def is_live(self) -> bool:
-        """Does it speak BidiGenerateContent?"""
+        """Whether it speaks BidiGenerateContent."""
         if parse_endpoint_path(self.url)[0]:
             return True
         for message in self.messages[:5]:
@@ -200,88 +182,85 @@ class HarWebSocket:
 
 
 def load(raw: bytes, name: str) -> list[HarWebSocket]:
-    """The WebSockets of a HAR, in its order; BadRequest when it is none."""
+    """The WebSockets of a HAR, in its order; BadRequest if it is not a HAR."""
     try:
-        whole = orjson.loads(raw.removeprefix(b"\xef\xbb\xbf"))
+        har = orjson.loads(raw.removeprefix(b"\xef\xbb\xbf"))
     except orjson.JSONDecodeError as problem:
-        raise _wrong(name, f"it is no JSON (line {problem.lineno}, column {problem.colno})") from None
-    log = whole.get("log") if isinstance(whole, dict) else None
+        raise _not_har(name, f"it is not JSON (line {problem.lineno}, column {problem.colno})") from None
+    log = har.get("log") if isinstance(har, dict) else None
     entries = log.get("entries") if isinstance(log, dict) else None
     if not isinstance(entries, list):
-        raise _wrong(name, "there is no /log/entries in it")
-    return [socket for entry in entries if isinstance(entry, dict) for socket in _socket(entry)]
+        raise _not_har(name, "it has no /log/entries")
+    return [socket for entry in entries if isinstance(entry, dict) for socket in _sockets(entry)]
 
 
-def _socket(entry: dict[str, Any]) -> Iterator[HarWebSocket]:
+def _sockets(entry: dict[str, Any]) -> Iterator[HarWebSocket]:
     messages = next((entry[member] for member in _MEMBERS if isinstance(entry.get(member), list)), None)
     if messages is None:
         return
-    request = entry.get("request")
+    messages = [message for message in messages if isinstance(message, dict)]
+    request, own = entry.get("request"), entry.get("_livews")
     url = str(request.get("url", "")) if isinstance(request, dict) else ""
-    url = re.sub(r"^http", "ws", url)
-    own = entry.get("_livews")
-    found = [message for message in messages if isinstance(message, dict)]
-    first = next((at for message in found if (at := _epoch(message.get("time"))) is not None), 0.0)
-    at = _epoch(entry.get("startedDateTime"))
-    yield HarWebSocket(url, first if at is None else at, found, own if isinstance(own, dict) else {})
+    first = next((t for message in messages if (t := _epoch(message.get("time"))) is not None), 0.0)
+    start = _epoch(entry.get("startedDateTime"))
+    start = first if start is None else start
+    yield HarWebSocket(re.sub(r"^http", "ws", url), start, messages, own if isinstance(own, dict) else {})
 
 
 def _payload(message: dict[str, Any]) -> tuple[bytes, str]:
-    """The bytes of a message, and its opcode as a trace has it. ValueError when there are none."""
+    """The bytes of a message, and its opcode as a trace has it. ValueError if there are none."""
     data = message.get("data", message.get("content", message.get("payload")))
     if isinstance(data, dict):
         data = data.get("data", data.get("text"))
     if not isinstance(data, str):
-        raise ValueError("there is no data in it")
-    if message.get("opcode", 1) == 2:
-        if not data.lstrip().startswith("{"):  # some write the text of a binary message as it is
-            try:
-                return codec.decode_base64(data), "binary"
-            except codec.WireError:
-                pass
-        return data.encode(errors="surrogatepass"), "binary"
-    return data.encode(errors="surrogatepass"), "text"
+        raise ValueError("it has no data")
+    is_text = message.get("opcode", 1) != 2
+    if not is_text and not data.lstrip().startswith("{"):  # some tools write the text of a binary message as it is
+        try:
+            return codec.decode_base64(data), "binary"
+        except codec.WireError:
+            pass
+    return data.encode(errors="surrogatepass"), "text" if is_text else "binary"
 
 
 def write(socket: HarWebSocket, out: BinaryIO) -> tuple[int, int]:
-    """A socket as a session of a trace; how many messages it had, and how many could not be read."""
-    secrets = Redactor()
+    """Write a WebSocket as a session of a trace; the number of its messages, and of those that could not be read."""
+    redactor = Redactor()
     header = socket.own.get("header")
     if not isinstance(header, dict) or header.get("trace") != "livews" or header.get("version") != 1:
-        header = new_header(shown(socket.url), "client")
-        header |= {"started": _iso(socket.started), "from": "HAR"}
+        header = trace_header(shown(socket.url), "client") | {"started": _iso(socket.started), "from": "HAR"}
     rows: list[tuple[float, int, dict[str, Any]]] = []
-    bad = 0
-    last = 0.0
+    unreadable = 0
+    t = 0.0
     for i, message in enumerate(socket.messages):
-        direction = _DIRECTIONS.get(str(message.get("type", message.get("direction", ""))).lower())
         if message.get("opcode", 1) not in (1, 2):
-            continue  # pings and pongs, where somebody recorded them
-        at = _epoch(message.get("time"))
-        last = at - socket.started if at is not None else last
+            continue  # pings and pongs, which some tools record
+        time = _epoch(message.get("time"))
+        t = t if time is None else time - socket.started
+        direction = _DIRECTIONS.get(str(message.get("type", message.get("direction", ""))).lower())
         try:
             raw, opcode = _payload(message)
-            if direction is None:
-                raise ValueError
         except ValueError:
-            bad += 1
+            direction = None
+        if direction is None:
+            unreadable += 1
             continue
-        row: dict[str, Any] = {"t": round(last, 6), "dir": direction, "opcode": opcode, "size": len(raw)}
-        raw = secrets.redact(raw) if direction == "send" and len(raw) < 100_000 else raw
+        row: dict[str, Any] = {"t": round(t, 6), "dir": direction, "opcode": opcode, "size": len(raw)}
+        raw = redactor.redact(raw) if direction == "send" and len(raw) < _MAX_REDACTED else raw
         try:
             row["message"] = codec.parse(raw)
         except codec.WireError:
             row["raw"] = codec.encode_base64(raw)
-        rows.append((last, i, row))
+        rows.append((t, i, row))
     for control in socket.own.get("controls", ()):
         if isinstance(control, dict) and any(isinstance(control.get(kind), dict) for kind in CONTROLS):
-            at = control.get("t")
-            if control.get("dir") in ("send", "recv") and isinstance(at, (int, float)):
-                rows.append((float(at), len(socket.messages), control))
+            time = control.get("t")
+            if control.get("dir") in ("send", "recv") and isinstance(time, (int, float)):
+                rows.append((float(time), len(socket.messages), control))
     out.write(orjson.dumps(header) + b"\n")
     for _, _, row in sorted(rows, key=lambda row: row[:2]):
         out.write(orjson.dumps(row) + b"\n")
-    return len(socket.messages) - bad, bad
+    return len(socket.messages) - unreadable, unreadable
 
 
 def shown(url: str) -> str:
@@ -289,6 +268,6 @@ def shown(url: str) -> str:
     return Redactor().redact(redact_url(url)) if url else "a socket without a URL"
 
 
-def _wrong(name: str, why: str) -> BadRequest:
+def _not_har(name: str, why: str) -> BadRequest:
     fix = "export one in the browser's network panel (Save all as HAR with content), or with mitmproxy"
-    return BadRequest(f"{name} is no HAR", where=name, why=why, fix=fix)
+    return BadRequest(f"{name} is not a HAR", where=name, why=why, fix=fix)

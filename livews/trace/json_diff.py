@@ -1,8 +1,8 @@
-"""Where two JSON values differ.
+"""Find where two JSON values differ.
 
-- Each place once, as a JSON pointer (RFC 6901): in the order of the first value's members, then what the second adds.
+- Each place once, as a JSON pointer (RFC 6901): in the order of the first value's members, then those only in the second.
 - Lists of different lengths differ as a whole; true is not 1.
-- Only finds: which places matter, and how they are told, is up to who asks.
+- It only finds places: which of them matter, and how they are reported, is up to the caller.
 """
 
 from __future__ import annotations
@@ -10,23 +10,37 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from livews.core import codec
 from livews.core.schema import pointer
 
 NOTHING: Final = object()
-"""Stands for a member that one of the two has not."""
+"""Stands for a member that only the other value has."""
 
 
-def places(one: Any, other: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """(pointer, value of the one, value of the other) of each place; `path` is the pointer of the two themselves."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        for name in dict.fromkeys([*one, *other]):
+def json_differences(
+    left: Any, right: Any, *, subset: bool = False, path: str = ""
+) -> Iterator[tuple[str, Any, Any]]:
+    """(pointer, left value, right value) of each difference.
+
+    Args:
+        subset: `left` is a pattern: members that only `right` has do not count.
+        path: the pointer of the two values.
+    """
+    if isinstance(left, dict) and isinstance(right, dict):
+        for name in left if subset else dict.fromkeys([*left, *right]):
             inner = f"{path}/{pointer(name)}"
-            if name in one and name in other:
-                yield from places(one[name], other[name], inner)
+            if name in left and name in right:
+                yield from json_differences(left[name], right[name], subset=subset, path=inner)
             else:
-                yield inner, one.get(name, NOTHING), other.get(name, NOTHING)
-    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
-        for i, pair in enumerate(zip(one, other, strict=True)):
-            yield from places(*pair, f"{path}/{i}")
-    elif one != other or isinstance(one, bool) is not isinstance(other, bool):
-        yield path, one, other
+                yield inner, left.get(name, NOTHING), right.get(name, NOTHING)
+    elif isinstance(left, list) and isinstance(right, list) and len(left) == len(right):
+        for i, pair in enumerate(zip(left, right, strict=True)):
+            yield from json_differences(*pair, subset=subset, path=f"{path}/{i}")
+    elif left != right or isinstance(left, bool) is not isinstance(right, bool):
+        yield path, left, right
+
+
+def shown(value: Any, limit: int = 80) -> str:
+    """A value as JSON, shortened to `limit` characters."""
+    text = codec.dump(value).decode(errors="replace")
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,7 +1,7 @@
-"""A part of a recorded session, as a trace of its own.
+"""Cut a part out of a recorded session, as a trace of its own.
 
-- Its header, its setup and all that came before the session was ready are kept, whatever part is asked for.
-- What is kept stands as it stood, byte for byte and with its time; the header tells that it was cut, and how.
+- The header, the setup and everything before the session was ready are always kept.
+- Lines are kept byte for byte, with their times; the header says how the trace was cut.
 """
 
 from __future__ import annotations
@@ -18,24 +18,27 @@ Wanted = Callable[[RecordedSession, TraceRecord], bool]
 
 
 def between(start: float | None, end: float | None) -> Wanted:
-    """Lines from `start` to `end` seconds, both included; None is the session's own."""
-    return lambda session, line: (start is None or line.t >= start) and (end is None or line.t <= end)
+    """Select lines from `start` to `end` seconds, both included; None: from or to the end of the session."""
+    return lambda session, record: (start is None or record.t >= start) and (end is None or record.t <= end)
 
 
 def in_turn(number: int) -> Wanted:
-    """Lines of one turn, from 1: what the user said and all of the answer."""
-    return lambda session, line: session.turn == number
+    """Select the lines of one turn, from 1: what the user said and the whole answer."""
+    return lambda session, record: session.turn == number
 
 
-def cut(session: RecordedSession, wanted: Wanted, said: dict[str, float | int], out: BinaryIO) -> int:
-    """Write what is wanted of a session that was followed with `texts`; how many of those lines there were."""
-    out.write(orjson.dumps({**session.header, "cut": said}) + b"\n")
-    found = 0
+def cut(session: RecordedSession, wanted: Wanted, part: dict[str, float | int], out: BinaryIO) -> int:
+    """Write the selected lines of a session that was read with `texts`; their number.
+
+    `part` says in the header what was selected.
+    """
+    out.write(orjson.dumps({**session.header, "cut": part}) + b"\n")
+    count = 0
     opening = True
-    for line, _ in session:
-        fits = wanted(session, line)
-        found += fits
+    for record, _ in session:
+        fits = wanted(session, record)
+        count += fits
         if opening or fits:
-            out.write(line.text + b"\n")
-        opening = opening and session.talk.state("session") in ("new", "opening")
-    return found
+            out.write(record.text + b"\n")
+        opening = opening and session.conversation.state("session") in ("new", "opening")
+    return count

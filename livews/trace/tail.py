@@ -1,10 +1,10 @@
 """Follow a trace while it is being written, as `tail -F` does.
 
-- Asked again and again; it never waits. A file that is not there yet has no lines yet.
-- Only whole lines count: the end of the file may be half a line that somebody is writing.
-- A file that was begun anew (shorter than before, or another one of that name) is read from its start.
-- A line that cannot be read is told in its place, with its number in the file (control "broken"); a file that is no trace,
-  and a line without end, is a BadRequest.
+- It is polled and never waits. A file that does not exist yet has no lines yet.
+- Only complete lines count: the end of the file may be half a line that is being written.
+- A file that was begun anew (shorter than before, or another file of that name) is read from its start.
+- A line that cannot be read is reported in its place (control "broken"); a file that is not a trace, and a line without
+  end, is a BadRequest.
 """
 
 from __future__ import annotations
@@ -17,80 +17,88 @@ from typing import Any
 import orjson
 
 from livews.core.conversation import Step
-from livews.trace.reader import TraceRecord, check_half, sessions
+from livews.trace.reader import TraceRecord, check_partial_line, sessions
 from livews.trace.session import RecordedSession, unreadable
 
 _PIECE = 256 * 1024
-"""Bytes read at once."""
+"""Bytes read in one call."""
 
 
 class Tail:
-    """The sessions of the trace at `path`, as they are written."""
+    """The sessions of the trace at `path`, as they are written.
+
+    Attributes:
+        session: the one that is being written.
+        behind: there is more to read at once.
+    """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.session: RecordedSession | None = None
-        """The one that is being written."""
         self.behind = False
-        """There is more to read at once."""
-        self._at = 0
-        self._file: tuple[int, int] | None = None
-        self._half = bytearray()
-        self._head = b""
-        """The header of that session, as a line."""
-        self._number = 0
-        self._lines = 0
-        """Lines of the file that were read."""
+        self._offset = 0
+        self._file_id: tuple[int, int] | None = None
+        self._partial = bytearray()
+        self._header = b""
+        """The header of the session, as a line."""
+        self._session_count = 0
+        self._line_count = 0
 
     def take(self) -> Iterator[tuple[RecordedSession, TraceRecord | None, Step | None]]:
-        """What was written since, _PIECE bytes at most: a new session as (session, None, None), then its lines with what each
-        was and did. Nothing when nothing is new. BadRequest when the file cannot be read, or is no trace."""
-        piece = self._more()  # which may begin anew
+        """What was written since the last call, up to a limit.
+
+        A new session comes as (session, None, None), then its records with what each was and did.
+
+        Raises:
+            BadRequest: the file cannot be read, or is not a trace.
+        """
+        piece = self._read()  # which may begin anew
         self.behind = len(piece) == _PIECE
-        self._half += piece
-        if b"\n" not in piece:  # of a line of megabytes each piece is looked at once
-            check_half(self._half, str(self.path), self._lines + 1, headed=not self._head)
+        self._partial += piece
+        if b"\n" not in piece:  # each piece of a line of megabytes is looked at once
+            check_partial_line(self._partial, str(self.path), self._line_count + 1, headed=not self._header)
             return
-        *lines, half = bytes(self._half).split(b"\n")
-        self._half = bytearray(half)
-        start = self._lines + 1
-        self._lines += len(lines)
+        *lines, partial = bytes(self._partial).split(b"\n")
+        self._partial = bytearray(partial)
+        start = self._line_count + 1
+        self._line_count += len(lines)
         if not any(lines):
             return
         batch = [line + b"\n" for line in lines]
-        goes_on = bool(self._head)
-        if goes_on:
-            start, batch = start - 1, [self._head, *batch]
-        for header, rows in sessions(batch, str(self.path), broken="tell", start=start):
-            if not goes_on:
+        continues = bool(self._header)
+        if continues:  # the reader needs a header
+            start, batch = start - 1, [self._header, *batch]
+        for header, records in sessions(batch, str(self.path), lenient=True, start=start):
+            if not continues:
                 yield self._begin(header), None, None
-            goes_on = False
+            continues = False
             session = self.session
             assert session is not None
-            for line in rows:
-                if line.control == "cut":
-                    session.cut_at = line.number
+            for record in records:
+                if record.control == "cut":
+                    session.cut_at = record.number
                 else:
-                    yield session, line, session.step(line)
+                    yield session, record, session.step(record)
 
     def _begin(self, header: dict[str, Any]) -> RecordedSession:
-        self._number += 1
-        self._head = orjson.dumps(header) + b"\n"
-        self.session = RecordedSession(header, iter(()), self._number, str(self.path), True)
+        self._session_count += 1
+        self._header = orjson.dumps(header) + b"\n"
+        self.session = RecordedSession(header, iter(()), self._session_count, str(self.path))
         return self.session
 
-    def _more(self) -> bytes:
+    def _read(self) -> bytes:
         try:
             with self.path.open("rb") as file:
-                about = os.fstat(file.fileno())
-                if self._file != (about.st_dev, about.st_ino) or about.st_size < self._at:
-                    self._file, self._at, self._half, self._head = (about.st_dev, about.st_ino), 0, bytearray(), b""
-                    self._lines = 0
-                file.seek(self._at)
+                stat = os.fstat(file.fileno())
+                file_id = stat.st_dev, stat.st_ino
+                if self._file_id != file_id or stat.st_size < self._offset:
+                    self._file_id, self._offset, self._partial, self._header = file_id, 0, bytearray(), b""
+                    self._line_count = 0
+                file.seek(self._offset)
                 piece = file.read(_PIECE)
         except FileNotFoundError:
             return b""
         except OSError as problem:
             raise unreadable(str(self.path), problem) from None
-        self._at += len(piece)
+        self._offset += len(piece)
         return piece

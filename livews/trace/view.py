@@ -1,14 +1,14 @@
-"""A trace a person reads at a glance.
+"""The trace as text for a terminal, one line per frame.
 
-- One line a frame: time, arrow, kind, size, and what it meant; findings follow with a `!`.
-- A microphone is a line a second, not one a frame; whatever else comes ends that line.
-- An arrow to the right is the client's. Text from the wire is escaped and shortened.
-- stderr, never stdout: the reply stays alone on stdout.
+- A line has time, arrow, kind, size and meaning; findings follow with a `!`. An arrow to the right is the client's.
+- A microphone is a line per second, not per frame; any other frame ends that line.
+- Text from the wire is escaped and shortened.
+- It is written to stderr, never to stdout, which holds only the reply.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from livews.audio.analysis.pcm import audio_seconds, ms_of, rate_of
@@ -19,21 +19,28 @@ from livews.recorder import Direction, Opcode
 from livews.terminal_text import one_line
 
 _WIDTH = 60
-BY_HAND = "written by hand"
-"""What is said of a message that was put in."""
+INSERTED = "written by hand"
+"""The note on a message that livews inserted."""
 
 
 class TraceView:
-    """The trace on a terminal. `say` prints a line, `paint(style, text)` colours, `hide` takes credentials out."""
+    """The trace on a terminal; a `Recorder`.
+
+    Args:
+        say: prints a line.
+        paint: colours a text: paint(style, text).
+        redact: removes credentials.
+    """
 
     def __init__(
         self, say: Callable[[str], None], paint: Callable[[str, str], str], redact: Callable[[str], str]
     ) -> None:
-        self._line = say
+        self._print = say
         self._paint = paint
-        self._hide = redact
-        self._said: set[str] = set()
+        self._redact = redact
+        self._noted: set[str] = set()
         self._held: list[tuple[float, Step, int]] = []
+        """Similar frames of audio that will be one line."""
         self._state = machine.machine().initial
 
     def frame(
@@ -45,76 +52,82 @@ class TraceView:
         size: int | None = None,
         inserted: bool = False,
     ) -> None:
-        """`size` is the frame's bytes on the wire where `step` was made from another form of it; `inserted`: neither side
-        sent it."""
+        """Show a frame.
+
+        Args:
+            size: its bytes on the wire, if they differ from those of the step.
+            inserted: livews sent it, neither the client nor the server.
+        """
         size = len(step.raw) if size is None else size
-        like = direction == "send" and step.template is not None and step.state == self._state
-        if like and not step.faults and not inserted:
-            self._held.append((t, step, size))  # a frame of sound like the one before
+        is_repeated = direction == "send" and step.template is not None and step.state == self._state
+        if is_repeated and not step.faults and not inserted:
+            self._held.append((t, step, size))
             if t - self._held[0][0] >= 1.0:
                 self._release()
             return
         self._release()
         self._frame(t, direction, step, size, inserted)
 
+    def control(self, t: float, direction: Direction, kind: str, about: dict[str, Any]) -> None:
+        """Show a ping, a pong, a close, or what was heard of a reply."""
+        self._release()
+        if kind == "heard":
+            words = heard_text(about)
+        else:
+            words = " ".join(one_line(str(value)) for value in about.values() if value not in ("", None))
+        style = "error" if kind == "close" and about.get("code") not in (1000, 1005) else "dim"
+        self._line(t, direction, self._paint(style, f"{kind:<27}"), "", self._paint(style, words))
+
+    def passed(self, step: Step) -> None:
+        """Skip a frame: what it changed is not reported with the next one."""
+        self._state = step.state or self._state
+
+    def find(self, finding: Finding) -> None:
+        """Show a finding that is not about one frame."""
+        self._release()
+        self._find(finding, "warn")
+
+    def close(self) -> None:
+        self._release()
+
     def _release(self) -> None:
-        """The frames of sound that were held back, as one line."""
+        """Print the frames of audio that were held back, as one line."""
         held, self._held = self._held, []
         if len(held) == 1:
             self._frame(held[0][0], "send", *held[0][1:])
         elif held:
             size = sum(size for _, _, size in held)
             seconds = sum(audio_seconds(step) for _, step, _ in held)
-            arrow, about = self._paint("send", "→"), self._paint("dim", f"audio {1000 * seconds:,.0f} ms")
-            self._say(f"{held[0][0]:8.3f}  {arrow}  {f'realtimeInput x{len(held)}':<27} {f'{size:,} B':>9}   {about}")
+            about = self._paint("dim", f"audio {1000 * seconds:,.0f} ms")
+            self._line(held[0][0], "send", f"realtimeInput x{len(held)}", f"{size:,} B", about)
 
     def _frame(self, t: float, direction: Direction, step: Step, size: int, inserted: bool = False) -> None:
-        words = [*([BY_HAND] if inserted else []), *describe(step)]
+        words = [*([INSERTED] if inserted else []), *describe(step)]
         if step.state and step.state != self._state:
-            old, self._state = self._state, step.state
-            words += [new for before, new in zip(old, step.state, strict=True) if new != before and new != "none"]
-        arrow = self._paint("send", "→") if direction == "send" else self._paint("recv", "←")
+            before, self._state = self._state, step.state
+            words += [new for old, new in zip(before, step.state, strict=True) if new != old and new != "none"]
         about = self._paint("dim", " · ".join(words)) if words else ""
-        self._say(f"{t:8.3f}  {arrow}  {one_line(step.kind, 34):<27} {f'{size:,} B':>9}   {about}")
+        self._line(t, direction, one_line(step.kind, 34), f"{size:,} B", about)
         for fault in step.faults:
             self._find(fault, "error" if fault.level == "error" else "warn")
         for note in step.notes:
-            # news is told once, with its path; its count is in Conversation.news
-            if note.complaint not in self._said:
-                self._said.add(note.complaint)
+            if note.complaint not in self._noted:  # each once, with its path
+                self._noted.add(note.complaint)
                 self._find(note, "dim")
 
-    def control(self, t: float, direction: Direction, kind: str, about: dict[str, Any]) -> None:
-        self._release()
+    def _line(self, t: float, direction: Direction, kind: str, size: str, about: str) -> None:
         arrow = self._paint("send", "→") if direction == "send" else self._paint("recv", "←")
-        if kind == "heard":
-            words = heard_text(about)
-        else:
-            words = " ".join(one_line(str(value)) for value in about.values() if value not in ("", None))
-        style = "error" if kind == "close" and about.get("code") not in (1000, 1005) else "dim"
-        self._say(f"{t:8.3f}  {arrow}  {self._paint(style, f'{kind:<27}')} {'':>9}   {self._paint(style, words)}")
-
-    def passed(self, step: Step) -> None:
-        """A frame that is not shown: what it changed is not told with the next one."""
-        self._state = step.state or self._state
-
-    def close(self) -> None:
-        self._release()
-
-    def find(self, finding: Finding) -> None:
-        """Something to say that is of no one frame, in yellow."""
-        self._release()
-        self._find(finding, "warn")
+        self._say(f"{t:8.3f}  {arrow}  {kind:<27} {size:>9}   {about}")
 
     def _find(self, finding: Finding, style: str) -> None:
         self._say(f"{'':8}  {self._paint(style, '!')}  {self._paint(style, one_line(str(finding)))}")
 
     def _say(self, line: str) -> None:
-        self._line(self._hide(line.rstrip()))
+        self._print(self._redact(line.rstrip()))
 
 
 def heard_text(about: dict[str, Any]) -> str:
-    """What the loudspeaker made of a reply, in words."""
+    """What the loudspeaker played of a reply, in words."""
     words = [f"{number(about, 'heardMs'):,.0f} of {number(about, 'receivedMs'):,.0f} ms"]
     if about.get("interrupted") is True:
         words.append("interrupted")
@@ -126,37 +139,36 @@ def heard_text(about: dict[str, Any]) -> str:
 
 
 def number(about: dict[str, Any], name: str) -> float:
-    """A number of a control line; 0 where a file says something else."""
+    """A number of a control line; 0 if the file has something else there."""
     value = about.get(name)
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else 0.0
 
 
 def describe(step: Step) -> list[str]:
-    """What a frame meant, in a few words each."""
+    """What a frame means, in a few words each."""
     if step.kind == "unreadable":
         return [one_line(step.raw[:48].decode("latin-1"), _WIDTH)]
-    words: list[str] = []
-    if step.audio:
-        dropped = " dropped" if "ignoreAudio" in step.effects else ""
-        words += [
-            f"audio {ms_of(len(pcm), rate_of(mime_type, step.sender)):.0f} ms{dropped}"
-            for mime_type, pcm in step.audio
-        ]
+    dropped = " dropped" if "ignoreAudio" in step.effects else ""
+    words = [
+        f"audio {ms_of(len(pcm), rate_of(mime_type, step.sender)):.0f} ms{dropped}" for mime_type, pcm in step.audio
+    ]
     if len(step.audio) == 1 and step.parsed is None:
         return words
     body = step.body
     for signal in step.signals:
-        words += [word for word in _SAYERS.get(signal, _silent)(body) if word]
+        description = _DESCRIPTIONS.get(signal)
+        if isinstance(description, str):
+            words.append(description)
+        elif isinstance(description, tuple):
+            words += _quoted(_first(body, *description))
+        elif description is not None:
+            words += [word for word in description(body) if word]
     return words
 
 
-def _silent(body: dict[str, Any]) -> list[str]:
-    return []
-
-
 def _first(body: dict[str, Any], *path: str) -> Any:
-    found = machine.values(body, path)
-    return found[0] if found else None
+    values = machine.values(body, path)
+    return values[0] if values else None
 
 
 def _quoted(value: Any) -> list[str]:
@@ -164,20 +176,17 @@ def _quoted(value: Any) -> list[str]:
 
 
 def _setup(body: dict[str, Any]) -> list[str]:
-    modalities = [str(m) for m in machine.values(body, ("setup", "generationConfig", "responseModalities", "*"))]
-    return [one_line(str(_first(body, "setup", "model"))), *modalities]
+    modalities = machine.values(body, ("setup", "generationConfig", "responseModalities", "*"))
+    return [one_line(str(_first(body, "setup", "model"))), *map(str, modalities)]
 
 
 def _turns(body: dict[str, Any]) -> list[str]:
-    texts = [t for t in machine.values(body, ("clientContent", "turns", "*", "parts", "*", "text"))]
-    return _quoted(" ".join(t for t in texts if isinstance(t, str)))
+    texts = machine.values(body, ("clientContent", "turns", "*", "parts", "*", "text"))
+    return _quoted(" ".join(text for text in texts if isinstance(text, str)))
 
 
 def _picture(body: dict[str, Any]) -> list[str]:
-    mime_type, data = (
-        _first(body, "realtimeInput", "video", "mimeType"),
-        _first(body, "realtimeInput", "video", "data"),
-    )
+    mime_type, data = (_first(body, "realtimeInput", "video", name) for name in ("mimeType", "data"))
     size = len(data) * 3 // 4 if isinstance(data, str) else 0
     return [f"picture {one_line(str(mime_type), _WIDTH)} {size:,} B"]
 
@@ -186,7 +195,8 @@ def _model_text(body: dict[str, Any]) -> list[str]:
     words = []
     for part in machine.values(body, ("serverContent", "modelTurn", "parts", "*")):
         if isinstance(part, dict) and isinstance(part.get("text"), str):
-            words += [("thought " if part.get("thought") is True else "") + w for w in _quoted(part["text"])]
+            thought = "thought " if part.get("thought") is True else ""
+            words += [thought + text for text in _quoted(part["text"])]
         elif isinstance(part, dict):
             words += [name for name in part if name not in ("inlineData", "thought")]
     return words
@@ -202,39 +212,29 @@ def _usage(body: dict[str, Any]) -> list[str]:
     return [f"{total} tokens"] if total else []
 
 
-def _left(body: dict[str, Any]) -> list[str]:
+def _time_left(body: dict[str, Any]) -> list[str]:
     return [f"{one_line(str(_first(body, 'goAway', 'timeLeft')))} left"]
 
 
-def _heard(*path: str) -> Callable[[dict[str, Any]], list[str]]:
-    def say(body: dict[str, Any]) -> list[str]:
-        return _quoted(_first(body, *path))
-
-    return say
-
-
-def _word(word: str) -> Callable[[dict[str, Any]], list[str]]:
-    return lambda body: [word]
-
-
-_SAYERS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
+_DESCRIPTIONS: dict[str, str | tuple[str, ...] | Callable[[dict[str, Any]], Sequence[str]]] = {
     "setup": _setup,
     "clientContent": _turns,
     "videoIn": _picture,
-    "textIn": _heard("realtimeInput", "text"),
-    "activityStart": _word("activityStart"),
-    "activityEnd": _word("activityEnd"),
-    "audioStreamEnd": _word("audioStreamEnd"),
+    "textIn": ("realtimeInput", "text"),
+    "activityStart": "activityStart",
+    "activityEnd": "activityEnd",
+    "audioStreamEnd": "audioStreamEnd",
     "modelTurn": _model_text,
-    "interrupted": _word("interrupted, playback flushed"),
-    "inputTranscription": _heard("serverContent", "inputTranscription", "text"),
-    "interimInputTranscription": _heard("serverContent", "interimInputTranscription", "text"),
-    "outputTranscription": _heard("serverContent", "outputTranscription", "text"),
+    "interrupted": "interrupted, playback flushed",
+    "inputTranscription": ("serverContent", "inputTranscription", "text"),
+    "interimInputTranscription": ("serverContent", "interimInputTranscription", "text"),
+    "outputTranscription": ("serverContent", "outputTranscription", "text"),
     "toolCall": _calls,
-    "generationComplete": _word("generationComplete"),
-    "turnComplete": _word("turnComplete"),
+    "generationComplete": "generationComplete",
+    "turnComplete": "turnComplete",
     "usageMetadata": _usage,
-    "goAway": _left,
-    "voiceActivity": _heard("voiceActivity", "type"),
-    "interactionStatus": _heard("serverContent", "interactionStatus"),
+    "goAway": _time_left,
+    "voiceActivity": ("voiceActivity", "type"),
+    "interactionStatus": ("serverContent", "interactionStatus"),
 }
+"""What a signal means: a word, the path of a text to quote, or a function of the message."""

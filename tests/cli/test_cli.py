@@ -329,42 +329,11 @@ def test_setup_files(text: str, code: int, words: list[str], server: str, tmp_pa
         assert word in " ".join(done.stderr.split())
 
 
-def test_a_setup_file_that_is_not_there(tmp_path: Path) -> None:
-    done = livews("hi", "--setup", str(tmp_path / "none.json"), "--offline")
-    assert done.returncode == 2
-    assert "No such file" in done.stderr
-
-
 def test_unreachable() -> None:
     done = livews("hi", "--url", "ws://127.0.0.1:1")
     assert done.returncode == 4
     assert "nothing is listening at the server" in done.stderr
     assert "livews serve" in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("words", "hint"),
-    [
-        (["--text", "--wav", "x.wav", "hi"], "leave out"),
-        (["--offline", "--url", "ws://h", "hi"], "leave out"),
-        (["--nonsense"], "unrecognized"),
-        (["--timeout", "soon", "hi"], "seconds"),
-        (["--wav", "", "hi"], "empty"),
-        (["--url=", "hi"], "empty"),
-        (["--trace=", "hi"], "no file"),
-        (["explain", "SETUP-99"], "rules.json"),
-        (["explain", ""], "close code"),
-        (["-", "hi"], "stdin"),
-        (["serve", "--port", "99999"], "0 to 65535"),
-        (["explain"], "required"),
-        (["check", "/nonexistent/file"], "No such file"),
-    ],
-)
-def test_usage(words: list[str], hint: str) -> None:
-    done = livews(*words)
-    assert done.returncode == 2
-    assert hint in done.stderr
-    assert done.stdout == ""
 
 
 def test_no_sound_is_one_line_and_not_a_failure(server: str) -> None:
@@ -519,9 +488,9 @@ def test_check_names_path_and_rule() -> None:
     done = check({"setup": {"model": 5, "tools": [{"functionDeclarations": [{"nam": "x"}]}]}})
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
-        "stdin:1 error /setup/model: expected string, got number 5 (WIRE-7)",
         "stdin:1 error /setup/tools/0/functionDeclarations/0/nam: no member nam in FunctionDeclaration; "
         "did you mean name? (WIRE-5)",
+        "stdin:1 error /setup/model: expected string, got number 5 (WIRE-7)",
     ]
 
 
@@ -658,57 +627,11 @@ def test_help_loads_nothing_heavy() -> None:
         assert f"'{module}'" not in done.stdout
 
 
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        (["--go-away", "1"], "--go-away does not go with a script"),
-        (["--require-key", "k"], "--require-key does not go with a script"),
-        (["--wire", "chunkMs=40"], "--wire does not go with a script"),
-    ],
-)
-def test_what_a_script_would_ignore_is_refused(words: list[str], told: str) -> None:
-    done = livews("serve", *words, "protocol/scenarios/audio-turn.json")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert told in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        (["--wire", "transcript=nonsense"], "transcript is one of first, interleaved, with-audio"),
-        (["--wire", "chunkMs=abc"], "chunkMs is written like 240"),
-        (["--wire", "nothing=1"], "NAME one of mimeType"),
-        (["--trace", "session.jsonl"], "--trace names a folder"),
-        (["--as-of", "march"], "march is no month"),
-        (["--fast"], "--fast goes with a trace"),
-        (["--ca", "x.pem"], "--ca goes with --tls"),
-        (["--fault", "close=nosuch"], "nosuch is not in protocol/closes.json"),
-        (["--voice", "nobody"], "nobody"),
-        (["--host", "nosuchhost.invalid"], "--host names an address"),
-    ],
-)
-def test_what_serve_cannot_do_is_told(words: list[str], told: str) -> None:
-    done = livews("serve", "--port", "0", *words)
-    assert done.returncode in (2, 4)
-    assert done.stdout == ""
-    assert told in done.stderr
-
-
 def test_a_second_server_keeps_the_traces_of_the_first(tmp_path: Path) -> None:
     for _ in range(2):
         with serving("--pace", "0", "--trace", str(tmp_path)) as (url, _process):
             assert livews("hi", "--url", url, "--mute").returncode == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["session-1.jsonl", "session-2.jsonl"]
-
-
-@pytest.mark.parametrize(
-    ("words", "meant"),
-    [(["inspec"], "inspect"), (["explian", "1011"], "explain"), (["stats", __file__], "trace stats"), (["prox"], "proxy")],
-)  # fmt: skip
-def test_a_command_misspelt_is_not_said_to_the_model(words: list[str], meant: str) -> None:
-    done = livews(*words)
-    assert done.returncode == 2 and done.stdout == ""
-    assert f"did you mean `livews {meant}`?" in done.stderr and f"livews talk {words[0]}" in done.stderr
 
 
 @pytest.mark.parametrize("command", COMMANDS)

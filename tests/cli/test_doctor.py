@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from livews.cli import doctor
+from livews.cli import doctor, doctor_checks
 from livews.server import certificate
 from livews.server.config import StandInConfig
 from livews.server.server import StandInServer, serve_stand_in
@@ -38,8 +38,14 @@ NETWORK = ["dns", "tcp", "tls", "upgrade", "setup", "ping"]
 
 def clean(**env: str) -> dict[str, str]:
     """The environment without anything that is about livews."""
-    about = (*doctor._KEYS, *doctor._TOKENS, *doctor._URLS, *doctor._FILES, *doctor._PLAIN)
-    proxies = {name for proxy in doctor._PROXIES for name in (proxy, proxy.lower())} | {"no_proxy"}
+    about = (
+        *doctor_checks.KEYS,
+        *doctor_checks.TOKENS,
+        *doctor_checks.URLS,
+        *doctor_checks.FILES,
+        *doctor_checks.PLAIN,
+    )
+    proxies = {name for proxy in doctor_checks.PROXIES for name in (proxy, proxy.lower())} | {"no_proxy"}
     return {name: value for name, value in os.environ.items() if name not in proxies.union(about)} | env
 
 
@@ -133,10 +139,10 @@ async def test_a_refused_port_ends_the_network_checks() -> None:
 def test_the_next_address_is_tried() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        row = doctor.reach(["127.0.0.2", "127.0.0.1"], port, 5, "")
+        row = doctor_checks.reach(["127.0.0.2", "127.0.0.1"], port, 5, "")
     assert row.verdict == "ok", "a refusal costs no time"
     assert row.text == f"127.0.0.1 port {port} answers; 127.0.0.2 port {port}: Connection refused"
-    assert doctor.reach(["127.0.0.2", "127.0.0.1"], port, 5, "").verdict == "fail"
+    assert doctor_checks.reach(["127.0.0.2", "127.0.0.1"], port, 5, "").verdict == "fail"
 
 
 async def test_an_unknown_host_is_told_by_name() -> None:
@@ -192,7 +198,7 @@ async def test_an_authority_nobody_trusts(tmp_path: Path) -> None:
         other = tmp_path / "other.pem"
         certificate.context(other)
         _, rows, _ = await examine("--url", url, env=clean(SSL_CERT_FILE=str(other)))
-        assert rows["tls"]["do"].startswith("SSL_CERT_FILE is set and trusts what is in that file alone")
+        assert rows["tls"]["do"].startswith("SSL_CERT_FILE is set, so only what is in that file is trusted")
 
 
 @contextlib.contextmanager
@@ -238,7 +244,7 @@ def test_dates_of_a_certificate(
     ca = tmp_path / "ca.pem"
     with certificate_server(starts, ends, ca) as port:
         monkeypatch.setenv("SSL_CERT_FILE", str(ca))
-        row = doctor.shake_hands("localhost", port, 5)
+        row = doctor_checks.shake_hands("localhost", port, 5)
     assert row.verdict == verdict
     assert fix in row.fix
     if verdict == "fail":
@@ -309,8 +315,8 @@ async def test_no_secret_is_shown_wherever_it_stands(tmp_path: Path) -> None:
 def test_both_keys_and_odd_keys_are_told() -> None:
     from livews.endpoint import from_environment
 
-    def row(**env: str) -> doctor.CheckResult:
-        return doctor.key(env, from_environment(env))
+    def row(**env: str) -> doctor_checks.CheckResult:
+        return doctor_checks.key(env, from_environment(env))
 
     both = row(GOOGLE_API_KEY=KEY, GEMINI_API_KEY="AQ.other")
     assert both.verdict == "warn"
@@ -345,7 +351,7 @@ async def test_a_file_that_is_not_there_is_told_before_it_breaks_tls() -> None:
 def test_what_extras_lack_is_told_by_package(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = ["orjson", "no-such-package>=1; extra == 'screen'", "nor-this; extra == 'aec'", "ruff; extra == 'dev'"]
     monkeypatch.setattr("importlib.metadata.requires", lambda name: wanted)
-    row = doctor.extras()
+    row = doctor_checks.extras()
     assert row.text == "no screen (no-such-package), no aec (nor-this)"
     assert row.fix == "for these: pip install no-such-package nor-this"
 
@@ -397,6 +403,7 @@ async def test_sound_that_steps_down_says_so(pulse: PulseServer) -> None:
 
 async def test_what_hangs_is_given_up() -> None:
     began = time.monotonic()
-    row = await doctor._bounded(lambda: time.sleep(2), 0.1, "sound out")
+    row = await doctor.bounded(lambda: time.sleep(2), 0.1, "sound out")
     assert time.monotonic() - began < 1.5
+    assert row is not None
     assert (row.verdict, row.text, row.exit) == ("fail", "no answer within 0.1 s", 6)

@@ -38,13 +38,13 @@ def play(buffer: PlaybackBuffer, clock: Clock, blocks: int, until: Callable[[], 
 def test_silence_at_the_start_is_no_sound(clock: Clock) -> None:
     watch = Stopwatch(clock)
     buffer = PlaybackBuffer(prebuffer=0.0, clock=clock)
-    watch.asked()
+    watch.requested()
     clock.now += 0.5
-    reply = watch.arrived()
+    reply = watch.received()
     for pcm in (SILENCE, SILENCE[: len(SILENCE) // 2] + SOUND):
         turn = buffer.push(pcm)
         assert turn is not None
-        reply.sound(pcm, RATE, clock.now, (buffer, turn))
+        reply.add_audio(pcm, RATE, clock.now, (buffer, turn))
         if pcm is SILENCE:
             assert reply.first_sound_at is None
             clock.now += 0.2
@@ -56,30 +56,30 @@ def test_silence_at_the_start_is_no_sound(clock: Clock) -> None:
 
 def test_the_user_is_done_when_the_last_of_it_was(clock: Clock) -> None:
     watch = Stopwatch(clock)
-    watch.asked(99.0)
-    watch.asked(98.0)
-    reply = watch.arrived()
+    watch.requested(99.0)
+    watch.requested(98.0)
+    reply = watch.received()
     assert reply.latency()["firstByte"] == 1.0
-    assert watch.arrived() is reply
-    assert watch.ended() is reply
-    assert watch.arrived().latency() == {"firstByte": None, "firstSound": None, "firstPlayed": None}, "nobody asked"
+    assert watch.received() is reply
+    assert watch.end_reply() is reply
+    assert watch.received().latency() == {"firstByte": None, "firstSound": None, "firstPlayed": None}, "nobody asked"
 
 
 def test_a_reply_in_several_pieces_counts_as_one(clock: Clock) -> None:
     """A tool call in the middle ends a turn of the buffer, and not the reply."""
     watch = Stopwatch(clock)
     buffer = PlaybackBuffer(prebuffer=0.0, clock=clock)
-    watch.asked()
-    reply = watch.arrived()
+    watch.requested()
+    reply = watch.received()
     for _ in range(2):
         turn = buffer.push(SOUND)
         assert turn is not None
-        reply.sound(SOUND, RATE, clock.now, (buffer, turn))
+        reply.add_audio(SOUND, RATE, clock.now, (buffer, turn))
         buffer.end()
     assert reply.queued
     play(buffer, clock, 20)
     assert not reply.queued
-    assert reply.heard() == {
+    assert reply.playback() == {
         "receivedMs": 200.0,
         "heardMs": 200.0,
         "interrupted": False,
@@ -92,14 +92,14 @@ def test_a_reply_in_several_pieces_counts_as_one(clock: Clock) -> None:
 def test_what_was_heard_of_a_cut_reply(clock: Clock) -> None:
     watch = Stopwatch(clock)
     buffer = PlaybackBuffer(prebuffer=0.0, clock=clock)
-    reply = watch.arrived()
+    reply = watch.received()
     turn = buffer.push(SOUND)
     assert turn is not None
-    reply.sound(SOUND, RATE, clock.now, (buffer, turn))
+    reply.add_audio(SOUND, RATE, clock.now, (buffer, turn))
     play(buffer, clock, 2)
     buffer.flush()
     play(buffer, clock, 5)
-    assert reply.heard()["heardMs"] == 40.0
+    assert reply.playback()["heardMs"] == 40.0
     assert not reply.queued
 
 
@@ -107,10 +107,10 @@ def test_the_summary_has_what_happened(clock: Clock) -> None:
     watch = Stopwatch(clock)
     assert watch.summary() == {}
     for seconds in (0.1, 0.2, 0.3):
-        watch.asked()
+        watch.requested()
         clock.now += seconds
-        reply = watch.arrived()
-        watch.ended()
+        reply = watch.received()
+        watch.end_reply()
         watch.count(reply)
     assert watch.summary() == {"firstByte": {"p50": 0.2, "p95": 0.3, "replies": 3}}
 

@@ -20,6 +20,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 
 from livews.cli import main, replies, talk
+from livews.cli.environment import Environment
 from livews.cli.session_inputs import SessionInputs
 from livews.core.codec import decode_base64
 from tests.kit.command import Done, livews, serving
@@ -133,35 +134,6 @@ def test_without_a_microphone_it_is_told_before_dialling() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "fix"),
-    [
-        (["--push-to-talk"], "add --mic"),
-        (["--half-duplex", "hi"], "add --mic"),
-        (["--mic-device", "3", "hi"], "add --mic"),
-        (["--mic", "--half-duplex", "--echo-cancel"], "choose one"),
-        (["--mic", "--echo-cancel", "--mute"], "leave out"),
-        (["--mic", "a.wav", "--mic"], "choose one"),
-        (["--mic="], "--mic=FILE.wav"),
-        (["--mic", "-"], "leave out --mic"),
-        (["--camera-device", "/dev/video1"], "add --camera"),
-        (["--picture-size", "3"], "pixels"),
-        (["--tool-timeout", "0"], "seconds"),
-        (["--tool", "noequals", "hi"], "="),
-        (["--mic", "speech.mp3", "hi"], "speech.mp3"),
-        (["--mic=a.wav", "--echo-cancel"], "a file hears no echo"),
-        (["--mic=a.wav", "--mic-device", "3"], "without a file"),
-        (["--screen", "--camera", "hi"], "choose --screen or --camera"),
-        (["--tool-schema", "a.json", "hi"], "add --tool"),
-    ],
-)
-def test_flags_that_cannot_work(words: list[str], fix: str) -> None:
-    done = livews(*words, "--url", "ws://127.0.0.1:1")
-    assert done.returncode == 2
-    assert fix in done.stderr
-    assert "nothing is listening" not in done.stderr
-
-
-@pytest.mark.parametrize(
     ("words", "mic", "said"),
     [
         (["--mic", "Hello"], ["-"], ["Hello"]),
@@ -181,7 +153,7 @@ def test_the_word_after_mic_is_a_file_when_it_looks_like_one(
 
 
 def setup_of(*words: str) -> Any:
-    with contextlib.closing(SessionInputs(talk.parse([*words, "hi"]))) as wishes:
+    with contextlib.closing(SessionInputs(talk.parse([*words, "hi"]), Environment())) as wishes:
         return wishes.setup
 
 

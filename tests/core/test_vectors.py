@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from livews.cli.json_events import as_json
+from livews.cli.output import as_json
 from livews.core import canonical, closes, codec, events, machine, models, protocol, rules, schema
 from livews.core.conversation import Conversation, Step
 from livews.server import service_format

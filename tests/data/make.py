@@ -13,7 +13,7 @@ from pathlib import Path
 import livews
 from livews.server.config import StandInConfig
 from livews.server.server import serve_stand_in
-from livews.trace.writer import elided
+from livews.trace.media import elided
 from tests.kit.sound import silence, speech
 
 HERE = Path(__file__).parent

@@ -155,7 +155,7 @@ def commands_of(page: Path) -> Iterator[str]:
 @pytest.mark.parametrize("page", [page for page in PAGES if any(commands_of(page))], ids=name_of)
 def test_commands_that_a_page_names_are_accepted(page: Path) -> None:
     """By the parser of the command, whatever the files and servers are. Names without arguments are only names."""
-    placeholders = {"TOOL", "COMMAND", "MODEL"}
+    placeholders = {"TOOL", "COMMAND", "MODEL", "SHELL"}
     for command in commands_of(page):
         try:
             words = shlex.split(command)[1:]

@@ -318,10 +318,7 @@ def finding(path: str) -> dict[str, str]:
 
 def test_findings_are_listed_and_lead_to_their_place(composer: Composer) -> None:
     text = '{"setup": {"generation_config": {"temperature": "hot"}, "tools": [{}, {"x/y": [1, 22]}]}, "realtimeInput": {"mediaChunks": {"data": "AA"}}}'
-    for path, told in {
-        "/setup/generationConfig/temperature": '|"hot"|',
-        "/setup/tools/1/x~1y/1": "|22|",
-    }.items():
+    for path, told in {"/setup/generationConfig/temperature": '|"hot"|', "/setup/tools/1/x~1y/1": "|22|"}.items():
         composer.page.evaluate("(found) => { window.findings = [found]; }", finding(path))
         composer.write(text)
         row = composer.found(f"no {path[-5:]}")

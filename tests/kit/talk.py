@@ -118,7 +118,13 @@ async def calling(
 ) -> AsyncIterator[Caller]:
     """A client on this stand-in. With a setup (or a model's name) it is set up, and setupComplete was heard."""
     async with connect(
-        server.url + path, additional_headers=headers, compression=None, max_size=None, ping_interval=None
+        # max_queue: a client whose queue is full reads no more, not even the answer to its own close
+        server.url + path,
+        additional_headers=headers,
+        compression=None,
+        max_size=None,
+        max_queue=None,
+        ping_interval=None,
     ) as socket:
         setup = {"model": setup} if isinstance(setup, str) else setup
         caller = Caller(socket, server, model=setup.get("model", "") if setup else "", judged=judged)

@@ -13,7 +13,7 @@ from typing import Any
 from websockets.frames import Frame, Opcode
 
 from livews.cli.console import Console
-from livews.cli.proxy import TerminalReporter
+from livews.cli.terminal_reporter import TerminalReporter
 from livews.errors import LivewsError
 from livews.proxy import server as proxy_server
 from livews.proxy.upstream import UpstreamTarget

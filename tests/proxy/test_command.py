@@ -13,7 +13,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from livews.cli import proxy as cli
+from livews.cli.commands import parse
 from livews.errors import TraceFailed
 from livews.server import server
 from livews.trace.writer import TraceFile
@@ -34,7 +34,7 @@ from tests.proxy.kit import HELLO, KEY, OTHER, SETUP, gate
     ],
 )
 def test_origins_are_meant_as_browsers_write_them(given: str, meant: str) -> None:
-    assert cli.parse(["--allow-origin", given]).allow_origin == [meant]
+    assert parse("proxy", ["--allow-origin", given]).allow_origin == [meant]
 
 
 async def test_the_command_shows_traces_and_hides(tmp_path: Path) -> None:
@@ -116,10 +116,10 @@ async def _try(url: str) -> None:
     [
         (["--inject-key", "--upstream", "ws://127.0.0.1:9"], 3, "--inject-key has no key"),
         (["--inject-key", "--host", "0.0.0.0"], 2, "to the network"),
-        (["--ca", "x.pem"], 2, "--ca goes with --tls"),
+        (["--ca", "x.pem"], 2, "--ca needs --tls"),
         (["--upstream", "nonsense"], 2, "invalid upstream URL"),
-        (["--allow-origin", "mine.example"], 2, "mine.example is no origin"),
-        (["--allow-origin", "https://mine.example/page"], 2, "is no origin"),
+        (["--allow-origin", "mine.example"], 2, "invalid origin mine.example"),
+        (["--allow-origin", "https://mine.example/page"], 2, "invalid origin"),
         (["--trace", "-"], 2, "every message is shown already"),
         (["--upstream", "ws://127.0.0.1:18799", "--port", "18799"], 2, "would dial itself"),
         (["--upstream", "wss://socks.example"], 2, "socks5:// is not supported"),

@@ -14,8 +14,9 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from livews.cli import proxy as cli
+from livews.cli.commands import parse
 from livews.cli.console import Console
-from livews.cli.proxy import TerminalReporter
+from livews.cli.terminal_reporter import TerminalReporter
 from livews.core import closes, protocol
 from livews.redactor import Redactor
 from livews.server import faults, server
@@ -101,7 +102,7 @@ async def converse(url: str, wanted: bytes = b"turnComplete") -> None:
 
 async def meet(console: Console, folder: Path, *wrong: str, wanted: bytes = b"turnComplete") -> None:
     """A session with a stand-in for each of these faults through the proxy, shown and kept as the command does it."""
-    record = cli.recording(cli.parse(["--trace", f"{folder}{os.sep}"]), console)
+    record = cli.recording(parse("proxy", ["--trace", f"{folder}{os.sep}"]), console)
     for fault in wrong:
         policy = server.StandInConfig(pace=0, voice="tones", time_scale=10, faults=[faults.parse(fault)])
         async with server.serve_stand_in(config=policy) as there:
@@ -167,7 +168,7 @@ async def test_every_close_there_is_a_row_of_is_told_as_that_row(
 
 async def test_a_setup_that_is_not_answered_is_told_while_it_waits(capsys: pytest.CaptureFixture[str]) -> None:
     def record(number: int, url: str, redactor: Redactor) -> list[Any]:
-        return [TerminalReporter(number, Console(color="never"), redactor.redact, quiet=True, patience=0.05)]
+        return [TerminalReporter(number, Console(color="never"), redactor.redact, quiet=True, setup_seconds=0.05)]
 
     async with scripted(lambda socket: socket.wait_closed()) as url, proxied(url, record=record) as proxy:
         async with dial(proxy.url) as client:
@@ -196,7 +197,7 @@ async def test_a_service_that_says_nothing_within_a_turn_is_told_while_it_lasts(
             await socket.wait_closed()
 
         def record(number: int, url: str, redactor: Redactor) -> list[Any]:
-            return [TerminalReporter(number, Console(color="never"), redactor.redact, quiet=True, stall=0.1)]
+            return [TerminalReporter(number, Console(color="never"), redactor.redact, quiet=True, stall_seconds=0.1)]
 
         async with scripted(script) as url, proxied(url, record=record) as proxy:
             async with dial(proxy.url) as client:

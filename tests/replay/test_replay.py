@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,128 +19,35 @@ from websockets.exceptions import ConnectionClosed
 import livews
 from livews.cli import main
 from livews.core import codec
-from livews.server import faults
 from livews.server.script import load_all
 from livews.server.server import serve_stand_in
-from livews.trace.compare import Meaning, MeaningItem, differences, outline
-from livews.trace.json_diff import NOTHING, places
-from tests.kit import traces
-from tests.kit.names import DATA, KEY, VERTEX
-from tests.kit.servers import SETUP_COMPLETE, Recorder, Script, scripted
+from livews.trace.compare import differences
+from livews.trace.json_diff import NOTHING, json_differences
+from livews.trace.normalize import NormalizedItem, NormalizedSession, outline
+from tests.kit.names import KEY, VERTEX
+from tests.kit.servers import SETUP_COMPLETE, scripted
 from tests.kit.sound import speech
 from tests.kit.talk import config
 from tests.kit.traces import Row, asked, got, sent
-from tests.kit.waiting import until
-
-BARGE_IN, TOOL = DATA / "barge_in.jsonl", DATA / "tool.jsonl"
-DECLARED = {"tools": [{"functionDeclarations": [{"name": "get_weather"}, {"name": "get_time"}]}]}
-
-
-class Done:
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-        self.differences = out.splitlines()
-
-
-Run = Callable[..., Awaitable[Done]]
-
-
-@pytest.fixture
-def replay(capfd: pytest.CaptureFixture[str]) -> Run:
-    """Replays a trace to a server: a stand-in of these `changes`, or a script of tests/kit/servers."""
-
-    async def run(path: Path, *words: object, server: Script | None = None, **changes: Any) -> Done:
-        capfd.readouterr()
-        async with contextlib.AsyncExitStack() as stack:
-            house = None
-            if server is not None:
-                url = await stack.enter_async_context(scripted(server))
-            else:
-                house = await stack.enter_async_context(serve_stand_in(config=config(**changes)))
-                url = house.url
-            given = ["trace", "replay", str(path), "--to", url, *map(str, words)]
-            code = await asyncio.wait_for(asyncio.to_thread(main, given), 40)
-            await until(lambda: not house or not house.sessions)
-        done = Done(code, *capfd.readouterr())
-        done.house = house  # type: ignore[attr-defined]
-        return done
-
-    return run
-
-
-# Traces
-
-
-async def record(
-    path: Path, use: Callable[[livews.Session], Any], *, setup: Row | None = None, **changes: Any
-) -> Path:
-    """A session of livews with a stand-in, recorded."""
-    async with serve_stand_in(config=config(**changes)) as house:
-        async with livews.connect(url=house.url, trace=path, setup=setup or {}) as session:
-            await asyncio.wait_for(use(session), 20)
-    return path
-
-
-async def turn(session: livews.Session) -> None:
-    async for _ in session.turn():
-        pass
-
-
-async def two_turns(session: livews.Session) -> None:
-    for words in ("Hello", "And goodbye"):
-        await session.say(words)
-        await turn(session)
-
-
-async def call(session: livews.Session) -> None:
-    await session.say("Use get_weather and get_time")
-    names = []
-    async for event in session.events():
-        if isinstance(event, livews.ToolCall):
-            await session.respond(event.id, event.name, {"is": event.name})
-            names.append(event.name)
-        elif isinstance(event, livews.Audio) and names:
-            break
-    await turn(session)
-
-
-def close(t: float, side: str, code: int, reason: str = "") -> Row:
-    return {"t": t, "dir": side, "close": {"code": code, "reason": reason}}
-
-
-HEAD: Row = {"trace": "livews", "version": 1, "url": "ws://x/ws", "side": "client"}
-SETUP = {"setup": {"model": "models/gemini-3.8-live"}}
-READY = [sent(0.0, SETUP), got(0.01, {"setupComplete": {}})]
-OVER = {"serverContent": {"turnComplete": True}}
-TURN = [asked(0.02, "Hello"), got(0.03, {"serverContent": {"outputTranscription": {"text": "Hi"}}}), got(0.04, OVER)]
-BYE = [close(0.05, "send", 1000), close(0.06, "recv", 1000)]
-
-
-def write(path: Path, *rows: Row, head: Row = HEAD) -> Path:
-    return traces.write(path, head, *rows)
-
-
-def messages(path: Path, side: str = "send") -> list[Row]:
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
-    return [row["message"] for row in rows if row.get("dir") == side and "message" in row]
-
-
-def answering(*answers: Row | bytes | str, close: tuple[int, str] | None = None) -> Script:
-    """setupComplete, then to the first message these, then a close or silence."""
-
-    async def script(socket: ServerConnection) -> None:
-        await socket.recv()
-        await socket.send(SETUP_COMPLETE)
-        with contextlib.suppress(ConnectionClosed):
-            await socket.recv()
-            for answer in answers:
-                await socket.send(codec.dump(answer) if isinstance(answer, dict) else answer)
-            if close is not None:
-                await socket.close(*close)
-            await socket.wait_closed()
-
-    return script
-
+from tests.replay.kit import (
+    BARGE_IN,
+    BYE,
+    DECLARED,
+    HEAD,
+    OVER,
+    READY,
+    TOOL,
+    TURN,
+    Run,
+    answering,
+    call,
+    close,
+    messages,
+    record,
+    turn,
+    two_turns,
+    write,
+)
 
 # The same again
 
@@ -300,202 +206,6 @@ async def test_what_was_cut_out_is_not_waited_for(replay: Run, tmp_path: Path) -
     assert (await replay(path, server=answering(*(row["message"] for row in TURN[1:])))).code == 0
 
 
-# Differences
-
-
-async def test_a_server_that_closes_early_is_explained(replay: Run, tmp_path: Path) -> None:
-    path = await record(tmp_path / "a.jsonl", two_turns)
-    done = await replay(path, "--fast", faults=[faults.parse("close=internal-error@4")])
-    assert done.code == 5
-    assert 'server /close: is only in the replay: {"code":1011,' in done.out
-    assert "client /messages: 1 is only in the recording: not played" in done.out
-    assert "livews: closed: 1011" in done.err and "  do " in done.err
-    assert (await replay(path, "--fast", faults=[faults.parse("close=quota@1")])).code == 3
-
-
-async def test_a_refused_setup(replay: Run, tmp_path: Path) -> None:
-    path = await record(tmp_path / "a.jsonl", two_turns)
-    done = await replay(path, "--fast", as_of="2026-11", wire={}, faults=[faults.parse("close=voice-not-found@1")])
-    assert done.code == 5
-    assert "refused: 1007" in done.err
-    assert "1 of 3 messages sent" in done.err
-
-
-async def test_a_turn_that_does_not_end(replay: Run, tmp_path: Path) -> None:
-    again = [{**row, "t": row["t"] + 1} for row in TURN]
-    path = write(tmp_path / "a.jsonl", *READY, *TURN, *again, *BYE)
-
-    async def script(socket: ServerConnection) -> None:
-        await socket.recv()
-        await socket.send(SETUP_COMPLETE)
-        with contextlib.suppress(ConnectionClosed):
-            while True:
-                await socket.recv()
-                await socket.send(codec.dump(TURN[1]["message"]))
-
-    done = await replay(path, "--fast", "--patience", "0.3", "--json", server=script)
-    assert done.code == 1
-    rows = [json.loads(line) for line in done.out.splitlines()]
-    assert [(row["line"], row["path"]) for row in rows[:-1]] == [
-        (6, "/turnComplete"), (7, "/wait"), (9, "/turnComplete"), (10, "/wait"),
-    ]  # fmt: skip
-    waits = [row["words"].split(" s for ")[1] for row in rows[:-1] if row["path"] == "/wait"]
-    assert waits == ["the end of turn 1 before clientContent", "the end of turn 2 before its close"]
-    assert rows[-1]["differences"] == 4 and rows[-1]["sent"] == {"replayed": 3, "recorded": 3}
-
-
-@pytest.mark.parametrize(
-    ("answers", "path"),
-    [
-        ([{"serverContent": {"outputTranscription": {"text": "other words"}}}, OVER], ""),
-        ([{"serverContent": {"outputTranscription": {"text": "Hi"}}}, {}, {"usageMetadata": {}}, OVER], ""),
-        ([{"serverContent": {"modelTurn": {"parts": [{"text": "Hi"}]}}}, OVER], "/text"),
-        ([{"newThing": {"a": 1}}, *(row["message"] for row in TURN[1:])], "/newThing"),
-        ([*(row["message"] for row in TURN[1:-1]), {"serverContent": {"interrupted": True}}, OVER], "/interrupted"),
-        ([TURN[1]["message"], {"serverContent": {"turnComplete": True, "turnCompleteReason": "X"}}], "/turnComplete"),
-        ([OVER], "/outputTranscription"),
-        ([{"serverContent": 5}, *(row["message"] for row in TURN[1:])], "/serverContent"),
-    ],
-)
-async def test_what_is_a_difference(answers: list[Row], path: str, replay: Run, tmp_path: Path) -> None:
-    trace = write(tmp_path / "a.jsonl", *READY, *TURN, *BYE)
-    done = await replay(trace, "--fast", "--patience", "0.5", server=answering(*answers))
-    assert done.code == (1 if path else 0), done.out
-    assert path in done.out
-
-
-async def test_a_fault_of_both_is_no_difference(replay: Run, tmp_path: Path) -> None:
-    answers = [{"serverContent": 5}, *(row["message"] for row in TURN[1:])]
-    wrong = got(0.025, answers[0])
-    done = await replay(write(tmp_path / "a.jsonl", *READY, *TURN, *BYE), "--fast", server=answering(*answers))
-    assert "/serverContent: expected" in done.out and "only in the replay" in done.out
-    path = write(tmp_path / "b.jsonl", *READY, TURN[0], wrong, *TURN[1:], *BYE)
-    done = await replay(path, "--fast", server=answering(*answers))
-    assert (done.code, done.out) == (0, "")
-
-
-async def test_a_recorded_error_is_reproduced_or_not(replay: Run, tmp_path: Path) -> None:
-    gone = close(0.05, "recv", 1008, "The operation was aborted.")
-    path = write(tmp_path / "a.jsonl", *READY, asked(0.02, "Hello"), gone)
-    done = await replay(path, "--fast", server=answering(close=(1008, "The operation was aborted.")))
-    assert (done.code, done.out) == (0, "")
-    done = await replay(path, "--fast", server=answering(close=(1011, "Internal error encountered.")))
-    assert done.code == 1
-    assert "/close/code: 1008 in the recording, 1011 in the replay" in done.out
-    done = await replay(path, "--fast", "--patience", "0.2", server=answering())
-    assert done.code == 1
-    assert "/close: is only in the recording" in done.out
-    assert "waited 0.2 s for the server to close with 1008" in done.out
-
-
-async def test_how_much_of_a_cut_turn_came_is_a_matter_of_time(replay: Run, tmp_path: Path) -> None:
-    path = write(tmp_path / "a.jsonl", *READY, *TURN[:2], *BYE)
-    answers = [TURN[1]["message"], {"serverContent": {"generationComplete": True}}, OVER]
-    assert (await replay(path, "--fast", server=answering(*answers))).code == 0
-    assert (await replay(path, "--fast", "--patience", "0.2", server=answering())).code == 1
-
-
-# Servers that are none
-
-
-async def test_garbage(replay: Run, tmp_path: Path) -> None:
-    path = write(tmp_path / "a.jsonl", *READY, *TURN, *BYE)
-    mess = [b"\x00\xff\x1b[2J", "\x1b]0;title\x07", b"[1,2]", b"", b'{"serverContent":[]}', b"{" * 500]
-    done = await replay(path, "--fast", "--show", server=answering(*mess, *(row["message"] for row in TURN[1:])))
-    assert done.code == 1
-    assert "WIRE-2" in done.out
-    assert "\x1b" not in done.out + done.err and "\x07" not in done.out + done.err
-
-
-async def test_a_server_that_never_answers(replay: Run, tmp_path: Path) -> None:
-    path = write(tmp_path / "a.jsonl", *READY, *TURN, asked(0.05, "again"), *BYE)
-
-    async def deaf(socket: ServerConnection) -> None:
-        await socket.wait_closed()
-
-    done = await replay(path, "--patience", "0.2", server=deaf)
-    assert done.code == 1
-    assert "waited 0.2 s for setupComplete before clientContent" in done.out
-    assert "2 are only in the recording: not played" in done.out
-    done = await replay(path, "--fast", "--patience", "0.2", server=answering())
-    assert "the answer before clientContent" in done.out or "the end of turn 1 before clientContent" in done.out
-
-
-async def test_a_server_that_does_not_read(replay: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("livews.replay.player.PONG_TIMEOUT", 0.5)
-    path = write(tmp_path / "a.jsonl", *READY, asked(0.02, "x" * 16_000_000), *BYE)
-
-    async def script(socket: ServerConnection) -> None:
-        await socket.recv()
-        await socket.send(SETUP_COMPLETE)
-        socket.transport.pause_reading()
-        await socket.wait_closed()
-
-    done = await replay(path, "--fast", server=script)
-    assert done.code == 4 and "lost: 1006" in done.err
-    assert "1 of 2 messages sent" in done.err
-
-
-FLOODS = {
-    "text": codec.dump({"serverContent": {"outputTranscription": {"text": "x" * 60_000}}}),
-    "small": b'{"a":{}}',
-    "sound": codec.dump(
-        {
-            "serverContent": {
-                "modelTurn": {"parts": [{"inlineData": {"mimeType": "audio/pcm", "data": "A" * 640_000}}]}
-            }
-        }
-    ),
-}
-
-
-@pytest.mark.parametrize("kind", FLOODS)
-async def test_a_flood_is_left(kind: str, replay: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("livews.replay.player._SPARE_BYTES", 256 * 1024)
-    path = write(tmp_path / "a.jsonl", *READY, *TURN, *BYE)
-
-    async def script(socket: ServerConnection) -> None:
-        await socket.recv()
-        await socket.send(SETUP_COMPLETE)
-        with contextlib.suppress(ConnectionClosed):
-            while True:
-                await socket.send(FLOODS[kind])
-                await asyncio.sleep(0)
-
-    done = await replay(path, "--fast", server=script)
-    assert done.code == 1
-    assert "server /messages: given up: " in done.out
-    assert len(done.differences) < 40, "many alike are counted"
-
-
-async def test_a_frame_that_is_too_large(replay: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("livews.transport.MAX_SIZE", 1000)
-    path = write(tmp_path / "a.jsonl", *READY, *TURN, *BYE)
-    done = await replay(path, "--fast", server=answering(b"x" * 2000))
-    assert done.code == 5
-    assert "given up: 1009" in done.out and "only in the replay" in done.out
-
-
-async def test_a_connection_that_is_cut(replay: Run, tmp_path: Path) -> None:
-    path = await record(tmp_path / "a.jsonl", two_turns)
-    done = await replay(path, "--fast", faults=[faults.parse("drop@3")])
-    assert done.code == 4
-    assert "lost: 1006" in done.err
-
-
-async def test_nobody_there(replay: Run, capfd: pytest.CaptureFixture[str]) -> None:
-    async def replayed(to: str) -> int:
-        return await asyncio.to_thread(main, ["trace", "replay", str(TOOL), "--to", to])
-
-    assert await replayed("ws://127.0.0.1:9") == 4
-    assert "livews serve" in capfd.readouterr().err
-    assert await replayed("gopher://x") == 2
-    async with Recorder().listening() as port:
-        assert await replayed(f"http://127.0.0.1:{port}/a?key={KEY}") == 4
-    out, err = capfd.readouterr()
-    assert "HTTP 503" in err and KEY not in out + err
-
-
 # What belongs to one run
 
 
@@ -504,7 +214,7 @@ async def test_a_trace_that_a_crash_cut_off(replay: Run, tmp_path: Path) -> None
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[:-3]) + lines[-3][:20])
     done = await replay(path, "--fast", "--patience", "2")
-    assert "ends in mid-line" in done.err
+    assert "is incomplete and left out" in done.err
     assert "the recording ends without a close: this run closes with 1000" in done.err
     assert (done.code, done.out) == (0, ""), "it closes where the recording ends"
 
@@ -619,20 +329,20 @@ async def test_a_key_is_shown_nowhere(replay: Run, tmp_path: Path, monkeypatch: 
 def test_without_a_place_the_stand_in_answers(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", *READY, *BYE)
     assert main(["trace", "replay", str(path), "--fast"]) == 0
-    assert "no key is set and no --to given, so the built-in stand-in is played to" in capfd.readouterr().err
+    assert "no key is set and no --to given, so playing to the built-in stand-in" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["--fast", "--speed", "2"], "--fast has no speed"),
-        (["--speed", "0"], "no speed"),
-        (["--patience", "0"], "no time"),
+        (["--speed", "0"], "invalid speed"),
+        (["--patience", "0"], "invalid duration"),
         (["--trace", str(TOOL)], "another file"),
         (["--trace", "-"], "--show"),
         (["--offline", "--to", "ws://x"], "leave out --to"),
         (["--offline", "--url", "ws://x"], "leave out --url"),
-        (["--to", "ws://x", "--url", "ws://y"], "--to and --url are the same"),
+        (["--to", "ws://x", "--url", "ws://y"], "--to and --url mean the same"),
     ],
 )
 def test_flags_that_cannot_be(words: list[str], said: str, capfd: pytest.CaptureFixture[str]) -> None:
@@ -684,7 +394,7 @@ async def test_ctrl_c_tells_what_is_known(tmp_path: Path) -> None:
 def test_places() -> None:
     one = {"a/b": {"~": 1}, "l": [1, 2], "gone": 0, "same": [{"x": 1.0}]}
     other = {"a/b": {"~": True}, "l": [1], "new": None, "same": [{"x": 1}]}
-    assert list(places(one, other)) == [
+    assert list(json_differences(one, other)) == [
         ("/a~1b/~0", 1, True),
         ("/l", [1, 2], [1]),
         ("/gone", 0, NOTHING),
@@ -693,8 +403,10 @@ def test_places() -> None:
 
 
 def test_an_outline_leaves_out_what_a_model_says() -> None:
-    def meaning(*items: tuple[str, Any]) -> Meaning:
-        return Meaning({"client": [], "server": [MeaningItem(kind, 1, value) for kind, value in items], "beside": []})
+    def meaning(*items: tuple[str, Any]) -> NormalizedSession:
+        return NormalizedSession(
+            {"client": [], "server": [NormalizedItem(kind, 1, value) for kind, value in items], "beside": []}
+        )
 
     one = meaning(("text", "a"), ("usageMetadata", {"n": 1}), ("text", "b"), ("interrupted", True), ("text", "more"))
     other = meaning(("text", "c"), ("usageMetadata", {"n": 2}), ("interrupted", True))

@@ -22,7 +22,7 @@ from livews.server.script import Script, load
 from livews.server.script import load_all as scripts
 from livews.server.server import StandInServer, serve_stand_in
 from livews.trace import reader
-from livews.trace.writer import elided
+from livews.trace.media import elided
 from tests.kit import command
 from tests.kit.names import ROOT
 from tests.kit.waiting import until

@@ -246,7 +246,7 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 def test_ca_goes_with_tls() -> None:
     told = refused("--ca", "ca.pem")
-    assert told[-1] == "livews serve: error: --ca goes with --tls"
+    assert told[-1] == "livews serve: error: --ca needs --tls"
 
 
 async def test_livews_without_the_authority_says_so(tmp_path: Path) -> None:
@@ -254,5 +254,5 @@ async def test_livews_without_the_authority_says_so(tmp_path: Path) -> None:
         with pytest.raises(livews.Unreachable) as caught:
             await livews.connect(url=server.url)
         said = str(caught.value)
-    assert "certificate of the server is not trusted" in said
+    assert "the certificate of the server is not trusted" in said
     assert "SSL_CERT_FILE" in said

@@ -612,10 +612,11 @@ async def test_a_post_in_pieces_from_many_at_once() -> None:
 
 
 async def test_a_token_is_not_in_the_trace_of_its_session(tmp_path: Path) -> None:
+    from livews.cli.commands import parse
     from livews.cli.console import Console
-    from livews.cli.serve import _recording, parse
+    from livews.cli.serve import recording
 
-    record = _recording(parse(["--trace", str(tmp_path), "--quiet"]), Console(color="never"))
+    record = recording(parse("serve", ["--trace", str(tmp_path), "--quiet"]), Console(color="never"))
     async with serving_stand_in(record=record) as server:
         name = await token_of(server)
         async with calling(server, TEST, path=with_token(name)) as caller:
@@ -626,11 +627,12 @@ async def test_a_token_is_not_in_the_trace_of_its_session(tmp_path: Path) -> Non
 
 
 async def test_the_trace_of_a_locked_session_has_what_the_client_sent(tmp_path: Path) -> None:
+    from livews.cli.commands import parse
     from livews.cli.console import Console
-    from livews.cli.serve import _recording, parse
+    from livews.cli.serve import recording
 
     sent = {"model": TEST, "systemInstruction": {"parts": [{"text": "of the client"}]}}
-    record = _recording(parse(["--trace", str(tmp_path), "--quiet"]), Console(color="never"))
+    record = recording(parse("serve", ["--trace", str(tmp_path), "--quiet"]), Console(color="never"))
     async with serving_stand_in(record=record) as server:
         name = await token_of(server, bidiGenerateContentSetup={"model": TEST}, uses=1)
         async with calling(server, sent, path=with_token(name)) as caller:

@@ -1,102 +1,157 @@
-"""HAR by other tools: Chromium's own DevTools open what is exported, and what Chromium recorded is imported.
-
-They need the browser, as tests/kit/browser.py has it.
-"""
+"""`livews trace export` and `import` of HAR files."""
 
 from __future__ import annotations
 
 import json
-import re
-import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+import shutil
 from pathlib import Path
 
-from livews.cli import main
+import pytest
+
+from livews.core import codec
+from livews.server.server import serve_stand_in
 from livews.trace.session import follow
-from tests.kit import browser as browsers
-from tests.kit.browser import Browser
-from tests.kit.command import serving
-from tests.kit.names import GEMINI
-from tests.report.test_report import conversation
+from tests.kit.names import GEMINI, KEY
+from tests.kit.talk import config
+from tests.kit.traces import Row
+from tests.trace.kit import BARGE_IN, HEAD, Run, talk, write
 
 
-@contextmanager
-def devtools(browser: Browser, profile: Path) -> Iterator[str]:
-    """The address of the DevTools of a second Chromium."""
-    command = [browsers.chromium(), *browsers.FLAGS, f"--user-data-dir={profile}", "--remote-debugging-port=0",
-               "--remote-allow-origins=*", "about:blank"]  # fmt: skip
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        told = profile / "DevToolsActivePort"
-        deadline = time.monotonic() + 20
-        while not (told.exists() and told.read_text().count("\n")):
-            assert time.monotonic() < deadline, "Chromium tells no port"
-            time.sleep(0.05)
-        place = f"127.0.0.1:{told.read_text().split()[0]}"
-        pages = browser.context.request.get(f"http://{place}/json").json()
-        page = next(page["id"] for page in pages if page["type"] == "page")
-        yield f"http://{place}/devtools/inspector.html?ws={place}/devtools/page/{page}&panel=network"
-    finally:
-        process.terminate()
-        process.wait(10)
+def _in_chrome_form(har: Row) -> None:
+    """What HAR 1.2 requires of an entry, and Chrome of its messages."""
+    assert set(har) == {"log"} and har["log"]["version"] == "1.2" and har["log"]["creator"]["version"]
+    for entry in har["log"]["entries"]:
+        assert {"startedDateTime", "time", "request", "response", "cache", "timings"} <= set(entry)
+        request, response = entry["request"], entry["response"]
+        assert {
+            "method",
+            "url",
+            "httpVersion",
+            "cookies",
+            "headers",
+            "queryString",
+            "headersSize",
+            "bodySize",
+        } <= set(request)
+        assert {"status", "statusText", "httpVersion", "cookies", "headers", "content", "redirectURL"} <= set(
+            response
+        )
+        assert response["status"] == 101 and {"send", "wait", "receive"} <= set(entry["timings"])
+        assert entry["_resourceType"] == "websocket"
+        for message in entry["_webSocketMessages"]:
+            assert set(message) == {"type", "time", "opcode", "data"}
+            assert message["type"] in ("send", "receive") and message["opcode"] in (1, 2)
+            raw = codec.decode_base64(message["data"]) if message["opcode"] == 2 else message["data"].encode()
+            assert isinstance(json.loads(raw), dict)
 
 
-def test_devtools_open_what_is_exported(browser: Browser, tmp_path: Path) -> None:
-    trace = conversation()
-    recorded = [json.dumps(row["message"], separators=(",", ":")) for row in trace.rows if "message" in row]
-    path = trace.write(tmp_path / "talk.jsonl")
-    assert main(["trace", "export", str(path), "-o", str(tmp_path / "talk.har")]) == 0
-    with devtools(browser, tmp_path / "profile") as address:
-        opened = browser.open(address, 1800, own=lambda url: True)
-        opened.get_by_role(
-            "button", name=re.compile("screencast", re.IGNORECASE)
-        ).first.click()  # it takes all the place
-        with opened.expect_file_chooser() as asked:
-            opened.get_by_role("button", name=re.compile("import har", re.IGNORECASE)).first.click()
-        asked.value.set_files(str(tmp_path / "talk.har"))
-        opened.get_by_text("x?key=[redacted]").first.click()
-        opened.get_by_role("tab", name="Messages").first.click()
-        cells = opened.locator(".resource-chunk-view-td.data-column")
-        cells.first.wait_for()
-        shown = [text.removesuffix("…").strip() for text in cells.all_inner_texts()]
-        opened.close()
-    assert len(shown) > 20
-    for said, exported in zip(reversed(shown), reversed(recorded), strict=False):
-        assert exported.replace(" ", "").startswith(said.replace(" ", "")[:500])
+def test_a_har_and_back(trace: Run, tmp_path: Path) -> None:
+    head = {**HEAD, "url": "wss://example.com/ws/x.BidiGenerateContent?key=tokentoken"}
+    path, har, back = tmp_path / "t.jsonl", tmp_path / "t.har", tmp_path / "back.jsonl"
+    write(path, *talk(), head=head)
+    path.write_bytes(path.read_bytes() + BARGE_IN.read_bytes())
+    assert trace("export", path, "-o", har).code == 0
+    made = json.loads(har.read_text())
+    _in_chrome_form(made)
+    first = made["log"]["entries"][0]
+    assert first["startedDateTime"] == "2026-11-22T12:00:00.000000Z" and first["time"] == 4100
+    assert first["_webSocketMessages"][2]["time"] == pytest.approx(1795348801.0, abs=1e-5)
+    assert "tokentoken" not in har.read_text()
+    assert trace("import", har, "-o", back).code == 0
+    assert trace("diff", path, back).code == 0
+    assert [len(list(one)) for one in follow(back)] == [len(list(one)) for one in follow(path)]
+    haralyzer = pytest.importorskip("haralyzer")
+    pages = haralyzer.HarParser(made)
+    assert pages.har_data["entries"][0]["response"]["status"] == 101
 
 
-TALK = """async (url) => {
-  const socket = new WebSocket(url);
-  let got = 0, say = () => {};
-  const answered = new Promise((resolve, reject) => {
-    socket.onmessage = async (event) => {
-      got++;
-      const text = await event.data.text();
-      if (text.includes("setupComplete")) say();
-      if (text.includes("turnComplete")) resolve();
-    };
-    socket.onclose = () => reject(new Error("it closed"));
-  });
-  say = () => socket.send(JSON.stringify(
-    {clientContent: {turns: [{role: "user", parts: [{text: "Grüß dich"}]}], turnComplete: true}}));
-  socket.onopen = () => socket.send(JSON.stringify({setup: {model: "models/gemini-3.8-live"}}));
-  await answered;
-  return got;
+def test_a_foreign_har(trace: Run, tmp_path: Path) -> None:
+    """As mitmproxy writes them; with sockets of others, one known by its setup alone, and messages nobody can read."""
+    setup = {"type": "send", "time": 1795348800.0, "opcode": 1, "data": '{"setup":{"model":"models/x"}}'}
+    ready = {
+        "type": "receive",
+        "time": 1795348800.25,
+        "opcode": 2,
+        "data": codec.encode_base64(b'{"setupComplete": {}}'),
+    }
+    plain = {"type": "receive", "time": 1795348800.5, "opcode": 2, "data": '{"serverContent": {}}'}
+    odd = {"type": "receive", "time": 1795348800.75, "opcode": 2, "data": codec.encode_base64(b"\xff\xfe")}
+    bad = {"type": "receive", "time": 1795348800.8, "opcode": 1}
+    url = (
+        f"https://example.com/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent?key={KEY}"
+    )
+
+    def entry(url: str, *messages: Row) -> Row:
+        request = {"url": url, "headers": [{"name": "Authorization", "value": f"Bearer {KEY}"}]}
+        return {"startedDateTime": "2026-11-22T12:00:00Z", "request": request, "_webSocketMessages": list(messages)}
+
+    chat = entry("wss://chat.example.com/", {**setup, "data": '{"hello":1}'})
+    entries = [
+        entry(url, setup, ready, plain, odd, bad),
+        chat,
+        entry("wss://mine.example.com/", setup),
+        {"request": {}},
+    ]
+    har, out = tmp_path / "t.har", tmp_path / "out.jsonl"
+    har.write_text("\ufeff" + json.dumps({"log": {"version": "1.2", "entries": entries}}))
+    done = trace("import", har, "-o", out)
+    assert done.code == 0 and "1 messages" in done.err and KEY not in done.err
+    assert KEY not in out.read_text()
+    found = [(one.url, [(round(line.t, 2), line.sender, line.opcode) for line, _ in one]) for one in follow(out)]
+    assert found == [
+        (
+            url.replace("https", "wss").replace(KEY, "[redacted]"),
+            [
+                (0.0, "client", "text"),
+                (0.25, "server", "binary"),
+                (0.5, "server", "binary"),
+                (0.75, "server", "binary"),
+            ],
+        ),
+        ("wss://mine.example.com/", [(0.0, "client", "text")]),
+    ]
+    assert trace("import", har, "--all", "-o", out).code == 0
+    assert len(list(follow(out))) == 3
+    for text, told in (
+        ("{}", "entries"),
+        ("no", "not a JSON object"),
+        ('{"log":{"entries":[]}}', "no WebSocket messages"),
+    ):
+        har.write_text(text)
+        assert (done := trace("import", har, "-o", tmp_path / "none")).code == 2 and told in done.err
+
+
+_IN_THE_BROWSER = """async url => {
+    const socket = new WebSocket(url);
+    socket.binaryType = "arraybuffer";
+    await new Promise(done => socket.onopen = done);
+    socket.send(JSON.stringify({setup: {model: "models/gemini-3.8-live"}}));
+    return await new Promise(done => socket.onmessage = event => {
+        const message = JSON.parse(new TextDecoder().decode(event.data));
+        const turn = {turns: [{role: "user", parts: [{text: "Hi"}]}], turnComplete: true};
+        if (message.setupComplete) socket.send(JSON.stringify({clientContent: turn}));
+        if (message.serverContent && message.serverContent.turnComplete) done(socket.close());
+    });
 }"""
 
 
-def test_what_chromium_recorded_is_imported(browser: Browser, tmp_path: Path) -> None:
-    har, path = tmp_path / "page.har", tmp_path / "page.jsonl"
-    with serving("--pace", "0") as (url, _), browser.recording(har) as page:
-        page.goto(f"{url.replace('ws:', 'http:')}/livews/status")
-        got = page.evaluate(TALK, url + GEMINI)
-    assert main(["trace", "import", str(har), "-o", str(path)]) == 0
-    steps = [step for session in follow(path) for _, step in session if step is not None]
-    assert [step.body.get("clientContent", {}).get("turns") for step in steps if step.kind == "clientContent"] == [
-        [{"role": "user", "parts": [{"text": "Grüß dich"}]}]
-    ]
-    assert sum(step.sender == "server" for step in steps) == got
-    assert not [step for step in steps if step.faults]
-    assert "turnComplete" in steps[-1].signals
+async def test_a_har_of_a_real_browser(trace: Run, tmp_path: Path) -> None:
+    browsers = pytest.importorskip("playwright.async_api")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no Chromium was found")
+    har, out = tmp_path / "t.har", tmp_path / "out.jsonl"
+    async with serve_stand_in(config=config(pace=0)) as house, browsers.async_playwright() as driver:
+        browser = await driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        context = await browser.new_context(record_har_path=har)
+        page = await context.new_page()
+        await page.evaluate(_IN_THE_BROWSER, f"{house.url}{GEMINI}?key={KEY}")
+        await context.close()
+        await browser.close()
+    assert KEY in har.read_text()
+    assert trace("import", har, "-o", out).code == 0
+    assert KEY not in out.read_text()
+    assert trace("check", out).code == 0
+    row = json.loads(trace("stats", out, "--json").out)
+    assert row["turns"] == {"user": 1, "model": 1, "interrupted": 0} and row["audio"]["server"]["seconds"] > 1
+    assert 0 < row["seconds"] < 60, "this browser writes milliseconds where others write seconds"

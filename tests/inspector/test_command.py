@@ -1,459 +1,36 @@
-"""The live page: what passes is told while it passes, messages can be put between messages, and nobody else gets in.
+"""`livews inspect` in a real browser, and its own words.
 
-Those that need a browser are skipped without one (tests/kit/browser.py). The command itself runs in them, with the stand-in
-behind its door and real clients before it.
+Skipped without a browser; with LIVEWS_REQUIRE_BROWSER=1 they fail (tests/kit/browser.py).
 """
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import contextlib
 import json
-import random
 import re
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import pytest
-from websockets.asyncio.client import connect
-from websockets.asyncio.server import ServerConnection
-from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.frames import Frame, Opcode
+from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.sync.client import connect as dial
 from websockets.sync.server import ServerConnection as Socket
 from websockets.sync.server import serve as serve_here
 from websockets.typing import Origin
 
-from livews.errors import BadRequest
-from livews.inspector import server as inspector_server
-from livews.inspector import sessions as inspector_sessions
-from livews.inspector.sessions import SessionList
-from livews.proxy import server as proxy_server
-from livews.proxy.injector import MessageInjector
-from livews.proxy.observer import ConnectionObserver
-from livews.proxy.upstream import UpstreamTarget
-from livews.redactor import Redactor
-from livews.report import data as report_data
-from livews.trace.session import follow
-from livews.trace.tail import Tail
-from tests.kit import servers
+from tests.inspector.kit import HELLO, KEY
 from tests.kit.browser import Browser
 from tests.kit.command import livews, serving
 from tests.kit.names import GEMINI
-from tests.kit.servers import scripted
-from tests.kit.waiting import until
-from tests.report.test_report import (  # noqa: F401
-    PAYLOADS,
-    SETUP,
-    Trace,
-    conversation,
-    hostile,
-    outside,
-    row_of,
-    started,
-    text_of,
-    tone,
-)
-
-HELLO = {"clientContent": {"turns": [{"role": "user", "parts": [{"text": "Hello"}]}], "turnComplete": True}}
-KEY = "AIza" + "k" * 35
-CASES = random.Random(11)
-
-
-# Between two messages
-
-
-def framed(opcode: Opcode, data: bytes, *, mask: bool = True, fin: bool = True) -> bytes:
-    return Frame(opcode, data, fin).serialize(mask=mask)
-
-
-class House:
-    """A proxy, with the observers and injectors of its sessions."""
-
-    def __init__(self) -> None:
-        self.url = ""
-        self.sessions = SessionList()
-        self.injectors: list[MessageInjector] = []
-        self.observers: list[ConnectionObserver] = []
-        self.opened = asyncio.Event()
-
-    def on_session(self, number: int, observer: ConnectionObserver, injector: MessageInjector) -> None:
-        self.sessions.passes(number, observer, injector)
-        self.injectors.append(injector)
-        self.observers.append(observer)
-        self.opened.set()
-
-    def words(self, number: int = 1) -> list[str]:
-        told = self.sessions.all[number].page.data()
-        return [f"{told['kinds'][kind]} {words}" for kind, words in zip(told["kind"], told["words"], strict=True)]
-
-
-@contextlib.asynccontextmanager
-async def proxied(upstream: str) -> AsyncIterator[House]:
-    house = House()
-    policy = proxy_server.ProxyConfig(
-        upstream=UpstreamTarget.parse(upstream),
-        record=lambda number, url, redactor: [house.sessions.record(number, redactor.redact(url), redactor)],
-        on_session=house.on_session,
-    )
-    async with proxy_server.serve_proxy(policy) as door:
-        house.url = door.url
-        try:
-            yield house
-        finally:
-            house.sessions.close()
-
-
-@contextlib.asynccontextmanager
-async def echo(**more: Any) -> AsyncIterator[tuple[str, list[Any]]]:
-    """A server that sends back what it gets; its URL, and what it got."""
-    got: list[Any] = []
-
-    async def script(socket: ServerConnection) -> None:
-        with contextlib.suppress(ConnectionClosed):
-            async for message in socket:
-                got.append(message)
-                await socket.send(message)
-
-    async with scripted(script, **{"compression": "deflate", **more}) as url:
-        yield url, got
-
-
-async def test_a_message_is_put_between_compressed_ones_both_ways() -> None:
-    async with echo(compression="deflate") as (url, got), proxied(url) as house:
-        async with servers.dial(house.url, compression="deflate") as client:
-            await client.send('{"a":"a long text, a long text"}')
-            assert await client.recv() == '{"a":"a long text, a long text"}'
-            assert await house.injectors[0].inject("client", '{"realtimeInput":{"text":"by hand"}}') == ""
-            assert await client.recv() == '{"realtimeInput":{"text":"by hand"}}', "the echo of it"
-            assert await house.injectors[0].inject("server", '{"serverContent":{}}') == ""
-            assert await client.recv() == b'{"serverContent":{}}', "binary towards the client"
-            await client.send('{"b":"a long text, a long text"}')  # refers to the first message
-            assert await client.recv() == '{"b":"a long text, a long text"}'
-        assert [message for message in got if "hand" in message] == ['{"realtimeInput":{"text":"by hand"}}']
-        await asyncio.sleep(0)
-        ours = [words for words in house.words() if "written by hand" in words]
-        assert ours == ['realtimeInput written by hand · "by hand"', "serverContent written by hand"]
-        assert await house.injectors[0].inject("client", "{}") != ""
-
-
-async def test_it_waits_for_the_end_of_a_message_that_is_on_its_way() -> None:
-    """In the middle of a frame, and of a fragmented message: what the client sent stays as it is, in its order."""
-    one = framed(Opcode.TEXT, b'{"a":"' + b"x" * 500, fin=False)
-    rest = framed(Opcode.PING, b"p") + framed(Opcode.CONT, b'"}')
-    two = framed(Opcode.TEXT, b'{"b":1}')
-    heard = bytearray()
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 101 S\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
-        while data := await reader.read(65536):
-            heard.extend(data)
-        writer.close()
-
-    server = await asyncio.start_server(handle, "127.0.0.1", 0)
-    async with server, proxied(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}") as house:
-        port = int(house.url.rpartition(":")[2])
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        lines = (f"GET {GEMINI} HTTP/1.1", "Host: 127.0.0.1", "Upgrade: websocket", "Connection: Upgrade", "", "")
-        writer.write("\r\n".join(lines).encode())
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(one[:200])
-        await until(lambda: len(heard) >= 200)
-        put = asyncio.create_task(house.injectors[0].inject("client", '{"here":1}'))
-        await asyncio.sleep(0)
-        writer.write(one[200:])
-        await until(lambda: len(heard) >= len(one))
-        assert not put.done(), "between two fragments is no place"
-        writer.write(rest + two[:3])
-        await until(lambda: len(heard) >= len(one + rest) + 3)
-        assert not put.done(), "the read did not end at the end of a message"
-        writer.write(two[3:])
-        assert await put == ""
-        await until(lambda: len(heard) >= len(one + rest + two) + 8 + 10 - 2)
-        at = len(one + rest + two)
-        assert heard[:at] == one + rest + two
-        frame = heard[at:]
-        assert frame[0] == 0x81 and frame[1] == 0x80 | 10, "one whole masked text frame"
-        writer.write(framed(Opcode.CLOSE, b"\x03\xe8"))
-        await until(lambda: "client" in house.observers[0].closed_sides)
-        assert "close frame" in await house.injectors[0].inject("client", "{}")
-        assert [words.split()[0] for words in house.words()[:4]] == ["ping", "a", "b", "here"]
-        writer.close()
-
-
-# What is new
-
-
-def grown(told: dict[str, Any], news: dict[str, Any]) -> None:
-    """What the page does with news."""
-    for name in ("kinds", "t", "kind", "flags", "size", "words", "findings", "marks"):
-        told.setdefault(name, []).extend(news.get(name, ()))
-    for name in ("found", "docs"):
-        told.setdefault(name, {}).update(news[name])
-    for name in ("states", "texts"):
-        for key, (at, items) in news.get(name, {}).items():
-            told.setdefault(name, {}).setdefault(key, [])[at:] = items
-    if "turns" in news:
-        told.setdefault("turns", [])[news["turns"][0] :] = news["turns"][1]
-    tools = told.setdefault("tools", [])
-    for i, tool in news.get("tools", ()):
-        tools[i : i + 1] = [list(tool)]
-    for name, side in news.get("sound", {}).items():
-        mine = told.setdefault("sound", {}).setdefault(name, {"runs": [], "peaks": b""})
-        for i, run in side["runs"]:
-            mine["runs"][i : i + 1] = [run]
-        mine["peaks"] += base64.b64decode(side["peaks"])
-    for name in ("model", "length", "last", "end", "cutOff"):
-        told[name] = news[name]
-
-
-@pytest.mark.parametrize("most", [1, 3, 1000])
-def test_the_news_together_are_the_report(most: int) -> None:
-    told: dict[str, Any] = {}
-    session = next(follow(conversation().lines(), "t"))
-    docs = report_data.MemberDocs()
-    made, mark = report_data.ReportSession(session, docs), report_data.NewsCursor()
-    for line, step in session:
-        made.push(line, step)
-        if (most == 3 or CASES.random() < 0.4) and (news := made.news(mark, most)) is not None:
-            grown(told, json.loads(json.dumps(news)))
-    made.finish()
-    for _ in range(100):
-        if (news := made.news(mark, most)) is None:
-            break
-        assert len(news["t"]) <= most
-        grown(told, json.loads(json.dumps(news)))
-    whole = json.loads(json.dumps(made.data()))
-    assert len(whole["t"]) == 34
-    late = report_data.NewsCursor()
-    late_news: dict[str, Any] = {}
-    while (news := made.news(late, 1000)) is not None:
-        grown(late_news, json.loads(json.dumps(news)))
-    made.close()
-    assert late_news["t"] == told["t"] and late_news["sound"] == told["sound"], "who comes late learns the same"
-    for name in (
-        "kinds",
-        "t",
-        "kind",
-        "size",
-        "words",
-        "findings",
-        "found",
-        "marks",
-        "states",
-        "texts",
-        "turns",
-        "tools",
-        "end",
-    ):
-        assert told[name] == whole[name], name
-    assert bytes(told["flags"]) == base64.b64decode(whole["flags"])
-    assert told["docs"] == docs.types
-    for name, side in told["sound"].items():
-        assert side["runs"] == whole["sound"][name]["runs"]
-        assert side["peaks"] == base64.b64decode(whole["sound"][name]["peaks"])
-
-
-@pytest.mark.parametrize("secret", [KEY, "auth_tokens/" + "t" * 20])
-async def test_no_credential_of_a_session_is_in_the_page(secret: str) -> None:
-    escaped = (f"\\u{ord(secret[0]):04x}{secret[1:]}", secret.replace("/", "\\/"))
-    async with echo() as (url, _), proxied(url) as house:
-        async with servers.dial(
-            house.url, compression="deflate", additional_headers={"x-goog-api-key": secret}
-        ) as client:
-            for said in (secret, *escaped):
-                for message in (f'{{"setup":{{"model":"{said}","{said}":1}}}}', f'{{"{said}":1}}'):
-                    await client.send(message)
-                    await client.recv()
-        shown = house.sessions.all[1]
-        told = json.dumps([shown.page.data(), shown.page.head(), house.sessions.list()]) + str(shown.page.chunk(0))
-        assert secret not in told and "[redacted]" in told
-        assert not any(one in str(shown.page.chunk(0)) for one in escaped)
-
-
-def test_a_growing_trace_is_followed_line_by_line(tmp_path: Path) -> None:
-    path = tmp_path / "s.jsonl"
-    tail, sessions = Tail(path), SessionList()
-    assert not sessions.take(tail), "it is not there yet"
-    lines = started().lines()
-    with path.open("wb") as file:
-        file.write(b"".join(lines)[:-10])
-        file.flush()
-        assert sessions.take(tail)
-        assert sessions.all[1].page.rows == 1, "half a line is none"
-        file.write(b"".join(lines)[-10:])
-        file.write(b'{"t": 1, "dir": "send"\n')  # broken
-        file.write(b'{"t": 2, "di' + b"".join(lines))  # a crash, and the next session in the same line
-        file.flush()
-        assert sessions.take(tail)
-        assert not sessions.take(tail)
-    first, second = sessions.all.values()
-    told = first.page.data()
-    assert [told["kinds"][kind] for kind in told["kind"]] == ["setup", "setupComplete", "broken"]
-    assert told["cutOff"] and not first.running
-    assert second.page.rows == 2 and second.running
-    path.write_bytes(b"".join(lines))  # begun anew
-    sessions.take(tail)
-    assert sessions.all[3].page.rows == 2
-    sessions.close()
-    path.write_bytes(b"no trace\n")
-    with pytest.raises(BadRequest, match="no trace"):
-        SessionList().take(Tail(path))
-
-
-def test_what_is_kept_of_a_running_session_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ended sessions are let go for it first; then no more is taken of it, which is said once, and the others go on."""
-    monkeypatch.setattr(inspector_sessions, "MOST_ROWS", 10)
-    sessions, hides = SessionList(), Redactor()
-
-    def passing(number: int, messages: int) -> inspector_sessions.LiveSession:
-        made = sessions.record(number, "ws://x" + GEMINI, hides)
-        more(made, messages)
-        return made
-
-    def more(to: inspector_sessions.LiveSession, messages: int) -> None:
-        for i in range(messages):
-            to.frame(i, "send", "text", to.talk.step("client", json.dumps(HELLO)))
-
-    passing(1, 4).close()
-    passing(2, 3).close()
-    third = passing(3, 6)
-    assert [*sessions.all] == [2, 3], "the oldest that ended made room"
-    more(third, 4)
-    assert ([*sessions.all], third.page.rows, sessions.let_go) == ([3], 10, 2)
-    assert not sessions.notes
-    more(third, 20)
-    third.control(30.0, "send", "ping", {"size": 0})
-    assert third.page.rows == 10 and third.running
-    [(_, said)] = sessions.notes
-    assert said.startswith("session 3: no more of its messages are listed, as livews keeps 10 at most")
-    assert "--trace" in said
-    third.close()
-    assert len(third.page.data()["kind"]) == 10, "what was kept is still there"
-    fourth = passing(4, 5)
-    assert [*sessions.all] == [4] and fourth.page.rows == 5, "the next one has the room of the one that ended"
-    fourth.close()
-
-    trace = tmp_path / "t.jsonl"
-    trace.write_bytes(b"".join(started().lines()) + b'{"t":1,"dir":"send","ping":{}}\n' * 20)
-    assert sessions.take(Tail(trace))
-    [recorded] = sessions.all.values()
-    assert recorded.page.rows == 10
-    assert len(sessions.notes) == 2 and "the trace that is followed has every message" in sessions.notes[-1][1]
-    sessions.close()
-
-
-# Who gets in
-
-
-@contextlib.asynccontextmanager
-async def served(sessions: SessionList | None = None) -> AsyncIterator[inspector_server.InspectorServer]:
-    async with inspector_server.serve_inspector(
-        sessions or SessionList(), inspector_server.PageActions({"name": "t"})
-    ) as there:
-        yield there
-
-
-async def get(port: int, target: str, **headers: str) -> tuple[int, dict[str, str], str]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    given = {"Host": f"127.0.0.1:{port}", **headers}
-    lines = [
-        f"GET {target} HTTP/1.1",
-        *(f"{name.replace('_', '-')}: {value}" for name, value in given.items()),
-        "",
-        "",
-    ]
-    writer.write("\r\n".join(lines).encode())
-    async with asyncio.timeout(10):
-        raw = (await reader.read()).decode()
-    writer.close()
-    head, _, body = raw.partition("\r\n\r\n")
-    first, *rest = head.split("\r\n")
-    return int(first.split()[1]), {line.split(":")[0].lower(): line.partition(": ")[2] for line in rest}, body
-
-
-async def test_nobody_gets_in_without_the_token_or_by_another_name() -> None:
-    async with served() as there:
-        port, token = there.port, there.token
-        status, headers, body = await get(port, f"/?token={token}")
-        assert status == 200 and "livews" in body
-        assert headers["cache-control"] == "no-store" and headers["referrer-policy"] == "no-referrer"
-        assert headers["x-content-type-options"] == "nosniff"
-        policy = headers["content-security-policy"]
-        assert f"connect-src ws://127.0.0.1:{port};" in policy and "frame-ancestors 'none'" in policy
-        assert "unsafe" not in policy and "default-src 'none'" in policy
-        for target in ("/", "/?token=", "/?token=x", f"/?token={token}x", f"/?token={token[:-1]}", "/live"):
-            status, _, body = await get(port, target)
-            assert status == 403 and "the first line of its output" in body
-            assert token not in body and "report" not in body
-        for host in (f"evil.example:{port}", f"127.0.0.1.evil.example:{port}", "127.0.0.1:1", "", "127.0.0.1"):
-            status, _, body = await get(port, f"/?token={token}", Host=host)
-            assert status == 403 and "nowhere else" in body
-        assert (await get(port, f"/?token={token}", Host=f"localhost:{port}"))[0] == 200
-        assert (await get(port, f"/x?token={token}"))[0] == 404
-        live = f"ws://127.0.0.1:{port}/live?token="
-        for origin in (
-            None,
-            "null",
-            "https://evil.example",
-            f"http://localhost:{port}",
-            f"http://127.0.0.1:{port}0",
-        ):
-            with pytest.raises(InvalidStatus, match="403"):
-                await connect(live + token, origin=origin, proxy=None)  # type: ignore[arg-type]
-        mine = f"http://127.0.0.1:{port}"
-        with pytest.raises(InvalidStatus, match="403"):
-            await connect(live + "x", origin=mine, proxy=None)  # type: ignore[arg-type]
-        async with connect(live + token, origin=mine, proxy=None) as page_of_ours:  # type: ignore[arg-type]
-            assert "sessions" in json.loads(await page_of_ours.recv())
-            for wrong in ("no JSON", "[]", '{"id":1,"ask":"nothing"}', '{"id":1,"ask":"chunk","n":7}', '{"id":1,"ask":"send"}',
-                          '{"id":1,"ask":"open","text":"{}"}', '{"watch":{}}'):  # fmt: skip
-                await page_of_ours.send(wrong)
-            await page_of_ours.send('{"id":2,"ask":"close","n":1}')
-            told = [json.loads(await page_of_ours.recv()) for _ in range(5)]
-            assert all("does not understand" in one["told"] for one in told), told
-
-
-async def test_a_page_that_does_not_read_costs_the_sessions_nothing() -> None:
-    big = json.dumps({"serverContent": {"modelTurn": {"parts": [{"text": "." * 3_000}]}}})
-    async with echo(compression=None) as (url, _), proxied(url) as house, served(house.sessions) as there:
-        reader, writer = await asyncio.open_connection("127.0.0.1", there.port)
-        lines = (
-            f"GET /live?token={there.token} HTTP/1.1", f"Host: 127.0.0.1:{there.port}", "Upgrade: websocket",
-            f"Origin: http://127.0.0.1:{there.port}", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
-            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "", "",
-        )  # fmt: skip
-        writer.write("\r\n".join(lines).encode())
-        await reader.readuntil(b"\r\n\r\n")
-        async with servers.dial(house.url, compression=None) as client:
-            await client.send(json.dumps(SETUP))
-            await client.recv()
-            writer.write(framed(Opcode.TEXT, b'{"watch":1}'))
-            asks = b"".join(framed(Opcode.TEXT, b'{"id":1,"ask":"chunk","n":1,"chunk":0}') for _ in range(200))
-            for _ in range(300):
-                await client.send(big)
-                assert await client.recv() == big
-            writer.write(asks)  # 200 times 800 kB, were it read or not
-            async with asyncio.timeout(20):
-                for _ in range(300):
-                    await client.send(big)
-                    assert await client.recv() == big
-            sockets = [task for task in asyncio.all_tasks() if "_reply" in repr(task)]
-            assert len(sockets) <= 32, "questions wait, answers do not pile up"
-    writer.transport.abort()  # only now: all has ended while it did not read
-
-
-# The command, in a browser
+from tests.report.kit import PAYLOADS, SETUP, Trace, conversation, hostile, row_of, started, text_of, tone
 
 
 class Command:
@@ -854,9 +431,7 @@ def test_a_trace_is_followed_as_it_grows(browser: Browser, tmp_path: Path) -> No
 
 
 def test_nothing_of_a_hostile_trace_runs_live(
-    browser: Browser,
-    outside: tuple[str, list[str]],  # noqa: F811
-    tmp_path: Path,
+    browser: Browser, outside: tuple[str, list[str]], tmp_path: Path
 ) -> None:
     place, asked = outside
     lines = hostile(place).lines()
@@ -927,7 +502,7 @@ def test_what_does_not_fit_is_said(tmp_path: Path) -> None:
         assert done.returncode == 2 and says in done.stderr, done.stderr
     (tmp_path / "x.jsonl").write_text("no trace\n")
     done = livews("inspect", str(tmp_path / "x.jsonl"))
-    assert done.returncode == 2 and "this is no trace" in done.stderr
+    assert done.returncode == 2 and "it is not a trace" in done.stderr
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -966,7 +541,7 @@ def test_a_session_that_does_not_come_to_be_is_told_without_the_key(monkeypatch:
 def test_without_a_key_the_stand_in_is_behind_the_door_and_a_trace_is_kept(tmp_path: Path) -> None:
     command = Command("--proxy-port", "0", "--trace", f"{tmp_path}/")
     try:
-        assert "no key is set, so the proxy leads to the built-in stand-in" in command.said
+        assert "no key is set, so the proxy forwards to the built-in stand-in" in command.said
         with client(command) as one:
             say(one, SETUP)
             assert b"setupComplete" in one.recv(timeout=10)

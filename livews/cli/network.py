@@ -1,0 +1,56 @@
+"""Where a command connects: the settings that its options and the environment give, or the built-in stand-in."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from typing import TYPE_CHECKING
+
+from livews.cli.console import Console
+
+if TYPE_CHECKING:
+    from livews.endpoint import Settings
+
+
+def settings_of(options: argparse.Namespace, console: Console) -> Settings:
+    """What the options and the environment say; an option wins."""
+    from livews import endpoint
+
+    return endpoint.from_environment(
+        console.environment.variables,
+        url=options.url,
+        token=options.token,
+        vertex=options.vertex,
+        project=options.project,
+        location=options.location,
+        version=options.api_version,
+    )
+
+
+async def connection_settings(
+    options: argparse.Namespace, console: Console, stack: contextlib.AsyncExitStack, *, offline: str, no_key: str
+) -> Settings:
+    """The settings with all credentials, or those of a stand-in that `stack` ends.
+
+    `offline` and `no_key` are the notes that say so, with --offline and without a key.
+    """
+    from livews import google_credentials
+
+    settings = settings_of(options, console)
+    if options.offline or not settings.has_credentials:
+        stand_in = await built_in(stack)
+        console.note(f"livews: {offline if options.offline else no_key}")
+        return stand_in
+    if settings.both_keys and settings.api_key:
+        console.warn("GOOGLE_API_KEY and GEMINI_API_KEY are both set; GOOGLE_API_KEY is used")
+    return await google_credentials.with_bearer(settings)
+
+
+async def built_in(stack: contextlib.AsyncExitStack) -> Settings:
+    """Start a stand-in that `stack` ends; it refuses what the service refuses today."""
+    from livews import endpoint
+    from livews.core import protocol
+    from livews.server.server import StandInConfig, stand_in
+
+    config = StandInConfig(as_of=protocol.models()["asOf"])
+    return endpoint.Settings(url=await stack.enter_async_context(stand_in(config=config)))

@@ -1,0 +1,129 @@
+"""The scaffold of the commands that listen: serve, proxy and inspect.
+
+- The first line of stdout is the URL; everything else is on stderr.
+- Ctrl-C and SIGTERM stop the command, which is no failure; a further signal changes nothing.
+- With --tls the certificate of the authority is a file while the command runs; one named with --ca stays.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import re
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from livews.cli.console import Console
+from livews.errors import BadRequest, LivewsError, Unreachable
+
+if TYPE_CHECKING:
+    import ssl
+
+T = TypeVar("T")
+
+
+@contextlib.asynccontextmanager
+async def server_run(options: argparse.Namespace, console: Console, name: str) -> AsyncIterator[ServerRun]:
+    """One run of a command that listens. At the end of the block it waits until a signal, `stop` or `fail` stops it;
+    then it raises the failure, if there was one."""
+    run = ServerRun(options, console, name)
+    async with run.stack:
+        run.stack.enter_context(stopped_by_signals(run.stop))
+        yield run
+        await run.stop.wait()
+    if run.failure is not None:
+        raise run.failure
+
+
+class ServerRun:
+    """Listens on --host; `name` is what the certificate authority of --tls calls the server."""
+
+    def __init__(self, options: argparse.Namespace, console: Console, name: str) -> None:
+        self.options = options
+        self.console = console
+        self.stop = asyncio.Event()
+        self.stack = AsyncExitStack()
+        """Ends what was started, when the run is stopped."""
+        self.failure: BaseException | None = None
+        self.ca: Path | None = None
+        """The certificate of the authority, with --tls."""
+        self._name = name
+
+    def fail(self, problem: BaseException) -> None:
+        """Stop, and raise `problem` then."""
+        self.failure = self.failure or problem
+        self.stop.set()
+
+    async def listen(self, server: AbstractAsyncContextManager[T], port: int, flag: str = "--port") -> T:
+        """Start a server on `port`, which was given with `flag`. Unreachable when that fails."""
+        try:
+            return await self.stack.enter_async_context(server)
+        except OSError as problem:
+            raise _cannot_listen(self.options.host, port, flag, problem) from None
+
+    def tls(self) -> ssl.SSLContext | None:
+        """The TLS of the server, None without --tls. BadRequest."""
+        options = self.options
+        if not options.tls:
+            return None
+        from livews.server import certificate
+
+        folder = "" if options.ca else self.stack.enter_context(tempfile.TemporaryDirectory(prefix="livews-"))
+        self.ca = Path(options.ca) if options.ca else Path(folder) / "ca.pem"
+        try:
+            return certificate.context(self.ca, options.host, self._name)
+        except OSError as problem:
+            fix = "name a file in a folder that exists"
+            raise BadRequest(f"cannot write {self.ca}: {problem.strerror}", where="--ca", fix=fix) from None
+
+    def say_how_to_trust(self, url: str) -> None:
+        """With --tls, say how clients dial the wss:// `url` and trust it."""
+        if self.ca is None:
+            return
+        https = re.sub(r"^wss://(127\.0\.0\.1|\[::1\]|0\.0\.0\.0|\[::\])", "https://localhost", url)
+        self.console.note(f"certificate authority, valid while this command runs: {self.ca}")
+        self.console.note(f"  google-genai (Python)    GOOGLE_GEMINI_BASE_URL={https} SSL_CERT_FILE={self.ca}")
+        self.console.note(f"  @google/genai (Node)     GOOGLE_GEMINI_BASE_URL={https} NODE_EXTRA_CA_CERTS={self.ca}")
+        self.console.note(f"  livews                   SSL_CERT_FILE={self.ca} livews --url {url}")
+
+
+@contextlib.contextmanager
+def stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
+    """Set `stop` at SIGINT and SIGTERM. Afterwards both are ignored until the process ends, or, after an exception,
+    handled as before."""
+    if sys.platform == "win32":
+        yield
+        return
+    loop = asyncio.get_running_loop()
+
+    def on_signal(*_: Any) -> None:
+        loop.call_soon_threadsafe(stop.set)
+
+    # not by the loop, which restores the defaults when it closes: a moment later the signal would kill us
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    except BaseException:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        raise
+    for number in before:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _cannot_listen(host: str, port: int, flag: str, problem: OSError) -> LivewsError:
+    """A taken port and a wrong address have different fixes."""
+    import errno
+
+    taken = problem.errno in (errno.EADDRINUSE, errno.EACCES)
+    return Unreachable(
+        f"cannot listen on {host}:{port}",
+        why=problem.strerror or str(problem),
+        fix=f"{flag} 0 picks a free port" if taken else "--host names an address of this machine",
+    )

@@ -1,0 +1,199 @@
+"""Shows a session that passes the proxy on stderr: its messages, how to fix what is found, and why it closed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from livews.cli.console import Console
+from livews.terminal_text import escape_unsafe, paragraph
+from livews.trace.view import TraceView
+
+if TYPE_CHECKING:
+    from livews.core.conversation import Step
+    from livews.core.rules import Finding
+    from livews.core.schema import Sender
+    from livews.recorder import Direction, Opcode
+
+_SETUP_SECONDS = 10.0
+"""How long a setup may be unanswered: the service answers in well under a second."""
+_STALL_SECONDS = 20.0
+"""How long a reply may pause, as in `livews talk`."""
+
+
+class _Watchdog:
+    """Calls `alarm` once when it was started and not fed for `seconds`."""
+
+    def __init__(self, seconds: float, alarm: Callable[[], None]) -> None:
+        self._seconds = seconds
+        self._alarm = alarm
+        self._timer: asyncio.TimerHandle | None = None
+        self._fed_at = 0.0
+
+    def start(self) -> None:
+        self.stop()
+        loop = asyncio.get_running_loop()
+        self._fed_at = loop.time()
+        self._timer = loop.call_later(self._seconds, self._check)
+
+    def feed(self) -> bool:
+        """Wait for another `seconds`, without a new timer for each frame; False when it is not running."""
+        if self._timer is not None:
+            self._fed_at = asyncio.get_running_loop().time()
+        return self._timer is not None
+
+    def stop(self) -> bool:
+        """Stop; whether it was running."""
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+        return timer is not None
+
+    def _check(self) -> None:
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._fed_at + self._seconds:
+            self._timer = loop.call_at(self._fed_at + self._seconds, self._check)
+            return
+        self._timer = None
+        self._alarm()
+
+
+class TerminalReporter:
+    """A recorder that writes to the console.
+
+    number: of the session, in front of each line.
+    redact: takes the credentials of the session out of a text.
+    quiet: show faults and closes only.
+    setup_seconds, stall_seconds: when to say that the server does not answer.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        console: Console,
+        redact: Callable[[str], str],
+        *,
+        quiet: bool,
+        setup_seconds: float = _SETUP_SECONDS,
+        stall_seconds: float = _STALL_SECONDS,
+    ) -> None:
+        self._number = number
+        self._console = console
+        self._redact = redact
+        self._quiet = quiet
+        self._view = TraceView(self._line, console.paint, redact)
+        self._explained: set[str] = set()
+        """Rules whose fix was shown."""
+        self._model = ""
+        self._fault: Finding | None = None
+        """The first fault of the client's last message that had one."""
+        self._last: Finding | None = None
+        """The first fault of the client's last message."""
+        self._closed = False
+        self._setup = _Watchdog(setup_seconds, self._setup_unanswered)
+        """Runs while a setup waits for setupComplete."""
+        self._stall = _Watchdog(stall_seconds, lambda: self._stalled(stall_seconds))
+        """Runs while the service owes something: after a prompt or a tool response, and during its reply."""
+
+    def frame(self, t: float, direction: Direction, opcode: Opcode, step: Step) -> None:
+        if not self._quiet or step.faults:
+            self._view.frame(t, direction, opcode, step)
+        else:
+            self._view.passed(step)
+        if "setup" in step.signals:
+            setup = step.body.get("setup")
+            self._model = str(setup.get("model", "")) if isinstance(setup, dict) else ""
+            self._setup.start()
+        if "setupComplete" in step.signals:
+            self._setup.stop()
+        self._follow_reply(direction, step)
+        if direction == "send":
+            self._last = step.faults[0] if step.faults else None
+            self._fault = self._last or self._fault
+        for finding in step.faults if self._quiet else step.findings:
+            if finding.rule not in self._explained:
+                self._explained.add(finding.rule)
+                self._paragraph("do", self._fix(finding))
+
+    def control(self, t: float, direction: Direction, kind: str, about: dict[str, Any]) -> None:
+        from livews.core import closes
+
+        by: Sender = "client" if direction == "send" else "server"
+        loud = kind == "close" and not closes.is_fine(about["code"], by) and not self._closed
+        if not self._quiet or loud:
+            self._view.control(t, direction, kind, about)
+        if kind != "close":
+            return
+        self._stall.stop()
+        if self._setup.stop() and (by == "client" or not loud or about["code"] == 1006):  # else the close says why
+            self._setup_unanswered()
+        if loud:
+            self._explain(by, about["code"], about["reason"])
+        self._closed = True
+
+    def close(self) -> None:
+        self._setup.stop()
+        self._stall.stop()
+        self._view.close()
+
+    def _explain(self, by: Sender, code: int, reason: str) -> None:
+        from livews.core import closes, protocol
+
+        advice = closes.explain(code, self._redact(reason), model=self._redact(self._model), by=by)
+        # for a reason that has many causes, or is not known, a finding says more than the general advice
+        is_vague = advice.kind == "arguments" and (bool(advice.also) or not advice.known)
+        if is_vague and self._last is not None and by == "server":
+            self._paragraph(
+                "before", f"the client's last message is the likely cause: {self._redact(str(self._last))}"
+            )
+            self._paragraph("do", self._fix(self._last))
+            if advice.known:
+                self._paragraph("more", f'livews explain {code} "{protocol.close_row(advice.id)["reason"]}"')
+            return
+        self._paragraph("what", advice.meaning)
+        self._paragraph("why", advice.cause)
+        if self._fault is not None and by == "server":
+            self._paragraph("before", f"the client sent this: {self._redact(str(self._fault))}")
+        self._paragraph("do", advice.do)
+
+    def _fix(self, finding: Finding) -> str:
+        from livews.core import protocol
+
+        return self._redact(finding.fix) or str(protocol.rules()[finding.rule]["do"])
+
+    def _follow_reply(self, direction: Direction, step: Step) -> None:
+        """After generationComplete the service waits until all has been played, and after a call for the client."""
+        if direction == "send":
+            if not step.faults and ("prompt" in step.signals or "toolResponse" in step.signals):
+                self._stall.start()
+        elif any(effect in step.effects for effect in ("endAudio", "endTurn", "callTools")):
+            self._stall.stop()
+        elif not self._stall.feed() and "modelTurn" in step.signals:
+            self._stall.start()
+
+    def _setup_unanswered(self) -> None:
+        from livews.core import rules
+
+        finding = rules.unanswered_setup()
+        self._view.find(finding)
+        self._paragraph(
+            "why", "The service answers within a second, or closes; another server may not know the message."
+        )
+        self._paragraph("do", finding.fix)
+
+    def _stalled(self, seconds: float) -> None:
+        warning = f"nothing has come for {seconds:g} s; the service may have stalled"
+        self._line(f"{'':8}  !  {self._console.paint('warn', warning)}")
+        self._paragraph("why", "The connection is open and the service sends nothing, not even a reason.")
+        self._paragraph(
+            "do", "Look at what was sent last; if nothing comes, reconnect with the newest resumption handle."
+        )
+
+    def _paragraph(self, label: str, text: str) -> None:
+        """`text` must be redacted already: advice on keys mentions `?key=` itself."""
+        for line in paragraph(label, escape_unsafe(text)).splitlines() if text else ():
+            self._line(f"{'':11}{line}")
+
+    def _line(self, line: str) -> None:
+        self._console.line(f"{self._number:>3} {line}".rstrip())

@@ -1,0 +1,81 @@
+"""`livews trace export`: convert a recorded session to HAR, WAV, captions or Markdown."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import ExitStack
+from pathlib import Path
+from typing import BinaryIO
+
+from livews.analysis.transcript import transcript_of
+from livews.audio.resample import resampler
+from livews.cli import reader
+from livews.cli.console import Console
+from livews.errors import BadRequest
+from livews.report import captions
+from livews.report.markdown import markdown
+from livews.report.mixdown import mix_down
+from livews.trace.atomic_output import atomic_output
+from livews.trace.har import HarWriter
+
+
+def run(options: argparse.Namespace, console: Console) -> int:
+    if options.format == "har":
+        return _har(options, console)
+    if options.format == "wav":
+        return _wav(options, console)
+    with reader.one_session(options.file, options.session, console) as session:
+        transcript = transcript_of(session)
+        if options.format == "md":
+            text = markdown(transcript, session)
+        else:
+            text = captions.srt(transcript) if options.format == "srt" else captions.vtt(transcript)
+            if not transcript.captions():
+                console.warn("this trace has no transcripts, so there are no captions: request them in the setup")
+    with atomic_output(options.out, source=options.file) as out:
+        out.write(text.encode(errors="replace"))
+    console.note(f"{options.out}: {reader.plural(transcript.turns, 'turn')}, {transcript.length:.1f} s")
+    return 0
+
+
+def _har(options: argparse.Namespace, console: Console) -> int:
+    count = 0
+    with (
+        reader.sessions(options.file, console, number=options.session) as sessions,
+        atomic_output(options.out, source=options.file) as out,
+    ):
+        writer = HarWriter(out)
+        for session in sessions:
+            count += writer.session(session)
+        writer.end()
+    console.note(f"{options.out}: {count:,} messages")
+    return 0
+
+
+def _wav(options: argparse.Namespace, console: Console) -> int:
+    paths: list[str] = []
+    with ExitStack() as stack:
+
+        def open_out(which: str) -> BinaryIO:
+            path = Path(options.out)
+            paths.append(str(path if which == "both" else path.with_name(f"{path.stem}-{which}{path.suffix}")))
+            return stack.enter_context(atomic_output(paths[-1], source=options.file))
+
+        with reader.one_session(options.file, options.session, console) as session:
+            result = mix_down(session, resampler, open_out)
+            if session.elided:
+                raise BadRequest(
+                    "there is no audio in this trace",
+                    where=options.file,
+                    why="it was written with --trace-media elide, or redacted with --audio",
+                    fix="export a trace that has it",
+                )
+    if result.is_split:
+        console.warn(
+            "the two sides have different rates, and soxr, which resamples one of them, is not installed: two files, one "
+            "per side, on the same time line; for one file with two channels: pip install soxr"
+        )
+    if result.left_out:
+        console.warn(f"audio that is not PCM is left out: {', '.join(result.left_out)}")
+    console.note(f"{', '.join(paths)}: {result.seconds:.1f} s")
+    return 0

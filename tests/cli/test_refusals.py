@@ -1,0 +1,79 @@
+"""What the command line refuses before anything is sent: exit code 2 (or 4 and 6 for addresses and devices), one reason."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+
+from livews.cli import main
+
+NOWHERE = "--url ws://127.0.0.1:1"
+TABLE = f"""
+--text --wav x.wav hi                                         | leave out
+--offline --url ws://h hi                                     | leave out
+--nonsense                                                    | unrecognized
+--timeout soon hi                                             | invalid duration soon: expected seconds, 0 < s <= 3600
+--wav '' hi                                                   | --wav is empty
+--url= hi                                                     | --url is empty
+--trace= hi                                                   | --trace= needs a file name
+- hi                                                          | stdin
+--mute --device 3 hi                                          | --mute plays nothing
+--push-to-talk {NOWHERE}                                      | add --mic
+--half-duplex hi {NOWHERE}                                    | add --mic
+--mic-device 3 hi {NOWHERE}                                   | add --mic
+--mic --half-duplex --echo-cancel {NOWHERE}                   | choose one
+--mic --echo-cancel --mute {NOWHERE}                          | leave out
+--mic a.wav --mic {NOWHERE}                                   | choose one
+--mic= {NOWHERE}                                              | --mic=FILE.wav
+--mic - {NOWHERE}                                             | leave out --mic
+--camera-device /dev/video1 {NOWHERE}                         | add --camera
+--picture-size 3 {NOWHERE}                                    | invalid size 3: expected pixels from 16 to 8192
+--tool-timeout 0 {NOWHERE}                                    | seconds
+--tool noequals hi {NOWHERE}                                  | =
+--mic speech.mp3 hi {NOWHERE}                                 | speech.mp3
+--mic=a.wav --echo-cancel {NOWHERE}                           | a file hears no echo
+--mic=a.wav --mic-device 3 {NOWHERE}                          | without a file
+--screen --camera hi {NOWHERE}                                | choose --screen or --camera
+--tool-schema a.json hi {NOWHERE}                             | add --tool
+--setup /nonexistent/none.json hi --offline                   | No such file
+explain                                                       | required
+explain SETUP-99                                              | rules.json
+explain ''                                                    | close code
+check /nonexistent/file                                       | No such file
+serve --port 99999                                            | invalid port 99999: expected a whole number from 0 to 65535
+serve --port 0 --wire transcript=nonsense                     | transcript is one of first, interleaved, with-audio
+serve --port 0 --wire chunkMs=abc                             | chunkMs is written like 240
+serve --port 0 --wire nothing=1                               | NAME one of mimeType
+serve --port 0 --trace session.jsonl                          | --trace names a folder
+serve --port 0 --as-of march                                  | invalid month march
+serve --port 0 --fast                                         | --fast needs a trace
+serve --port 0 --ca x.pem                                     | --ca needs --tls
+serve --port 0 --fault close=nosuch                           | nosuch is not in protocol/closes.json
+serve --port 0 --voice nobody                                 | nobody
+serve --port 0 --host nosuchhost.invalid                      | --host names an address
+serve --go-away 1 protocol/scenarios/audio-turn.json          | --go-away cannot be combined with a script
+serve --require-key k protocol/scenarios/audio-turn.json      | --require-key cannot be combined with a script
+serve --wire chunkMs=40 protocol/scenarios/audio-turn.json    | --wire cannot be combined with a script
+completion cmd                                                | 'bash', 'zsh', 'fish', 'powershell'
+inspec                                                        | did you mean `livews inspect`?
+explian 1011                                                  | livews talk explian
+stats {__file__}                                              | did you mean `livews trace stats`?
+prox                                                          | did you mean `livews proxy`?
+"""
+
+
+@pytest.mark.parametrize("row", TABLE.strip().splitlines())
+def test_refusals(row: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words, reason = (part.strip() for part in row.split(" | "))
+    code = main(shlex.split(words))
+    out, err = capsys.readouterr()
+    assert code == (4 if "nosuchhost" in words else 2)
+    assert out == ""
+    assert reason in " ".join(err.split())
+    assert "nothing is listening" not in err and "Traceback" not in err
+
+
+def test_a_wrong_option_of_a_tool_names_the_tool(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["trace", "cut", "a.jsonl", "-o", "b.jsonl"]) == 2
+    assert "livews trace cut: error: name what to keep" in capsys.readouterr().err

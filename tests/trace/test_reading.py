@@ -1,0 +1,245 @@
+"""Reading traces: damaged, cut off, hostile and long ones."""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import termios
+import time
+from array import array
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from livews.core import codec
+from livews.errors import BadRequest
+from livews.report.data import ReportSession as Page
+from livews.report.message_excerpt import MemberDocs
+from livews.trace import reader as trace_reader
+from livews.trace.session import follow
+from livews.trace.tail import Tail
+from tests.kit.names import DATA
+from tests.kit.traces import Row, asked, control, got, sent
+from tests.trace.kit import HEAD, READY, Run, microphone, talk, write
+
+
+@pytest.mark.parametrize("tool", ["show", "stats", "check", "redact", "export"])
+def test_a_trace_that_was_cut_off(tool: str, trace: Run, tmp_path: Path) -> None:
+    path = write(tmp_path / "t.jsonl", *talk())
+    raw = path.read_bytes()
+    path.write_bytes(raw[: len(raw) - 30])
+    out = ["-o", str(tmp_path / "out.md")] if tool in ("redact", "export") else []
+    done = trace(tool, path, *out)
+    assert done.code == 0
+    assert f"{path}:{len(talk()) + 1}" in done.err + done.out
+    assert "cut off" in done.err + done.out
+
+
+def test_a_session_behind_half_a_line(trace: Run, tmp_path: Path) -> None:
+    path = write(tmp_path / "t.jsonl", *talk())
+    half = path.read_bytes()[:-20]
+    path.write_bytes(half + write(tmp_path / "u.jsonl", *READY).read_bytes())
+    found = [(session.number, len(list(session)), session.cut_at) for session in follow(path)]
+    assert found == [(1, len(talk()) - 1, len(talk()) + 1), (2, 2, None)]
+    assert "-- session 2" in trace("show", path).out
+    assert len(trace("stats", path, "--json").out.splitlines()) == 2
+    assert trace("check", path).code == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "no session"),
+        ('{"setup":{}}\n', "no header"),
+        (json.dumps({**HEAD, "version": 2}) + "\n", "version 2"),
+        (json.dumps(HEAD) + "\nnonsense\n" + json.dumps(READY[0]) + "\n", ":2"),
+    ],
+)
+def test_what_is_no_trace_is_refused(text: str, told: str, trace: Run, tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text(text)
+    for words in (["show"], ["stats"], ["cut", "--turn", "1", "-o", str(tmp_path / "o")]):
+        done = trace(words[0], path, *words[1:])
+        assert done.code == 2 and told in done.err and "do " in done.err
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize("tool", ["show", "check", "stats", "redact", "html", "replay", "import"])
+def test_what_has_no_lines_is_refused_by_its_first_bytes(tool: str) -> None:
+    """Nobody ends this stdin: a reader that waits for a line, or for the end, would wait for ever."""
+    words = {"redact": ["-o", "-"], "html": ["-o", "-"], "import": ["-o", "-"], "replay": ["--offline"]}
+    command = [sys.executable, "-m", "livews", "trace", tool, "-", *words.get(tool, ())]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            assert process.stdin is not None
+            process.stdin.write(bytes(100))
+            process.stdin.flush()
+            assert process.wait(20) == 2
+            assert process.stderr is not None
+            told = process.stderr.read()
+            assert (b"not a JSON object" if tool == "import" else b"stdin:1") in told
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize(
+    "opening", [lambda path: path, lambda path: trace_reader.lines_of(io.BytesIO(path.read_bytes()), "t")]
+)
+def test_a_line_has_a_bound(opening: Callable[[Path], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trace_reader, "MAX_LINE", 10_000)
+    monkeypatch.setattr(trace_reader, "_PIECE", 1000)
+    path = write(tmp_path / "t.jsonl", *READY, asked(1.0, "a" * 8000))
+    assert len(list(next(follow(opening(path))))) == 3
+    write(path, *READY, asked(1.0, "a" * 20_000))
+    with pytest.raises(BadRequest, match=r"line 4 of .* is too long") as told:
+        for session in follow(opening(path)):
+            list(session)
+    assert told.value.where.endswith(":4")
+    path.write_text(json.dumps(HEAD) + "\n" + "a" * 20_000)
+    with pytest.raises(BadRequest, match="too long"):
+        tail = Tail(path)
+        while [*tail.take()] or tail.behind:
+            pass
+
+
+def test_lines_are_those_of_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = b"\xef\xbb\xbf{}\n\n\r\none\rtwo\r\nthree"
+    for size in (1, 2, 3, 7, 100):
+        monkeypatch.setattr(trace_reader, "_PIECE", size)
+        assert list(trace_reader.lines_of(io.BytesIO(raw), "t")) == list(io.BytesIO(raw)), size
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@pytest.mark.parametrize("tool", ["show", "replay"])
+def test_ctrl_c_ends_a_wait_for_stdin(tool: str) -> None:
+    command = [sys.executable, "-m", "livews", "trace", tool, "-", *(["--offline"] if tool == "replay" else [])]
+    reader, writer = os.pipe()
+    with subprocess.Popen(command, stdin=reader, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        os.close(reader)
+        try:
+            os.write(writer, json.dumps(HEAD).encode() + b"\n")
+            rest, there = b"", array("i", [1])
+            while there[0]:  # until it has taken what is in the pipe
+                fcntl.ioctl(writer, termios.FIONREAD, there)
+                time.sleep(0.02)
+            time.sleep(0.2)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(10) == 130
+            assert process.stderr is not None
+            rest = process.stderr.read()
+        finally:
+            process.kill()
+            os.close(writer)
+    assert b"Traceback" not in rest
+
+
+def test_a_damaged_line_is_the_file_s(trace: Run, tmp_path: Path) -> None:
+    path = write(tmp_path / "t.jsonl", *talk())
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([*lines[:4], "oops\n", *lines[4:]]))
+    done = trace("check", path)
+    assert done.code == 1 and f"{path}:5 error /: this line of the file is damaged" in done.out
+    assert "Restore the line or remove it" in done.err and "frame" not in done.err
+    assert f"{path}:5" in trace("show", path).err
+
+    tail = Tail(path)
+    with path.open("a") as file:
+        page = None
+        for part in ("", "more\n"):  # a number is that of the file, however it is read
+            file.write(part)
+            file.flush()
+            for session, line, step in tail.take():
+                page = page or Page(session, MemberDocs())
+                if line is not None:
+                    page.push(line, step)
+    assert page is not None
+    told = [text for text in page.data()["words"] if "cannot be read" in text]
+    page.close()
+    assert [text.split(" of ")[0] for text in told] == ["line 5", f"line {len(lines) + 2}"]
+
+
+def _hostile() -> list[Row]:
+    long = 10**18
+    return [
+        *READY,
+        got(-5.0, {"serverContent": {"modelTurn": {"parts": [{"inlineData": {"mimeType": "audio/pcm;rate=1",
+            "data": f"elided:{long}:x"}}]}}}),
+        got(1.0, {"serverContent": {"modelTurn": {"parts": [7, None, {"inlineData": 3}, {"text": 4}]}, "interrupted": "x"}}),
+        got(1.0, {"serverContent": [1], "usageMetadata": 5, "toolCall": {"functionCalls": [{"args": 3}, 8]}, "goAway": 1}),
+        got(1.1, {"serverContent": {"outputTranscription": {"text": "\x1b]0;x\x07<script>\u202e"}, "turnComplete": True}}),
+        sent(1.2, {"clientContent": {"turns": [3, {"parts": "x"}]}, "toolResponse": {"functionResponses": "x"}}),
+        microphone(1.3, b"\x01\x02\x03", 1),
+        got(1.35, {"usageMetadata": {"promptTokensDetails": [{"modality": 3, "tokenCount": "x"}], "totalTokenCount": "1e9"}}),
+        control(1.4, "recv", "heard", heardMs="x", interrupted=True),
+        control(1.5, "recv", "heard", heardMs=-1e300, interrupted=True),
+        control(1.6, "recv", "close", code=True, reason=["x"]),
+        control(1.7, "send", "ping", data="x"),
+        {"t": 1.8, "dir": "recv", "opcode": 5, "size": "big", "raw": ""},
+    ]  # fmt: skip
+
+
+def test_no_file_makes_them_fall_over(trace: Run, tmp_path: Path) -> None:
+    path = write(tmp_path / "t.jsonl", *_hostile(), head={"trace": "livews", "version": 1, "started": 5, "url": None})
+    asked = [
+        ["show"],
+        ["show", "--json"],
+        ["stats"],
+        ["stats", "--json"],
+        ["check"],
+        ["cut", "--turn", "1", "-o", "-"],
+    ]
+    asked += [["redact", "--audio", "--text", "-o", "-"], ["redact", "-o", "-"]]
+    asked += [["export", f"--{form}", "-o", "-"] for form in ("har", "srt", "vtt", "md")]
+    asked += [["export", "-o", str(tmp_path / "o.wav")]]
+    for words in asked:
+        done = trace(words[0], path, *words[1:])
+        assert done.code in (0, 1, 2), words
+        assert "\x1b" not in done.out + done.err, words
+    assert trace("diff", path, path).code == 0
+
+
+def test_a_frame_as_deep_as_the_wire_takes_it(trace: Run, tmp_path: Path) -> None:
+    for levels, wrong in ((codec.DEPTH, False), (codec.DEPTH + 1, True), (240, True)):
+        inner: Any = "elided:4000:x"
+        for _ in range(levels - 4):
+            inner = [inner]
+        deep = {"toolCall": {"functionCalls": [{"id": "1", "name": "f", "args": inner}]}}
+        path = write(tmp_path / "t.jsonl", *READY, got(1.0, deep))
+        assert ("nested deeper" in trace("check", path).out) is wrong
+        assert trace("redact", path, "--text", "-o", "-").code == 0
+
+
+def test_reading_keeps_the_lines_only_when_asked(tmp_path: Path) -> None:
+    raw = write(tmp_path / "t.jsonl", *talk()).read_bytes()
+    for texts in (False, True):
+        for _, lines in trace_reader.sessions(io.BytesIO(raw), "t", texts=texts):
+            assert all(bool(line.text) is texts for line in lines)
+
+
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="no wait4() on this system")
+def test_a_long_trace_takes_no_more_memory() -> None:
+    command = [sys.executable, "-m", "tests.bench", "trace-tools", "--messages", "6000", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=DATA.parents[1])
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["bytes"] > 10_000_000
+    for name, row in told["tools"].items():
+        assert row["MB"] - row["MB of a tenth"] < 6, f"{name}: the file is 10 MB larger"
+
+
+def test_a_message_that_is_called_close_is_no_close(trace: Run, tmp_path: Path) -> None:
+    """Only a control line is one; a frame with a member of that name is news from the service."""
+    rows = [
+        got(0.1, {"setupComplete": {}}),
+        got(0.2, {"close": {}}),
+        control(0.3, "recv", "close", code=1011, reason=""),
+    ]
+    row = json.loads(trace("stats", write(tmp_path / "t.jsonl", *rows), "--json").out)
+    assert [close["code"] for close in row["closes"]] == [1011]
