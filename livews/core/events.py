@@ -189,17 +189,14 @@ ANSWER_OWED = ("owed", "owedSeveral")
 
 def seconds(duration: Any) -> float | None:
     """A protobuf Duration string such as "0.440s" in seconds; None for anything else."""
-    if isinstance(duration, str) and duration.endswith("s"):
-        try:
-            return float(duration[:-1])
-        except ValueError:
-            return None
-    return None
+    try:
+        return float(duration[:-1]) if isinstance(duration, str) and duration.endswith("s") else None
+    except ValueError:
+        return None
 
 
 def _content(body: dict[str, Any]) -> dict[str, Any]:
-    content = body.get("serverContent")
-    return content if isinstance(content, dict) else {}
+    return _dict(body.get("serverContent"))
 
 
 def _dict(value: Any) -> dict[str, Any]:
@@ -276,8 +273,7 @@ def _tool_cancelled(step: Step, body: dict[str, Any]) -> Iterator[Event]:
 
 def _grounding(step: Step, body: dict[str, Any]) -> Iterator[Event]:
     for name in ("groundingMetadata", "urlContextMetadata"):
-        metadata = _dict(_content(body).get(name))
-        if metadata:
+        if metadata := _dict(_content(body).get(name)):
             yield Grounding(metadata, step=step)
 
 
