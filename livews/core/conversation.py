@@ -64,11 +64,6 @@ class Step:
         return self.parsed
 
     @property
-    def inspect(self) -> bool:
-        """Deprecated: every frame is judged by every rule."""
-        return True
-
-    @property
     def states(self) -> dict[str, str]:
         """Region to state, as in {"session": "ready", "activity": "none", "turn": "idle"}."""
         return dict(zip(machine.machine().regions, self.state, strict=True))
@@ -134,6 +129,11 @@ class Conversation:
         """Members and enum values of the server that the schemas do not have, by path without indices."""
         self.server_faults: Counter[str] = Counter()
         """Rules that server frames broke in a way that reading them shows: unreadable, no base64, out of order."""
+
+    @property
+    def inspect(self) -> bool:
+        """Deprecated: every frame is judged by every rule."""
+        return True
 
     @property
     def place(self) -> ApiTarget:
