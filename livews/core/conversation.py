@@ -71,12 +71,14 @@ class Step:
     @property
     def faults(self) -> tuple[Finding, ...]:
         """Findings of level "error" and "refused"."""
-        return tuple(finding for finding in self._judged() if finding.level != "note")
+        judged = self._judged()
+        return judged and tuple(finding for finding in judged if finding.level != "note")
 
     @property
     def notes(self) -> tuple[Finding, ...]:
         """Findings of level "note"."""
-        return tuple(finding for finding in self._judged() if finding.level == "note")
+        judged = self._judged()
+        return judged and tuple(finding for finding in judged if finding.level == "note")
 
     @property
     def findings(self) -> list[Finding]:
