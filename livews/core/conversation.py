@@ -65,7 +65,7 @@ class Step:
 
     @property
     def states(self) -> dict[str, str]:
-        """Region to state, as in {"session": "ready", "activity": "none", "turn": "idle"}."""
+        """Region to state, as in {"session": "ready", "activity": "none", "turn": "idle", "answer": "none"}."""
         return dict(zip(machine.machine().regions, self.state, strict=True))
 
     @property
@@ -252,7 +252,8 @@ class Conversation:
             self._holding.clear()
         if "toolCall" in step.signals:
             self._holding |= {call_id for call_id, name in _called(body) if self._holds(name)}
-        self._holding &= pending.keys()
+        if self._holding:
+            self._holding &= pending.keys()
         step.interrupted = self._interrupted
         if "endTurn" in step.effects or "cutTurn" in step.effects:
             self.turns += 1

@@ -21,6 +21,7 @@ import pytest
 from livews.audio import external_player
 from livews.audio.external_player import ExternalPlayer, PlayerStream, open_player
 from livews.audio.portaudio import AudioUnavailable
+from tests.audio.conftest import no_sound
 from tests.audio.pulse import RATE, ROOT, PulseServer
 from tests.audio.test_sound import FADE_MS, noise, play, sound_of
 from tests.audio.test_sound import player as playing
@@ -29,12 +30,13 @@ NO_PORTAUDIO = {"LIVEWS_PORTAUDIO": "/no/such.so"}
 
 
 def only(folder: Path, *names: str) -> str:
-    """A PATH with these programs and no other."""
+    """A PATH with these programs and no other. Skips where one of them is not installed."""
     folder.mkdir()
     for name in names:
         where = shutil.which(name)
-        assert where, f"{name} is not installed (pulseaudio-utils, alsa-utils)"
-        (folder / name).symlink_to(where)
+        if where is None:
+            no_sound(f"{name} is not installed (pulseaudio-utils, alsa-utils)")
+        (folder / name).symlink_to(str(where))
     return str(folder)
 
 

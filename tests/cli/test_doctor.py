@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import socket
 import ssl
 import subprocess
@@ -26,7 +27,7 @@ from livews.cli import doctor, doctor_checks
 from livews.server import certificate
 from livews.server.config import StandInConfig
 from livews.server.server import StandInServer, serve_stand_in
-from tests.audio.conftest import pulse
+from tests.audio.conftest import no_sound, pulse
 from tests.audio.pulse import PulseServer
 from tests.kit.names import ROOT
 from tests.kit.servers import Recorder, frames, scripted
@@ -394,6 +395,8 @@ async def test_sound_through_a_sound_server(pulse: PulseServer) -> None:
 
 
 async def test_sound_that_steps_down_says_so(pulse: PulseServer) -> None:
+    if shutil.which("paplay") is None:
+        no_sound("paplay is not installed (pulseaudio-utils)")
     code, rows, _ = await alone("--offline", env=clean(**pulse.env, LIVEWS_PORTAUDIO="/no/such.so"), mute=False)
     assert rows["sound out"]["verdict"] == "warn"
     assert rows["sound out"]["text"] == "paplay, 24000 Hz, it holds 100 ms"
