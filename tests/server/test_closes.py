@@ -21,25 +21,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from livews.core import closes, protocol
 from livews.server import faults
 from livews.server.server import StandInServer, serve_stand_in
+from tests.kit import talk
 from tests.kit.names import GEMINI, LIVE_31, LIVE_38, NATIVE, TEST, VERTEX
 from tests.kit.sound import silence
-from tests.kit.talk import (
-    END,
-    MANUAL,
-    START,
-    Message,
-    audio,
-    calling,
-    config,
-    connected,
-    content,
-    ended,
-    handle_of,
-    pinging,
-    refusal,
-    resuming,
-    text,
-)
+from tests.kit.talk import Message
 
 ROWS: list[dict[str, Any]] = protocol.closes()
 ALPHA = GEMINI.replace("v1beta", "v1alpha")
@@ -67,15 +52,15 @@ NAMED = {
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["id"])
 async def test_a_fault_closes_as_the_row_says(row: dict[str, Any]) -> None:
-    async with serve_stand_in(config=config(faults=[faults.parse(f"close={row['id']}")])) as server:
+    async with serve_stand_in(config=talk.config(faults=[faults.parse(f"close={row['id']}")])) as server:
         if row["code"] == 0:
             with pytest.raises(InvalidStatus) as caught:
-                async with calling(server):
+                async with talk.calling(server):
                     pass
             assert caught.value.response.status_code == row["http"]
             assert closes.explain_http(row["http"]).id == row["id"]
             return
-        async with calling(server) as caller:
+        async with talk.calling(server) as caller:
             await caller.say({"setup": {"model": TEST}})
             code, reason = await caller.closed()
     assert caller.messages == [], "instead of setupComplete"
@@ -88,7 +73,7 @@ async def test_a_fault_closes_as_the_row_says(row: dict[str, Any]) -> None:
 
 async def test_a_death_is_no_close_frame() -> None:
     """`closed` says 1006 for any socket without a close frame; here the client's library says it."""
-    async with connected(faults=[faults.parse("close=no-close-frame")]) as caller:
+    async with talk.connected(faults=[faults.parse("close=no-close-frame")]) as caller:
         await caller.say({"setup": {"model": TEST}})
         with pytest.raises(ConnectionClosed) as caught:
             await caller.hear()
@@ -98,8 +83,8 @@ async def test_a_death_is_no_close_frame() -> None:
 
 @pytest.mark.parametrize("number", [2, 3, 4])
 async def test_a_close_at_a_message_comes_instead_of_it(number: int) -> None:
-    async with connected(TEST, faults=[faults.parse(f"close=unavailable@{number}")]) as caller:
-        await caller.say(content("hello"))
+    async with talk.connected(TEST, faults=[faults.parse(f"close=unavailable@{number}")]) as caller:
+        await caller.say(talk.content("hello"))
         assert await caller.closed() == (1011, "The service is currently unavailable.")
         assert len(caller.messages) == number - 1
 
@@ -158,13 +143,13 @@ WAYS = [
     Way("invalid-argument", "Request contains an invalid argument.", setup(), ("[" * 200 + "]" * 200,)),
     Way("invalid-argument", "Request contains an invalid argument.", setup(), (
         {"realtimeInput": {"audio": {"mimeType": "audio/pcm", "data": "*"}}},)),
-    Way("invalid-argument", "Request contains an invalid argument.", None, first=text("too early")),
+    Way("invalid-argument", "Request contains an invalid argument.", None, first=talk.text("too early")),
     Way("invalid-argument", "Request contains an invalid argument.", None, first={"realtime_input": {"text": "x"}}),
     Way("invalid-argument", "Request contains an invalid argument.", setup(""), ()),
     Way("invalid-argument", "Request contains an invalid argument.", {}, ()),
     Way("invalid-argument", "Request contains an invalid argument.", generation(LIVE_38, thinkingConfig={}), ()),
     Way("invalid-argument", "Request contains an invalid argument.", generation(LIVE_38, enableAffectiveDialog=True)),
-    Way("invalid-argument", "Request contains an invalid argument.", setup(LIVE_31), (content("hello"),),
+    Way("invalid-argument", "Request contains an invalid argument.", setup(LIVE_31), (talk.content("hello"),),
         config={"as_of": "2026-03"}),
     Way("invalid-argument", "Request contains an invalid argument.",
         generation(NATIVE, responseModalities=["TEXT"]), config={"as_of": "2025-10"}),
@@ -202,7 +187,7 @@ WAYS = [
         setup(realtimeInputConfig={"activityHandling": "OFF"})),
     Way("invalid-value", invalid("client_content.turns[0]", "Content", "hello"), setup(), (
         {"clientContent": {"turns": ["hello"]}},)),
-    Way("setup-not-first", NOT_FIRST, None, first=content("hello")),
+    Way("setup-not-first", NOT_FIRST, None, first=talk.content("hello")),
     Way("setup-not-first", NOT_FIRST, None, first={"toolResponse": {"functionResponses": []}}),
     Way("setup-not-first", NOT_FIRST, setup(), ({"setup": {"model": TEST}},)),
     Way("key-not-valid", "API key not valid. Please pass a valid API key.", setup(), config=KEY,
@@ -221,18 +206,18 @@ WAYS = [
     Way("text-not-supported-vertex", "Text output is not supported for native audio output model.",
         generation("publishers/google/models/gemini-live-2.5-flash-native-audio", responseModalities=["TEXT"]), path=VERTEX),
     Way("activity-markers-with-vad",
-        "Explicit activity control is not supported when automatic activity detection is enabled.", setup(), (START,)),
+        "Explicit activity control is not supported when automatic activity detection is enabled.", setup(), (talk.START,)),
     Way("activity-markers-with-vad",
-        "Explicit activity control is not supported when automatic activity detection is enabled.", setup(), (END,)),
+        "Explicit activity control is not supported when automatic activity detection is enabled.", setup(), (talk.END,)),
     Way("media-chunks-deprecated", "realtime_input.media_chunks is deprecated. Use audio, video, or text instead.",
         setup(LIVE_31), (CHUNKS,)),
     Way("media-chunks-deprecated", "realtime_input.media_chunks is deprecated. Use audio, video, or text instead.",
         setup(LIVE_38), (CHUNKS,)),
     Way("sample-rate-changed", "Sample rate changed from previously 24000 to 16000, which is not supported.",
-        setup(), (audio(silence(0.1, 24000), 24000), audio(silence(0.1), 16000))),
+        setup(), (talk.audio(silence(0.1, 24000), 24000), talk.audio(silence(0.1), 16000))),
     Way("sample-rate-changed", "Sample rate changed from previously 8000 to 16000, which is not supported.",
-        setup(), (audio(silence(0.1, 8000), 8000), audio(silence(0.1), 0))),
-    Way("empty-activity", "Precondition check failed.", setup(**MANUAL), (START, END), before=[ENDED]),
+        setup(), (talk.audio(silence(0.1, 8000), 8000), talk.audio(silence(0.1), 0))),
+    Way("empty-activity", "Precondition check failed.", setup(**talk.MANUAL), (talk.START, talk.END), before=[ENDED]),
     Way("language-code-not-supported", "Unsupported language code",
         generation(NATIVE, speechConfig={"languageCode": "de-DE"})),
     Way("voice-not-found", "No matching speaker voice found for name: alloy",
@@ -269,7 +254,7 @@ WAYS = [
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.id)
 async def test_a_client_is_refused_as_the_row_says(way: Way) -> None:
-    async with connected(path=way.path, headers=way.headers, **way.config) as caller:
+    async with talk.connected(path=way.path, headers=way.headers, **way.config) as caller:
         if way.first is not None:
             await caller.say(way.first)
         if way.setup is not None:
@@ -288,7 +273,7 @@ async def test_a_client_is_refused_as_the_row_says(way: Way) -> None:
 
 
 async def test_a_reason_is_not_cut_inside_a_character() -> None:
-    async with connected() as caller:
+    async with talk.connected() as caller:
         await caller.say({"setup": {"model": TEST, "a" + "ü" * 100: 1}})
         _, reason = await caller.closed()
     assert len(reason.encode()) == 122, "the next ü has two bytes, and there is room for one"
@@ -298,8 +283,8 @@ async def test_a_reason_is_not_cut_inside_a_character() -> None:
 @pytest.mark.parametrize("frames", [1, 200])
 async def test_a_client_that_sends_on_is_told_at_once(frames: int) -> None:
     """What it still sends is not taken, and does not stand between its own close and the stand-in."""
-    async with connected(TEST) as caller:
-        for message in ["not json", *[audio(silence(0.1))] * frames]:
+    async with talk.connected(TEST) as caller:
+        for message in ["not json", *[talk.audio(silence(0.1))] * frames]:
             await caller.say(message)
         async with asyncio.timeout(3):
             assert await caller.closed() == (1007, "Request contains an invalid argument.")
@@ -309,7 +294,7 @@ async def test_who_asks_for_a_month_gets_what_was_said_then() -> None:
     """The same setup, three wordings and one silence in the life of a model."""
     said = []
     for month in ("2025-11", "2025-12", "2026-04", "2026-05", ""):
-        async with connected(as_of=month) as caller:
+        async with talk.connected(as_of=month) as caller:
             await caller.say({"setup": generation(NATIVE, responseModalities=["TEXT"])})
             said.append((await caller.closed())[1][:30])
     assert said == [
@@ -322,8 +307,8 @@ async def test_who_asks_for_a_month_gets_what_was_said_then() -> None:
 
 
 async def test_a_model_that_is_gone_is_served_to_who_asks_for_no_month() -> None:
-    async with connected("models/gemini-2.0-flash-live-001") as caller:
-        assert await caller.turn(content("hello"))
+    async with talk.connected("models/gemini-2.0-flash-live-001") as caller:
+        assert await caller.turn(talk.content("hello"))
 
 
 # By two clients, by time, by a bare socket
@@ -347,62 +332,62 @@ def way(close_id: str) -> Callable[[Ending], Ending]:
 
 @way("key-expired")
 async def a_token_out_of_time() -> tuple[int, str]:
-    async with serve_stand_in(config=config(require_key="right")) as server:
+    async with serve_stand_in(config=talk.config(require_key="right")) as server:
         name = server.store.new_token(uses=1, lives=-1.0, starts=-1.0)
-        return await refusal(
+        return await talk.refusal(
             server, {"setup": setup()}, path=f"{ALPHA}Constrained", headers={"Authorization": f"Token {name}"}
         )
 
 
 @way("internal-error")
 async def a_token_used_up() -> tuple[int, str]:
-    async with serve_stand_in(config=config()) as server:
+    async with serve_stand_in(config=talk.config()) as server:
         name = server.store.new_token(uses=1, lives=600.0, starts=600.0)
         where: dict[str, Any] = {"path": f"{ALPHA}Constrained?access_token={name}"}
-        async with calling(server, TEST, **where):
+        async with talk.calling(server, TEST, **where):
             pass
-        return await refusal(server, {"setup": setup()}, **where)
+        return await talk.refusal(server, {"setup": setup()}, **where)
 
 
 @way("no-credentials")
 async def a_token_on_the_plain_method() -> tuple[int, str]:
-    async with serve_stand_in(config=config()) as server:
+    async with serve_stand_in(config=talk.config()) as server:
         name = server.store.new_token(uses=1, lives=600.0, starts=600.0)
-        return await refusal(server, {"setup": setup()}, path=f"{ALPHA}?access_token={name}")
+        return await talk.refusal(server, {"setup": setup()}, path=f"{ALPHA}?access_token={name}")
 
 
 @way("invalid-session-handle")
 async def an_old_handle() -> tuple[int, str]:
-    async with serve_stand_in(config=config()) as server:
-        async with calling(server, HANDLE) as caller:
-            handle = await handle_of(caller)
+    async with serve_stand_in(config=talk.config()) as server:
+        async with talk.calling(server, HANDLE) as caller:
+            handle = await talk.handle_of(caller)
         server.store.clock = lambda: server.clock() + 7_201
-        return await refusal(server, {"setup": resuming(handle)})
+        return await talk.refusal(server, {"setup": talk.resuming(handle)})
 
 
 @way("internal-error")
 async def the_old_socket_is_open() -> tuple[int, str]:
-    async with serve_stand_in(config=config()) as server, calling(server, HANDLE) as caller:
-        return await refusal(server, {"setup": resuming(await handle_of(caller))})
+    async with serve_stand_in(config=talk.config()) as server, talk.calling(server, HANDLE) as caller:
+        return await talk.refusal(server, {"setup": talk.resuming(await talk.handle_of(caller))})
 
 
 @way("internal-error")
 async def the_old_socket_was_lost_a_moment_ago() -> tuple[int, str]:
-    async with serve_stand_in(config=config()) as server:
-        async with calling(server, HANDLE) as caller:
-            handle = await handle_of(caller)
+    async with serve_stand_in(config=talk.config()) as server:
+        async with talk.calling(server, HANDLE) as caller:
+            handle = await talk.handle_of(caller)
             caller.socket.transport.abort()
-        await ended(server)
-        return await refusal(server, {"setup": resuming(handle)})
+        await talk.ended(server)
+        return await talk.refusal(server, {"setup": talk.resuming(handle)})
 
 
 @way("internal-error-occurred")
 async def the_handle_of_another_model() -> tuple[int, str]:
-    async with serve_stand_in(config=config()) as server:
-        async with calling(server, HANDLE) as caller:
-            handle = await handle_of(caller)
-        async with calling(server) as caller:
-            await caller.say({"setup": resuming(handle, LIVE_38)})
+    async with serve_stand_in(config=talk.config()) as server:
+        async with talk.calling(server, HANDLE) as caller:
+            handle = await talk.handle_of(caller)
+        async with talk.calling(server) as caller:
+            await caller.say({"setup": talk.resuming(handle, LIVE_38)})
             assert "setupComplete" in await caller.hear()
             return await caller.closed()
 
@@ -410,8 +395,8 @@ async def the_handle_of_another_model() -> tuple[int, str]:
 @way("internal-error")
 async def nothing_is_heard_of_the_client() -> tuple[int, str]:
     async with (
-        serve_stand_in(config=config(time_scale=2400)) as server,
-        calling(server, TEST) as caller,
+        serve_stand_in(config=talk.config(time_scale=2400)) as server,
+        talk.calling(server, TEST) as caller,
     ):  # 480 s are 0.2
         return await caller.closed()
 
@@ -419,14 +404,17 @@ async def nothing_is_heard_of_the_client() -> tuple[int, str]:
 @way("deadline-expired")
 async def fifty_eight_minutes() -> tuple[int, str]:
     setup = {"model": LIVE_38, "contextWindowCompression": {"slidingWindow": {}}}
-    async with serve_stand_in(config=config(time_scale=1500)) as server, calling(server, setup) as caller:
-        async with pinging(caller):
+    async with serve_stand_in(config=talk.config(time_scale=1500)) as server, talk.calling(server, setup) as caller:
+        async with talk.pinging(caller):
             return await caller.closed()
 
 
 @way("goaway-ignored")
 async def go_away_is_ignored() -> tuple[int, str]:
-    async with serve_stand_in(config=config(go_away=0.05, time_scale=500)) as server, calling(server, TEST) as caller:
+    async with (
+        serve_stand_in(config=talk.config(go_away=0.05, time_scale=500)) as server,
+        talk.calling(server, TEST) as caller,
+    ):
         end = await caller.closed()
         assert caller.messages[-1] == {"goAway": {"timeLeft": "0.100s"}}
         return end
@@ -434,16 +422,16 @@ async def go_away_is_ignored() -> tuple[int, str]:
 
 @way("quota")
 async def the_fourth_session() -> tuple[int, str]:
-    async with serve_stand_in(config=config(sessions_per_key=3)) as server, contextlib.AsyncExitStack() as stack:
+    async with serve_stand_in(config=talk.config(sessions_per_key=3)) as server, contextlib.AsyncExitStack() as stack:
         for _ in range(3):
-            await stack.enter_async_context(calling(server, TEST, headers={"x-goog-api-key": "k"}))
-        await stack.enter_async_context(calling(server, TEST, headers={"x-goog-api-key": "another"}))
-        return await refusal(server, {"setup": setup()}, headers={"x-goog-api-key": "k"})
+            await stack.enter_async_context(talk.calling(server, TEST, headers={"x-goog-api-key": "k"}))
+        await stack.enter_async_context(talk.calling(server, TEST, headers={"x-goog-api-key": "another"}))
+        return await talk.refusal(server, {"setup": setup()}, headers={"x-goog-api-key": "k"})
 
 
 @way("normal")
 async def a_client_that_says_goodbye() -> tuple[int, str]:
-    async with serve_stand_in(config=config()) as server, calling(server, TEST) as caller:
+    async with serve_stand_in(config=talk.config()) as server, talk.calling(server, TEST) as caller:
         await caller.socket.close()
         return await caller.closed()
 
@@ -451,16 +439,16 @@ async def a_client_that_says_goodbye() -> tuple[int, str]:
 @way("going-away")
 async def the_server_stops() -> tuple[int, str]:
     async with contextlib.AsyncExitStack() as client:
-        async with serve_stand_in(config=config()) as server:
-            caller = await client.enter_async_context(calling(server, TEST))
+        async with serve_stand_in(config=talk.config()) as server:
+            caller = await client.enter_async_context(talk.calling(server, TEST))
         return await caller.closed()
 
 
 @way("no-close-frame")
 async def the_connection_dies() -> tuple[int, str]:
     async with (
-        serve_stand_in(config=config(faults=[faults.parse("drop@2")])) as server,
-        calling(server, LIVE_38) as caller,
+        serve_stand_in(config=talk.config(faults=[faults.parse("drop@2")])) as server,
+        talk.calling(server, LIVE_38) as caller,
     ):
         return await caller.closed()
 
@@ -468,7 +456,7 @@ async def the_connection_dies() -> tuple[int, str]:
 @way("message-too-big")
 async def a_frame_of_two_megabytes() -> tuple[int, str]:
     """The client's own library closes: 1 MiB is its limit (WIRE-13)."""
-    async with serve_stand_in(config=config(faults=[faults.parse("big-message@2")])) as server:
+    async with serve_stand_in(config=talk.config(faults=[faults.parse("big-message@2")])) as server:
         async with connect(server.url + GEMINI, compression=None) as socket:
             await socket.send(json.dumps({"setup": setup(LIVE_38)}))
             return await _own_end(socket)
@@ -476,7 +464,7 @@ async def a_frame_of_two_megabytes() -> tuple[int, str]:
 
 @way("message-too-big")
 async def a_client_that_says_too_much() -> tuple[int, str]:
-    async with serve_stand_in(config=config()) as server, calling(server, TEST) as caller:
+    async with serve_stand_in(config=talk.config()) as server, talk.calling(server, TEST) as caller:
         # the head of a masked text frame of 17 MiB: that is refused before the rest has come
         caller.socket.transport.write(b"\x81\xff" + (17 << 20).to_bytes(8, "big") + b"mask")
         code, reason = await caller.closed()
@@ -486,7 +474,7 @@ async def a_client_that_says_too_much() -> tuple[int, str]:
 
 @way("keepalive-timeout")
 async def pongs_come_too_late() -> tuple[int, str]:
-    async with serve_stand_in(config=config(faults=[faults.parse("late-pong=60")])) as server:
+    async with serve_stand_in(config=talk.config(faults=[faults.parse("late-pong=60")])) as server:
         async with connect(server.url + GEMINI, compression=None, ping_interval=0.05, ping_timeout=0.1) as socket:
             await socket.send(json.dumps({"setup": setup()}))
             return await _own_end(socket)
@@ -511,13 +499,13 @@ async def an_upgrade_that_is_broken() -> tuple[int, str]:
 
 @way("http-401")
 async def vertex_without_a_bearer() -> tuple[int, str]:
-    async with serve_stand_in(config=config(require_key="right")) as server:
+    async with serve_stand_in(config=talk.config(require_key="right")) as server:
         return await _status(server, VERTEX)
 
 
 @way("http-404")
 async def a_method_that_is_not_there() -> tuple[int, str]:
-    async with serve_stand_in(config=config()) as server:
+    async with serve_stand_in(config=talk.config()) as server:
         return await _status(server, GEMINI.replace("BidiGenerateContent", "StreamGenerateContent"))
 
 
@@ -528,13 +516,13 @@ async def a_request_without_an_upgrade() -> tuple[int, str]:
 
 async def _status(server: StandInServer, path: str) -> tuple[int, str]:
     with pytest.raises(InvalidStatus) as caught:
-        async with calling(server, path=path):
+        async with talk.calling(server, path=path):
             pass
     return 0, f"HTTP {caught.value.response.status_code}"
 
 
 async def _http(lines: bytes) -> tuple[int, str]:
-    async with serve_stand_in(config=config()) as server:
+    async with serve_stand_in(config=talk.config()) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rsplit(":", 1)[1]))
         writer.write(b"GET " + GEMINI.encode() + b" HTTP/1.1\r\nHost: x\r\n" + lines + b"\r\n")
         head = await reader.readline()

@@ -25,27 +25,11 @@ from livews.core import canonical
 from livews.server import faults
 from livews.server.script import Script
 from livews.server.server import StandInServer, serve_stand_in
+from tests.kit import talk
 from tests.kit.command import livews
 from tests.kit.names import GEMINI, TEST
 from tests.kit.sound import speech
-from tests.kit.talk import (
-    MANUAL,
-    START,
-    Caller,
-    Message,
-    audio,
-    brief,
-    brief_all,
-    calling,
-    config,
-    connected,
-    content,
-    ended,
-    functions,
-    sound_of,
-    text,
-    words,
-)
+from tests.kit.talk import Caller, Message
 from tests.kit.waiting import until
 
 TRANSCRIBED: Message = {"model": TEST, "outputAudioTranscription": {}}
@@ -101,9 +85,9 @@ async def turn(
     *given: str, says: str = "hello", setup: Message | None = None, quiet: float = 0.0, **changes: Any
 ) -> list[bytes | str]:
     """The frames of setup and of one turn, with these faults."""
-    async with serve_stand_in(config=config(faults=these(*given), **{"pace": 0.01, **changes})) as server:
+    async with serve_stand_in(config=talk.config(faults=these(*given), **{"pace": 0.01, **changes})) as server:
         async with dialled(server, setup) as socket:
-            got = await frames_of(socket, content(says), quiet=quiet)
+            got = await frames_of(socket, talk.content(says), quiet=quiet)
     assert server.failures == 0
     return got
 
@@ -115,7 +99,7 @@ def parsed(frames: Iterable[bytes | str]) -> list[Message]:
 def meant(frames: Iterable[bytes | str]) -> tuple[str, bytes]:
     """Words and sound of frames in any spelling."""
     messages = [canonical.fold("server", message).message for message in parsed(frames)]
-    return words(messages), sound_of(messages)
+    return talk.words(messages), talk.sound_of(messages)
 
 
 PLAIN = meant(asyncio.run(turn()))
@@ -130,9 +114,9 @@ SHAPES = ("text-frames", "fragments=1000", "compact", "utf8", "snake", "unknown-
 
 @pytest.mark.parametrize("number", [1, 2, 5])
 async def test_drop_cuts_without_a_close_frame(number: int) -> None:
-    async with serve_stand_in(config=config(faults=these(f"drop@{number}"))) as server:
+    async with serve_stand_in(config=talk.config(faults=these(f"drop@{number}"))) as server:
         async with dialled(server) as socket:
-            await socket.send(json.dumps(content("hello")))
+            await socket.send(json.dumps(talk.content("hello")))
             got = 0
             with pytest.raises(ConnectionClosedError) as caught:
                 while True:
@@ -141,16 +125,16 @@ async def test_drop_cuts_without_a_close_frame(number: int) -> None:
                     got += 1
         assert (caught.value.rcvd, caught.value.sent) == (None, None)
         assert got == number - 1
-        await ended(server)
+        await talk.ended(server)
         assert dict(server.endings) == {"dropped": 1}
 
 
 async def test_close_is_told_as_the_stand_ins_own() -> None:
-    async with serve_stand_in(config=config(faults=these("close=quota@3"))) as server:
-        async with calling(server, TRANSCRIBED) as caller:
-            await caller.say(content("hello"))
+    async with serve_stand_in(config=talk.config(faults=these("close=quota@3"))) as server:
+        async with talk.calling(server, TRANSCRIBED) as caller:
+            await caller.say(talk.content("hello"))
             assert (await caller.closed())[0] == 1011
-        await ended(server)
+        await talk.ended(server)
         got = dict(server.endings)
     assert list(got) == ["closed 1011 You exceeded your current quota, please check your plan and billing details."]
 
@@ -158,46 +142,46 @@ async def test_close_is_told_as_the_stand_ins_own() -> None:
 async def test_sound_that_crosses_a_close_is_no_other_close() -> None:
     """A client streams on for as long as it has not read the close: that is no fault of its own."""
     lines: list[str] = []
-    async with serve_stand_in(config=config(faults=these("close=unavailable@3"), log=lines.append)) as server:
-        async with calling(server, TRANSCRIBED) as caller:
-            await caller.say(content("hello"))
+    async with serve_stand_in(config=talk.config(faults=these("close=unavailable@3"), log=lines.append)) as server:
+        async with talk.calling(server, TRANSCRIBED) as caller:
+            await caller.say(talk.content("hello"))
             with contextlib.suppress(ConnectionClosed):
                 for _ in range(2000):
-                    await caller.say(audio(bytes(320)))
+                    await caller.say(talk.audio(bytes(320)))
             assert (await caller.closed())[0] == 1011
-        await ended(server)
+        await talk.ended(server)
         found, line = dict(server.endings), lines[-1]
     assert list(found) == ["closed 1011 The service is currently unavailable."]
     assert "CLOSE-1" not in line
 
 
 async def test_stall_sends_nothing_and_closes_nothing() -> None:
-    async with serve_stand_in(config=config(faults=these("stall@4"))) as server:
-        async with calling(server, TRANSCRIBED) as caller:
-            await caller.say(content("hello"))
+    async with serve_stand_in(config=talk.config(faults=these("stall@4"))) as server:
+        async with talk.calling(server, TRANSCRIBED) as caller:
+            await caller.say(talk.content("hello"))
             await caller.until("said")
             while len(caller.messages) < 3:
                 await caller.hear()
             assert await caller.rest(0.3) == []
-            await caller.say(content("are you there?"), "not json", START)
+            await caller.say(talk.content("are you there?"), "not json", talk.START)
             assert await caller.rest(0.3) == [], "not even what is wrong closes it"
             async with asyncio.timeout(5):
                 await caller.socket.ping()
             await caller.socket.close()
             assert caller.socket.close_code == 1000
-        await ended(server)
+        await talk.ended(server)
         assert server.failures == 0
 
 
 async def test_a_stalled_session_ends_when_its_client_is_lost() -> None:
-    async with serve_stand_in(config=config(faults=these("stall@1"))) as server:
+    async with serve_stand_in(config=talk.config(faults=these("stall@1"))) as server:
         async with dialled(server) as socket:
             for _ in range(100):
                 await socket.send("not json")
             await until(lambda: next(iter(server.sessions.values())).channel.stalled, 5)
             socket.transport.abort()
         async with asyncio.timeout(5):
-            await ended(server)
+            await talk.ended(server)
 
 
 # goAway
@@ -206,10 +190,10 @@ async def test_a_stalled_session_ends_when_its_client_is_lost() -> None:
 @pytest.mark.parametrize("number", [1, 2, 3])
 async def test_go_away_comes_before_its_message_and_the_close_after_it(number: int) -> None:
     async with (
-        serve_stand_in(config=config(faults=these(f"go-away=0.4@{number}"))) as server,
+        serve_stand_in(config=talk.config(faults=these(f"go-away=0.4@{number}"))) as server,
         dialled(server) as socket,
     ):
-        await socket.send(json.dumps(content("hello")))
+        await socket.send(json.dumps(talk.content("hello")))
         got: list[Message] = []
         with pytest.raises(ConnectionClosed) as caught:
             while True:
@@ -226,14 +210,14 @@ async def test_go_away_comes_before_its_message_and_the_close_after_it(number: i
 @pytest.mark.parametrize("shape", ["compact", "snake", "utf8"])
 async def test_silence_after_go_away_lasts_until_the_close(shape: str) -> None:
     wrong = these("go-away=0.5@4", "silent-after-goaway", shape)
-    async with serve_stand_in(config=config(faults=wrong)) as server, dialled(server) as socket:
-        await socket.send(json.dumps(content("hello")))
+    async with serve_stand_in(config=talk.config(faults=wrong)) as server, dialled(server) as socket:
+        await socket.send(json.dumps(talk.content("hello")))
         got: list[bytes] = []
         with pytest.raises(ConnectionClosed) as caught:
             while True:
                 async with asyncio.timeout(10):
                     got.append(as_bytes(await socket.recv()))
-                    await socket.send(json.dumps(text("and now?")))
+                    await socket.send(json.dumps(talk.text("and now?")))
         assert len(got) == 4
         assert b"go_away" in got[3] or b"goAway" in got[3]
         assert caught.value.rcvd is not None
@@ -241,10 +225,10 @@ async def test_silence_after_go_away_lasts_until_the_close(shape: str) -> None:
 
 
 async def test_without_the_fault_what_is_said_goes_on_after_go_away() -> None:
-    async with connected(TRANSCRIBED, faults=these("go-away=30@3")) as caller:
-        await caller.say(content("hello"))
-        assert brief_all(await caller.until("turnComplete"))[-1] == "turnComplete+usage"
-        assert "goAway" in brief_all(caller.messages)
+    async with talk.connected(TRANSCRIBED, faults=these("go-away=30@3")) as caller:
+        await caller.say(talk.content("hello"))
+        assert talk.brief_all(await caller.until("turnComplete"))[-1] == "turnComplete+usage"
+        assert "goAway" in talk.brief_all(caller.messages)
 
 
 # Pongs
@@ -252,11 +236,11 @@ async def test_without_the_fault_what_is_said_goes_on_after_go_away() -> None:
 
 async def test_pongs_are_late_and_nothing_else_is() -> None:
     """CLOSE-4: the service sends no pings of its own and may answer one late."""
-    async with serve_stand_in(config=config(faults=these("late-pong=0.3"))) as server, dialled(server) as socket:
+    async with serve_stand_in(config=talk.config(faults=these("late-pong=0.3"))) as server, dialled(server) as socket:
         loop = asyncio.get_running_loop()
         began = loop.time()
         pong = await socket.ping()
-        await frames_of(socket, content("hello"))
+        await frames_of(socket, talk.content("hello"))
         async with asyncio.timeout(5):
             await pong
         assert loop.time() - began >= 0.29
@@ -264,10 +248,10 @@ async def test_pongs_are_late_and_nothing_else_is() -> None:
 
 
 async def test_a_late_pong_for_a_client_that_is_gone_hurts_nobody() -> None:
-    async with serve_stand_in(config=config(faults=these("late-pong=0.1"))) as server:
+    async with serve_stand_in(config=talk.config(faults=these("late-pong=0.1"))) as server:
         async with dialled(server) as socket:
             await socket.ping()
-        await ended(server)
+        await talk.ended(server)
         await asyncio.sleep(0.2)
         assert server.failures == 0
 
@@ -277,10 +261,10 @@ async def test_a_late_pong_for_a_client_that_is_gone_hurts_nobody() -> None:
 
 async def spread(*given: str, pace: float) -> tuple[float, float]:
     """Seconds from the first piece of sound to the last, and seconds of sound ahead of the last."""
-    async with connected({"model": TEST}, faults=these(*given), pace=pace) as caller:
-        await caller.turn(content("hello"))
-        at = [when for when, one in zip(caller.times, caller.messages, strict=True) if "audio" in brief(one)]
-        pieces = [len(sound_of([one])) / 48000 for one in caller.messages if "audio" in brief(one)]
+    async with talk.connected({"model": TEST}, faults=these(*given), pace=pace) as caller:
+        await caller.turn(talk.content("hello"))
+        at = [when for when, one in zip(caller.times, caller.messages, strict=True) if "audio" in talk.brief(one)]
+        pieces = [len(talk.sound_of([one])) / 48000 for one in caller.messages if "audio" in talk.brief(one)]
         return at[-1] - at[0], sum(pieces[:-1])
 
 
@@ -308,8 +292,11 @@ async def test_text_frames() -> None:
 @pytest.mark.parametrize("kind", [(), ("text-frames", "utf8")])
 async def test_fragments_are_counted(size: int, kind: tuple[str, ...]) -> None:
     wrong = these(f"fragments={size}", *kind)
-    async with serve_stand_in(config=config(faults=wrong, wire={"chunkMs": 40})) as server, dialled(server) as socket:
-        got = [as_bytes(frame) for frame in await frames_of(socket, content("Grüße aus 北京"))]
+    async with (
+        serve_stand_in(config=talk.config(faults=wrong, wire={"chunkMs": 40})) as server,
+        dialled(server) as socket,
+    ):
+        got = [as_bytes(frame) for frame in await frames_of(socket, talk.content("Grüße aus 北京"))]
         data = [one for one in socket.seen if one[0] in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)]
         assert meant(got)[0].endswith('I heard "Grüße aus 北京".')
         for message in got:
@@ -340,13 +327,13 @@ async def test_utf8_is_raw_and_escapes_are_the_rule() -> None:
 
 
 async def test_snake_spells_members_and_leaves_the_applications_own_names() -> None:
-    given = config(faults=these("snake"), calls="always")
+    given = talk.config(faults=these("snake"), calls="always")
     async with serve_stand_in(config=given) as server:
         about = {"type": "OBJECT", "properties": {"cityName": {"type": "STRING"}}, "required": ["cityName"]}
-        tools = functions("getWeather", parameters=about)
+        tools = talk.functions("getWeather", parameters=about)
         async with dialled(server, {**TRANSCRIBED, "tools": tools}) as socket:
             messages = []
-            await socket.send(json.dumps(content("what is the weather?")))
+            await socket.send(json.dumps(talk.content("what is the weather?")))
             while not messages or "tool_call" not in messages[-1]:
                 messages.append(json.loads(await socket.recv()))
     assert messages[0] == {"setup_complete": {}}
@@ -371,9 +358,9 @@ async def test_a_big_message_ends_a_client_that_takes_a_megabyte(number: int) ->
     """WIRE-13: python's websockets takes 1 MiB unless it is told otherwise, and closes 1009 by itself."""
 
     async def go(**limit: Any) -> list[bytes | str]:
-        async with serve_stand_in(config=config(faults=these(f"big-message@{number}"))) as server:
+        async with serve_stand_in(config=talk.config(faults=these(f"big-message@{number}"))) as server:
             async with dialled(server, **limit) as socket:
-                return await frames_of(socket, content("hello"))
+                return await frames_of(socket, talk.content("hello"))
 
     with pytest.raises(ConnectionClosedError) as caught:
         await go(max_size=2**20)
@@ -435,28 +422,28 @@ async def test_bundled_is_a_whole_turn_in_one_message() -> None:
 @pytest.mark.parametrize(
     ("model", "members", "says", "last"),
     [
-        ("models/gemini-3.8-live-extended-thinking", {}, content("hello"), "IDLE"),
-        ("models/gemini-3.1-flash-live-preview", {}, text("hello"), "turnComplete"),
-        ("models/gemini-2.5-flash-native-audio-latest", {}, content("hello"), "turnComplete"),
+        ("models/gemini-3.8-live-extended-thinking", {}, talk.content("hello"), "IDLE"),
+        ("models/gemini-3.1-flash-live-preview", {}, talk.text("hello"), "turnComplete"),
+        ("models/gemini-2.5-flash-native-audio-latest", {}, talk.content("hello"), "turnComplete"),
     ],
 )
 async def test_bundled_ends_the_turn_of_every_model(model: str, members: Message, says: Message, last: str) -> None:
-    async with connected(
+    async with talk.connected(
         {"model": model, "outputAudioTranscription": {}, **members}, faults=these("bundled")
     ) as caller:
         await caller.say(says)
-        got = await caller.until(lambda message: any(word == last for word in brief(message)))
+        got = await caller.until(lambda message: any(word == last for word in talk.brief(message)))
     assert sum("modelTurn" in one.get("serverContent", {}) for one in got) == (2 if last == "IDLE" else 1)
 
 
 async def test_bundled_holds_a_segment_of_a_model_that_transcribes() -> None:
-    setup = {"model": "models/gemini-3.5-transcribe-live", "inputAudioTranscription": {}, **MANUAL}
-    async with connected(setup, faults=these("bundled")) as caller:
-        await caller.say(START)
+    setup = {"model": "models/gemini-3.5-transcribe-live", "inputAudioTranscription": {}, **talk.MANUAL}
+    async with talk.connected(setup, faults=these("bundled")) as caller:
+        await caller.say(talk.START)
         await caller.speak(speech())
         await caller.say({"realtimeInput": {"activityEnd": {}}})
         got = await caller.until("generationComplete")
-    assert "heard" in brief(got[-1])
+    assert "heard" in talk.brief(got[-1])
 
 
 # Together
@@ -483,10 +470,10 @@ async def test_messages_that_come_between_do_not_hide_a_place(once: str, other: 
     got: list[bytes] = []
     end: Exception | None = None
     async with (
-        serve_stand_in(config=config(faults=these(f"{once}@{number}", other))) as server,
+        serve_stand_in(config=talk.config(faults=these(f"{once}@{number}", other))) as server,
         dialled(server) as socket,
     ):
-        await socket.send(json.dumps(content("hello")))
+        await socket.send(json.dumps(talk.content("hello")))
         try:
             while not got or b"turnComplete" not in got[-1]:
                 async with asyncio.timeout(1.0 if once == "stall" else 10):
@@ -531,22 +518,22 @@ async def test_everything_without_a_turn_complete_in_one_message() -> None:
 
 @pytest.mark.parametrize("given", [("bundled",), ("fragments=50",), ("fragments=50", "bundled"), ("usage-apart",)])
 async def test_an_interruption_in_the_middle(given: tuple[str, ...]) -> None:
-    async with connected(TRANSCRIBED, faults=these(*given), pace=0.3) as caller:
-        await caller.say(content("hello"))
+    async with talk.connected(TRANSCRIBED, faults=these(*given), pace=0.3) as caller:
+        await caller.say(talk.content("hello"))
         await asyncio.sleep(0.25)  # a reply of some seconds at a third of its pace is in its middle
-        cut = await caller.turn(text("stop"))
+        cut = await caller.turn(talk.text("stop"))
         cut, after = cut, await caller.until("turnComplete")
     flags = [name for one in cut for name in one.get("serverContent", {}) if name in ("interrupted", "turnComplete")]
     assert flags[0] == "interrupted"
-    assert words(after).endswith('I heard "stop".')
+    assert talk.words(after).endswith('I heard "stop".')
     if "bundled" in given:
-        assert brief_all(cut)[-1] == "turnComplete+usage"
+        assert talk.brief_all(cut)[-1] == "turnComplete+usage"
 
 
 async def test_an_interruption_while_a_fragmented_message_waits_for_a_slow_reader() -> None:
     """The reply is cut between two fragments of one message: that message is finished before anything else comes."""
     big = [f"big-message@{number}" for number in range(3, 9)]  # more than the buffers of the system
-    async with serve_stand_in(config=config(faults=these("fragments=5000", *big))) as server:
+    async with serve_stand_in(config=talk.config(faults=these("fragments=5000", *big))) as server:
         narrow = sockets.socket()
         narrow.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
         narrow.connect(("127.0.0.1", int(server.url.rsplit(":", 1)[1])))
@@ -554,23 +541,23 @@ async def test_an_interruption_while_a_fragmented_message_waits_for_a_slow_reade
         async with dialled(server, TRANSCRIBED, sock=narrow, max_queue=1) as socket:
             caller = Caller(socket, server)
             await caller.hear()
-            await caller.say(content("hello"))
+            await caller.say(talk.content("hello"))
             session = next(iter(server.sessions.values()))
             await until(lambda: session.connection.paused and session.channel._sending)
-            await caller.say(text("stop"))
+            await caller.say(talk.text("stop"))
             await until(lambda: session.received >= 3)
             await asyncio.sleep(0.1)
             cut = await caller.until("turnComplete")
             assert any("interrupted" in one.get("serverContent", {}) for one in cut)
-            assert words(await caller.until("turnComplete")).endswith('I heard "stop".')
-        await ended(server)
+            assert talk.words(await caller.until("turnComplete")).endswith('I heard "stop".')
+        await talk.ended(server)
         assert server.failures == 0
 
 
 async def test_a_close_waits_for_the_message_in_fragments() -> None:
     """A close between two fragments would be another close: the library's own 1011."""
     big = [f"big-message@{number}" for number in range(3, 9)]
-    async with serve_stand_in(config=config(faults=these("fragments=5000", *big))) as server:
+    async with serve_stand_in(config=talk.config(faults=these("fragments=5000", *big))) as server:
         narrow = sockets.socket()
         narrow.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
         narrow.connect(("127.0.0.1", int(server.url.rsplit(":", 1)[1])))
@@ -578,7 +565,7 @@ async def test_a_close_waits_for_the_message_in_fragments() -> None:
         async with dialled(server, TRANSCRIBED, sock=narrow, max_queue=1) as socket:
             caller = Caller(socket, server)
             await caller.hear()
-            await caller.say(content("hello"))
+            await caller.say(talk.content("hello"))
             session = next(iter(server.sessions.values()))
             await until(lambda: session.connection.paused and session.channel._sending)
             await caller.say("not json")
@@ -595,7 +582,7 @@ async def played(
     """The frames a client gets that says setup and then waits, ended by the code of the close, 1006 for none."""
     script = Script("mine", steps=[{"client": {"setup": {}}}, *steps])
     async with serve_stand_in(
-        config=config(scripts=[script], pace=pace, patience=patience, faults=these(*given))
+        config=talk.config(scripts=[script], pace=pace, patience=patience, faults=these(*given))
     ) as server:
         async with dialled(server) as socket:
             got: list[Any] = []
@@ -607,7 +594,7 @@ async def played(
                 got.append(end.rcvd.code if end.rcvd else 1006)
             except TimeoutError:
                 got.append("quiet")
-        await ended(server)
+        await talk.ended(server)
         assert server.failures == 0
     return got
 
@@ -682,18 +669,18 @@ async def test_faults_of_the_command_line_go_for_scenarios_too() -> None:
 
 async def test_a_scenario_closes_at_once_though_its_client_sends_on() -> None:
     script = Script("mine", steps=[{"client": {"setup": {}}}, READY, {"wait": 0.3}, SHUT])
-    async with serve_stand_in(config=config(scripts=[script], pace=1)) as server:
+    async with serve_stand_in(config=talk.config(scripts=[script], pace=1)) as server:
         async with dialled(server) as socket:
             await socket.recv()
             with contextlib.suppress(ConnectionClosed):
                 for _ in range(3000):
-                    await socket.send(audio(bytes(320)))
+                    await socket.send(talk.audio(bytes(320)))
             async with asyncio.timeout(3):
                 with pytest.raises(ConnectionClosed):
                     await socket.recv()
             assert socket.close_code == 1000
         async with asyncio.timeout(3):
-            await ended(server)
+            await talk.ended(server)
 
 
 # How they are written

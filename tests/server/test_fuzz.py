@@ -17,25 +17,9 @@ from livews.core import closes, validation
 from livews.core.conversation import Conversation
 from livews.server.audio_input import resampled
 from livews.server.server import serve_stand_in
+from tests.kit import talk
 from tests.kit.names import GEMINI, VERTEX
 from tests.kit.sound import silence, speech
-from tests.kit.talk import (
-    END,
-    MANUAL,
-    START,
-    answer,
-    audio,
-    calling,
-    calls,
-    config,
-    connected,
-    content,
-    ended,
-    functions,
-    sound_of,
-    text,
-    words,
-)
 
 DIALOGUE = {"model": "models/gemini-3.8-live", "outputAudioTranscription": {}}
 BLOCKED = 6.0
@@ -96,29 +80,29 @@ async def test_a_close_is_one_of_the_services(code: int, reason: str, fits: bool
 @asynccontextmanager
 async def closing(setup: dict[str, Any] | None = None) -> AsyncIterator[Any]:
     """A client with a stand-in of its own, whose socket has to be gone soon after the last it says."""
-    async with serve_stand_in(config=config(pace=0)) as server:
-        async with calling(server, setup) as caller, asyncio.timeout(BLOCKED):
+    async with serve_stand_in(config=talk.config(pace=0)) as server:
+        async with talk.calling(server, setup) as caller, asyncio.timeout(BLOCKED):
             yield caller
             await caller.socket.wait_closed()
-            await ended(server)
+            await talk.ended(server)
         assert server.failures == 0
 
 
 async def test_what_comes_after_a_bad_frame_does_not_hold_up_the_close() -> None:
     async with closing(DIALOGUE) as caller:
-        await caller.say("no JSON", *[text(f"{i}") for i in range(100)])
+        await caller.say("no JSON", *[talk.text(f"{i}") for i in range(100)])
         assert await caller.closed() == closes.frame_for("invalid-argument")
 
 
 async def test_what_waits_at_the_clients_own_close_does_not_hold_it_up() -> None:
     async with closing(DIALOGUE) as caller:
-        await caller.say(*[content(f"{i}") for i in range(100)])
+        await caller.say(*[talk.content(f"{i}") for i in range(100)])
         await caller.socket.close()
 
 
 async def test_a_broken_frame_after_many_does_not_hold_up_its_close() -> None:
     async with closing(DIALOGUE) as caller:
-        await caller.say(*[content(f"{i}") for i in range(100)])
+        await caller.say(*[talk.content(f"{i}") for i in range(100)])
         caller.socket.protocol.send_frame(Frame(Opcode.CONT, b"continues nothing"))
         caller.socket.send_data()
         assert (await caller.closed())[0] == 1002
@@ -128,7 +112,7 @@ async def test_text_that_is_no_utf_8_is_no_json() -> None:
     async with closing(DIALOGUE) as caller:
         caller.socket.protocol.send_text(b'{"realtimeInput":{"text":"\xff"}}')
         caller.socket.send_data()
-        await caller.say(*[text(f"{i}") for i in range(50)])
+        await caller.say(*[talk.text(f"{i}") for i in range(50)])
         assert await caller.closed() == closes.frame_for("invalid-argument")
 
 
@@ -174,9 +158,9 @@ def test_a_few_faults_are_all_told() -> None:
 
 
 async def test_hours_of_sound_at_one_sample_a_second_are_played_back_for_thirty() -> None:
-    async with connected({**DIALOGUE, **MANUAL}, pace=0, reply="echo") as caller:
-        plain = sound_of(await caller.turn(START, audio(speech(0.1, 16_000)[:2], 1), END))
-        echoed = sound_of(await caller.turn(START, audio(speech(0.5), 1), END))
+    async with talk.connected({**DIALOGUE, **talk.MANUAL}, pace=0, reply="echo") as caller:
+        plain = talk.sound_of(await caller.turn(talk.START, talk.audio(speech(0.1, 16_000)[:2], 1), talk.END))
+        echoed = talk.sound_of(await caller.turn(talk.START, talk.audio(speech(0.5), 1), talk.END))
         plain, echoed = len(plain) / 48_000, len(echoed) / 48_000
     assert 25 < echoed - plain < 35
 
@@ -195,38 +179,38 @@ def test_a_tone_is_the_same_at_24_kHz(rate: int) -> None:
 
 
 async def test_an_answer_waits_where_one_sound_ends_a_speech_and_begins_the_next() -> None:
-    async with connected({**DIALOGUE, "tools": functions("wait")}) as caller:
-        await caller.say(text("wait"))
-        call = calls(await caller.until("toolCall"))[0]
+    async with talk.connected({**DIALOGUE, "tools": talk.functions("wait")}) as caller:
+        await caller.say(talk.text("wait"))
+        call = talk.calls(await caller.until("toolCall"))[0]
         await caller.speak(speech(0.5))
         await caller.until("activityStart")
-        await caller.say(answer({"done": "twelve"}, call["id"]))
-        await caller.say(audio(silence(1.4) + speech(0.5)))  # one frame
+        await caller.say(talk.answer({"done": "twelve"}, call["id"]))
+        await caller.say(talk.audio(silence(1.4) + speech(0.5)))  # one frame
         await caller.speak(silence(1.4))
         said = ""
         while "twelve" not in said:
-            said += words(await caller.until("turnComplete"))
+            said += talk.words(await caller.until("turnComplete"))
         assert [said]
 
 
 async def test_calls_that_nobody_answers_do_not_pile_up() -> None:
-    async with connected({**DIALOGUE, "tools": functions("wait")}, pace=0, calls="always") as caller:
+    async with talk.connected({**DIALOGUE, "tools": talk.functions("wait")}, pace=0, calls="always") as caller:
         for i in range(130):
-            await caller.turn(text(f"{i}"))
+            await caller.turn(talk.text(f"{i}"))
         assert int(caller.server.status()["open"][0]["openCalls"]) == 100
 
 
 async def test_answers_by_the_thousand_are_spoken_in_one_breath() -> None:
     setup = {"model": "publishers/google/models/gemini-live-2.5-flash", "outputAudioTranscription": {}}
-    async with connected(setup, path=VERTEX, pace=0) as caller:
+    async with talk.connected(setup, path=VERTEX, pace=0) as caller:
         given = [{"id": f"{i}", "name": "f", "response": {"n": i}} for i in range(20_000)]
-        said = words(await caller.turn({"toolResponse": {"functionResponses": given}}))
+        said = talk.words(await caller.turn({"toolResponse": {"functionResponses": given}}))
     assert 'f answered {"n":0}. f answered {"n":1}.' in said
     assert len(said) < 2_000
 
 
 async def test_an_upgrade_with_two_connection_headers() -> None:
-    async with serve_stand_in(config=config(pace=0)) as server:
+    async with serve_stand_in(config=talk.config(pace=0)) as server:
         async with connect(server.url + GEMINI, additional_headers={"Connection": "keep-alive"}) as socket:
             await socket.send(json.dumps({"setup": DIALOGUE}))
             assert b"setupComplete" in await socket.recv(decode=False)
@@ -234,7 +218,7 @@ async def test_an_upgrade_with_two_connection_headers() -> None:
 
 @pytest.mark.parametrize("length", ["9" * 5000, "-1", "1e3", "²", ""])
 async def test_a_length_that_is_none(length: str) -> None:
-    async with serve_stand_in(config=config(pace=0)) as server, asyncio.timeout(BLOCKED):
+    async with serve_stand_in(config=talk.config(pace=0)) as server, asyncio.timeout(BLOCKED):
         reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rpartition(":")[2]))
         writer.write(f"POST /v1alpha/auth_tokens HTTP/1.1\r\nContent-Length: {length}\r\n\r\n".encode())
         said = await reader.read()

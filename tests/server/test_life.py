@@ -25,32 +25,10 @@ from livews.server.replies import format_duration as duration
 from livews.server.server import StandInServer, serve_stand_in
 from livews.server.session import StandInSession
 from livews.server.turn_taking import TurnTaking
+from tests.kit import talk
 from tests.kit.names import GEMINI, LIVE_31, LIVE_38, NATIVE, TEST, TRANSCRIBE, TRANSLATE, VERTEX
 from tests.kit.sound import silence, speech
-from tests.kit.talk import (
-    MANUAL,
-    START,
-    STREAM_END,
-    Caller,
-    Message,
-    answer,
-    audio,
-    brief,
-    brief_all,
-    calling,
-    calls,
-    config,
-    connected,
-    content,
-    ended,
-    functions,
-    handle_of,
-    pinging,
-    refusal,
-    resuming,
-    text,
-    words,
-)
+from tests.kit.talk import Caller, Message
 from tests.kit.waiting import until
 
 INTERNAL = (1011, "Internal error encountered.")
@@ -62,7 +40,7 @@ PICTURE: Message = {"realtimeInput": {"video": {"mimeType": "image/jpeg", "data"
 
 @contextlib.asynccontextmanager
 async def serving_stand_in(seconds: float = 30, **changes: Any) -> AsyncIterator[StandInServer]:
-    async with asyncio.timeout(seconds), serve_stand_in(config=config(**changes)) as server:
+    async with asyncio.timeout(seconds), serve_stand_in(config=talk.config(**changes)) as server:
         yield server
         assert server.failures == 0
 
@@ -94,8 +72,8 @@ async def last_of(caller: Caller) -> tuple[list[Message], tuple[int, str]]:
 async def test_go_away_comes_by_the_profile_and_the_close_after_it(model: str, path: str, left: str) -> None:
     """GOAWAY-1: 540 seconds after the start with 50 left, 60 on Vertex; here 500 times as fast."""
     began = now()
-    async with serving_stand_in(time_scale=500) as server, calling(server, model, path=path) as caller:
-        async with pinging(caller):
+    async with serving_stand_in(time_scale=500) as server, talk.calling(server, model, path=path) as caller:
+        async with talk.pinging(caller):
             got, end = await last_of(caller)
         assert got[-1] == {"goAway": {"timeLeft": left}}
         assert sum("goAway" in one for one in got) == 1
@@ -106,8 +84,8 @@ async def test_go_away_comes_by_the_profile_and_the_close_after_it(model: str, p
 
 async def test_go_away_on_demand() -> None:
     began = now()
-    async with serving_stand_in(go_away=0.2, time_scale=200) as server, calling(server, LIVE_38) as caller:
-        await caller.say(content("hello"))
+    async with serving_stand_in(go_away=0.2, time_scale=200) as server, talk.calling(server, LIVE_38) as caller:
+        await caller.say(talk.content("hello"))
         got, end = await last_of(caller)
         assert {"goAway": {"timeLeft": "0.250s"}} in got
         assert end == (1008, IGNORED)
@@ -115,14 +93,14 @@ async def test_go_away_on_demand() -> None:
 
 
 async def test_a_client_that_leaves_in_time_is_not_told_again() -> None:
-    async with serving_stand_in(go_away=0.05) as server, calling(server, TEST) as caller:
+    async with serving_stand_in(go_away=0.05) as server, talk.calling(server, TEST) as caller:
         assert "goAway" in await caller.hear()
-        got = await caller.turn(content("hello"))
-        assert words(await caller.turn(content("hello"))) == words(got)
-        assert brief(got[-1]) == ["turnComplete", "usage"], "the session goes on until the time is over"
+        got = await caller.turn(talk.content("hello"))
+        assert talk.words(await caller.turn(talk.content("hello"))) == talk.words(got)
+        assert talk.brief(got[-1]) == ["turnComplete", "usage"], "the session goes on until the time is over"
         await caller.socket.close()
         assert await caller.closed() == (1000, "")
-        await ended(server)
+        await talk.ended(server)
         assert dict(server.endings) == {"closed by the client, 1000": 1}
 
 
@@ -151,10 +129,10 @@ async def test_video_shortens_and_compression_lifts_the_limit(
 ) -> None:
     """A session of sound lasts 15 minutes, one with video two, and any length with compression; goAway comes ahead."""
     began = now()
-    async with serving_stand_in(time_scale=600) as server, calling(server, setup) as caller:
+    async with serving_stand_in(time_scale=600) as server, talk.calling(server, setup) as caller:
         if says is not None:
             await caller.say(says)
-        async with pinging(caller):
+        async with talk.pinging(caller):
             await caller.until("goAway")
         took = (caller.times[-1] - began) * 600
     assert took >= seconds
@@ -163,8 +141,8 @@ async def test_video_shortens_and_compression_lifts_the_limit(
 
 async def test_the_first_picture_shortens_a_session_that_runs() -> None:
     began = now()
-    async with serving_stand_in(time_scale=300) as server, calling(server, TEST) as caller:
-        async with pinging(caller):
+    async with serving_stand_in(time_scale=300) as server, talk.calling(server, TEST) as caller:
+        async with talk.pinging(caller):
             await asyncio.sleep(0.1)
             await caller.say(PICTURE)
             await caller.until("goAway")
@@ -178,9 +156,9 @@ async def test_a_conversation_grows_old_over_its_connections() -> None:
         for resumes in (False, True):
             setup = {"model": TEST, "sessionResumption": {"handle": handle} if resumes else {}}
             began = now()
-            async with calling(server, setup) as caller:
+            async with talk.calling(server, setup) as caller:
                 handle = (await caller.until("handle"))[-1]["sessionResumptionUpdate"]["newHandle"]
-                async with pinging(caller):
+                async with talk.pinging(caller):
                     await caller.until("goAway")
                 spent.append((caller.times[-1] - began) * 600)
         first, second = spent
@@ -191,13 +169,13 @@ async def test_a_conversation_grows_old_over_its_connections() -> None:
 async def test_fifty_eight_minutes_are_all_and_nothing_is_left_to_resume() -> None:
     began = now()
     async with serving_stand_in(time_scale=1500) as server:
-        async with calling(server, {"model": LIVE_38, **COMPRESSED}) as caller, pinging(caller):
+        async with talk.calling(server, {"model": LIVE_38, **COMPRESSED}) as caller, talk.pinging(caller):
             got, end = await last_of(caller)
         assert end == (1011, "Deadline expired before operation could complete.")
-        assert brief_all(got) == ["handle"], "no goAway"
+        assert talk.brief_all(got) == ["handle"], "no goAway"
         assert now() - began >= 3480 / 1500
         again = {"model": LIVE_38, "sessionResumption": {"handle": got[0]["sessionResumptionUpdate"]["newHandle"]}}
-        assert await refusal(server, {"setup": again}) == (1007, "Invalid session handle")
+        assert await talk.refusal(server, {"setup": again}) == (1007, "Invalid session handle")
 
 
 # Idleness
@@ -206,22 +184,22 @@ async def test_fifty_eight_minutes_are_all_and_nothing_is_left_to_resume() -> No
 async def test_a_client_that_is_silent_is_closed_and_one_that_pings_is_not() -> None:
     """480 s after anything came from it, a ping included: then 1011, and nothing before."""
     async with serving_stand_in(time_scale=1600) as server:
-        async with calling(server, {"model": TEST, **COMPRESSED}) as there, calling(server) as silent:
-            async with pinging(there, 0.05):
+        async with talk.calling(server, {"model": TEST, **COMPRESSED}) as there, talk.calling(server) as silent:
+            async with talk.pinging(there, 0.05):
                 began = now()
                 await silent.say({"setup": {"model": TEST}})
                 got, end = await last_of(silent)
-                assert (brief_all(got), end) == (["setupComplete"], INTERNAL)
+                assert (talk.brief_all(got), end) == (["setupComplete"], INTERNAL)
                 assert now() - began >= 480 / 1600
             assert there.socket.close_code is None
-        await ended(server)
+        await talk.ended(server)
         assert set(server.endings) == {"closed 1011 Internal error encountered.", "closed by the client, 1000"}
 
 
-@pytest.mark.parametrize("says", [audio(silence(0.02)), text("x"), "{}"], ids=["sound", "text", "nothing"])
+@pytest.mark.parametrize("says", [talk.audio(silence(0.02)), talk.text("x"), "{}"], ids=["sound", "text", "nothing"])
 async def test_whatever_a_client_sends_it_is_there(says: str | Message) -> None:
     setup = {"model": LIVE_38, **COMPRESSED}  # lives longer than it may be idle
-    async with serving_stand_in(time_scale=1600, pace=0) as server, calling(server, setup) as caller:
+    async with serving_stand_in(time_scale=1600, pace=0) as server, talk.calling(server, setup) as caller:
         for _ in range(10):
             await caller.say(says)
             await asyncio.sleep(0.05)
@@ -231,10 +209,10 @@ async def test_whatever_a_client_sends_it_is_there(says: str | Message) -> None:
 
 async def test_who_never_says_setup_is_closed_too() -> None:
     began = now()
-    async with serving_stand_in(time_scale=2400) as server, calling(server) as caller:
+    async with serving_stand_in(time_scale=2400) as server, talk.calling(server) as caller:
         assert await last_of(caller) == ([], INTERNAL)
         assert now() - began >= 480 / 2400
-        await ended(server)
+        await talk.ended(server)
         assert list(server.endings) == ["closed 1011 Internal error encountered."]
 
 
@@ -272,13 +250,13 @@ async def test_the_stand_in_sends_no_pings_and_nothing_unasked() -> None:
 async def test_speech_without_silence_is_never_answered() -> None:
     """ACTIVITY-6: silence is heard in the sound that is sent, not in the time that passes."""
     lines: list[str] = []
-    async with connected(LIVE_38, log=lines.append, pace=0.01) as caller:
+    async with talk.connected(LIVE_38, log=lines.append, pace=0.01) as caller:
         await caller.speak(speech(1.0))
-        assert brief_all(await caller.rest(0.8), leave=["handle"]) == ["empty+activityStart"]
+        assert talk.brief_all(await caller.rest(0.8), leave=["handle"]) == ["empty+activityStart"]
         await caller.speak(speech(1.0) + silence(0.5))
         assert await caller.rest(0.8) == [], "too short a silence is a pause"
         await caller.speak(silence(1.5))
-        assert brief_all(await caller.until("turnComplete"))[-1] == "turnComplete+usage"
+        assert talk.brief_all(await caller.until("turnComplete"))[-1] == "turnComplete+usage"
         await caller.speak(speech(1.0))
         await caller.until("activityStart")
     assert [line for line in lines if "(ACTIVITY-6)" in line], "the log says so"
@@ -305,15 +283,17 @@ ASKED: Message = {"sessionResumption": {}}
 )
 async def test_handles_come_as_the_model_has_it(model: str, asked: Message, handles: int) -> None:
     """`once` a connection, or with every turn; unasked on some."""
-    async with connected({"model": model, **asked}) as caller:
+    async with talk.connected({"model": model, **asked}) as caller:
         for _ in range(3):
-            await caller.say(text("hello") if model == LIVE_31 else content("hello"))
+            await caller.say(talk.text("hello") if model == LIVE_31 else talk.content("hello"))
             await caller.until("IDLE" if "thinking" in model else "turnComplete")
         await caller.rest()
         updates = [one["sessionResumptionUpdate"] for one in caller.messages if "sessionResumptionUpdate" in one]
         assert all(update["resumable"] is True for update in updates)
         after = [
-            brief_all(caller.messages)[i - 1] for i, one in enumerate(brief_all(caller.messages)) if one == "handle"
+            talk.brief_all(caller.messages)[i - 1]
+            for i, one in enumerate(talk.brief_all(caller.messages))
+            if one == "handle"
         ]
         if handles == 3:
             assert all(one.startswith("turnComplete") for one in after), "with the turn"
@@ -323,11 +303,11 @@ async def test_handles_come_as_the_model_has_it(model: str, asked: Message, hand
 
 async def test_a_handle_comes_a_tenth_of_a_second_after_setup_and_at_once_when_resumed() -> None:
     async with serving_stand_in(pace=1.0) as server:
-        async with calling(server, LIVE_38) as caller:
+        async with talk.calling(server, LIVE_38) as caller:
             handle = (await caller.hear())["sessionResumptionUpdate"]["newHandle"]
             assert caller.times[1] - caller.times[0] >= 0.095
             assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", handle)
-        async with calling(server, resuming(handle, LIVE_38)) as caller:
+        async with talk.calling(server, talk.resuming(handle, LIVE_38)) as caller:
             again = (await caller.hear())["sessionResumptionUpdate"]["newHandle"]
             assert caller.times[1] - caller.times[0] < 0.095
             assert again != handle
@@ -336,24 +316,24 @@ async def test_a_handle_comes_a_tenth_of_a_second_after_setup_and_at_once_when_r
 @pytest.mark.parametrize("asked", [True, False])
 async def test_a_handle_every_two_seconds(asked: bool) -> None:
     setup: Message = {"model": TRANSLATE, **(ASKED if asked else {})}
-    async with connected(setup, time_scale=20) as caller, pinging(caller):
+    async with talk.connected(setup, time_scale=20) as caller, talk.pinging(caller):
         if not asked:
             assert await caller.rest(0.5) == []
             return
         await caller.until("handle")
         for _ in range(4):
-            assert brief(await caller.hear()) == ["handle"]
+            assert talk.brief(await caller.hear()) == ["handle"]
         gaps = [after - before for before, after in zip(caller.times[1:-1], caller.times[2:], strict=True)]
         assert sum(gaps) >= 0.9 * 4 * 2 / 20
 
 
 async def test_a_model_that_never_gives_one() -> None:
-    async with connected({"model": TRANSCRIBE, "inputAudioTranscription": {}, **MANUAL, **ASKED}) as caller:
-        await caller.say(START)
+    async with talk.connected({"model": TRANSCRIBE, "inputAudioTranscription": {}, **talk.MANUAL, **ASKED}) as caller:
+        await caller.say(talk.START)
         await caller.speak(speech())
         await caller.say({"realtimeInput": {"activityEnd": {}}})
         await caller.until("generationComplete")
-        assert "handle" not in brief_all([*caller.messages, *await caller.rest()])
+        assert "handle" not in talk.brief_all([*caller.messages, *await caller.rest()])
 
 
 # Resuming
@@ -365,74 +345,79 @@ def asked_tokens(messages: list[Message]) -> int:
 
 async def test_a_resumed_conversation_knows_what_was_said() -> None:
     async with serving_stand_in() as server:
-        async with calling(server, RESUMABLE) as caller:
-            handle = await handle_of(caller)
-            first = asked_tokens(await caller.turn(content("one two three")))
-            second = asked_tokens(await caller.turn(content("four")))
+        async with talk.calling(server, RESUMABLE) as caller:
+            handle = await talk.handle_of(caller)
+            first = asked_tokens(await caller.turn(talk.content("one two three")))
+            second = asked_tokens(await caller.turn(talk.content("four")))
             assert second > first
-        async with calling(server, resuming(handle)) as caller:
-            newer = await handle_of(caller)
-            third = asked_tokens(await caller.turn(content("five")))
+        async with talk.calling(server, talk.resuming(handle)) as caller:
+            newer = await talk.handle_of(caller)
+            third = asked_tokens(await caller.turn(talk.content("five")))
             assert third > second
         for one in (handle, newer):  # C17: a handle is the session, not a copy of it
-            async with calling(server, resuming(one)) as caller:
-                fourth = asked_tokens(await caller.turn(content("six")))
+            async with talk.calling(server, talk.resuming(one)) as caller:
+                fourth = asked_tokens(await caller.turn(talk.content("six")))
                 assert fourth > third
                 third = fourth
-        async with calling(server, TEST) as caller:
-            assert asked_tokens(await caller.turn(content("one two three"))) == first, "another one is new"
+        async with talk.calling(server, TEST) as caller:
+            assert asked_tokens(await caller.turn(talk.content("one two three"))) == first, "another one is new"
 
 
-@pytest.mark.parametrize(("model", "says"), [(LIVE_38, content), (NATIVE, content), (LIVE_31, text)])
+@pytest.mark.parametrize(("model", "says"), [(LIVE_38, talk.content), (NATIVE, talk.content), (LIVE_31, talk.text)])
 async def test_calls_that_wait_are_answered_after_resuming(model: str, says: Any) -> None:
     async with serving_stand_in() as server:
-        setup: Message = {"model": model, "outputAudioTranscription": {}, "tools": functions("getWeather"), **ASKED}
-        async with calling(server, setup) as caller:
+        setup: Message = {
+            "model": model,
+            "outputAudioTranscription": {},
+            "tools": talk.functions("getWeather"),
+            **ASKED,
+        }
+        async with talk.calling(server, setup) as caller:
             got = await caller.turn(says("hello"))
             got += await caller.rest()
             await caller.say(says("what does getWeather say?"))
             got += await caller.until("toolCall")
-            call = calls(got)[0]
+            call = talk.calls(got)[0]
             got += await caller.rest()
             handle = [one["sessionResumptionUpdate"]["newHandle"] for one in got if "sessionResumptionUpdate" in one][
                 -1
             ]
         again = {**setup, "sessionResumption": {"handle": handle}}
-        async with calling(server, again) as caller:
-            assert "toolCall" not in brief_all(await caller.rest()), "nothing is asked twice"
+        async with talk.calling(server, again) as caller:
+            assert "toolCall" not in talk.brief_all(await caller.rest()), "nothing is asked twice"
             session = next(iter(server.sessions.values()))
             assert session.status()["openCalls"] == 1
-            await caller.say(answer({"sky": "blue"}, call["id"], "getWeather"))
-            assert words(await caller.until("turnComplete")).endswith('getWeather answered {"sky":"blue"}.')
+            await caller.say(talk.answer({"sky": "blue"}, call["id"], "getWeather"))
+            assert talk.words(await caller.until("turnComplete")).endswith('getWeather answered {"sky":"blue"}.')
             assert session.status()["openCalls"] == 0
-            await caller.say(answer({"sky": "blue"}, call["id"], "getWeather"))
-            assert "audio" not in brief_all(await caller.rest()), "and answered once"
+            await caller.say(talk.answer({"sky": "blue"}, call["id"], "getWeather"))
+            assert "audio" not in talk.brief_all(await caller.rest()), "and answered once"
 
 
 async def test_an_open_socket_keeps_its_session() -> None:
     """RESUME-2: the old socket is open: 1011. Once it is closed, by a close frame, at once."""
     async with serving_stand_in() as server:
-        async with calling(server, RESUMABLE) as caller:
-            handle = await handle_of(caller)
+        async with talk.calling(server, RESUMABLE) as caller:
+            handle = await talk.handle_of(caller)
             for _ in range(3):
-                assert await refusal(server, {"setup": resuming(handle)}) == INTERNAL
-            assert (await caller.turn(content("still here")))[-1]["usageMetadata"]
-        await ended(server)
-        async with calling(server, resuming(handle)) as caller:
-            assert await refusal(server, {"setup": resuming(handle)}) == INTERNAL, "the new one, too"
-            assert await caller.turn(content("hello"))
+                assert await talk.refusal(server, {"setup": talk.resuming(handle)}) == INTERNAL
+            assert (await caller.turn(talk.content("still here")))[-1]["usageMetadata"]
+        await talk.ended(server)
+        async with talk.calling(server, talk.resuming(handle)) as caller:
+            assert await talk.refusal(server, {"setup": talk.resuming(handle)}) == INTERNAL, "the new one, too"
+            assert await caller.turn(talk.content("hello"))
 
 
 async def test_a_socket_that_was_lost_keeps_its_session_for_a_while() -> None:
     """RESUME-2: within 1.5 s of a drop without a close frame 1011, later fine."""
     async with serving_stand_in() as server:
-        async with calling(server, RESUMABLE) as caller:
-            handle = await handle_of(caller)
+        async with talk.calling(server, RESUMABLE) as caller:
+            handle = await talk.handle_of(caller)
             began = now()
             caller.socket.transport.abort()
-        await ended(server)
+        await talk.ended(server)
         assert dict(server.endings) == {"lost": 1}
-        assert await refusal(server, {"setup": resuming(handle)}) == INTERNAL
+        assert await talk.refusal(server, {"setup": talk.resuming(handle)}) == INTERNAL
         end = INTERNAL
         while end == INTERNAL:
             await asyncio.sleep(0.1)
@@ -443,8 +428,8 @@ async def test_a_socket_that_was_lost_keeps_its_session_for_a_while() -> None:
 
 async def tried(server: StandInServer, handle: str) -> tuple[int, str]:
     """The close, or (0, "") for a session that is resumed."""
-    async with calling(server) as caller:
-        await caller.say({"setup": resuming(handle)})
+    async with talk.calling(server) as caller:
+        await caller.say({"setup": talk.resuming(handle)})
         with contextlib.suppress(ConnectionClosed):
             assert "setupComplete" in await caller.hear()
             return 0, ""
@@ -453,52 +438,52 @@ async def tried(server: StandInServer, handle: str) -> tuple[int, str]:
 
 async def test_a_drop_of_the_stand_ins_own_is_one() -> None:
     async with serving_stand_in(faults=[faults.parse("drop@3")]) as server:
-        async with calling(server, RESUMABLE) as caller:
-            handle = await handle_of(caller)
-            await caller.say(content("hello"))
+        async with talk.calling(server, RESUMABLE) as caller:
+            handle = await talk.handle_of(caller)
+            await caller.say(talk.content("hello"))
             assert await caller.closed() == (1006, "")
-        await ended(server)
-        assert await refusal(server, {"setup": resuming(handle)}) == INTERNAL
+        await talk.ended(server)
+        assert await talk.refusal(server, {"setup": talk.resuming(handle)}) == INTERNAL
 
 
 async def test_a_handle_belongs_to_its_model() -> None:
     """RESUME-3: setupComplete comes, and then 1011, every time; the model it belongs to takes it still."""
     async with serving_stand_in() as server:
-        async with calling(server, RESUMABLE) as caller:
-            handle = await handle_of(caller)
+        async with talk.calling(server, RESUMABLE) as caller:
+            handle = await talk.handle_of(caller)
         for _ in range(2):
-            async with calling(server, resuming(handle, LIVE_38)) as caller:
+            async with talk.calling(server, talk.resuming(handle, LIVE_38)) as caller:
                 assert await caller.closed() == (1011, "Internal error occurred.")
-                assert brief_all(caller.messages) == ["setupComplete"]
-        async with calling(server, resuming(handle, "tunedModels/test")) as caller:
-            assert await caller.turn(content("hello"))
+                assert talk.brief_all(caller.messages) == ["setupComplete"]
+        async with talk.calling(server, talk.resuming(handle, "tunedModels/test")) as caller:
+            assert await caller.turn(talk.content("hello"))
 
 
 async def test_everything_but_the_model_may_change() -> None:
     async with serving_stand_in() as server:
-        async with calling(server, {**RESUMABLE, "outputAudioTranscription": {}}) as caller:
-            handle = await handle_of(caller)
-            assert "audio" in brief_all(await caller.turn(content("hello")))
-        setup = {**resuming(handle), "generationConfig": {"responseModalities": ["TEXT"]}}
-        async with calling(server, setup) as caller:
-            got = await caller.turn(content("hello"))
-            assert brief_all(got, leave=["handle"]) == ["text", "generationComplete", "turnComplete+usage"]
+        async with talk.calling(server, {**RESUMABLE, "outputAudioTranscription": {}}) as caller:
+            handle = await talk.handle_of(caller)
+            assert "audio" in talk.brief_all(await caller.turn(talk.content("hello")))
+        setup = {**talk.resuming(handle), "generationConfig": {"responseModalities": ["TEXT"]}}
+        async with talk.calling(server, setup) as caller:
+            got = await caller.turn(talk.content("hello"))
+            assert talk.brief_all(got, leave=["handle"]) == ["text", "generationComplete", "turnComplete+usage"]
 
 
 @pytest.mark.parametrize(("path", "hours"), [(GEMINI, 2), (VERTEX, 24)])
 async def test_handles_that_are_unknown_or_too_old(path: str, hours: int) -> None:
     async with serving_stand_in() as server:
         model = TEST if path == GEMINI else "publishers/google/models/test"
-        assert await refusal(server, {"setup": resuming("no such handle")}) == (
+        assert await talk.refusal(server, {"setup": talk.resuming("no such handle")}) == (
             1008,
             "BidiGenerateContent session not found",
         )
-        async with calling(server, {"model": model, **ASKED}, path=path) as caller:
-            handle = await handle_of(caller)
+        async with talk.calling(server, {"model": model, **ASKED}, path=path) as caller:
+            handle = await talk.handle_of(caller)
         for seconds, good in ((-60, True), (60, False)):
             server.store.clock = lambda seconds=seconds: server.clock() + 3600 * hours + seconds
-            async with calling(server, path=path) as caller:
-                await caller.say({"setup": resuming(handle, model)})
+            async with talk.calling(server, path=path) as caller:
+                await caller.say({"setup": talk.resuming(handle, model)})
                 if good:
                     assert "setupComplete" in await caller.hear()
                 else:
@@ -506,23 +491,23 @@ async def test_handles_that_are_unknown_or_too_old(path: str, hours: int) -> Non
 
 
 async def test_an_empty_handle_is_none() -> None:
-    async with serving_stand_in() as server, calling(server, resuming("")) as caller:
-        assert await handle_of(caller)
+    async with serving_stand_in() as server, talk.calling(server, talk.resuming("")) as caller:
+        assert await talk.handle_of(caller)
 
 
 async def test_only_the_newest_handles_are_kept() -> None:
     async with serving_stand_in() as server:
-        async with calling(server, {"model": NATIVE, **ASKED}) as caller:
+        async with talk.calling(server, {"model": NATIVE, **ASKED}) as caller:
             handles = []
             for _ in range(12):
-                await caller.turn(content("x"))
-                handles.append(await handle_of(caller))
-        assert await refusal(server, {"setup": resuming(handles[0], NATIVE)}) == (
+                await caller.turn(talk.content("x"))
+                handles.append(await talk.handle_of(caller))
+        assert await talk.refusal(server, {"setup": talk.resuming(handles[0], NATIVE)}) == (
             1008,
             "BidiGenerateContent session not found",
         )
-        async with calling(server, resuming(handles[-8], NATIVE)) as caller:
-            assert await caller.turn(content("x"))
+        async with talk.calling(server, talk.resuming(handles[-8], NATIVE)) as caller:
+            assert await caller.turn(talk.content("x"))
         assert len(server.store._handles) <= 8
         assert [len(one.handles) for one in server.store._newest.values()] == [8]
 
@@ -530,8 +515,8 @@ async def test_only_the_newest_handles_are_kept() -> None:
 async def test_the_same_seed_gives_the_same_handles() -> None:
     handles = []
     for seed in ("a", "a", "b"):
-        async with connected(RESUMABLE, seed=seed) as caller:
-            handles.append(await handle_of(caller))
+        async with talk.connected(RESUMABLE, seed=seed) as caller:
+            handles.append(await talk.handle_of(caller))
     first, second, third = handles
     assert first == second != third
 
@@ -550,18 +535,18 @@ ENDS: dict[str, Any] = {
     "a refusal": lambda caller: _say_and_wait(caller, "not json"),
     "a call that waits": lambda caller: _leave_a_call(caller),
     "speech that never ended": lambda caller: _leave_speech(caller),
-    "an activity that never ended": lambda caller: caller.say(START, audio(speech(0.3))),
+    "an activity that never ended": lambda caller: caller.say(talk.START, talk.audio(speech(0.3))),
 }
 
 
 async def _abort(caller: Caller) -> None:
-    await caller.say(content("hello"))
+    await caller.say(talk.content("hello"))
     await caller.hear()
     caller.socket.transport.abort()
 
 
 async def _leave_in_reply(caller: Caller) -> None:
-    await caller.say(content("hello"), content("again"))
+    await caller.say(talk.content("hello"), talk.content("again"))
     await caller.hear()
 
 
@@ -571,13 +556,13 @@ async def _say_and_wait(caller: Caller, says: str) -> None:
 
 
 async def _leave_a_call(caller: Caller) -> None:
-    await caller.say(content("getWeather"))
+    await caller.say(talk.content("getWeather"))
     await caller.until("toolCall")
 
 
 async def _leave_speech(caller: Caller) -> None:
     await caller.speak(speech())
-    await caller.say(STREAM_END, text("and"))
+    await caller.say(talk.STREAM_END, talk.text("and"))
 
 
 @pytest.mark.parametrize("name", ENDS)
@@ -585,18 +570,18 @@ async def _leave_speech(caller: Caller) -> None:
 async def test_a_session_leaves_nothing(name: str, model: str) -> None:
     async with serving_stand_in() as server:
         before = tasks()
-        manual = MANUAL if name.startswith("an activity") else {}
+        manual = talk.MANUAL if name.startswith("an activity") else {}
         if name == "a call that waits" and model == TRANSLATE:
             return  # it has no functions
         if name == "a call that waits" and model == LIVE_31:
             return  # it is asked by realtimeInput; TURN-6
-        tools = {} if model == TRANSLATE else {"tools": functions("getWeather")}
+        tools = {} if model == TRANSLATE else {"tools": talk.functions("getWeather")}
         for _ in range(3):
-            async with calling(server, {"model": model, **ASKED, **manual, **tools}, judged=False) as caller:
+            async with talk.calling(server, {"model": model, **ASKED, **manual, **tools}, judged=False) as caller:
                 with contextlib.suppress(ConnectionClosed, TimeoutError):
                     async with asyncio.timeout(0.5):
                         await ENDS[name](caller)
-        await ended(server)
+        await talk.ended(server)
         await until(lambda: not server.connections and tasks() == before)
         assert server.sessions == {}
         del caller
@@ -613,13 +598,13 @@ async def test_a_session_with_a_fault_leaves_nothing(fault: str) -> None:
         # a client that leaves fragments unread does not see its close answered: max_queue
         async with connect(server.url + GEMINI, max_size=None, max_queue=None, ping_interval=None) as socket:
             caller = Caller(socket, server, judged=False)
-            await caller.say({"setup": {"model": LIVE_38}}, content("hello"))
-            async with pinging(caller):
+            await caller.say({"setup": {"model": LIVE_38}}, talk.content("hello"))
+            async with talk.pinging(caller):
                 with contextlib.suppress(ConnectionClosed, TimeoutError):
                     async with asyncio.timeout(0.2):
                         while True:
                             await caller.hear()
-        await ended(server)
+        await talk.ended(server)
         await asyncio.sleep(0.1)
         await until(lambda: not server.connections and tasks() == before)
         del caller, socket
@@ -630,9 +615,9 @@ async def test_a_session_with_a_fault_leaves_nothing(fault: str) -> None:
 async def test_a_stand_in_that_stops_ends_its_sessions() -> None:
     async with contextlib.AsyncExitStack() as stack:
         async with serving_stand_in() as server:
-            callers = [await stack.enter_async_context(calling(server, LIVE_38)) for _ in range(5)]
+            callers = [await stack.enter_async_context(talk.calling(server, LIVE_38)) for _ in range(5)]
             for caller in callers:
-                await caller.say(content("hello"))
+                await caller.say(talk.content("hello"))
                 await caller.until("audio")
         assert server.sessions == {}
         assert server.connections == set()
@@ -647,10 +632,10 @@ async def test_endings_do_not_pile_up() -> None:
     async with serving_stand_in() as server:
         server.endings.update({f"end {i}": 1 for i in range(999)})
         for i in range(3):
-            async with calling(server) as caller:
+            async with talk.calling(server) as caller:
                 await caller.say({"setup": {"model": TEST, f"key{i}": 1}})
                 assert (await caller.closed())[0] == 1007
-        await ended(server)
+        await talk.ended(server)
         assert len(server.endings) == 1001
         assert server.endings["otherwise"] == 2
 

@@ -11,28 +11,13 @@ import pytest
 
 from livews.core import codec
 from livews.server import synth
+from tests.kit import talk
 from tests.kit.names import LIVE_31, LIVE_38, NATIVE, TEST, TRANSCRIBE, TRANSLATE
 from tests.kit.sound import silence, speech, utterance
-from tests.kit.talk import (
-    END,
-    MANUAL,
-    START,
-    STREAM_END,
-    Message,
-    audio,
-    blobs,
-    brief,
-    content,
-    functions,
-    heard,
-    sound_of,
-    text,
-    usages,
-    words,
-)
+from tests.kit.talk import Message
 from tests.kit.transcript import SILENCE, Transcript, hears, mentions, never, play, says
 
-STORY = content("Tell me a long story, " + "and then another one, " * 8)
+STORY = talk.content("Tell me a long story, " + "and then another one, " * 8)
 SLOW = {"pace": 0.25}
 """A pace at which a reply is still being generated when its first sound has come."""
 SEEDED: Message = {"historyConfig": {"initialHistoryInClientContent": True}}
@@ -70,7 +55,7 @@ def turn(blob: Message, *, complete: bool) -> Message:
 
 
 def chunk(pcm: bytes) -> Message:
-    return json.loads(audio(pcm))["realtimeInput"]["audio"]  # type: ignore[no-any-return]
+    return json.loads(talk.audio(pcm))["realtimeInput"]["audio"]  # type: ignore[no-any-return]
 
 
 def encoded(data: str) -> Message:
@@ -84,14 +69,14 @@ def prompt_tokens(count: int) -> Any:
     """The prompt's count, of which 8 are there before the first word."""
 
     def check(got: list[Message]) -> None:
-        assert usages(got)[0]["promptTokenCount"] == count
+        assert talk.usages(got)[0]["promptTokenCount"] == count
 
     return check
 
 
 def audio_tokens(count: int) -> Any:
     def check(got: list[Message]) -> None:
-        assert usages(got)[0]["promptTokensDetails"][-1] == {"modality": "AUDIO", "tokenCount": count}
+        assert talk.usages(got)[0]["promptTokensDetails"][-1] == {"modality": "AUDIO", "tokenCount": count}
 
     return check
 
@@ -108,20 +93,20 @@ def offsets(*expected: tuple[str, float]) -> Any:
 
 
 def hears_sound(got: list[Message]) -> None:
-    assert re.fullmatch(r"\[1\.0 s of sound, -\d\d dBFS\]", heard(got))
-    assert re.search(r"I heard 1\.0 seconds of sound at -\d\d dBFS\.$", words(got))
+    assert re.fullmatch(r"\[1\.0 s of sound, -\d\d dBFS\]", talk.heard(got))
+    assert re.search(r"I heard 1\.0 seconds of sound at -\d\d dBFS\.$", talk.words(got))
 
 
 def transcribes(got: list[Message]) -> None:
-    assert "1.0 s of sound" in heard(got)
+    assert "1.0 s of sound" in talk.heard(got)
 
 
 def speaks(got: list[Message]) -> None:
-    assert blobs(got)
+    assert talk.blobs(got)
 
 
 def speaks_its_words_only(got: list[Message]) -> None:
-    assert sound_of(got) == synth.render(words(got))
+    assert talk.sound_of(got) == synth.render(talk.words(got))
 
 
 def calls_get_weather(got: list[Message]) -> None:
@@ -129,7 +114,7 @@ def calls_get_weather(got: list[Message]) -> None:
 
 
 def starts_only(got: list[Message]) -> None:
-    assert {word for message in got for word in brief(message)} <= {"empty", "activityStart"}
+    assert {word for message in got for word in talk.brief(message)} <= {"empty", "activityStart"}
 
 
 UNCUT = never("interrupted")
@@ -142,14 +127,14 @@ TRANSCRIPTS: dict[str, Transcript] = {
     # C24, TURN-1: clientContent without turnComplete is answered by nothing, and read with what comes next
     "what is appended in silence belongs to the next turn": Transcript(
         about(),
-        [content("first", complete=False), content("second", complete=None), SILENCE, content("third"), "turnComplete",
+        [talk.content("first", complete=False), talk.content("second", complete=None), SILENCE, talk.content("third"), "turnComplete",
          says('"first second third".'), prompt_tokens(8 + 3)],
     ),
     # TURN-4: after turnComplete there is nothing to interrupt
     "nothing is cut where nothing runs": Transcript(
         about(),
-        [content("one"), "turnComplete", UNCUT, text("two"), "turnComplete", UNCUT, content("three", complete=False),
-         content("four"), "turnComplete", UNCUT],
+        [talk.content("one"), "turnComplete", UNCUT, talk.text("two"), "turnComplete", UNCUT, talk.content("three", complete=False),
+         talk.content("four"), "turnComplete", UNCUT],
     ),
     # ACTIVITY-6, C28: speech and enough silence, as sound, asks for a reply; speech without silence never does
     **{
@@ -173,19 +158,19 @@ TRANSCRIPTS: dict[str, Transcript] = {
     ),
     # GD-REF: on a model that speaks, audioStreamEnd closes the turn like silence does
     "audioStreamEnd asks for a reply": Transcript(
-        about(LIVE_31), [speech(0.7), STREAM_END, "turnComplete", mentions("I heard 0.7 seconds")],
+        about(LIVE_31), [speech(0.7), talk.STREAM_END, "turnComplete", mentions("I heard 0.7 seconds")],
     ),
     # C27, TURN-1: what was said between activityStart and activityEnd is answered, silence or not; the start is
     # acknowledged first
     "marks ask for a reply": Transcript(
-        about(LIVE_38, MANUAL),
-        [START, silence(1.0), END, ["empty+activityStart", "empty+activityEnd", "heard"], offsets(("START", 0), ("END", 1)),
+        about(LIVE_38, talk.MANUAL),
+        [talk.START, silence(1.0), talk.END, ["empty+activityStart", "empty+activityEnd", "heard"], offsets(("START", 0), ("END", 1)),
          "turnComplete", mentions("I heard 1.0 seconds of silence.")],
     ),
     # B14: voiceActivity was seen on 3.8 and on the transcribe model only
     **{
         f"a model without voiceActivity acknowledges nothing: {model}": Transcript(
-            about(model, MANUAL), [START, speech(0.5), SILENCE, END, "turnComplete", offsets()],
+            about(model, talk.MANUAL), [talk.START, speech(0.5), SILENCE, talk.END, "turnComplete", offsets()],
         )
         for model in (NATIVE, LIVE_31)
     },
@@ -193,8 +178,8 @@ TRANSCRIPTS: dict[str, Transcript] = {
     # audioOffset goes on
     **{
         f"sound outside of marks is only counted: {model}": Transcript(
-            about(model, MANUAL),
-            [utterance(2.0), SILENCE, START, VOICE, END, *rest],
+            about(model, talk.MANUAL),
+            [utterance(2.0), SILENCE, talk.START, VOICE, talk.END, *rest],
         )
         for model, rest in (
             (LIVE_38, ["turnComplete", offsets(("START", 3.5), ("END", 4.5)), transcribes, audio_tokens(25)]),
@@ -203,34 +188,34 @@ TRANSCRIPTS: dict[str, Transcript] = {
     },
     # C27, ACTIVITY-3: the activity goes on from its first start; an activityEnd too many asks for nothing
     "a second activityStart is ignored": Transcript(
-        about(LIVE_38, MANUAL),
-        [START, VOICE, START, VOICE, END, "turnComplete", offsets(("START", 0), ("END", 2)),
-         mentions("I heard 2.0 seconds"), END, SILENCE],
+        about(LIVE_38, talk.MANUAL),
+        [talk.START, VOICE, talk.START, VOICE, talk.END, "turnComplete", offsets(("START", 0), ("END", 2)),
+         mentions("I heard 2.0 seconds"), talk.END, SILENCE],
     ),
     # C27: a loud activity leaves nothing for a silent one
     "each activity is measured by itself": Transcript(
-        about(LIVE_38, MANUAL),
-        [START, VOICE, END, "turnComplete", transcribes, START, silence(1.0), END, "turnComplete",
+        about(LIVE_38, talk.MANUAL),
+        [talk.START, VOICE, talk.END, "turnComplete", transcribes, talk.START, silence(1.0), talk.END, "turnComplete",
          hears("[1.0 s of silence]")],
     ),
     # C8, C27: the user takes the turn with the mark, before any sound
     **{
         f"activityStart cuts a reply: {model}": Transcript(
-            about(model, MANUAL),
-            [STORY, "audio", START, "interrupted", ["turnComplete+usage"], *rest, SILENCE],
+            about(model, talk.MANUAL),
+            [STORY, "audio", talk.START, "interrupted", ["turnComplete+usage"], *rest, SILENCE],
             changes=SLOW,
         )
         for model, rest in ((LIVE_38, [["empty+activityStart"]]), (NATIVE, []))
     },
     # C27, ACTIVITY-5: activityEnd does its work
     "audioStreamEnd is not used with marks": Transcript(
-        about(LIVE_38, MANUAL),
-        [START, speech(0.5), STREAM_END, "activityStart", SILENCE, END, "turnComplete", offsets(("END", 0.5))],
+        about(LIVE_38, talk.MANUAL),
+        [talk.START, speech(0.5), talk.STREAM_END, "activityStart", SILENCE, talk.END, "turnComplete", offsets(("END", 0.5))],
     ),
     # C26: text and pictures in an activity are answered with it, at its end
     "text inside marks belongs to the activity": Transcript(
-        about(LIVE_38, MANUAL),
-        [(START, text("look"), video()), "activityStart", SILENCE, END, "turnComplete",
+        about(LIVE_38, talk.MANUAL),
+        [(talk.START, talk.text("look"), video()), "activityStart", SILENCE, talk.END, "turnComplete",
          says('I heard "look". I saw 1 picture (image/jpeg, 3 kB).')],
     ),
     # GD-REF: TURN_INCLUDES_ONLY_ACTIVITY is what models before 3.1 do by themselves
@@ -245,7 +230,7 @@ TRANSCRIPTS: dict[str, Transcript] = {
     **{
         f"a picture starts no turn: {name}": Transcript(
             about(NATIVE),
-            [(video(**members), video(**members)), SILENCE, text("What is it?"), "turnComplete",
+            [(video(**members), video(**members)), SILENCE, talk.text("What is it?"), "turnComplete",
              says('I heard "What is it?". I saw 2 pictures (the last image/jpeg, 3 kB).')],
         )
         for name, members in (("video", {"video": picture()}), ("mediaChunks", {"mediaChunks": [picture()]}),
@@ -253,7 +238,7 @@ TRANSCRIPTS: dict[str, Transcript] = {
     },
     # C26
     "a picture cuts nothing": Transcript(
-        about(), [content("Hello"), "audio", video(), "turnComplete", UNCUT], changes={"pace": 0.12},
+        about(), [talk.content("Hello"), "audio", video(), "turnComplete", UNCUT], changes={"pace": 0.12},
     ),
     # C24: inlineData in a turn is seen with the turn; without turnComplete it asks for nothing
     "a picture in clientContent": Transcript(
@@ -263,7 +248,7 @@ TRANSCRIPTS: dict[str, Transcript] = {
     ),
     "a picture in clientContent without turnComplete": Transcript(
         about(),
-        [turn(picture(52_000, "image/png"), complete=False), SILENCE, content("So?"), "turnComplete",
+        [turn(picture(52_000, "image/png"), complete=False), SILENCE, talk.content("So?"), "turnComplete",
          says('livews stand-in: I heard "So?". I saw 1 picture (image/png, 52 kB).')],
     ),
     # AUDIO-4, F12: what ADK sends to 2.5: sound and JPEG, both in mediaChunks, the sound heard as any
@@ -276,11 +261,11 @@ TRANSCRIPTS: dict[str, Transcript] = {
     # what follows by realtimeInput is a turn whose context knows it
     "history is taken in silence": Transcript(
         about(LIVE_31, SEEDED),
-        [HISTORY, SILENCE, text("Who am I?"), "turnComplete", says('"Who am I?".'), prompt_tokens(8 + 4 + 5 + 3)],
+        [HISTORY, SILENCE, talk.text("Who am I?"), "turnComplete", says('"Who am I?".'), prompt_tokens(8 + 4 + 5 + 3)],
     ),
     # C25: the second one is a turn
     "only the first clientContent is history": Transcript(
-        about(LIVE_31, SEEDED), [(HISTORY, content("Now you")), "turnComplete", says('"Now you".')],
+        about(LIVE_31, SEEDED), [(HISTORY, talk.content("Now you")), "turnComplete", says('"Now you".')],
     ),
     # C25: recordings of August 2026 have 3.1 take clientContent as a turn, without the flag
     "without the flag 3.1 answers": Transcript(about(LIVE_31), [HISTORY, "turnComplete", says('"My name is Alice".')]),
@@ -288,7 +273,7 @@ TRANSCRIPTS: dict[str, Transcript] = {
     **{
         f"the role {role}": Transcript(
             about(),
-            [(content("I said that", role="model", complete=False), content("Mine", role=role)), "turnComplete",
+            [(talk.content("I said that", role="model", complete=False), talk.content("Mine", role=role)), "turnComplete",
              says('I heard "Mine".'), prompt_tokens(8 + 3 + 1)],
         )
         for role in ("user", "USER", None)
@@ -297,7 +282,7 @@ TRANSCRIPTS: dict[str, Transcript] = {
     **{
         f"speech models do not read: {model}": Transcript(
             about(model),
-            [({"clientContent": {"turnComplete": True}}, HISTORY, text("Hello?")), SILENCE, SILENCE, utterance(0.5),
+            [({"clientContent": {"turnComplete": True}}, HISTORY, talk.text("Hello?")), SILENCE, SILENCE, utterance(0.5),
              "heard"],
             changes={"heard": ["Hello"]},
         )
@@ -305,7 +290,7 @@ TRANSCRIPTS: dict[str, Transcript] = {
     },
     # F12: pipecat and ADK send " " or "." in realtimeInput.text to have the model speak
     **{
-        f"the text {prompt!r} is a trigger": Transcript(about(), [text(prompt), "turnComplete", speaks, says(reply)])
+        f"the text {prompt!r} is a trigger": Transcript(about(), [talk.text(prompt), "turnComplete", speaks, says(reply)])
         for prompt, reply in ((" ", "I heard nothing."), (".", 'I heard ".".'), ("Hello", 'I heard "Hello".'))
     },
     # WIRE-3: the Python SDK sends the URL-safe alphabet; padded or not. The same sound is heard
@@ -316,12 +301,12 @@ TRANSCRIPTS: dict[str, Transcript] = {
     ),
     # --heard: a spoken turn calls a function as a written one does
     "configured words ask for functions": Transcript(
-        about(NATIVE, tools=functions("get_weather")), [utterance(0.5), "toolCall", calls_get_weather],
+        about(NATIVE, tools=talk.functions("get_weather")), [utterance(0.5), "toolCall", calls_get_weather],
         changes={"heard": ["How is the weather?"]},
     ),
     # --reply echo: nothing was said aloud
     "echo does not change written turns": Transcript(
-        about(), [content("Hello"), "turnComplete", speaks_its_words_only], changes={"reply": "echo"},
+        about(), [talk.content("Hello"), "turnComplete", speaks_its_words_only], changes={"reply": "echo"},
     ),
 }  # fmt: skip
 

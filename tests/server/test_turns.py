@@ -15,26 +15,10 @@ import pytest
 
 from livews.core import codec
 from livews.server import synth
+from tests.kit import talk
 from tests.kit.names import LIVE_31, LIVE_38, NATIVE, TEST, TRANSCRIBE
 from tests.kit.sound import silence, speech, utterance
-from tests.kit.talk import (
-    END,
-    MANUAL,
-    START,
-    STREAM_END,
-    Message,
-    audio,
-    brief,
-    brief_all,
-    calls,
-    connected,
-    content,
-    heard,
-    sound_of,
-    text,
-    usages,
-    words,
-)
+from tests.kit.talk import Message
 
 STORY = "Tell me a long story, " + "and then another one, " * 8
 SLOW = 0.25
@@ -75,9 +59,9 @@ def offsets(messages: list[Message]) -> list[tuple[str, float]]:
 
 
 CUTS: dict[str, Message] = {
-    "realtimeInput.text": text("stop"),
-    "clientContent": content("stop"),
-    "clientContent that asks for nothing": content("stop", complete=False),
+    "realtimeInput.text": talk.text("stop"),
+    "clientContent": talk.content("stop"),
+    "clientContent that asks for nothing": talk.content("stop", complete=False),
 }
 
 
@@ -85,8 +69,8 @@ CUTS: dict[str, Message] = {
 async def test_what_cuts_a_reply(by: str) -> None:
     """C8, C24, C26, TURN-4: interrupted, then turnComplete with the usage, each a message; then nothing of the old
     reply, and the new one where one is asked for."""
-    async with connected(about(), pace=SLOW) as caller:
-        await caller.say(content(STORY))
+    async with talk.connected(about(), pace=SLOW) as caller:
+        await caller.say(talk.content(STORY))
         await caller.until("audio")
         await caller.say(CUTS[by])
         await caller.until("interrupted")
@@ -99,20 +83,20 @@ async def test_what_cuts_a_reply(by: str) -> None:
         assert got == []
     else:
         said = 'livews stand-in: I heard "stop".'
-        assert words(got) == said
-        assert sound_of(got) == synth.render(said)
+        assert talk.words(got) == said
+        assert talk.sound_of(got) == synth.render(said)
 
 
 @pytest.mark.parametrize("generated", [True, False])
 async def test_generation_complete_before_a_cut(generated: bool) -> None:
     """C8: it may precede interrupted, when all was generated and is still being heard; else it never comes."""
-    async with connected(about(LIVE_31), pace=SLOW) as caller:
-        await caller.say(content(STORY))
+    async with talk.connected(about(LIVE_31), pace=SLOW) as caller:
+        await caller.say(talk.content(STORY))
         await caller.until("generationComplete" if generated else "audio")
-        await caller.say(text("stop"))
+        await caller.say(talk.text("stop"))
         await caller.until("turnComplete")
         got = caller.messages
-    order = [word for one in got for word in brief(one)]
+    order = [word for one in got for word in talk.brief(one)]
     assert order.count("generationComplete") == generated
     # C4b: 3.1 sends {"serverContent":{}} ahead of it
     assert order[-4:] == ["empty", "interrupted", "turnComplete", "usage"]
@@ -121,16 +105,19 @@ async def test_generation_complete_before_a_cut(generated: bool) -> None:
 
 async def test_prompts_in_a_burst() -> None:
     """TURN-4: the last one is answered, those before are cut, each with its own interrupted and turnComplete."""
-    async with connected(about(), pace=SLOW) as caller:
-        await caller.say(text("one"), text("two"), text("three"))
+    async with talk.connected(about(), pace=SLOW) as caller:
+        await caller.say(talk.text("one"), talk.text("two"), talk.text("three"))
         for _ in range(3):
             await caller.until("turnComplete")
         got = caller.messages + await caller.rest()
     marks = [
-        word for one in got for word in brief(one) if word in ("interrupted", "turnComplete", "generationComplete")
+        word
+        for one in got
+        for word in talk.brief(one)
+        if word in ("interrupted", "turnComplete", "generationComplete")
     ]
     assert marks == ["interrupted", "turnComplete"] * 2 + ["generationComplete", "turnComplete"]
-    assert words(got).endswith('"three".')
+    assert talk.words(got).endswith('"three".')
 
 
 @pytest.mark.parametrize("by", ["text", "voice", "marks"])
@@ -139,25 +126,27 @@ async def test_no_interruption(by: str) -> None:
     config: Message = {"activityHandling": "NO_INTERRUPTION"}
     if by == "marks":
         config["automaticActivityDetection"] = {"disabled": True}
-    async with connected(about(LIVE_38, realtimeInputConfig=config), pace=0.12, heard=["and now this"]) as caller:
-        await caller.say(content("Hello"))
+    async with talk.connected(
+        about(LIVE_38, realtimeInputConfig=config), pace=0.12, heard=["and now this"]
+    ) as caller:
+        await caller.say(talk.content("Hello"))
         await caller.until("audio")
         if by == "text":
-            await caller.say(text("and now this"))
+            await caller.say(talk.text("and now this"))
         elif by == "voice":
             await caller.speak(utterance())
         else:
-            await caller.say(START)
+            await caller.say(talk.START)
             await caller.speak(speech())
-            await caller.say(END)
+            await caller.say(talk.END)
         await caller.until("turnComplete")
         first = list(caller.messages)
-        assert heard(first) == ("" if by == "text" else "and now this"), "it waits for nothing (C5)"
+        assert talk.heard(first) == ("" if by == "text" else "and now this"), "it waits for nothing (C5)"
         got = await caller.until("turnComplete")
         assert await caller.rest() == []
-        assert not any("interrupted" in brief(one) for one in caller.messages)
-        assert sound_of(first) == synth.render('livews stand-in: I heard "Hello".')
-    assert words(got).endswith('"and now this".')
+        assert not any("interrupted" in talk.brief(one) for one in caller.messages)
+        assert talk.sound_of(first) == synth.render('livews stand-in: I heard "Hello".')
+    assert talk.words(got).endswith('"and now this".')
 
 
 # The voice, heard by the stand-in
@@ -166,7 +155,7 @@ async def test_no_interruption(by: str) -> None:
 async def test_offsets_count_the_sound_received() -> None:
     """B14, C9: audioOffset is a Duration counted on the sound that came; ACTIVITY_END 1.2 s of silence after the voice
     on 3.8."""
-    async with connected(about()) as caller:
+    async with talk.connected(about()) as caller:
         await caller.speak(silence(2.0) + utterance(1.0))
         (start, at), (end, until) = offsets(await caller.until("turnComplete"))
     assert (start, end) == ("START", "END")
@@ -176,28 +165,28 @@ async def test_offsets_count_the_sound_received() -> None:
 
 async def test_audio_stream_end_ends_an_open_activity() -> None:
     """C28, T0 P4: the final comes without more silence, and sound may go on afterwards."""
-    async with connected(about(TRANSCRIBE)) as caller:
+    async with talk.connected(about(TRANSCRIBE)) as caller:
         for _ in range(2):
             await caller.speak(speech(1.0))
-            await caller.say(STREAM_END)
+            await caller.say(talk.STREAM_END)
             await caller.until("activityEnd")
-        await caller.say(STREAM_END)
+        await caller.say(talk.STREAM_END)
         assert await caller.rest() == [], "nothing is open"
         got = caller.messages
     assert [kind for kind, _ in offsets(got)] == ["START", "END"] * 2
     assert [at for kind, at in offsets(got) if kind == "END"] == [1.0, 2.0]
-    assert heard(got).count("1.0 s of sound") == 2
+    assert talk.heard(got).count("1.0 s of sound") == 2
 
 
 async def test_audio_stream_end_may_be_deaf() -> None:
     """C28: what was measured on 3.8, to be had by the `wire` member audioStreamEnd: silence, told in the log."""
     log: list[str] = []
-    async with connected(about(), wire={"audioStreamEnd": "stall"}, log=log.append) as caller:
+    async with talk.connected(about(), wire={"audioStreamEnd": "stall"}, log=log.append) as caller:
         await caller.settle()
         await caller.speak(speech(1.0))
-        await caller.say(STREAM_END)
+        await caller.say(talk.STREAM_END)
         got = await caller.until("activityStart") + await caller.rest()
-    assert [brief(one) for one in got] == [["empty", "activityStart"]]
+    assert [talk.brief(one) for one in got] == [["empty", "activityStart"]]
     assert any("audioStreamEnd came before enough silence" in line for line in log)
 
 
@@ -220,7 +209,7 @@ async def test_audio_stream_end_may_be_deaf() -> None:
 )
 async def test_the_settings_of_the_detector(given: Message, sound: bytes, noticed: list[str]) -> None:
     """GD-REF automaticActivityDetection: how loud, how long, and how much silence; here with 1.5 s of silence."""
-    async with connected(about(TRANSCRIBE, detection(**given))) as caller:
+    async with talk.connected(about(TRANSCRIBE, detection(**given))) as caller:
         await caller.speak(sound + silence(1.5))
         got = await caller.until(f"activity{noticed[-1].title()}") if noticed else []
         assert [kind for kind, _ in offsets(got + await caller.rest())] == noticed
@@ -229,7 +218,7 @@ async def test_the_settings_of_the_detector(given: Message, sound: bytes, notice
 @pytest.mark.parametrize("ms", [100, 500, "700"])
 async def test_silence_is_as_long_as_asked_for(ms: int | str) -> None:
     """GD-REF silenceDurationMs: the end stands so long after the voice; WIRE-14: also as a string."""
-    async with connected(about(LIVE_38, detection(silenceDurationMs=ms))) as caller:
+    async with talk.connected(about(LIVE_38, detection(silenceDurationMs=ms))) as caller:
         await caller.speak(utterance(1.0))
         (_, end) = offsets(await caller.until("activityEnd"))
     assert abs(end[1] - 1.0 - int(ms) / 1000) <= 0.06
@@ -238,19 +227,19 @@ async def test_silence_is_as_long_as_asked_for(ms: int | str) -> None:
 @pytest.mark.parametrize("rate", [8_000, 0, 22_050, 24_000, 44_100, 48_000])
 async def test_any_rate(rate: int) -> None:
     """D6, AUDIO-1: what rate= names is heard as long and as loud as at 16 kHz; without one 16 kHz is meant."""
-    async with connected(about()) as caller:
+    async with talk.connected(about()) as caller:
         await caller.speak(utterance(1.0, rate=rate or 16_000), rate)
         got = await caller.until("turnComplete")
-    assert re.fullmatch(r"\[1\.0 s of sound, -2\d dBFS\]", heard(got))
+    assert re.fullmatch(r"\[1\.0 s of sound, -2\d dBFS\]", talk.heard(got))
     assert abs(offsets(got)[1][1] - 2.2) < 0.05
-    assert usages(got)[0]["promptTokensDetails"][-1] == {"modality": "AUDIO", "tokenCount": 25}
+    assert talk.usages(got)[0]["promptTokensDetails"][-1] == {"modality": "AUDIO", "tokenCount": 25}
 
 
 @pytest.mark.parametrize("samples", [7, 42, 333, 24_000, 160_000])
 async def test_frames_of_any_length(samples: int) -> None:
     """B11, B11b: 42 samples a frame, 375 of them a second; and all in one message. The same sound is the same speech."""
     sound = utterance(1.0 if samples < 42 else 8.0, 2.0)
-    async with connected(about()) as caller:
+    async with talk.connected(about()) as caller:
         await caller.speak(sound, samples=samples)
         (_, at), (_, until) = offsets(await caller.until("turnComplete"))
     length = len(sound) / 2 / 16_000 - 2.0
@@ -261,49 +250,49 @@ async def test_frames_of_any_length(samples: int) -> None:
 async def test_sound_of_half_samples() -> None:
     """AUDIO-1: chunks of an odd number of bytes are one stream: nothing shifts by a byte and becomes noise."""
     sound = utterance(1.0)
-    async with connected(about()) as caller:
+    async with talk.connected(about()) as caller:
         for at in range(0, len(sound), 3_201):
-            await caller.say(audio(sound[at : at + 3_201]))
-        assert re.search(r"1\.0 seconds of sound at -2\d dBFS", words(await caller.until("turnComplete")))
+            await caller.say(talk.audio(sound[at : at + 3_201]))
+        assert re.search(r"1\.0 seconds of sound at -2\d dBFS", talk.words(await caller.until("turnComplete")))
 
 
 async def test_two_utterances_in_one_burst() -> None:
     """C5, B14: also when sound comes faster than it was spoken, what is told of an activity is told before the next."""
-    async with connected(about(TRANSCRIBE), heard=["one two", "three four five"]) as caller:
-        await caller.say(audio(utterance(1.0) + utterance(2.0)))
+    async with talk.connected(about(TRANSCRIBE), heard=["one two", "three four five"]) as caller:
+        await caller.say(talk.audio(utterance(1.0) + utterance(2.0)))
         await caller.until("activityEnd")
         await caller.until("activityEnd")
         got = caller.messages[1:]
-    assert brief_all(got, leave=("interim",)) == [
+    assert talk.brief_all(got, leave=("interim",)) == [
         "empty+activityStart", "heard", "generationComplete", "empty+activityEnd",
         "empty+activityStart", "heard", "generationComplete", "empty+activityEnd",
     ]  # fmt: skip
-    assert heard(got) == "one twothree four five"
+    assert talk.heard(got) == "one twothree four five"
     assert [at for _, at in offsets(got)] == sorted(at for _, at in offsets(got))
 
 
 async def test_every_utterance_has_interim_transcripts() -> None:
     """C5: a short one after a long one, too."""
-    async with connected(about(TRANSCRIBE)) as caller:
+    async with talk.connected(about(TRANSCRIBE)) as caller:
         got = []
         for seconds in (3.0, 1.2):
             await caller.speak(utterance(seconds))
             got.append(await caller.until("activityEnd"))
         long, short = got
-    assert sum("interim" in brief(one) for one in long) > sum("interim" in brief(one) for one in short) >= 2
+    assert sum("interim" in talk.brief(one) for one in long) > sum("interim" in talk.brief(one) for one in short) >= 2
 
 
 async def test_a_voice_cuts_the_reply_to_the_voice_before() -> None:
     """C8, C9: two utterances in one burst on a model that speaks: the first is cut by the start of the second."""
-    async with connected(about(), heard=["one", "two"], pace=SLOW) as caller:
-        await caller.say(audio(utterance(1.0) + utterance(1.0)))
+    async with talk.connected(about(), heard=["one", "two"], pace=SLOW) as caller:
+        await caller.say(talk.audio(utterance(1.0) + utterance(1.0)))
         for _ in range(2):
             await caller.until("turnComplete")
         got = caller.messages[1:]
-    assert brief_all(got, leave=("handle",))[:6] == [
+    assert talk.brief_all(got, leave=("handle",))[:6] == [
         "empty+activityStart", "empty+activityEnd", "heard", "empty+activityStart", "interrupted", "turnComplete+usage",
     ]  # fmt: skip
-    assert words(got).endswith('"two".')
+    assert talk.words(got).endswith('"two".')
 
 
 # The voice, marked by the client
@@ -311,10 +300,10 @@ async def test_a_voice_cuts_the_reply_to_the_voice_before() -> None:
 
 async def test_activity_start_is_acknowledged_a_moment_later() -> None:
     """C27: about 40 ms after activityStart, before anything was said."""
-    async with connected(about(LIVE_38, MANUAL), pace=1.0) as caller:
+    async with talk.connected(about(LIVE_38, talk.MANUAL), pace=1.0) as caller:
         await caller.settle()
         before = asyncio.get_running_loop().time()
-        await caller.say(START)
+        await caller.say(talk.START)
         (one,) = await caller.until("activityStart")
         assert one == {"serverContent": {}, "voiceActivity": {"type": "ACTIVITY_START", "audioOffset": "0s"}}
         assert (caller.times[-1] - before) >= 0.035
@@ -323,21 +312,21 @@ async def test_activity_start_is_acknowledged_a_moment_later() -> None:
 @pytest.mark.parametrize("model", [LIVE_38, TRANSCRIBE])
 async def test_marks_in_a_burst_keep_their_order(model: str) -> None:
     """C27: an activity that comes faster than its acknowledgement is told in order all the same."""
-    async with connected(about(model, MANUAL), pace=SLOW, heard=["one two", "three four"]) as caller:
+    async with talk.connected(about(model, talk.MANUAL), pace=SLOW, heard=["one two", "three four"]) as caller:
         for _ in range(2):
-            await caller.say(START)
+            await caller.say(talk.START)
             await caller.speak(speech(1.0))
-            await caller.say(END)
+            await caller.say(talk.END)
         last = "activityEnd" if model == TRANSCRIBE else "heard"
         await caller.until(last)
         await caller.until(last)
         got = caller.messages[1:]
     assert offsets(got) == [("START", 0.0), ("END", 1.0), ("START", 1.0), ("END", 2.0)]
-    told = brief_all(got, leave=("interim", "handle"))
+    told = talk.brief_all(got, leave=("interim", "handle"))
     if model == TRANSCRIBE:
         one = ["empty+activityStart", "heard", "generationComplete", "empty+activityEnd"]
         assert told == one * 2
-        first = [word for one in got for word in brief(one)]
+        first = [word for one in got for word in talk.brief(one)]
         assert first.index("activityStart") < first.index("interim") < first.index("heard")
     else:
         cut = ["interrupted", "turnComplete+usage"]
@@ -348,9 +337,9 @@ async def test_marks_in_a_burst_keep_their_order(model: str) -> None:
 @pytest.mark.parametrize("model", [LIVE_38, TRANSCRIBE, NATIVE])
 async def test_an_empty_activity_closes(model: str) -> None:
     """C27, ACTIVITY-2: an empty turnComplete, then 1007 Precondition check failed."""
-    async with connected(about(model, MANUAL)) as caller:
+    async with talk.connected(about(model, talk.MANUAL)) as caller:
         await caller.settle()
-        await caller.say(START, END)
+        await caller.say(talk.START, talk.END)
         close = await caller.closed()
         assert caller.messages[-1] == {"serverContent": {"turnComplete": True}, "usageMetadata": {}}
         assert close == (1007, "Precondition check failed.")
@@ -375,7 +364,7 @@ async def test_turn_coverage(coverage: str | None, seconds: float, pictures: int
     seen = {"realtimeInput": {"video": picture()}}
 
     config = {"realtimeInputConfig": {"turnCoverage": coverage}} if coverage else {}
-    async with connected(about(LIVE_38, config)) as caller:
+    async with talk.connected(about(LIVE_38, config)) as caller:
         await caller.settle()
         await caller.say(seen)
         await caller.speak(silence(1.7))
@@ -384,24 +373,24 @@ async def test_turn_coverage(coverage: str | None, seconds: float, pictures: int
         await caller.say(seen)
         await caller.speak(silence(1.5))
         got = await caller.until("turnComplete")
-    assert f"I heard {seconds} seconds of sound" in words(got)
-    assert f"I saw {pictures} picture" in words(got)
-    counted = {row["modality"]: row["tokenCount"] for row in usages(got)[0]["promptTokensDetails"]}
+    assert f"I heard {seconds} seconds of sound" in talk.words(got)
+    assert f"I saw {pictures} picture" in talk.words(got)
+    counted = {row["modality"]: row["tokenCount"] for row in talk.usages(got)[0]["promptTokensDetails"]}
     assert counted == {"TEXT": 8, "AUDIO": round(25 * seconds), "IMAGE": 258 * pictures}
 
 
 async def test_all_input_is_that_since_the_turn_before() -> None:
     """GD-REF TURN_INCLUDES_ALL_INPUT: each turn has its own, pauses and all; a written turn ends one, too."""
     config = {"realtimeInputConfig": {"turnCoverage": "TURN_INCLUDES_ALL_INPUT"}}
-    async with connected(about(LIVE_38, config)) as caller:
+    async with talk.connected(about(LIVE_38, config)) as caller:
         got = []
         for quiet in (1.0, 2.0):
             await caller.speak(silence(quiet) + speech(1.0) + silence(1.2))
-            got.append(words(await caller.until("turnComplete")))
+            got.append(talk.words(await caller.until("turnComplete")))
         await caller.speak(silence(3.0))
-        await caller.turn(text("Hm"))
+        await caller.turn(talk.text("Hm"))
         await caller.speak(speech(1.0) + silence(1.2))
-        said = [*got, words(await caller.until("turnComplete"))]
+        said = [*got, talk.words(await caller.until("turnComplete"))]
     assert [float(re.findall(r"([0-9.]+) seconds", one)[0]) for one in said] == [3.2, 4.2, 2.2]
 
 
@@ -418,11 +407,11 @@ async def test_both_spellings_mixed() -> None:
         "inputAudioTranscription": {},
         "tools": [{"function_declarations": [{"name": "go_there", "parameters": {"type": "object", "properties": {"how_far": {"type": "INTEGER"}}, "required": ["how_far"]}}]}],
     }  # fmt: skip
-    async with connected(setup) as caller:
+    async with talk.connected(setup) as caller:
         await caller.say(
             {"client_content": {"turns": [{"parts": [{"text": "Please go_there, 7 miles"}]}], "turnComplete": True}}
         )
-        (call,) = calls(await caller.until("toolCall"))
+        (call,) = talk.calls(await caller.until("toolCall"))
         assert call["args"] == {"how_far": 7}
         await caller.say(
             {
@@ -432,10 +421,10 @@ async def test_both_spellings_mixed() -> None:
             }
         )
         got = await caller.until("turnComplete")
-        assert '"all_done":true' in words(got)
+        assert '"all_done":true' in talk.words(got)
         blob = {"mime_type": "audio/pcm;rate=16000", "data": codec.encode_base64(utterance(0.5, 0.5))}
         await caller.say({"realtime_input": {"audio": blob}})
-        assert "I heard 0.5 seconds" in words(await caller.until("turnComplete"))
+        assert "I heard 0.5 seconds" in talk.words(await caller.until("turnComplete"))
 
 
 # What the stand-in was told, and what it plays back
@@ -443,12 +432,12 @@ async def test_both_spellings_mixed() -> None:
 
 async def test_the_words_that_were_told() -> None:
     """--heard: the words of each spoken turn in turn, in the transcript and in the reply; afterwards none."""
-    async with connected(about(), heard=["Good morning", "Good night"]) as caller:
+    async with talk.connected(about(), heard=["Good morning", "Good night"]) as caller:
         got = []
         for _ in range(3):
             await caller.speak(utterance(0.5))
             turn = await caller.until("turnComplete")
-            got += [heard(turn), words(turn)]
+            got += [talk.heard(turn), talk.words(turn)]
     assert [got[0], got[2]] == ["Good morning", "Good night"]
     assert got[1].endswith('I heard "Good morning".') and got[3].endswith('I heard "Good night".')
     assert "0.5 s of sound" in got[4] and "I heard 0.5 seconds" in got[5]
@@ -459,11 +448,11 @@ async def test_echo_plays_the_sound_back(rate: int) -> None:
     """--reply echo: after the words comes what the client said, at 24 kHz."""
     # a hum that rises: nowhere is it like itself
     spoken = array("h", [int(6000 * sin(2 * pi * (150 + 150 * n / rate) * n / rate)) for n in range(rate)]).tobytes()
-    async with connected(about(), reply="echo") as caller:
+    async with talk.connected(about(), reply="echo") as caller:
         await caller.speak(spoken + silence(1.5, rate), rate)
         got = await caller.until("turnComplete")
-    played = sound_of(got).removeprefix(synth.render(words(got)))
-    assert len(played) < len(sound_of(got))
+    played = talk.sound_of(got).removeprefix(synth.render(talk.words(got)))
+    assert len(played) < len(talk.sound_of(got))
     returned = memoryview(played).cast("h")
     assert 2.0 <= len(returned) / synth.RATE <= 2.6, "with the silence that ended it, without what came before it"
     original = memoryview(spoken).cast("h")
