@@ -247,9 +247,8 @@ def findings(
     Without a number, or of a session that is gone, the state is that of a new session at `surface` and `version`.
     """
     session = sessions.all.get(number) if number is not None else None
-    conversation = (
-        copy.deepcopy(session.info.conversation) if session else Conversation(surface=surface, version=version)
-    )
+    known = copy.deepcopy(session.info.conversation) if session else None
+    conversation = known or Conversation(surface=surface, version=version)
     return conversation.step(side, text).findings
 
 
