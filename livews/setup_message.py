@@ -93,7 +93,7 @@ def message_findings(message: dict[str, Any], surface: str, version: str, *, com
     """
     reading = read("client", message)
     reading.is_composed = composed
-    return rules.findings(reading, rules.NoSession(rules.ApiTarget(surface, version)))
+    return rules.findings(reading, rules.Context(rules.ApiTarget(surface, version)))
 
 
 def _merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

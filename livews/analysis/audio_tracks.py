@@ -255,15 +255,11 @@ class AudioTracks:
 
     def take(self, t: float, step: Step, *, elided: bool = False) -> None:
         """Lay out the audio of a frame. `elided`: it was left out of the trace, and is silence of its length."""
-        if step.sender == "client":
-            for mime_type, pcm in step.audio:
-                self.user.add(mime_type, rate_of(mime_type, "client"), pcm, t, elided=elided)
-        else:
-            if "flushPlayback" in step.effects:
-                self.model.flush(t)
-            if "ignoreAudio" not in step.effects:
-                for mime_type, pcm in step.audio:
-                    self.model.add(mime_type, rate_of(mime_type, "server"), pcm, t, elided=elided)
+        if "flushPlayback" in step.effects:
+            self.model.flush(t)
+        track = self.user if step.sender == "client" else self.model
+        for mime_type, pcm in step.audio if "ignoreAudio" not in step.effects else ():
+            track.add(mime_type, rate_of(mime_type, step.sender), pcm, t, elided=elided)
         if ends_reply(step):
             self.model.end_reply()
 

@@ -50,12 +50,7 @@ class AudioStats:
         row: dict[str, Any] = {"seconds": round(self.seconds, 3), "chunks": self.chunks}
         if self.sizes:
             sizes = [*self.sizes.elements()]
-            row["chunkMs"] = {
-                "min": min(sizes),
-                "p50": percentile(sizes, 50),
-                "p95": percentile(sizes, 95),
-                "max": max(sizes),
-            }
+            row["chunkMs"] = {"min": min(sizes), **_percentiles(sizes), "max": max(sizes)}
             row["largestGap"] = round(self.largest_gap, 3)
         return row
 
@@ -138,10 +133,9 @@ class SessionStats:
         else:
             if "setupComplete" in step.signals and self._ready is None:
                 self._ready = t
-            if "usageMetadata" in step.signals:
-                for event in events.events(step):
-                    if isinstance(event, events.Usage):
-                        self._add_usage(event)
+            for event in events.events(step) if "usageMetadata" in step.signals else ():
+                if isinstance(event, events.Usage):
+                    self._add_usage(event)
             self._add_turn(t, step, change, seconds)
 
     def _add_turn(self, t: float, step: Step, change: TurnChange, seconds: float) -> None:
@@ -257,10 +251,12 @@ class SessionStats:
         return row
 
 
+def _percentiles(values: list[Any]) -> dict[str, Any]:
+    return {"p50": percentile(values, 50), "p95": percentile(values, 95)}
+
+
 def _row(values: list[float]) -> dict[str, float]:
-    return {
-        "p50": round(percentile(values, 50), 3), "p95": round(percentile(values, 95), 3), "count": len(values)
-    }  # fmt: skip
+    return {**{name: round(value, 3) for name, value in _percentiles(values).items()}, "count": len(values)}
 
 
 def words(row: dict[str, Any]) -> list[tuple[str, str]]:

@@ -122,9 +122,9 @@ class Timeline:
             change.ended, self.turn = True, None
             if turn is not None:
                 turn.ended_at = t
-                turn.outcome = (
-                    "closed" if "close" in step.signals else "interrupted" if step.interrupted else "complete"
-                )
+                turn.outcome = "interrupted" if step.interrupted else "complete"
+                if "close" in step.signals:
+                    turn.outcome = "closed"
         return change
 
     def _begin(self, t: float) -> None:

@@ -200,14 +200,8 @@ class _TranscriptBuilder:
 
     def _heard(self, about: dict[str, Any]) -> None:
         runs = self._tracks.model.heard(about)
-        interruption = next(
-            (
-                e
-                for e in reversed(self.transcript.entries)
-                if isinstance(e, TimelineEvent) and e.kind == "interrupted"
-            ),
-            None,
-        )
+        marks = (e for e in reversed(self.transcript.entries) if isinstance(e, TimelineEvent))
+        interruption = next((e for e in marks if e.kind == "interrupted"), None)
         if about.get("interrupted") is not True or "heardMs" not in about or interruption is None:
             return
         interruption.text = f"interrupted after {max(0.0, number(about, 'heardMs') / 1000):.1f} s were heard"

@@ -65,18 +65,11 @@ class Advice:
         return self.id != "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class _Pattern:
-    row: dict[str, Any]
-    regex: re.Pattern[str]
-    literal: int
-
-
 @cache
-def _patterns() -> tuple[_Pattern, ...]:
-    return tuple(
-        _Pattern(row, _regex(row["match"]), _weight(row["match"])) for row in protocol.closes() if row["match"]
-    )
+def _patterns() -> list[tuple[dict[str, Any], re.Pattern[str], int]]:
+    """The rows that match a reason, each as a pattern, with the number of literal characters in it."""
+    rows = [row for row in protocol.closes() if row["match"]]
+    return [(row, _regex(row["match"]), len(re.sub(r"\{\w+\}", "", row["match"]))) for row in rows]
 
 
 def _regex(template: str) -> re.Pattern[str]:
@@ -93,11 +86,6 @@ def _regex(template: str) -> re.Pattern[str]:
             is_last = i == len(pieces) - 2 and not pieces[-1]
             out += f"(?P<{piece}>" + (r"[^\s,;]+" if is_last else ".+?") + ")"
     return re.compile(out, re.DOTALL)
-
-
-def _weight(template: str) -> int:
-    """Literal characters of a template."""
-    return len(re.sub(r"\{\w+\}", "", template))
 
 
 def _is_cut(template: str, reason: str) -> bool:
@@ -135,41 +123,29 @@ def explain(code: int, reason: str = "", *, model: str = "", by: Sender = "serve
 def _by_client(advice: Advice) -> Advice:
     """The advice for a client's close, to which only the rows of clients apply."""
     if advice.code == 1006:
-        return replace(
-            advice,
-            id="unknown",
-            meaning="The client went away without a close frame.",
-            cause="It was ended, it crashed, or it gives up a socket without closing it.",
-            do="Nothing, if you ended it; otherwise let it close with 1000 before it leaves.",
-            retry="yes",
-            confidence="none",
-        )
-    if is_fine(advice.code, "client") or (advice.known and protocol.close_row(advice.id)["surface"] == "client"):
+        meaning = "The client went away without a close frame."
+        cause = "It was ended, it crashed, or it gives up a socket without closing it."
+        do = "Nothing, if you ended it; otherwise let it close with 1000 before it leaves."
+    elif is_fine(advice.code, "client") or (advice.known and protocol.close_row(advice.id)["surface"] == "client"):
         return advice
-    return Advice(
-        advice.code,
-        advice.reason,
-        "unknown",
-        meaning=f"The client closed with {advice.code}; the service did not.",
-        cause="Its program ended with an error, or its WebSocket library gave up.",
-        do="Look at the client's own log: the code is the client's, and says nothing of the service.",
-        retry="yes",
-        kind="network",
-        confidence="none",
-    )
+    else:
+        meaning = f"The client closed with {advice.code}; the service did not."
+        cause = "Its program ended with an error, or its WebSocket library gave up."
+        do = "Look at the client's own log: the code is the client's, and says nothing of the service."
+    return Advice(advice.code, advice.reason, "unknown", meaning, cause, do, "yes", "network", "none")
 
 
 def _explain(code: int, reason: str, model: str) -> Advice:
     reason = reason.strip().removeprefix("None. ")  # as google-genai puts it before the reason
     best: tuple[tuple[int, int], dict[str, Any], dict[str, str]] | None = None
-    for pattern in _patterns():
-        row, match = pattern.row, pattern.regex.match(reason) if reason else None
+    for row, pattern, literal in _patterns():
+        match = pattern.match(reason) if reason else None
         values = match.groupdict() if match else {}
         if match is None and row["code"] == code and (cut_values := _cut_inside(row["match"], reason)):
             values = cut_values
         elif match is None and not (reason and _is_cut(row["match"], reason)):
             continue
-        rank = (pattern.literal if match else 0, int(row["code"] == code))
+        rank = (literal if match else 0, int(row["code"] == code))
         if best is None or rank > best[0]:
             best = (rank, row, values)
     if best is not None:

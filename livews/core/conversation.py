@@ -91,7 +91,7 @@ class Step:
         return self.judgement
 
 
-class Conversation:
+class Conversation(rules.Context):
     """Both directions of one connection.
 
     Args:
@@ -111,20 +111,10 @@ class Conversation:
         """The open calls that hold the turn that runs: it goes on until they are answered (TOOL-3)."""
         self._behaviors: dict[str, str] = {}
         """Function to `behavior`, for those that are declared with one."""
-        self.target = ApiTarget(surface or "gemini", version or "v1beta", as_of)
-        self.setup: dict[str, Any] = {}
-        """The setup that was accepted, canonical."""
-        self.profile: models.Profile = models.profile("")
-        """Of its model."""
-        self.traits: dict[str, Any] = {}
-        """Traits of the session, as in machine.json."""
+        super().__init__(ApiTarget(surface or "gemini", version or "v1beta", as_of))
         self._read_traits()
         self.handle = ""
         """The newest handle to resume with."""
-        self.pending: dict[str, str] = {}
-        """The open calls, id to name."""
-        self.input_rate = 0
-        """Samples per second of the client's audio, 0 before any came."""
         self.turns = 0
         """Turns that are over."""
         self.news: Counter[str] = Counter()

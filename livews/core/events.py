@@ -266,11 +266,6 @@ def _tool_call(step: Step, body: dict[str, Any]) -> Iterator[Event]:
             yield ToolCall(_text(call.get("id")), _text(call.get("name")), _dict(call.get("args")), step=step)
 
 
-def _tool_cancelled(step: Step, body: dict[str, Any]) -> Iterator[Event]:
-    ids = [str(call) for call in machine.values(body, ("toolCallCancellation", "ids", "*"))]
-    yield ToolCancelled(ids, step=step)
-
-
 def _grounding(step: Step, body: dict[str, Any]) -> Iterator[Event]:
     for name in ("groundingMetadata", "urlContextMetadata"):
         if metadata := _dict(_content(body).get(name)):
@@ -300,10 +295,6 @@ def _usage(step: Step, body: dict[str, Any]) -> Iterator[Event]:
     )  # fmt: skip
 
 
-def _status(step: Step, body: dict[str, Any]) -> Iterator[Event]:
-    yield Status(_text(_content(body).get("interactionStatus", body.get("interactionStatus"))), step=step)
-
-
 def _turn_end(step: Step, body: dict[str, Any]) -> Iterator[Event]:
     reason = _text(_content(body).get("turnCompleteReason"))
     waiting = step.states["turn"] == "waitingForTool" or step.states["answer"] in ANSWER_OWED
@@ -321,10 +312,14 @@ _MAKERS: dict[str, Callable[[Step, dict[str, Any]], Iterable[Event]]] = {
     "modelTurn": _model_turn,
     "outputTranscription": _transcript("outputTranscription", "model", False),
     "toolCall": _tool_call,
-    "toolCallCancellation": _tool_cancelled,
+    "toolCallCancellation": lambda step, body: [
+        ToolCancelled([str(call) for call in machine.values(body, ("toolCallCancellation", "ids", "*"))], step=step)
+    ],
     "generationComplete": lambda step, body: [GenerationComplete(step=step)],
     "grounding": _grounding,
     "usageMetadata": _usage,
-    "interactionStatus": _status,
+    "interactionStatus": lambda step, body: [
+        Status(_text(_content(body).get("interactionStatus", body.get("interactionStatus"))), step=step)
+    ],
     "turnEnd": _turn_end,
 }

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from livews.core import closes, codec, machine, models, protocol, schema
 from livews.core.reading import Reading, is_audio, read
@@ -61,27 +61,22 @@ class ApiTarget:
     """A month such as "2026-03"; "" is today."""
 
 
-class Context(Protocol):
-    """The session that a message belongs to, as it was before the message. `Conversation` is one."""
-
-    target: ApiTarget
-    setup: dict[str, Any]
-    profile: models.Profile
-    traits: dict[str, Any]
-    pending: dict[str, str]
-    input_rate: int
-
-
-@dataclass(slots=True)
-class NoSession:
-    """The context of a message on its own: rules that need a session find nothing."""
+@dataclass(eq=False, repr=False)
+class Context:
+    """The session that a message belongs to, as it was before the message: a `Conversation`. By default that of a
+    message on its own, in which rules that need a session find nothing."""
 
     target: ApiTarget = field(default_factory=ApiTarget)
     setup: dict[str, Any] = field(default_factory=dict)
+    """The setup that was accepted, canonical."""
     profile: models.Profile = field(default_factory=lambda: models.profile(""))
+    """Of its model."""
     traits: dict[str, Any] = field(default_factory=dict)
+    """Traits of the session, as in machine.json."""
     pending: dict[str, str] = field(default_factory=dict)
+    """The open calls, id to name."""
     input_rate: int = 0
+    """Samples per second of the client's audio, 0 before any came."""
 
 
 Check = Callable[[str, Reading, Context], Iterable[Finding]]
@@ -163,7 +158,7 @@ def check(sender: Sender, message: Any, target: ApiTarget | None = None) -> list
         codec.dump(message)
     except codec.WireError as problem:  # bytes, or a key that is no string: it has no JSON form
         return [finding("WIRE-2", "", str(problem), sender)]
-    results = findings(read(sender, message), NoSession(target or ApiTarget()))
+    results = findings(read(sender, message), Context(target or ApiTarget()))
     return sorted(results, key=lambda result: ("error", "refused", "note").index(result.level))
 
 
@@ -293,32 +288,28 @@ def _retired_model(rule: str, reading: Reading, context: Context) -> Iterator[Fi
 
 def not_found(model: str, target: ApiTarget) -> tuple[int, str]:
     """Code and reason of the close for a model that does not exist on `target`."""
-    row = next(row for row in models.profile("")["notFound"] if models.holds(row, target.surface, target.as_of))
-    return closes.frame_for(row["close"], model=model, version=target.version)
+    return _close_at(target, models.profile("")["notFound"], model=model, version=target.version)
+
+
+def _close_at(target: ApiTarget, rows: list[dict[str, Any]], **values: str) -> tuple[int, str]:
+    """Code and reason of the first of some rows of a profile that applies at `target`."""
+    row = next(row for row in rows if models.holds(row, target.surface, target.as_of))
+    return closes.frame_for(row["close"], **values)
 
 
 def _modalities(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
     profile = _served(reading, context)
-    values = machine.values({"setup": _setup(reading)}, (*_steps(_MODALITIES), "*"))
-    requested = [value for value in values if isinstance(value, str) and value != "MODALITY_UNSPECIFIED"]
+    listed = machine.values({"setup": _setup(reading)}, (*_steps(_MODALITIES), "*"))
+    requested = [value for value in listed if isinstance(value, str) and value != "MODALITY_UNSPECIFIED"]
     if not profile or not requested or (len(requested) == 1 and requested[0] in profile["output"]):
         return
-    output = profile["output"]
-    words = (
-        f"{profile['name']} answers only in {' or '.join(output)}, not in {' and '.join(requested)} at {_MODALITIES}"
-    )
+    output, name = profile["output"], profile["name"]
+    words = f"{name} answers only in {' or '.join(output)}, not in {' and '.join(requested)} at {_MODALITIES}"
     fix = f"ask for {output[0]}"
     if "TEXT" in requested and "TEXT" not in output:
         fix += "; for text add outputAudioTranscription, the transcript of the voice (--text does it)"
-    row = next(
-        row for row in profile["textRefused"] if models.holds(row, context.target.surface, context.target.as_of)
-    )
-    close = closes.frame_for(
-        row["close"],
-        modalities=", ".join(requested),
-        model=_setup(reading)["model"],
-        accepted="\n* ".join(output),
-    )
+    values = {"modalities": ", ".join(requested), "model": _setup(reading)["model"], "accepted": "\n* ".join(output)}
+    close = _close_at(context.target, profile["textRefused"], **values)
     yield finding(rule, _MODALITIES, words, close=close, fix=fix)
 
 

@@ -117,9 +117,8 @@ def value_entry(type_id: str, name: str) -> Entry:
     facts |= {"usedBy": [place.ask for place in places], "values": _inside(type_id)["values"]}
     facts |= {"deprecated": sample_message.deprecated(says), **_certainty(note.get("evidence", ()))}
     facts["rules"] = _rules_about(name, [], []) if "_" in name else {}
-    return Entry(
-        "value", name, says, {**facts, **_sample([pair for place in places for pair in place.paths], name)[1]}
-    )
+    facts |= _sample([pair for place in places for pair in place.paths], name)[1]
+    return Entry("value", name, says, facts)
 
 
 def entries_of_kind(kind: str, name: str) -> Iterator[Entry]:
@@ -179,9 +178,9 @@ def _sample(paths: Iterable[tuple[Sender, str]], value: str = "") -> tuple[str, 
     """The first of some paths with an example that no model refuses, or else the first of all, and its example."""
     first: tuple[str, dict[str, Any]] = "", {}
     for sender, path in islice(paths, _TRIED):
-        sample = sample_message.of(sender, path, value)
-        result = path, {"example": sample.message, "against": [str(finding) for finding in sample.findings]}
-        if not sample.findings:
+        message, findings = sample_message.of(sender, path, value)
+        result = path, {"example": message, "against": [str(finding) for finding in findings]}
+        if not findings:
             return result
         first = first if first[0] else result
     return first
@@ -248,11 +247,10 @@ def _rules_about(path: str, paths: list[str], signals: list[dict[str, Any]]) -> 
     rows = [*protocol.checks(), *(row for p in protocol.models()["profiles"] for row in p.get("refuses", ()))]
     ids = {row["rule"] for row in rows if row["at"] in paths}
     ids |= {row[level] for signal in signals for row in signal["rows"] for level in ("fault", "note") if level in row}
-    texts = {
-        rule: " ".join(row.get(key, "") for key in ("title", "says", "do", "broken"))
-        for rule, row in protocol.rules().items()
-    }
-    return _titles(rule for rule, text in texts.items() if rule in ids or named.search(text))
+    for rule, row in protocol.rules().items():
+        if named.search(" ".join(row.get(key, "") for key in ("title", "says", "do", "broken"))):
+            ids.add(rule)
+    return _titles(rule for rule in protocol.rules() if rule in ids)
 
 
 def _titles(rules: Iterable[str]) -> dict[str, str]:
@@ -282,10 +280,8 @@ def _rows(name: str, key: str) -> list[dict[str, Any]]:
 
 def _signal(name: str) -> dict[str, Any]:
     signals = [row for row in protocol.machine()["signals"] if row["name"] == name]
-    ways = [
-        {"at": as_list(row["at"]), **{key: row[key] for key in ("is", "startsWith", "if") if key in row}}
-        for row in signals
-    ]
+    shown = ("is", "startsWith", "if")
+    ways = [{"at": as_list(row["at"]), **{key: row[key] for key in shown if key in row}} for row in signals]
     sender = signals[0]["from"]
     senders = ["client", "server"] if sender == "both" else [sender]
     return {"sender": senders, "ways": ways, "rows": _rows(name, "on")}

@@ -13,23 +13,10 @@ from difflib import get_close_matches
 from functools import cache
 
 from livews.core import models, protocol, schema
+from livews.explainer import locations
 from livews.explainer.entries import Entry, entries_of_kind, member_entry, type_entry, value_entry
-from livews.explainer.locations import (
-    ENVELOPES,
-    MemberLocation,
-    PathEnd,
-    all_members,
-    by_member,
-    by_type,
-    by_value,
-    follow,
-    is_index,
-    says_of,
-    steps_of,
-    users,
-)
 
-__all__ = ["LONGEST", "Entry", "LookupResult", "MemberLocation", "look_up", "models_like", "nearest", "says_of"]
+__all__ = ["LONGEST", "Entry", "LookupResult", "look_up", "models_like", "nearest"]
 
 LONGEST = 300
 """Characters of a name that is looked up; none has more."""
@@ -42,7 +29,7 @@ class LookupResult:
     """All that a name stands for."""
 
     entries: tuple[Entry, ...] = ()
-    places: tuple[MemberLocation, ...] = ()
+    places: tuple[locations.MemberLocation, ...] = ()
     """Other members of this name, which have names of their own to ask for."""
 
     def __bool__(self) -> bool:
@@ -59,17 +46,17 @@ def look_up(name: str) -> LookupResult:
     if not name or len(name) > LONGEST:
         return LookupResult()
     for spelling in dict.fromkeys((name, _folded_names().get(_fold(name), name))):
-        members, entries = by_member().get(spelling, ()), tuple(_others(spelling))
+        members, entries = locations.by_member().get(spelling, ()), tuple(_others(spelling))
         if members or entries:
             return _chosen(members, entries)
     return _at_path(name)
 
 
-def _chosen(members: tuple[MemberLocation, ...], entries: tuple[Entry, ...]) -> LookupResult:
+def _chosen(members: tuple[locations.MemberLocation, ...], entries: tuple[Entry, ...]) -> LookupResult:
     """A message, or the best known member right inside one, comes before other members of its name. Signals that its
     entry describes have no entry of their own."""
     high = [place for place in members if place.paths and place.depth <= 2]
-    is_top = any(place.type_id in ENVELOPES.values() for place in high)
+    is_top = any(place.type_id in locations.ENVELOPES.values() for place in high)
     chosen = [max(high, key=_evidence)] if is_top else members if len(members) == 1 else ()
     described = [member_entry(place) for place in chosen]
     signals = {signal["name"] for entry in described for signal in entry.facts.get("signals", ())}
@@ -77,32 +64,32 @@ def _chosen(members: tuple[MemberLocation, ...], entries: tuple[Entry, ...]) -> 
     return LookupResult((*described, *entries), tuple(place for place in members if place not in chosen))
 
 
-def _evidence(place: MemberLocation) -> int:
+def _evidence(place: locations.MemberLocation) -> int:
     """How many sources have a member."""
     return len(protocol.schema(place.type_id)["properties"][place.member.name]["x-livews"]["evidence"])
 
 
 def _at_path(name: str) -> LookupResult:
     """What is at a path from the top of a message, else from a type, else from any member of that name."""
-    steps = steps_of(name)
+    steps = locations.steps_of(name)
     if not steps:
         return LookupResult()
-    ends = [end for envelope in ENVELOPES.values() if (end := follow(envelope, steps))]
+    ends = [end for envelope in locations.ENVELOPES.values() if (end := locations.follow(envelope, steps))]
     is_absolute = bool(ends)
     if not ends and not name.startswith("/"):
-        starts = [(type_id, steps[1:]) for type_id in by_type().get(steps[0], ())]
-        starts += [(place.type_id, steps) for place in by_member().get(steps[0], ())]
-        ends = [end for start, rest in starts if (end := follow(start, rest))]
+        starts = [(type_id, steps[1:]) for type_id in locations.by_type().get(steps[0], ())]
+        starts += [(place.type_id, steps) for place in locations.by_member().get(steps[0], ())]
+        ends = [end for start, rest in starts if (end := locations.follow(start, rest))]
     values = {(end.member.target or "", end.value) for end in ends if end.value and end.member}
     entries = [value_entry(type_id, value) for type_id, value in sorted(values) if type_id]
     keys = sorted({_key(end) for end in ends if end.member and not end.value})
     if len(keys) == 1 and not entries:
-        return LookupResult((member_entry(all_members()[keys[0]], ends[0].path if is_absolute else ""),))
+        return LookupResult((member_entry(locations.all_members()[keys[0]], ends[0].path if is_absolute else ""),))
     entries += [value_entry(end.owner, end.value) for end in ends if end.value and not end.member]
-    return LookupResult(tuple(entries), tuple(all_members()[key] for key in keys))
+    return LookupResult(tuple(entries), tuple(locations.all_members()[key] for key in keys))
 
 
-def _key(end: PathEnd) -> tuple[str, str]:
+def _key(end: locations.PathEnd) -> tuple[str, str]:
     return schema.table(end.owner).name, end.member.name if end.member else ""
 
 
@@ -112,11 +99,11 @@ def _key(end: PathEnd) -> tuple[str, str]:
 def nearest(name: str, most: int = 4) -> list[str]:
     """What may have been meant: the locations of a path's last member, else the names that are close."""
     name = name.strip()[:LONGEST]
-    steps = [step for step in steps_of(name) if not is_index(step)]
+    steps = [step for step in locations.steps_of(name) if not locations.is_index(step)]
     if paths := _paths_like(steps):
         return paths[:most]
     names = [name, *steps[-1:]]
-    if places := by_member().get(names[-1], ()):
+    if places := locations.by_member().get(names[-1], ()):
         return [place.paths[0][1] if place.paths else place.ask for place in places][:most]
     known = _folded_names()
     close = [known[key] for one in names for key in get_close_matches(_fold(one), known, n=most, cutoff=0.7)]
@@ -128,7 +115,7 @@ def _paths_like(steps: list[str]) -> list[str]:
     if not 2 <= len(steps) <= _DEEPEST:
         return []
     folded = [_fold(step) for step in steps]
-    members = {_fold(name): places for name, places in by_member().items()}
+    members = {_fold(name): places for name, places in locations.by_member().items()}
     for key in get_close_matches(folded[-1], members, n=4, cutoff=0.7):
         paths = dict.fromkeys(path for place in members[key] for _, path in place.paths)
         if alike := [path for path in paths if _ends_like(path, folded)]:
@@ -137,7 +124,7 @@ def _paths_like(steps: list[str]) -> list[str]:
 
 
 def _ends_like(path: str, folded: list[str]) -> bool:
-    end = [_fold(step) for step in steps_of(path) if step != "*"][-len(folded) :]
+    end = [_fold(step) for step in locations.steps_of(path) if step != "*"][-len(folded) :]
     return len(end) == len(folded) and all(
         get_close_matches(known, [step], cutoff=0.7) for known, step in zip(end, folded, strict=True)
     )
@@ -157,7 +144,10 @@ def _fold(name: str) -> str:
 @cache
 def _folded_names() -> dict[str, str]:
     """Every name by its folded form; the first of several that are alike."""
-    return {_fold(name): name for name in reversed([*by_member(), *by_type(), *by_value(), *_kinds()])}
+    return {
+        _fold(name): name
+        for name in reversed([*locations.by_member(), *locations.by_type(), *locations.by_value(), *_kinds()])
+    }
 
 
 # Names of everything else
@@ -190,13 +180,13 @@ def _kinds() -> dict[str, tuple[str, ...]]:
 
 def _others(name: str) -> Iterator[Entry]:
     """What a name stands for besides members."""
-    for type_id in by_type().get(name, ()):
-        top = [p for p in users(schema.table(type_id).name) if p.type_id in ENVELOPES.values()]
+    for type_id in locations.by_type().get(name, ()):
+        top = [p for p in locations.users(schema.table(type_id).name) if p.type_id in locations.ENVELOPES.values()]
         if not top:
             yield type_entry(type_id)
         elif name != top[0].member.name:
             yield member_entry(top[0])
-    for type_id in by_value().get(name, ()):
+    for type_id in locations.by_value().get(name, ()):
         yield value_entry(type_id, name)
     kinds = _kinds().get(name, ())
     if not kinds and len(models.bare_id(name)) <= LONGEST and models.profile(name)["known"]:

@@ -129,9 +129,8 @@ def _member(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
         parts = [f"the session is {_any(when['free'])}"] if when["free"] else []
         for level, verb in (("note", "noted"), ("fault", "broken")):
             rules = dict.fromkeys(when[level].values())
-            parts += [
-                f"{r} is {verb} while {_any([s for s, rule in when[level].items() if rule == r])}" for r in rules
-            ]
+            states = {r: _any([state for state, rule in when[level].items() if rule == r]) for r in rules}
+            parts += [f"{rule} is {verb} while {names}" for rule, names in states.items()]
         yield "when", "; ".join(parts)
 
 
@@ -142,10 +141,8 @@ def _model(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     elif facts.get("replacedBy"):
         yield "old", f"superseded by {facts['replacedBy']}"
     yield "ids", ", ".join(facts.get("ids", ()))
-    yield (
-        "on",
-        ", ".join({"gemini": "Gemini API", "vertex": "Vertex AI"}.get(name, name) for name in facts["surfaces"]),
-    )
+    surfaces = {"gemini": "Gemini API", "vertex": "Vertex AI"}
+    yield "on", ", ".join(surfaces.get(name, name) for name in facts["surfaces"])
     yield "since", facts.get("since", "")
     text = f"text by {facts['textInput']}; clientContent {facts['clientContent']}"
     yield "takes", f"{', '.join(facts['input'])}; {text}"

@@ -26,12 +26,8 @@ _STRINGS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
-    """A message, and the findings of `livews check` about it that could not be avoided."""
-
-    message: dict[str, Any]
-    findings: tuple[rules.Finding, ...] = ()
+Example = tuple[dict[str, Any], list[rules.Finding]]
+"""A message, and the findings of `livews check` about it that could not be avoided."""
 
 
 def of(sender: Sender, path: str, value: str = "") -> Example:
@@ -47,10 +43,10 @@ def of(sender: Sender, path: str, value: str = "") -> Example:
     for model in _models(sender, steps):
         for leaf in [value] if value else _leaves(sender, steps, model):
             message = _Maker(model).around(schema.ENVELOPE[sender], steps, leaf)
-            findings = tuple(finding for finding in rules.check(sender, message) if finding.level != "note")
-            first = first or Example(message, findings)
+            findings = [finding for finding in rules.check(sender, message) if finding.level != "note"]
             if not findings:
-                return Example(message)
+                return message, []
+            first = first or (message, findings)
     assert first is not None
     return first
 

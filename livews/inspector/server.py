@@ -109,11 +109,8 @@ class InspectorServer:
             # a page that is loaded again has no token in its address; the script finds it in the storage of the tab
             return _page(HTTPStatus.FORBIDDEN, self._again, f"default-src 'none'; script-src {self._again_hash}")
         if path == "/":
-            about = {
-                **self._actions.about,
-                "surface": surface_of(self._actions.surface, self._actions.version),
-                "live": True,
-            }
+            surface = surface_of(self._actions.surface, self._actions.version)
+            about = {**self._actions.about, "surface": surface, "live": True}
             document, policy = render.live(about, self._actions.table, host)
             return _page(HTTPStatus.OK, document, policy)
         if origin != f"http://{host}":
@@ -248,12 +245,8 @@ class _Page:
             case "check" if actions.table is not None:
                 side, text = _side(request["side"]), str(request["text"])
                 found = findings(self._sessions, request["n"], side, text, actions.surface, actions.version)
-                return {
-                    "found": [
-                        {"cure": f.fix, "level": f.level, "rule": f.rule, "path": f.path, "complaint": f.complaint}
-                        for f in found
-                    ]
-                }
+                names = {"cure": "fix", "level": "level", "rule": "rule", "path": "path", "complaint": "complaint"}
+                return {"found": [{key: getattr(f, name) for key, name in names.items()} for f in found]}
             case "send" if actions.table is not None:
                 session, side = sessions.get(request["n"]), _side(request["side"])
                 if session is None or session.injector is None:
@@ -307,14 +300,10 @@ def _split(host: str) -> tuple[str, int]:
 
 
 def _text(status: HTTPStatus, text: str) -> Response:
-    return _response(status, f"{text}\n".encode(), "text/plain", "default-src 'none'")
+    return _page(status, f"{text}\n".encode(), "default-src 'none'", "text/plain")
 
 
-def _page(status: HTTPStatus, document: bytes, policy: str) -> Response:
-    return _response(status, document, "text/html", policy)
-
-
-def _response(status: HTTPStatus, body: bytes, kind: str, policy: str) -> Response:
+def _page(status: HTTPStatus, body: bytes, policy: str, kind: str = "text/html") -> Response:
     headers = Headers(
         {
             "Content-Type": f"{kind}; charset=utf-8",

@@ -26,6 +26,7 @@ from livews.redactor import Redactor
 from livews.report.data import ReportSession, SessionInfo
 from livews.report.message_excerpt import MemberDocs
 from livews.terminal_text import escape_unsafe, one_line
+from livews.trace.reader import SENDERS, TraceRecord
 from livews.trace.tail import Tail
 from livews.trace.writer import header
 
@@ -105,19 +106,17 @@ class LiveSession(SessionView):
 
     def frame(self, t: float, direction: Direction, opcode: Opcode, step: Step) -> None:
         if self._sessions.has_room(self):
-            inserted = self._observer is not None and self._observer.injected
-            self.page.frame(
-                t, direction, opcode, _redacted(step, self._redactor), size=len(step.raw), inserted=inserted
-            )
+            inserted, shown = self._observer is not None and self._observer.injected, _redacted(step, self._redactor)
+            size = len(step.raw)
+            self.page.push(TraceRecord(0, t, step.sender, opcode, shown.raw, size=size, inserted=inserted), shown)
         self._sessions.wake()  # its state and its clock go on
 
     def control(self, t: float, direction: Direction, kind: str, about: dict[str, Any]) -> None:
         if self._sessions.has_room(self):
-            about = {
-                k: self._redactor.redact(value) if isinstance(value, str) else value for k, value in about.items()
-            }
+            redact, sender = self._redactor.redact, SENDERS[direction]
+            about = {name: redact(value) if isinstance(value, str) else value for name, value in about.items()}
             step = self._observer.close_step if self._observer is not None and kind == "close" else None
-            self.page.control(t, direction, kind, about, step)
+            self.page.push(TraceRecord(0, t, sender, "text", None, kind, about), step)
         self._sessions.wake()
 
     def close(self) -> None:
@@ -248,9 +247,8 @@ def findings(
     Without a number, or of a session that is gone, the state is that of a new session at `surface` and `version`.
     """
     session = sessions.all.get(number) if number is not None else None
-    conversation = (
-        copy.deepcopy(session.info.conversation) if session else Conversation(surface=surface, version=version)
-    )
+    known = copy.deepcopy(session.info.conversation) if session else None
+    conversation = known or Conversation(surface=surface, version=version)
     return conversation.step(side, text).findings
 
 

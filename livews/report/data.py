@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import base64
 from array import array
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from livews.analysis import audio_tracks
@@ -21,13 +21,11 @@ from livews.analysis.turn import Turn
 from livews.core import closes, codec, events, machine, protocol, rules
 from livews.core.conversation import Conversation, Step
 from livews.core.schema import Sender
-from livews.recorder import Direction, Opcode
 from livews.redactor import redact_url
 from livews.report.message_excerpt import MAX_TEXT, MemberDocs, excerpt
 from livews.terminal_text import one_line
 from livews.trace.ending import SessionEnding
 from livews.trace.reader import TraceRecord
-from livews.trace.session import RecordedSession
 from livews.trace.spool import Spool
 from livews.trace.view import INSERTED, describe, heard_text
 
@@ -67,23 +65,11 @@ class SessionInfo(Protocol):
     def model(self) -> str: ...
 
 
-@dataclass(slots=True)
-class NewsCursor:
-    """How much of a session a page has: nothing when it is new. It counts items, or changes of them."""
+class NewsCursor(dict[str, int]):
+    """How much of a session a page has, by what is counted: items, or changes of them. Nothing when it is new."""
 
-    moves: int = 0
-    rows: int = 0
-    kinds: int = 0
-    findings: int = 0
-    marks: int = 0
-    turns: int = 0
-    turn_changes: int = 0
-    tool_changes: int = 0
-    docs: int = 0
-    states: dict[str, int] = field(default_factory=dict)
-    texts: dict[str, int] = field(default_factory=dict)
-    runs: dict[str, int] = field(default_factory=dict)
-    peaks: dict[str, int] = field(default_factory=dict)
+    def __missing__(self, name: str) -> int:
+        return 0
 
 
 @dataclass(slots=True)
@@ -116,7 +102,7 @@ class _TurnRow:
 
 
 class ReportSession:
-    """One session as the page draws it. It is filled as a `Recorder`, or from the records of a trace.
+    """One session as the page draws it, filled record by record.
 
     Args:
         info: what is known of the session besides its messages.
@@ -169,40 +155,20 @@ class ReportSession:
 
     # Filled by
 
-    def take(self, session: RecordedSession) -> None:
-        """Read a recorded session to its end."""
-        for record, step in session:
-            self.push(record, step)
-        self.finish()
-
     def push(self, record: TraceRecord, step: Step | None) -> None:
-        """Add a record of a trace, with what it was and did."""
+        """Add a record of a trace, with what its frame or close was and did."""
+        self.moves += 1
+        # the page looks things up by time, so it never decreases
+        t = max(self._times[-1] if self._times else 0.0, min(record.t, _MAX_SECONDS))
         if record.raw is None or step is None:
-            self.control(record.t, record.direction, record.control, record.about, step, record.number)
+            self._control(t, record, step)
         else:
-            self.frame(record.t, record.direction, record.opcode, step, record.raw, record.size, record.inserted)
+            self._frame(t, record, record.raw, step)
 
-    def frame(
-        self,
-        t: float,
-        direction: Direction,
-        opcode: Opcode,
-        step: Step,
-        raw: bytes | None = None,
-        size: int | None = None,
-        inserted: bool = False,
-    ) -> None:
-        """Add a frame.
-
-        Args:
-            raw: the frame as recorded, if `step` was made from another form of it.
-            size: its bytes on the wire, if they differ from those of the step.
-            inserted: livews sent it, neither the client nor the server.
-        """
-        t, row = self._next(t), self.rows
-        raw = step.raw if raw is None else raw
+    def _frame(self, t: float, record: TraceRecord, raw: bytes, step: Step) -> None:
+        row = self.rows
         self._ending.take_message(row, step)
-        words = [*([INSERTED] if inserted else []), *describe(step)]
+        words = [*([INSERTED] if record.inserted else []), *describe(step)]
         if step.state and step.state != self._state:
             words += self._change_state(step, t)
         if step.kind == "unreadable":
@@ -216,9 +182,8 @@ class ReportSession:
             if step.template is None:  # else it has the members of an earlier frame
                 self._docs.add(step.sender, as_sent)
         level = self._find(row, step.findings)
-        size = len(step.raw) if size is None else size
-        self._add_row(t, direction, step.kind, size, words, level, message, left_out, inserted=inserted)
-        change = self._timeline.take(t, step, elided=b'"elided:' in raw)
+        self._add_row(t, record, step.kind, words, level, message, left_out)
+        change = self._timeline.take(t, step, elided=record.elided)
         if step.sender == "client":
             self._from_client(step, t, row)
         else:
@@ -227,23 +192,9 @@ class ReportSession:
             if signal in _MARKS:
                 self._mark(t, row, _MARKS[signal], level)
 
-    def control(
-        self,
-        t: float,
-        direction: Direction,
-        kind: str,
-        about: dict[str, Any],
-        step: Step | None = None,
-        number: int = 0,
-    ) -> None:
-        """Add a ping, a pong, a close, what was heard of a reply, or a line that cannot be read.
-
-        Args:
-            step: what a close did.
-            number: the line in the file.
-        """
-        t, row, level = self._next(t), self.rows, 0
-        sender: Sender = "client" if direction == "send" else "server"
+    def _control(self, t: float, record: TraceRecord, step: Step | None) -> None:
+        """Add a ping, a pong, a close, what was heard of a reply, or a line that cannot be read."""
+        kind, about, sender, row, level = record.control, record.about, record.sender, self.rows, 0
         message, left_out = excerpt({kind: about}, sender)
         if kind == "close":
             self._ending.take_close(sender, about)
@@ -260,13 +211,12 @@ class ReportSession:
             words = [heard_text(about)]
         elif kind == "broken":
             why = one_line(str(about.get("why", "")), _MAX_WORDS)
-            words = [f"line {number} of the file cannot be read, and what follows is judged without it: {why}"]
+            words = [f"line {record.number} of the file cannot be read, and what follows is judged without it: {why}"]
             level, message, left_out = _ERROR, {}, {"": words[0]}
         else:
-            words = [
-                one_line(" ".join(str(value) for value in about.values() if value not in ("", None)), _MAX_WORDS)
-            ]
-        self._add_row(t, direction, kind, 0, words, level, message, left_out, control=True)
+            values = (str(value) for value in about.values() if value not in ("", None))
+            words = [one_line(" ".join(values), _MAX_WORDS)]
+        self._add_row(t, record, kind, words, level, message, left_out)
         if kind != "broken":
             self._mark(t, row, kind, level)
 
@@ -295,28 +245,13 @@ class ReportSession:
             return self._messages.read(*self._chunks[n])
         return b"[" + b",".join(self._chunk) + b"]"
 
-    def _next(self, t: float) -> float:
-        """The time of the next record. The page looks things up by time, so it never decreases."""
-        self.moves += 1
-        return max(self._times[-1] if self._times else 0.0, min(t, _MAX_SECONDS))
-
     def _add_row(
-        self,
-        t: float,
-        direction: Direction,
-        kind: str,
-        size: int,
-        words: list[str],
-        level: int,
-        message: Any,
-        left_out: dict[str, str],
-        *,
-        control: bool = False,
-        inserted: bool = False,
-    ) -> None:
+        self, t: float, record: TraceRecord, kind: str, words: list[str], level: int, message: Any, left_out: dict[str, str]
+    ) -> None:  # fmt: skip
         self._times.append(t)
-        self._sizes.append(min(max(size, 0), _MAX_SIZE))
-        self._flags.append((direction == "recv") | control << 1 | level << 2 | inserted << 4)
+        self._sizes.append(min(max(record.size, 0), _MAX_SIZE))
+        is_control = record.raw is None
+        self._flags.append((record.sender == "server") | is_control << 1 | level << 2 | record.inserted << 4)
         self._kind_of.append(self._kinds.setdefault(one_line(kind, 80), len(self._kinds)))
         text = " · ".join(words)
         self._words.append(text if len(text) <= 2 * _MAX_WORDS else text[: 2 * _MAX_WORDS] + "…")
@@ -464,44 +399,44 @@ class ReportSession:
         appended. `states`, `texts` and `turns` are [index, items]: they replace everything from that index on. `tools`
         and `runs` are [index, item] each. A row of `found` has all its findings. `docs` are whole types.
         """
-        if cursor.moves == self.moves:
+        if cursor["moves"] == self.moves:
             return None
-        first, end = cursor.rows, min(cursor.rows + max_rows, self.rows)
-        cursor.rows = end
+        first, end = cursor["rows"], min(cursor["rows"] + max_rows, self.rows)
+        cursor["rows"] = end
         rows = [*range(first, end)]
         if self._unanswered is not None and self._unanswered < first:
             rows.append(self._unanswered)
         news: dict[str, Any] = {
-            "kinds": [*self._kinds][cursor.kinds :],
+            "kinds": [*self._kinds][cursor["kinds"] :],
             "t": self._times[first:end].tolist(),
             "kind": self._kind_of[first:end],
             "flags": list(self._flags[first:end]),
             "size": self._sizes[first:end],
             "words": self._words[first:end],
-            "findings": self._finding_rows(cursor.findings),
+            "findings": self._finding_rows(cursor["findings"]),
             "found": {str(row): self._found[row] for row in rows if row in self._found},
-            "docs": self._docs.since(cursor.docs),
+            "docs": self._docs.since(cursor["docs"]),
             **self._current(),
         }
-        cursor.kinds, cursor.findings, cursor.docs = len(self._kinds), len(self._findings), len(self._docs.changes)
+        cursor |= {"kinds": len(self._kinds), "findings": len(self._findings), "docs": len(self._docs.changes)}
         if end < self.rows:
             return news
-        news["states"] = {name: _grown(states, cursor.states, name, 0) for name, states in self._states.items()}
+        news["states"] = {name: _grown(states, cursor, f"{name} states") for name, states in self._states.items()}
         # the last text may still grow
-        news["texts"] = {name: _grown(texts, cursor.texts, name, 1) for name, texts in self._texts.items()}
-        turn = min([cursor.turns, *self._turn_changes[cursor.turn_changes :]])
+        news["texts"] = {name: _grown(texts, cursor, f"{name} texts", 1) for name, texts in self._texts.items()}
+        turn = min([cursor["turns"], *self._turn_changes[cursor["turn changes"] :]])
         news["turns"] = [turn, [row.to_dict() for row in self._turns[turn:]]]
-        changed_tools = dict.fromkeys(self._tool_changes[cursor.tool_changes :])
+        changed_tools = dict.fromkeys(self._tool_changes[cursor["tool changes"] :])
         news["tools"] = [[i, self._tools[i]] for i in changed_tools]
-        news["marks"] = self._marks[cursor.marks :]
+        news["marks"] = self._marks[cursor["marks"] :]
         news["sound"] = {}
         for name, track in self._track_names.items():
-            runs = [[i, run.row()] for i, run in track.moved_since(cursor.runs.get(name, 0))]
-            news["sound"][name] = {"runs": runs, **_audio_row(track, cursor.peaks.get(name, 0))}
-            cursor.runs[name], cursor.peaks[name] = track.moves, track.peak_count
-        cursor.turns = len(self._turns) - (self._timeline.turn is not None)  # the current one still changes
-        cursor.turn_changes, cursor.tool_changes = len(self._turn_changes), len(self._tool_changes)
-        cursor.marks, cursor.moves = len(self._marks), self.moves
+            runs = [[i, run.row()] for i, run in track.moved_since(cursor[f"{name} runs"])]
+            news["sound"][name] = {"runs": runs, **_audio_row(track, cursor[f"{name} peaks"])}
+            cursor |= {f"{name} runs": track.moves, f"{name} peaks": track.peak_count}
+        cursor["turns"] = len(self._turns) - (self._timeline.turn is not None)  # the current one still changes
+        cursor |= {"turn changes": len(self._turn_changes), "tool changes": len(self._tool_changes)}
+        cursor |= {"marks": len(self._marks), "moves": self.moves}
         return news
 
     @property
@@ -550,10 +485,10 @@ class ReportSession:
         }
 
 
-def _grown(items: list[list[Any]], counts: dict[str, int], name: str, again: int) -> list[Any]:
+def _grown(items: list[list[Any]], cursor: NewsCursor, name: str, again: int = 0) -> list[Any]:
     """[index, items from there on] of a list; the last `again` of those that were given are given again."""
-    first = max(0, counts.get(name, 0) - again)
-    counts[name] = len(items)
+    first = max(0, cursor[name] - again)
+    cursor[name] = len(items)
     return [first, items[first:]]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from livews.core import codec, protocol
 from livews.core.schema import Sender, pointer
 from livews.core.walk import walk
-from livews.explainer.index import says_of
+from livews.explainer.locations import says_of
 
 MAX_TEXT = 4_000
 """Characters kept of one string of a message."""
@@ -43,9 +43,8 @@ class _Shortener:
         if isinstance(value, str):
             return self._text(value, path)
         if isinstance(value, list):
-            return [
-                self.value(item, f"{path}/{i}") for i, item in self._first(value, enumerate(value), "items", path)
-            ]
+            first = self._first(value, enumerate(value), "items", path)
+            return [self.value(item, f"{path}/{i}") for i, item in first]
         if not isinstance(value, dict):
             return value
         out: dict[str, Any] = {}

@@ -88,14 +88,10 @@ def _report(sessions: list[ReportSession], docs: MemberDocs, name: str) -> Itera
     datas = [session.data() for session in sessions]
     models = ", ".join(dict.fromkeys(data["model"] or "no setup taken" for data in datas))
     stored = (piece for number, session in enumerate(sessions) for piece in _stored(number, session))
-    yield from _document(
-        f"{one_line(name, 100)} · {models}"[:200],
-        _policy([style], [script]),
-        [style],
-        [script],
-        [_json("report", {"name": one_line(name, 200), "sessions": datas, "docs": docs.types})],
-        stored,  # after the script, which draws before they have been read
-    )
+    title = f"{one_line(name, 100)} · {models}"[:200]
+    report = _json("report", {"name": one_line(name, 200), "sessions": datas, "docs": docs.types})
+    # what is stored comes after the script, which draws before it has been read
+    yield from _document(title, _policy([style], [script]), [style], [script], [report], stored)
 
 
 def live(about: Mapping[str, Any], table: Mapping[str, Any] | None, host: str) -> tuple[bytes, str]:
@@ -160,11 +156,8 @@ def _stored(number: int, session: ReportSession) -> Iterator[bytes]:
 
 
 def _json(name: str, value: Any) -> bytes:
-    return (
-        _block(name, "application/json")
-        + _inert(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS))
-        + b"</script>\n"
-    )
+    text = _inert(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS))
+    return _block(name, "application/json") + text + b"</script>\n"
 
 
 def _block(name: str, kind: str) -> bytes:

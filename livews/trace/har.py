@@ -105,20 +105,14 @@ def _entry(session: RecordedSession, start: float, seconds: float, controls: lis
         "startedDateTime": _iso(start),
         "time": ms,
         "request": {
-            "method": "GET",
-            "url": url,
-            "httpVersion": "HTTP/1.1",
-            "cookies": [],
-            "headers": _pairs(headers.items()),
-            "queryString": _pairs(parse_qsl(parts.query, keep_blank_values=True)),
-            "headersSize": -1,
-            "bodySize": 0,
+            "method": "GET", "url": url, "httpVersion": "HTTP/1.1", "cookies": [], "headers": _pairs(headers.items()),
+            "queryString": _pairs(parse_qsl(parts.query, keep_blank_values=True)), "headersSize": -1, "bodySize": 0,
         },
         "response": _RESPONSE,
         "cache": {},
         "timings": {"blocked": -1, "dns": -1, "connect": -1, "ssl": -1, "send": 0, "wait": 0, "receive": ms},
         "_livews": {"header": {**session.header, "url": url}, "controls": controls},
-    }
+    }  # fmt: skip
 
 
 def _pairs(pairs: Any) -> list[dict[str, str]]:

@@ -29,7 +29,8 @@ _PIECE = 256 * 1024
 _BOM = b"\xef\xbb\xbf"
 _HEADER = re.compile(rb'\{\s*"trace"\s*:\s*"livews"')
 _NO_HEADER = "it is not a trace: its first line is no header"
-_SENDERS: dict[str, Sender] = {"send": "client", "recv": "server"}
+SENDERS: dict[str, Sender] = {"send": "client", "recv": "server"}
+"""Who sends a frame, by its `dir` in the trace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +220,7 @@ def object_of(text: bytes) -> dict[str, Any]:
 
 
 def _record(number: int, row: dict[str, Any], text: bytes) -> TraceRecord | None:
-    sender, t = _SENDERS.get(str(row.get("dir"))), row.get("t")
+    sender, t = SENDERS.get(str(row.get("dir"))), row.get("t")
     if sender is None or not isinstance(t, (int, float)) or isinstance(t, bool):
         return None
     opcode: Opcode = "text" if row.get("opcode") == "text" else "binary"

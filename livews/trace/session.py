@@ -79,11 +79,7 @@ class RecordedSession:
 
 
 def follow(
-    source: str | Path | Iterable[bytes],
-    name: str = "",
-    *,
-    texts: bool = False,
-    lenient: bool = False,
+    source: str | Path | Iterable[bytes], name: str = "", *, texts: bool = False, lenient: bool = False
 ) -> Iterator[RecordedSession]:
     """Each session of a trace.
 

@@ -212,10 +212,6 @@ def _usage(body: dict[str, Any]) -> list[str]:
     return [f"{total} tokens"] if total else []
 
 
-def _time_left(body: dict[str, Any]) -> list[str]:
-    return [f"{one_line(str(_first(body, 'goAway', 'timeLeft')))} left"]
-
-
 _DESCRIPTIONS: dict[str, str | tuple[str, ...] | Callable[[dict[str, Any]], Sequence[str]]] = {
     "setup": _setup,
     "clientContent": _turns,
@@ -233,7 +229,7 @@ _DESCRIPTIONS: dict[str, str | tuple[str, ...] | Callable[[dict[str, Any]], Sequ
     "generationComplete": "generationComplete",
     "turnComplete": "turnComplete",
     "usageMetadata": _usage,
-    "goAway": _time_left,
+    "goAway": lambda body: [f"{one_line(str(_first(body, 'goAway', 'timeLeft')))} left"],
     "voiceActivity": ("voiceActivity", "type"),
     "interactionStatus": ("serverContent", "interactionStatus"),
 }

@@ -21,7 +21,6 @@ import orjson
 from livews.core import codec, protocol
 from livews.core.conversation import Step
 from livews.core.fastpath import Template
-from livews.core.rules import Finding
 from livews.endpoint import Endpoint
 from livews.errors import TraceFailed
 from livews.recorder import Direction, Opcode
@@ -46,14 +45,8 @@ class TraceFile:
     """
 
     def __init__(
-        self,
-        path: str | Path,
-        *,
-        url: str,
-        side: str,
-        redact: Callable[[bytes], bytes],
-        media: Literal["keep", "elide"] = "keep",
-    ) -> None:
+        self, path: str | Path, *, url: str, side: str, redact: Callable[[bytes], bytes], media: Literal["keep", "elide"] = "keep",
+    ) -> None:  # fmt: skip
         self.path = Path(path)
         self._redact = redact
         self._media = media
@@ -179,24 +172,15 @@ def header(url: str, side: str) -> dict[str, Any]:
     """The first line of a trace. `url` has to be redacted already."""
     started = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     return {
-        "trace": "livews",
-        "version": 1,
-        "started": started,
-        "url": url,
-        "side": side,
-        "livews": __version__,
-        "protocol": protocol.revision(),
-    }
+        "trace": "livews", "version": 1, "started": started, "url": url, "side": side,
+        "livews": __version__, "protocol": protocol.revision(),
+    }  # fmt: skip
 
 
 def _findings(step: Step) -> bytes:
-    members = b"".join(
-        b',"%s":%s' % (name, orjson.dumps([_row(finding) for finding in findings]))
-        for name, findings in ((b"faults", step.faults), (b"notes", step.notes))
-        if findings
-    )
-    return members + b"}\n"
-
-
-def _row(finding: Finding) -> dict[str, str]:
-    return {"rule": finding.rule, "path": finding.path, "complaint": finding.complaint}
+    out = b""
+    for name, findings in ((b"faults", step.faults), (b"notes", step.notes)):
+        if findings:
+            rows = [{"rule": found.rule, "path": found.path, "complaint": found.complaint} for found in findings]
+            out += b',"%s":%s' % (name, orjson.dumps(rows))
+    return out + b"}\n"

@@ -11,7 +11,7 @@ from typing import Any
 
 from livews.report import data as report_data
 from livews.report.message_excerpt import MemberDocs
-from livews.trace.session import follow
+from livews.trace.session import RecordedSession, follow
 
 HEADER = {
     "trace": "livews", "version": 1, "started": "2026-11-22T10:00:00.000000Z", "side": "client", "livews": "0.1.0",
@@ -118,11 +118,17 @@ def conversation() -> Trace:
     return trace.control(4.85, "recv", "close", {"code": 1007, "reason": reason})
 
 
+def fill(page: report_data.ReportSession, session: RecordedSession) -> None:
+    for record, step in session:
+        page.push(record, step)
+    page.finish()
+
+
 def data_of(trace: Trace, **options: Any) -> dict[str, Any]:
     """What the page of the only session draws."""
     for session in follow(trace.lines(), "t"):
         made = report_data.ReportSession(session, MemberDocs(), **options)
-        made.take(session)
+        fill(made, session)
         told = made.data()
         made.close()
     return told

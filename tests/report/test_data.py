@@ -19,7 +19,7 @@ from livews.report import render
 from livews.report.message_excerpt import MemberDocs
 from livews.trace.session import follow
 from tests.kit.command import livews
-from tests.report.kit import SETUP, Trace, conversation, data_of, silence, started, tone
+from tests.report.kit import SETUP, Trace, conversation, data_of, fill, silence, started, tone
 
 
 def test_the_models_sound_ends_where_it_was_heard_to_end() -> None:
@@ -96,7 +96,7 @@ def test_a_frame_is_parsed_once_and_shown_as_it_was_written(monkeypatch: pytest.
     trace = Trace().send(0.01, setup).recv(0.15, {"setup_complete": {}})
     for session in follow(trace.lines(), "t"):
         made = report_data.ReportSession(session, MemberDocs())
-        made.take(session)
+        fill(made, session)
         assert [row[0] for row in json.loads(made.chunk(0))] == [setup, {"setup_complete": {}}]
         made.close()
     assert parsed == [codec.dump(setup), codec.dump({"setup_complete": {}})]
