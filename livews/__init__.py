@@ -12,47 +12,48 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from livews.version import __version__
+from livews.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from livews.client import Session, connect
-    from livews.core.closes import Advice, explain
-    from livews.core.conversation import Conversation, Step
-    from livews.core.events import (
-        Activity,
-        Audio,
-        Event,
-        GenerationComplete,
-        GoAway,
-        Grounding,
-        Interrupted,
-        Media,
-        Part,
-        Ready,
-        Resumable,
-        Status,
-        Text,
-        ToolCall,
-        ToolCancelled,
-        Transcript,
-        TurnEnd,
-        Usage,
-    )
-    from livews.core.rules import Finding, check
-    from livews.errors import (
-        BadRequest,
-        Closed,
-        LivewsError,
-        LocalProtocolError,
-        Lost,
-        NoCredentials,
-        Refused,
-        RemoteProtocolError,
-        TraceFailed,
-        Unreachable,
-    )
-    from livews.tools.function import Tool, tool
-    from livews.tools.runner import ToolRun
+    from livews.client import Session as Session
+    from livews.client import connect as connect
+    from livews.core.closes import Advice as Advice
+    from livews.core.closes import explain as explain
+    from livews.core.conversation import Conversation as Conversation
+    from livews.core.conversation import Step as Step
+    from livews.core.events import Activity as Activity
+    from livews.core.events import Audio as Audio
+    from livews.core.events import Event as Event
+    from livews.core.events import GenerationComplete as GenerationComplete
+    from livews.core.events import GoAway as GoAway
+    from livews.core.events import Grounding as Grounding
+    from livews.core.events import Interrupted as Interrupted
+    from livews.core.events import Media as Media
+    from livews.core.events import Part as Part
+    from livews.core.events import Ready as Ready
+    from livews.core.events import Resumable as Resumable
+    from livews.core.events import Status as Status
+    from livews.core.events import Text as Text
+    from livews.core.events import ToolCall as ToolCall
+    from livews.core.events import ToolCancelled as ToolCancelled
+    from livews.core.events import Transcript as Transcript
+    from livews.core.events import TurnEnd as TurnEnd
+    from livews.core.events import Usage as Usage
+    from livews.core.rules import Finding as Finding
+    from livews.core.rules import check as check
+    from livews.errors import BadRequest as BadRequest
+    from livews.errors import Closed as Closed
+    from livews.errors import LivewsError as LivewsError
+    from livews.errors import LocalProtocolError as LocalProtocolError
+    from livews.errors import Lost as Lost
+    from livews.errors import NoCredentials as NoCredentials
+    from livews.errors import Refused as Refused
+    from livews.errors import RemoteProtocolError as RemoteProtocolError
+    from livews.errors import TraceFailed as TraceFailed
+    from livews.errors import Unreachable as Unreachable
+    from livews.tools.function import Tool as Tool
+    from livews.tools.function import tool as tool
+    from livews.tools.runner import ToolRun as ToolRun
 
 _HOMES = {
     "livews.client": "Session connect",
@@ -73,48 +74,7 @@ _HOMES = {
 """Module: the public names that it is the home of."""
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 
-__all__ = [
-    "Activity",
-    "Advice",
-    "Audio",
-    "BadRequest",
-    "Closed",
-    "Conversation",
-    "Event",
-    "Finding",
-    "GenerationComplete",
-    "GoAway",
-    "Grounding",
-    "Interrupted",
-    "LivewsError",
-    "LocalProtocolError",
-    "Lost",
-    "Media",
-    "NoCredentials",
-    "Part",
-    "Ready",
-    "Refused",
-    "RemoteProtocolError",
-    "Resumable",
-    "Session",
-    "Status",
-    "Step",
-    "Text",
-    "Tool",
-    "ToolCall",
-    "ToolCancelled",
-    "ToolRun",
-    "TraceFailed",
-    "Transcript",
-    "TurnEnd",
-    "Unreachable",
-    "Usage",
-    "__version__",
-    "check",
-    "connect",
-    "explain",
-    "tool",
-]
+__all__ = sorted([*_HOME, "__version__"])
 
 
 def __getattr__(name: str) -> Any:

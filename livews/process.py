@@ -16,7 +16,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
-from typing import IO, TypeVar
+from typing import IO, Any, TypeVar
 
 from livews.terminal_text import one_line
 
@@ -26,20 +26,17 @@ _LAST_LINE = 200
 
 
 def start(
-    argv: Sequence[str],
-    *,
-    stdin: int | IO[bytes] = subprocess.DEVNULL,
-    stdout: int | IO[bytes] = subprocess.DEVNULL,
-    stderr: int | IO[bytes] = subprocess.DEVNULL,
-    env: Mapping[str, str] | None = None,
+    argv: Sequence[str], *, env: Mapping[str, str] | None = None, **pipes: int | IO[bytes]
 ) -> subprocess.Popen[bytes]:
-    """Start a program, without a shell and with unbuffered pipes; `env` is added to our environment. Raises OSError."""
+    """Start a program, without a shell and with unbuffered pipes. Raises OSError.
+
+    `env` is added to our environment. `pipes`: stdin, stdout and stderr as in Popen; those not given are /dev/null.
+    """
+    streams: dict[str, Any] = {**dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL), **pipes}
     return subprocess.Popen(
         argv,
+        **streams,
         bufsize=0,
-        stdin=stdin,
-        stdout=stdout,
-        stderr=stderr,
         env={**os.environ, **(env or {})},
         start_new_session=sys.platform != "win32",
         creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),

@@ -51,15 +51,9 @@ def paragraph(label: str, text: str) -> str:
     import textwrap
 
     head = f"  {label:<6} "
-    indent = " " * len(head)
-    return "\n".join(
-        textwrap.fill(
-            part,
-            columns(),
-            initial_indent=indent if line else head,
-            subsequent_indent=indent,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-        for line, part in enumerate(text.split("\n"))
-    )
+    wrapper = textwrap.TextWrapper(columns(), head, " " * len(head), break_long_words=False, break_on_hyphens=False)
+    lines = []
+    for part in text.split("\n"):
+        lines.append(wrapper.fill(part))
+        wrapper.initial_indent = wrapper.subsequent_indent
+    return "\n".join(lines)

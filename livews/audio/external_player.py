@@ -119,7 +119,7 @@ def open_player(
 
 
 class PlayerStream:
-    """A player at work: an `OutputStream`. Made by `open_player`."""
+    """A player at work, with the interface of `portaudio.Stream`. Made by `open_player`."""
 
     def __init__(self, player: ExternalPlayer, rate: int, latency: float) -> None:
         self.name = player.name

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from livews.audio import portaudio as sound
 from livews.audio.analysis.pcm import SAMPLE_BYTES, mono, seconds_of
-from livews.audio.portaudio import AudioUnavailable, InputStream, RateRefused
+from livews.audio.portaudio import AudioUnavailable, RateRefused, Stream
 from livews.audio.resample import Resampler, resampler
 from livews.core.codec import INPUT_RATE
 from livews.errors import BadRequest
@@ -74,7 +74,7 @@ class Microphone:
         self._opening = threading.Lock()  # one open or close at a time; never taken by the sound thread
         self._renewing = threading.Lock()  # held for microseconds, and never by the sound thread
         self._losing = threading.Lock()
-        self._stream: InputStream | None = None
+        self._stream: Stream | None = None
         self._stream_name: object = None  # None before we close: a stream that ends while it is set was lost
         self._own_rate = rate  # of the device
         self._queue: _BlockQueue | None = None  # None: what is captured is not wanted. Replaced as a whole
@@ -169,7 +169,7 @@ class Microphone:
                 self._stream.close()
                 self._stream = None
 
-    def _open(self, device: sound.Device, rate: int) -> InputStream:
+    def _open(self, device: sound.Device, rate: int) -> Stream:
         name = self._stream_name = object()
 
         def finished() -> None:

@@ -5,6 +5,7 @@
 - Samples are played unchanged and in order. Only the fade in after a gap scales them; a fade out is added after them.
 - A fill that begins after `flush` returned plays no sample of what was flushed; it only fades out, in 5 ms, from the
   last sample played before.
+- Data first, count second: a chunk is in a turn's `chunks` before `received` counts it. Chunks are removed, counts stay.
 - An empty queue is an underrun only if more audio of the same turn follows. It is counted when that audio resumes.
 - The tap gets every block as the device does, silence too, and changes nothing. Unread, it drops the oldest.
 - Nothing is woken: how long the queue lasts is known (`remaining`), so to wait for its end is to sleep that long.
@@ -16,9 +17,9 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from livews.audio.analysis.pcm import FADE_SECONDS, Aligner, falling, last_sample, ms_of, raise_in_place, seconds_of
-from livews.audio.turn_meter import PlayedTurn, TurnReport
 from livews.core.codec import OUTPUT_RATE
 
 # The start delay, in seconds, chosen by simulation (tests/audio/test_jitter.py holds its targets).
@@ -43,6 +44,61 @@ heard). The sound thread appends, one other thread takes from the left."""
 def new_tap() -> Tap:
     """A tap of bounded length."""
     return deque(maxlen=TAP_BLOCKS)
+
+
+@dataclass(slots=True, eq=False)
+class PlayedTurn:
+    """A turn in the playback queue. Every field has one writer, the event loop or the sound thread."""
+
+    # Written by the event loop only.
+    first_at: float  # when the first chunk came
+    start_after: float  # seconds of start delay, see PlaybackBuffer
+    received: int = 0  # bytes accepted
+    dropped: int = 0  # bytes refused at the cap
+    need: float = 0.0  # the start delay that would just have been enough, seconds
+    ended: bool = False  # no more audio will come
+    cut: bool = False  # flushed before it was over
+
+    # The event loop appends, the sound thread takes from the left.
+    chunks: deque[memoryview] = field(default_factory=deque)
+
+    # Written by the sound thread only.
+    played: int = 0  # bytes given to the device
+    playing: bool = False  # False before the start and while dry
+    started_at: float | None = None
+    heard_from: float | None = None  # when its first sample leaves the loudspeaker
+    waiting_since: float | None = None  # it ran dry, and audio is there again since
+    dry_at: int = 0  # byte position of the output where it ran dry
+    risen: int = 0  # samples of the fade in that are done
+    underruns: int = 0
+    underrun: int = 0  # bytes of silence inside the turn
+    late: int = 0  # callbacks that came after the device had run out
+
+    @property
+    def queued(self) -> int:
+        """Bytes waiting. Counts are published after the data, so it may lag, but is never negative."""
+        return max(0, self.received - self.played)
+
+
+@dataclass(frozen=True, slots=True)
+class TurnReport:
+    """A turn in numbers, in milliseconds unless they are counts."""
+
+    received_ms: float
+    played_ms: float
+    """Given to the device; after a cut: what will have been heard in the end."""
+    heard_ms: float
+    """What had left the loudspeaker when the report was made."""
+    start_delay_ms: float | None
+    """From the first chunk to the first sample given to the device; None: not started."""
+    need_ms: float
+    """The start delay that would just have been enough."""
+    underruns: int
+    underrun_ms: float
+    late: int
+    dropped_ms: float
+    ended: bool
+    cut: bool
 
 
 class _Generation:

@@ -19,7 +19,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, TypeVar
 
 from livews import process
 from livews.errors import LivewsError
@@ -43,6 +43,10 @@ PACKAGES = (
     (("alpine",), "Alpine", "apk add portaudio"),
     (("opensuse", "suse"), "openSUSE", "zypper install libportaudio2"),
 )
+
+
+_loading = threading.Lock()
+_ports = threading.Lock()
 
 
 class AudioUnavailable(LivewsError):
@@ -69,25 +73,6 @@ class Device:
     rate: int  # its own; others are converted by most hosts
 
 
-class OutputStream(Protocol):
-    """An open stream that is running."""
-
-    @property
-    def latency(self) -> float:
-        """Seconds the device holds, or from a sound to its block: as granted, not as requested."""
-
-    def close(self) -> None:
-        """Cuts what the device still holds. Blocks for some milliseconds, raises nothing."""
-
-
-class InputStream(OutputStream, Protocol):
-    """An open stream that is already recording."""
-
-    @property
-    def channels(self) -> int:
-        """1, except for a device that has no mono: its blocks have so many samples of each instant."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Side:
     """One of the two directions, in PortAudio's words and in those of messages."""
@@ -102,6 +87,45 @@ class _Side:
 
 _OUTPUT = _Side("output", "RawOutputStream", "no sound", "plays", "loudspeakers or headphones", KEEP_IT)
 _INPUT = _Side("input", "RawInputStream", "no microphone", "records", "a microphone", SPEAK_A_FILE)
+
+
+class Stream:
+    """An open stream of sounddevice that is running."""
+
+    def __init__(self, latency: float) -> None:
+        self.latency = latency
+        """Seconds the device holds, or from a sound to its block: as granted; as requested before it is open."""
+        self.channels = 1
+        """1, except for an input that has no mono: its blocks have so many samples of each instant."""
+        self._stream: Any = None
+
+    def open(self, side: _Side, device: Device, rate: int, channels: int, **options: Any) -> None:
+        sd = load(side.what, side.instead)
+        try:
+            with _ports:
+                stream = getattr(sd, side.stream)(
+                    samplerate=rate,
+                    device=device.index,
+                    channels=channels,
+                    dtype="int16",
+                    latency=self.latency,
+                    # WASAPI is the only host that does not convert rates by default (documented; not tried here).
+                    extra_settings=sd.WasapiSettings(auto_convert=True) if "WASAPI" in device.host else None,
+                    **options,
+                )
+                self.latency, self.channels = stream.latency, channels
+                self._stream = stream
+                stream.start()
+        except sd.PortAudioError as error:
+            self.close()
+            raise _refusal(side, device, rate, str(error)) from error
+
+    def close(self) -> None:
+        """Cut what the device still holds. Blocks for some milliseconds, raises nothing."""
+        with _ports:
+            if self._stream is not None:
+                self._stream.close()
+                self._stream = None
 
 
 def load(what: str = _OUTPUT.what, instead: str = KEEP_IT) -> Any:
@@ -147,13 +171,13 @@ def open_output(
     blocksize: int,
     fill: Callable[[memoryview, float], None],
     finished: Callable[[], None],
-) -> OutputStream:
+) -> Stream:
     """Open `device` for s16le mono at `rate` Hz and start it, with `latency` seconds requested.
 
     `fill(block, delay)` is called in PortAudio's thread for every block of `blocksize` frames, with the seconds until
     it is heard. `finished()` is called there once, when the stream ends for any reason. Raises `AudioUnavailable`.
     """
-    stream = _Stream(latency)
+    stream = Stream(latency)
 
     def callback(out: Any, frames: int, times: Any, status: Any) -> None:
         # Only the difference of these times is meaningful: PortAudio's clock need not be ours.
@@ -173,7 +197,7 @@ def open_input(
     blocksize: int,
     take: Callable[[bytes, float], None],
     finished: Callable[[], None],
-) -> InputStream:
+) -> Stream:
     """Open `device` for s16le at `rate` Hz and start it, with `latency` seconds requested.
 
     Mono, or as many channels as the device has where it refuses mono. `take(block, age)` is called in PortAudio's
@@ -181,7 +205,7 @@ def open_input(
     is called there once, when the stream ends for any reason. Raises `AudioUnavailable`, `RateRefused` where the rate
     is the problem.
     """
-    stream = _Stream(latency)
+    stream = Stream(latency)
 
     def callback(data: Any, frames: int, times: Any, status: Any) -> None:
         # As above; the time is that of the first sample. The bytes are PortAudio's again when this returns.
@@ -239,10 +263,6 @@ def within(seconds: float, what: str, work: Callable[[], T]) -> T:
     raise AudioUnavailable(what, f"the sound system did not answer within {seconds:g} s", fix)
 
 
-_loading = threading.Lock()
-_ports = threading.Lock()
-
-
 @contextmanager
 def _library_from_environment() -> Iterator[None]:
     """Make sounddevice find the PortAudio that LIVEWS_PORTAUDIO names: it asks ctypes, once, when imported."""
@@ -270,42 +290,6 @@ def _this_distribution() -> set[str]:
 
 class _ChannelsRefused(AudioUnavailable):
     pass
-
-
-class _Stream:
-    """A stream of sounddevice. Its callback may need the latency before it is open: then it is the requested one."""
-
-    def __init__(self, latency: float) -> None:
-        self.latency = latency
-        self.channels = 1
-        self._stream: Any = None
-
-    def open(self, side: _Side, device: Device, rate: int, channels: int, **options: Any) -> None:
-        sd = load(side.what, side.instead)
-        try:
-            with _ports:
-                stream = getattr(sd, side.stream)(
-                    samplerate=rate,
-                    device=device.index,
-                    channels=channels,
-                    dtype="int16",
-                    latency=self.latency,
-                    # WASAPI is the only host that does not convert rates by default (documented; not tried here).
-                    extra_settings=sd.WasapiSettings(auto_convert=True) if "WASAPI" in device.host else None,
-                    **options,
-                )
-                self.latency, self.channels = stream.latency, channels
-                self._stream = stream
-                stream.start()
-        except sd.PortAudioError as error:
-            self.close()
-            raise _refusal(side, device, rate, str(error)) from error
-
-    def close(self) -> None:
-        with _ports:
-            if self._stream is not None:
-                self._stream.close()
-                self._stream = None
 
 
 def _refusal(side: _Side, device: Device, rate: int, why: str) -> AudioUnavailable:

@@ -22,9 +22,9 @@ from dataclasses import dataclass
 
 from livews.audio import external_player
 from livews.audio import portaudio as sound
-from livews.audio.playback import PlaybackBuffer, new_tap
-from livews.audio.portaudio import AudioUnavailable, OutputStream
-from livews.audio.turn_meter import PlayedTurn, TurnReport
+from livews.audio.external_player import PlayerStream
+from livews.audio.playback import PlaybackBuffer, PlayedTurn, TurnReport, new_tap
+from livews.audio.portaudio import AudioUnavailable, Stream
 from livews.core.codec import OUTPUT_RATE
 
 DRAIN_GRACE = 2.0  # seconds a drain may last beyond what is queued
@@ -94,7 +94,7 @@ class Speaker:
         self._past: deque[TurnReport] = deque(maxlen=20)  # of buffers that are finished
         self._change: asyncio.Task[None] | None = None
         self._opening = threading.Lock()  # one open or close at a time; never taken by the sound thread
-        self._stream: OutputStream | None = None
+        self._stream: Stream | PlayerStream | None = None
         self._stream_name: object = None  # None before we close: a stream that ends while it is set was lost
         self._started = False
         self._closed = False
@@ -217,7 +217,7 @@ class Speaker:
         self._stream = self._open(buffer, finished)
         buffer.latency = self._stream.latency
 
-    def _open(self, buffer: PlaybackBuffer, finished: Callable[[], None]) -> OutputStream:
+    def _open(self, buffer: PlaybackBuffer, finished: Callable[[], None]) -> Stream | PlayerStream:
         try:
             device = sound.output_device(self._device)
         except AudioUnavailable as problem:
@@ -243,8 +243,8 @@ class Speaker:
         self.through, self.fallback = f"PortAudio: {device.name}", ""
         return opened
 
-    def _end_of(self, stream: OutputStream | None) -> AudioUnavailable:
-        if isinstance(stream, external_player.PlayerStream):
+    def _end_of(self, stream: Stream | PlayerStream | None) -> AudioUnavailable:
+        if isinstance(stream, PlayerStream):
             return AudioUnavailable("no more sound", f"{stream.name} ended: {stream.why}", "Start again")
         return AudioUnavailable("no more sound", "the device went away", "Connect it and start again")
 

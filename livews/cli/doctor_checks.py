@@ -335,7 +335,7 @@ def sound_in() -> CheckResult:
     gone = threading.Event()
     start = time.monotonic()
 
-    def open_at(rate: int) -> portaudio.InputStream:
+    def open_at(rate: int) -> portaudio.Stream:
         return portaudio.open_input(
             device,
             rate=rate,

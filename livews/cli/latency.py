@@ -19,8 +19,7 @@ from livews.analysis.turn import Turn
 from livews.audio.analysis.pcm import seconds_of
 
 if TYPE_CHECKING:
-    from livews.audio.playback import PlaybackBuffer
-    from livews.audio.turn_meter import PlayedTurn
+    from livews.audio.playback import PlaybackBuffer, PlayedTurn
 
 
 @dataclass(slots=True)

@@ -87,7 +87,7 @@ class Camera(PictureSource):
         """Stop ffmpeg. Blocks, mostly for milliseconds, six seconds at most; may be called again."""
         with self._starting:
             self._closed = True
-            self._latest.drop()
+            self.drop()
             self._ready.set()
             if self._process is None:
                 return
@@ -105,7 +105,7 @@ class Camera(PictureSource):
         source = list(self._source) if self._source is not None else self._camera()
         most = self._most_pixels
         shape = (
-            f"fps=1/{self._latest.every:g},"
+            f"fps=1/{self.every:g},"
             f"scale=w='min({most},iw)':h='min({most},ih)':force_original_aspect_ratio=decrease,format=yuvj420p"
         )
         # Measured: the scale 2 to 31 of ffmpeg gives files as large as Pillow's 75 at 4, 60 at 6, 90 at 2.
@@ -151,7 +151,7 @@ class Camera(PictureSource):
         """Until ffmpeg ends. A thread of its own."""
         with io.BufferedReader(out) as stream:  # type: ignore[type-var]
             for data in _pictures(stream):
-                self._latest.put(Picture(data, "image/jpeg", *size_of(data, "image/jpeg")))
+                self.put(Picture(data, "image/jpeg", *size_of(data, "image/jpeg")))
                 self._received += 1
                 self._ready.set()
         errors.join(2)

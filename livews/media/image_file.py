@@ -150,12 +150,9 @@ def _read(name: str, shown: str) -> bytes:
         else:
             with open(name, "rb") as file:
                 data = file.read(_MOST_READ + 1)
-    except OSError as problem:
-        raise BadRequest("cannot read the picture", where=shown, why=str(problem.strerror), fix=fix) from None
-    except ValueError as problem:  # a NUL in the name
-        raise BadRequest(
-            "cannot read the picture", where=shown, why=one_line(str(problem).strip(), 200), fix=fix
-        ) from None
+    except (OSError, ValueError) as problem:  # ValueError: a NUL in the name
+        why = getattr(problem, "strerror", None) or one_line(str(problem).strip(), 200)
+        raise BadRequest("cannot read the picture", where=shown, why=why, fix=fix) from None
     if len(data) > _MOST_READ:
         why = f"it has more than {_MOST_READ // 1_000_000} MB"
         raise BadRequest("the picture is too large", where=shown, why=why, fix="make it smaller")
@@ -171,8 +168,8 @@ def _taken(data: bytes, kind: str, shown: str, most_pixels: int) -> Picture:
     image = None
     if not width or max(width, height) > most_pixels or len(data) > MOST_BYTES:
         image = _opened(data, shown)
-        if image is not None:
-            width, height = image.size
+    if image is not None:
+        width, height = image.size
     small = 0 < max(width, height) <= most_pixels
     if image is not None and not (small and len(data) <= MOST_BYTES):
         return _scaled(image, shown, most_pixels)
@@ -182,19 +179,13 @@ def _taken(data: bytes, kind: str, shown: str, most_pixels: int) -> Picture:
     notes = []
     if not small:
         size = f"{width}x{height} pixels" if width else f"{NAMES[kind]} of unknown size"
-        why = "Pillow cannot read it" if _has_pillow() else f"{EXTRA} to have it scaled to {most_pixels}"
+        why = (
+            "Pillow cannot read it" if sys.modules.get("PIL.Image") else f"{EXTRA} to have it scaled to {most_pixels}"
+        )
         notes.append(f"{size}, sent as it is: {why}")
     if kind not in ("image/jpeg", "image/png"):
         notes.append(f"the service names JPEG and PNG for Live; {NAMES[kind]} may be refused")
     return Picture(data, kind, width, height, "; ".join(notes))
-
-
-def _has_pillow() -> bool:
-    try:
-        pillow()
-    except ImportError:
-        return False
-    return True
 
 
 def _opened(data: bytes, shown: str) -> Any:

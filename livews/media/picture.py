@@ -1,4 +1,4 @@
-"""Pictures, why there are none, and the latest-picture slot that screen and camera share.
+"""Pictures, why there are none, and the source of the latest picture that screen and camera are.
 
 - The slot holds one picture, whatever its writer and its reader do; those that are replaced are counted.
 - Only `frames` waits, and it ends when the slot does.
@@ -45,16 +45,23 @@ class ImageUnavailable(LivewsError):
         super().__init__(what, why=why, fix=fix)
 
 
-class LatestPicture:
-    """One slot between the thread that makes pictures and the one reader that takes them.
+class PictureSource:
+    """A source of pictures with one slot between the thread that makes them and the one reader that takes them.
 
     `put`, `end` and `drop` may be called in any thread; `frames` belongs to an event loop. `every`: least seconds
-    between two pictures.
+    between two pictures, 1 at least. `on_lost(why)` is called once when the source is lost, in another thread: use
+    `loop.call_soon_threadsafe` in it.
     """
 
-    def __init__(self, every: float) -> None:
+    def __init__(self, every: float, on_lost: Callable[[ImageUnavailable], None] | None = None) -> None:
         self.every = max(LEAST_SECONDS, every)
-        self.skipped = 0  # replaced before they were taken
+        self.skipped = 0
+        """Number of pictures that were replaced before they were taken."""
+        self.lost: ImageUnavailable | None = None
+        """Why there are no more pictures; None while there are, and after `close`."""
+        self._on_lost = on_lost
+        self._ready = threading.Event()
+        """Set when the first picture is there, or will not come."""
         self._picture: Picture | None = None
         self._ended = False
         self._due = 0.0
@@ -82,8 +89,14 @@ class LatestPicture:
             self._ended, self._picture = True, None
         self._wake()
 
+    def _lose(self, why: ImageUnavailable) -> None:
+        self.lost = why
+        self.end()
+        if self._on_lost is not None:
+            self._on_lost(why)
+
     async def frames(self) -> AsyncIterator[Picture]:
-        """The newest picture, at most every `every` seconds, until the end."""
+        """The newest picture, at most one every `every` seconds, until `close()` or the loss. For one reader."""
         loop = asyncio.get_running_loop()
         changed = asyncio.Event()
 
@@ -111,35 +124,3 @@ class LatestPicture:
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait if wait > 0 else None):
                     await changed.wait()
-
-
-class PictureSource:
-    """What `Screen` and `Camera` have in common.
-
-    `every`: least seconds between two pictures, 1 at least. `on_lost(why)` is called once when the source is lost, in
-    another thread: use `loop.call_soon_threadsafe` in it.
-    """
-
-    def __init__(self, every: float, on_lost: Callable[[ImageUnavailable], None] | None) -> None:
-        self.lost: ImageUnavailable | None = None
-        """Why there are no more pictures; None while there are, and after `close`."""
-        self._on_lost = on_lost
-        self._latest = LatestPicture(every)
-        self._ready = threading.Event()
-        """Set when the first picture is there, or will not come."""
-
-    @property
-    def skipped(self) -> int:
-        """Number of pictures that were replaced before they were taken."""
-        return self._latest.skipped
-
-    async def frames(self) -> AsyncIterator[Picture]:
-        """The newest picture, at most one a second, until `close()` or until the source is lost. For one reader."""
-        async for picture in self._latest.frames():
-            yield picture
-
-    def _lose(self, why: ImageUnavailable) -> None:
-        self.lost = why
-        self._latest.end()
-        if self._on_lost is not None:
-            self._on_lost(why)

@@ -69,7 +69,7 @@ class Screen(PictureSource):
     def close(self) -> None:
         """No more pictures. Blocks until the present one is finished, two seconds at most; may be called again."""
         self._stop.set()
-        self._latest.drop()
+        self.drop()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(2)
 
@@ -78,7 +78,7 @@ class Screen(PictureSource):
         failed = False
         while not self._stop.wait(due - time.monotonic()):
             try:
-                self._latest.put(capture(self._monitor, self._most_pixels, self._quality))
+                self.put(capture(self._monitor, self._most_pixels, self._quality))
             except ImageUnavailable as problem:
                 if not self._ready.is_set():
                     self._refusal = problem
@@ -93,7 +93,7 @@ class Screen(PictureSource):
                 continue
             failed = False
             self._ready.set()
-            due = max(due + self._latest.every, time.monotonic())
+            due = max(due + self.every, time.monotonic())
 
 
 def capture(monitor: int, most_pixels: int, quality: int) -> Picture:

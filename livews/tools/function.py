@@ -14,7 +14,7 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, NoReturn, overload
+from typing import Any, Literal, NoReturn, TypedDict, Unpack, overload
 
 from livews import process
 from livews.errors import BadRequest
@@ -84,30 +84,20 @@ class Tool:
         return self.function(*args, **kwargs)
 
 
-@overload
-def tool(
-    fn: Callable[..., Any],
-    *,
-    name: str = "",
-    description: str = "",
-    blocking: bool = True,
-    scheduling: Scheduling | None = None,
-    timeout: float = SECONDS,
-) -> Tool: ...
+class ToolOptions(TypedDict, total=False):
+    """The options of `tool`."""
+
+    name: str
+    description: str
+    blocking: bool
+    scheduling: Scheduling | None
+    timeout: float
 
 
 @overload
-def tool(
-    fn: None = None,
-    *,
-    name: str = "",
-    description: str = "",
-    blocking: bool = True,
-    scheduling: Scheduling | None = None,
-    timeout: float = SECONDS,
-) -> Callable[[Callable[..., Any]], Tool]: ...
-
-
+def tool(fn: Callable[..., Any], **options: Unpack[ToolOptions]) -> Tool: ...
+@overload
+def tool(fn: None = None, **options: Unpack[ToolOptions]) -> Callable[[Callable[..., Any]], Tool]: ...
 def tool(
     fn: Callable[..., Any] | None = None,
     *,

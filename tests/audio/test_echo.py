@@ -484,11 +484,7 @@ def test_importing_the_module_imports_neither_numpy_nor_the_package() -> None:
 
 
 def turns(
-    detector: SelfInterruption,
-    plan: str,
-    *,
-    start: float = 0.0,
-    mic: tuple[float, float] | None = None,
+    detector: SelfInterruption, plan: str, start: float = 0.0, mic: tuple[float, float] | None = None
 ) -> list[int]:
     """A turn every ten seconds: "e" cut early, "l" late, "." not at all. `mic` is (dBFS, seconds after the start).
 
@@ -508,27 +504,17 @@ def turns(
 
 
 @pytest.mark.parametrize(
-    ("plan", "told"),
+    ("told", "plans"),
     [
-        ("eee", [2]),
-        ("e.ee", [3]),
-        ("ee.e", [3]),
-        ("lleee", [4]),
-        ("elee", [3]),
-        ("ee", []),
-        ("e.e.e.e", []),
-        ("ee..ee..ee", []),
-        ("llllll", []),
-        ("......", []),
-        ("e..e..e", []),
+        ([], ("ee", "e.e.e.e", "ee..ee..ee", "llllll", "......", "e..e..e")),
+        ([2], ("eee", "e" * 20)),
+        ([3], ("e.ee", "ee.e", "elee")),
+        ([4], ("lleee",)),
     ],
 )
-def test_three_early_cuts_in_four_turns_are_told(plan: str, told: list[int]) -> None:
-    assert turns(SelfInterruption(), plan) == told
-
-
-def test_it_is_told_once() -> None:
-    assert turns(SelfInterruption(), "e" * 20) == [2]
+def test_three_early_cuts_in_four_turns_are_told_once(told: list[int], plans: tuple[str, ...]) -> None:
+    for plan in plans:
+        assert turns(SelfInterruption(), plan) == told, plan
 
 
 def test_it_is_told_again_when_it_goes_on_long_after() -> None:
@@ -546,17 +532,16 @@ def test_an_interruption_of_nothing_is_not_counted() -> None:
     assert [detector.interrupted(1 + n / 10) for n in range(10)] == [None] * 10, "one turn is cut once"
 
 
-def test_a_silent_microphone_interrupted_nobody() -> None:
-    """Typed text interrupts too."""
-    assert turns(SelfInterruption(), "eeee", mic=(-70.0, 0.2)) == []
-
-
-def test_a_microphone_that_hears_the_voice_did() -> None:
-    assert turns(SelfInterruption(), "eee", mic=(-30.0, 0.2)) == [2]
-
-
-def test_who_was_speaking_already_is_no_echo() -> None:
-    assert turns(SelfInterruption(), "eeee", mic=(-20.0, -JUST_BEFORE / 2)) == []
+@pytest.mark.parametrize(
+    ("mic", "told"),
+    [
+        ((-70.0, 0.2), []),  # silent: typed text interrupted
+        ((-30.0, 0.2), [2]),
+        ((-20.0, -JUST_BEFORE / 2), []),  # somebody was speaking already
+    ],
+)
+def test_only_a_microphone_that_hears_the_voice_counts(mic: tuple[float, float], told: list[int]) -> None:
+    assert turns(SelfInterruption(), "eee", mic=mic) == told
 
 
 def test_the_question_before_the_answer_is_no_excuse() -> None:
@@ -571,12 +556,6 @@ def test_the_question_before_the_answer_is_no_excuse() -> None:
 
 
 def test_the_advice_names_every_cure() -> None:
-    for fix in (
-        "headphones",
-        "--half-duplex",
-        "--echo-cancel",
-        "pip install pywebrtc-audio soxr",
-        "module-echo-cancel",
-        "PipeWire",
-    ):
+    cures = ("headphones", "--half-duplex", "--echo-cancel", "pip install pywebrtc-audio soxr", "module-echo-cancel")
+    for fix in (*cures, "PipeWire"):
         assert fix in SelfInterruption.ADVICE

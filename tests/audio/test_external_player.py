@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import shutil
 import subprocess
@@ -23,8 +22,7 @@ from livews.audio.external_player import ExternalPlayer, PlayerStream, open_play
 from livews.audio.portaudio import AudioUnavailable
 from tests.audio.conftest import no_sound
 from tests.audio.pulse import RATE, ROOT, PulseServer
-from tests.audio.test_sound import FADE_MS, noise, play, sound_of
-from tests.audio.test_sound import player as playing
+from tests.audio.test_sound import check_barge_in, check_turn, lose
 
 NO_PORTAUDIO = {"LIVEWS_PORTAUDIO": "/no/such.so"}
 
@@ -41,57 +39,20 @@ def only(folder: Path, *names: str) -> str:
 
 
 @pytest.mark.parametrize("name", ["paplay", "aplay"])
-def test_a_turn_is_heard_sample_for_sample(pulse: PulseServer, tmp_path: Path, name: str) -> None:
+def test_a_turn_is_heard_sample_for_sample_and_a_barge_in_falls_silent(
+    pulse: PulseServer, tmp_path: Path, name: str
+) -> None:
     pulse.env |= {**NO_PORTAUDIO, "PATH": only(tmp_path / "bin", name, "parec")}
-    said = noise(tmp_path / "turn", 1500)
-    plan = [["play", str(tmp_path / "turn"), RATE, 1921], ["end"], ["drain"], ["close"]]
-    heard, told = play(pulse, plan, holes=False)
-    drained, report = told
-    assert drained["drained"] is True
-    assert 1.4 < drained["took"] < 2.5
-    (turn,) = report["turns"]
-    assert turn["played_ms"] == turn["heard_ms"] == 1500
-    assert turn["underruns"] == 0
-    assert sound_of(heard) == said
-
-
-@pytest.mark.parametrize("name", ["paplay", "aplay"])
-def test_barge_in_falls_silent(pulse: PulseServer, tmp_path: Path, name: str) -> None:
-    pulse.env |= {**NO_PORTAUDIO, "PATH": only(tmp_path / "bin", name, "parec")}
-    said = noise(tmp_path / "turn", 5000)
-    heard, told = play(
-        pulse,
-        [["play", str(tmp_path / "turn"), RATE, 11520], ["wait", 0.9], ["flush"], ["wait", 0.4], ["close"]],
-        latency=0.06,
-        holes=False,
-    )
-    flush, report = told
-    sound = sound_of(heard)
-    (turn,) = report["turns"]
-    whole = round(turn["played_ms"] * RATE / 1000) * 2
-    assert sound[:whole] == said[:whole], "up to the flush nothing is changed"
-    assert len(sound) - whole <= 2 * FADE_MS * RATE // 1000, "behind it there is only the ring-out"
-    after_flush_ms = len(sound) / 2 * 1000 / RATE - flush["heard_ms"]
-    assert 0 <= after_flush_ms <= report["latency_ms"] + 150
+    check_turn(pulse, tmp_path, holes=False)
+    report = check_barge_in(pulse, tmp_path, late_ms=150, heard_ms=750, holes=False)
     assert report["latency_ms"] == pytest.approx(100)
-    assert flush["heard_ms"] == pytest.approx(750, abs=150)
 
 
 def test_a_server_that_goes_away_is_told_with_the_players_words(pulse: PulseServer, tmp_path: Path) -> None:
     pulse.env |= {**NO_PORTAUDIO, "PATH": only(tmp_path / "bin", "paplay")}
-    noise(tmp_path / "turn", 4000)
-    plan = [["flush"], ["play", str(tmp_path / "turn"), RATE, 11520], ["wait", 1], ["drain"], ["close"]]
-    with playing(pulse, plan) as process:
-        assert process.stdout is not None
-        process.stdout.readline()  # it plays
-        pulse.kill()
-        out, _ = process.communicate(timeout=20)
-        assert process.returncode == 0
-    lost, drained, _ = [json.loads(line) for line in out.splitlines()]
-    assert lost["lost"].startswith("no more sound: paplay ended: ")
-    assert "Connection terminated" in lost["lost"]
-    assert drained["drained"] is False
-    assert drained["took"] < 0.5
+    lost = lose(pulse, tmp_path)
+    assert lost.startswith("no more sound: paplay ended: ")
+    assert "Connection terminated" in lost
 
 
 def start_speaker(device: str | None, **env: str) -> str:

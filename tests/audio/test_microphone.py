@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import pi, sin
 from pathlib import Path
 from typing import Any
@@ -123,6 +123,7 @@ class Inputs:
         self.channels = 1
         self.rates: list[int] = []
         self.closed = 0
+        self.microphones: list[Microphone] = []
         self.latency = 0.06
         self.take: Callable[[bytes, float], None]
         self.finished: Callable[[], None]
@@ -146,23 +147,24 @@ class Inputs:
     def close(self) -> None:
         self.closed += 1
 
+    def started(self, **options: Any) -> Microphone:
+        self.microphones.append(Microphone(**options))
+        self.microphones[-1].start()
+        return self.microphones[-1]
+
 
 @pytest.fixture
-def inputs(monkeypatch: pytest.MonkeyPatch) -> Inputs:
+def inputs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Inputs]:
     opened = Inputs()
     monkeypatch.setattr(sound, "input_device", lambda spec: opened.device)
     monkeypatch.setattr(sound, "open_input", opened.open)
-    return opened
+    yield opened
+    for microphone in opened.microphones:
+        microphone.close()
 
 
 def block(value: int, ms: int = 40, rate: int = RATE, channels: int = 1) -> bytes:
     return value.to_bytes(2, "little", signed=True) * (rate * ms // 1000 * channels)
-
-
-def started(**options: Any) -> Microphone:
-    microphone = Microphone(**options)
-    microphone.start()
-    return microphone
 
 
 async def read(microphone: Microphone, count: int) -> list[AudioChunk]:
@@ -179,17 +181,16 @@ def values(chunks: list[AudioChunk]) -> list[int]:
 
 
 async def test_blocks_come_in_order_with_the_time_of_their_last_sample(inputs: Inputs) -> None:
-    microphone = started()
+    microphone = inputs.started()
     began = time.monotonic()
     inputs.give(block(1), block(2), age=0.5)
     first, second = await read(microphone, 2)
     assert (first.pcm, second.pcm) == (block(1), block(2))
     assert began - 0.5 <= first.at <= second.at <= time.monotonic() - 0.5
-    microphone.close()
 
 
 async def test_nothing_from_a_mute_is_delivered_and_nothing_from_before_it_comes_after(inputs: Inputs) -> None:
-    microphone = started()
+    microphone = inputs.started()
     inputs.give(block(1), block(2))
     assert values(await read(microphone, 1)) == [1]
     microphone.muted = True
@@ -200,7 +201,6 @@ async def test_nothing_from_a_mute_is_delivered_and_nothing_from_before_it_comes
     inputs.give(block(5))
     assert values(await read(microphone, 2)) == [4, 5]
     assert microphone.dropped_ms == 0
-    microphone.close()
 
 
 async def test_muted_before_the_start(inputs: Inputs) -> None:
@@ -211,11 +211,10 @@ async def test_muted_before_the_start(inputs: Inputs) -> None:
     microphone.muted = False
     inputs.give(block(2))
     assert values(await read(microphone, 1)) == [2]
-    microphone.close()
 
 
 async def test_what_is_over_the_hold_goes_oldest_first(inputs: Inputs) -> None:
-    microphone = started(hold=0.2)
+    microphone = inputs.started(hold=0.2)
     inputs.give(*map(block, range(1, 13)))
     assert microphone.dropped_ms == 7 * 40, "counted before anybody reads"
     assert values(await read(microphone, 5)) == [8, 9, 10, 11, 12]
@@ -224,11 +223,10 @@ async def test_what_is_over_the_hold_goes_oldest_first(inputs: Inputs) -> None:
     assert microphone.dropped_ms == 9 * 40
     microphone.muted = True
     assert microphone.dropped_ms == 9 * 40, "a mute forgets sound, not counts, and is none"
-    microphone.close()
 
 
 async def test_a_reader_that_waits_is_woken(inputs: Inputs) -> None:
-    microphone = started()
+    microphone = inputs.started()
     asyncio.get_running_loop().call_later(0.05, inputs.give, block(7))
     async with asyncio.timeout(3):
         chunk = await anext(microphone.chunks())
@@ -237,7 +235,7 @@ async def test_a_reader_that_waits_is_woken(inputs: Inputs) -> None:
 
 
 async def test_closing_ends_the_chunks_of_a_reader_that_waits(inputs: Inputs) -> None:
-    microphone = started()
+    microphone = inputs.started()
     asyncio.get_running_loop().call_later(0.05, microphone.close)
     async with asyncio.timeout(3):
         assert [chunk async for chunk in microphone.chunks()] == []
@@ -246,8 +244,7 @@ async def test_closing_ends_the_chunks_of_a_reader_that_waits(inputs: Inputs) ->
 
 async def test_what_was_captured_before_the_loss_is_delivered(inputs: Inputs) -> None:
     told: list[AudioUnavailable] = []
-
-    microphone = started(on_lost=told.append)
+    microphone = inputs.started(on_lost=told.append)
     inputs.give(block(1), block(2))
     inputs.finished()
     inputs.finished()
@@ -261,7 +258,7 @@ async def test_what_was_captured_before_the_loss_is_delivered(inputs: Inputs) ->
 
 def test_closing_is_no_loss_and_nothing_opens_afterwards(inputs: Inputs) -> None:
     told: list[AudioUnavailable] = []
-    microphone = started(on_lost=told.append)
+    microphone = inputs.started(on_lost=told.append)
     microphone.close()
     inputs.finished()
     microphone.close()
@@ -272,19 +269,17 @@ def test_closing_is_no_loss_and_nothing_opens_afterwards(inputs: Inputs) -> None
 async def test_a_device_that_gives_nothing_any_more_is_lost(inputs: Inputs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "STALLED", 0.1)
     told: list[AudioUnavailable] = []
-
-    microphone = started(on_lost=told.append)
+    microphone = inputs.started(on_lost=told.append)
     inputs.give(block(1))
     async with asyncio.timeout(3):
         assert values([chunk async for chunk in microphone.chunks()]) == [1]
     (why,) = told
     assert why.why == "the device has given nothing for 0.1 seconds"
-    microphone.close()
 
 
 async def test_a_rate_that_is_refused_is_converted(inputs: Inputs) -> None:
     inputs.refused, inputs.channels = (RATE,), 2
-    microphone = started()
+    microphone = inputs.started()
     assert (inputs.rates, microphone.rate) == ([RATE, 48000], RATE)
     frames = range(48000)
     tone = array("h", (round(9000 * sin(2 * pi * 440 * n / 48000)) for n in frames))
@@ -298,7 +293,6 @@ async def test_a_rate_that_is_refused_is_converted(inputs: Inputs) -> None:
     assert max(abs(a - b) for a, b in zip(heard[200:-200], wanted[200:-200], strict=True)) < 20
     # what soxr still holds when it gives the last of a chunk was captured after it: never a whole block
     assert all(began - 0.1 < chunk.at <= time.monotonic() for chunk in chunks)
-    microphone.close()
 
 
 async def test_without_soxr_the_device_s_own_rate_is_delivered(
@@ -306,37 +300,34 @@ async def test_without_soxr_the_device_s_own_rate_is_delivered(
 ) -> None:
     monkeypatch.setitem(sys.modules, "soxr", None)
     inputs.refused = (RATE,)
-    microphone = started()
+    microphone = inputs.started()
     assert microphone.rate == 48000
     inputs.give(block(5, rate=48000))
     assert [chunk.pcm for chunk in await read(microphone, 1)] == [block(5, rate=48000)]
-    microphone.close()
 
 
 def test_a_device_that_refuses_its_own_rate_too_is_refused(inputs: Inputs) -> None:
     inputs.refused = (RATE, 48000)
     with pytest.raises(AudioUnavailable, match="this rate"):
-        started()
+        inputs.started()
 
 
 async def test_many_channels_become_their_mean(inputs: Inputs) -> None:
     inputs.channels = 4
-    microphone = started(chunk_ms=20)
+    microphone = inputs.started(chunk_ms=20)
     inputs.give(array("h", [32767, 32767, 32767, 32763, -4, -4, 0, 0] * 160).tobytes())
     (chunk,) = await read(microphone, 1)
     assert chunk.pcm == array("h", [32766, -2] * 160).tobytes()
-    microphone.close()
 
 
 async def test_heard_tells_a_microphone_from_one_that_is_switched_off(inputs: Inputs) -> None:
-    microphone = started()
+    microphone = inputs.started()
     inputs.give(block(0))
     await read(microphone, 1)
     assert not microphone.heard
     inputs.give(block(0)[:-2] + b"\1\0")
     await read(microphone, 1)
     assert microphone.heard
-    microphone.close()
 
 
 @pytest.mark.parametrize("chunk_ms", [19, 101, 0, -40])

@@ -37,8 +37,10 @@ class Listener:
     def push(self, *samples: int) -> None:
         self.buffer.push(array("h", samples).tobytes())
 
-    def push_level(self, level: int, ms: float) -> None:
+    def push_level(self, level: int, ms: float, *, last: bool = False) -> None:
         self.push(*([level] * round(RATE * ms / 1000)))
+        if last:
+            self.buffer.end()
 
 
 def voice(frames: int, start: int = 0) -> list[int]:
@@ -107,8 +109,7 @@ def test_a_turn_starts_early_when_enough_has_arrived_behind_its_first_chunk() ->
 
 def test_the_end_starts_a_short_turn_at_once() -> None:
     listener = Listener(prebuffer=0.100)
-    listener.push_level(7, 20)
-    listener.buffer.end()
+    listener.push_level(7, 20, last=True)
     assert listener.fill() == [7] * 480
     assert listener.buffer.idle
 
@@ -122,8 +123,7 @@ def test_the_start_delay_follows_what_was_needed() -> None:
         arrives = listener.now + 0.020 + stall
         while listener.now < arrives - 1e-9:
             listener.fill(24)
-        listener.push_level(7, 1000)
-        listener.buffer.end()
+        listener.push_level(7, 1000, last=True)
         while not listener.buffer.idle:
             listener.fill(24)
         delay = listener.buffer.turns[-1].start_delay_ms
@@ -205,8 +205,7 @@ def test_the_end_of_a_turn_is_no_underrun() -> None:
 
 def test_an_ended_turn_has_no_fade_behind_it() -> None:
     listener = Listener()
-    listener.push_level(12000, 30)
-    listener.buffer.end()
+    listener.push_level(12000, 30, last=True)
     listener.fill()
     assert listener.fill() == [12000] * 240 + [0] * 240
 
@@ -228,11 +227,17 @@ def test_flush_rings_out_and_falls_silent() -> None:
     assert listener.buffer.turns[0].cut
 
 
-def test_a_fade_goes_on_over_short_blocks() -> None:
+def cut_off() -> Listener:
+    """A turn was flushed when 10 samples of it had been played."""
     listener = Listener()
     listener.push_level(12000, 30)
     listener.fill(10)
     listener.buffer.flush()
+    return listener
+
+
+def test_a_fade_goes_on_over_short_blocks() -> None:
+    listener = cut_off()
     faded = []
     for _ in range(FADE // 10):
         assert not listener.buffer.idle
@@ -244,12 +249,8 @@ def test_a_fade_goes_on_over_short_blocks() -> None:
 
 
 def test_a_turn_right_after_a_flush_is_played_whole() -> None:
-    listener = Listener()
-    listener.push_level(12000, 30)
-    listener.fill(10)
-    listener.buffer.flush()
-    listener.push_level(-9, 10)
-    listener.buffer.end()
+    listener = cut_off()
+    listener.push_level(-9, 10, last=True)
     assert listener.fill()[FADE:] == [-9] * 240 + [0] * 120
 
 
@@ -279,10 +280,8 @@ def test_flush_takes_no_longer_with_ten_minutes_queued() -> None:
 
 def test_two_queued_turns_keep_their_counts() -> None:
     listener = Listener()
-    listener.push_level(1, 30)
-    listener.buffer.end()
-    listener.push_level(2, 50)
-    listener.buffer.end()
+    listener.push_level(1, 30, last=True)
+    listener.push_level(2, 50, last=True)
     assert listener.fill() == [1] * 480
     assert listener.fill() == [1] * 240 + [2] * 240
     assert [turn.played_ms for turn in listener.buffer.turns] == [30, 10]
@@ -296,8 +295,7 @@ def test_two_queued_turns_keep_their_counts() -> None:
 def test_a_flush_cuts_every_queued_turn_and_no_finished_one() -> None:
     listener = Listener()
     for _ in range(3):
-        listener.push_level(1, 20)
-        listener.buffer.end()
+        listener.push_level(1, 20, last=True)
     listener.fill()
     listener.fill(240)
     listener.buffer.flush()
@@ -318,10 +316,8 @@ def test_what_is_beyond_the_cap_is_dropped_and_counted() -> None:
 
 def test_a_turn_of_which_all_was_dropped_blocks_nothing() -> None:
     listener = Listener(cap_bytes=960)
-    listener.push_level(1, 20)
-    listener.buffer.end()
-    listener.push_level(2, 20)
-    listener.buffer.end()
+    listener.push_level(1, 20, last=True)
+    listener.push_level(2, 20, last=True)
     listener.fill()
     listener.push_level(3, 20)
     assert listener.fill() == [3] * 480
@@ -347,8 +343,7 @@ def test_heard_is_what_has_left_the_loudspeaker() -> None:
 
 def test_heard_of_an_old_turn_stays_known() -> None:
     listener = Listener()
-    listener.push_level(1, 20)
-    listener.buffer.end()
+    listener.push_level(1, 20, last=True)
     listener.fill()
     listener.push_level(2, 4000)
     for _ in range(100):

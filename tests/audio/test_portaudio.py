@@ -237,7 +237,7 @@ def test_an_unclear_name_lists_what_it_matches(devices: list[dict[str, Any]]) ->
     assert error.fix == "Choose one of 0: HDMI 1, 1: HDMI 2"
 
 
-def open_output() -> portaudio.OutputStream:
+def open_output() -> portaudio.Stream:
     return portaudio.open_output(
         portaudio.output_device(),
         rate=24000,
@@ -278,7 +278,7 @@ def test_the_delay_of_a_block_is_a_difference_or_else_the_latency(devices: list[
 # microphones
 
 
-def open_input(take: Callable[[bytes, float], None] = lambda block, age: None) -> portaudio.InputStream:
+def open_input(take: Callable[[bytes, float], None] = lambda block, age: None) -> portaudio.Stream:
     return portaudio.open_input(
         portaudio.input_device(), rate=16000, latency=0.06, blocksize=640, take=take, finished=lambda: None
     )

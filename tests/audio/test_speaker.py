@@ -56,6 +56,11 @@ class Outputs(list[ClockedOutput]):
     refused: tuple[int, ...] = ()
     stuck = False
 
+    def started(self, **options: Any) -> Speaker:
+        speaker = Speaker(**options)
+        speaker.start()
+        return speaker
+
     def open(self, device: Device, **options: Any) -> ClockedOutput:
         if options["rate"] in self.refused:
             raise AudioUnavailable("no sound", "this rate", "another")
@@ -75,8 +80,7 @@ def outputs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Outputs]:
 
 
 async def test_drain_waits_for_the_sound_and_not_much_longer(outputs: Outputs) -> None:
-    speaker = Speaker(prebuffer=0.0)
-    await asyncio.to_thread(speaker.start)
+    speaker = outputs.started(prebuffer=0.0)
     speaker.play(SECOND[:24000])
     speaker.turn_ended()
     began, beats = time.monotonic(), 0
@@ -110,8 +114,7 @@ async def test_audio_may_come_before_the_device(outputs: Outputs) -> None:
 
 async def test_drain_gives_up_on_a_device_that_asks_for_nothing(outputs: Outputs) -> None:
     outputs.stuck = True
-    speaker = Speaker()
-    speaker.start()
+    speaker = outputs.started()
     speaker.play(SECOND[:4800])
     speaker.turn_ended()
     began = time.monotonic()
@@ -120,8 +123,7 @@ async def test_drain_gives_up_on_a_device_that_asks_for_nothing(outputs: Outputs
 
 
 async def test_a_flush_ends_a_drain(outputs: Outputs) -> None:
-    speaker = Speaker()
-    speaker.start()
+    speaker = outputs.started()
     speaker.play(SECOND * 60)
     began = time.monotonic()
     asyncio.get_running_loop().call_later(0.3, speaker.flush)
@@ -131,8 +133,7 @@ async def test_a_flush_ends_a_drain(outputs: Outputs) -> None:
 
 
 def test_close_feeds_silence_until_the_last_sample_is_out(outputs: Outputs) -> None:
-    speaker = Speaker(prebuffer=0.0)
-    speaker.start()
+    speaker = outputs.started(prebuffer=0.0)
     speaker.play(SECOND)
     time.sleep(0.2)
     speaker.close()
@@ -147,8 +148,7 @@ def test_close_feeds_silence_until_the_last_sample_is_out(outputs: Outputs) -> N
 
 def test_closing_an_unused_speaker_takes_no_time(outputs: Outputs) -> None:
     Speaker().close()
-    speaker = Speaker()
-    speaker.start()
+    speaker = outputs.started()
     began = time.monotonic()
     speaker.close()
     assert time.monotonic() - began < 0.040
@@ -156,8 +156,7 @@ def test_closing_an_unused_speaker_takes_no_time(outputs: Outputs) -> None:
 
 async def test_a_lost_device_is_told_once_and_takes_nothing_more(outputs: Outputs) -> None:
     told: list[AudioUnavailable] = []
-    speaker = Speaker(on_lost=told.append)
-    speaker.start()
+    speaker = outputs.started(on_lost=told.append)
     speaker.play(SECOND * 10)
     outputs[0].go_away()
     assert told == [speaker.lost]
@@ -172,16 +171,14 @@ async def test_a_lost_device_is_told_once_and_takes_nothing_more(outputs: Output
 
 def test_closing_is_not_losing(outputs: Outputs) -> None:
     told: list[AudioUnavailable] = []
-    speaker = Speaker(on_lost=told.append)
-    speaker.start()
+    speaker = outputs.started(on_lost=told.append)
     speaker.close()
     assert told == []
     assert speaker.lost is None
 
 
 async def test_each_rate_gets_its_own_stream_in_order(outputs: Outputs) -> None:
-    speaker = Speaker(prebuffer=0.0)
-    speaker.start()
+    speaker = outputs.started(prebuffer=0.0)
     speaker.play(b"\1\0" * 4800)
     speaker.play(b"\2\0" * 1600, rate=16000)
     speaker.play(b"\3\0" * 2400, rate=24000)
@@ -202,8 +199,7 @@ async def test_each_rate_gets_its_own_stream_in_order(outputs: Outputs) -> None:
 
 
 async def test_a_flush_empties_the_rates_that_wait(outputs: Outputs) -> None:
-    speaker = Speaker(prebuffer=0.0)
-    speaker.start()
+    speaker = outputs.started(prebuffer=0.0)
     speaker.play(SECOND * 5)
     speaker.play(SECOND, rate=16000)
     speaker.flush()
@@ -219,8 +215,7 @@ async def test_a_flush_empties_the_rates_that_wait(outputs: Outputs) -> None:
 async def test_a_rate_the_device_refuses_loses_it(outputs: Outputs) -> None:
     outputs.refused = (16000,)
     told: list[AudioUnavailable] = []
-    speaker = Speaker(on_lost=told.append)
-    speaker.start()
+    speaker = outputs.started(on_lost=told.append)
     speaker.play(SECOND[:96], rate=16000)
     assert not await speaker.drain()
     speaker.close()
@@ -237,8 +232,7 @@ def test_a_device_that_cannot_be_opened_says_so_at_the_start(outputs: Outputs) -
 
 async def test_a_device_that_hangs_is_not_waited_for(outputs: Outputs) -> None:
     """It played, and asks for nothing any more: a minute is queued, and nobody waits a minute for it."""
-    speaker = Speaker(prebuffer=0.0)
-    await asyncio.to_thread(speaker.start)
+    speaker = outputs.started(prebuffer=0.0)
     for _ in range(60):
         speaker.play(SECOND)
     speaker.turn_ended()

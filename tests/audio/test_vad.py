@@ -282,14 +282,6 @@ def test_the_pieces_do_not_matter(rate: int, sizes: list[int], stop: int) -> Non
     assert len(whole[0]) >= 4
 
 
-def test_scraps_of_42_samples_and_six_seconds_at_once_tell_the_same() -> None:
-    audio, detector = scene(16000), service()
-    marks = []
-    for at in range(0, len(audio), 84):
-        marks += detector.push(audio[at : at + 84], 16000)
-    assert marks == hear(audio)
-
-
 def test_marks_come_when_their_audio_is_in() -> None:
     detector = service()
     for at in range(0, len(scene(16000)), 640):
@@ -487,19 +479,6 @@ def test_the_end_is_known_before_it_is_certain() -> None:
     follow(detector, buzz((1.0, 0), (0.8, 9000), (0.1, 0)))
     assert detector.talking
     assert detector.ended_at == pytest.approx(101.8, abs=0.021)
-
-
-def test_a_click_is_no_talk_and_moves_nothing() -> None:
-    detector = VoiceActivityDetector()
-    assert follow(detector, buzz((1.0, 0), (0.03, 9000), (1.0, 0))) == []
-    assert detector.ended_at is None
-
-
-def test_a_noisy_room_is_learned() -> None:
-    detector = VoiceActivityDetector()
-    changes = follow(detector, buzz((8.0, 600), (0.5, 9000), (1.5, 600)))
-    assert changes[-1][1] is False
-    assert detector.ended_at == pytest.approx(108.5, abs=0.021)
 
 
 def test_times_are_those_of_the_chunks_when_some_are_missing() -> None:

@@ -7,7 +7,7 @@ import threading
 import time
 
 from livews.media import Picture
-from livews.media.picture import LatestPicture
+from livews.media.picture import PictureSource
 from tests.media.conftest import some
 
 
@@ -16,7 +16,7 @@ def picture(number: int) -> Picture:
 
 
 async def test_a_slow_reader_gets_the_newest_at_most_every_second() -> None:
-    newest = LatestPicture(every=0.1)
+    newest = PictureSource(every=0.1)
     for number in range(3):
         newest.put(picture(number))
     frames = newest.frames()
@@ -32,7 +32,7 @@ async def test_a_slow_reader_gets_the_newest_at_most_every_second() -> None:
 
 
 async def test_the_last_picture_is_read_after_the_end_and_none_after_a_drop() -> None:
-    ended, dropped = LatestPicture(1), LatestPicture(1)
+    ended, dropped = PictureSource(1), PictureSource(1)
     for newest in (ended, dropped):
         newest.put(picture(1))
     ended.end()
@@ -43,7 +43,7 @@ async def test_the_last_picture_is_read_after_the_end_and_none_after_a_drop() ->
 
 
 async def test_a_reader_that_waits_hears_of_a_drop() -> None:
-    newest = LatestPicture(1)
+    newest = PictureSource(1)
     waiting = asyncio.create_task(some(newest.frames(), 1))
     await asyncio.sleep(0.05)
     newest.drop()

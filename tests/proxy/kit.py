@@ -16,7 +16,7 @@ from livews.cli.console import Console
 from livews.cli.terminal_reporter import TerminalReporter
 from livews.errors import LivewsError
 from livews.proxy import server as proxy_server
-from livews.proxy.upstream import UpstreamTarget
+from livews.proxy.upstream import Streams, UpstreamTarget
 from livews.redactor import Redactor
 from tests.kit.names import GEMINI
 from tests.kit.recorder import MemoryRecorder
@@ -103,6 +103,26 @@ SWITCH = b"HTTP/1.1 101 wHaTeVeR\r\nupgrade: websocket\r\nX-Odd:  1 \r\nConnecti
 
 def framed(opcode: Opcode, data: bytes, *, mask: bool, fin: bool = True) -> bytes:
     return Frame(opcode, data, fin).serialize(mask=mask)
+
+
+async def dialled(port: int, early: bytes = b"") -> Streams:
+    """A connection on which the head of an upgrade was sent, and these bytes after it."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write("\r\n".join([*UPGRADE, "", ""]).encode() + early)
+    return reader, writer
+
+
+@contextlib.asynccontextmanager
+async def answering(answer: bytes, **options: Any) -> AsyncIterator[RunningProxy]:
+    """A proxy before an upstream that reads a head, answers with these bytes and then reads to the end."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        assert await reader.read() == b""  # what the client sends after its head is not passed on
+
+    async with tcp(handle) as url, proxied(url, **options) as proxy:
+        yield proxy
 
 
 async def in_chunks(writer: asyncio.StreamWriter, data: bytes) -> None:

@@ -23,7 +23,7 @@ from livews.server import server
 from tests.kit.names import GEMINI
 from tests.kit.servers import dial, scripted, tcp
 from tests.kit.waiting import until
-from tests.proxy.kit import KEY, OTHER, SETUP, SWITCH, UPGRADE, ask, framed, proxied
+from tests.proxy.kit import KEY, OTHER, SETUP, SWITCH, UPGRADE, answering, ask, dialled, framed, proxied
 
 
 async def test_the_injected_key_takes_the_place_of_the_clients() -> None:
@@ -200,8 +200,7 @@ async def test_a_client_that_leaves_before_the_upstream_answers_is_told_of(
         await reader.read()
 
     async with tcp(handle) as url, proxied(url, timeout=60) as proxy:
-        _, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
-        writer.write("\r\n".join([*UPGRADE, "", ""]).encode())
+        _, writer = await dialled(proxy.port)
         await asked.wait()
         if how == "reset":
             given = struct.pack("ii", 1, 0)
@@ -228,8 +227,7 @@ async def test_what_a_client_says_before_its_upgrade_is_answered_arrives() -> No
         writer.close()
 
     async with tcp(handle) as url, proxied(url) as proxy:
-        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
-        writer.write("\r\n".join([*UPGRADE, "", ""]).encode() + early)
+        reader, writer = await dialled(proxy.port, early)
         async with asyncio.timeout(10):
             assert (await reader.read()).endswith(b"bye")
         writer.close()
@@ -237,17 +235,12 @@ async def test_what_a_client_says_before_its_upgrade_is_answered_arrives() -> No
 
 
 async def test_informational_responses_before_the_101_are_forwarded() -> None:
-    early = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n" + early + SWITCH + framed(Opcode.TEXT, b"{}", mask=False))
-        writer.write_eof()
-        await reader.read()
-
-    async with tcp(handle) as url, proxied(url) as proxy:
-        answer = await ask(proxy.port, *UPGRADE)
-        assert answer == b"HTTP/1.1 100 Continue\r\n\r\n" + early + SWITCH + framed(Opcode.TEXT, b"{}", mask=False)
+    early = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+    whole = early + SWITCH + framed(Opcode.TEXT, b"{}", mask=False)
+    async with answering(whole) as proxy:
+        reader, writer = await dialled(proxy.port)
+        assert await reader.readexactly(len(whole)) == whole
+        writer.close()
         await proxy.ended()
         assert [raw for _, _, raw in proxy.recorders[0].frames] == [b"{}"]
 
@@ -267,13 +260,7 @@ async def test_an_upgrade_that_is_refused_is_passed_back_and_explained(line: str
         f"HTTP/1.1 {line}\r\nLocation: https://login.example\r\nX-Odd:  1\r\nContent-Length: 9\r\n"
         "Connection: keep-alive\r\n\r\nforbidden"
     ).encode("latin-1")
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(refusal)
-        assert await reader.read() == b""  # what the client says behind it is not passed on
-
-    async with tcp(handle) as url, proxied(url) as proxy:
+    async with answering(refusal) as proxy:
         assert await ask(proxy.port, *UPGRADE, body=b"GET / HTTP/1.1\r\n\r\n") == refusal
         await proxy.ended()
         assert f"HTTP {line[:3]}" in proxy.failed[0].what
@@ -285,15 +272,8 @@ async def test_a_refusal_without_a_length_ends_when_the_client_leaves(monkeypatc
     """Its chunks end, its connection stays: nobody else says when it is over."""
     monkeypatch.setattr("livews.proxy.server._LAST_SECONDS", 0.2)
     refusal = b"HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n"
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(refusal)
-        await reader.read()
-
-    async with tcp(handle) as url, proxied(url) as proxy:
-        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
-        writer.write("\r\n".join([*UPGRADE, "", ""]).encode())
+    async with answering(refusal) as proxy:
+        reader, writer = await dialled(proxy.port)
         assert await reader.readexactly(len(refusal)) == refusal
         writer.close()
         await proxy.ended()

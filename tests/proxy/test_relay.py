@@ -26,7 +26,7 @@ from livews.trace.writer import TraceFile
 from tests.kit.names import GEMINI
 from tests.kit.recorder import MemoryRecorder
 from tests.kit.servers import dial, scripted, tcp
-from tests.proxy.kit import HELLO, SETUP, SWITCH, UPGRADE, framed, in_chunks, proxied
+from tests.proxy.kit import HELLO, SETUP, SWITCH, UPGRADE, dialled, framed, in_chunks, proxied
 
 
 async def test_every_byte_goes_through_as_it_is() -> None:
@@ -61,8 +61,7 @@ async def test_every_byte_goes_through_as_it_is() -> None:
         heard.append(await reader.read())
 
     async with tcp(handle) as url, proxied(url + "/a/prefix") as proxy:
-        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
-        writer.write("\r\n".join([*UPGRADE, "", ""]).encode())
+        reader, writer = await dialled(proxy.port)
         answer = await reader.readexactly(len(SWITCH))
         await in_chunks(writer, up)
         got = await reader.read()
@@ -238,8 +237,7 @@ async def test_a_reset_is_a_reset() -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     async with tcp(handle) as url, proxied(url) as proxy:
-        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
-        writer.write("\r\n".join([*UPGRADE, "", ""]).encode())
+        reader, writer = await dialled(proxy.port)
         await reader.readexactly(len(SWITCH))
         writer.write(b"\x81")
         with pytest.raises(ConnectionResetError):

@@ -108,6 +108,16 @@ async def at_server(
             yield session, got
 
 
+async def served(
+    message: Message, functions: Sequence[Any], count: int = 1
+) -> tuple[list[Message], list[livews.ToolRun]]:
+    """The answers to a message with so many calls, and their runs."""
+    runs: list[livews.ToolRun] = []
+    async with at_server([message], functions, on_tool=runs.append) as (session, got):
+        await all_over(session, runs, count)
+    return got, runs
+
+
 class Unit(Enum):
     CELSIUS = "celsius"
     KELVIN = "kelvin"

@@ -32,6 +32,7 @@ from tests.tools.sessions import (
     calls,
     is_alive,
     reply,
+    served,
     shell_script,
     told,
 )
@@ -65,12 +66,10 @@ async def test_a_function_is_called_and_its_answer_spoken(model: str, blocking: 
 
 
 async def test_the_caller_still_reads_the_call_and_is_told_of_the_run() -> None:
-    seen: list[Any] = []
-
     runs: list[livews.ToolRun] = []
     async with at_standin([get_weather], on_tool=runs.append) as (session, wire):
         await session.say('Please get_weather of "Paris"')
-        seen.extend([event async for event in session.turn() if isinstance(event, livews.ToolCall)])
+        seen = [event async for event in session.turn() if isinstance(event, livews.ToolCall)]
     assert [(call.name, call.handled) for call in seen] == [("get_weather", True)]
     first, last = runs
     assert (first.done, last.done) == (False, True)
@@ -140,12 +139,8 @@ async def test_an_answer_that_is_to_be_silent_is(model: str) -> None:
 async def test_an_answer_that_may_interrupt_says_so() -> None:
     one = livews.tool(get_weather, blocking=False, scheduling="INTERRUPT")
     async with at_standin([one], NATIVE) as (session, wire):
-        await _said(session, 'Please get_weather of "Paris"', "clear over Paris")
+        assert "clear over Paris" in await reply(session, 'Please get_weather of "Paris"')
     assert wire.answers[0]["scheduling"] == "INTERRUPT"
-
-
-async def _said(session: livews.Session, prompt: str, words: str) -> None:
-    assert words in await reply(session, prompt)
 
 
 @pytest.mark.parametrize(
@@ -351,26 +346,21 @@ async def test_a_function_that_hangs_is_given_up(kind: str) -> None:
 
 
 async def test_wrong_arguments_are_answered_with_what_is_wrong() -> None:
-    runs: list[livews.ToolRun] = []
-    messages = [calls(("1", "get_weather", {"days": "two"}))]
-    async with at_server(messages, [get_weather], on_tool=runs.append) as (session, got):
-        await all_over(session, runs, 1)
+    got, runs = await served(calls(("1", "get_weather", {"days": "two"})), [get_weather])
     complaint = 'wrong arguments: city is missing; expected an integer, got "two" at days'
     assert [one["response"] for one in got] == [{"error": complaint}]
     assert runs[-1].error == complaint
 
 
 async def test_an_unknown_function_is_refused_where_the_session_answers() -> None:
-    runs: list[livews.ToolRun] = []
-    messages = [calls(("1", "launch", {}))]
-    async with at_server(messages, [get_weather], on_tool=runs.append) as (session, got):
-        await all_over(session, runs, 1)
+    message = calls(("1", "launch", {}))
+    got, _ = await served(message, [get_weather])
     complaint = "there is no function launch here; known: get_weather"
     assert got == [{"id": "1", "name": "launch", "response": {"error": complaint}}]
 
     declared = {"tools": [{"functionDeclarations": [{"name": "launch", "description": "mine"}]}]}
     for functions, setup in (([], None), ([get_weather], declared)):
-        async with at_server(messages, functions, setup=setup) as (session, got):
+        async with at_server([message], functions, setup=setup) as (session, got):
             await until(lambda session=session: session.conversation.pending)
             await asyncio.sleep(0.05)
             assert session.conversation.pending == {"1": "launch"}
@@ -414,16 +404,11 @@ async def test_what_runs_can_be_stopped_and_the_model_is_told_why(kind: str) -> 
 
 
 async def test_calls_without_an_id_and_calls_told_twice() -> None:
-    runs: list[livews.ToolRun] = []
     nameless: Message = {"toolCall": {"functionCalls": [{"name": "count_sheep", "args": {"count": 1}}]}}
-    async with at_server([nameless], [count_sheep], on_tool=runs.append) as (session, got):
-        await all_over(session, runs, 1)
+    got, _ = await served(nameless, [count_sheep])
     assert got == [{"name": "count_sheep", "response": {"result": 2}}]
 
-    runs.clear()
-    twice = calls(("1", "count_sheep", {"count": 1}), ("1", "count_sheep", {"count": 1}))
-    async with at_server([twice], [count_sheep], on_tool=runs.append) as (session, got):
-        await all_over(session, runs, 1)
+    got, _ = await served(calls(*[("1", "count_sheep", {"count": 1})] * 2), [count_sheep])
     assert [one["id"] for one in got] == ["1"]
 
 
@@ -458,12 +443,7 @@ async def test_a_flood_of_calls_is_bounded() -> None:
     ],
 )
 async def test_results_become_json(value: Any, response: Message) -> None:
-    def give() -> Any:
-        return value
-
-    runs: list[livews.ToolRun] = []
-    async with at_server([calls(("1", "give", {}))], [give], on_tool=runs.append) as (session, got):
-        await all_over(session, runs, 1)
+    got, _ = await served(calls(("1", "give", {})), [livews.tool(lambda: value, name="give")])
     assert [one["response"] for one in got] == [response]
 
 

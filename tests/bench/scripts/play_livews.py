@@ -14,8 +14,8 @@ from dataclasses import asdict
 from typing import Any
 
 import livews
+from livews.audio.playback import TurnReport
 from livews.audio.speaker import Speaker
-from livews.audio.turn_meter import TurnReport
 
 
 def rss() -> int:

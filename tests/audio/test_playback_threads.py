@@ -2,14 +2,17 @@
 
 - The sound thread stops at each bytecode in turn, what the loop might do then is done, and the fill goes on.
 - Turn 1 speaks 1s, turn 2 speaks 2s, so each sample says where it is from; fades are marks.
-- `test_playback_race.py` does the same with real threads, where the rare places are met by luck.
+- Then the same with real threads that switch as often as Python can, where the rare places are met by luck: every
+  generation speaks one value of its own, so each sample says which generation it is from.
 """
 
 from __future__ import annotations
 
 import sys
+import threading
+import time
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
@@ -119,3 +122,81 @@ def test_a_push_anywhere_is_played_once_and_in_order(chunks: int, ended: bool) -
         assert buffer.idle
         at += 1
     assert at > 100, "it was not traced"
+
+
+FILL = 480
+MEETINGS = 50  # generations that were cut while they were heard
+
+
+@pytest.fixture
+def switching_wildly() -> Iterator[None]:
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
+
+
+@pytest.mark.usefixtures("switching_wildly")
+@pytest.mark.parametrize("chunk_frames", [1, 47, 2000])
+def test_nothing_of_a_flushed_turn_is_played(chunk_frames: int) -> None:
+    buffer = PlaybackBuffer(prebuffer=0.0)
+    flushed = 0  # the newest generation whose flush has returned
+    done = False
+    faults: list[str] = []
+    met: set[int] = set()
+
+    def listen() -> None:
+        block = bytearray(2 * FILL)
+        try:
+            while not done:
+                stale = flushed
+                buffer.fill(block)
+                values = set(array("h", bytes(block)))
+                met.update(values)
+                faults.extend(f"{v} after {stale} was flushed" for v in values if 0 < v <= stale)
+        except BaseException as error:
+            faults.append(repr(error))
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+    deadline = time.monotonic() + 20
+    generation = 0
+    while len(met) < MEETINGS and generation < 32767 and time.monotonic() < deadline:
+        generation += 1
+        chunk = array("h", [generation] * chunk_frames).tobytes()
+        for _ in range(3):
+            buffer.push(chunk)
+        buffer.flush()
+        flushed = generation
+    done = True
+    thread.join(20)
+    assert not thread.is_alive()
+    assert not faults
+    assert len(met) >= MEETINGS, "the two threads must have met"
+
+
+@pytest.mark.usefixtures("switching_wildly")
+def test_no_sample_is_lost_or_doubled_between_the_threads() -> None:
+    pcm = array("h", [1 + i % 30000 for i in range(200_000)]).tobytes()
+    buffer = PlaybackBuffer(prebuffer=0.0)
+    heard = bytearray()
+    done = False
+
+    def listen() -> None:
+        block = bytearray(2 * FILL)
+        while not (done and buffer.idle):
+            buffer.fill(block)
+            heard.extend(block)
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+    for at in range(0, len(pcm), 6002):
+        piece = pcm[at : at + 6002]
+        buffer.push(piece[:2001])
+        buffer.push(piece[2001:])
+        buffer.end()
+    done = True
+    thread.join(20)
+    assert not thread.is_alive()
+    assert [sample for sample in array("h", bytes(heard)) if sample not in (0, RING)] == list(array("h", pcm))
+    assert all(turn.played_ms == turn.received_ms for turn in buffer.turns)
