@@ -141,7 +141,7 @@ def test_flags_that_cannot_work(
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("notes.txt", "the file is no trace, and would be spoilt by one"),
+        ("notes.txt", "the file is not a trace and would be damaged by one"),
         ("notes.txt/x.jsonl", "cannot write the trace: Not a directory"),
         ("notes.txt/", "cannot write the trace: Not a directory"),
     ],
