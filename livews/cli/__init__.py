@@ -8,17 +8,15 @@
 
 from __future__ import annotations
 
+import argparse
+import os.path
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING
 
+from livews.cli.console import Console, ignore_interrupts
+from livews.cli.environment import Environment
 from livews.cli.options import COMMANDS as COMMANDS
-
-if TYPE_CHECKING:
-    import argparse
-
-    from livews.cli.environment import Environment
 
 _TRACE_TOOLS = COMMANDS["trace"].partition(": ")[2].split(", ")
 
@@ -35,8 +33,6 @@ def main(argv: Sequence[str] | None = None, environment: Environment | None = No
         print(f"livews: to say it to the model: livews talk {words[0]} ...", file=sys.stderr)
         return 2
     name = words.pop(0) if words and words[0] in COMMANDS else "talk"
-    from livews.cli.console import Console, ignore_interrupts
-
     try:
         options = parse(name, words)
     except SystemExit as leave:  # argparse has printed the reason
@@ -76,16 +72,10 @@ def _misspelt_command(words: Sequence[str]) -> str:
     first = words[0]
     if not (first.isascii() and first.isalpha() and first.islower()):
         return ""
-    if first in _TRACE_TOOLS and len(words) > 1 and _is_file(words[1]):
+    if first in _TRACE_TOOLS and len(words) > 1 and os.path.isfile(words[1]):
         return f"trace {first}"
     if not any(first[0] == name[0] and abs(len(first) - len(name)) <= 2 for name in COMMANDS):
         return ""
     from difflib import get_close_matches
 
     return next(iter(get_close_matches(first, COMMANDS, 1, 0.83)), "")
-
-
-def _is_file(word: str) -> bool:
-    import os.path
-
-    return os.path.isfile(word)

@@ -1,4 +1,4 @@
-"""`livews check`: check messages and traces against the schemas and rules.
+"""`livews check` and `livews trace check`: check messages and traces against the schemas and rules.
 
 - The input is one message, JSON lines of messages, or a trace; a bare setup object, as --setup takes it, is a client
   message.
@@ -32,11 +32,9 @@ _CONTROLS = ("close", "ping", "pong", "heard")
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
-    return check_files(options, console)
-
-
-def check_files(options: argparse.Namespace, console: Console, *, traces: bool = False) -> int:
-    """Print the findings in the files; the exit code. `traces`: they must be traces, and each rule is summed up."""
+    """Print the findings in the files; the exit code. As `livews trace check` they must be traces, and each rule is
+    summed up."""
+    traces = "tool" in options
     messages = errors = notes = 0
     # a damaged line of the file and an unreadable frame have the same rule, and different fixes
     counts: dict[tuple[str, bool], list[int]] = {}

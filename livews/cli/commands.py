@@ -23,22 +23,14 @@ def parser_of(name: str) -> Parser:
 
         return talk.parser()
     command = DEFINITIONS[name]
-    parser = Parser(
-        prog=f"livews {name}", description=command.description, example=command.example, notes=command.notes
-    )
+    parser = Parser(prog=f"livews {name}", **command.texts())
+    _add(parser, command)
     if name == "trace":
         tools = parser.add_subparsers(dest="tool", required=True, metavar="TOOL")
         for tool, about in TRACE_TOOLS.items():
             text = about.description.partition(". ")[0].rstrip(".")
             text = text[0].lower() + text[1:]
-            _add(
-                tools.add_parser(
-                    tool, help=text, description=about.description, example=about.example, notes=about.notes
-                ),
-                about,
-            )
-    else:
-        _add(parser, command)
+            _add(tools.add_parser(tool, help=text, **about.texts()), about)
     return parser
 
 
@@ -105,17 +97,8 @@ def _check_serve(command: Parser, options: argparse.Namespace) -> None:
     command.refuse(options.ca and not options.tls, "--ca needs --tls")
     command.refuse(options.fast and not options.scripts, "--fast needs a trace to replay")
     if options.scripts:
-        names = (
-            "go_away",
-            "time_scale",
-            "reply",
-            "heard",
-            "calls",
-            "require_key",
-            "sessions_per_key",
-            "as_of",
-            "wire",
-        )
+        names = ("go_away", "time_scale", "reply", "heard", "calls", "require_key", "sessions_per_key", "as_of",
+                 "wire")  # fmt: skip
         _refuse_given(command, options, names, "cannot be combined with a script, which decides that itself")
     is_file = options.trace.endswith(".jsonl") or (options.trace not in ("", "-") and Path(options.trace).is_file())
     command.refuse(is_file, "--trace names a folder here: it holds a file per session")
@@ -177,20 +160,10 @@ DEFINITIONS = {
         "is not Gemini. With a SCENARIO (.json) or a trace (.jsonl) it plays that instead, one a connection.",
         {
             "": {"scripts": opt.argument("SCENARIO", "a scenario, or a trace to replay", nargs="*")},
-            "where to listen": {
-                **shared("--port", " (default 8765)", default=8765),
-                **pick("--host", "--tls", "--ca"),
-            },
+            "where to listen": {**shared("--port", " (default 8765)", default=8765), **pick("--host", "--tls", "--ca")},
             "time": {
-                "--pace": value(
-                    "N", "scale short waits: 1 as the service (default), 0 none", 1.0, type=opt.number("pace", 0, 100)
-                ),
-                "--time-scale": value(
-                    "N",
-                    "make long times (a connection's life) N times shorter",
-                    1.0,
-                    type=opt.number("scale", 0.01, 100_000),
-                ),
+                "--pace": value("N", "scale short waits: 1 as the service (default), 0 none", 1.0, type=opt.number("pace", 0, 100)),
+                "--time-scale": value("N", "make long times (a connection's life) N times shorter", 1.0, type=opt.number("scale", 0.01, 100_000)),
                 "--go-away": value("S", "send goAway S seconds after setupComplete", 0.0, type=_duration),
                 "--fast": flag("replay a trace without its timing"),
                 "--patience": value("S", "seconds a script waits for a client (default 30)", 30.0, type=_duration),
@@ -209,19 +182,10 @@ DEFINITIONS = {
                     "auto",
                 ),
                 "--require-key": value("KEY", "refuse other keys, as the service does"),
-                "--sessions-per-key": value(
-                    "N", "refuse session N+1 of a key (1011 quota)", 0, type=opt.whole("number", 1, 1_000_000)
-                ),
+                "--sessions-per-key": value("N", "refuse session N+1 of a key (1011 quota)", 0, type=opt.whole("number", 1, 1_000_000)),
                 "--as-of": value("MONTH", "emulate the service as of YYYY-MM", None, type=_month),
-                "--wire": opt.repeated(
-                    "NAME=VALUE",
-                    "change a member of the model profile's `wire`, e.g. toolCallEndsTurn=true",
-                    type=_trait,
-                ),
-                "--fault": opt.repeated(
-                    "NAME[=VALUE][@N]",
-                    "inject a fault, e.g. `stall@3` at the third server message; `--fault help` lists them",
-                ),
+                "--wire": opt.repeated("NAME=VALUE", "change a member of the model profile's `wire`, e.g. toolCallEndsTurn=true", type=_trait),
+                "--fault": opt.repeated("NAME[=VALUE][@N]", "inject a fault, e.g. `stall@3` at the third server message; `--fault help` lists them"),
             },
             "output": {
                 "--trace": value("FOLDER", "write each session to FOLDER/session-1.jsonl, ...; - shows its messages"),
@@ -300,10 +264,7 @@ DEFINITIONS = {
         "whole message, member by member. Nothing is sent anywhere.",
         {
             "": {
-                "what": opt.argument(
-                    "WHAT",
-                    "a close code, an HTTP status, a line of a log, a rule id, a name or path, or a JSON message; - is stdin",
-                ),
+                "what": opt.argument("WHAT", "a close code, an HTTP status, a line of a log, a rule id, a name or path, or a JSON message; - is stdin"),
                 "reason": opt.argument("REASON", "the reason text of the close", nargs="*"),
                 **pick("--json", "--color"),
             }
@@ -324,7 +285,7 @@ DEFINITIONS = {
         "livews.cli.devices",
         "List the audio devices: number, name, host, channels in and out, rate. > is the default input, < the default "
         "output, * both.",
-        {"": {**pick(*opt.OUTPUT)}},
+        {"": pick(*opt.OUTPUT)},
         "livews devices",
         "--device takes a number or a part of a name: livews --device 3, livews --device headset",
     ),
@@ -338,8 +299,8 @@ DEFINITIONS = {
                 "--turn": flag("also take one short turn, which costs some tokens"),
                 "--mute": flag("leave the audio devices alone"),
             },
-            "connection": {**pick(*opt.CONNECTION)},
-            "output": {**pick(*opt.OUTPUT)},
+            "connection": pick(*opt.CONNECTION),
+            "output": pick(*opt.OUTPUT),
         },
         "livews doctor",
         "exit: 0 nothing failed, else that of the first failure: 1 Python, 2 usage, 3 credentials, 4 unreachable, "
@@ -363,4 +324,4 @@ Add the line to ~/.bashrc, ~/.zshrc, ~/.config/fish/config.fish or $PROFILE to h
         "livews help testing",
         "  livews help closes | less\n  livews help trace html",
     ),
-}
+}  # fmt: skip

@@ -25,6 +25,7 @@ from livews.cli.microphone_sender import MicrophoneSender
 from livews.cli.output import JsonOutput, Output, PlainOutput
 from livews.cli.replies import Replies
 from livews.cli.stdin import typed_lines
+from livews.cli.view_state import PROMPT, ViewState
 from livews.core import closes
 from livews.core.rules import Finding
 from livews.errors import Closed, LivewsError, LocalProtocolError, located
@@ -37,13 +38,10 @@ if TYPE_CHECKING:
     from livews.audio.file_source import FileSource
     from livews.audio.microphone import Microphone
     from livews.audio.portaudio import AudioUnavailable
-    from livews.audio.wav import WavTurns
     from livews.cli.conversation_view import ConversationView
-    from livews.cli.view_state import ViewState
     from livews.media import Camera, Screen
     from livews.tools import ToolRun
 
-PROMPT = "message > "
 OFFLINE = "offline, the built-in stand-in answers"
 NO_KEY = (
     "no key is set, so the built-in stand-in answers; to reach Gemini set GOOGLE_API_KEY "
@@ -110,13 +108,18 @@ class TerminalConversation:
         """Open the devices, connect, talk; the exit code."""
         options, replies = self._options, self._replies
         if options.wav:
-            replies.wav = _open_wav(options.wav)
+            from livews.audio.wav import WavTurns
+
+            replies.wav = WavTurns(options.wav)
         if options.device:
             await self._open_speaker()
         if options.mic_open:
             await self._open_microphone()
         if options.echo_cancel:
-            self._canceller = _canceller(self._microphone.rate if self._microphone else self._inputs.files[0].rate)
+            from livews.audio.echo_canceller import EchoCanceller
+
+            with located("--echo-cancel"):
+                self._canceller = EchoCanceller((self._microphone or self._inputs.files[0]).rate)
         camera = await self._open_camera()
         self._console.status("connecting …")
         session = self._session = await self._connect(settings)
@@ -316,6 +319,7 @@ class TerminalConversation:
             self._start(self._sender.mute(on))
 
     def fill(self, state: ViewState) -> None:
+        assert self._view is not None
         replies, sender, clock = self._replies, self._sender, self._watch.clock()
         state.age = self.seconds
         state.closes_in = None if replies.closes_at is None else max(0.0, replies.closes_at - clock)
@@ -323,11 +327,12 @@ class TerminalConversation:
         state.out_db = replies.loudness() if replies.speaker is not None else None
         if replies.tokens is not None:
             state.tokens_in, state.tokens_out = replies.tokens.prompt_by, replies.tokens.response_by
-        state.who, state.detail = "", ""
+        state.who, state.detail = self._view.activity
         state.mic_db, state.closed = None, False
         if sender is not None:
             state.mic_db, state.closed = sender.db, sender.closed
-            state.who = ("you" if sender.vad.talking else "listening") if sender.open else ""
+            if sender.open and not state.who:
+                state.who = "you" if sender.vad.talking else "listening"
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         """Run what a key requested; a failure ends the session as any other would."""
@@ -506,16 +511,3 @@ class TerminalConversation:
             self._console.warn(f"{refused}; {finding.fix}")
         else:
             self._console.note(f"livews: {finding.complaint} ({finding.rule})")
-
-
-def _canceller(rate: int) -> EchoCanceller:
-    from livews.audio.echo_canceller import EchoCanceller
-
-    with located("--echo-cancel"):
-        return EchoCanceller(rate)
-
-
-def _open_wav(path: str) -> WavTurns:
-    from livews.audio.wav import WavTurns
-
-    return WavTurns(path)

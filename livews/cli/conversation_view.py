@@ -11,29 +11,12 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
-from typing import Protocol
 
 from livews.cli.console import Console
 from livews.cli.environment import Environment
-from livews.cli.live_view import LiveView
+from livews.cli.live_view import LiveView, ViewController
 from livews.cli.output import Output
 from livews.cli.view_state import ViewState
-
-
-class ViewController(Protocol):
-    """What the view calls."""
-
-    def on_line(self, line: str) -> None: ...
-
-    def on_interrupt(self) -> None: ...
-
-    def on_leave(self) -> None: ...
-
-    def on_talk(self, on: bool) -> None: ...
-
-    def on_mute(self, on: bool) -> None: ...
-
-    def fill(self, state: ViewState) -> None: ...
 
 
 class ConversationView(Output):
@@ -46,39 +29,22 @@ class ConversationView(Output):
         self._state = ViewState()
         self._view: LiveView | None = None
         self._user = ""
-        self._who, self._detail = "", ""
+        self.activity = ("", "")
+        """What goes on, as `status` has it."""
         self._hint_timer: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
         """Show the view until the user leaves."""
-        left = asyncio.Event()
-        controller, console = self._controller, self._console
-
-        def end() -> None:
-            left.set()
-            controller.on_leave()
-
+        console = self._console
         with _stderr_for_the_view(console.environment) as terminal:
             view = LiveView(
-                self._state,
-                environment=terminal,
-                color=console.colored,
-                on_line=controller.on_line,
-                on_interrupt=controller.on_interrupt,
-                on_end=end,
-                on_talk=controller.on_talk if self._talks else None,
-                on_mute=controller.on_mute if self._mutes else None,
-                on_terminate=end,
-                update=self._fill,
+                self._state, self._controller, terminal, color=console.colored, talks=self._talks, mutes=self._mutes
             )
             async with view:
                 self._view = view
                 console.above = lambda text, style: self._print(text, style, "")
-                closed, leaving = asyncio.create_task(view.wait_closed()), asyncio.create_task(left.wait())
                 try:
-                    await asyncio.wait({closed, leaving}, return_when=asyncio.FIRST_COMPLETED)
-                    closed.cancel()
-                    leaving.cancel()
+                    await view.wait_closed()
                 finally:
                     self.model_done()
                     console.above = None
@@ -134,7 +100,7 @@ class ConversationView(Output):
             self._print(words, "you", "you")
 
     def status(self, state: str, detail: str = "") -> None:
-        self._who, self._detail = state, detail
+        self.activity = (state, detail)
         self._refresh()
 
     def _print(self, text: str, style: str, label: str) -> None:
@@ -142,11 +108,6 @@ class ConversationView(Output):
             self._view.print(text, style, label)
         else:
             self._console.line(f"{label:<7}{text}" if label else text)
-
-    def _fill(self, state: ViewState) -> None:
-        self._controller.fill(state)
-        if self._who:
-            state.who, state.detail = self._who, self._detail
 
     def _refresh(self) -> None:
         if self._view is not None:

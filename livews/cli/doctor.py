@@ -15,6 +15,7 @@ import json
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -259,33 +260,21 @@ _EXITS = {"bearer": Exit.CREDENTIALS, "sound out": Exit.NO_SOUND, "sound in": Ex
 
 async def bounded(check: Callable[[], T], seconds: float, name: str) -> T | CheckResult:
     """`check` in a thread that is left behind when it hangs; a row for that, and for a LivewsError."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[T | CheckResult] = loop.create_future()
-
-    def settle(result: Any, problem: Exception | None) -> None:
-        if done.done():
-            return
-        if problem is None:
-            done.set_result(result)
-        else:
-            done.set_exception(problem)
+    future: Future[T] = Future()
+    future.set_running_or_notify_cancel()  # so that the end of the wait does not cancel it
 
     def work() -> None:
-        result: T | CheckResult | None = None
-        problem = None
         try:
-            result = check()
-        except LivewsError as error:
-            result = failed(name, error)
-        except Exception as error:
-            problem = error
-        with contextlib.suppress(RuntimeError):  # the loop has ended
-            loop.call_soon_threadsafe(settle, result, problem)
+            future.set_result(check())
+        except Exception as problem:
+            future.set_exception(problem)
 
     threading.Thread(target=work, name=f"livews-doctor-{name}", daemon=True).start()
     try:
         async with asyncio.timeout(seconds):
-            return await done
+            return await asyncio.wrap_future(future)
+    except LivewsError as problem:
+        return failed(name, problem)
     except TimeoutError:
         text, fix = f"no answer within {seconds:g} s", "try again; it may hang"
         return CheckResult(name, "fail", text, fix, exit=_EXITS.get(name, Exit.UNREACHABLE))

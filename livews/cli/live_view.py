@@ -4,21 +4,19 @@
 - It writes to stderr only; finished text goes above it, into the terminal's own scrollback.
 - However the `async with` block ends, and also at SIGTERM, the view is erased and the terminal is restored.
 - Ctrl-C raises nothing: it calls `on_interrupt`.
-- A terminal that has gone away is not an error: it ends the view by `on_end`.
-- All methods but `refresh` must run on the event loop. A callback that raises cancels the block, which then raises it.
+- A terminal that has gone away is not an error: it ends the view by `on_leave`.
+- All methods must run on the event loop. A callback that raises cancels the block, which then raises it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import Any, Protocol, Self
 
 from prompt_toolkit.application import Application
 from prompt_toolkit.application.current import set_app
@@ -37,7 +35,7 @@ from prompt_toolkit.utils import get_cwidth
 
 from livews.cli.environment import Environment
 from livews.cli.view_rows import Row, ViewRows, formatted, labelled
-from livews.cli.view_state import ViewState
+from livews.cli.view_state import PROMPT, ViewState
 
 DRAWINGS = 15  # per second at most, for what was not typed
 TICK = 0.5  # seconds between drawings when nothing else changes, for the clock
@@ -54,38 +52,50 @@ STYLE = {
 }  # fmt: skip
 
 
+class ViewController(Protocol):
+    """What the view calls."""
+
+    def on_line(self, line: str) -> None:
+        """A line was typed."""
+
+    def on_interrupt(self) -> None:
+        """Ctrl-C was pressed."""
+
+    def on_leave(self) -> None:
+        """The user leaves, SIGTERM came, or the terminal is gone; the view closes."""
+
+    def on_talk(self, on: bool) -> None:
+        """Push-to-talk begins or ends."""
+
+    def on_mute(self, on: bool) -> None:
+        """The microphone was muted or unmuted."""
+
+    def fill(self, state: ViewState) -> None:
+        """Update levels and times."""
+
+
 class LiveView:
     """The view, shown while the `async with` block runs.
 
     shown: what is drawn; only `muted` is changed here.
-    environment: where it is drawn and typed.
-    on_line, on_interrupt, on_end: a line was typed, Ctrl-C was pressed, the user leaves.
-    on_talk: push-to-talk begins (True) or ends (False). on_mute: gets the new state. Without them there are no such keys.
-    on_terminate: called at SIGTERM after the terminal was restored; without it the process ends as it would have.
-    update: called with `shown` before each drawing (2 to 15 a second), to fill in levels and times.
+    controller: gets what is typed, and fills `shown` before each drawing (2 to 15 a second).
+    talks, mutes: there are keys for push-to-talk and for the microphone.
     """
 
     def __init__(
         self,
         shown: ViewState,
+        controller: ViewController,
+        environment: Environment,
         *,
-        environment: Environment | None = None,
-        prompt: str = "message > ",
         color: bool = True,
-        on_line: Callable[[str], None],
-        on_interrupt: Callable[[], None],
-        on_end: Callable[[], None],
-        on_talk: Callable[[bool], None] | None = None,
-        on_mute: Callable[[bool], None] | None = None,
-        on_terminate: Callable[[], None] | None = None,
-        update: Callable[[ViewState], None] | None = None,
+        talks: bool = False,
+        mutes: bool = False,
     ) -> None:
         self.shown = shown
-        self._on_line, self._on_interrupt, self._on_end = on_line, on_interrupt, on_end
-        self._on_talk, self._on_mute, self._on_terminate = on_talk, on_mute, on_terminate
-        self._update = update
-        self._environment = environment or Environment()
-        self._rows = ViewRows(self._environment.stderr.encoding or "ascii")
+        self._controller, self._environment = controller, environment
+        self._talks, self._mutes = talks, mutes
+        self._rows = ViewRows(environment.stderr.encoding or "ascii")
         self._depth = ColorDepth.DEPTH_4_BIT if color else ColorDepth.DEPTH_1_BIT
         self._style = Style(list(STYLE.items()) if color else [])
         self._held = False
@@ -93,14 +103,13 @@ class LiveView:
         self._up = False
         self._closing = False
         self._drawing: asyncio.TimerHandle | None = None
-        self._requested = False
         self._drawn_at = 0.0
         self._failure: BaseException | None = None
         self._cancelled = False
         self._old_handler: Any = None
         self._task: asyncio.Task[None] | None = None
         self._buffer = Buffer(history=InMemoryHistory(), multiline=True)
-        self._app = self._application(self._rows.text(prompt))
+        self._app = self._application()
 
     @property
     def talking(self) -> bool:
@@ -116,7 +125,6 @@ class LiveView:
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
         self._owner = asyncio.current_task()
-        self._terminal = _Terminal(self._environment.stdin)
         drawn = asyncio.Event()
         self._app.after_render += lambda _: drawn.set()
         self._task = asyncio.create_task(self._run())
@@ -145,7 +153,6 @@ class LiveView:
         finally:
             if self._drawing is not None:
                 self._drawing.cancel()
-            self._terminal.restore()
             self._leave_sigterm()
             self._inside = False
         if self._failure is not None and (error is None or self._cancelled):
@@ -169,11 +176,10 @@ class LiveView:
             await asyncio.wait({self._task})
 
     def refresh(self) -> None:
-        """Draw the state soon. Cheap, and safe from any thread."""
-        if self._up and not self._requested:
-            self._requested = True
-            with contextlib.suppress(RuntimeError):  # the loop has ended
-                self._loop.call_soon_threadsafe(self._arm)
+        """Draw the state soon. Cheap."""
+        if self._up and self._drawing is None:
+            wait = max(0.0, self._drawn_at + 1 / DRAWINGS - time.monotonic())
+            self._drawing = self._loop.call_later(wait, self._draw_requested)
 
     def print(self, text: str, style: str = "", label: str = "") -> None:
         """Print a finished text above the view, wrapped and indented after its label (`you`, `model`).
@@ -213,18 +219,21 @@ class LiveView:
             self.refresh()  # which is also how a window that was closed is noticed
 
     def _end(self) -> None:
-        self._call(self._on_end)
+        self._call(self._leave)
 
-    def _call(self, what: Callable[..., None] | None, *args: Any) -> None:
+    def _leave(self) -> None:
+        self._controller.on_leave()
+        self.close()
+
+    def _call(self, what: Callable[..., None], *args: Any) -> None:
         if not self._inside:  # a key came before the block began: callbacks may count on what `as` names
             if not self._closing:
                 self._loop.call_soon(self._call, what, *args)
             return
-        if what is not None:
-            try:
-                what(*args)
-            except Exception as problem:
-                self._fail(problem)
+        try:
+            what(*args)
+        except Exception as problem:
+            self._fail(problem)
         self.refresh()
 
     def _fail(self, problem: BaseException) -> None:
@@ -239,7 +248,7 @@ class LiveView:
     def _watch_sigterm(self) -> None:
         old = signal.getsignal(signal.SIGTERM)
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # Windows, or not the main thread
-            self._loop.add_signal_handler(signal.SIGTERM, self._terminate)
+            self._loop.add_signal_handler(signal.SIGTERM, self._end)
             self._old_handler = old
 
     def _leave_sigterm(self) -> None:
@@ -248,29 +257,10 @@ class LiveView:
             signal.signal(signal.SIGTERM, self._old_handler)
             self._old_handler = None
 
-    def _terminate(self) -> None:
-        old = self._old_handler
-        self.close()
-        self._terminal.restore()
-        if self._on_terminate is not None:
-            self._call(self._on_terminate)
-            return
-        self._leave_sigterm()
-        if old is not signal.SIG_IGN:
-            os.kill(os.getpid(), signal.SIGTERM)
-
     # Drawing
-
-    def _arm(self) -> None:
-        if self._up and self._drawing is None:
-            wait = max(0.0, self._drawn_at + 1 / DRAWINGS - time.monotonic())
-            self._drawing = self._loop.call_later(wait, self._draw_requested)
-        else:
-            self._requested = False
 
     def _draw_requested(self) -> None:
         self._drawing = None
-        self._requested = False
         if self._up:
             try:
                 self._draw()
@@ -280,8 +270,7 @@ class LiveView:
     def _draw(self) -> None:
         """Draw now."""
         self._drawn_at = time.monotonic()
-        if self._update is not None:
-            self._update(self.shown)
+        self._controller.fill(self.shown)
         app = self._app
         with self._one_write(), set_app(app):
             app.render_counter += 1  # what a control made is kept for one drawing
@@ -300,7 +289,8 @@ class LiveView:
             self._held = False
             self._app.output.flush()
 
-    def _application(self, prompt: str) -> Application[None]:
+    def _application(self) -> Application[None]:
+        prompt = self._rows.text(PROMPT)
         output = create_output(stdout=self._environment.stderr)
         # Without an answer to "where is the cursor" the view takes the lines it needs and no more, and no answer
         # that comes late is taken for typed text.
@@ -316,7 +306,7 @@ class LiveView:
             except OSError:  # the terminal is gone
                 output.flush = lambda: None  # type: ignore[method-assign]
                 with contextlib.suppress(RuntimeError):
-                    asyncio.get_running_loop().call_soon(self._gone)
+                    asyncio.get_running_loop().call_soon(self._end)
 
         output.flush = guarded  # type: ignore[method-assign]
         running = FormattedTextControl(lambda: formatted(self._guarded(self._running)), focusable=False)
@@ -351,11 +341,6 @@ class LiveView:
             mouse_support=False,
         )
 
-    def _gone(self) -> None:
-        if self._up:
-            self._end()
-            self.close()
-
     def _guarded(self, rows: Callable[[], list[Row]]) -> list[Row]:
         try:
             return rows()
@@ -374,8 +359,7 @@ class LiveView:
 
     def _placeholder(self, prompt: int) -> str:
         columns = self._app.output.get_size().columns - 1 - prompt
-        talks, mutes = self._on_talk is not None, self._on_mute is not None
-        return self._rows.placeholder(self.shown, columns, talks=talks, mutes=mutes)
+        return self._rows.placeholder(self.shown, columns, talks=self._talks, mutes=self._mutes)
 
     def _running_height(self) -> Dimension:
         lines = len(self._guarded(self._running))
@@ -393,12 +377,11 @@ class LiveView:
 
     def _keys(self, empty: Condition) -> KeyBindings:
         keys = KeyBindings()
-        press_to_talk = Condition(lambda: self._on_talk is not None)
 
         @keys.add("c-c")
         @keys.add(Keys.SIGINT)
         def _(event: KeyPressEvent) -> None:
-            self._call(self._on_interrupt)
+            self._call(self._controller.on_interrupt)
 
         @keys.add("c-d", filter=empty)
         def _(event: KeyPressEvent) -> None:
@@ -409,7 +392,7 @@ class LiveView:
         def _(event: KeyPressEvent) -> None:
             self._entered()
 
-        @keys.add(" ", filter=empty & press_to_talk)
+        @keys.add(" ", filter=empty & Condition(lambda: self._talks))
         def _(event: KeyPressEvent) -> None:
             self._toggle_talk()
 
@@ -420,9 +403,9 @@ class LiveView:
         @keys.add("c-t")
         @keys.add("f2")
         def _(event: KeyPressEvent) -> None:
-            if self._on_mute is not None:
+            if self._mutes:
                 self.shown.muted = not self.shown.muted
-                self._call(self._on_mute, self.shown.muted)
+                self._call(self._controller.on_mute, self.shown.muted)
 
         @keys.add("c-z")
         def _(event: KeyPressEvent) -> None:
@@ -434,18 +417,18 @@ class LiveView:
         # What is no UTF-8 comes in as lone surrogates, which no message can carry.
         text = self._buffer.text.encode(errors="surrogateescape").decode(errors="replace")
         if not text:
-            if self._on_talk is not None:
+            if self._talks:
                 self._toggle_talk()
             return
         self._buffer.reset(append_to_history=bool(text.strip()))
         if text.strip() == "q":
             self._end()
         elif text.strip():
-            self._call(self._on_line, text)
+            self._call(self._controller.on_line, text)
 
     def _toggle_talk(self) -> None:
         self._rows.talking = not self._rows.talking
-        self._call(self._on_talk, self._rows.talking)
+        self._call(self._controller.on_talk, self._rows.talking)
 
 
 class _Shielded(Processor):
@@ -463,23 +446,3 @@ class _Shielded(Processor):
             for style, text, *_ in transformation_input.fragments
         ]
         return Transformation(fragments)
-
-
-class _Terminal:
-    """The modes of the terminal as they were found, to restore them at the end."""
-
-    def __init__(self, stdin: TextIO) -> None:
-        self._stdin = stdin
-        self._modes: list[Any] | None = None
-        if sys.platform != "win32":
-            import termios
-
-            with contextlib.suppress(termios.error, OSError, ValueError):
-                self._modes = termios.tcgetattr(self._stdin.fileno())
-
-    def restore(self) -> None:
-        if sys.platform != "win32" and self._modes is not None:
-            import termios
-
-            with contextlib.suppress(termios.error, OSError, ValueError):
-                termios.tcsetattr(self._stdin.fileno(), termios.TCSADRAIN, self._modes)

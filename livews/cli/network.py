@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from typing import TYPE_CHECKING
 
+from livews import endpoint, google_credentials
 from livews.cli.console import Console
-
-if TYPE_CHECKING:
-    from livews.endpoint import Settings
+from livews.core import protocol
+from livews.endpoint import Settings
 
 
 def settings_of(options: argparse.Namespace, console: Console) -> Settings:
     """What the options and the environment say; an option wins."""
-    from livews import endpoint
-
     return endpoint.from_environment(
         console.environment.variables,
         url=options.url,
@@ -34,8 +31,6 @@ async def connection_settings(
 
     `offline` and `no_key` are the notes that say so, with --offline and without a key.
     """
-    from livews import google_credentials
-
     settings = settings_of(options, console)
     if options.offline or not settings.has_credentials:
         stand_in = await built_in(stack)
@@ -48,9 +43,7 @@ async def connection_settings(
 
 async def built_in(stack: contextlib.AsyncExitStack) -> Settings:
     """Start a stand-in that `stack` ends; it refuses what the service refuses today."""
-    from livews import endpoint
-    from livews.core import protocol
     from livews.server.server import StandInConfig, stand_in
 
     config = StandInConfig(as_of=protocol.models()["asOf"])
-    return endpoint.Settings(url=await stack.enter_async_context(stand_in(config=config)))
+    return Settings(url=await stack.enter_async_context(stand_in(config=config)))

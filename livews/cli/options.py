@@ -57,8 +57,8 @@ def choice(names: Sequence[str], text: str, default: str | None = None, **more: 
     return {"choices": names, "help": text, "default": default, **more}
 
 
-def number(what: str, low: float, high: float, unit: str = "a number") -> Callable[[str], float]:
-    """The type of an option that takes a number from `low` to `high`."""
+def number(what: str, low: float, high: float, unit: str = "a number", expected: str = "") -> Callable[[str], float]:
+    """The type of an option that takes a number from `low` to `high`; `expected`: what the refusal says instead."""
 
     def parse(text: str) -> float:
         try:
@@ -66,7 +66,8 @@ def number(what: str, low: float, high: float, unit: str = "a number") -> Callab
         except ValueError:
             result = math.nan
         if not low <= result <= high:
-            raise argparse.ArgumentTypeError(f"invalid {what} {text}: expected {unit} from {low:g} to {high:g}")
+            words = expected or f"{unit} from {low:g} to {high:g}"
+            raise argparse.ArgumentTypeError(f"invalid {what} {text}: expected {words}")
         return result
 
     return parse
@@ -83,25 +84,8 @@ def whole(what: str, low: int, high: int, unit: str = "a whole number") -> Calla
     return parse
 
 
-def seconds(text: str) -> float:
-    """The type of an option that is a duration."""
-    try:
-        result = float(text)
-    except ValueError:
-        result = 0
-    if not 0 < result <= 3600:
-        raise argparse.ArgumentTypeError(f"invalid duration {text}: expected seconds, 0 < s <= 3600")
-    return result
-
-
-def _time(text: str) -> float:
-    try:
-        result = float(text)
-    except ValueError:
-        result = math.nan
-    if not abs(result) < 1e9:
-        raise argparse.ArgumentTypeError(f"invalid time {text}: expected seconds, such as 12.5")
-    return result
+seconds = number("duration", 1e-9, 3600, expected="seconds, 0 < s <= 3600")
+_time = number("time", -1e9, 1e9, expected="seconds, such as 12.5")
 
 
 def _origin(text: str) -> str:
@@ -222,6 +206,10 @@ class Command(NamedTuple):
     example: str = ""
     notes: str = ""
     check: Callable[[Parser, argparse.Namespace], None] | None = None
+
+    def texts(self) -> dict[str, Any]:
+        """What its parser says about it."""
+        return {"description": self.description, "example": self.example, "notes": self.notes}
 
 
 def check_connection(command: Parser, options: argparse.Namespace) -> None:

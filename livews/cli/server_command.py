@@ -10,20 +10,19 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import errno
 import re
 import signal
+import ssl
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from livews.cli.console import Console
-from livews.errors import BadRequest, LivewsError, Unreachable
-
-if TYPE_CHECKING:
-    import ssl
+from livews.errors import BadRequest, Unreachable
 
 T = TypeVar("T")
 
@@ -65,7 +64,10 @@ class ServerRun:
         try:
             return await self.stack.enter_async_context(server)
         except OSError as problem:
-            raise _cannot_listen(self.options.host, port, flag, problem) from None
+            taken = problem.errno in (errno.EADDRINUSE, errno.EACCES)
+            fix = f"{flag} 0 picks a free port" if taken else "--host names an address of this machine"
+            why = problem.strerror or str(problem)
+            raise Unreachable(f"cannot listen on {self.options.host}:{port}", why=why, fix=fix) from None
 
     def tls(self) -> ssl.SSLContext | None:
         """The TLS of the server, None without --tls. BadRequest."""
@@ -115,15 +117,3 @@ def stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
         raise
     for number in before:
         signal.signal(number, signal.SIG_IGN)
-
-
-def _cannot_listen(host: str, port: int, flag: str, problem: OSError) -> LivewsError:
-    """A taken port and a wrong address have different fixes."""
-    import errno
-
-    taken = problem.errno in (errno.EADDRINUSE, errno.EACCES)
-    return Unreachable(
-        f"cannot listen on {host}:{port}",
-        why=problem.strerror or str(problem),
-        fix=f"{flag} 0 picks a free port" if taken else "--host names an address of this machine",
-    )

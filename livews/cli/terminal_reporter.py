@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from livews.cli.console import Console
+from livews.core import closes, protocol, rules
+from livews.core.conversation import Step
+from livews.core.rules import Finding
+from livews.core.schema import Sender
+from livews.recorder import Direction, Opcode
 from livews.terminal_text import escape_unsafe, paragraph
 from livews.trace.view import TraceView
-
-if TYPE_CHECKING:
-    from livews.core.conversation import Step
-    from livews.core.rules import Finding
-    from livews.core.schema import Sender
-    from livews.recorder import Direction, Opcode
 
 _SETUP_SECONDS = 10.0
 """How long a setup may be unanswered: the service answers in well under a second."""
@@ -117,8 +116,6 @@ class TerminalReporter:
                 self._paragraph("do", self._fix(finding))
 
     def control(self, t: float, direction: Direction, kind: str, about: dict[str, Any]) -> None:
-        from livews.core import closes
-
         by: Sender = "client" if direction == "send" else "server"
         loud = kind == "close" and not closes.is_fine(about["code"], by) and not self._closed
         if not self._quiet or loud:
@@ -138,8 +135,6 @@ class TerminalReporter:
         self._view.close()
 
     def _explain(self, by: Sender, code: int, reason: str) -> None:
-        from livews.core import closes, protocol
-
         advice = closes.explain(code, self._redact(reason), model=self._redact(self._model), by=by)
         # for a reason that has many causes, or is not known, a finding says more than the general advice
         is_vague = advice.kind == "arguments" and (bool(advice.also) or not advice.known)
@@ -158,8 +153,6 @@ class TerminalReporter:
         self._paragraph("do", advice.do)
 
     def _fix(self, finding: Finding) -> str:
-        from livews.core import protocol
-
         return self._redact(finding.fix) or str(protocol.rules()[finding.rule]["do"])
 
     def _follow_reply(self, direction: Direction, step: Step) -> None:
@@ -173,8 +166,6 @@ class TerminalReporter:
             self._stall.start()
 
     def _setup_unanswered(self) -> None:
-        from livews.core import rules
-
         finding = rules.unanswered_setup()
         self._view.find(finding)
         self._paragraph(

@@ -62,13 +62,9 @@ def _check_replay(command: Parser, options: argparse.Namespace) -> None:
 _REPLAY_OPTIONS: dict[str, opt.Rows] = {
     "": {**pick("file", "--session"), "--to": value("URL", "the server (default: as livews connects)")},
     "how it is played": {
-        "--speed": value(
-            "N", "N times as fast (default 1: its own timing)", 1.0, type=opt.number("speed", 0.001, 1000)
-        ),
+        "--speed": value("N", "N times as fast (default 1: its own timing)", 1.0, type=opt.number("speed", 0.001, 1000)),
         "--fast": flag("wait only for what the server says"),
-        "--patience": value(
-            "S", "extra seconds to wait for each expected server message (default 10)", 10.0, type=opt.seconds
-        ),
+        "--patience": value("S", "extra seconds to wait for each expected server message (default 10)", 10.0, type=opt.seconds),
         **shared("--model", help="another model than the recorded one"),
         "--keep-handles": flag("send recorded resumption handles unchanged"),
     },
@@ -78,8 +74,8 @@ _REPLAY_OPTIONS: dict[str, opt.Rows] = {
         "--trace": value("OUT", "write this run to a trace, for `livews trace diff FILE OUT`"),
         **pick(*opt.OUTPUT),
     },
-    "connection": {**pick(*opt.CONNECTION)},
-}
+    "connection": pick(*opt.CONNECTION),
+}  # fmt: skip
 _SOUND = "how to compare audio: by samples (bytes, the default), by duration (length), or by presence (nothing)"
 _KIND = "only messages with these members or signals, or ping, pong, close, heard"
 TRACE_TOOLS = {
@@ -100,7 +96,7 @@ TRACE_TOOLS = {
         check=_check_span,
     ),
     "check": Command(
-        "livews.cli.trace.check",
+        "livews.cli.check",
         "Check a trace against the schemas and rules.",
         {"": {**_FILES, **pick("--strict", *opt.OUTPUT)}},
         "livews trace check session.jsonl",
@@ -163,16 +159,8 @@ TRACE_TOOLS = {
         {
             "": {**pick("file", "--session", "-o", "--quiet", "--color")},
             "format (default: by the name of OUT)": {
-                **{
-                    f"--{name}": {
-                        "dest": "formats",
-                        "action": "append_const",
-                        "const": name,
-                        "help": about,
-                        "default": [],
-                    }
-                    for name, about in _FORMATS.items()
-                }
+                f"--{name}": {"dest": "formats", "action": "append_const", "const": name, "help": about, "default": []}
+                for name, about in _FORMATS.items()
             },
         },
         "livews trace export session.jsonl -o session.wav",
@@ -198,4 +186,4 @@ TRACE_TOOLS = {
         "livews trace import browser.har -o session.jsonl",
         "A HAR is one JSON value and is read whole, which takes a few times its size in memory.",
     ),
-}
+}  # fmt: skip

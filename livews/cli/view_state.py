@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+PROMPT = "message > "
 CELLS = 6
 FLOOR, TOP = -60.0, 0.0
 _STEPS = "▁▂▄▅▆█"

@@ -531,7 +531,7 @@ def test_a_trace_spoils_no_other_file(server: str, tmp_path: Path) -> None:
     path.write_text("mine")
     done = livews("--trace", str(path), "hi", "--url", server)
     assert done.returncode == 2
-    assert "not a trace" in done.stderr
+    assert "is not a trace" in done.stderr
     assert path.read_text() == "mine"
 
 

@@ -161,6 +161,6 @@ def test_the_traces_are_judged(passed: dict[str, Passed], client: str, capsys: p
     assert main(["trace", "check", *paths]) == 0
     told = capsys.readouterr()
     assert {line.split(" ")[1] for line in told.out.splitlines()} == {"note"}
-    for words in ("1007", "1008", "not TEXT (MODEL-3)", "GoAway signal"):
+    for words in ("1007", "1008", "not in TEXT (MODEL-3)", "GoAway signal"):
         assert words in told.out
     assert "ask for AUDIO" in told.err and " 0 errors" in told.err
