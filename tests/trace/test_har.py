@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 
 from livews.core import codec
-from livews.server.server import serve_stand_in
 from livews.trace.session import follow
 from tests.kit.names import GEMINI, KEY
-from tests.kit.talk import config
 from tests.kit.traces import Row
 from tests.trace.kit import BARGE_IN, HEAD, Run, talk, write
 
@@ -94,39 +91,3 @@ def test_a_foreign_har(trace: Run, tmp_path: Path) -> None:
     for text, told in (("{}", "entries"), ("no", "not a JSON object"), (none, "no WebSocket messages")):
         har.write_text(text)
         assert (done := trace("import", har, "-o", tmp_path / "none")).code == 2 and told in done.err
-
-
-_IN_THE_BROWSER = """async url => {
-    const socket = new WebSocket(url);
-    socket.binaryType = "arraybuffer";
-    await new Promise(done => socket.onopen = done);
-    socket.send(JSON.stringify({setup: {model: "models/gemini-3.8-live"}}));
-    return await new Promise(done => socket.onmessage = event => {
-        const message = JSON.parse(new TextDecoder().decode(event.data));
-        const turn = {turns: [{role: "user", parts: [{text: "Hi"}]}], turnComplete: true};
-        if (message.setupComplete) socket.send(JSON.stringify({clientContent: turn}));
-        if (message.serverContent && message.serverContent.turnComplete) done(socket.close());
-    });
-}"""
-
-
-async def test_a_har_of_a_real_browser(trace: Run, tmp_path: Path) -> None:
-    browsers = pytest.importorskip("playwright.async_api")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no Chromium was found")
-    har, out = tmp_path / "t.har", tmp_path / "out.jsonl"
-    async with serve_stand_in(config=config(pace=0)) as house, browsers.async_playwright() as driver:
-        browser = await driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        context = await browser.new_context(record_har_path=har)
-        page = await context.new_page()
-        await page.evaluate(_IN_THE_BROWSER, f"{house.url}{GEMINI}?key={KEY}")
-        await context.close()
-        await browser.close()
-    assert KEY in har.read_text()
-    assert trace("import", har, "-o", out).code == 0
-    assert KEY not in out.read_text()
-    assert trace("check", out).code == 0
-    row = json.loads(trace("stats", out, "--json").out)
-    assert row["turns"] == {"user": 1, "model": 1, "interrupted": 0} and row["audio"]["server"]["seconds"] > 1
-    assert 0 < row["seconds"] < 60, "this browser writes milliseconds where others write seconds"
