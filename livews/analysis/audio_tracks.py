@@ -82,7 +82,8 @@ class AudioTrack:
         self.skipped_types: list[str] = []
         """The first few of their MIME types."""
         self._limit = limit
-        self._peaks = bytearray()
+        self.peaks = bytearray()
+        """The complete peaks."""
         self._rest: array[int] = array("h")
         """Samples of the peak that is not complete."""
         self._aligner = Aligner()
@@ -93,19 +94,10 @@ class AudioTrack:
     def end(self) -> float:
         return max((run.end for run in self.runs), default=0.0)
 
-    @property
-    def peak_count(self) -> int:
-        """The number of complete peaks."""
-        return len(self._peaks)
-
-    def peaks(self, first: int = 0) -> bytes:
-        """The complete peaks from the index `first`."""
-        return bytes(self._peaks[first:])
-
     def finish(self) -> None:
         """No more audio comes: what is left over becomes a peak, too."""
         if self._rest:
-            self._peaks.append(_peak(self._rest))
+            self.peaks.append(_peak(self._rest))
             self._rest = array("h")
 
     def moved_since(self, moves: int) -> list[tuple[int, AudioRun]]:
@@ -131,7 +123,7 @@ class AudioTrack:
         run = self.runs[-1] if self.runs else None
         if run is None or self._broken or run.rate != rate or run.have != have or abs(start - run.end) > 0.002:
             self.finish()
-            run = AudioRun(start, rate, have, self.store.size if have == KEPT else -1, len(self._peaks))
+            run = AudioRun(start, rate, have, self.store.size if have == KEPT else -1, len(self.peaks))
             self.runs.append(run)
             self._broken = False
         run.samples += samples
@@ -155,7 +147,7 @@ class AudioTrack:
         samples = self._rest + samples_of(pcm) if self._rest else samples_of(pcm)
         size = rate // PEAKS
         full = len(samples) // size * size
-        self._peaks += bytes(_peak(samples[i : i + size]) for i in range(0, full, size))
+        self.peaks += bytes(_peak(samples[i : i + size]) for i in range(0, full, size))
         self._rest = samples[full:]
 
     def _move(self, run: AudioRun) -> None:

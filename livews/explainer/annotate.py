@@ -80,9 +80,8 @@ def _annotated(visit: Visit) -> AnnotatedMember:
         type_name = visit.type.name if visit.type else ""
         return AnnotatedMember(visit.path, visit.depth, f"[{name}]", _value(visit), type_name, "")
     says = says_of(visit.owner, member) if member and visit.owner else ""
-    return AnnotatedMember(
-        visit.path, visit.depth, name, _value(visit), shape_of(member) if member else "", says, bool(member)
-    )
+    shape = shape_of(member) if member else ""
+    return AnnotatedMember(visit.path, visit.depth, name, _value(visit), shape, says, bool(member))
 
 
 def _value(visit: Visit) -> str:

@@ -87,7 +87,7 @@ class LiveSession(SessionView):
         self.cut_at: int | None = None
         self.url = url
         self._sessions = sessions
-        self._observer: ConnectionObserver | None = None
+        self.observer: ConnectionObserver | None = None
         self._redactor = redactor
         self._clock = Clock()
         super().__init__(number, self, sessions.docs)
@@ -100,13 +100,9 @@ class LiveSession(SessionView):
     def clock(self) -> float | None:
         return self._clock()
 
-    def begin(self, observer: ConnectionObserver, injector: MessageInjector) -> None:
-        """Its messages begin to pass."""
-        self._observer, self.conversation, self.injector = observer, observer.conversation, injector
-
     def frame(self, t: float, direction: Direction, opcode: Opcode, step: Step) -> None:
         if self._sessions.has_room(self):
-            inserted, shown = self._observer is not None and self._observer.injected, _redacted(step, self._redactor)
+            inserted, shown = self.observer is not None and self.observer.injected, _redacted(step, self._redactor)
             size = len(step.raw)
             self.page.push(TraceRecord(0, t, step.sender, opcode, shown.raw, size=size, inserted=inserted), shown)
         self._sessions.wake()  # its state and its clock go on
@@ -115,7 +111,7 @@ class LiveSession(SessionView):
         if self._sessions.has_room(self):
             redact, sender = self._redactor.redact, SENDERS[direction]
             about = {name: redact(value) if isinstance(value, str) else value for name, value in about.items()}
-            step = self._observer.close_step if self._observer is not None and kind == "close" else None
+            step = self.observer.close_step if self.observer is not None and kind == "close" else None
             self.page.push(TraceRecord(0, t, sender, "text", None, kind, about), step)
         self._sessions.wake()
 
@@ -160,7 +156,7 @@ class SessionList:
         """The messages of a session begin to pass the proxy."""
         session = self.all.get(number)
         if isinstance(session, LiveSession):
-            session.begin(observer, injector)
+            session.observer, session.conversation, session.injector = observer, observer.conversation, injector
 
     def take(self, tail: Tail) -> bool:
         """Add what is new in a trace; whether anything was. Raises BadRequest as `Tail.take` does."""

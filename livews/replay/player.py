@@ -489,7 +489,7 @@ class Replay:
         if options.speed != 1:  # the server sends it after some time
             for meaning in (then, now):
                 for side in ("server", "beside"):
-                    meaning.sides[side] = [item for item in meaning.sides[side] if item.kind != "goAway"]
+                    meaning[side] = [item for item in meaning[side] if item.kind != "goAway"]
         differences = [*self._own_differences, *self._new_faults()]
         differences += compare.differences(then, now, "bytes" if options.exact else "nothing", NAMES)
         if self._cut_off:  # how much of a turn comes before the client leaves is a matter of time

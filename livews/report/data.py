@@ -114,6 +114,7 @@ class ReportSession:
         self.moves = 0
         """How many records came."""
         self.tracks = audio_tracks.AudioTracks(max_audio)
+        self._tracks = (("user", self.tracks.user), ("model", self.tracks.model))
         self._info = info
         self._docs = docs
         self._timeline = Timeline(self.tracks)
@@ -264,7 +265,8 @@ class ReportSession:
     def _find(self, row: int, findings: list[rules.Finding]) -> int:
         """Note the findings of a row; the highest level."""
         for f in findings:
-            key = (f.level, f.rule, one_line(f.path, 300), one_line(f.complaint, 600), f.fix, f.close)
+            title = protocol.rules().get(f.rule, {}).get("title", "")
+            key = (f.level, f.rule, one_line(f.path, 300), one_line(f.complaint, 600), f.fix, f.close, title)
             self._found.setdefault(row, []).append(self._findings.setdefault(key, len(self._findings)))
         return max((_LEVELS[f.level] for f in findings), default=0)
 
@@ -369,7 +371,7 @@ class ReportSession:
             "found": self._found,
             "sound": {
                 name: {"runs": [run.row() for run in track.runs], **_audio_row(track, 0)}
-                for name, track in self._track_names.items()
+                for name, track in self._tracks
             },
             "texts": self._texts,
             "tools": self._tools,
@@ -430,18 +432,14 @@ class ReportSession:
         news["tools"] = [[i, self._tools[i]] for i in changed_tools]
         news["marks"] = self._marks[cursor["marks"] :]
         news["sound"] = {}
-        for name, track in self._track_names.items():
+        for name, track in self._tracks:
             runs = [[i, run.row()] for i, run in track.moved_since(cursor[f"{name} runs"])]
             news["sound"][name] = {"runs": runs, **_audio_row(track, cursor[f"{name} peaks"])}
-            cursor |= {f"{name} runs": track.moves, f"{name} peaks": track.peak_count}
+            cursor |= {f"{name} runs": track.moves, f"{name} peaks": len(track.peaks)}
         cursor["turns"] = len(self._turns) - (self._timeline.turn is not None)  # the current one still changes
         cursor |= {"turn changes": len(self._turn_changes), "tool changes": len(self._tool_changes)}
         cursor |= {"marks": len(self._marks), "moves": self.moves}
         return news
-
-    @property
-    def _track_names(self) -> dict[str, audio_tracks.AudioTrack]:
-        return {"user": self.tracks.user, "model": self.tracks.model}
 
     def _current(self) -> dict[str, Any]:
         """The small things that change."""
@@ -456,33 +454,17 @@ class ReportSession:
         }
 
     def _finding_rows(self, first: int = 0) -> list[dict[str, Any]]:
-        return [
-            {
-                "level": level,
-                "rule": rule,
-                "path": path,
-                "complaint": complaint,
-                "cure": fix,
-                "close": list(close) if close else None,
-                "title": protocol.rules()[rule]["title"] if rule in protocol.rules() else "",
-            }
-            for level, rule, path, complaint, fix, close in [*self._findings][first:]
-        ]
+        names = ("level", "rule", "path", "complaint", "cure", "close", "title")
+        return [dict(zip(names, row, strict=True)) for row in [*self._findings][first:]]
 
     def _end(self, model: str) -> dict[str, Any] | None:
         if not self._closes:
             return None
         t, by, code, reason = self._closes[0]
         advice = closes.explain(code, reason, model=model, by=by)
-        return {
-            "t": t,
-            "by": by,
-            "code": code,
-            "reason": one_line(reason, 200),
-            **{name: one_line(getattr(advice, name)) for name in ("id", "kind", "meaning", "cause", "do")},
-            "retry": advice.retry,
-            "confidence": advice.confidence,
-        }
+        names = ("id", "kind", "meaning", "cause", "do", "retry", "confidence")
+        about = {name: one_line(getattr(advice, name)) for name in names}
+        return {"t": t, "by": by, "code": code, "reason": one_line(reason, 200), **about}
 
 
 def _grown(items: list[list[Any]], cursor: NewsCursor, name: str, again: int = 0) -> list[Any]:
@@ -493,8 +475,5 @@ def _grown(items: list[list[Any]], cursor: NewsCursor, name: str, again: int = 0
 
 
 def _audio_row(track: audio_tracks.AudioTrack, first_peak: int) -> dict[str, Any]:
-    return {
-        "peaks": base64.b64encode(track.peaks(first_peak)).decode(),
-        "seconds": track.seconds,
-        "skipped": track.skipped,
-    }
+    peaks = base64.b64encode(track.peaks[first_peak:]).decode()
+    return {"peaks": peaks, "seconds": track.seconds, "skipped": track.skipped}

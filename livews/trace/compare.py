@@ -50,7 +50,7 @@ def differences(
     """Where two sessions differ, the client's side first."""
     for side in ("client", "server", "beside"):
         comparison = _Comparison("server" if side == "beside" else side, audio_by, names)
-        yield from comparison.lists(left.sides[side], right.sides[side])
+        yield from comparison.lists(left[side], right[side])
 
 
 class _Comparison:

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from livews.audio.analysis.pcm import audio_seconds, rate_of
@@ -53,18 +53,15 @@ class NormalizedItem:
                 self.hashed.update(pcm)
 
 
-@dataclass(slots=True)
-class NormalizedSession:
-    """A session as the items of each side, in order. "beside" are those that the server sends at any time."""
-
-    sides: dict[str, list[NormalizedItem]] = field(default_factory=lambda: {"client": [], "server": [], "beside": []})
+NormalizedSession = dict[str, list[NormalizedItem]]
+"""The items of each side, in order: "client", "server", and "beside", which the server sends at any time."""
 
 
 class Normalizer:
     """Builds a NormalizedSession from the records of a session and what they did."""
 
     def __init__(self) -> None:
-        self.session = NormalizedSession()
+        self.session: NormalizedSession = {"client": [], "server": [], "beside": []}
         self._numbers: dict[str, dict[str, str]] = {"call": {}, "handle": {}, "session": {}}
         self._open: dict[str, NormalizedItem] = {}
         """Chunked items of the server that may continue, by kind."""
@@ -72,7 +69,7 @@ class Normalizer:
 
     def take(self, record: TraceRecord, step: Step) -> None:
         """Take the next frame or close."""
-        side, line = self.session.sides[record.sender], record.number
+        side, line = self.session[record.sender], record.number
         if record.control == "close":
             if not self._closed:  # the second close is the answer
                 self._flush()
@@ -93,7 +90,7 @@ class Normalizer:
     def mark(self, line: int) -> None:
         """Add an item that aligns two sessions: what came before it is not what comes after it."""
         self._flush()
-        self.session.sides["server"].append(NormalizedItem("mark", line, ""))
+        self.session["server"].append(NormalizedItem("mark", line, ""))
 
     def done(self) -> NormalizedSession:
         """No more records follow: the session."""
@@ -141,7 +138,7 @@ class Normalizer:
 
     def _beside(self, messages: dict[str, Any], line: int) -> None:
         if messages:
-            value, side = self._without_ids(messages), self.session.sides["beside"]
+            value, side = self._without_ids(messages), self.session["beside"]
             if not side or side[-1].value != value:  # how often the same is repeated is a matter of time
                 side.append(NormalizedItem("+".join(value), line, value))
 
@@ -155,10 +152,10 @@ class Normalizer:
         self._flush()
         name = next(iter(body))
         kind = next(iter(body[name]), name) if name == "serverContent" else name
-        self.session.sides["server"].append(NormalizedItem(str(kind), line, body))
+        self.session["server"].append(NormalizedItem(str(kind), line, body))
 
     def _flush(self) -> None:
-        self.session.sides["server"] += [self._open.pop(kind) for kind in _CHUNKED if kind in self._open]
+        self.session["server"] += [self._open.pop(kind) for kind in _CHUNKED if kind in self._open]
 
     def _without_ids(self, body: dict[str, Any]) -> dict[str, Any]:
         """A message with numbers in the place of ids and handles, and without times."""
@@ -235,8 +232,8 @@ def outline(session: NormalizedSession) -> NormalizedSession:
     It keeps that something was said, thought or counted, and which event ended it, but not the words, the length, and
     the order and number of chunks. What follows `interrupted` is left out, and how often handles were renewed.
     """
-    result = NormalizedSession()
-    side, beside = result.sides["server"], result.sides["beside"]
+    side: list[NormalizedItem] = []
+    beside: list[NormalizedItem] = []
     spoken: dict[str, NormalizedItem] = {}
     cut = False
 
@@ -244,7 +241,7 @@ def outline(session: NormalizedSession) -> NormalizedSession:
         side.extend(spoken[kind] for kind in (*_SPOKEN, *_FIGURES) if kind in spoken)
         spoken.clear()
 
-    for item in session.sides["server"]:
+    for item in session["server"]:
         if item.kind in _FIGURES or (item.kind in _SPOKEN and not cut):
             value = item.value if item.kind == "sound" else ""
             spoken.setdefault(item.kind, NormalizedItem(item.kind, item.line, value, item.seconds))
@@ -253,10 +250,10 @@ def outline(session: NormalizedSession) -> NormalizedSession:
             side.append(item)
             cut = item.kind == "interrupted" or (cut and item.kind not in _ENDS)
     end()
-    for item in session.sides["beside"]:
+    for item in session["beside"]:
         if "sessionResumptionUpdate" not in item.value:
             beside.append(item)
         elif all(other.kind != item.kind for other in beside):
             beside.append(NormalizedItem(item.kind, item.line, {name: {} for name in item.value}))
     beside.sort(key=lambda item: item.kind)
-    return result
+    return {"client": [], "server": side, "beside": beside}

@@ -112,9 +112,8 @@ def test_every_example_has_the_member_and_is_judged_without_error() -> None:
 )
 def test_a_member_is_found_however_it_is_asked_for(asked: str, explain: Out) -> None:
     text = explain(asked)
-    assert text.startswith(
-        "/setup/generationConfig/responseModalities\n  (a member of GenerationConfig, from the client)"
-    )
+    first = "/setup/generationConfig/responseModalities\n  (a member of GenerationConfig, from the client)"
+    assert text.startswith(first)
     assert max(map(len, text.splitlines())) <= 80
     for part in ("what   Output modality", "type   list of Modality", "wire   responseModalities; response_modalities",
                  "on     Gemini API v1beta, Gemini API v1alpha, Vertex AI", "unset  If unset, current Gemini API models",
@@ -136,9 +135,8 @@ def test_what_the_schemas_and_models_say_of_where_a_member_goes(explain: Out) ->
     assert "not    beside" not in explain("serverContent"), "WIRE-10: members of a server message go together"
     assert "thinkingLevel" in str(entry("thinkingLevel").facts["example"])
     assert "on     Gemini API v1alpha, Vertex AI; not on Gemini API v1beta" in explain("proactivity")
-    assert "gemini-2.5-flash-native-audio" in entry("proactivity").facts["example"]["setup"]["model"], (
-        "which takes it"
-    )
+    model = entry("proactivity").facts["example"]["setup"]["model"]
+    assert "gemini-2.5-flash-native-audio" in model, "which takes it"
 
 
 def test_a_name_of_several_types_lists_them_and_how_to_ask(explain: Out) -> None:
@@ -391,9 +389,8 @@ def test_an_http_status_instead_of_the_upgrade(status: str, row: str, words: str
 
 def test_numbers_and_reasons_stay_what_they_were(explain: Out) -> None:
     assert "HTTP 404" in explain("404")
-    assert explain("Precondition").startswith('"Precondition"  (empty-activity, '), (
-        "one word that is no name is a reason"
-    )
+    text = explain("Precondition")
+    assert text.startswith('"Precondition"  (empty-activity, '), "one word that is no name is a reason"
     assert explain("presence_penalty").startswith("/setup/"), "... and one that is a name is that"
     assert "not known whether that helps" in explain("turn complete"), "two words are no name"
     assert "neither a close code" in explain("9" * 5000, code=2)
@@ -443,10 +440,8 @@ def test_json_is_one_object_each(explain: Out, capsys: pytest.CaptureFixture[str
 
 
 def test_a_message_is_read_member_by_member_with_its_findings(explain: Out) -> None:
-    text = explain(
-        '{"setup":{"model":"models/gemini-3.8-live","generation_config":{"responseModalities":["TEXT"],"foo":1}}}'
-    )
-    lines = text.splitlines()
+    setup = {"model": "models/gemini-3.8-live", "generation_config": {"responseModalities": ["TEXT"], "foo": 1}}
+    lines = explain(json.dumps({"setup": setup})).splitlines()
     assert lines[0] == "a message of the client"
     assert lines[1].startswith("  setup  Session configuration.")
     place = next(i for i, line in enumerate(lines) if line.startswith('      responseModalities ["TEXT"]  Output'))
@@ -472,10 +467,8 @@ def test_stdin_takes_a_message_or_a_name() -> None:
         return subprocess.run(done, input=text, capture_output=True, timeout=30)
 
     sound = b"A" * 4_000_000
-    message = (
-        b'\n{"serverContent":{"modelTurn":{"parts":[{"inlineData":{"mimeType":"audio/pcm","data":"%s"}}]}}}\n' % sound
-    )
-    done = run(message)
+    blob = b'{"inlineData":{"mimeType":"audio/pcm","data":"%s"}}' % sound
+    done = run(b'\n{"serverContent":{"modelTurn":{"parts":[%s]}}}\n' % blob)
     assert done.returncode == 0
     assert b"data 3,000,000 bytes in base64" in done.stdout
     assert len(done.stdout) < 2_000
@@ -502,16 +495,8 @@ ODD = "\x1b]0;owned\x07\x1b[2J\u202e\u2028"
 
 def test_nothing_that_was_asked_is_shown_raw(explain: Out, capsys: pytest.CaptureFixture[str]) -> None:
     odd = json.dumps({"setup": {ODD: ODD, "model": ODD, "labels": {ODD: ODD}}}, ensure_ascii=False)
-    for asked in (
-        odd,
-        f"/setup/{ODD}",
-        ODD,
-        f"setup.{ODD}",
-        "a" * 100_000,
-        "/" * 5000,
-        "setup" + "[0]" * 5000,
-        "{" * 5000,
-    ):
+    long = ("a" * 100_000, "/" * 5000, "setup" + "[0]" * 5000, "{" * 5000)
+    for asked in (odd, f"/setup/{ODD}", ODD, f"setup.{ODD}", *long):
         for color in ((), ("--json",)):
             assert main(["explain", *color, asked]) in (0, 2)
             shown = capsys.readouterr()

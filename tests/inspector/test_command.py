@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from websockets.sync.server import ServerConnection as Socket
 from websockets.sync.server import serve as serve_here
 from websockets.typing import Origin
 
+from livews.core import protocol
 from tests.inspector.kit import HELLO, KEY
 from tests.kit.browser import Browser
 from tests.kit.command import livews, serving
@@ -87,8 +89,26 @@ def show(browser: Browser, command: Command, width: int = 1280, wait_for: str = 
     return browser.open(command.url, width, wait_for=wait_for, own=lambda asked: asked.startswith(own))
 
 
+@pytest.fixture
+def opened(browser: Browser, command: Command) -> Iterator[Any]:
+    """The page of the command, which does nothing that it must not."""
+    page = show(browser, command)
+    yield page
+    assert not browser.wrong
+    page.close()
+
+
 def client(command: Command) -> Any:
     return dial(command.door + GEMINI, proxy=None, max_size=None, max_queue=None, compression=None)
+
+
+@contextmanager
+def ready(command: Command, opened: Any) -> Iterator[Any]:
+    """A client whose session is ready, and shown so."""
+    with client(command) as one:
+        say(one, SETUP)
+        row_of(opened, "setupComplete").wait_for()
+        yield one
 
 
 def say(socket: Any, message: Any) -> None:
@@ -109,20 +129,14 @@ def test_messages_appear_while_the_session_runs(browser: Browser, command: Comma
     wrong = browser.wrong
     assert "no session yet" in text_of(opened, "#wait").lower()
     assert opened.url == command.url.partition("?")[0], "the token has left the address"
-    with client(command) as one:
-        say(one, SETUP)
-        row_of(opened, "setupComplete").wait_for()
+    with ready(command, opened) as one:
         assert text_of(opened, "#model") == "models/gemini-3.8-live"
         assert "Open." in text_of(opened, "#end")
         say(one, HELLO)
         row_of(opened, "turnComplete").wait_for()
         row_of(opened, "setup").click()
         opened.wait_for_selector("#detail .doc")
-        described = json.loads(
-            (
-                Path(__file__).resolve().parents[2] / "protocol/schemas/client/BidiGenerateContentSetup.json"
-            ).read_text()
-        )
+        described = protocol.load("schemas/client/BidiGenerateContentSetup.json")
         assert described["properties"]["model"]["description"] in text_of(opened, "#detail")
         opened.fill("#search", "turncomplete")  # in messages, and in the words of few lines
         opened.wait_for_function("() => / of /.test(document.getElementById('count').textContent)")
@@ -146,8 +160,7 @@ def test_messages_appear_while_the_session_runs(browser: Browser, command: Comma
     opened.close()
 
 
-def test_the_list_follows_its_end_until_somebody_scrolls_up(browser: Browser, command: Command) -> None:
-    opened = show(browser, command)
+def test_the_list_follows_its_end_until_somebody_scrolls_up(opened: Any, command: Command) -> None:
     end = "() => { const l = document.getElementById('list'); return l.scrollTop + l.clientHeight >= l.scrollHeight - 30; }"
     with client(command) as one:
         say(one, SETUP)
@@ -172,17 +185,12 @@ def test_the_list_follows_its_end_until_somebody_scrolls_up(browser: Browser, co
         counted(opened, seen + 35)
         opened.wait_for_function(end)
         assert not opened.is_visible("#follow")
-    assert not browser.wrong
-    opened.close()
 
 
 def test_a_message_by_hand_is_sent_and_answered_and_a_fault_explained(
-    browser: Browser, command: Command, tmp_path: Path
+    opened: Any, command: Command, tmp_path: Path
 ) -> None:
-    opened = show(browser, command)
-    with client(command) as one:
-        say(one, SETUP)
-        row_of(opened, "setupComplete").wait_for()
+    with ready(command, opened) as one:
         send_by_hand(opened, HELLO)
         row_of(opened, "turnComplete").wait_for()
         ours = row_of(opened, "written by hand")
@@ -212,12 +220,9 @@ def test_a_message_by_hand_is_sent_and_answered_and_a_fault_explained(
         assert "1007" in text_of(opened, "#end") and "do" in text_of(opened, "#end")
         assert "WIRE-5" in text_of(opened, "#findings")
         opened.wait_for_selector("#composer .composer-why:has-text('This session has ended.')")
-    assert not browser.wrong
-    opened.close()
 
 
-def test_a_session_of_its_own_is_opened_and_closed(browser: Browser, command: Command) -> None:
-    opened = show(browser, command)
+def test_a_session_of_its_own_is_opened_and_closed(opened: Any, command: Command) -> None:
     opened.wait_for_function("() => document.querySelector('#composer textarea').value.includes('\"setup\"')")
     opened.click("#composer .composer-send")
     row_of(opened, "setupComplete").wait_for()
@@ -240,8 +245,6 @@ def test_a_session_of_its_own_is_opened_and_closed(browser: Browser, command: Co
         opened.select_option("#session", "3")
         row_of(opened, "setup").wait_for()
         assert not opened.is_visible("#close-button"), "of others' sessions it closes none"
-    assert not browser.wrong
-    opened.close()
 
 
 def test_an_ended_session_says_so_and_blames_nobody(browser: Browser, command: Command) -> None:
@@ -296,11 +299,8 @@ def test_a_session_that_does_not_come_to_be_is_told_once(browser: Browser) -> No
             assert command.end() == 0
 
 
-def test_a_message_goes_to_the_session_it_was_written_for(browser: Browser, command: Command) -> None:
-    opened = show(browser, command)
-    with client(command) as one:
-        say(one, SETUP)
-        row_of(opened, "setupComplete").wait_for()
+def test_a_message_goes_to_the_session_it_was_written_for(opened: Any, command: Command) -> None:
+    with ready(command, opened):
         opened.fill("#composer textarea", json.dumps(HELLO))
         with client(command) as other:
             say(other, SETUP)
@@ -316,15 +316,10 @@ def test_a_message_goes_to_the_session_it_was_written_for(browser: Browser, comm
                 opened.click("#composer .composer-send")
             row_of(opened, "realtimeInput").wait_for()
             assert opened.input_value("#session") == "3"
-    assert not browser.wrong
-    opened.close()
 
 
-def test_both_sides_are_played(browser: Browser, command: Command) -> None:
-    opened = show(browser, command)
-    with client(command) as one:
-        say(one, SETUP)
-        row_of(opened, "setupComplete").wait_for()
+def test_both_sides_are_played(opened: Any, command: Command) -> None:
+    with ready(command, opened) as one:
         pcm = tone(1.0, 16_000)
         for at in range(0, len(pcm), 3200):
             blob = {"mimeType": "audio/pcm;rate=16000", "data": base64.b64encode(pcm[at : at + 3200]).decode()}
@@ -333,18 +328,14 @@ def test_both_sides_are_played(browser: Browser, command: Command) -> None:
         row_of(opened, "turnComplete").wait_for()
         opened.click("#play")
         opened.wait_for_function("() => new Set(window.started.map((one) => one[1])).size === 2")
-        loudest = opened.evaluate(
-            "Math.max(...window.started.filter((one) => one[1] === 16000).map((one) => one[2]))"
-        )
-        assert loudest == pytest.approx(0.4, abs=0.01), "the samples are those that were sent"
+        played = [one for one in opened.evaluate("window.started") if one[1] == 16_000]
+        assert max(one[2] for one in played) == pytest.approx(0.4, abs=0.01), "the samples are those that were sent"
         opened.click("#play")
         opened.evaluate("window.started = []")
         opened.check("#listen")
         say(one, HELLO)
         opened.wait_for_function("() => window.started.some((one) => one[1] === 24000)")
         opened.uncheck("#listen")
-    assert not browser.wrong
-    opened.close()
 
 
 def inert(opened: Any) -> bool:
@@ -358,25 +349,19 @@ def inert(opened: Any) -> bool:
     return raw is None and wide <= 400 and {"SCRIPT", "IMG", "IFRAME", "A", "STYLE", "SVG", "LINK"}.isdisjoint(tags)
 
 
-def test_nothing_that_passes_runs(browser: Browser, command: Command) -> None:
-    opened = show(browser, command)
+def test_nothing_that_passes_runs(opened: Any, command: Command) -> None:
     with client(command) as one:
         every = " ".join(PAYLOADS)
         say(one, {"setup": {"model": "models/gemini-3.8-live", "systemInstruction": {"parts": [{"text": every}]}}})
         row_of(opened, "setupComplete").wait_for()
         for attack in PAYLOADS:
-            say(
-                one,
-                {"clientContent": {"turns": [{"role": "user", "parts": [{"text": attack}]}], "turnComplete": True}},
-            )
+            turn = {"role": "user", "parts": [{"text": attack}]}
+            say(one, {"clientContent": {"turns": [turn], "turnComplete": True}})
         opened.click("#composer .composer-sides label:has-text('to the client')")
         for attack in [every, *PAYLOADS[:4]]:
-            send_by_hand(
-                opened, {"toolCall": {"functionCalls": [{"id": attack, "name": attack, "args": {attack: attack}}]}}
-            )
-            send_by_hand(
-                opened, {attack: {attack: attack}, "serverContent": {"outputTranscription": {"text": attack}}}
-            )
+            call, words = {"id": attack, "name": attack, "args": {attack: attack}}, {"text": attack}
+            send_by_hand(opened, {"toolCall": {"functionCalls": [call]}})
+            send_by_hand(opened, {attack: {attack: attack}, "serverContent": {"outputTranscription": words}})
         row_of(opened, "toolCall").wait_for()
         opened.click("#list")
         for _ in range(40):
@@ -389,8 +374,6 @@ def test_nothing_that_passes_runs(browser: Browser, command: Command) -> None:
         opened.wait_for_selector("#end.bad")
     assert opened.evaluate("[window.pwned, ({}).pwned]") == [None, None]
     assert inert(opened)
-    assert not browser.wrong
-    opened.close()
 
 
 def test_a_trace_is_followed_as_it_grows(browser: Browser, tmp_path: Path) -> None:
@@ -471,9 +454,7 @@ window.WebSocket = class extends Real { constructor(...given) { super(...given);
 def test_a_page_that_lost_its_connection_says_so_and_comes_back(browser: Browser, command: Command) -> None:
     browser.context.add_init_script(WATCHED)
     opened = show(browser, command)
-    with client(command) as one:
-        say(one, SETUP)
-        row_of(opened, "setupComplete").wait_for()
+    with ready(command, opened) as one:
         opened.evaluate(
             """() => { window.said = []; new MutationObserver(() => window.said.push(document.getElementById('lost').hidden))
             .observe(document.getElementById('lost'), { attributes: true }); window.sockets.at(-1).close(); }"""

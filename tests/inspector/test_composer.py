@@ -106,9 +106,8 @@ def place(browser: Browser) -> str:
     """The URL of a page with the composer in it."""
     style = (WEB / "report.css").read_text() + (WEB / "composer.css").read_text()
     hashed = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = (
-        f"default-src 'none'; script-src 'self'; style-src 'sha256-{hashed}'; base-uri 'none'; form-action 'none'"
-    )
+    policy = f"default-src 'none'; script-src 'self'; style-src 'sha256-{hashed}'; base-uri 'none'"
+    policy += "; form-action 'none'"
     table = json.dumps(completion.table()).replace("<", "\\u003c")
     page = (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -341,9 +340,7 @@ def test_sending_tells_what_came_of_it(composer: Composer) -> None:
     assert "for a message of the service" in composer.page.inner_text(".composer-explain")
     composer.page.evaluate("window.answer = 'gone'")
     composer.page.click(".composer-send")
-    composer.page.wait_for_function(
-        "() => document.querySelector('.composer-told').textContent.includes('socket is gone <b>')"
-    )
+    composer.page.wait_for_selector(".composer-told:has-text('socket is gone <b>')")
     assert composer.sent[-1][1] == "server"
     composer.write("").type("<Control+Enter>")
     assert "nothing to send" in composer.told and len(composer.sent) == 2
@@ -385,20 +382,12 @@ def test_nothing_is_sent_while_it_is_off(composer: Composer) -> None:
 def test_what_was_sent_comes_back(composer: Composer) -> None:
     for n, text in enumerate(['{"a": 1}', '{"b": 2}'], 1):
         composer.write(text).type("<Control+Enter>")
-        composer.page.wait_for_function(
-            f"() => window.sent.length === {n} && !document.querySelector('.composer-send').disabled"
-        )
+        done = f"window.sent.length === {n} && !document.querySelector('.composer-send').disabled"
+        composer.page.wait_for_function(f"() => {done}")
     composer.write('{"new": ')
     seen = []
-    for key in (
-        "<Alt+ArrowUp>",
-        "<Alt+ArrowUp>",
-        "<Alt+ArrowUp>",
-        "<Alt+ArrowDown>",
-        "<Alt+ArrowDown>",
-        "<Alt+ArrowDown>",
-    ):
-        composer.type(key)
+    for key in ("Up", "Up", "Up", "Down", "Down", "Down"):
+        composer.type(f"<Alt+Arrow{key}>")
         seen.append(composer.text.replace("|", ""))
     assert seen == ['{"b": 2}', '{"a": 1}', '{"a": 1}', '{"b": 2}', '{"new": ', '{"new": ']
     composer.type("<Alt+ArrowUp>", "<Control+z>")
@@ -442,9 +431,8 @@ def test_a_megabyte_is_not_looked_at_with_every_key(browser: Browser, place: str
     assert after["scanned"] - before["scanned"] < 1_100_000, "who asks pays for one pass"
     composer.page.evaluate("() => { window.setTimeout = window.waits; }")
     composer.type("<Enter>")
-    assert (
-        composer.page.evaluate("document.querySelector('.composer-text').value.slice(-21)") == 'A", "mimeType": ""}}}'
-    )
+    end = composer.page.evaluate("document.querySelector('.composer-text').value.slice(-21)")
+    assert end == 'A", "mimeType": ""}}}'
     composer.page.wait_for_function("() => window.checked.length === 1")
     composer.write("[" * 300_000 + "|").type("<Control+ >", "<Control+Enter>")
     assert "it is no JSON" in composer.told
@@ -485,9 +473,8 @@ def test_it_fits_a_phone_and_knows_the_dark(browser: Browser, place: str) -> Non
     colours = set()
     for width, scheme in ((1280, "light"), (400, "dark")):
         made = Composer(browser, place, width=width, scheme=scheme)
-        made.write('{"setup": {"generationConfig": {"speechConfig": {"voiceConfig": {"x": {}, |}}}}}').type(
-            "<Control+ >"
-        )
+        made.write('{"setup": {"generationConfig": {"speechConfig": {"voiceConfig": {"x": {}, |}}}}}')
+        made.type("<Control+ >")
         box = made.page.locator(".composer-popup").bounding_box()
         assert box["x"] >= 0 and box["x"] + box["width"] <= width and box["y"] + box["height"] <= 900
         assert made.page.evaluate("document.documentElement.scrollWidth") <= width

@@ -21,21 +21,15 @@ from tests.report.kit import SETUP
 
 @contextlib.asynccontextmanager
 async def served(sessions: SessionList | None = None) -> AsyncIterator[inspector_server.InspectorServer]:
-    async with inspector_server.serve_inspector(
-        sessions or SessionList(), inspector_server.PageActions({"name": "t"})
-    ) as there:
+    actions = inspector_server.PageActions({"name": "t"})
+    async with inspector_server.serve_inspector(sessions or SessionList(), actions) as there:
         yield there
 
 
 async def get(port: int, target: str, **headers: str) -> tuple[int, dict[str, str], str]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     given = {"Host": f"127.0.0.1:{port}", **headers}
-    lines = [
-        f"GET {target} HTTP/1.1",
-        *(f"{name.replace('_', '-')}: {value}" for name, value in given.items()),
-        "",
-        "",
-    ]
+    lines = [f"GET {target} HTTP/1.1", *(f"{name}: {value}" for name, value in given.items()), "", ""]
     writer.write("\r\n".join(lines).encode())
     async with asyncio.timeout(10):
         raw = (await reader.read()).decode()

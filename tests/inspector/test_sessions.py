@@ -70,7 +70,7 @@ def test_the_news_together_are_the_report(most: int) -> None:
         grown(late_news, json.loads(json.dumps(news)))
     made.close()
     assert late_news["t"] == told["t"] and late_news["sound"] == told["sound"], "who comes late learns the same"
-    for name in (
+    for name in [
         "kinds",
         "t",
         "kind",
@@ -84,7 +84,7 @@ def test_the_news_together_are_the_report(most: int) -> None:
         "turns",
         "tools",
         "end",
-    ):
+    ]:
         assert told[name] == whole[name], name
     assert bytes(told["flags"]) == base64.b64decode(whole["flags"])
     assert told["docs"] == docs.types
@@ -97,9 +97,8 @@ def test_the_news_together_are_the_report(most: int) -> None:
 async def test_no_credential_of_a_session_is_in_the_page(secret: str) -> None:
     escaped = (f"\\u{ord(secret[0]):04x}{secret[1:]}", secret.replace("/", "\\/"))
     async with echo() as (url, _), proxied(url) as house:
-        async with servers.dial(
-            house.url, compression="deflate", additional_headers={"x-goog-api-key": secret}
-        ) as client:
+        with_key = {"x-goog-api-key": secret}
+        async with servers.dial(house.url, compression="deflate", additional_headers=with_key) as client:
             for said in (secret, *escaped):
                 for message in (f'{{"setup":{{"model":"{said}","{said}":1}}}}', f'{{"{said}":1}}'):
                     await client.send(message)

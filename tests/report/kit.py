@@ -22,9 +22,8 @@ SETUP = {"setup": {"model": "models/gemini-3.8-live", "generationConfig": {"resp
 
 def tone(seconds: float, rate: int, hertz: float = 440, level: float = 0.4) -> bytes:
     step = 2 * math.pi * hertz / rate
-    return b"".join(
-        struct.pack("<h", round(32767 * level * math.sin(i * step))) for i in range(round(seconds * rate))
-    )
+    samples = (round(32767 * level * math.sin(i * step)) for i in range(round(seconds * rate)))
+    return b"".join(struct.pack("<h", sample) for sample in samples)
 
 
 def silence(seconds: float, rate: int) -> bytes:
@@ -89,24 +88,12 @@ def conversation() -> Trace:
     trace.recv(2.06, {"serverContent": {"outputTranscription": {"text": "is cold and wet."}}})
     trace.recv(2.5, {"serverContent": {"interrupted": True}})
     trace.recv(2.51, {"serverContent": {"turnComplete": True}})
-    heard = {
-        "receivedMs": 2000.0,
-        "heardMs": 560.0,
-        "interrupted": True,
-        "underruns": 0,
-        "underrunMs": 0.0,
-        "late": 0,
-    }
-    trace.control(2.52, "recv", "heard", heard)
-    trace.send(
-        3.0,
-        {
-            "clientContent": {
-                "turns": [{"role": "user", "parts": [{"text": "Turn on the lamp"}]}],
-                "turnComplete": True,
-            }
-        },
+    heard = {"receivedMs": 2000.0, "heardMs": 560.0, "interrupted": True} | dict.fromkeys(
+        ("underruns", "underrunMs", "late"), 0
     )
+    trace.control(2.52, "recv", "heard", heard)
+    turn = {"role": "user", "parts": [{"text": "Turn on the lamp"}]}
+    trace.send(3.0, {"clientContent": {"turns": [turn], "turnComplete": True}})
     trace.recv(3.2, {"toolCall": {"functionCalls": [{"id": "c1", "name": "lamp", "args": {"on": True}}]}})
     trace.send(3.5, {"toolResponse": {"functionResponses": [{"id": "c1", "name": "lamp", "response": {"ok": True}}]}})
     trace.voice(3.7, tone(0.5, 24_000, 260))
@@ -152,66 +139,33 @@ PAYLOADS = [
 
 def hostile(place: str) -> Trace:
     """Every text field of a trace with something in it that wants to run; `place` is a URL nobody may ask for."""
-    attacks = [
-        *PAYLOADS,
-        f"<img src={place}>",
-        f"<link rel=stylesheet href={place}>",
-        f"url({place})",
-        f"<a ping={place} href={place}>",
-    ]
+    attacks = [*PAYLOADS, f"<img src={place}>", f"<link rel=stylesheet href={place}>", f"url({place})"]
+    attacks.append(f"<a ping={place} href={place}>")
     every = " ".join(attacks)
     trace = Trace(**dict.fromkeys(("url", "started", "livews", "protocol", "side"), every))
-    trace.send(
-        0.1,
-        {
-            "setup": {
-                "model": every,
-                "systemInstruction": {"parts": [{"text": every}]},
-                "generationConfig": {"responseModalities": attacks},
-            }
-        },
-    )
+    setup = {"model": every, "systemInstruction": {"parts": [{"text": every}]}}
+    trace.send(0.1, {"setup": {**setup, "generationConfig": {"responseModalities": attacks}}})
     trace.recv(0.2, {"setupComplete": {"sessionId": every}})
     for i, attack in enumerate(attacks):
         t = 0.3 + i / 10
-        trace.send(
-            t, {"clientContent": {"turns": [{"role": attack, "parts": [{"text": attack}]}], "turnComplete": True}}
-        )
+        turn = {"role": attack, "parts": [{"text": attack}]}
+        trace.send(t, {"clientContent": {"turns": [turn], "turnComplete": True}})
         trace.send(t, {"realtimeInput": {"text": attack, attack: attack}})
-        trace.recv(
-            t,
-            {
-                "serverContent": {
-                    "modelTurn": {
-                        "parts": [{"text": attack}, {attack: {attack: attack}}, {"executableCode": {"code": attack}}]
-                    }
-                }
-            },
-        )
+        parts = [{"text": attack}, {attack: {attack: attack}}, {"executableCode": {"code": attack}}]
+        trace.recv(t, {"serverContent": {"modelTurn": {"parts": parts}}})
         for name in ("inputTranscription", "outputTranscription", "interimInputTranscription"):
             trace.recv(t, {"serverContent": {name: {"text": attack}}})
         trace.recv(t, {"toolCall": {"functionCalls": [{"id": attack, "name": attack, "args": {attack: attack}}]}})
         trace.recv(t, {"toolCallCancellation": {"ids": [attack]}})
-        trace.recv(
-            t, {attack: attack, "goAway": {"timeLeft": attack}, "__proto__": {"pwned": attack}, "constructor": attack}
-        )
-        trace.recv(
-            t,
-            {
-                "serverContent": {
-                    "interactionStatus": attack,
-                    "modelTurn": {"parts": [{"inlineData": {"mimeType": attack, "data": attack}}]},
-                }
-            },
-        )
-        trace.recv(
-            t,
-            {"sessionResumptionUpdate": {"newHandle": attack, "resumable": True}, "voiceActivity": {"type": attack}},
-        )
+        odd = {"__proto__": {"pwned": attack}, "constructor": attack}
+        trace.recv(t, {attack: attack, "goAway": {"timeLeft": attack}, **odd})
+        blob = {"inlineData": {"mimeType": attack, "data": attack}}
+        trace.recv(t, {"serverContent": {"interactionStatus": attack, "modelTurn": {"parts": [blob]}}})
+        handle = {"newHandle": attack, "resumable": True}
+        trace.recv(t, {"sessionResumptionUpdate": handle, "voiceActivity": {"type": attack}})
         trace.control(t, "send", "ping", {"data": attack, attack: attack})
-        trace.rows.append(
-            {"t": t, "dir": "recv", "opcode": "text", "size": 9, "raw": base64.b64encode(attack.encode()).decode()}
-        )
+        raw = base64.b64encode(attack.encode()).decode()
+        trace.rows.append({"t": t, "dir": "recv", "opcode": "text", "size": 9, "raw": raw})
     long = "<b>" + "x" * 5_000_000 + "\u202e"
     trace.recv(3.0, {"serverContent": {"outputTranscription": {"text": long}}})
     trace.send(3.1, {"realtimeInput": {"text": long}})

@@ -5,13 +5,14 @@ Skipped without a browser; with LIVEWS_REQUIRE_BROWSER=1 they fail (tests/kit/br
 
 from __future__ import annotations
 
-import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from livews.core import protocol
 from livews.report import render
 from tests.kit.browser import Browser
 from tests.report.kit import conversation, hostile, row_of, started, text_of
@@ -21,6 +22,15 @@ def show(browser: Browser, path: Path, width: int = 1280, scheme: str = "light")
     return browser.open(path.as_uri(), width, scheme, wait_for="#rows .row")
 
 
+@pytest.fixture
+def opened(browser: Browser, talk: Path) -> Iterator[Any]:
+    """The report of the talk, which does nothing that it must not."""
+    page = show(browser, talk)
+    yield page
+    assert not browser.wrong
+    page.close()
+
+
 def look_up(opened: Any, words: str) -> str:
     """Search, and open the first message found: what is told of it."""
     opened.fill("#search", words)
@@ -28,8 +38,7 @@ def look_up(opened: Any, words: str) -> str:
     return text_of(opened, "#detail")
 
 
-def test_it_opens_from_a_file_and_says_what_happened(browser: Browser, talk: Path) -> None:
-    opened = show(browser, talk)
+def test_it_opens_from_a_file_and_says_what_happened(opened: Any) -> None:
     assert text_of(opened, "#model") == "models/gemini-3.8-live"
     end = text_of(opened, "#end")
     assert "Closed by the server at 4.850 s: 1007" in end and "colour" in end and "do" in end
@@ -38,25 +47,19 @@ def test_it_opens_from_a_file_and_says_what_happened(browser: Browser, talk: Pat
     assert "1 · voice" in answers and "2 · text" in answers and "700 ms" in answers
     painted = "() => { const c = document.getElementById('canvas'); const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; return new Set(new Uint32Array(d.buffer)).size; }"
     assert opened.evaluate(painted) > 20, "lanes of more than a few colours"
-    assert not browser.wrong
-    opened.close()
 
 
-def test_a_message_opens_with_the_words_of_its_schema(browser: Browser, talk: Path) -> None:
-    opened = show(browser, talk)
+def test_a_message_opens_with_the_words_of_its_schema(opened: Any) -> None:
     detail = look_up(opened, "goaway")
     assert '"50s"' in detail
-    spoken = json.loads((Path(__file__).resolve().parents[2] / "protocol/schemas/server/GoAway.json").read_text())
+    spoken = protocol.load("schemas/server/GoAway.json")
     assert spoken["properties"]["timeLeft"]["description"] in detail
     detail = look_up(opened, "and now")
     assert "WIRE-5 at /realtimeInput/colour" in detail and "do: " in detail and "closes with 1007" in detail
     assert "1,000 ms of sound" in look_up(opened, "audio 1000 ms"), "the base64 is cut, its length told"
-    assert not browser.wrong
-    opened.close()
 
 
-def test_search_and_filters_find(browser: Browser, talk: Path) -> None:
-    opened = show(browser, talk)
+def test_search_and_filters_find(opened: Any) -> None:
     whole = opened.locator("#rows .row").count()
     opened.keyboard.press("/")
     opened.keyboard.type("newhandle")  # a member's name, in no line of the list
@@ -72,12 +75,9 @@ def test_search_and_filters_find(browser: Browser, talk: Path) -> None:
     opened.select_option("#side", "")
     opened.select_option("#kind", label="toolCall (1)")
     assert text_of(opened, "#count").startswith("1 of") and "lamp()" in text_of(opened, "#rows")
-    assert not browser.wrong
-    opened.close()
 
 
-def test_the_keyboard_walks_and_opens(browser: Browser, talk: Path) -> None:
-    opened = show(browser, talk)
+def test_the_keyboard_walks_and_opens(opened: Any) -> None:
     for key in ("j", "j", "k", "Enter"):
         opened.keyboard.press(key)
     assert text_of(opened, "#detail h3") == "→ setup"
@@ -89,16 +89,13 @@ def test_the_keyboard_walks_and_opens(browser: Browser, talk: Path) -> None:
     assert not opened.locator("#help").is_visible()
     opened.keyboard.press("G")
     assert text_of(opened, "#detail h3") == "← close"
-    assert not browser.wrong
-    opened.close()
 
 
 def seconds_shown(opened: Any) -> float:
     return float(text_of(opened, "#clock").split()[0])
 
 
-def test_playing_moves_the_cursor_and_plays_what_was_heard(browser: Browser, talk: Path) -> None:
-    opened = show(browser, talk)
+def test_playing_moves_the_cursor_and_plays_what_was_heard(opened: Any) -> None:
     moved = "(from) => parseFloat(document.getElementById('clock').textContent) > from"
     opened.click("#zoom-fit")
     before = opened.evaluate("document.getElementById('cursor').style.transform")
@@ -120,8 +117,6 @@ def test_playing_moves_the_cursor_and_plays_what_was_heard(browser: Browser, tal
     assert sum(one[0] for one in mine) == pytest.approx(1.2, abs=0.1)
     assert models[0][0] == pytest.approx(0.56, abs=0.01), "of the two seconds that came, what was heard"
     assert models[0][2] == pytest.approx(0.4, abs=0.01), "the samples are the trace's own"
-    assert not browser.wrong
-    opened.close()
 
 
 def test_the_close_box_leads_to_what_the_client_sent_before(browser: Browser, talk: Path) -> None:

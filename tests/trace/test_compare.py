@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,50 +71,39 @@ def test_the_same_said_otherwise_is_alike(trace: Run, tmp_path: Path) -> None:
     assert "alike" in done.err
 
 
-def _text(rows: list[Row]) -> None:
-    rows[4]["message"]["serverContent"]["outputTranscription"]["text"] = "Bad "
-
-
 def _sample(rows: list[Row]) -> None:
     pcm = codec.decode_base64(rows[5]["message"]["serverContent"]["modelTurn"]["parts"][0]["inlineData"]["data"])
     rows[5] = voice(1.2, pcm[:-2] + bytes([pcm[-2] ^ 1, pcm[-1]]))
-
-
-def _argument(rows: list[Row]) -> None:
-    rows[10]["message"]["toolCall"]["functionCalls"][0]["args"]["n"] = 2
-
-
-def _other_call(rows: list[Row]) -> None:
-    rows[11]["message"]["toolResponse"]["functionResponses"][0]["id"] = "call-2"
 
 
 def _order(rows: list[Row]) -> None:
     rows[3], rows[9] = rows[9], rows[3]
 
 
-def _left_out(rows: list[Row]) -> None:
-    del rows[10]
+def _set(place: str, value: Any) -> Callable[[list[Row]], None]:
+    """A change of what is at a JSON pointer in the rows."""
 
+    def change(rows: list[Row]) -> None:
+        inner: Any = rows
+        *steps, last = place.split("/")
+        for step in steps:
+            inner = inner[int(step) if isinstance(inner, list) else step]
+        inner[last] = value
 
-def _close(rows: list[Row]) -> None:
-    rows[-1]["close"]["code"] = 1011
-
-
-def _tokens(rows: list[Row]) -> None:
-    rows[8]["message"]["usageMetadata"]["totalTokenCount"] = 500
+    return change
 
 
 @pytest.mark.parametrize(
     ("change", "path"),
     [
-        (_text, "/outputTranscription"),
+        (_set("4/message/serverContent/outputTranscription/text", "Bad "), "/outputTranscription"),
         (_sample, "/sound"),
-        (_argument, "/toolCall/functionCalls/0/args/n"),
-        (_other_call, "/toolResponse/functionResponses/0/id"),
+        (_set("10/message/toolCall/functionCalls/0/args/n", 2), "/toolCall/functionCalls/0/args/n"),
+        (_set("11/message/toolResponse/functionResponses/0/id", "call-2"), "/toolResponse/functionResponses/0/id"),
         (_order, "/clientContent"),
-        (_left_out, "/toolCall"),
-        (_close, "/close/code"),
-        (_tokens, "/usageMetadata/totalTokenCount"),
+        (lambda rows: rows.pop(10), "/toolCall"),
+        (_set("-1/close/code", 1011), "/close/code"),
+        (_set("8/message/usageMetadata/totalTokenCount", 500), "/usageMetadata/totalTokenCount"),
     ],
 )
 def test_one_difference_is_told_by_its_path(
@@ -121,7 +111,7 @@ def test_one_difference_is_told_by_its_path(
 ) -> None:
     rows = session()
     one = write(tmp_path / "a.jsonl", *rows)
-    changed = respelt(rows) if change in (_close,) else json.loads(json.dumps(rows))
+    changed = respelt(rows) if path == "/close/code" else json.loads(json.dumps(rows))
     change(changed)
     other = write(tmp_path / "b.jsonl", *changed)
     done = trace("diff", one, other, "--json")

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 
 from livews.core import codec
-from livews.server.server import serve_stand_in
 from livews.trace.session import follow
 from tests.kit.names import GEMINI, KEY
-from tests.kit.talk import config
 from tests.kit.traces import Row
 from tests.trace.kit import BARGE_IN, HEAD, Run, talk, write
 
@@ -24,16 +21,9 @@ def _in_chrome_form(har: Row) -> None:
         assert {"startedDateTime", "time", "request", "response", "cache", "timings"} <= set(entry)
         request, response = entry["request"], entry["response"]
         assert {
-            "method",
-            "url",
-            "httpVersion",
-            "cookies",
-            "headers",
-            "queryString",
-            "headersSize",
-            "bodySize",
+            *["method", "url", "httpVersion", "cookies", "headers", "queryString", "headersSize", "bodySize"]
         } <= set(request)
-        assert {"status", "statusText", "httpVersion", "cookies", "headers", "content", "redirectURL"} <= set(
+        assert {*["status", "statusText", "httpVersion", "cookies", "headers", "content", "redirectURL"]} <= set(
             response
         )
         assert response["status"] == 101 and {"send", "wait", "receive"} <= set(entry["timings"])
@@ -68,18 +58,12 @@ def test_a_har_and_back(trace: Run, tmp_path: Path) -> None:
 def test_a_foreign_har(trace: Run, tmp_path: Path) -> None:
     """As mitmproxy writes them; with sockets of others, one known by its setup alone, and messages nobody can read."""
     setup = {"type": "send", "time": 1795348800.0, "opcode": 1, "data": '{"setup":{"model":"models/x"}}'}
-    ready = {
-        "type": "receive",
-        "time": 1795348800.25,
-        "opcode": 2,
-        "data": codec.encode_base64(b'{"setupComplete": {}}'),
-    }
-    plain = {"type": "receive", "time": 1795348800.5, "opcode": 2, "data": '{"serverContent": {}}'}
-    odd = {"type": "receive", "time": 1795348800.75, "opcode": 2, "data": codec.encode_base64(b"\xff\xfe")}
+    frame = {"type": "receive", "opcode": 2}
+    ready = {**frame, "time": 1795348800.25, "data": codec.encode_base64(b'{"setupComplete": {}}')}
+    plain = {**frame, "time": 1795348800.5, "data": '{"serverContent": {}}'}
+    odd = {**frame, "time": 1795348800.75, "data": codec.encode_base64(b"\xff\xfe")}
     bad = {"type": "receive", "time": 1795348800.8, "opcode": 1}
-    url = (
-        f"https://example.com/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent?key={KEY}"
-    )
+    url = f"https://example.com{GEMINI}?key={KEY}"
 
     def entry(url: str, *messages: Row) -> Row:
         request = {"url": url, "headers": [{"name": "Authorization", "value": f"Bearer {KEY}"}]}
@@ -98,60 +82,12 @@ def test_a_foreign_har(trace: Run, tmp_path: Path) -> None:
     assert done.code == 0 and "1 messages" in done.err and KEY not in done.err
     assert KEY not in out.read_text()
     found = [(one.url, [(round(line.t, 2), line.sender, line.opcode) for line, _ in one]) for one in follow(out)]
-    assert found == [
-        (
-            url.replace("https", "wss").replace(KEY, "[redacted]"),
-            [
-                (0.0, "client", "text"),
-                (0.25, "server", "binary"),
-                (0.5, "server", "binary"),
-                (0.75, "server", "binary"),
-            ],
-        ),
-        ("wss://mine.example.com/", [(0.0, "client", "text")]),
-    ]
+    sent, received = [(0.0, "client", "text")], [(t, "server", "binary") for t in (0.25, 0.5, 0.75)]
+    shown = url.replace("https", "wss").replace(KEY, "[redacted]")
+    assert found == [(shown, sent + received), ("wss://mine.example.com/", sent)]
     assert trace("import", har, "--all", "-o", out).code == 0
     assert len(list(follow(out))) == 3
-    for text, told in (
-        ("{}", "entries"),
-        ("no", "not a JSON object"),
-        ('{"log":{"entries":[]}}', "no WebSocket messages"),
-    ):
+    none = '{"log":{"entries":[]}}'
+    for text, told in (("{}", "entries"), ("no", "not a JSON object"), (none, "no WebSocket messages")):
         har.write_text(text)
         assert (done := trace("import", har, "-o", tmp_path / "none")).code == 2 and told in done.err
-
-
-_IN_THE_BROWSER = """async url => {
-    const socket = new WebSocket(url);
-    socket.binaryType = "arraybuffer";
-    await new Promise(done => socket.onopen = done);
-    socket.send(JSON.stringify({setup: {model: "models/gemini-3.8-live"}}));
-    return await new Promise(done => socket.onmessage = event => {
-        const message = JSON.parse(new TextDecoder().decode(event.data));
-        const turn = {turns: [{role: "user", parts: [{text: "Hi"}]}], turnComplete: true};
-        if (message.setupComplete) socket.send(JSON.stringify({clientContent: turn}));
-        if (message.serverContent && message.serverContent.turnComplete) done(socket.close());
-    });
-}"""
-
-
-async def test_a_har_of_a_real_browser(trace: Run, tmp_path: Path) -> None:
-    browsers = pytest.importorskip("playwright.async_api")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no Chromium was found")
-    har, out = tmp_path / "t.har", tmp_path / "out.jsonl"
-    async with serve_stand_in(config=config(pace=0)) as house, browsers.async_playwright() as driver:
-        browser = await driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        context = await browser.new_context(record_har_path=har)
-        page = await context.new_page()
-        await page.evaluate(_IN_THE_BROWSER, f"{house.url}{GEMINI}?key={KEY}")
-        await context.close()
-        await browser.close()
-    assert KEY in har.read_text()
-    assert trace("import", har, "-o", out).code == 0
-    assert KEY not in out.read_text()
-    assert trace("check", out).code == 0
-    row = json.loads(trace("stats", out, "--json").out)
-    assert row["turns"] == {"user": 1, "model": 1, "interrupted": 0} and row["audio"]["server"]["seconds"] > 1
-    assert 0 < row["seconds"] < 60, "this browser writes milliseconds where others write seconds"

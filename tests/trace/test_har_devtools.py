@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from livews.cli import main
 from livews.trace.session import follow
 from tests.kit import browser as browsers
 from tests.kit.browser import Browser
 from tests.kit.command import serving
-from tests.kit.names import GEMINI
+from tests.kit.names import GEMINI, KEY
 from tests.report.kit import conversation
+from tests.trace.kit import Run
 
 
 @contextmanager
@@ -43,11 +43,10 @@ def devtools(browser: Browser, profile: Path) -> Iterator[str]:
         process.wait(10)
 
 
-def test_devtools_open_what_is_exported(browser: Browser, tmp_path: Path) -> None:
-    trace = conversation()
-    recorded = [json.dumps(row["message"], separators=(",", ":")) for row in trace.rows if "message" in row]
-    path = trace.write(tmp_path / "talk.jsonl")
-    assert main(["trace", "export", str(path), "-o", str(tmp_path / "talk.har")]) == 0
+def test_devtools_open_what_is_exported(browser: Browser, trace: Run, tmp_path: Path) -> None:
+    recorded = [json.dumps(row["message"], separators=(",", ":")) for row in conversation().rows if "message" in row]
+    path = conversation().write(tmp_path / "talk.jsonl")
+    assert trace("export", path, "-o", tmp_path / "talk.har").code == 0
     with devtools(browser, tmp_path / "profile") as address:
         opened = browser.open(address, 1800, own=lambda url: True)
         opened.get_by_role(
@@ -87,12 +86,16 @@ TALK = """async (url) => {
 }"""
 
 
-def test_what_chromium_recorded_is_imported(browser: Browser, tmp_path: Path) -> None:
+def test_what_chromium_recorded_is_imported(browser: Browser, trace: Run, tmp_path: Path) -> None:
     har, path = tmp_path / "page.har", tmp_path / "page.jsonl"
     with serving("--pace", "0") as (url, _), browser.recording(har) as page:
         page.goto(f"{url.replace('ws:', 'http:')}/livews/status")
-        got = page.evaluate(TALK, url + GEMINI)
-    assert main(["trace", "import", str(har), "-o", str(path)]) == 0
+        got = page.evaluate(TALK, f"{url}{GEMINI}?key={KEY}")
+    assert trace("import", har, "-o", path).code == trace("check", path).code == 0
+    assert KEY in har.read_text() and KEY not in path.read_text()
+    row = json.loads(trace("stats", path, "--json").out)
+    assert row["turns"] == {"user": 1, "model": 1, "interrupted": 0} and row["audio"]["server"]["seconds"] > 1
+    assert 0 < row["seconds"] < 60, "this browser writes milliseconds where others write seconds"
     steps = [step for session in follow(path) for _, step in session if step is not None]
     assert [step.body.get("clientContent", {}).get("turns") for step in steps if step.kind == "clientContent"] == [
         [{"role": "user", "parts": [{"text": "Grüß dich"}]}]

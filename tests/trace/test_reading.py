@@ -236,10 +236,7 @@ def test_a_long_trace_takes_no_more_memory() -> None:
 
 def test_a_message_that_is_called_close_is_no_close(trace: Run, tmp_path: Path) -> None:
     """Only a control line is one; a frame with a member of that name is news from the service."""
-    rows = [
-        got(0.1, {"setupComplete": {}}),
-        got(0.2, {"close": {}}),
-        control(0.3, "recv", "close", code=1011, reason=""),
-    ]
+    close = control(0.3, "recv", "close", code=1011, reason="")
+    rows = [got(0.1, {"setupComplete": {}}), got(0.2, {"close": {}}), close]
     row = json.loads(trace("stats", write(tmp_path / "t.jsonl", *rows), "--json").out)
     assert [close["code"] for close in row["closes"]] == [1011]

@@ -30,9 +30,7 @@ def test_a_part_is_a_trace(trace: Run, tmp_path: Path) -> None:
 def secret_session() -> list[Row]:
     setup = {"setup": {"model": "projects/my-project/locations/us/publishers/google/models/gemini-3.8-live",
                        "sessionResumption": {"handle": "old-handle-77"}}}  # fmt: skip
-    call = {
-        "functionCalls": [{"id": "c1", "name": "login", "args": {"apiKey": "hunter2", "note": "Zebra", "pin": 4711}}]
-    }
+    login = {"id": "c1", "name": "login", "args": {"apiKey": "hunter2", "note": "Zebra", "pin": 4711}}
     return [
         sent(0.0, setup),
         got(0.1, {"setupComplete": {"sessionId": "session-id-55"}}),
@@ -40,7 +38,7 @@ def secret_session() -> list[Row]:
         asked(1.0, f"My key is {KEY}, Elephant"),
         voice(1.2, tone(0.1)),
         transcript(1.3, "Giraffe says"),
-        got(1.4, {"toolCall": call}),
+        got(1.4, {"toolCall": {"functionCalls": [login]}}),
         got(1.5, {"serverContent": {"modelTurn": {"parts": [{"thing": "NEWCOMER"}]}}}),
         {"t": 1.6, "dir": "recv", "opcode": "binary", "raw": codec.encode_base64(f"{KEY} Walrus".encode())},
         control(2.0, "recv", "close", code=1007, reason="Unknown name \"Ostrich\" at 'setup': Cannot find field."),
@@ -88,13 +86,7 @@ def test_nothing_is_written_over_the_input_or_left_half(trace: Run, tmp_path: Pa
     link.symlink_to(path)
     before = path.read_bytes()
     for out in (path, link, tmp_path):
-        for words in (
-            ["redact"],
-            ["cut", "--turn", "1"],
-            ["export", "--md"],
-            ["export", "--har"],
-            ["export", "--wav"],
-        ):
+        for words in (["redact"], ["cut", "--turn", "1"], *(["export", form] for form in ("--md", "--har", "--wav"))):
             assert trace(words[0], path, *words[1:], "-o", out).code == 2
     assert path.read_bytes() == before
     broken = tmp_path / "broken.jsonl"

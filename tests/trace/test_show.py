@@ -41,9 +41,8 @@ def test_show_what_is_asked_for(trace: Run, tmp_path: Path) -> None:
     assert nothing.out == "" and "no message matches" in nothing.err
     rows = [json.loads(line) for line in trace("show", path, "--json", "--turn", "2").out.splitlines()]
     assert rows[2]["signals"] == ["output", "modelTurn", "audio"] and rows[2]["states"]["turn"] == "speaking"
-    assert rows[2]["message"]["serverContent"]["modelTurn"]["parts"][0]["inlineData"]["data"].startswith(
-        "elided:48000:"
-    )
+    (part,) = rows[2]["message"]["serverContent"]["modelTurn"]["parts"]
+    assert part["inlineData"]["data"].startswith("elided:48000:")
 
 
 def test_show_faults_sizes_and_hostile_text(trace: Run, tmp_path: Path) -> None:

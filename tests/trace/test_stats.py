@@ -35,10 +35,7 @@ def test_the_figures_of_a_session(trace: Run, tmp_path: Path) -> None:
 
 def test_latency_counts_from_the_end_of_speech(trace: Run, tmp_path: Path) -> None:
     pcm = speech(1.0) + silence(1.0)
-    piece = 3200
-    mic = [
-        microphone(round(1.1 + i * 0.1, 3), pcm[at : at + piece]) for i, at in enumerate(range(0, len(pcm), piece))
-    ]
+    mic = [microphone(round(1.1 + i * 0.1, 3), pcm[3200 * i : 3200 * (i + 1)]) for i in range(len(pcm) // 3200)]
     into = [microphone(round(3.3 + i * 0.1, 3), speech(0.1)) for i in range(3)]
     answer = [voice(2.95, tone(1.0)), *into, got(3.55, {"serverContent": {"interrupted": True}}), over(3.56)]
     path = write(tmp_path / "t.jsonl", *READY, *mic, *answer)
