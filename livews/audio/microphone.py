@@ -40,7 +40,7 @@ class AudioChunk:
 class Microphone:
     """Records s16le mono.
 
-    device: None, an index or a part of a name (see `portaudio.input_device`).
+    device: None, an index or a part of a name (see `portaudio.INPUT.device`).
     rate: requested Hz. A device that refuses it is opened at its own rate, and converted (extra `resample`) or,
         without soxr, delivered as it is: read `rate` after `start` and send it to the service.
     chunk_ms: length of a chunk, 20 to 100 milliseconds.
@@ -93,7 +93,7 @@ class Microphone:
         with self._opening:
             if self._closed or self._stream is not None:
                 return
-            device = sound.input_device(self._device)
+            device = sound.INPUT.device(self._device)
             try:
                 stream = self._open(device, self.rate)
             except RateRefused:

@@ -74,8 +74,8 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True)
-class _Side:
-    """One of the two directions, in PortAudio's words and in those of messages."""
+class AudioSide:
+    """One of the two directions: its devices, and its words in PortAudio and in messages."""
 
     kind: Literal["output", "input"]
     stream: str  # sounddevice's class
@@ -84,9 +84,61 @@ class _Side:
     connect: str
     instead: str  # what to do without
 
+    def devices(self) -> list[Device]:
+        """The devices of this direction; may be empty. Raises `AudioUnavailable` without PortAudio."""
+        sd = load(self.what, self.instead)
+        try:
+            hosts = [host["name"] for host in sd.query_hostapis()]
+            entries = [entry for entry in sd.query_devices() if entry[f"max_{self.kind}_channels"] > 0]
+        except sd.PortAudioError as error:
+            raise AudioUnavailable("no list of sound devices", str(error), self._no_device_fix()) from error
+        return [
+            Device(
+                index=entry["index"],
+                name=entry["name"],
+                host=hosts[entry["hostapi"]],
+                channels=entry[f"max_{self.kind}_channels"],
+                rate=int(entry["default_samplerate"]),
+            )
+            for entry in entries
+        ]
 
-_OUTPUT = _Side("output", "RawOutputStream", "no sound", "plays", "loudspeakers or headphones", KEEP_IT)
-_INPUT = _Side("input", "RawInputStream", "no microphone", "records", "a microphone", SPEAK_A_FILE)
+    def device(self, spec: int | str | None = None) -> Device:
+        """The device with an index, a name or a part of a name (any case); None is the default. Raises `AudioUnavailable`."""
+        devices = self.devices()
+        if not devices:
+            raise AudioUnavailable(self.what, f"there is no {self.kind} device", self._no_device_fix())
+        if spec is None:
+            return self._default(devices)
+        name = str(spec).strip()
+        exact = [d for d in devices if name in (str(d.index), d.name)]
+        matches = exact or [d for d in devices if name.lower() in d.name.lower()]
+        if len(matches) == 1:
+            return matches[0]
+        why = f"{len(matches)} {self.kind} devices match" if matches else f"there is no such {self.kind} device"
+        listed = ", ".join(f"{d.index}: {d.name}" for d in matches or devices)
+        raise AudioUnavailable(f"{self.what} on {name!r}", why, f"Choose one of {listed}")
+
+    def _default(self, devices: list[Device]) -> Device:
+        sd = load(self.what, self.instead)
+        try:
+            index = sd.query_devices(kind=self.kind)["index"]
+        except sd.PortAudioError:  # there are devices, but no default: the first is as good as any
+            return devices[0]
+        return next((d for d in devices if d.index == index), devices[0])
+
+    def _no_device_fix(self) -> str:
+        if sys.platform == "linux":
+            return (
+                "Start the sound server (PipeWire, PulseAudio) or, where it runs, install its ALSA plugin "
+                f"(Debian/Ubuntu: libasound2-plugins or pipewire-alsa), {self.instead}"
+            )
+        fix = f"Connect {self.connect}, {self.instead}"
+        return f"{fix}. {unmute_fix()}" if self.kind == "input" else fix
+
+
+OUTPUT = AudioSide("output", "RawOutputStream", "no sound", "plays", "loudspeakers or headphones", KEEP_IT)
+INPUT = AudioSide("input", "RawInputStream", "no microphone", "records", "a microphone", SPEAK_A_FILE)
 
 
 class Stream:
@@ -99,7 +151,7 @@ class Stream:
         """1, except for an input that has no mono: its blocks have so many samples of each instant."""
         self._stream: Any = None
 
-    def open(self, side: _Side, device: Device, rate: int, channels: int, **options: Any) -> None:
+    def open(self, side: AudioSide, device: Device, rate: int, channels: int, **options: Any) -> None:
         sd = load(side.what, side.instead)
         try:
             with _ports:
@@ -128,7 +180,7 @@ class Stream:
                 self._stream = None
 
 
-def load(what: str = _OUTPUT.what, instead: str = KEEP_IT) -> Any:
+def load(what: str = OUTPUT.what, instead: str = KEEP_IT) -> Any:
     """The sounddevice module. Raises `AudioUnavailable`; it may be tried again."""
     with _loading:
         try:
@@ -141,26 +193,6 @@ def load(what: str = _OUTPUT.what, instead: str = KEEP_IT) -> Any:
             # OSError: there is no library. PortAudioError, unknown before the import: it does not start.
             raise AudioUnavailable(what, str(error), library_fix(instead)) from error
     return sounddevice
-
-
-def output_devices() -> list[Device]:
-    """The devices that can play; may be empty. Raises `AudioUnavailable` without PortAudio."""
-    return _devices(_OUTPUT)
-
-
-def input_devices() -> list[Device]:
-    """The devices that can record; may be empty. Raises `AudioUnavailable` without PortAudio."""
-    return _devices(_INPUT)
-
-
-def output_device(spec: int | str | None = None) -> Device:
-    """The device with an index, a name or a part of a name (any case); None is the default. Raises `AudioUnavailable`."""
-    return _choose(_OUTPUT, spec)
-
-
-def input_device(spec: int | str | None = None) -> Device:
-    """The microphone with an index, a name or a part of a name; see `output_device`."""
-    return _choose(_INPUT, spec)
 
 
 def open_output(
@@ -185,7 +217,7 @@ def open_output(
         delay = times.outputBufferDacTime - times.currentTime
         fill(memoryview(out), delay if delay > 0 else stream.latency)
 
-    stream.open(_OUTPUT, device, rate, 1, blocksize=blocksize, callback=callback, finished_callback=finished)
+    stream.open(OUTPUT, device, rate, 1, blocksize=blocksize, callback=callback, finished_callback=finished)
     return stream
 
 
@@ -214,11 +246,11 @@ def open_input(
 
     options = {"blocksize": blocksize, "callback": callback, "finished_callback": finished}
     try:
-        stream.open(_INPUT, device, rate, 1, **options)
+        stream.open(INPUT, device, rate, 1, **options)
     except _ChannelsRefused:
         if device.channels < 2:
             raise
-        stream.open(_INPUT, device, rate, device.channels, **options)
+        stream.open(INPUT, device, rate, device.channels, **options)
     return stream
 
 
@@ -292,66 +324,12 @@ class _ChannelsRefused(AudioUnavailable):
     pass
 
 
-def _refusal(side: _Side, device: Device, rate: int, why: str) -> AudioUnavailable:
+def _refusal(side: AudioSide, device: Device, rate: int, why: str) -> AudioUnavailable:
     what = f"{side.what} on {device.name!r} at {rate} Hz"
     if "sample rate" in why:
         cause = f"It {side.works_at} {device.rate} Hz and does not convert"
         return RateRefused(what, why, f"{cause}: choose another device, {side.instead}")
     fix = f"Another program may hold it: choose another device, {side.instead}"
-    if side is _INPUT:
+    if side is INPUT:
         fix += f". {unmute_fix()}"
     return (_ChannelsRefused if "number of channels" in why else AudioUnavailable)(what, why, fix)
-
-
-def _devices(side: _Side) -> list[Device]:
-    sd = load(side.what, side.instead)
-    try:
-        hosts = [host["name"] for host in sd.query_hostapis()]
-        entries = [entry for entry in sd.query_devices() if entry[f"max_{side.kind}_channels"] > 0]
-    except sd.PortAudioError as error:
-        raise AudioUnavailable("no list of sound devices", str(error), _no_device_fix(side)) from error
-    return [
-        Device(
-            index=entry["index"],
-            name=entry["name"],
-            host=hosts[entry["hostapi"]],
-            channels=entry[f"max_{side.kind}_channels"],
-            rate=int(entry["default_samplerate"]),
-        )
-        for entry in entries
-    ]
-
-
-def _choose(side: _Side, spec: int | str | None) -> Device:
-    devices = _devices(side)
-    if not devices:
-        raise AudioUnavailable(side.what, f"there is no {side.kind} device", _no_device_fix(side))
-    if spec is None:
-        return _default(side, devices)
-    name = str(spec).strip()
-    exact = [d for d in devices if name in (str(d.index), d.name)]
-    matches = exact or [d for d in devices if name.lower() in d.name.lower()]
-    if len(matches) == 1:
-        return matches[0]
-    why = f"{len(matches)} {side.kind} devices match" if matches else f"there is no such {side.kind} device"
-    listed = ", ".join(f"{d.index}: {d.name}" for d in matches or devices)
-    raise AudioUnavailable(f"{side.what} on {name!r}", why, f"Choose one of {listed}")
-
-
-def _default(side: _Side, devices: list[Device]) -> Device:
-    sd = load(side.what, side.instead)
-    try:
-        index = sd.query_devices(kind=side.kind)["index"]
-    except sd.PortAudioError:  # there are devices, but no default: the first is as good as any
-        return devices[0]
-    return next((d for d in devices if d.index == index), devices[0])
-
-
-def _no_device_fix(side: _Side) -> str:
-    if sys.platform == "linux":
-        return (
-            "Start the sound server (PipeWire, PulseAudio) or, where it runs, install its ALSA plugin "
-            f"(Debian/Ubuntu: libasound2-plugins or pipewire-alsa), {side.instead}"
-        )
-    fix = f"Connect {side.connect}, {side.instead}"
-    return f"{fix}. {unmute_fix()}" if side is _INPUT else fix

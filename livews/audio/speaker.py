@@ -58,7 +58,7 @@ class Speaker:
     """Plays s16le mono.
 
     rate: Hz of the first stream; audio at another rate gets its own.
-    device: None, an index or a part of a name (see `portaudio.output_device`).
+    device: None, an index or a part of a name (see `portaudio.OUTPUT.device`).
     latency: requested from the device, in seconds.
     blocksize: frames in a block, at `rate`.
     prebuffer: see `PlaybackBuffer`.
@@ -219,7 +219,7 @@ class Speaker:
 
     def _open(self, buffer: PlaybackBuffer, finished: Callable[[], None]) -> Stream | PlayerStream:
         try:
-            device = sound.output_device(self._device)
+            device = sound.OUTPUT.device(self._device)
         except AudioUnavailable as problem:
             if self._device is not None:
                 raise

@@ -459,8 +459,7 @@ class TerminalConversation:
 
     def _sender_of(self, source: Any, session: client.Session) -> MicrophoneSender:
         from livews.audio.analysis.vad import VoiceActivityDetector
-        from livews.audio.echo_gate import EchoGate
-        from livews.audio.self_interruption import SelfInterruption
+        from livews.audio.echo import EchoGate, SelfInterruption
 
         options = self._options
         if not (options.half_duplex or options.echo_cancel) and source is self._microphone:

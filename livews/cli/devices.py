@@ -40,11 +40,11 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
 def device_rows() -> list[dict[str, Any]]:
     """Each device once, by number, with both directions. AudioUnavailable if there are none."""
-    outputs = {device.index: device for device in portaudio.output_devices()}
-    inputs = {device.index: device for device in portaudio.input_devices()}
+    outputs = {device.index: device for device in portaudio.OUTPUT.devices()}
+    inputs = {device.index: device for device in portaudio.INPUT.devices()}
     # only if there are some: the failure for an empty list of outputs is the right one for a machine without devices
-    default_out = portaudio.output_device().index if outputs or not inputs else None
-    default_in = portaudio.input_device().index if inputs else None
+    default_out = portaudio.OUTPUT.device().index if outputs or not inputs else None
+    default_in = portaudio.INPUT.device().index if inputs else None
     return [
         {
             "index": index,

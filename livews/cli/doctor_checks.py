@@ -321,7 +321,7 @@ def sound_out() -> CheckResult:
         return CheckResult("sound out", "ok", text, ms=took)
     portaudio_fix = portaudio.library_fix()
     try:
-        portaudio.output_device()
+        portaudio.OUTPUT.device()
     except portaudio.AudioUnavailable as problem:
         portaudio_fix = problem.fix
     fix = f"for a choice of devices and less delay get PortAudio to work: {portaudio_fix}"
@@ -346,7 +346,7 @@ def sound_in() -> CheckResult:
         )
 
     try:
-        device = portaudio.input_device()
+        device = portaudio.INPUT.device()
         rate = 16000
         try:
             stream = open_at(rate)

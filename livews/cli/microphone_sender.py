@@ -19,8 +19,8 @@ from livews.errors import LocalProtocolError
 
 if TYPE_CHECKING:
     from livews.audio.analysis.vad import VoiceActivityDetector
+    from livews.audio.echo import EchoGate
     from livews.audio.echo_canceller import EchoCanceller
-    from livews.audio.echo_gate import EchoGate
     from livews.audio.file_source import FileSource
     from livews.audio.microphone import Microphone
     from livews.audio.speaker import Speaker

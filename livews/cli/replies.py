@@ -26,7 +26,7 @@ from livews.errors import Closed, RemoteProtocolError
 from livews.terminal_text import one_line
 
 if TYPE_CHECKING:
-    from livews.audio.self_interruption import SelfInterruption
+    from livews.audio.echo import SelfInterruption
     from livews.audio.speaker import Speaker
     from livews.audio.wav import WavTurns
 

@@ -121,7 +121,7 @@ class PulseServer:
 
     def check_portaudio(self) -> None:
         """Raise `NoPulse` when PortAudio does not find this server."""
-        probe = "from livews.audio.portaudio import output_device; output_device('pulse')"
+        probe = "from livews.audio.portaudio import OUTPUT; OUTPUT.device('pulse')"
         done = subprocess.run(
             [sys.executable, "-c", probe],
             cwd=ROOT, env={**os.environ, **self.env}, capture_output=True, text=True, timeout=20, check=False,

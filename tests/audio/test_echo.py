@@ -28,10 +28,9 @@ from hypothesis import strategies as st
 
 from livews.audio import portaudio
 from livews.audio.analysis.levels import loudness
+from livews.audio.echo import JUST_BEFORE, REPEAT_AFTER, SOON, EchoGate, SelfInterruption
 from livews.audio.echo_canceller import LEAD, EchoCanceller
-from livews.audio.echo_gate import EchoGate
 from livews.audio.playback import TAP_BLOCKS, PlaybackBuffer, new_tap
-from livews.audio.self_interruption import JUST_BEFORE, REPEAT_AFTER, SOON, SelfInterruption
 from livews.audio.speaker import Speaker
 from tests.audio.conftest import no_sound
 

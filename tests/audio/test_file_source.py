@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from livews.audio.analysis.levels import FLOOR_DB, first_sound, last_sound, loudness
+from livews.audio.analysis.levels import first_sound, last_sound
 from livews.audio.file_source import FileSource
 from livews.audio.microphone import AudioChunk
 from livews.audio.wav import WavReader
@@ -59,6 +59,7 @@ async def listen(
     async for piece in microphone.chunks():
         heard.append((piece, time.monotonic()))
         each(piece)
+    microphone.close()
     return heard
 
 
@@ -75,7 +76,6 @@ async def test_all_samples_come_in_real_time_and_then_silence(tmp_path: Path) ->
     assert heard[-1][0].at - heard[0][0].at == pytest.approx(0.920), "no sum of sleeps"
     assert microphone.speech_ends_at == pytest.approx(heard[0][0].at - 0.040 + 0.61)
     assert (microphone.seconds, microphone.heard, microphone.dropped_ms) == (0.66, True, 0)
-    microphone.close()
 
 
 async def test_a_slow_reader_gets_what_is_overdue_at_once(tmp_path: Path) -> None:
@@ -85,7 +85,6 @@ async def test_a_slow_reader_gets_what_is_overdue_at_once(tmp_path: Path) -> Non
     heard = await listen(microphone, lambda _: time.sleep(rests.pop()) if rests else None)
     assert b"".join(piece.pcm for piece, _ in heard) == pcm
     assert heard[-1][0].at - heard[0][0].at == pytest.approx(0.56), "the time that was lost is made up for"
-    microphone.close()
 
 
 async def test_time_begins_with_the_first_reader_and_not_before(tmp_path: Path) -> None:
@@ -94,13 +93,11 @@ async def test_time_begins_with_the_first_reader_and_not_before(tmp_path: Path) 
     time.sleep(0.2)
     began = time.monotonic()
     assert (await listen(microphone))[0][0].at >= began + 0.040
-    microphone.close()
 
 
 async def test_what_is_said_while_muted_is_not_heard(tmp_path: Path) -> None:
     pcm = samples(0.4).tobytes()
     microphone = FileSource(write_wav(tmp_path / "a.wav", pcm), silence=0)
-
     microphone.start()
     heard = b""
     async for piece in microphone.chunks():
@@ -133,7 +130,6 @@ async def test_another_rate_is_converted(tmp_path: Path) -> None:
     began = heard[0][0].at - len(heard[0][0].pcm) / 32000
     assert microphone.speech_ends_at == pytest.approx(began + 0.5, abs=0.002)
     assert heard[-1][0].at == pytest.approx(began + 0.6, abs=0.002)
-    microphone.close()
 
 
 async def test_without_soxr_the_file_s_own_rate_is_delivered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +140,6 @@ async def test_without_soxr_the_file_s_own_rate_is_delivered(tmp_path: Path, mon
     assert microphone.rate == 48000
     assert b"".join(piece.pcm for piece, _ in heard) == pcm + bytes(4800)
     assert [len(piece.pcm) for piece, _ in heard] == [3840, 3840, 3840, 2880]
-    microphone.close()
 
 
 # kinds of files
@@ -167,7 +162,10 @@ SOUNDS: dict[str, tuple[bytes, bytes]] = {
 }
 
 
-def whole(path: Path) -> array[int]:
+def whole(folder: Path, *chunks: bytes, end: int | None = None) -> array[int]:
+    """The samples of a file of these chunks, perhaps cut at `end`."""
+    path = folder / "a.wav"
+    path.write_bytes(riff(*chunks)[:end])
     with closing(WavReader(path)) as reader:
         pcm = b""
         while piece := reader.read(77):
@@ -178,32 +176,26 @@ def whole(path: Path) -> array[int]:
 @pytest.mark.parametrize("kind", SOUNDS)
 def test_every_kind_of_sound_is_read(kind: str, tmp_path: Path) -> None:
     head, data = SOUNDS[kind]
-    path = tmp_path / "a.wav"
-    path.write_bytes(
-        riff(chunk(b"LIST", b"odd"), chunk(b"fmt ", head), chunk(b"fact", b"1234"), chunk(b"data", data))
-    )
     wanted = SIXTEEN if kind != "u8" else array("h", (s >> 8 << 8 for s in SIXTEEN))
-    assert whole(path) == wanted
+    others = chunk(b"LIST", b"odd"), chunk(b"fmt ", head), chunk(b"fact", b"1234")
+    assert whole(tmp_path, *others, chunk(b"data", data)) == wanted
 
 
 def test_floats_that_are_too_loud_or_no_numbers(tmp_path: Path) -> None:
-    path = tmp_path / "a.wav"
     data = struct.pack("<6f", 1.0, -1.0, 7.0, float("-inf"), float("nan"), 0.5)
-    path.write_bytes(riff(chunk(b"fmt ", fmt(3, bits=32)), chunk(b"data", data)))
-    assert list(whole(path)) == [32767, -32768, 32767, -32768, 0, 16384]
+    heard = whole(tmp_path, chunk(b"fmt ", fmt(3, bits=32)), chunk(b"data", data))
+    assert list(heard) == [32767, -32768, 32767, -32768, 0, 16384]
 
 
 @pytest.mark.parametrize("size", [0xFFFFFFFF, 50_000])
 def test_a_file_without_an_end_is_read_to_its_end(size: int, tmp_path: Path) -> None:
-    path = tmp_path / "a.wav"
-    path.write_bytes(riff(chunk(b"fmt ", fmt()), chunk(b"data", SIXTEEN.tobytes() + b"\1", size))[:-1])
-    assert whole(path) == SIXTEEN
+    data = chunk(b"data", SIXTEEN.tobytes() + b"\1", size)
+    assert whole(tmp_path, chunk(b"fmt ", fmt()), data, end=-1) == SIXTEEN
 
 
 def test_what_follows_the_sound_is_none(tmp_path: Path) -> None:
-    path = tmp_path / "a.wav"
-    path.write_bytes(riff(chunk(b"fmt ", fmt()), chunk(b"data", SIXTEEN.tobytes()), chunk(b"LIST", b"a name")))
-    assert whole(path) == SIXTEEN
+    data = chunk(b"data", SIXTEEN.tobytes())
+    assert whole(tmp_path, chunk(b"fmt ", fmt()), data, chunk(b"LIST", b"a name")) == SIXTEEN
 
 
 GOOD = riff(chunk(b"fmt ", fmt()), chunk(b"data", SIXTEEN.tobytes()))
@@ -264,11 +256,3 @@ def test_where_sound_begins_and_ends() -> None:
     assert (first_sound(bytes(640)), last_sound(bytes(640))) == (None, None)
     assert first_sound(array("h", [-32768]).tobytes(), 0.0) == 0
     assert first_sound(array("h", [32767]).tobytes(), 0.0) is None, "the range is not even"
-
-
-def test_loudness() -> None:
-    sine = array("h", (round(32767 * sin(2 * pi * 440 * n / RATE)) for n in range(RATE)))
-    assert loudness(sine.tobytes()) == pytest.approx(-3.01, abs=0.01)
-    assert loudness(array("h", [v // 10 + 5000 for v in sine]).tobytes()) == pytest.approx(-23.01, abs=0.02)
-    assert loudness(array("h", [1, -1] * 320).tobytes()) == pytest.approx(-90.3, abs=0.1)
-    assert loudness(bytes(1280)) == loudness(b"") == loudness(b"\1") == FLOOR_DB

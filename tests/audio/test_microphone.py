@@ -156,7 +156,7 @@ class Inputs:
 @pytest.fixture
 def inputs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Inputs]:
     opened = Inputs()
-    monkeypatch.setattr(sound, "input_device", lambda spec: opened.device)
+    monkeypatch.setattr(sound.AudioSide, "device", lambda side, spec: opened.device)
     monkeypatch.setattr(sound, "open_input", opened.open)
     yield opened
     for microphone in opened.microphones:

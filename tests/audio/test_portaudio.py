@@ -208,38 +208,38 @@ def refusal(call: Callable[[], object]) -> AudioUnavailable:
 
 def test_no_device_is_explained(devices: list[dict[str, Any]]) -> None:
     devices.append(entry(0, "microphone", outputs=0))
-    error = refusal(lambda: portaudio.output_device())
+    error = refusal(lambda: portaudio.OUTPUT.device())
     assert error.why == "there is no output device"
     assert "--wav PATH" in error.fix
 
 
 def test_a_device_is_found_by_index_name_or_part(devices: list[dict[str, Any]]) -> None:
     devices += [entry(0, "HDMI 1"), entry(1, "mic", outputs=0), entry(2, "HDMI 10"), entry(3, "USB Headset")]
-    assert portaudio.output_device(None).index == 0
-    assert portaudio.output_device(3).name == "USB Headset"
-    assert portaudio.output_device("2").name == "HDMI 10"
-    assert portaudio.output_device("headset").index == 3
-    assert portaudio.output_device("HDMI 1").index == 0, "the whole name wins over a part of another"
+    assert portaudio.OUTPUT.device(None).index == 0
+    assert portaudio.OUTPUT.device(3).name == "USB Headset"
+    assert portaudio.OUTPUT.device("2").name == "HDMI 10"
+    assert portaudio.OUTPUT.device("headset").index == 3
+    assert portaudio.OUTPUT.device("HDMI 1").index == 0, "the whole name wins over a part of another"
 
 
 @pytest.mark.parametrize("spec", ["mic", "Bluetooth", 1, 9, -1])
 def test_an_unknown_device_lists_those_there_are(devices: list[dict[str, Any]], spec: int | str) -> None:
     devices += [entry(0, "HDMI"), entry(1, "mic", outputs=0), entry(2, "USB")]
-    error = refusal(lambda: portaudio.output_device(spec))
+    error = refusal(lambda: portaudio.OUTPUT.device(spec))
     assert error.why == "there is no such output device"
     assert error.fix == "Choose one of 0: HDMI, 2: USB"
 
 
 def test_an_unclear_name_lists_what_it_matches(devices: list[dict[str, Any]]) -> None:
     devices += [entry(0, "HDMI 1"), entry(1, "HDMI 2"), entry(2, "USB")]
-    error = refusal(lambda: portaudio.output_device("hdmi"))
+    error = refusal(lambda: portaudio.OUTPUT.device("hdmi"))
     assert error.why == "2 output devices match"
     assert error.fix == "Choose one of 0: HDMI 1, 1: HDMI 2"
 
 
 def open_output() -> portaudio.Stream:
     return portaudio.open_output(
-        portaudio.output_device(),
+        portaudio.OUTPUT.device(),
         rate=24000,
         latency=0.06,
         blocksize=480,
@@ -263,7 +263,7 @@ def test_the_delay_of_a_block_is_a_difference_or_else_the_latency(devices: list[
     devices.append(entry(0, "HDMI"))
     delays: list[float] = []
     stream = portaudio.open_output(
-        portaudio.output_device(), rate=24000, latency=0.06, blocksize=480,
+        portaudio.OUTPUT.device(), rate=24000, latency=0.06, blocksize=480,
         fill=lambda block, delay: delays.append(delay), finished=lambda: None,
     )  # fmt: skip
     callback = FakeStream.last.options["callback"]
@@ -280,16 +280,16 @@ def test_the_delay_of_a_block_is_a_difference_or_else_the_latency(devices: list[
 
 def open_input(take: Callable[[bytes, float], None] = lambda block, age: None) -> portaudio.Stream:
     return portaudio.open_input(
-        portaudio.input_device(), rate=16000, latency=0.06, blocksize=640, take=take, finished=lambda: None
+        portaudio.INPUT.device(), rate=16000, latency=0.06, blocksize=640, take=take, finished=lambda: None
     )
 
 
 def test_a_headset_is_one_of_each(devices: list[dict[str, Any]]) -> None:
     devices += [entry(0, "HDMI", outputs=8), entry(1, "USB headset", inputs=1), entry(2, "mic", outputs=0, inputs=4)]
-    assert [(d.name, d.channels) for d in portaudio.output_devices()] == [("HDMI", 8), ("USB headset", 2)]
-    assert [(d.name, d.channels) for d in portaudio.input_devices()] == [("USB headset", 1), ("mic", 4)]
-    assert portaudio.input_device("headset") == portaudio.input_device(1)
-    assert portaudio.input_device().name == "USB headset", "none is the default one: the first"
+    assert [(d.name, d.channels) for d in portaudio.OUTPUT.devices()] == [("HDMI", 8), ("USB headset", 2)]
+    assert [(d.name, d.channels) for d in portaudio.INPUT.devices()] == [("USB headset", 1), ("mic", 4)]
+    assert portaudio.INPUT.device("headset") == portaudio.INPUT.device(1)
+    assert portaudio.INPUT.device().name == "USB headset", "none is the default one: the first"
 
 
 @pytest.mark.parametrize(
@@ -305,7 +305,7 @@ def test_no_microphone_is_explained(
 ) -> None:
     monkeypatch.setattr(sys, "platform", system)
     devices.append(entry(0, "HDMI"))
-    error = refusal(lambda: portaudio.input_device())
+    error = refusal(lambda: portaudio.INPUT.device())
     assert (error.what, error.why) == ("no microphone", "there is no input device")
     assert fix in error.fix
     assert portaudio.SPEAK_A_FILE in error.fix
@@ -315,13 +315,13 @@ def test_no_microphone_is_explained(
 
 def test_an_unknown_microphone_lists_those_there_are(devices: list[dict[str, Any]]) -> None:
     devices += [entry(0, "HDMI"), entry(1, "mic", outputs=0, inputs=1)]
-    error = refusal(lambda: portaudio.input_device("HDMI"))
+    error = refusal(lambda: portaudio.INPUT.device("HDMI"))
     assert (error.what, error.why) == ("no microphone on 'HDMI'", "there is no such input device")
     assert error.fix == "Choose one of 1: mic"
 
 
 def test_a_missing_library_is_no_microphone() -> None:
-    first = child(WITHOUT_PORTAUDIO.replace("load", "input_device")).splitlines()[0]
+    first = child(WITHOUT_PORTAUDIO.replace("load()", "INPUT.device()").replace("load", "INPUT")).splitlines()[0]
     assert first.startswith("no microphone: PortAudio library not found. ")
     assert portaudio.SPEAK_A_FILE in first
 

@@ -72,7 +72,7 @@ class Outputs(list[ClockedOutput]):
 @pytest.fixture
 def outputs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Outputs]:
     opened = Outputs()
-    monkeypatch.setattr(sound, "output_device", lambda spec: Device(0, "test", "test", 1, 24000))
+    monkeypatch.setattr(sound.AudioSide, "device", lambda side, spec: Device(0, "test", "test", 1, 24000))
     monkeypatch.setattr(sound, "open_output", opened.open)
     yield opened
     for output in opened:

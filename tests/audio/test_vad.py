@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livews.audio.analysis.levels import loudness
+from livews.audio.analysis.levels import FLOOR_DB, loudness
 from livews.audio.analysis.vad import SILENCE_DB, SpeechLevel, SpeechMark, SpeechMeter, VoiceActivityDetector
 from livews.server import synth
 
@@ -434,6 +434,8 @@ def test_level() -> None:
     assert level(b"\x00\x01\x00\x00" * 50) == pytest.approx(20 * log10(128 / 32768), abs=0.01), "little-endian"
     assert level(b"\xff\x7f\x01\x80" * 100 + b"\x55") == level(b"\xff\x7f\x01\x80" * 100), "half a sample"
     assert level(array("h", [1] + [0] * 9999).tobytes()) == SILENCE_DB, "there is nothing below"
+    assert level(array("h", [1, -1] * 320).tobytes()) == pytest.approx(-90.3, abs=0.1)
+    assert loudness(bytes(1280)) == loudness(b"") == loudness(b"\1") == FLOOR_DB
 
 
 # when it was, by the clock of the microphone
