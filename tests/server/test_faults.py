@@ -203,10 +203,7 @@ async def test_a_stalled_session_ends_when_its_client_is_lost() -> None:
 
 @pytest.mark.parametrize("number", [1, 2, 3])
 async def test_go_away_comes_before_its_message_and_the_close_after_it(number: int) -> None:
-    async with (
-        talk.serving(faults=these(f"go-away=0.4@{number}")) as server,
-        dialled(server) as socket,
-    ):
+    async with talk.serving(faults=these(f"go-away=0.4@{number}")) as server, dialled(server) as socket:
         frames, end = await to_the_end(socket, talk.content("hello"))
         got = parsed(frames)
         assert [i for i, one in enumerate(got, 1) if "goAway" in one] == [number]
@@ -294,10 +291,7 @@ async def test_text_frames() -> None:
 @pytest.mark.parametrize("kind", [(), ("text-frames", "utf8")])
 async def test_fragments_are_counted(size: int, kind: tuple[str, ...]) -> None:
     wrong = these(f"fragments={size}", *kind)
-    async with (
-        talk.serving(faults=wrong, wire={"chunkMs": 40}) as server,
-        dialled(server) as socket,
-    ):
+    async with talk.serving(faults=wrong, wire={"chunkMs": 40}) as server, dialled(server) as socket:
         got = [as_bytes(frame) for frame in await frames_of(socket, talk.content("Grüße aus 北京"))]
         data = [one for one in socket.seen if one[0] in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)]
         assert meant(got)[0].endswith('I heard "Grüße aus 北京".')
@@ -468,10 +462,7 @@ async def test_two_at_once_and_the_turn_is_still_there(pair: tuple[str, str]) ->
 @pytest.mark.parametrize("number", [2, 3])
 async def test_messages_that_come_between_do_not_hide_a_place(once: str, other: str, number: int) -> None:
     """@N finds its message also when a fault put others before it."""
-    async with (
-        talk.serving(faults=these(f"{once}@{number}", other)) as server,
-        dialled(server) as socket,
-    ):
+    async with talk.serving(faults=these(f"{once}@{number}", other)) as server, dialled(server) as socket:
         frames, end = await to_the_end(socket, talk.content("hello"), quiet=1.0)
     got = [as_bytes(frame) for frame in frames]
     assert any(b"setupComplete" in frame for frame in got)
