@@ -1,7 +1,8 @@
 """Every row of protocol/closes.json, provoked: by a fault, and by what a client does or the stand-in is started with.
 
 - Reasons are compared byte for byte, cut at 123 bytes (CLOSE-2).
-- WAYS are what a client can say; OTHER_WAYS need two clients, the end of one, or a bare socket; ELSEWHERE need time or a token.
+- WAYS are what a client can say; OTHER_WAYS need two clients, the end of one, or a bare socket; ELSEWHERE need time or
+  a token.
 - A row that no client can bring about is named in ONLY_BY_FAULT, and nowhere else.
 """
 
