@@ -45,11 +45,6 @@ class AudioInput:
         self._keeps_echo = echo
 
     @property
-    def is_manual(self) -> bool:
-        """Whether the client marks speech itself."""
-        return self._detector is None
-
-    @property
     def speech_open(self) -> bool:
         """Speech was detected, and its end was not yet (ACTIVITY-6)."""
         return self._detector is not None and self._detector.talking

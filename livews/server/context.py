@@ -167,6 +167,10 @@ class ServerSession(abc.ABC):
         if self.channel.failure is not None:
             raise self.channel.failure
 
+    def log(self, line: str) -> None:
+        """Write a line about this session to the log."""
+        self.config.log(f"session {self.number}: {line}")
+
     @property
     def is_set_up(self) -> bool:
         """Whether setup was accepted."""

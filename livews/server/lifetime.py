@@ -11,11 +11,9 @@ from collections.abc import Coroutine
 from typing import Any
 
 from livews.core import closes
-from livews.core.conversation import Conversation
 from livews.server import faults
-from livews.server.channel import ServerChannel, cancel
-from livews.server.connection import StandInConnection
-from livews.server.context import ServerContext
+from livews.server.channel import cancel
+from livews.server.context import ServerSession
 from livews.server.replies import format_duration
 from livews.server.store import ResumableSession
 
@@ -23,22 +21,14 @@ from livews.server.store import ResumableSession
 class ConnectionLifetime:
     """Ends one connection in time. The idle timeout runs from the start, the rest from `begin`."""
 
-    def __init__(
-        self,
-        connection: StandInConnection,
-        conversation: Conversation,
-        context: ServerContext,
-        channel: ServerChannel,
-    ) -> None:
+    def __init__(self, session: ServerSession) -> None:
         self.idle = False
         """It was closed because nothing came from the client."""
-        self._connection = connection
-        self._conversation = conversation
-        self._context = context
-        self._channel = channel
-        self._scale = context.config.time_scale
+        self._session = session
+        self._channel = session.channel
+        self._scale = session.config.time_scale
         self._went_away = False
-        self._task = channel.start_task(self._wait_until(float("inf")))
+        self._task = session.channel.start_task(self._wait_until(float("inf")))
 
     def begin(self, session: ResumableSession) -> None:
         """Start the lifetime of a session that is set up."""
@@ -67,10 +57,10 @@ class ConnectionLifetime:
     async def _wait_until(self, until: float) -> None:
         """Wait until a time of the loop; close if nothing came from the client for too long, not even a ping."""
         loop = asyncio.get_running_loop()
-        profile = self._conversation.profile["life"]
+        profile = self._session.conversation.profile["life"]
         timeout = profile["idleSeconds"] / self._scale
         while (now := loop.time()) < until:
-            idle_at = self._connection.last_received_at + timeout
+            idle_at = self._session.connection.last_received_at + timeout
             if now >= idle_at:
                 self.idle = True
                 await self._channel.close(*closes.frame_for(profile["idleClose"]))
@@ -80,27 +70,27 @@ class ConnectionLifetime:
         """goAway when its time has come, and the close after it (GOAWAY-1)."""
         loop = asyncio.get_running_loop()
         started = loop.time()
-        profile = self._conversation.profile["life"]
-        if self._context.config.go_away:
-            await self._wait_until(started + self._context.config.go_away)
+        profile = self._session.conversation.profile["life"]
+        if self._session.config.go_away:
+            await self._wait_until(started + self._session.config.go_away)
         else:
             while (at := started + self._seconds(session) / self._scale) > (now := loop.time()):
                 # in short steps, since the first picture shortens the time
                 await self._wait_until(min(at, now + max(0.01, 1.0 / self._scale)))
             if not profile["goAwaySeconds"] and now >= started + profile["closeSeconds"] / self._scale:
-                self._context.store.expire(session)
+                self._session.context.store.expire(session)
                 await self._channel.close(*faults.close_of(profile["close"]))
         await self.go_away(profile["timeLeftSeconds"] / self._scale)
 
     def _seconds(self, session: ResumableSession) -> float:
         """Seconds, before scaling, until goAway (until the close, if there is none): the connection's or the session's
         limit, whichever is shorter."""
-        profile = self._conversation.profile["life"]
+        profile = self._session.conversation.profile["life"]
         limit = float(profile["goAwaySeconds"] or profile["closeSeconds"])
-        if "contextWindowCompression" in self._conversation.setup:
+        if "contextWindowCompression" in self._session.conversation.setup:
             return limit
         session_limit = float(profile["videoSeconds" if session.saw_video else "audioSeconds"])
-        age = self._context.store.clock() - session.began
-        connected = asyncio.get_running_loop().time() - self._connection.opened_at
+        age = self._session.context.store.clock() - session.began
+        connected = asyncio.get_running_loop().time() - self._session.connection.opened_at
         spent = (age - connected) * self._scale
         return min(limit, max(0.0, session_limit - spent - float(profile["timeLeftSeconds"])))

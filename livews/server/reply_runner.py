@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable
 
 from livews.server import replies
 from livews.server.audio_input import AudioInput
-from livews.server.channel import ServerChannel, cancel
-from livews.server.context import ServerContext
+from livews.server.channel import cancel
+from livews.server.context import ServerSession
 from livews.server.function_calls import DeclaredFunction
 from livews.server.pending_calls import PendingCalls
 from livews.server.replies import WireStyle
@@ -39,31 +39,29 @@ class ReplyRunner:
 
     - `style`: how its model puts turns on the wire. `tokens`: the tokens of the session so far, by modality.
     - `audio`: for a reply that plays the user's speech back. `calls`: its open calls, which a reply may add to.
-    - `turn_ended`: called after the turnComplete of every whole turn. `log`: for hints.
+    - `turn_ended`: called after the turnComplete of every whole turn.
     """
 
     def __init__(
         self,
-        channel: ServerChannel,
+        session: ServerSession,
         style: WireStyle,
         tokens: Counter[str],
         audio: AudioInput,
         calls: PendingCalls,
-        context: ServerContext,
         turn_ended: Callable[[], Awaitable[None]],
-        log: Callable[[str], None],
     ) -> None:
         self.answers_to = UserInput()
         """The input that the running reply, or the last one, answers."""
-        self._channel = channel
+        self._channel = session.channel
         self._style = style
         self._tokens = tokens
         self._audio = audio
         self._calls = calls
-        self._context = context
-        self._pace = context.config.pace
+        self._context = session.context
+        self._pace = session.config.pace
         self._turn_ended = turn_ended
-        self._log = log
+        self._log = session.log
         self._task: asyncio.Task[None] | None = None
         self._prompt_tokens: Counter[str] = Counter()
         self._response_tokens: Counter[str] = Counter()

@@ -44,7 +44,7 @@ class StandInSession(ServerSession):
 
     def __init__(self, connection: StandInConnection, context: ServerContext, number: int) -> None:
         super().__init__(connection, context, number, as_of=context.config.as_of)
-        self._lifetime = ConnectionLifetime(connection, self.conversation, context, self.channel)
+        self._lifetime = ConnectionLifetime(self)
         self._close_cause = ""
         """What led to the close, in words."""
         self._resumable: ResumableSession | None = None
@@ -74,7 +74,7 @@ class StandInSession(ServerSession):
     async def stop(self) -> None:
         if self._turns is not None:
             if self._turns.speech_open:
-                self._log("the user's speech never ended: no silence followed it as audio (ACTIVITY-6)")
+                self.log("the user's speech never ended: no silence followed it as audio (ACTIVITY-6)")
             await self._turns.stop()
         await cancel(self._updates)
         await self._lifetime.stop()
@@ -84,9 +84,6 @@ class StandInSession(ServerSession):
 
     async def go_away(self, seconds: float) -> None:
         await self._lifetime.go_away(seconds)
-
-    def _log(self, line: str) -> None:
-        self.config.log(f"session {self.number}: {line}")
 
     @property
     def _why(self) -> str:
@@ -219,10 +216,8 @@ class StandInSession(ServerSession):
         assert self._resumable is not None
         profile = self.conversation.profile
         if profile["retired"]:
-            self._log(f"{one_line(self.model, 80)} is retired: the service refuses it (MODEL-2); so does --as-of")
-        self._turns = TurnTaking(
-            self.channel, self.conversation, self._resumable, self.context, self._log, self._turn_ended
-        )
+            self.log(f"{one_line(self.model, 80)} is retired: the service refuses it (MODEL-2); so does --as-of")
+        self._turns = TurnTaking(self, self._resumable, self._turn_ended)
         await asyncio.sleep(_SETUP_SECONDS * self.config.pace)
         wire = self._turns.wire
         if not wire["speaks"]:

@@ -12,9 +12,9 @@ import hashlib
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from livews.core import codec
-from livews.server.locked_setup import LockedSetup
 
 _HANDLES = 8
 """Handles kept per session; some models send one every two seconds."""
@@ -49,6 +49,24 @@ class ResumableSession:
     dropped: float = float("-inf")
     """When its last connection was lost without a close frame."""
     handles: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class LockedSetup:
+    """What an ephemeral token fixes (AUTH-2): a setup in canonical form, and the members of it that count, as paths with
+    dots; none means all of it."""
+
+    setup: dict[str, Any]
+    mask: list[str]
+
+    def applied(self, setup: dict[str, Any]) -> dict[str, Any]:
+        """The setup that counts when a client sends this one. The handle of a session is always the client's."""
+        result = dict(setup if self.mask else self.setup)
+        for path in self.mask:
+            _copy(self.setup, result, path.split("."))
+        if "sessionResumption" in setup:
+            result["sessionResumption"] = setup["sessionResumption"]
+        return result
 
 
 @dataclass
@@ -162,3 +180,16 @@ def uuid_of(text: str) -> str:
     """A UUID (version 4) that is the same for the same text."""
     digits = hashlib.sha256(text.encode()).hexdigest()
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-8{digits[17:20]}-{digits[20:32]}"
+
+
+def _copy(source: Any, target: dict[str, Any], path: list[str]) -> None:
+    """Copy one member from the token's setup into the client's; a member that is absent there is removed here."""
+    name, *rest = path
+    if not rest or not isinstance(source, dict) or not isinstance(source.get(name), dict):
+        target.pop(name, None)
+        if isinstance(source, dict) and name in source:
+            target[name] = source[name]
+        return
+    inner = target.get(name)
+    target[name] = dict(inner) if isinstance(inner, dict) else {}
+    _copy(source[name], target[name], rest)

@@ -14,8 +14,7 @@ from typing import Any
 
 from livews.core import canonical, codec
 from livews.server import service_format
-from livews.server.locked_setup import LockedSetup
-from livews.server.store import UNLIMITED, SessionStore
+from livews.server.store import UNLIMITED, LockedSetup, SessionStore
 
 MakeToken = Callable[[str, dict[str, str], bytes], tuple[int, dict[str, Any]]]
 """Path, headers in lower case and body of a request to HTTP status and JSON of the answer."""

@@ -15,10 +15,10 @@ from typing import Any
 
 from livews.audio.analysis.vad import SpeechLevel, SpeechMark
 from livews.core import machine
-from livews.core.conversation import Conversation, Step
+from livews.core.conversation import Step
 from livews.server.audio_input import AudioInput
-from livews.server.channel import ServerChannel, cancel
-from livews.server.context import ServerContext
+from livews.server.channel import cancel
+from livews.server.context import ServerSession
 from livews.server.pending_calls import PendingCalls
 from livews.server.replies import WireStyle, format_duration
 from livews.server.reply_runner import ReplyRunner, append_bounded
@@ -38,23 +38,18 @@ _FINAL_SECONDS = 0.26
 class TurnTaking:
     """The turns of one session that is set up.
 
-    - `conversation`: for setup and the model's profile. `session`: what outlives the connection.
-    - `turn_ended`: called after the turnComplete of every whole turn. `log`: for hints.
+    - `connected`: the session on this connection. `session`: what outlives the connection.
+    - `turn_ended`: called after the turnComplete of every whole turn.
     """
 
     def __init__(
-        self,
-        channel: ServerChannel,
-        conversation: Conversation,
-        session: ResumableSession,
-        context: ServerContext,
-        log: Callable[[str], None],
-        turn_ended: Callable[[], Awaitable[None]],
+        self, connected: ServerSession, session: ResumableSession, turn_ended: Callable[[], Awaitable[None]]
     ) -> None:
+        channel, conversation = connected.channel, connected.conversation
         self._channel = channel
         self._session = session
-        self._config = context.config
-        self._log = log
+        self._config = connected.config
+        self._log = connected.log
         self._turn_ended = turn_ended
         self._traits = conversation.traits
         setup, profile = conversation.setup, conversation.profile
@@ -83,9 +78,7 @@ class TurnTaking:
         self._input = InputBuffer(session.context)
         self._calls = PendingCalls(conversation, session, self._config, self.wire)
         self._style = WireStyle.of(setup, profile, self.wire)
-        self._replies = ReplyRunner(
-            channel, self._style, session.context, self._audio, self._calls, context, turn_ended, log
-        )
+        self._replies = ReplyRunner(connected, self._style, session.context, self._audio, self._calls, turn_ended)
 
     @property
     def speech_open(self) -> bool:

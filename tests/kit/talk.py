@@ -140,6 +140,14 @@ def config(**changes: Any) -> StandInConfig:
 
 
 @contextlib.asynccontextmanager
+async def serving(*, seconds: float = 30.0, **changes: Any) -> AsyncIterator[StandInServer]:
+    """A stand-in, which may not fail. `changes` are settings of its config."""
+    async with asyncio.timeout(seconds), serve_stand_in(config=config(**changes)) as server:
+        yield server
+    assert server.failures == 0
+
+
+@contextlib.asynccontextmanager
 async def connected(
     setup: Message | str | None = None,
     *,
@@ -150,10 +158,9 @@ async def connected(
     **changes: Any,
 ) -> AsyncIterator[Caller]:
     """A client on a stand-in of its own. `changes` are settings of its config."""
-    async with asyncio.timeout(seconds), serve_stand_in(config=config(**changes)) as server:
+    async with serving(seconds=seconds, **changes) as server:
         async with calling(server, setup, path=path, headers=headers, judged=judged) as caller:
             yield caller
-    assert server.failures == 0
 
 
 async def ended(server: StandInServer) -> None:

@@ -24,7 +24,8 @@ from websockets.frames import Frame, Opcode
 from livews.core import canonical
 from livews.server import faults
 from livews.server.script import Script
-from livews.server.server import StandInServer, serve_stand_in
+from livews.server.server import StandInServer
+from livews.server.session import StandInSession
 from tests.kit import talk
 from tests.kit.command import livews
 from tests.kit.names import GEMINI, TEST
@@ -77,6 +78,25 @@ async def frames_of(socket: Any, *messages: Message, quiet: float = 0.0) -> list
     return got
 
 
+async def to_the_end(
+    socket: Any, *messages: Message, quiet: float = 10.0, then: Message | None = None
+) -> tuple[list[bytes | str], ConnectionClosed | None]:
+    """The frames up to the close, and the close; None if it is quiet for so many seconds. `then` is said after each."""
+    got: list[bytes | str] = []
+    with contextlib.suppress(TimeoutError):
+        try:
+            for message in messages:
+                await socket.send(json.dumps(message))
+            while True:
+                async with asyncio.timeout(quiet):
+                    got.append(await socket.recv())
+                if then:
+                    await socket.send(json.dumps(then))
+        except ConnectionClosed as end:
+            return got, end
+    return got, None
+
+
 def as_bytes(frame: bytes | str) -> bytes:
     return frame.encode() if isinstance(frame, str) else frame
 
@@ -85,7 +105,7 @@ async def turn(
     *given: str, says: str = "hello", setup: Message | None = None, quiet: float = 0.0, **changes: Any
 ) -> list[bytes | str]:
     """The frames of setup and of one turn, with these faults."""
-    async with serve_stand_in(config=talk.config(faults=these(*given), **{"pace": 0.01, **changes})) as server:
+    async with talk.serving(faults=these(*given), **{"pace": 0.01, **changes}) as server:
         async with dialled(server, setup) as socket:
             got = await frames_of(socket, talk.content(says), quiet=quiet)
     assert server.failures == 0
@@ -114,23 +134,17 @@ SHAPES = ("text-frames", "fragments=1000", "compact", "utf8", "snake", "unknown-
 
 @pytest.mark.parametrize("number", [1, 2, 5])
 async def test_drop_cuts_without_a_close_frame(number: int) -> None:
-    async with serve_stand_in(config=talk.config(faults=these(f"drop@{number}"))) as server:
+    async with talk.serving(faults=these(f"drop@{number}")) as server:
         async with dialled(server) as socket:
-            await socket.send(json.dumps(talk.content("hello")))
-            got = 0
-            with pytest.raises(ConnectionClosedError) as caught:
-                while True:
-                    async with asyncio.timeout(10):
-                        await socket.recv()
-                    got += 1
-        assert (caught.value.rcvd, caught.value.sent) == (None, None)
-        assert got == number - 1
+            got, end = await to_the_end(socket, talk.content("hello"))
+        assert end and (end.rcvd, end.sent) == (None, None)
+        assert len(got) == number - 1
         await talk.ended(server)
         assert dict(server.endings) == {"dropped": 1}
 
 
 async def test_close_is_told_as_the_stand_ins_own() -> None:
-    async with serve_stand_in(config=talk.config(faults=these("close=quota@3"))) as server:
+    async with talk.serving(faults=these("close=quota@3")) as server:
         async with talk.calling(server, TRANSCRIBED) as caller:
             await caller.say(talk.content("hello"))
             assert (await caller.closed())[0] == 1011
@@ -142,7 +156,7 @@ async def test_close_is_told_as_the_stand_ins_own() -> None:
 async def test_sound_that_crosses_a_close_is_no_other_close() -> None:
     """A client streams on for as long as it has not read the close: that is no fault of its own."""
     lines: list[str] = []
-    async with serve_stand_in(config=talk.config(faults=these("close=unavailable@3"), log=lines.append)) as server:
+    async with talk.serving(faults=these("close=unavailable@3"), log=lines.append) as server:
         async with talk.calling(server, TRANSCRIBED) as caller:
             await caller.say(talk.content("hello"))
             with contextlib.suppress(ConnectionClosed):
@@ -156,7 +170,7 @@ async def test_sound_that_crosses_a_close_is_no_other_close() -> None:
 
 
 async def test_stall_sends_nothing_and_closes_nothing() -> None:
-    async with serve_stand_in(config=talk.config(faults=these("stall@4"))) as server:
+    async with talk.serving(faults=these("stall@4")) as server:
         async with talk.calling(server, TRANSCRIBED) as caller:
             await caller.say(talk.content("hello"))
             await caller.until("said")
@@ -174,7 +188,7 @@ async def test_stall_sends_nothing_and_closes_nothing() -> None:
 
 
 async def test_a_stalled_session_ends_when_its_client_is_lost() -> None:
-    async with serve_stand_in(config=talk.config(faults=these("stall@1"))) as server:
+    async with talk.serving(faults=these("stall@1")) as server:
         async with dialled(server) as socket:
             for _ in range(100):
                 await socket.send("not json")
@@ -189,39 +203,24 @@ async def test_a_stalled_session_ends_when_its_client_is_lost() -> None:
 
 @pytest.mark.parametrize("number", [1, 2, 3])
 async def test_go_away_comes_before_its_message_and_the_close_after_it(number: int) -> None:
-    async with (
-        serve_stand_in(config=talk.config(faults=these(f"go-away=0.4@{number}"))) as server,
-        dialled(server) as socket,
-    ):
-        await socket.send(json.dumps(talk.content("hello")))
-        got: list[Message] = []
-        with pytest.raises(ConnectionClosed) as caught:
-            while True:
-                async with asyncio.timeout(10):
-                    got.append(json.loads(await socket.recv()))
+    async with talk.serving(faults=these(f"go-away=0.4@{number}")) as server, dialled(server) as socket:
+        frames, end = await to_the_end(socket, talk.content("hello"))
+        got = parsed(frames)
         assert [i for i, one in enumerate(got, 1) if "goAway" in one] == [number]
         assert got[number - 1] == {"goAway": {"timeLeft": "0.400s"}}
         assert [i for i, one in enumerate(got, 1) if "setupComplete" in one] == [2 if number == 1 else 1]
-        assert caught.value.rcvd is not None
-        assert caught.value.rcvd.code == 1008
-        assert caught.value.rcvd.reason.startswith(IGNORED)
+        assert end and end.rcvd
+        assert (end.rcvd.code, end.rcvd.reason[: len(IGNORED)]) == (1008, IGNORED)
 
 
 @pytest.mark.parametrize("shape", ["compact", "snake", "utf8"])
 async def test_silence_after_go_away_lasts_until_the_close(shape: str) -> None:
     wrong = these("go-away=0.5@4", "silent-after-goaway", shape)
-    async with serve_stand_in(config=talk.config(faults=wrong)) as server, dialled(server) as socket:
-        await socket.send(json.dumps(talk.content("hello")))
-        got: list[bytes] = []
-        with pytest.raises(ConnectionClosed) as caught:
-            while True:
-                async with asyncio.timeout(10):
-                    got.append(as_bytes(await socket.recv()))
-                    await socket.send(json.dumps(talk.text("and now?")))
+    async with talk.serving(faults=wrong) as server, dialled(server) as socket:
+        got, end = await to_the_end(socket, talk.content("hello"), then=talk.text("and now?"))
         assert len(got) == 4
-        assert b"go_away" in got[3] or b"goAway" in got[3]
-        assert caught.value.rcvd is not None
-        assert caught.value.rcvd.code == 1008
+        assert re.search(b"go_?[aA]way", as_bytes(got[3]))
+        assert end and end.rcvd and end.rcvd.code == 1008
 
 
 async def test_without_the_fault_what_is_said_goes_on_after_go_away() -> None:
@@ -236,7 +235,7 @@ async def test_without_the_fault_what_is_said_goes_on_after_go_away() -> None:
 
 async def test_pongs_are_late_and_nothing_else_is() -> None:
     """CLOSE-4: the service sends no pings of its own and may answer one late."""
-    async with serve_stand_in(config=talk.config(faults=these("late-pong=0.3"))) as server, dialled(server) as socket:
+    async with talk.serving(faults=these("late-pong=0.3")) as server, dialled(server) as socket:
         loop = asyncio.get_running_loop()
         began = loop.time()
         pong = await socket.ping()
@@ -248,7 +247,7 @@ async def test_pongs_are_late_and_nothing_else_is() -> None:
 
 
 async def test_a_late_pong_for_a_client_that_is_gone_hurts_nobody() -> None:
-    async with serve_stand_in(config=talk.config(faults=these("late-pong=0.1"))) as server:
+    async with talk.serving(faults=these("late-pong=0.1")) as server:
         async with dialled(server) as socket:
             await socket.ping()
         await talk.ended(server)
@@ -292,10 +291,7 @@ async def test_text_frames() -> None:
 @pytest.mark.parametrize("kind", [(), ("text-frames", "utf8")])
 async def test_fragments_are_counted(size: int, kind: tuple[str, ...]) -> None:
     wrong = these(f"fragments={size}", *kind)
-    async with (
-        serve_stand_in(config=talk.config(faults=wrong, wire={"chunkMs": 40})) as server,
-        dialled(server) as socket,
-    ):
+    async with talk.serving(faults=wrong, wire={"chunkMs": 40}) as server, dialled(server) as socket:
         got = [as_bytes(frame) for frame in await frames_of(socket, talk.content("Grüße aus 北京"))]
         data = [one for one in socket.seen if one[0] in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)]
         assert meant(got)[0].endswith('I heard "Grüße aus 北京".')
@@ -327,8 +323,7 @@ async def test_utf8_is_raw_and_escapes_are_the_rule() -> None:
 
 
 async def test_snake_spells_members_and_leaves_the_applications_own_names() -> None:
-    given = talk.config(faults=these("snake"), calls="always")
-    async with serve_stand_in(config=given) as server:
+    async with talk.serving(faults=these("snake"), calls="always") as server:
         about = {"type": "OBJECT", "properties": {"cityName": {"type": "STRING"}}, "required": ["cityName"]}
         tools = talk.functions("getWeather", parameters=about)
         async with dialled(server, {**TRANSCRIBED, "tools": tools}) as socket:
@@ -358,7 +353,7 @@ async def test_a_big_message_ends_a_client_that_takes_a_megabyte(number: int) ->
     """WIRE-13: python's websockets takes 1 MiB unless it is told otherwise, and closes 1009 by itself."""
 
     async def go(**limit: Any) -> list[bytes | str]:
-        async with serve_stand_in(config=talk.config(faults=these(f"big-message@{number}"))) as server:
+        async with talk.serving(faults=these(f"big-message@{number}")) as server:
             async with dialled(server, **limit) as socket:
                 return await frames_of(socket, talk.content("hello"))
 
@@ -467,34 +462,19 @@ async def test_two_at_once_and_the_turn_is_still_there(pair: tuple[str, str]) ->
 @pytest.mark.parametrize("number", [2, 3])
 async def test_messages_that_come_between_do_not_hide_a_place(once: str, other: str, number: int) -> None:
     """@N finds its message also when a fault put others before it."""
-    got: list[bytes] = []
-    end: Exception | None = None
-    async with (
-        serve_stand_in(config=talk.config(faults=these(f"{once}@{number}", other))) as server,
-        dialled(server) as socket,
-    ):
-        await socket.send(json.dumps(talk.content("hello")))
-        try:
-            while not got or b"turnComplete" not in got[-1]:
-                async with asyncio.timeout(1.0 if once == "stall" else 10):
-                    got.append(as_bytes(await socket.recv()))
-        except (ConnectionClosed, TimeoutError) as caught:
-            end = caught
+    async with talk.serving(faults=these(f"{once}@{number}", other)) as server, dialled(server) as socket:
+        frames, end = await to_the_end(socket, talk.content("hello"), quiet=1.0)
+    got = [as_bytes(frame) for frame in frames]
     assert any(b"setupComplete" in frame for frame in got)
     assert (len(got) < 5) is (once in ("drop", "stall", "close=quota"))
     if once == "drop":
-        assert isinstance(end, ConnectionClosed)
-        assert end.rcvd is None
+        assert end and end.rcvd is None
     elif once == "close=quota":
-        assert isinstance(end, ConnectionClosed)
-        assert end.rcvd is not None
-        assert end.rcvd.code == 1011
-    elif once == "stall":
-        assert isinstance(end, TimeoutError)
-    elif once == "go-away=9":
-        assert sum(b'"goAway"' in frame for frame in got) == 1
+        assert end and end.rcvd and end.rcvd.code == 1011
     else:
-        assert sum(not is_json(frame) for frame in got) == 1
+        assert end is None
+        assert sum(b'"goAway"' in frame for frame in got) == (once == "go-away=9")
+        assert sum(not is_json(frame) for frame in got) == (once == "truncated")
 
 
 def is_json(frame: bytes) -> bool:
@@ -530,10 +510,11 @@ async def test_an_interruption_in_the_middle(given: tuple[str, ...]) -> None:
         assert talk.brief_all(cut)[-1] == "turnComplete+usage"
 
 
-async def test_an_interruption_while_a_fragmented_message_waits_for_a_slow_reader() -> None:
-    """The reply is cut between two fragments of one message: that message is finished before anything else comes."""
+@contextlib.asynccontextmanager
+async def narrow_reader() -> AsyncIterator[tuple[Caller, StandInSession]]:
+    """A client that reads slowly, and its session in the middle of a message in fragments."""
     big = [f"big-message@{number}" for number in range(3, 9)]  # more than the buffers of the system
-    async with serve_stand_in(config=talk.config(faults=these("fragments=5000", *big))) as server:
+    async with talk.serving(faults=these("fragments=5000", *big)) as server:
         narrow = sockets.socket()
         narrow.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
         narrow.connect(("127.0.0.1", int(server.url.rsplit(":", 1)[1])))
@@ -544,33 +525,27 @@ async def test_an_interruption_while_a_fragmented_message_waits_for_a_slow_reade
             await caller.say(talk.content("hello"))
             session = next(iter(server.sessions.values()))
             await until(lambda: session.connection.paused and session.channel._sending)
-            await caller.say(talk.text("stop"))
-            await until(lambda: session.received >= 3)
-            await asyncio.sleep(0.1)
-            cut = await caller.until("turnComplete")
-            assert any("interrupted" in one.get("serverContent", {}) for one in cut)
-            assert talk.words(await caller.until("turnComplete")).endswith('I heard "stop".')
+            yield caller, session
         await talk.ended(server)
-        assert server.failures == 0
+
+
+async def test_an_interruption_while_a_fragmented_message_waits_for_a_slow_reader() -> None:
+    """The reply is cut between two fragments of one message: that message is finished before anything else comes."""
+    async with narrow_reader() as (caller, session):
+        await caller.say(talk.text("stop"))
+        await until(lambda: session.received >= 3)
+        await asyncio.sleep(0.1)
+        cut = await caller.until("turnComplete")
+        assert any("interrupted" in one.get("serverContent", {}) for one in cut)
+        assert talk.words(await caller.until("turnComplete")).endswith('I heard "stop".')
 
 
 async def test_a_close_waits_for_the_message_in_fragments() -> None:
     """A close between two fragments would be another close: the library's own 1011."""
-    big = [f"big-message@{number}" for number in range(3, 9)]
-    async with serve_stand_in(config=talk.config(faults=these("fragments=5000", *big))) as server:
-        narrow = sockets.socket()
-        narrow.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
-        narrow.connect(("127.0.0.1", int(server.url.rsplit(":", 1)[1])))
-        narrow.setblocking(False)
-        async with dialled(server, TRANSCRIBED, sock=narrow, max_queue=1) as socket:
-            caller = Caller(socket, server)
-            await caller.hear()
-            await caller.say(talk.content("hello"))
-            session = next(iter(server.sessions.values()))
-            await until(lambda: session.connection.paused and session.channel._sending)
-            await caller.say("not json")
-            await asyncio.sleep(0.1)
-            assert await caller.closed() == (1007, "Request contains an invalid argument.")
+    async with narrow_reader() as (caller, _):
+        await caller.say("not json")
+        await asyncio.sleep(0.1)
+        assert await caller.closed() == (1007, "Request contains an invalid argument.")
 
 
 # In a scenario
@@ -581,22 +556,12 @@ async def played(
 ) -> list[Any]:
     """The frames a client gets that says setup and then waits, ended by the code of the close, 1006 for none."""
     script = Script("mine", steps=[{"client": {"setup": {}}}, *steps])
-    async with serve_stand_in(
-        config=talk.config(scripts=[script], pace=pace, patience=patience, faults=these(*given))
-    ) as server:
+    changes = {"scripts": [script], "pace": pace, "patience": patience, "faults": these(*given)}
+    async with talk.serving(**changes) as server:
         async with dialled(server) as socket:
-            got: list[Any] = []
-            try:
-                while True:
-                    async with asyncio.timeout(2):
-                        got.append(await socket.recv())
-            except ConnectionClosed as end:
-                got.append(end.rcvd.code if end.rcvd else 1006)
-            except TimeoutError:
-                got.append("quiet")
+            frames, end = await to_the_end(socket, quiet=2)
         await talk.ended(server)
-        assert server.failures == 0
-    return got
+    return [*frames, "quiet" if end is None else end.rcvd.code if end.rcvd else 1006]
 
 
 READY: Message = {"server": {"setupComplete": {}}}
@@ -669,7 +634,7 @@ async def test_faults_of_the_command_line_go_for_scenarios_too() -> None:
 
 async def test_a_scenario_closes_at_once_though_its_client_sends_on() -> None:
     script = Script("mine", steps=[{"client": {"setup": {}}}, READY, {"wait": 0.3}, SHUT])
-    async with serve_stand_in(config=talk.config(scripts=[script], pace=1)) as server:
+    async with talk.serving(scripts=[script], pace=1) as server:
         async with dialled(server) as socket:
             await socket.recv()
             with contextlib.suppress(ConnectionClosed):

@@ -495,11 +495,7 @@ def mixes(draw: st.DrawFn, depth: int) -> dict[str, Any]:
             return {draw(st.sampled_from(["anyOf", "oneOf"])): tags}
         case 3:
             low = draw(limits)
-            parts = [
-                {"minimum": low},
-                {"type": "integer"},
-                {"title": "n"},
-            ]
+            parts = [{"minimum": low}, {"type": "integer"}, {"title": "n"}]
             return {"allOf": draw(st.permutations(parts)), "maximum": low + draw(st.integers(0, 5))}
         case _:
             left, right = draw(schemas(depth - 1)), draw(schemas(depth - 1))

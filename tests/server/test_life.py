@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import gc
 import re
-from collections.abc import AsyncIterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -22,7 +22,7 @@ from websockets.frames import Frame, Opcode
 from livews.core import models, protocol
 from livews.server import faults
 from livews.server.replies import format_duration as duration
-from livews.server.server import StandInServer, serve_stand_in
+from livews.server.server import StandInServer
 from livews.server.session import StandInSession
 from livews.server.turn_taking import TurnTaking
 from tests.kit import talk
@@ -35,18 +35,16 @@ INTERNAL = (1011, "Internal error encountered.")
 IGNORED = protocol.close_row("goaway-ignored")["reason"][:123]
 RESUMABLE: Message = {"model": TEST, "sessionResumption": {}}
 COMPRESSED: Message = {"contextWindowCompression": {"slidingWindow": {}}}
+HELLO = talk.content("hello")
 PICTURE: Message = {"realtimeInput": {"video": {"mimeType": "image/jpeg", "data": "/9j/4AAQ"}}}
-
-
-@contextlib.asynccontextmanager
-async def serving_stand_in(seconds: float = 30, **changes: Any) -> AsyncIterator[StandInServer]:
-    async with asyncio.timeout(seconds), serve_stand_in(config=talk.config(**changes)) as server:
-        yield server
-        assert server.failures == 0
 
 
 def now() -> float:
     return asyncio.get_running_loop().time()
+
+
+def new_handles(messages: list[Message]) -> list[str]:
+    return [one["sessionResumptionUpdate"]["newHandle"] for one in messages if "sessionResumptionUpdate" in one]
 
 
 async def last_of(caller: Caller) -> tuple[list[Message], tuple[int, str]]:
@@ -72,7 +70,7 @@ async def last_of(caller: Caller) -> tuple[list[Message], tuple[int, str]]:
 async def test_go_away_comes_by_the_profile_and_the_close_after_it(model: str, path: str, left: str) -> None:
     """GOAWAY-1: 540 seconds after the start with 50 left, 60 on Vertex; here 500 times as fast."""
     began = now()
-    async with serving_stand_in(time_scale=500) as server, talk.calling(server, model, path=path) as caller:
+    async with talk.serving(time_scale=500) as server, talk.calling(server, model, path=path) as caller:
         async with talk.pinging(caller):
             got, end = await last_of(caller)
         assert got[-1] == {"goAway": {"timeLeft": left}}
@@ -84,8 +82,8 @@ async def test_go_away_comes_by_the_profile_and_the_close_after_it(model: str, p
 
 async def test_go_away_on_demand() -> None:
     began = now()
-    async with serving_stand_in(go_away=0.2, time_scale=200) as server, talk.calling(server, LIVE_38) as caller:
-        await caller.say(talk.content("hello"))
+    async with talk.serving(go_away=0.2, time_scale=200) as server, talk.calling(server, LIVE_38) as caller:
+        await caller.say(HELLO)
         got, end = await last_of(caller)
         assert {"goAway": {"timeLeft": "0.250s"}} in got
         assert end == (1008, IGNORED)
@@ -93,10 +91,10 @@ async def test_go_away_on_demand() -> None:
 
 
 async def test_a_client_that_leaves_in_time_is_not_told_again() -> None:
-    async with serving_stand_in(go_away=0.05) as server, talk.calling(server, TEST) as caller:
+    async with talk.serving(go_away=0.05) as server, talk.calling(server, TEST) as caller:
         assert "goAway" in await caller.hear()
-        got = await caller.turn(talk.content("hello"))
-        assert talk.words(await caller.turn(talk.content("hello"))) == talk.words(got)
+        got = await caller.turn(HELLO)
+        assert talk.words(await caller.turn(HELLO)) == talk.words(got)
         assert talk.brief(got[-1]) == ["turnComplete", "usage"], "the session goes on until the time is over"
         await caller.socket.close()
         assert await caller.closed() == (1000, "")
@@ -129,7 +127,7 @@ async def test_video_shortens_and_compression_lifts_the_limit(
 ) -> None:
     """A session of sound lasts 15 minutes, one with video two, and any length with compression; goAway comes ahead."""
     began = now()
-    async with serving_stand_in(time_scale=600) as server, talk.calling(server, setup) as caller:
+    async with talk.serving(time_scale=600) as server, talk.calling(server, setup) as caller:
         if says is not None:
             await caller.say(says)
         async with talk.pinging(caller):
@@ -141,7 +139,7 @@ async def test_video_shortens_and_compression_lifts_the_limit(
 
 async def test_the_first_picture_shortens_a_session_that_runs() -> None:
     began = now()
-    async with serving_stand_in(time_scale=300) as server, talk.calling(server, TEST) as caller:
+    async with talk.serving(time_scale=300) as server, talk.calling(server, TEST) as caller:
         async with talk.pinging(caller):
             await asyncio.sleep(0.1)
             await caller.say(PICTURE)
@@ -151,13 +149,13 @@ async def test_the_first_picture_shortens_a_session_that_runs() -> None:
 
 async def test_a_conversation_grows_old_over_its_connections() -> None:
     """The limits are the session's, and a session is longer than a socket."""
-    async with serving_stand_in(time_scale=600) as server:
+    async with talk.serving(time_scale=600) as server:
         handle, spent = "", []
         for resumes in (False, True):
             setup = {"model": TEST, "sessionResumption": {"handle": handle} if resumes else {}}
             began = now()
             async with talk.calling(server, setup) as caller:
-                handle = (await caller.until("handle"))[-1]["sessionResumptionUpdate"]["newHandle"]
+                handle = await talk.handle_of(caller)
                 async with talk.pinging(caller):
                     await caller.until("goAway")
                 spent.append((caller.times[-1] - began) * 600)
@@ -168,7 +166,7 @@ async def test_a_conversation_grows_old_over_its_connections() -> None:
 
 async def test_fifty_eight_minutes_are_all_and_nothing_is_left_to_resume() -> None:
     began = now()
-    async with serving_stand_in(time_scale=1500) as server:
+    async with talk.serving(time_scale=1500) as server:
         async with talk.calling(server, {"model": LIVE_38, **COMPRESSED}) as caller, talk.pinging(caller):
             got, end = await last_of(caller)
         assert end == (1011, "Deadline expired before operation could complete.")
@@ -183,7 +181,7 @@ async def test_fifty_eight_minutes_are_all_and_nothing_is_left_to_resume() -> No
 
 async def test_a_client_that_is_silent_is_closed_and_one_that_pings_is_not() -> None:
     """480 s after anything came from it, a ping included: then 1011, and nothing before."""
-    async with serving_stand_in(time_scale=1600) as server:
+    async with talk.serving(time_scale=1600) as server:
         async with talk.calling(server, {"model": TEST, **COMPRESSED}) as there, talk.calling(server) as silent:
             async with talk.pinging(there, 0.05):
                 began = now()
@@ -199,7 +197,7 @@ async def test_a_client_that_is_silent_is_closed_and_one_that_pings_is_not() -> 
 @pytest.mark.parametrize("says", [talk.audio(silence(0.02)), talk.text("x"), "{}"], ids=["sound", "text", "nothing"])
 async def test_whatever_a_client_sends_it_is_there(says: str | Message) -> None:
     setup = {"model": LIVE_38, **COMPRESSED}  # lives longer than it may be idle
-    async with serving_stand_in(time_scale=1600, pace=0) as server, talk.calling(server, setup) as caller:
+    async with talk.serving(time_scale=1600, pace=0) as server, talk.calling(server, setup) as caller:
         for _ in range(10):
             await caller.say(says)
             await asyncio.sleep(0.05)
@@ -209,7 +207,7 @@ async def test_whatever_a_client_sends_it_is_there(says: str | Message) -> None:
 
 async def test_who_never_says_setup_is_closed_too() -> None:
     began = now()
-    async with serving_stand_in(time_scale=2400) as server, talk.calling(server) as caller:
+    async with talk.serving(time_scale=2400) as server, talk.calling(server) as caller:
         assert await last_of(caller) == ([], INTERNAL)
         assert now() - began >= 480 / 2400
         await talk.ended(server)
@@ -231,7 +229,7 @@ class Watching(ClientConnection):
 
 async def test_the_stand_in_sends_no_pings_and_nothing_unasked() -> None:
     """CLOSE-4, WIRE-13: also no permessage-deflate, whatever the client offers."""
-    async with serving_stand_in() as server:
+    async with talk.serving() as server:
         async with connect(server.url + GEMINI, create_connection=Watching, ping_interval=None) as socket:
             await socket.send('{"setup": {"model": "models/test"}}')
             await socket.recv()
@@ -285,31 +283,27 @@ async def test_handles_come_as_the_model_has_it(model: str, asked: Message, hand
     """`once` a connection, or with every turn; unasked on some."""
     async with talk.connected({"model": model, **asked}) as caller:
         for _ in range(3):
-            await caller.say(talk.text("hello") if model == LIVE_31 else talk.content("hello"))
+            await caller.say(talk.text("hello") if model == LIVE_31 else HELLO)
             await caller.until("IDLE" if "thinking" in model else "turnComplete")
         await caller.rest()
         updates = [one["sessionResumptionUpdate"] for one in caller.messages if "sessionResumptionUpdate" in one]
         assert all(update["resumable"] is True for update in updates)
-        after = [
-            talk.brief_all(caller.messages)[i - 1]
-            for i, one in enumerate(talk.brief_all(caller.messages))
-            if one == "handle"
-        ]
+        order = talk.brief_all(caller.messages)
         if handles == 3:
-            assert all(one.startswith("turnComplete") for one in after), "with the turn"
+            assert all(one.startswith("turnComplete") for one, after in pairwise(order) if after == "handle")
         found = [update["newHandle"] for update in updates]
     assert len(found) == len(set(found)) == handles
 
 
 async def test_a_handle_comes_a_tenth_of_a_second_after_setup_and_at_once_when_resumed() -> None:
-    async with serving_stand_in(pace=1.0) as server:
+    async with talk.serving(pace=1.0) as server:
         async with talk.calling(server, LIVE_38) as caller:
-            handle = (await caller.hear())["sessionResumptionUpdate"]["newHandle"]
-            assert caller.times[1] - caller.times[0] >= 0.095
+            handle = await talk.handle_of(caller)
+            assert caller.times[-1] - caller.times[0] >= 0.095
             assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", handle)
         async with talk.calling(server, talk.resuming(handle, LIVE_38)) as caller:
-            again = (await caller.hear())["sessionResumptionUpdate"]["newHandle"]
-            assert caller.times[1] - caller.times[0] < 0.095
+            again = await talk.handle_of(caller)
+            assert caller.times[-1] - caller.times[0] < 0.095
             assert again != handle
 
 
@@ -344,7 +338,7 @@ def asked_tokens(messages: list[Message]) -> int:
 
 
 async def test_a_resumed_conversation_knows_what_was_said() -> None:
-    async with serving_stand_in() as server:
+    async with talk.serving() as server:
         async with talk.calling(server, RESUMABLE) as caller:
             handle = await talk.handle_of(caller)
             first = asked_tokens(await caller.turn(talk.content("one two three")))
@@ -365,7 +359,7 @@ async def test_a_resumed_conversation_knows_what_was_said() -> None:
 
 @pytest.mark.parametrize(("model", "says"), [(LIVE_38, talk.content), (NATIVE, talk.content), (LIVE_31, talk.text)])
 async def test_calls_that_wait_are_answered_after_resuming(model: str, says: Any) -> None:
-    async with serving_stand_in() as server:
+    async with talk.serving() as server:
         setup: Message = {
             "model": model,
             "outputAudioTranscription": {},
@@ -379,9 +373,7 @@ async def test_calls_that_wait_are_answered_after_resuming(model: str, says: Any
             got += await caller.until("toolCall")
             call = talk.calls(got)[0]
             got += await caller.rest()
-            handle = [one["sessionResumptionUpdate"]["newHandle"] for one in got if "sessionResumptionUpdate" in one][
-                -1
-            ]
+            handle = new_handles(got)[-1]
         again = {**setup, "sessionResumption": {"handle": handle}}
         async with talk.calling(server, again) as caller:
             assert "toolCall" not in talk.brief_all(await caller.rest()), "nothing is asked twice"
@@ -396,7 +388,7 @@ async def test_calls_that_wait_are_answered_after_resuming(model: str, says: Any
 
 async def test_an_open_socket_keeps_its_session() -> None:
     """RESUME-2: the old socket is open: 1011. Once it is closed, by a close frame, at once."""
-    async with serving_stand_in() as server:
+    async with talk.serving() as server:
         async with talk.calling(server, RESUMABLE) as caller:
             handle = await talk.handle_of(caller)
             for _ in range(3):
@@ -405,12 +397,12 @@ async def test_an_open_socket_keeps_its_session() -> None:
         await talk.ended(server)
         async with talk.calling(server, talk.resuming(handle)) as caller:
             assert await talk.refusal(server, {"setup": talk.resuming(handle)}) == INTERNAL, "the new one, too"
-            assert await caller.turn(talk.content("hello"))
+            assert await caller.turn(HELLO)
 
 
 async def test_a_socket_that_was_lost_keeps_its_session_for_a_while() -> None:
     """RESUME-2: within 1.5 s of a drop without a close frame 1011, later fine."""
-    async with serving_stand_in() as server:
+    async with talk.serving() as server:
         async with talk.calling(server, RESUMABLE) as caller:
             handle = await talk.handle_of(caller)
             began = now()
@@ -437,10 +429,10 @@ async def tried(server: StandInServer, handle: str) -> tuple[int, str]:
 
 
 async def test_a_drop_of_the_stand_ins_own_is_one() -> None:
-    async with serving_stand_in(faults=[faults.parse("drop@3")]) as server:
+    async with talk.serving(faults=[faults.parse("drop@3")]) as server:
         async with talk.calling(server, RESUMABLE) as caller:
             handle = await talk.handle_of(caller)
-            await caller.say(talk.content("hello"))
+            await caller.say(HELLO)
             assert await caller.closed() == (1006, "")
         await talk.ended(server)
         assert await talk.refusal(server, {"setup": talk.resuming(handle)}) == INTERNAL
@@ -448,7 +440,7 @@ async def test_a_drop_of_the_stand_ins_own_is_one() -> None:
 
 async def test_a_handle_belongs_to_its_model() -> None:
     """RESUME-3: setupComplete comes, and then 1011, every time; the model it belongs to takes it still."""
-    async with serving_stand_in() as server:
+    async with talk.serving() as server:
         async with talk.calling(server, RESUMABLE) as caller:
             handle = await talk.handle_of(caller)
         for _ in range(2):
@@ -456,23 +448,23 @@ async def test_a_handle_belongs_to_its_model() -> None:
                 assert await caller.closed() == (1011, "Internal error occurred.")
                 assert talk.brief_all(caller.messages) == ["setupComplete"]
         async with talk.calling(server, talk.resuming(handle, "tunedModels/test")) as caller:
-            assert await caller.turn(talk.content("hello"))
+            assert await caller.turn(HELLO)
 
 
 async def test_everything_but_the_model_may_change() -> None:
-    async with serving_stand_in() as server:
+    async with talk.serving() as server:
         async with talk.calling(server, {**RESUMABLE, "outputAudioTranscription": {}}) as caller:
             handle = await talk.handle_of(caller)
-            assert "audio" in talk.brief_all(await caller.turn(talk.content("hello")))
+            assert "audio" in talk.brief_all(await caller.turn(HELLO))
         setup = {**talk.resuming(handle), "generationConfig": {"responseModalities": ["TEXT"]}}
         async with talk.calling(server, setup) as caller:
-            got = await caller.turn(talk.content("hello"))
+            got = await caller.turn(HELLO)
             assert talk.brief_all(got, leave=["handle"]) == ["text", "generationComplete", "turnComplete+usage"]
 
 
 @pytest.mark.parametrize(("path", "hours"), [(GEMINI, 2), (VERTEX, 24)])
 async def test_handles_that_are_unknown_or_too_old(path: str, hours: int) -> None:
-    async with serving_stand_in() as server:
+    async with talk.serving() as server:
         model = TEST if path == GEMINI else "publishers/google/models/test"
         assert await talk.refusal(server, {"setup": talk.resuming("no such handle")}) == (
             1008,
@@ -491,12 +483,12 @@ async def test_handles_that_are_unknown_or_too_old(path: str, hours: int) -> Non
 
 
 async def test_an_empty_handle_is_none() -> None:
-    async with serving_stand_in() as server, talk.calling(server, talk.resuming("")) as caller:
+    async with talk.serving() as server, talk.calling(server, talk.resuming("")) as caller:
         assert await talk.handle_of(caller)
 
 
 async def test_only_the_newest_handles_are_kept() -> None:
-    async with serving_stand_in() as server:
+    async with talk.serving() as server:
         async with talk.calling(server, {"model": NATIVE, **ASKED}) as caller:
             handles = []
             for _ in range(12):
@@ -528,96 +520,77 @@ def tasks() -> set[str]:
     return {str(task.get_coro()) for task in asyncio.all_tasks() if task is not asyncio.current_task()}
 
 
-ENDS: dict[str, Any] = {
-    "a client's close": lambda caller: caller.socket.close(),
-    "a client's death": lambda caller: _abort(caller),
-    "a close in a reply": lambda caller: _leave_in_reply(caller),
-    "a refusal": lambda caller: _say_and_wait(caller, "not json"),
-    "a call that waits": lambda caller: _leave_a_call(caller),
-    "speech that never ended": lambda caller: _leave_speech(caller),
-    "an activity that never ended": lambda caller: caller.say(talk.START, talk.audio(speech(0.3))),
+async def nothing_is_left(server: StandInServer, before: set[str]) -> None:
+    """Of sessions that are over: no task, no connection, no object."""
+    await talk.ended(server)
+    await until(lambda: not server.connections and tasks() == before)
+    gc.collect()
+    assert [one for one in gc.get_objects() if isinstance(one, (StandInSession, TurnTaking))] == []
+
+
+ENDS: dict[str, tuple[list[Any], str]] = {
+    "a client's close": ([], ""),
+    "a client's death": ([HELLO], "anything"),
+    "a close in a reply": ([HELLO, talk.content("again")], "anything"),
+    "a refusal": (["not json"], "close"),
+    "a call that waits": ([talk.content("getWeather")], "toolCall"),
+    "speech that never ended": ([talk.audio(speech()), talk.STREAM_END, talk.text("and")], ""),
+    "an activity that never ended": ([talk.START, talk.audio(speech(0.3))], ""),
 }
-
-
-async def _abort(caller: Caller) -> None:
-    await caller.say(talk.content("hello"))
-    await caller.hear()
-    caller.socket.transport.abort()
-
-
-async def _leave_in_reply(caller: Caller) -> None:
-    await caller.say(talk.content("hello"), talk.content("again"))
-    await caller.hear()
-
-
-async def _say_and_wait(caller: Caller, says: str) -> None:
-    await caller.say(says)
-    assert (await caller.closed())[0] == 1007
-
-
-async def _leave_a_call(caller: Caller) -> None:
-    await caller.say(talk.content("getWeather"))
-    await caller.until("toolCall")
-
-
-async def _leave_speech(caller: Caller) -> None:
-    await caller.speak(speech())
-    await caller.say(talk.STREAM_END, talk.text("and"))
+"""What a client says, and what it waits for until it leaves."""
 
 
 @pytest.mark.parametrize("name", ENDS)
 @pytest.mark.parametrize("model", [LIVE_38, LIVE_31, TRANSLATE, NATIVE])
 async def test_a_session_leaves_nothing(name: str, model: str) -> None:
-    async with serving_stand_in() as server:
+    if name == "a call that waits" and model in (TRANSLATE, LIVE_31):
+        return  # it has no functions, or is asked by realtimeInput; TURN-6
+    messages, wanted = ENDS[name]
+    setup: Message = {"model": model, **ASKED, **(talk.MANUAL if name.startswith("an activity") else {})}
+    if model != TRANSLATE:
+        setup["tools"] = talk.functions("getWeather")
+    async with talk.serving() as server:
         before = tasks()
-        manual = talk.MANUAL if name.startswith("an activity") else {}
-        if name == "a call that waits" and model == TRANSLATE:
-            return  # it has no functions
-        if name == "a call that waits" and model == LIVE_31:
-            return  # it is asked by realtimeInput; TURN-6
-        tools = {} if model == TRANSLATE else {"tools": talk.functions("getWeather")}
         for _ in range(3):
-            async with talk.calling(server, {"model": model, **ASKED, **manual, **tools}, judged=False) as caller:
+            async with talk.calling(server, setup, judged=False) as caller:
                 with contextlib.suppress(ConnectionClosed, TimeoutError):
                     async with asyncio.timeout(0.5):
-                        await ENDS[name](caller)
-        await talk.ended(server)
-        await until(lambda: not server.connections and tasks() == before)
-        assert server.sessions == {}
+                        await caller.say(*messages)
+                        if wanted == "close":
+                            assert (await caller.closed())[0] == 1007
+                        elif wanted:
+                            await caller.until("" if wanted == "anything" else wanted)
+                        if name == "a client's death":
+                            caller.socket.transport.abort()
         del caller
-        gc.collect()
-        left = [one for one in gc.get_objects() if isinstance(one, (StandInSession, TurnTaking))]
-        assert left == []
+        await nothing_is_left(server, before)
 
 
 @pytest.mark.parametrize("fault", ["drop@4", "close=quota@4", "go-away=0.05@4", "stall@4", "fragments=10", "late-pong=0.05",
                                    "silent-after-goaway", "bundled"])  # fmt: skip
 async def test_a_session_with_a_fault_leaves_nothing(fault: str) -> None:
-    async with serving_stand_in(faults=[faults.parse(fault)]) as server:
+    async with talk.serving(faults=[faults.parse(fault)]) as server:
         before = tasks()
         # a client that leaves fragments unread does not see its close answered: max_queue
         async with connect(server.url + GEMINI, max_size=None, max_queue=None, ping_interval=None) as socket:
             caller = Caller(socket, server, judged=False)
-            await caller.say({"setup": {"model": LIVE_38}}, talk.content("hello"))
+            await caller.say({"setup": {"model": LIVE_38}}, HELLO)
             async with talk.pinging(caller):
                 with contextlib.suppress(ConnectionClosed, TimeoutError):
                     async with asyncio.timeout(0.2):
                         while True:
                             await caller.hear()
-        await talk.ended(server)
-        await asyncio.sleep(0.1)
-        await until(lambda: not server.connections and tasks() == before)
         del caller, socket
-        gc.collect()
-        assert [one for one in gc.get_objects() if isinstance(one, (StandInSession, TurnTaking))] == []
+        await asyncio.sleep(0.1)
+        await nothing_is_left(server, before)
 
 
 async def test_a_stand_in_that_stops_ends_its_sessions() -> None:
     async with contextlib.AsyncExitStack() as stack:
-        async with serving_stand_in() as server:
+        async with talk.serving() as server:
             callers = [await stack.enter_async_context(talk.calling(server, LIVE_38)) for _ in range(5)]
             for caller in callers:
-                await caller.say(talk.content("hello"))
+                await caller.say(HELLO)
                 await caller.until("audio")
         assert server.sessions == {}
         assert server.connections == set()
@@ -629,7 +602,7 @@ async def test_a_stand_in_that_stops_ends_its_sessions() -> None:
 
 async def test_endings_do_not_pile_up() -> None:
     """A reason quotes what a client said: how sessions ended is counted, and the count stays small."""
-    async with serving_stand_in() as server:
+    async with talk.serving() as server:
         server.endings.update({f"end {i}": 1 for i in range(999)})
         for i in range(3):
             async with talk.calling(server) as caller:

@@ -31,6 +31,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="the commands of these t
 REAL = [name for name in ("espeak-ng", "espeak") if shutil.which(name)]
 needs_espeak = pytest.mark.skipif("espeak-ng" not in REAL, reason="espeak-ng is not installed")
 RATE = 24_000
+THREE = ["one", "two", "three"]
 
 
 async def say(speech: SpeechSynthesizer, *texts: str) -> list[SynthesizedSpeech]:
@@ -50,17 +51,10 @@ def wav(
     """A WAV; `length` is what its header claims, `pad` the bytes of a chunk before the samples."""
     length = len(pcm) if length is None else length
     size = bits // 8 * channels
-    head = b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, channels, rate, rate * size, size, bits)
+    head = b"RIFF" + struct.pack("<I", (length + 36) & 0xFFFFFFFF)
+    form = b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, channels, rate, rate * size, size, bits)
     filler = b"FLLR" + struct.pack("<I", pad) + bytes(pad + pad % 2) if pad else b""
-    return (
-        b"RIFF"
-        + struct.pack("<I", (length + 36) & 0xFFFFFFFF)
-        + head
-        + filler
-        + b"data"
-        + struct.pack("<I", length)
-        + pcm
-    )
+    return head + form + filler + b"data" + struct.pack("<I", length) + pcm
 
 
 class Commands:
@@ -77,6 +71,11 @@ class Commands:
 
     def speaks(self, sound: bytes, name: str = "espeak-ng") -> None:
         self.add('cat > /dev/null; cp sound.wav "$last"', name, sound)
+
+    async def spoken(self, sound: bytes) -> SynthesizedSpeech:
+        """What becomes of this WAV."""
+        self.speaks(sound)
+        return await SpeechSynthesizer("espeak-ng").synthesize("hello")
 
     @property
     def calls(self) -> int:
@@ -252,8 +251,8 @@ def test_an_unknown_name(commands: Commands, how: str) -> None:
 
 @pytest.mark.parametrize("name", ["espeak-ng", "espeak", "say"])
 async def test_words_come_on_stdin_only(commands: Commands, name: str) -> None:
-    commands.add('printf "%s\\n" "$@" > args; cat > heard; cp sound.wav "$last"', name)
-    (commands.folder / "sound.wav").write_bytes(wav(tone(0.3, rate=RATE), RATE if name == "say" else 22_050))
+    sound = wav(tone(0.3, rate=RATE), RATE if name == "say" else 22_050)
+    commands.add('printf "%s\\n" "$@" > args; cat > heard; cp sound.wav "$last"', name, sound)
     made = (await say(SpeechSynthesizer(name), "--help -w evil.wav; $(touch evil) `touch evil`"))[0]
     assert len(made.pcm) > 10_000
     assert (commands.folder / "heard").read_text() == "--help -w evil.wav; $(touch evil) `touch evil`"
@@ -284,15 +283,14 @@ async def test_nothing_in_the_words_steers_the_command(commands: Commands, text:
 async def test_a_sound_server_that_hangs_is_not_asked(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
     """espeak-ng connects to it even when it writes a file, and waits for ever for one that hangs."""
     monkeypatch.setenv("PULSE_SERVER", "unix:/somewhere/that/hangs")
-    commands.add('echo "$PULSE_SERVER" > asked; cat > /dev/null; cp sound.wav "$last"')
-    (commands.folder / "sound.wav").write_bytes(wav(tone(0.3), 22_050))
+    commands.add('echo "$PULSE_SERVER" > asked; cat > /dev/null; cp sound.wav "$last"', sound=wav(tone(0.3), 22_050))
     await say(SpeechSynthesizer("espeak-ng"), "hello")
     assert (commands.folder / "asked").read_text() == "unix:/dev/null\n"
 
 
 async def test_say_writes_its_file_at_24_khz(commands: Commands) -> None:
-    commands.add('printf "%s\\n" "$@" > args; cat > /dev/null; cp sound.wav "$last"', "say")
-    (commands.folder / "sound.wav").write_bytes(wav(tone(0.5, rate=RATE), RATE, pad=4_044))
+    sound = wav(tone(0.5, rate=RATE), RATE, pad=4_044)
+    commands.add('printf "%s\\n" "$@" > args; cat > /dev/null; cp sound.wav "$last"', "say", sound)
     speech = SpeechSynthesizer("say")
     (made,) = await say(speech, "hello")
     *args, file = (commands.folder / "args").read_text().split()
@@ -306,8 +304,7 @@ async def test_say_writes_its_file_at_24_khz(commands: Commands) -> None:
 
 async def test_the_samples_of_22_050_hz_are_those_of_24_000(commands: Commands) -> None:
     sound = tone(0.5)
-    commands.speaks(wav(sound))
-    (made,) = await say(SpeechSynthesizer("espeak-ng"), "hello")
+    made = await commands.spoken(wav(sound))
     assert made.pcm[:-480] == sound[:-480]
     assert made.seconds == pytest.approx(0.5 * 22_050 / 24_000, abs=0.001)
 
@@ -325,15 +322,13 @@ async def test_the_samples_of_22_050_hz_are_those_of_24_000(commands: Commands) 
     ids=["streamed", "streamed-max", "chunk-after", "chunk-before", "odd-chunk-before", "odd"],
 )
 async def test_wavs_as_they_come(commands: Commands, sound: bytes) -> None:
-    commands.speaks(sound)
-    (made,) = await say(SpeechSynthesizer("espeak-ng"), "hello")
+    made = await commands.spoken(sound)
     assert made.pcm[:-480] == tone(0.5)[:-480]
 
 
 async def test_silence_around_the_speech_is_cut(commands: Commands) -> None:
     hiss = struct.pack("<2h", 3, -3) * 10_000
-    commands.speaks(wav(hiss + tone(0.5, rate=RATE) + hiss))
-    (made,) = await say(SpeechSynthesizer("espeak-ng"), "hello")
+    made = await commands.spoken(wav(hiss + tone(0.5, rate=RATE) + hiss))
     loud = [n for n, sample in enumerate(samples(made.pcm)) if abs(sample) > 256]
     assert 0.005 <= loud[0] / RATE <= 0.015
     assert 0.030 <= made.seconds - loud[-1] / RATE <= 0.050
@@ -341,8 +336,8 @@ async def test_silence_around_the_speech_is_cut(commands: Commands) -> None:
 
 
 async def test_silence_within_stays(commands: Commands) -> None:
-    commands.speaks(wav(tone(0.2, rate=RATE) + bytes(48_000) + tone(0.2, rate=RATE)))
-    assert (await say(SpeechSynthesizer("espeak-ng"), "hello"))[0].seconds == pytest.approx(1.4, abs=0.01)
+    made = await commands.spoken(wav(tone(0.2, rate=RATE) + bytes(48_000) + tone(0.2, rate=RATE)))
+    assert made.seconds == pytest.approx(1.4, abs=0.01)
 
 
 @pytest.mark.parametrize("level", [32_767, 20_000])
@@ -358,13 +353,11 @@ async def test_a_loud_voice_is_halved(commands: Commands, level: int) -> None:
 
 async def test_a_voice_that_is_not_loud_is_left_alone(commands: Commands) -> None:
     sound = tone(0.3) + struct.pack("<2h", 16_383, -16_384) + tone(0.1)
-    commands.speaks(wav(sound))
-    assert (await say(SpeechSynthesizer("espeak-ng"), "hello"))[0].pcm[:-480] == sound[:-480]
+    assert (await commands.spoken(wav(sound))).pcm[:-480] == sound[:-480]
 
 
 async def test_a_voice_without_end_is_cut_without_a_click(commands: Commands) -> None:
-    commands.speaks(wav(tone(1) * 40))
-    (made,) = await say(SpeechSynthesizer("espeak-ng"), "hello")
+    made = await commands.spoken(wav(tone(1) * 40))
     assert made.seconds == 30
     assert samples(made.pcm)[-1] == 0
     assert max(map(abs, samples(made.pcm[-96:]))) < 2_000
@@ -426,9 +419,7 @@ async def test_a_command_that_disappears(commands: Commands) -> None:
     commands.speaks(wav(tone(0.5)))
     speech = SpeechSynthesizer("espeak-ng", log=lines.append)
     (commands.folder / "espeak-ng").unlink()
-    assert [made.pcm for made in await say(speech, "one", "two", "three")] == list(
-        map(synth.render, ["one", "two", "three"])
-    )
+    assert [made.pcm for made in await say(speech, *THREE)] == [synth.render(text) for text in THREE]
     assert speech.name == "tones"
     assert len(lines) == 1 and "espeak-ng" in lines[0]
 
@@ -437,9 +428,7 @@ async def test_no_folder_for_the_file(commands: Commands, monkeypatch: pytest.Mo
     commands.speaks(wav(tone(0.5)))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
     speech = SpeechSynthesizer("espeak-ng")
-    assert [made.pcm for made in await say(speech, "one", "two", "three")] == list(
-        map(synth.render, ["one", "two", "three"])
-    )
+    assert [made.pcm for made in await say(speech, *THREE)] == [synth.render(text) for text in THREE]
     assert (speech.name, commands.calls) == ("tones", 0)
 
 
@@ -634,15 +623,8 @@ async def test_espeak_says_the_same_again(name: str) -> None:
 @needs_espeak
 async def test_espeak_is_not_steered() -> None:
     speech = SpeechSynthesizer("espeak-ng")
-    plain, phonemes, fast, spaced, slow, marked = await say(
-        speech,
-        "h@l'oU",
-        "[[h@l'oU]]",
-        "\x01+90S hello there",
-        "+90S hello there",
-        "\x019000B hello",
-        "-w x.wav hello",
-    )
+    texts = ["h@l'oU", "[[h@l'oU]]", "\x01+90S hello there", "+90S hello there", "\x019000B hello", "-w x.wav hello"]
+    plain, phonemes, fast, spaced, slow, marked = await say(speech, *texts)
     assert phonemes is plain
     assert fast is spaced
     assert slow.seconds < 5

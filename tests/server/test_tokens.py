@@ -21,10 +21,11 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from livews.server.server import StandInServer, serve_stand_in
+from livews.server.server import StandInServer
+from tests.kit import talk
 from tests.kit.command import serving
 from tests.kit.names import GEMINI, TEST, VERTEX
-from tests.kit.talk import Message, calling, config, content, ended, text, words
+from tests.kit.talk import Message
 from tests.kit.waiting import until
 
 CONSTRAINED = GEMINI.replace("v1beta", "v1alpha") + "Constrained"
@@ -78,7 +79,7 @@ def ahead(seconds: float) -> str:
 
 async def end_of(server: StandInServer, path: str, setup: Message | None = None, **options: Any) -> tuple[int, str]:
     """How a session ends that says setup: its close, or (0, "") when it is answered."""
-    async with calling(server, path=path, **options) as caller:
+    async with talk.calling(server, path=path, **options) as caller:
         await caller.say({"setup": setup or {"model": TEST}})
         with contextlib.suppress(ConnectionClosed):
             assert "setupComplete" in await caller.hear()
@@ -88,13 +89,6 @@ async def end_of(server: StandInServer, path: str, setup: Message | None = None,
 
 def with_token(name: str, method: str = CONSTRAINED) -> str:
     return f"{method}?access_token={name}"
-
-
-@contextlib.asynccontextmanager
-async def serving_stand_in(**changes: Any) -> Any:
-    async with asyncio.timeout(30), serve_stand_in(config=config(**changes)) as server:
-        yield server
-        assert server.failures == 0
 
 
 # Keys
@@ -126,7 +120,7 @@ async def test_every_way_to_show_a_key(form: str, path: str) -> None:
     ):
         if path == VERTEX and required and not shown:
             continue  # Vertex refuses at the upgrade: HTTP 401
-        async with serving_stand_in(require_key=required) as server:
+        async with talk.serving(require_key=required) as server:
             given = {name: value.replace("KEY", key) for name, value in headers.items()}
             assert await end_of(server, path + query.replace("KEY", key), {"model": model}, headers=given) == end, (
                 required,
@@ -137,7 +131,10 @@ async def test_every_way_to_show_a_key(form: str, path: str) -> None:
 @pytest.mark.parametrize("key", ["", "wrong"])
 async def test_the_verdict_waits_for_setup(key: str) -> None:
     """AUTH-1, CLOSE-3: the upgrade succeeds, and nothing is said about a key before setup is there."""
-    async with serving_stand_in(require_key="right") as server, calling(server, path=f"{GEMINI}?key={key}") as caller:
+    async with (
+        talk.serving(require_key="right") as server,
+        talk.calling(server, path=f"{GEMINI}?key={key}") as caller,
+    ):
         assert await caller.rest(0.3) == []
         await caller.say({"setup": {"model": TEST, "bogus": 1}})
         assert await caller.closed() == (WRONG if key else NOBODY), "the key comes ahead of what else is wrong"
@@ -146,16 +143,19 @@ async def test_the_verdict_waits_for_setup(key: str) -> None:
 
 async def test_a_key_is_counted_by_whom_it_belongs_to() -> None:
     """sessions_per_key: by the credential, however it is shown, and only while a session runs."""
-    async with serving_stand_in(sessions_per_key=2) as server:
+    async with talk.serving(sessions_per_key=2) as server:
         async with (
-            calling(server, TEST, path=f"{GEMINI}?key=a"),
-            calling(server, TEST, headers={"x-goog-api-key": "a"}),
+            talk.calling(server, TEST, path=f"{GEMINI}?key=a"),
+            talk.calling(server, TEST, headers={"x-goog-api-key": "a"}),
         ):
             assert (await end_of(server, f"{GEMINI}?key=a"))[0] == 1011
             # one of another key, and one that says no setup: that is none yet
-            async with calling(server, path=f"{GEMINI}?key=b"), calling(server, TEST, path=f"{GEMINI}?key=b"):
+            async with (
+                talk.calling(server, path=f"{GEMINI}?key=b"),
+                talk.calling(server, TEST, path=f"{GEMINI}?key=b"),
+            ):
                 assert await end_of(server, f"{GEMINI}?key=b") == (0, "")
-        await ended(server)
+        await talk.ended(server)
         assert await end_of(server, f"{GEMINI}?key=a") == (0, "")
 
 
@@ -164,7 +164,7 @@ async def test_a_key_is_counted_by_whom_it_belongs_to() -> None:
 
 async def test_a_token_opens_one_session() -> None:
     """AUTH-2: one session unless it says otherwise; a second one closes 1011."""
-    async with serving_stand_in() as server:
+    async with talk.serving() as server:
         name = await token_of(server)
         assert name.startswith("auth_tokens/")
         assert await end_of(server, with_token(name)) == (0, "")
@@ -185,7 +185,7 @@ async def test_a_token_opens_one_session() -> None:
     ids=str,
 )
 async def test_every_way_to_show_a_token(shown: dict[str, Any]) -> None:
-    async with serving_stand_in(require_key="right") as server:
+    async with talk.serving(require_key="right") as server:
         status, answer = await post(server, {}, headers={"x-goog-api-key": "right"})
         assert status == 200
         name = answer["name"]
@@ -197,7 +197,7 @@ async def test_every_way_to_show_a_token(shown: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(("uses", "sessions"), [(1, 1), (3, 3), ("2", 2), (2.0, 2)])
 async def test_uses_are_counted(uses: Any, sessions: int) -> None:
-    async with serving_stand_in() as server:
+    async with talk.serving() as server:
         name = await token_of(server, uses=uses)
         for _ in range(sessions):
             assert await end_of(server, with_token(name)) == (0, "")
@@ -205,14 +205,14 @@ async def test_uses_are_counted(uses: Any, sessions: int) -> None:
 
 
 async def test_no_uses_are_any_number() -> None:
-    async with serving_stand_in() as server:
+    async with talk.serving() as server:
         name = await token_of(server, uses=0)
         for _ in range(5):
             assert await end_of(server, with_token(name)) == (0, "")
 
 
 async def test_a_token_on_the_plain_method_is_refused_and_not_spent() -> None:
-    async with serving_stand_in() as server:
+    async with talk.serving() as server:
         name = await token_of(server)
         for method in (PLAIN, GEMINI):
             assert await end_of(server, with_token(name, method)) == NOBODY
@@ -220,14 +220,14 @@ async def test_a_token_on_the_plain_method_is_refused_and_not_spent() -> None:
 
 
 async def test_a_token_nobody_made_is_a_key_like_any_other() -> None:
-    async with serving_stand_in() as server:
+    async with talk.serving() as server:
         assert await end_of(server, with_token("auth_tokens/unknown")) == (0, "")
-    async with serving_stand_in(require_key="right") as server:
+    async with talk.serving(require_key="right") as server:
         assert await end_of(server, with_token("auth_tokens/unknown")) == WRONG
 
 
 async def test_a_token_that_is_too_old_opens_nothing() -> None:
-    async with serving_stand_in() as server:
+    async with talk.serving() as server:
         for members in ({"expireTime": ahead(-1)}, {"newSessionExpireTime": ahead(-1)}):
             assert await end_of(server, with_token(await token_of(server, **members))) == EXPIRED
         name = await token_of(server, expireTime=ahead(0.5), newSessionExpireTime=ahead(0.5), uses=2)
@@ -237,7 +237,7 @@ async def test_a_token_that_is_too_old_opens_nothing() -> None:
 
 
 async def test_times_are_told_and_have_defaults() -> None:
-    async with serving_stand_in() as server:
+    async with talk.serving() as server:
         _, answer = await post(server, {"expireTime": "2026-01-01T02:00:00+01:00", "uses": 4})
         assert answer["expireTime"] == "2026-01-01T01:00:00Z"
         assert answer["uses"] == 4
@@ -252,11 +252,11 @@ async def test_times_are_told_and_have_defaults() -> None:
 
 async def test_resuming_does_not_count() -> None:
     """AUTH-2: also when its time for new sessions is over; not when its own time is."""
-    async with serving_stand_in() as server:
+    async with talk.serving() as server:
         name = await token_of(server, newSessionExpireTime=ahead(5))
         where = with_token(name)
-        async with calling(server, {"model": TEST, "sessionResumption": {}}, path=where) as caller:
-            handle = (await caller.until("handle"))[-1]["sessionResumptionUpdate"]["newHandle"]
+        async with talk.calling(server, {"model": TEST, "sessionResumption": {}}, path=where) as caller:
+            handle = await talk.handle_of(caller)
         server.store.clock = lambda: server.clock() + 100
         again: Message = {"model": TEST, "sessionResumption": {"handle": handle}}
         for _ in range(3):
@@ -271,12 +271,12 @@ async def test_resuming_does_not_count() -> None:
 
 async def spoken(server: StandInServer, name: str, setup: Message, says: Message | None = None) -> list[Message]:
     """A turn in a session with this token."""
-    async with calling(server, setup, path=with_token(name)) as caller:
-        return [*caller.messages, *await caller.turn(says or content("hello"))]
+    async with talk.calling(server, setup, path=with_token(name)) as caller:
+        return [*caller.messages, *await caller.turn(says or talk.content("hello"))]
 
 
 async def test_a_locked_setup_is_all_that_counts() -> None:
-    async with serving_stand_in() as server:
+    async with talk.serving() as server:
         locked = {"model": TEST, "generationConfig": {"responseModalities": ["TEXT"]}}
         name = await token_of(server, bidiGenerateContentSetup=locked, uses=0)
         given = {"model": "models/nothing", "outputAudioTranscription": {}}
@@ -284,7 +284,7 @@ async def test_a_locked_setup_is_all_that_counts() -> None:
             got = await spoken(server, name, setup)
             assert all("inlineData" not in json.dumps(one) for one in got)
             assert not any("outputTranscription" in one.get("serverContent", {}) for one in got)
-            assert words(got).endswith('I heard "hello".')
+            assert talk.words(got).endswith('I heard "hello".')
         assert next(iter(server.store._tokens.values())).lock.setup == locked
 
 
@@ -294,12 +294,12 @@ async def test_a_locked_setup_is_all_that_counts() -> None:
      " model , generation_config.response_modalities ", "generationConfig.responseModalities,generationConfig.temperature"],
 )  # fmt: skip
 async def test_a_mask_fixes_its_members_and_leaves_the_rest(mask: str) -> None:
-    async with serving_stand_in() as server:
+    async with talk.serving() as server:
         locked = {"model": TEST, "generation_config": {"response_modalities": ["TEXT"]}, "systemInstruction": {}}
         name = await token_of(server, bidiGenerateContentSetup=locked, fieldMask=mask)
         given: Message = {"model": TEST, "generationConfig": {"responseModalities": ["AUDIO"], "temperature": 1.5},
                           "systemInstruction": {"parts": [{"text": "mine"}]}}  # fmt: skip
-        async with calling(server, given, path=with_token(name)):
+        async with talk.calling(server, given, path=with_token(name)):
             setup = next(iter(server.sessions.values())).conversation.setup
         assert setup["generationConfig"]["responseModalities"] == ["TEXT"]
         assert setup["systemInstruction"] == {"parts": [{"text": "mine"}]}, "not in the mask"
@@ -308,18 +308,18 @@ async def test_a_mask_fixes_its_members_and_leaves_the_rest(mask: str) -> None:
 
 
 async def test_the_handle_is_always_the_clients_own() -> None:
-    async with serving_stand_in() as server:
+    async with talk.serving() as server:
         locked = {"model": TEST, "sessionResumption": {}, "generationConfig": {"responseModalities": ["TEXT"]}}
         name = await token_of(server, bidiGenerateContentSetup=locked)
-        async with calling(server, {"model": TEST}, path=with_token(name)) as caller:
-            handle = (await caller.until("handle"))[-1]["sessionResumptionUpdate"]["newHandle"]
-            before = (await caller.turn(content("one two three")))[-1]["usageMetadata"]["promptTokenCount"]
+        async with talk.calling(server, {"model": TEST}, path=with_token(name)) as caller:
+            handle = await talk.handle_of(caller)
+            before = (await caller.turn(talk.content("one two three")))[-1]["usageMetadata"]["promptTokenCount"]
         got = await spoken(server, name, {"model": TEST, "sessionResumption": {"handle": handle}})
         assert got[-1]["usageMetadata"]["promptTokenCount"] > before
 
 
 async def test_a_locked_setup_is_judged_like_any_other() -> None:
-    async with serving_stand_in() as server:
+    async with talk.serving() as server:
         for locked, end in (
             ({"model": "models/nothing"}, 1008),
             ({"model": TEST, "bogus": 1}, 1007),
@@ -331,20 +331,20 @@ async def test_a_locked_setup_is_judged_like_any_other() -> None:
 
 
 async def test_what_is_no_setup_is_judged_with_a_locked_one_too() -> None:
-    async with serving_stand_in() as server:
+    async with talk.serving() as server:
         name = await token_of(server, bidiGenerateContentSetup={"model": TEST}, uses=0)
         for first, reason in (
             ("not json", "Request contains an invalid argument."),
             ("[1]", "Request contains an invalid argument."),
-            (json.dumps(text("early")), "Request contains an invalid argument."),
-            (json.dumps(content("early")), "setup must be the first message and only the first"),
+            (json.dumps(talk.text("early")), "Request contains an invalid argument."),
+            (json.dumps(talk.content("early")), "setup must be the first message and only the first"),
             ('{"setup": 5}', "Invalid value at 'setup'"),
         ):
-            async with calling(server, path=with_token(name)) as caller:
+            async with talk.calling(server, path=with_token(name)) as caller:
                 await caller.say(first)
                 code, got = await caller.closed()
                 assert (code, got[: len(reason)]) == (1007, reason)
-        async with calling(server, {}, path=with_token(name)) as caller:
+        async with talk.calling(server, {}, path=with_token(name)) as caller:
             await caller.say({"setup": {}})
             assert (await caller.closed())[1] == "setup must be the first message and only the first"
 
@@ -358,7 +358,7 @@ async def test_what_is_no_setup_is_judged_with_a_locked_one_too() -> None:
      "///v1alpha//auth_tokens", "/v1alpha/auth_tokens?key=k&alt=json"],
 )  # fmt: skip
 async def test_a_token_is_made_at(path: str) -> None:
-    async with serving_stand_in(require_key="k") as server:
+    async with talk.serving(require_key="k") as server:
         status, answer = await post(server, {"uses": 1}, path, headers={"x-goog-api-key": "k"})
         assert status == 200
         assert await end_of(server, with_token(answer["name"])) == (0, "")
@@ -376,7 +376,7 @@ async def test_a_token_is_made_at(path: str) -> None:
     ],
 )
 async def test_making_a_token_wants_the_key(headers: dict[str, str], query: str, status: int) -> None:
-    async with serving_stand_in(require_key="right") as server:
+    async with talk.serving(require_key="right") as server:
         got, answer = await post(server, {}, MAKE + query, headers=headers)
         assert got == status
         if status == 400:
@@ -410,7 +410,7 @@ async def test_making_a_token_wants_the_key(headers: dict[str, str], query: str,
     ids=lambda value: str(value)[:60],
 )
 async def test_a_body_that_is_refused(body: Any, words: str) -> None:
-    async with serving_stand_in() as server:
+    async with talk.serving() as server:
         status, answer = await post(server, body)
         assert status == 400
         assert words in answer["error"]["message"]
@@ -418,7 +418,7 @@ async def test_a_body_that_is_refused(body: Any, words: str) -> None:
 
 
 async def test_members_in_snake_case_nulls_and_no_body_at_all() -> None:
-    async with serving_stand_in() as server:
+    async with talk.serving() as server:
         assert (await post(server, {"expire_time": ahead(60), "new_session_expire_time": None, "uses": None}))[
             0
         ] == 200
@@ -431,14 +431,14 @@ async def test_members_in_snake_case_nulls_and_no_body_at_all() -> None:
      ("POST", "/v2/auth_tokens", 404), ("PUT", MAKE, 405), ("PATCH", MAKE, 405), ("DELETE", MAKE, 405), ("PUT", "/", 404)],
 )  # fmt: skip
 async def test_other_places_and_methods(method: str, path: str, status: int) -> None:
-    async with serving_stand_in() as server:
+    async with talk.serving() as server:
         got, answer = await post(server, {}, path, method)
         assert got == answer["error"]["code"] == status
 
 
 @pytest.mark.parametrize("size", [250_000, 300_000, 30_000_000])
 async def test_a_large_body_is_answered_before_the_connection_ends(size: int) -> None:
-    async with serving_stand_in() as server:
+    async with talk.serving() as server:
         status, answer = await post(server, b"{" + b" " * size + b"}")
         assert status == (200 if size < 256 * 1024 else 413)
         assert ("error" in answer) is (status == 413)
@@ -499,7 +499,7 @@ HEAD = b"POST /v1alpha/auth_tokens HTTP/1.1\r\nHost: x\r\n"
     ids=lambda value: str(value)[:50],
 )
 async def test_bytes_on_the_port(pieces: tuple[bytes, ...], status: int, caplog: pytest.LogCaptureFixture) -> None:
-    async with serving_stand_in() as server:
+    async with talk.serving() as server:
         got = await raw(server, *pieces)
         assert got.startswith(f"HTTP/1.1 {status} ".encode() if status else b""), got[:100]
         assert bool(got) is bool(status)
@@ -514,7 +514,7 @@ async def test_bytes_on_the_port(pieces: tuple[bytes, ...], status: int, caplog:
 )
 async def test_a_head_without_end(head: bytes, caplog: pytest.LogCaptureFixture) -> None:
     """Some versions of websockets answer 414 and 431, others hang up."""
-    async with serving_stand_in() as server:
+    async with talk.serving() as server:
         assert not (await raw(server, head)).startswith((b"HTTP/1.1 1", b"HTTP/1.1 2"))
         assert await end_of(server, GEMINI) == (0, "")
     assert not caplog.records
@@ -524,7 +524,7 @@ async def test_a_head_without_end(head: bytes, caplog: pytest.LogCaptureFixture)
     "start", [b"", b"G", b"POS", b"GET / HT", HEAD, HEAD + b"Content-Length: 9\r\n\r\n{}"], ids=repr
 )
 async def test_a_connection_that_breaks_off(start: bytes, caplog: pytest.LogCaptureFixture) -> None:
-    async with serving_stand_in() as server:
+    async with talk.serving() as server:
         assert await raw(server, start, eof=True) == b""
         await until(lambda: not server.connections)
     assert not caplog.records
@@ -534,14 +534,14 @@ async def test_a_connection_that_breaks_off(start: bytes, caplog: pytest.LogCapt
 async def test_a_connection_that_asks_for_nothing_does_not_keep_the_stand_in_from_stopping(start: bytes) -> None:
     async with contextlib.AsyncExitStack() as stack:
         async with asyncio.timeout(5):  # websockets would wait ten for the request
-            async with serve_stand_in(config=config()) as server:
+            async with talk.serving() as server:
                 idle = stack.enter_context(sockets.create_connection(("127.0.0.1", port_of(server))))
                 idle.sendall(start)
                 await asyncio.sleep(0.05)
 
 
 async def test_the_root_says_what_this_is() -> None:
-    async with serving_stand_in() as server:
+    async with talk.serving() as server:
         got = (await raw(server, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")).decode()
         assert "\r\nUpgrade: websocket\r\n" in got
         assert "livews stand-in" in got
@@ -550,9 +550,9 @@ async def test_the_root_says_what_this_is() -> None:
 
 
 async def test_the_status_is_json() -> None:
-    async with serving_stand_in(require_key="k") as server:
-        async with calling(server, TEST, path=f"{GEMINI}?key=k") as caller:
-            await caller.turn(content("hello"))
+    async with talk.serving(require_key="k") as server:
+        async with talk.calling(server, TEST, path=f"{GEMINI}?key=k") as caller:
+            await caller.turn(talk.content("hello"))
             await end_of(server, GEMINI)
             head, _, body = (await raw(server, b"GET /livews/status?x HTTP/1.1\r\nHost: x\r\n\r\n")).partition(
                 b"\r\n\r\n"
@@ -603,7 +603,7 @@ async def test_nothing_of_it_is_a_traceback_on_the_command_line() -> None:
 
 
 async def test_a_post_in_pieces_from_many_at_once() -> None:
-    async with serving_stand_in() as server:
+    async with talk.serving() as server:
         answers = await asyncio.gather(
             *(raw(server, HEAD + b"Content-Length: 11\r\n\r\n", b'{"uses"', b": 7}") for _ in range(30))
         )
@@ -617,10 +617,10 @@ async def test_a_token_is_not_in_the_trace_of_its_session(tmp_path: Path) -> Non
     from livews.cli.serve import recording
 
     record = recording(parse("serve", ["--trace", str(tmp_path), "--quiet"]), Console(color="never"))
-    async with serving_stand_in(record=record) as server:
+    async with talk.serving(record=record) as server:
         name = await token_of(server)
-        async with calling(server, TEST, path=with_token(name)) as caller:
-            await caller.turn(content(f"my token is {name}"))
+        async with talk.calling(server, TEST, path=with_token(name)) as caller:
+            await caller.turn(talk.content(f"my token is {name}"))
     written = (tmp_path / "session-1.jsonl").read_text()
     assert "turnComplete" in written
     assert name.removeprefix("auth_tokens/") not in written
@@ -633,9 +633,9 @@ async def test_the_trace_of_a_locked_session_has_what_the_client_sent(tmp_path: 
 
     sent = {"model": TEST, "systemInstruction": {"parts": [{"text": "of the client"}]}}
     record = recording(parse("serve", ["--trace", str(tmp_path), "--quiet"]), Console(color="never"))
-    async with serving_stand_in(record=record) as server:
+    async with talk.serving(record=record) as server:
         name = await token_of(server, bidiGenerateContentSetup={"model": TEST}, uses=1)
-        async with calling(server, sent, path=with_token(name)) as caller:
-            await caller.turn(content("hello"))
+        async with talk.calling(server, sent, path=with_token(name)) as caller:
+            await caller.turn(talk.content("hello"))
     first = json.loads((tmp_path / "session-1.jsonl").read_text().splitlines()[1])
     assert first["message"] == {"setup": sent}

@@ -117,8 +117,13 @@ def starts_only(got: list[Message]) -> None:
     assert {word for message in got for word in talk.brief(message)} <= {"empty", "activityStart"}
 
 
+def interrupted_only(got: list[Message]) -> None:
+    assert got[-1] == {"serverContent": {"interrupted": True}}
+
+
 UNCUT = never("interrupted")
 VOICE = speech(1.0)
+ANSWERED = ["turnComplete", says('livews stand-in: I heard "stop".'), speaks_its_words_only]
 _PLAIN = base64.b64encode(VOICE).decode()
 _URL_SAFE = base64.urlsafe_b64encode(VOICE).decode()
 assert "+" in _PLAIN and "/" in _PLAIN
@@ -127,15 +132,29 @@ TRANSCRIPTS: dict[str, Transcript] = {
     # C24, TURN-1: clientContent without turnComplete is answered by nothing, and read with what comes next
     "what is appended in silence belongs to the next turn": Transcript(
         about(),
-        [talk.content("first", complete=False), talk.content("second", complete=None), SILENCE, talk.content("third"), "turnComplete",
-         says('"first second third".'), prompt_tokens(8 + 3)],
+        [talk.content("first", complete=False), talk.content("second", complete=None), SILENCE, talk.content("third"),
+         "turnComplete", says('"first second third".'), prompt_tokens(8 + 3)],
     ),
     # TURN-4: after turnComplete there is nothing to interrupt
     "nothing is cut where nothing runs": Transcript(
         about(),
-        [talk.content("one"), "turnComplete", UNCUT, talk.text("two"), "turnComplete", UNCUT, talk.content("three", complete=False),
-         talk.content("four"), "turnComplete", UNCUT],
+        [talk.content("one"), "turnComplete", UNCUT, talk.text("two"), "turnComplete", UNCUT,
+         talk.content("three", complete=False), talk.content("four"), "turnComplete", UNCUT],
     ),
+    # C8, C24, C26, TURN-4: interrupted, then turnComplete with the usage, each a message; then nothing of the old reply,
+    # and the new one where one is asked for
+    **{
+        f"a running reply is cut by {name}": Transcript(
+            about(),
+            [STORY, "audio", message, "interrupted", interrupted_only, ["turnComplete+usage"], *rest],
+            changes=SLOW,
+        )
+        for name, message, rest in (
+            ("text", talk.text("stop"), ANSWERED),
+            ("content", talk.content("stop"), ANSWERED),
+            ("content that asks for nothing", talk.content("stop", complete=False), [SILENCE]),
+        )
+    },
     # ACTIVITY-6, C28: speech and enough silence, as sound, asks for a reply; speech without silence never does
     **{
         f"a voice and its silence are a turn: {model}": Transcript(
@@ -164,8 +183,8 @@ TRANSCRIPTS: dict[str, Transcript] = {
     # acknowledged first
     "marks ask for a reply": Transcript(
         about(LIVE_38, talk.MANUAL),
-        [talk.START, silence(1.0), talk.END, ["empty+activityStart", "empty+activityEnd", "heard"], offsets(("START", 0), ("END", 1)),
-         "turnComplete", mentions("I heard 1.0 seconds of silence.")],
+        [talk.START, silence(1.0), talk.END, ["empty+activityStart", "empty+activityEnd", "heard"],
+         offsets(("START", 0), ("END", 1)), "turnComplete", mentions("I heard 1.0 seconds of silence.")],
     ),
     # B14: voiceActivity was seen on 3.8 and on the transcribe model only
     **{
@@ -210,7 +229,8 @@ TRANSCRIPTS: dict[str, Transcript] = {
     # C27, ACTIVITY-5: activityEnd does its work
     "audioStreamEnd is not used with marks": Transcript(
         about(LIVE_38, talk.MANUAL),
-        [talk.START, speech(0.5), talk.STREAM_END, "activityStart", SILENCE, talk.END, "turnComplete", offsets(("END", 0.5))],
+        [talk.START, speech(0.5), talk.STREAM_END, "activityStart", SILENCE, talk.END, "turnComplete",
+         offsets(("END", 0.5))],
     ),
     # C26: text and pictures in an activity are answered with it, at its end
     "text inside marks belongs to the activity": Transcript(

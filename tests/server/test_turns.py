@@ -58,35 +58,6 @@ def offsets(messages: list[Message]) -> list[tuple[str, float]]:
 # Cuts
 
 
-CUTS: dict[str, Message] = {
-    "realtimeInput.text": talk.text("stop"),
-    "clientContent": talk.content("stop"),
-    "clientContent that asks for nothing": talk.content("stop", complete=False),
-}
-
-
-@pytest.mark.parametrize("by", CUTS)
-async def test_what_cuts_a_reply(by: str) -> None:
-    """C8, C24, C26, TURN-4: interrupted, then turnComplete with the usage, each a message; then nothing of the old
-    reply, and the new one where one is asked for."""
-    async with talk.connected(about(), pace=SLOW) as caller:
-        await caller.say(talk.content(STORY))
-        await caller.until("audio")
-        await caller.say(CUTS[by])
-        await caller.until("interrupted")
-        after = await caller.until("turnComplete")
-        assert len(after) == 1, "right after it"
-        assert caller.messages[-2] == {"serverContent": {"interrupted": True}}
-        assert after[0]["serverContent"] == {"turnComplete": True}
-        got = await (caller.rest() if "nothing" in by else caller.until("turnComplete"))
-    if "nothing" in by:
-        assert got == []
-    else:
-        said = 'livews stand-in: I heard "stop".'
-        assert talk.words(got) == said
-        assert talk.sound_of(got) == synth.render(said)
-
-
 @pytest.mark.parametrize("generated", [True, False])
 async def test_generation_complete_before_a_cut(generated: bool) -> None:
     """C8: it may precede interrupted, when all was generated and is still being heard; else it never comes."""
