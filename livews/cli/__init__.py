@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None, environment: Environment | None = No
         return int(problem.exit_code)
 
 
-def parse(name: str, argv: Sequence[str]) -> argparse.Namespace:
+def parse(name: str, argv: list[str]) -> argparse.Namespace:
     """The options of a command; `module` is what runs it. SystemExit after --help and for wrong ones."""
     if name == "talk":  # the other commands would only make it start later
         from livews.cli import talk

@@ -31,6 +31,7 @@ from livews.core.rules import Finding
 from livews.errors import Closed, LivewsError, LocalProtocolError, located
 from livews.exit_codes import Exit
 from livews.recorder import Recorder
+from livews.trace.view import TraceView
 from livews.trace.writer import TraceFile
 
 if TYPE_CHECKING:
@@ -393,8 +394,6 @@ class TerminalConversation:
             partial(TraceFile.of, name, media=options.trace_media) for name in options.trace_files
         ]
         if options.trace_view:
-            from livews.trace.view import TraceView
-
             recorders.append(lambda where: TraceView(console.line, console.paint, where.secrets.redact))
         try:
             return await client.connect(
@@ -458,22 +457,12 @@ class TerminalConversation:
         self._closers.append(microphone.close)
 
     def _sender_of(self, source: Any, session: client.Session) -> MicrophoneSender:
-        from livews.audio.analysis.vad import VoiceActivityDetector
-        from livews.audio.echo import EchoGate, SelfInterruption
-
         options = self._options
         if not (options.half_duplex or options.echo_cancel) and source is self._microphone:
+            from livews.audio.echo import SelfInterruption
+
             self._replies.echo = SelfInterruption()
-        return MicrophoneSender(
-            source,
-            session,
-            self._replies,
-            self._console,
-            VoiceActivityDetector(),
-            manual=options.push_to_talk,
-            gate=EchoGate(rate=source.rate) if options.half_duplex else None,
-            canceller=self._canceller,
-        )
+        return MicrophoneSender(source, session, self._replies, self._console, options, self._canceller)
 
     async def _open_camera(self) -> Screen | Camera | None:
         """The screen or the camera, if requested; nothing else is ever captured."""
@@ -482,12 +471,12 @@ class TerminalConversation:
             return None
         from livews import media
 
-        what = "screen" if options.screen else "camera"
+        what, size = "screen" if options.screen else "camera", options.picture_size
         source: Screen | Camera
         if options.screen:
-            source = media.Screen(most_pixels=options.picture_size)
+            source = media.Screen(most_pixels=size)
         else:
-            source = media.Camera(options.camera_device, most_pixels=options.picture_size)
+            source = media.Camera(options.camera_device, most_pixels=size)
         with located(f"--{what}"):
             await asyncio.to_thread(source.start)
         self._closers.append(source.close)

@@ -7,12 +7,15 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 from typing import TYPE_CHECKING
 
 from livews import client
 from livews.audio.analysis import levels
 from livews.audio.analysis.pcm import seconds_of
+from livews.audio.analysis.vad import VoiceActivityDetector
+from livews.audio.echo import EchoGate
 from livews.cli.console import Console
 from livews.cli.replies import Replies
 from livews.errors import LocalProtocolError
@@ -31,9 +34,8 @@ _REPORT_DROPS_EVERY = 5.0
 class MicrophoneSender:
     """Streams one source to one session.
 
-    vad: detects the speech of the source.
-    manual: push-to-talk: audio is sent only while `talk(True)`.
-    gate, canceller: against the echo of the loudspeaker, if wanted.
+    options: with --push-to-talk audio is sent only while `talk(True)`; with --half-duplex only while nothing plays.
+    canceller: against the echo of the loudspeaker, if wanted.
     """
 
     def __init__(
@@ -42,23 +44,20 @@ class MicrophoneSender:
         session: client.Session,
         replies: Replies,
         console: Console,
-        vad: VoiceActivityDetector,
-        *,
-        manual: bool = False,
-        gate: EchoGate | None = None,
-        canceller: EchoCanceller | None = None,
+        options: argparse.Namespace,
+        canceller: EchoCanceller | None,
     ) -> None:
         self._source = source
         self._session = session
         self._replies = replies
         self._console = console
-        self._manual = manual
-        self._gate = gate
+        self._manual: bool = options.push_to_talk
+        self._gate = EchoGate(rate=source.rate) if options.half_duplex else None
         self._canceller = canceller
-        self.vad = vad
+        self.vad = VoiceActivityDetector()
         self.db: float | None = None
         """dBFS of the last piece; None before the first and while muted."""
-        self.open = not manual
+        self.open = not self._manual
         """Audio is sent."""
         self.muted = False
         self.closed = False

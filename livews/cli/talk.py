@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable
 from itertools import pairwise
 
+from livews.cli import options as opt
 from livews.cli.console import Console
-from livews.cli.options import (
-    COMMANDS,
-    CONNECTION,
-    OUTPUT,
-    Parser,
-    check_connection,
-    flag,
-    pick,
-    repeated,
-    seconds,
-    value,
-    whole,
-)
+from livews.cli.options import Parser, flag, pick, repeated, seconds, value, whole
 from livews.version import __version__
 
 _FILES = (".jsonl", ".ndjson", ".json", ".log", ".txt", ".trace")
@@ -28,7 +17,7 @@ _PATHS = ("/", "./", "../", "~/")
 
 
 def parser() -> Parser:
-    commands = "\n".join(f"  {name:<10} {about}" for name, about in COMMANDS.items())
+    commands = "\n".join(f"  {name:<10} {about}" for name, about in opt.COMMANDS.items())
     parser = Parser(
         prog="livews",
         usage="livews [talk] [OPTIONS] [TEXT ...]\n       livews COMMAND [OPTIONS] ...",
@@ -84,20 +73,20 @@ def parser() -> Parser:
                 "--tool-timeout": value("S", "seconds a command may take (default 30)", 30.0, type=seconds),
                 "--search": flag("let the model search with Google"),
             },
-            "output": {"--trace": repeated("FILE", trace), **pick("--trace-media", *OUTPUT)},
-            "connection": pick(*CONNECTION),
+            "output": {"--trace": repeated("FILE", trace), **pick("--trace-media", *opt.OUTPUT)},
+            "connection": pick(*opt.CONNECTION),
         }
     )
     return parser
 
 
-def parse(argv: Sequence[str]) -> argparse.Namespace:
+def parse(argv: list[str]) -> argparse.Namespace:
     command = parser()
     _refuse_empty(command, argv)
-    arguments, words = _split_at_dashes(argv)
-    options = command.parse_intermixed_args(_join_optional_values(arguments))
-    options.words += words
-    check_connection(command, options)
+    at = argv.index("--") if "--" in argv else len(argv)  # argparse would look for options after it, too
+    options = command.parse_intermixed_args(_join_optional_values(argv[:at]))
+    options.words += argv[at + 1 :]
+    opt.check_connection(command, options)
     for text in options.words:
         try:
             text.encode()
@@ -156,7 +145,7 @@ def _refuse_contradictions(command: Parser, options: argparse.Namespace) -> None
     refuse(options.camera_device and not options.camera, "--camera-device chooses a camera: add --camera")
 
 
-def _refuse_empty(command: Parser, argv: Sequence[str]) -> None:
+def _refuse_empty(command: Parser, argv: list[str]) -> None:
     """An empty value is a shell variable that is not set."""
     for name, text in pairwise([*argv, "-"]):
         if name == "--":
@@ -166,28 +155,19 @@ def _refuse_empty(command: Parser, argv: Sequence[str]) -> None:
             command.error(f"{name.rstrip('=')} is empty: leave it out, or set the variable of your shell")
 
 
-def _split_at_dashes(argv: Sequence[str]) -> tuple[list[str], list[str]]:
-    """What stands before and after `--`, where argparse would still look for options."""
-    words = list(argv)
-    at = words.index("--") if "--" in words else len(words)
-    return words[:at], words[at + 1 :]
-
-
-def _join_optional_values(argv: Sequence[str]) -> list[str]:
+def _join_optional_values(argv: list[str]) -> list[str]:
     """`--trace` and `--mic` take the next word only if that is their file: `--trace "Hello"` says Hello."""
     words, result = list(argv), []
     while words:
         word = words.pop(0)
-        if word in ("--trace", "--mic"):
-            is_value = _is_file if word == "--trace" else _is_audio
-            word = f"{word}={words.pop(0) if words and is_value(words[0]) else '-'}"
+        if word in _LIKE_A_FILE:
+            is_value = words and not words[0].startswith("-") and _LIKE_A_FILE[word](words[0])
+            word = f"{word}={words.pop(0) if is_value else '-'}"
         result.append(word)
     return result
 
 
-def _is_file(word: str) -> bool:
-    return not word.startswith("-") and " " not in word and (word.endswith(_FILES) or word.startswith(_PATHS))
-
-
-def _is_audio(word: str) -> bool:
-    return not word.startswith("-") and word.lower().endswith(_AUDIO)
+_LIKE_A_FILE: dict[str, Callable[[str], bool]] = {
+    "--trace": lambda word: " " not in word and (word.endswith(_FILES) or word.startswith(_PATHS)),
+    "--mic": lambda word: word.lower().endswith(_AUDIO),
+}

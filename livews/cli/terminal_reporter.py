@@ -28,19 +28,17 @@ class _Watchdog:
         self._seconds = seconds
         self._alarm = alarm
         self._timer: asyncio.TimerHandle | None = None
-        self._fed_at = 0.0
 
     def start(self) -> None:
         self.stop()
-        loop = asyncio.get_running_loop()
-        self._fed_at = loop.time()
-        self._timer = loop.call_later(self._seconds, self._check)
+        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._expire)
 
     def feed(self) -> bool:
-        """Wait for another `seconds`, without a new timer for each frame; False when it is not running."""
-        if self._timer is not None:
-            self._fed_at = asyncio.get_running_loop().time()
-        return self._timer is not None
+        """Wait for another `seconds`; False when it is not running."""
+        if self._timer is None:
+            return False
+        self.start()
+        return True
 
     def stop(self) -> bool:
         """Stop; whether it was running."""
@@ -49,11 +47,7 @@ class _Watchdog:
             timer.cancel()
         return timer is not None
 
-    def _check(self) -> None:
-        loop = asyncio.get_running_loop()
-        if loop.time() < self._fed_at + self._seconds:
-            self._timer = loop.call_at(self._fed_at + self._seconds, self._check)
-            return
+    def _expire(self) -> None:
         self._timer = None
         self._alarm()
 

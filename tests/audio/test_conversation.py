@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from livews.audio.microphone import STALLED
 from livews.core.codec import decode_base64
 from tests.audio.conftest import no_sound
 from tests.audio.pulse import RATE, ROOT, PulseServer
@@ -186,9 +187,9 @@ def test_a_sound_server_that_hangs_is_told_and_keeps_nobody(pulse: PulseServer, 
     session.wait(lambda rows: len(received(rows)) > RATE)
     with pulse.hanging():
         session.wait(has("turnComplete"))
-        time.sleep(2.5)
+        time.sleep(STALLED + 1)  # by then both devices are given up
         out, err = session.leave()
-    assert "the loudspeaker has asked for no sound for 3 s" in err
+    assert "the loudspeaker has requested no audio for 3 s" in err
     assert "no more microphone" in err
     events = [json.loads(line)["event"] for line in out.splitlines()]
     assert "turnEnd" in events

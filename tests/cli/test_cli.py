@@ -9,6 +9,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import signal
 import socket
 import subprocess
@@ -51,25 +52,35 @@ def test_the_first_command_needs_no_key() -> None:
     assert "GOOGLE_API_KEY" in done.stderr
 
 
-def test_with_a_key_the_service_is_dialled() -> None:
-    # through a proxy address where nobody listens: the attempt stays on this machine
-    done = livews("hi", env={"GOOGLE_API_KEY": KEY, "HTTPS_PROXY": "http://127.0.0.1:1"})
-    assert done.returncode == 4
-    assert "generativelanguage.googleapis.com" in done.stderr
+TWO_KEYS = {"GOOGLE_API_KEY": KEY, "GEMINI_API_KEY": "other-key-1"}
+NO_SOUND = {"LIVEWS_PORTAUDIO": "/nonexistent/libportaudio.so.2"}
+
+
+@pytest.mark.parametrize(
+    ("words", "env", "code", "out", "err"),
+    [
+        # through a proxy address where nothing listens: the attempt stays on this machine
+        ("hi", {"GOOGLE_API_KEY": KEY, "HTTPS_PROXY": "http://127.0.0.1:1"}, 4, "", ["generativelanguage.googleapis.com"]),
+        ("hi --offline --mute", {"GOOGLE_API_KEY": KEY}, 0, 'I heard "hi".\n', ["offline"]),
+        ("hi --mute --url URL", TWO_KEYS, 0, 'I heard "hi".\n', ["both set"]),
+        ("hi --mute --url URL", {}, 0, 'I heard "hi".\n', []),
+        ("hi --text --url URL", {}, 0, 'I heard "hi".\n', []),
+        ("hi --url URL", NO_SOUND, 0, 'I heard "hi".\n', ["--wav"]),
+        ("hi --model gemini-9-live --url URL", {}, 5, "", ["is not found", "gemini-3.8-live"]),
+        ("hi --model gemini-2.0-flash-exp --url URL", {}, 5, "", ["use gemini-3.8-live"]),
+        ("hi --url ws://127.0.0.1:1", {}, 4, "", ["nothing is listening at the server", "livews serve"]),
+        ("hi --device 'no such device' --url URL", {}, 6, "", ["--device no such device"]),
+        ("serve --port PORT", {}, 4, "", ["--port 0"]),
+    ],
+)  # fmt: skip
+def test_outcomes(words: str, env: dict[str, str], code: int, out: str, err: list[str], server: str) -> None:
+    done = livews(*shlex.split(words.replace("URL", server).replace("PORT", server.rsplit(":", 1)[1])), env=env)
+    assert done.returncode == code, done.stderr
+    assert done.stdout.endswith(out) and bool(done.stdout) == bool(out)
+    assert code or len(done.stderr.splitlines()) == len(err), "each is one line"
+    for part in err:
+        assert part in " ".join(done.stderr.split())
     assert KEY not in done.stdout + done.stderr
-
-
-def test_offline_beats_a_key() -> None:
-    done = livews("hi", "--offline", "--mute", env={"GOOGLE_API_KEY": KEY})
-    assert done.returncode == 0
-    assert "offline" in done.stderr
-    assert "stand-in" in done.stdout
-
-
-def test_two_keys_give_one_warning(server: str) -> None:
-    done = livews("hi", "--mute", "--url", server, env={"GOOGLE_API_KEY": KEY, "GEMINI_API_KEY": "other-key-1"})
-    assert done.returncode == 0
-    assert done.stderr.count("both set") == 1
 
 
 def test_turns_in_order(server: str) -> None:
@@ -106,13 +117,6 @@ def test_wav_holds_what_was_on_the_wire(server: str, tmp_path: Path) -> None:
             pcm += decode_base64(part["inlineData"]["data"])
     with wave.open(str(sound)) as file:
         assert file.readframes(file.getnframes()) == pcm
-
-
-@pytest.mark.parametrize("text", ["--text", "--mute"])
-def test_text_only(text: str, server: str) -> None:
-    done = livews(text, "Hello", "--url", server)
-    assert done.stdout.endswith('I heard "Hello".\n')
-    assert done.returncode == 0
 
 
 def test_the_prompt_until_q(server: str) -> None:
@@ -287,15 +291,6 @@ def test_a_wrong_and_a_missing_key() -> None:
         assert all(re.search(rf"^  {name} ", done.stderr, re.M) for name in ("where", "why", "do"))
 
 
-def test_an_unknown_and_a_dead_model(server: str) -> None:
-    unknown = livews("hi", "--model", "gemini-9-live", "--url", server)
-    dead = livews("hi", "--model", "gemini-2.0-flash-exp", "--url", server)
-    assert unknown.returncode == dead.returncode == 5
-    assert "is not found" in unknown.stderr
-    assert "gemini-3.8-live" in " ".join(unknown.stderr.split())
-    assert "use gemini-3.8-live" in " ".join(dead.stderr.split())
-
-
 def test_text_modality_on_a_voice_only_model(server: str, tmp_path: Path) -> None:
     setup = tmp_path / "setup.json"
     setup.write_text('{"setup": {"generationConfig": {"responseModalities": ["TEXT"]}}}')
@@ -327,27 +322,6 @@ def test_setup_files(text: str, code: int, words: list[str], server: str, tmp_pa
     assert done.returncode == code, done.stderr
     for word in words:
         assert word in " ".join(done.stderr.split())
-
-
-def test_unreachable() -> None:
-    done = livews("hi", "--url", "ws://127.0.0.1:1")
-    assert done.returncode == 4
-    assert "nothing is listening at the server" in done.stderr
-    assert "livews serve" in done.stderr
-
-
-def test_no_sound_is_one_line_and_not_a_failure(server: str) -> None:
-    done = livews("hi", "--url", server, env={"LIVEWS_PORTAUDIO": "/nonexistent/libportaudio.so.2"})
-    assert done.returncode == 0
-    assert "stand-in" in done.stdout
-    assert len(done.stderr.splitlines()) == 1
-    assert "--wav" in done.stderr
-
-
-def test_a_named_device_is_wanted(server: str) -> None:
-    done = livews("hi", "--device", "no such device", "--url", server)
-    assert done.returncode == 6
-    assert done.stdout == ""
 
 
 def test_a_wav_that_cannot_be_written(server: str, tmp_path: Path) -> None:
@@ -422,13 +396,6 @@ def test_signals_at_a_serve_that_is_ending_change_nothing(name: signal.Signals) 
         assert process.wait(timeout=10) == 0
         assert process.stderr is not None
         assert process.stderr.read() == ""
-
-
-def test_a_port_that_is_taken(server: str) -> None:
-    port = server.rsplit(":", 1)[1]
-    done = livews("serve", "--port", port)
-    assert done.returncode == 4
-    assert "--port 0" in done.stderr
 
 
 # On a terminal

@@ -29,6 +29,7 @@ from livews.server.config import StandInConfig
 from livews.server.server import StandInServer, serve_stand_in
 from tests.audio.conftest import no_sound, pulse
 from tests.audio.pulse import PulseServer
+from tests.kit.command import livews
 from tests.kit.names import ROOT
 from tests.kit.servers import Recorder, frames, scripted
 
@@ -39,15 +40,9 @@ NETWORK = ["dns", "tcp", "tls", "upgrade", "setup", "ping"]
 
 def clean(**env: str) -> dict[str, str]:
     """The environment without anything that is about livews."""
-    about = (
-        *doctor_checks.KEYS,
-        *doctor_checks.TOKENS,
-        *doctor_checks.URLS,
-        *doctor_checks.FILES,
-        *doctor_checks.PLAIN,
-    )
-    proxies = {name for proxy in doctor_checks.PROXIES for name in (proxy, proxy.lower())} | {"no_proxy"}
-    return {name: value for name, value in os.environ.items() if name not in proxies.union(about)} | env
+    names = doctor_checks
+    about = {*names.KEYS, *names.TOKENS, *names.URLS, *names.FILES, *names.PLAIN, *names.PROXIES, "NO_PROXY"}
+    return {name: value for name, value in os.environ.items() if name.upper() not in about} | env
 
 
 Outcome = tuple[int, dict[str, dict[str, Any]], str]
@@ -71,10 +66,6 @@ async def examine(*options: str, env: dict[str, str] | None = None, mute: bool =
     return process.returncode or 0, {row["check"]: row for row in rows}, out + told
 
 
-async def alone(*options: str, env: dict[str, str] | None = None, mute: bool = True) -> Outcome:
-    return await examine(*options, env=env, mute=mute)
-
-
 def verdicts(rows: dict[str, dict[str, Any]], *names: str) -> list[str]:
     return [rows[name]["verdict"] for name in names]
 
@@ -88,7 +79,7 @@ async def house_of(
 
 
 async def test_without_a_key_the_stand_in_is_checked() -> None:
-    code, rows, said = await alone()
+    code, rows, said = await examine()
     assert code == 0
     assert rows["key"]["verdict"] == "warn"
     assert "GOOGLE_API_KEY" in rows["key"]["do"]
@@ -98,17 +89,11 @@ async def test_without_a_key_the_stand_in_is_checked() -> None:
     assert said.endswith("livews: nothing failed\n")
 
 
-def test_the_lines_for_people_are_the_rows(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "livews", "doctor", "--offline", "--mute", "--color", "always"], cwd=ROOT, env=clean(),
-        capture_output=True, text=True, timeout=40,
-    )  # fmt: skip
-    assert done.returncode == 0
-    assert done.stdout.startswith("\x1b[32mok  \x1b[0m  python")
-    plain = subprocess.run(
-        [sys.executable, "-m", "livews", "doctor", "--offline", "--mute"], cwd=ROOT, env=clean(),
-        capture_output=True, text=True, timeout=40,
-    )  # fmt: skip
+def test_the_lines_for_people_are_the_rows() -> None:
+    coloured = livews("doctor", "--offline", "--mute", "--color", "always")
+    assert coloured.returncode == 0
+    assert coloured.stdout.startswith("\x1b[32mok  \x1b[0m  python")
+    plain = livews("doctor", "--offline", "--mute")
     assert "\x1b" not in plain.stdout + plain.stderr
     lines = [line.split() for line in plain.stdout.splitlines() if not line.startswith("  ")]
     assert [line[1] for line in lines] == ["python", "key", "env", "where", *NETWORK, "tools", "extras"]
@@ -128,7 +113,7 @@ async def test_a_turn_is_taken_only_when_asked_for() -> None:
 async def test_a_refused_port_ends_the_network_checks() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound and not listening
-        code, rows, _ = await alone("--url", f"ws://127.0.0.1:{taken.getsockname()[1]}", "--timeout", "3")
+        code, rows, _ = await examine("--url", f"ws://127.0.0.1:{taken.getsockname()[1]}", "--timeout", "3")
     assert code == 4
     assert verdicts(rows, *NETWORK) == ["skip", "fail", "skip", "skip", "skip", "skip"]
     assert "refused" in rows["tcp"]["text"]
@@ -147,7 +132,7 @@ def test_the_next_address_is_tried() -> None:
 
 
 async def test_an_unknown_host_is_told_by_name() -> None:
-    code, rows, _ = await alone("--url", "wss://no-such-host.invalid", "--timeout", "5")
+    code, rows, _ = await examine("--url", "wss://no-such-host.invalid", "--timeout", "5")
     assert code == 4
     assert rows["dns"]["verdict"] == "fail"
     assert "no-such-host.invalid" in rows["dns"]["text"]
@@ -174,7 +159,9 @@ async def test_a_server_that_says_nothing_takes_no_longer_than_the_timeout() -> 
     with socket.create_server(("127.0.0.1", 0)) as deaf:  # the kernel takes connections, nobody answers them
         for scheme, fails in (("wss", "tls"), ("ws", "upgrade")):
             began = time.monotonic()
-            code, rows, _ = await alone("--url", f"{scheme}://127.0.0.1:{deaf.getsockname()[1]}", "--timeout", "0.5")
+            code, rows, _ = await examine(
+                "--url", f"{scheme}://127.0.0.1:{deaf.getsockname()[1]}", "--timeout", "0.5"
+            )
             assert time.monotonic() - began < 8
             assert code == 4
             assert rows["tcp"]["verdict"] == "ok"
@@ -303,7 +290,7 @@ async def test_no_secret_is_shown_wherever_it_stands(tmp_path: Path) -> None:
         GOOGLE_GEMINI_BASE_URL=f"wss://user:{password}@example.invalid/p?key={in_url}",
     )
     for options in ((), ("--url", f"wss://example.invalid/?key={in_url}"), ("--token", "auth_tokens/0123456789abc")):
-        code, rows, said = await alone(*options, "--timeout", "3", env=env)
+        code, rows, said = await examine(*options, "--timeout", "3", env=env)
         assert code == 4
         for secret in (KEY, other, "ya29.oauth", password, in_url, "0123456789abc"):
             assert secret not in said, (options, secret)
@@ -330,7 +317,7 @@ def test_both_keys_and_odd_keys_are_told() -> None:
 
 
 async def test_a_key_that_no_header_can_carry_is_a_matter_of_credentials() -> None:
-    code, rows, said = await alone(env=clean(GOOGLE_API_KEY="two words of a key"))
+    code, rows, said = await examine(env=clean(GOOGLE_API_KEY="two words of a key"))
     assert code == 3
     assert verdicts(rows, "key", *NETWORK) == ["fail", *["skip"] * len(NETWORK)]
     assert rows["key"]["text"].startswith("invalid key: ")
@@ -340,7 +327,7 @@ async def test_a_key_that_no_header_can_carry_is_a_matter_of_credentials() -> No
 
 
 async def test_a_file_that_is_not_there_is_told_before_it_breaks_tls() -> None:
-    code, rows, _ = await alone(
+    code, rows, _ = await examine(
         "--offline", env=clean(SSL_CERT_FILE="/no/such.pem", GOOGLE_GENAI_API_VERSION="v1alpha")
     )
     assert code == 2
@@ -362,7 +349,7 @@ def test_what_extras_lack_is_told_by_package(monkeypatch: pytest.MonkeyPatch) ->
 
 async def test_without_portaudio_and_players_sound_fails_and_the_rest_goes_on() -> None:
     env = clean(LIVEWS_PORTAUDIO="/no/such.so", PATH="")
-    code, rows, _ = await alone("--offline", env=env, mute=False)
+    code, rows, _ = await examine("--offline", env=env, mute=False)
     assert code == 2, "the variable that names no file is the first failure"
     assert verdicts(rows, "setup", "sound out", "sound in", "tools") == ["ok", "fail", "fail", "ok"]
     assert "none of paplay, pw-play, aplay is installed" in rows["sound out"]["text"]
@@ -372,7 +359,7 @@ async def test_without_portaudio_and_players_sound_fails_and_the_rest_goes_on() 
 
 
 async def test_sound_through_a_sound_server(pulse: PulseServer) -> None:
-    code, rows, _ = await alone("--offline", env=clean(**pulse.env), mute=False)
+    code, rows, _ = await examine("--offline", env=clean(**pulse.env), mute=False)
     assert code == 0
     assert rows["sound out"]["verdict"] == "ok"
     assert rows["sound out"]["text"].startswith("PortAudio: ")
@@ -386,7 +373,7 @@ async def test_sound_through_a_sound_server(pulse: PulseServer) -> None:
         env={**os.environ, **pulse.env}, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        _, rows, _ = await alone("--offline", env=clean(**pulse.env), mute=False)
+        _, rows, _ = await examine("--offline", env=clean(**pulse.env), mute=False)
     finally:
         hiss.kill()
         hiss.wait(5)
@@ -397,7 +384,7 @@ async def test_sound_through_a_sound_server(pulse: PulseServer) -> None:
 async def test_sound_that_steps_down_says_so(pulse: PulseServer) -> None:
     if shutil.which("paplay") is None:
         no_sound("paplay is not installed (pulseaudio-utils)")
-    code, rows, _ = await alone("--offline", env=clean(**pulse.env, LIVEWS_PORTAUDIO="/no/such.so"), mute=False)
+    code, rows, _ = await examine("--offline", env=clean(**pulse.env, LIVEWS_PORTAUDIO="/no/such.so"), mute=False)
     assert rows["sound out"]["verdict"] == "warn"
     assert rows["sound out"]["text"] == "paplay, 24000 Hz, it holds 100 ms"
     assert "LIVEWS_PORTAUDIO" in rows["sound out"]["do"]

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -331,25 +330,3 @@ def test_meters_and_clocks() -> None:
     assert [view_state.clock(s) for s in (-3, 0.9, 192, 3723)] == ["0:00", "0:00", "3:12", "1:02:03"]
     assert view_state.tokens({"TEXT": 34, "AUDIO": 1200}, True) == "1,200 audio + 34 text"
     assert view_state.tokens({}, True) == "0"
-
-
-if __name__ == "__main__":  # look at it: python -m tests.cli.test_live_view FOLDER
-    folder = Path(sys.argv[1])
-    reply = (
-        "It will rain in Paris until about four in the afternoon, then it clears up; "
-        "fourteen degrees at most, so take a coat along and "
-    )
-    for rows, columns in ((24, 80), (10, 40), (40, 120)):
-        with demo("COLOR", rows=rows, columns=columns) as terminal:
-            for part in (
-                "live.print('Good afternoon! In Paris it rains at the moment, with a light wind from the west. Shall I look up tomorrow, too?', label='model')",
-                "live.print('get_weather({\"city\": \"Paris\"}) 0.21 s', 'tool')",
-                "live.print('livews: the service closes this connection in 50 s (goAway)', 'warn')",
-                "live.print('And this evening, if we go out?', label='you')",
-                f"shown.who='model'; shown.model={reply!r}; shown.mic_db=-41; shown.out_db=-9; live.refresh()",
-                "shown.you='wait, and on'; shown.closes_in=50",
-            ):
-                terminal.type("!" + part + "\r")
-            terminal.settle(0.5)
-            terminal.save(folder / f"live{columns}.png")
-            print(terminal.text)

@@ -159,15 +159,8 @@ def setup_of(*words: str) -> Any:
 
 def test_flags_add_to_the_setup_of_the_user(tmp_path: Path) -> None:
     own = tmp_path / "s.json"
-    own.write_text(
-        json.dumps(
-            {
-                "tools": [{"codeExecution": {}}],
-                "input_audio_transcription": None,
-                "realtime_input_config": {"turn_coverage": "TURN_INCLUDES_ALL_INPUT"},
-            }
-        )
-    )
+    members = {"tools": [{"codeExecution": {}}], "input_audio_transcription": None}
+    own.write_text(json.dumps({**members, "realtime_input_config": {"turn_coverage": "TURN_INCLUDES_ALL_INPUT"}}))
     sound = write_wav(tmp_path / "a.wav", tone(0.1))
     made = setup_of("--setup", str(own), "--search", "--mic", str(sound), "--push-to-talk")
     assert made["tools"] == [{"codeExecution": {}}, {"googleSearch": {}}]
@@ -218,15 +211,8 @@ def test_a_picture_that_is_none_is_refused_before_dialling(tmp_path: Path) -> No
 @pytest.fixture
 def weather(tmp_path: Path) -> list[str]:
     schema = tmp_path / "weather.json"
-    schema.write_text(
-        json.dumps(
-            {
-                "name": "get_weather",
-                "description": "The weather in a city",
-                "parameters": {"type": "OBJECT", "properties": {"city": {"type": "STRING"}}, "required": ["city"]},
-            }
-        )
-    )
+    parameters = {"type": "OBJECT", "properties": {"city": {"type": "STRING"}}, "required": ["city"]}
+    schema.write_text(json.dumps({"name": "get_weather", "description": "The weather", "parameters": parameters}))
     program = "import json, sys; a = json.load(sys.stdin); print(json.dumps({'sky': 'clear over ' + a['city']}))"
     script = tmp_path / "weather.py"
     script.write_text(program)

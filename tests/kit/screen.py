@@ -24,7 +24,6 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -36,10 +35,6 @@ BRACKETED_PASTE = 2004 << 5  # as pyte keeps private modes
 CURSOR_VISIBLE = pyte.modes.DECTCEM
 # In the child and not as preexec_fn, which no process with threads should use.
 _LAUNCH = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execvp(sys.argv[1], sys.argv[1:])"
-_NAMED = {
-    "default": "#d6d6d6", "black": "#1c1c1c", "red": "#ff6b68", "green": "#7ec86f", "brown": "#e0b050",
-    "blue": "#6a9fe0", "magenta": "#c88adf", "cyan": "#5ec4cf", "white": "#e6e6e6",
-}  # fmt: skip
 
 
 class _Screen(pyte.HistoryScreen):
@@ -174,42 +169,5 @@ class Terminal:
             and BRACKETED_PASTE not in modes
         )
 
-    def save(self, path: str | Path, scale: int = 16) -> None:
-        """The screen as a PNG (needs Pillow and a DejaVu font), to look at."""
-        from PIL import Image, ImageDraw, ImageFont
-
-        fonts = Path("/usr/share/fonts/truetype/dejavu")
-        plain = ImageFont.truetype(str(fonts / "DejaVuSansMono.ttf"), scale)
-        bold = ImageFont.truetype(str(fonts / "DejaVuSansMono-Bold.ttf"), scale)
-        wide, high = round(plain.getlength("M")), round(scale * 1.3)
-        pad = scale // 2
-        size = (wide * self.screen.columns + 2 * pad, high * self.screen.lines + 2 * pad)
-        image = Image.new("RGB", size, "#1c1c1c")
-        draw = ImageDraw.Draw(image)
-        cursor = (self.screen.cursor.y, self.screen.cursor.x) if not self.screen.cursor.hidden else None
-        for y in range(self.screen.lines):
-            for x in range(self.screen.columns):
-                cell = self.screen.buffer[y][x]
-                ink, paper = _colour(cell.fg), "#1c1c1c" if cell.bg == "default" else _colour(cell.bg)
-                if cell.blink:
-                    ink = _mix(ink, paper)
-                if cell.reverse or (y, x) == cursor:
-                    ink, paper = paper, ink
-                place = (pad + x * wide, pad + y * high)
-                if paper != "#1c1c1c":
-                    draw.rectangle((*place, place[0] + wide - 1, place[1] + high - 1), fill=paper)
-                if cell.data.strip():
-                    draw.text(place, cell.data, font=bold if cell.bold else plain, fill=ink)
-        image.save(path)
-
     def _size(self, rows: int, columns: int) -> None:
         fcntl.ioctl(self.end, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-
-
-def _colour(name: str) -> str:
-    return _NAMED.get(name.removeprefix("bright"), f"#{name}" if len(name) == 6 else "#d6d6d6")
-
-
-def _mix(ink: str, paper: str) -> str:
-    pairs = zip(bytes.fromhex(ink[1:]), bytes.fromhex(paper[1:]), strict=True)
-    return "#" + "".join(f"{(2 * a + 2 * b) // 4:02x}" for a, b in pairs)
