@@ -74,10 +74,11 @@ def tapped(to: Servers, folder: Path, *, tls: bool) -> Iterator[Taps]:
 async def _close(servers: list[asyncio.Server]) -> None:
     for server in servers:
         server.close()
-    rest = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in rest:
-        task.cancel()
-    await asyncio.gather(*rest, return_exceptions=True)
+    while rest := asyncio.all_tasks() - {asyncio.current_task()}:
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+        await asyncio.sleep(0)  # a connection that was just accepted becomes a task only now
 
 
 async def _open(
