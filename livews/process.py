@@ -23,6 +23,7 @@ from livews.terminal_text import one_line
 T = TypeVar("T")
 
 _LAST_LINE = 200
+_TAIL = 4096  # bytes of a child's output that are looked at
 
 
 def start(
@@ -41,6 +42,18 @@ def start(
         start_new_session=sys.platform != "win32",
         creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
     )
+
+
+def start_logged(argv: Sequence[str], **options: Any) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
+    """`start`, and a file without a name that gets stderr, so that the child never waits for somebody to read it."""
+    import tempfile
+
+    log = tempfile.TemporaryFile()  # noqa: SIM115  for the caller to close
+    try:
+        return start(argv, stderr=log, **options), log
+    except BaseException:
+        log.close()
+        raise
 
 
 def stop(process: subprocess.Popen[bytes], patience: float = 0.0) -> None:
@@ -64,9 +77,10 @@ def kill_group(pid: int) -> None:
             os.kill(pid, signal.SIGTERM)
 
 
-def last_line(output: bytes | bytearray) -> str:
+def last_line(log: IO[bytes]) -> str:
     """The last line of a child's output that is not blank, safe to show; "" when there is none."""
-    lines = [line for line in output.decode(errors="replace").splitlines() if line.strip()]
+    log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL))
+    lines = [line for line in log.read().decode(errors="replace").splitlines() if line.strip()]
     return one_line(lines[-1].strip(), _LAST_LINE) if lines else ""
 
 

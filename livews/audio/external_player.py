@@ -2,17 +2,15 @@
 
 - It keeps the promises of `portaudio.open_output`: `fill` and `finished` are called in one thread, `finished` once.
 - A player counts as working when it has taken audio, not when it has started: without a sound server it starts too.
-- Its reading is the clock: the pipe is topped up to 40 ms and no further, because what lies in it delays a barge-in.
+- Its reading is the clock. The pipe has one page, which takes a block only when it is empty: what waits there is at
+  most one block, because it delays a barge-in, and at each `fill` nothing waits but what the player itself holds.
   The monotonic clock is the limit: a player that reads faster than real time gets at most half a second more.
-- Every wait is bounded, and the child is stopped by its own process id, by the thread that feeds it.
-- When it ends, the last line of its stderr is the reason.
+- Every wait is bounded, and the child is stopped by its own process id.
+- When it ends, the last line of its stderr is the reason. That goes to a file, so the player never waits for us.
 """
 
-from __future__ import annotations
-
-import array
 import contextlib
-import os
+import select
 import shutil
 import subprocess
 import sys
@@ -20,20 +18,16 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import IO
 
 from livews import process
-from livews.audio.analysis.pcm import SAMPLE_BYTES, seconds_of
+from livews.audio.analysis.pcm import SAMPLE_BYTES
 from livews.audio.portaudio import KEEP_IT, AudioUnavailable
 
-PIPE_SECONDS = 0.040  # kept in the pipe: two blocks
-BLOCK_SECONDS = 0.020
-STEP = 0.010  # how often the pipe is looked at
+BLOCK_SECONDS = 0.040
 PROOF = 8192  # bytes; paplay takes 4096 before it has a server, so more than that is proof of one
 PATIENCE = 2.0  # seconds a player may accept no audio, at the start or later
 AHEAD = 0.5  # seconds a player may be ahead of the monotonic clock
 FASTER = 1.02  # no clock of a sound card is off by more
-_PIPE_SIZE = 16384  # not smaller: a page that was half read takes nothing until it is empty
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +82,86 @@ def installed_players() -> list[ExternalPlayer]:
     return [player for player in PLAYERS if shutil.which(player.name)]
 
 
+class PlayerStream:
+    """A player at work, with the interface of `portaudio.Stream`: s16le mono at `rate` Hz, `latency` seconds requested.
+
+    Raises OSError where it does not start.
+    """
+
+    def __init__(self, player: ExternalPlayer, rate: int, latency: float) -> None:
+        self.name = player.name
+        self.latency = latency + BLOCK_SECONDS
+        """Seconds that player and pipe hold: as requested, since no player reports what it was granted."""
+        self.why = ""
+        """Why it ended, "" while it plays."""
+        self._delay = latency
+        self._block_bytes = round(BLOCK_SECONDS * rate) * SAMPLE_BYTES
+        self._due = 0.0  # when the next block may be written
+        self._closing = False
+        self._thread: threading.Thread | None = None
+        self._process, self._errors = process.start_logged(_command(player, rate, latency), stdin=subprocess.PIPE)
+        assert self._process.stdin is not None
+        self._pipe = self._process.stdin
+        import fcntl
+
+        if hasattr(fcntl, "F_SETPIPE_SZ"):
+            with contextlib.suppress(OSError):
+                fcntl.fcntl(self._pipe, fcntl.F_SETPIPE_SZ, 1)  # rounded up to a page
+
+    def prove(self) -> bool:
+        """Feed silence until enough of it was taken; False: it was stopped, see `why`."""
+        for _ in range(0, PROOF, self._block_bytes):
+            self._write(lambda block, delay: None)
+            if self.why:
+                self._stop()
+                return False
+        return True
+
+    def feed(self, fill: Callable[[memoryview, float], None], finished: Callable[[], None]) -> None:
+        """Play what `fill` gives, in a thread of its own, until the end; then call `finished`."""
+
+        def run() -> None:
+            try:
+                while not self._closing and not self.why:
+                    self._write(fill)
+            finally:
+                self._stop()
+                finished()
+
+        self._thread = threading.Thread(target=run, name="livews-player", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Cut what player and pipe still hold. Blocks for some milliseconds, two seconds at most."""
+        self._closing = True
+        process.stop(self._process, patience=0.3)
+        if self._thread is not None:
+            self._thread.join(2)
+
+    def _write(self, fill: Callable[[memoryview, float], None]) -> None:
+        """Give it the next block when it has taken the one before, or find out `why` that is not possible."""
+        time.sleep(max(0.0, self._due - time.monotonic()))
+        if not select.select([], [self._pipe], [], PATIENCE)[1]:
+            self.why = process.last_line(self._errors) or f"it accepted no audio for {PATIENCE:g} s"
+            return
+        self._due = max(self._due, time.monotonic() - AHEAD) + BLOCK_SECONDS / FASTER
+        block = memoryview(bytearray(self._block_bytes))
+        fill(block, self._delay)
+        try:
+            self._pipe.write(block)
+        except BrokenPipeError:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(PATIENCE)
+            if not self._closing:
+                code = self._process.returncode
+                self.why = process.last_line(self._errors) or f"it ended with exit code {code}"
+
+    def _stop(self) -> None:
+        self._pipe.close()
+        process.stop(self._process, patience=0.3)
+        self._errors.close()
+
+
 def open_player(
     *,
     rate: int,
@@ -98,16 +172,20 @@ def open_player(
 ) -> PlayerStream:
     """Start the first player that accepts audio: s16le mono at `rate` Hz, with `latency` seconds requested.
 
-    `fill(block, delay)` is called in a thread of ours for every 20 ms, with the seconds until it is heard, as near
+    `fill(block, delay)` is called in a thread of ours for every 40 ms, with the seconds until it is heard, as near
     as can be known. `finished()` is called there once, when the stream ends for any reason. `players`: those to try,
     None for all that are installed. Blocks for some 100 ms, at most two seconds for each player that hangs. Raises
     NoPlayer.
     """
     tried: dict[str, str] = {}
     for player in installed_players() if players is None else players:
-        stream = PlayerStream(player, rate, latency)
-        if stream._prove():
-            stream._feed(fill, finished)
+        try:
+            stream = PlayerStream(player, rate, latency)
+        except OSError as problem:
+            tried[player.name] = problem.strerror or str(problem)
+            continue
+        if stream.prove():
+            stream.feed(fill, finished)
             return stream
         tried[player.name] = stream.why
     if tried:
@@ -116,145 +194,6 @@ def open_player(
     names = ", ".join(player.name for player in PLAYERS)
     packages = ", ".join(player.package for player in PLAYERS)
     raise NoPlayer(f"none of {names} is installed", f"Install one (Debian/Ubuntu: {packages}), {KEEP_IT}")
-
-
-class PlayerStream:
-    """A player at work, with the interface of `portaudio.Stream`. Made by `open_player`."""
-
-    def __init__(self, player: ExternalPlayer, rate: int, latency: float) -> None:
-        self.name = player.name
-        self.latency = latency + PIPE_SECONDS
-        """Seconds that player and pipe hold: as requested, since no player reports what it was granted."""
-        self.why = ""
-        """Why it ended, "" while it plays."""
-        self._rate = rate
-        self._player_latency = latency
-        self._block = round(BLOCK_SECONDS * rate) * SAMPLE_BYTES
-        self._full = round(PIPE_SECONDS * rate) * SAMPLE_BYTES
-        self._rest = memoryview(b"")  # of a block that did not fit into the pipe
-        self._written = self._taken = 0
-        self._taken_at = self._counted_at = time.monotonic()
-        self._allowed = AHEAD * rate * SAMPLE_BYTES
-        self._errors = b""
-        self._closing = False
-        self._thread: threading.Thread | None = None
-        self._process: subprocess.Popen[bytes] | None = None
-        try:
-            argv = _command(player, rate, latency)
-            self._process = process.start(argv, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
-            self._set_up_pipes()
-        except OSError as problem:
-            self.why = problem.strerror or str(problem)
-            self._stop()
-
-    def close(self) -> None:
-        """Cut what player and pipe still hold. Blocks for some milliseconds, two seconds at most."""
-        self._closing = True
-        if self._thread is not None:
-            self._thread.join(2)
-
-    def _set_up_pipes(self) -> None:
-        import fcntl
-
-        stdin, stderr = self._pipes()
-        for pipe in (stdin, stderr):
-            os.set_blocking(pipe.fileno(), False)
-        if hasattr(fcntl, "F_SETPIPE_SZ"):
-            # Only a second limit: `_level` is the first.
-            with contextlib.suppress(OSError):
-                fcntl.fcntl(stdin.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
-
-    def _pipes(self) -> tuple[IO[bytes], IO[bytes]]:
-        assert self._process is not None
-        assert self._process.stdin is not None
-        assert self._process.stderr is not None
-        return self._process.stdin, self._process.stderr
-
-    def _prove(self) -> bool:
-        """Feed silence until enough of it was taken; False: see `why`."""
-        while not self.why and self._taken < PROOF:
-            self._step(lambda block, delay: None)
-            time.sleep(STEP)
-        if self.why:
-            self._stop()
-        return not self.why
-
-    def _feed(self, fill: Callable[[memoryview, float], None], finished: Callable[[], None]) -> None:
-        def run() -> None:
-            try:
-                while not self._closing and not self.why:
-                    self._step(fill)
-                    time.sleep(STEP)
-            finally:
-                self._stop()
-                finished()
-
-        self._thread = threading.Thread(target=run, name="livews-player", daemon=True)
-        self._thread.start()
-
-    def _step(self, fill: Callable[[memoryview, float], None]) -> None:
-        """Top the pipe up, or find out `why` that is not possible."""
-        assert self._process is not None
-        self._read_errors()
-        if self._process.poll() is not None:
-            self.why = self._last_error() or f"it ended with exit code {self._process.returncode}"
-            return
-        now = time.monotonic()
-        self._allowed += (now - self._counted_at) * self._rate * SAMPLE_BYTES * FASTER
-        self._allowed = min(self._allowed, AHEAD * self._rate * SAMPLE_BYTES)
-        self._counted_at = now
-        level = self._level()
-        if self._written - level > self._taken:
-            self._taken, self._taken_at = self._written - level, now
-        elif now - self._taken_at > PATIENCE:
-            self.why = self._last_error() or f"it accepted no audio for {PATIENCE:g} s"
-            return
-        while level < self._full and self._allowed >= self._block:
-            if not self._rest:
-                block = memoryview(bytearray(self._block))
-                fill(block, seconds_of(level, self._rate) + self._player_latency)
-                self._rest = block
-            try:
-                size = self._pipes()[0].write(self._rest) or 0
-            except BrokenPipeError:  # the next step finds it ended, and knows why
-                size = 0
-            if not size:
-                return
-            self._rest = self._rest[size:]
-            self._written += size
-            self._allowed -= size
-            level += size
-
-    def _level(self) -> int:
-        """Bytes in the pipe."""
-        import fcntl
-        import termios
-
-        count = array.array("i", [0])
-        try:
-            fcntl.ioctl(self._pipes()[0].fileno(), termios.FIONREAD, count)
-        except OSError:
-            return 0  # not known on this system: the clock's limit and the pipe's size apply
-        return count[0]
-
-    def _read_errors(self) -> None:
-        """Read its stderr, so that it never waits for us."""
-        with contextlib.suppress(OSError):
-            while text := self._pipes()[1].read(4096):
-                self._errors = (self._errors + text)[-4096:]
-
-    def _last_error(self) -> str:
-        self._read_errors()
-        return process.last_line(self._errors)
-
-    def _stop(self) -> None:
-        if self._process is None:
-            return
-        stdin, stderr = self._pipes()
-        with contextlib.suppress(OSError):
-            stdin.close()
-        process.stop(self._process, patience=0.3)
-        stderr.close()
 
 
 def _command(player: ExternalPlayer, rate: int, latency: float) -> list[str]:

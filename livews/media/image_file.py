@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import struct
 import sys
 import warnings
@@ -36,22 +37,40 @@ NAMES = {
 }
 _CONVERTED = ("BMP", "TIFF", "AVIF")  # pictures it does not take; Pillow converts them to JPEG
 
-# Files that are mistaken for pictures: first bytes, name for people
-_OTHERS = (
-    (b"%PDF-", "a PDF document"),
-    (b"PK\x03\x04", "a ZIP archive or an office document"),
-    (b"\x1f\x8b", "gzip data"),
-    (b"\x1aE\xdf\xa3", "a Matroska or WebM video"),
-    (b"ID3", "an MP3 sound"),
-    (b"OggS", "an Ogg sound"),
-    (b"fLaC", "a FLAC sound"),
-    (b"\x00\x00\x01\x00", "a Windows icon"),
-    (b"8BPS", "a Photoshop document"),
-    (b"\x7fELF", "a program"),
-    (b"\x00\x00\x00\x0cJXL ", "a JPEG XL picture, which the service does not take"),
-    (b"\xff\x0a", "a JPEG XL picture, which the service does not take"),
-    (b"\x00\x00\x00\x0cjP  ", "a JPEG 2000 picture, which the service does not take"),
+_KINDS: tuple[tuple[bytes, str], ...] = (
+    (rb"\xff\xd8\xff", "image/jpeg"),
+    (rb"\x89PNG\r\n\x1a\n", "image/png"),
+    (rb"GIF8[79]a", "image/gif"),
+    (rb"RIFF....WEBP", "image/webp"),
+    (rb"RIFF....WAVE", "a WAV sound"),
+    (rb"RIFF....AVI ", "an AVI video"),
+    (rb"RIFF", "RIFF data"),
+    # ISO media files name what they are made for in their first box: one brand, a version, and others that fit too.
+    (rb"....ftyp(....){0,10}?avi[fs]", "AVIF"),
+    (rb"....ftyp(....){0,10}?hei[cxms]", "image/heic"),
+    (rb"....ftyp(....){0,10}?(mi|ms)f1", "image/heif"),
+    (rb"....ftypM4A ", "an M4A sound"),
+    (rb"....ftyp", "an MP4 or QuickTime video"),
+    (rb"II\*\0|MM\0\*", "TIFF"),
+    (rb"BM....\0\0\0\0", "BMP"),
+    # what is mistaken for a picture
+    (rb"%PDF-", "a PDF document"),
+    (rb"PK\x03\x04", "a ZIP archive or an office document"),
+    (rb"\x1f\x8b", "gzip data"),
+    (rb"\x1aE\xdf\xa3", "a Matroska or WebM video"),
+    (rb"ID3", "an MP3 sound"),
+    (rb"OggS", "an Ogg sound"),
+    (rb"fLaC", "a FLAC sound"),
+    (rb"\0\0\x01\0", "a Windows icon"),
+    (rb"8BPS", "a Photoshop document"),
+    (rb"\x7fELF", "a program"),
+    (rb"\0\0\0\x0cJXL |\xff\x0a", "a JPEG XL picture, which the service does not take"),
+    (rb"\0\0\0\x0cjP  ", "a JPEG 2000 picture, which the service does not take"),
+    (rb"(?i)(\xef\xbb\xbf)?\s*<(svg|\?xml.*<svg)", "an SVG drawing, which the service does not take"),
+    (rb"(?i)(\xef\xbb\xbf)?\s*<(!doctype html|html)", "a web page"),
 )
+"""How the first bytes of a file begin, and what it is then: a MIME type of `NAMES`, a picture of `_CONVERTED`, or a name
+for people. The first that fits counts."""
 
 
 def load_image(path: str | os.PathLike[str], *, most_pixels: int = MOST_PIXELS) -> Picture:
@@ -80,37 +99,20 @@ def load_image(path: str | os.PathLike[str], *, most_pixels: int = MOST_PIXELS) 
 
 def kind_of(data: bytes) -> str:
     """What `data` begins like: a MIME type of `NAMES`, BMP, TIFF or AVIF, a name for people, "" when unknown."""
-    if data.startswith(b"\xff\xd8\xff"):
-        return "image/jpeg"
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "image/png"
-    if data[:6] in (b"GIF87a", b"GIF89a"):
-        return "image/gif"
-    if data.startswith(b"RIFF"):
-        return {b"WEBP": "image/webp", b"WAVE": "a WAV sound", b"AVI ": "an AVI video"}.get(data[8:12], "RIFF data")
-    if data[4:8] == b"ftyp":
-        return _by_brand(data)
-    if data[:4] in (b"II*\x00", b"MM\x00*"):
-        return "TIFF"
-    if data.startswith(b"BM") and data[6:10] == bytes(4):
-        return "BMP"
-    return next((kind for start, kind in _OTHERS if data.startswith(start)), "") or _text(data[:1024])
+    head = data[:1024]
+    for pattern, kind in _KINDS:
+        if re.match(pattern, head, re.DOTALL):
+            return kind
+    text = head.decode("utf-8", "replace")
+    # a character may be cut in two at the end
+    return "" if "\x00" in text or "\ufffd" in text[:-3] else "a text"
 
 
 def size_of(data: bytes, mime_type: str) -> tuple[int, int]:
-    """Width and height in pixels in the header, before any EXIF rotation; zeros when they cannot be read."""
-    try:
-        if mime_type == "image/png" and data[12:16] == b"IHDR":
-            return struct.unpack_from(">II", data, 16)
-        if mime_type == "image/gif":
-            return struct.unpack_from("<HH", data, 6)
-        if mime_type == "image/webp":
-            return _webp_size(data)
-        if mime_type == "image/jpeg":
-            return _jpeg_header(data)[:2]
-    except (struct.error, IndexError):
-        pass  # it is cut short
-    return 0, 0
+    """Width and height in pixels in the header of a JPEG or PNG, before any EXIF rotation; zeros when unknown."""
+    if mime_type == "image/png" and data[12:16] == b"IHDR" and len(data) >= 24:
+        return struct.unpack_from(">II", data, 16)
+    return _jpeg_header(data)[:2] if mime_type == "image/jpeg" else (0, 0)
 
 
 def pillow() -> Any:
@@ -120,7 +122,7 @@ def pillow() -> Any:
     return image
 
 
-def encode(image: Any, *, most_pixels: int, quality: int) -> Picture:
+def encode(image: Any, most_pixels: int) -> Picture:
     """A Pillow image as JPEG: upright, never enlarged, on white where it is transparent. Raises what Pillow does."""
     if image.mode.startswith("I"):  # 16 bits a sample; Pillow would clip it to white
         image = image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
@@ -135,7 +137,7 @@ def encode(image: Any, *, most_pixels: int, quality: int) -> Picture:
     image.thumbnail((most_pixels, most_pixels), reducing_gap=2.0)
     image = import_module("PIL.ImageOps").exif_transpose(image)
     out = io.BytesIO()
-    image.convert("RGB").save(out, "JPEG", quality=quality)
+    image.convert("RGB").save(out, "JPEG", quality=QUALITY)
     return Picture(out.getvalue(), "image/jpeg", image.width, image.height)
 
 
@@ -154,8 +156,7 @@ def _read(name: str, shown: str) -> bytes:
         why = getattr(problem, "strerror", None) or one_line(str(problem).strip(), 200)
         raise BadRequest("cannot read the picture", where=shown, why=why, fix=fix) from None
     if len(data) > _MOST_READ:
-        why = f"it has more than {_MOST_READ // 1_000_000} MB"
-        raise BadRequest("the picture is too large", where=shown, why=why, fix="make it smaller")
+        raise _too_large(shown, f"it has more than {_MOST_READ // 1_000_000} MB")
     return data
 
 
@@ -165,23 +166,20 @@ def _taken(data: bytes, kind: str, shown: str, most_pixels: int) -> Picture:
         why = f"the {NAMES[kind]} data end too early"
         raise BadRequest("a broken picture", where=shown, why=why, fix="get the whole file")
     width, height = size_of(data, kind)
-    image = None
-    if not width or max(width, height) > most_pixels or len(data) > MOST_BYTES:
-        image = _opened(data, shown)
-    if image is not None:
+    light = len(data) <= MOST_BYTES
+    if not (light and 0 < max(width, height) <= most_pixels) and (image := _opened(data, shown)) is not None:
         width, height = image.size
-    small = 0 < max(width, height) <= most_pixels
-    if image is not None and not (small and len(data) <= MOST_BYTES):
-        return _scaled(image, shown, most_pixels)
-    if len(data) > MOST_BYTES:
-        why = f"it has {len(data):,} bytes, more than {MOST_BYTES:,}"
-        raise BadRequest("the picture is too large", where=shown, why=why, fix=f"make it smaller, or {EXTRA}")
-    notes = []
-    if not small:
-        size = f"{width}x{height} pixels" if width else f"{NAMES[kind]} of unknown size"
-        why = (
-            "Pillow cannot read it" if sys.modules.get("PIL.Image") else f"{EXTRA} to have it scaled to {most_pixels}"
+        if not light or max(width, height) > most_pixels:
+            return _scaled(image, shown, most_pixels)
+    if not light:
+        raise _too_large(
+            shown, f"it has {len(data):,} bytes, more than {MOST_BYTES:,}", f"make it smaller, or {EXTRA}"
         )
+    notes = []
+    if not 0 < max(width, height) <= most_pixels:
+        size = f"{width}x{height} pixels" if width else f"{NAMES[kind]} of unknown size"
+        loaded = sys.modules.get("PIL.Image")
+        why = "Pillow cannot read it" if loaded else f"{EXTRA} to have it scaled to {most_pixels}"
         notes.append(f"{size}, sent as it is: {why}")
     if kind not in ("image/jpeg", "image/png"):
         notes.append(f"the service names JPEG and PNG for Live; {NAMES[kind]} may be refused")
@@ -202,15 +200,14 @@ def _opened(data: bytes, shown: str) -> Any:
         return None
     except image.DecompressionBombError:
         most = 2 * image.MAX_IMAGE_PIXELS // 1_000_000
-        why = f"it has more than {most} million pixels"
-        raise BadRequest("the picture is too large", where=shown, why=why, fix="make it smaller") from None
+        raise _too_large(shown, f"it has more than {most} million pixels") from None
     except Exception as problem:
         raise _broken(problem, shown) from None
 
 
 def _scaled(image: Any, shown: str, most_pixels: int, note: str = "") -> Picture:
     try:
-        picture = encode(image, most_pixels=most_pixels, quality=QUALITY)
+        picture = encode(image, most_pixels)
     except Exception as problem:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and others
         raise _broken(problem, shown) from None
     return Picture(picture.data, picture.mime_type, picture.width, picture.height, note)
@@ -221,29 +218,8 @@ def _broken(problem: Exception, shown: str) -> BadRequest:
     return BadRequest("a broken picture", where=shown, why=why, fix="open it in a viewer and save it anew")
 
 
-def _by_brand(data: bytes) -> str:
-    """ISO media files name what they are made for in their first box: one brand, and others that fit too."""
-    length = min(max(16, int.from_bytes(data[:4], "big")), 256)
-    brands = [data[8:12], *(data[i : i + 4] for i in range(16, length, 4))]
-    if {b"avif", b"avis"}.intersection(brands):
-        return "AVIF"
-    if {b"heic", b"heix", b"heim", b"heis"}.intersection(brands):
-        return "image/heic"
-    if b"mif1" in brands or b"msf1" in brands:
-        return "image/heif"
-    if brands[0] == b"M4A ":
-        return "an M4A sound"
-    return "an MP4 or QuickTime video"
-
-
-def _text(head: bytes) -> str:
-    text = head.decode("utf-8", "replace").lower()
-    if "\x00" in text or "\ufffd" in text[:-3]:  # a character may be cut in two at the end
-        return ""
-    text = text.lstrip("\ufeff \t\r\n")
-    if text.startswith(("<svg", "<?xml")) and "<svg" in text:
-        return "an SVG drawing, which the service does not take"
-    return "a web page" if text.startswith(("<!doctype html", "<html")) else "a text"
+def _too_large(shown: str, why: str, fix: str = "make it smaller") -> BadRequest:
+    return BadRequest("the picture is too large", where=shown, why=why, fix=fix)
 
 
 def _cut_short(data: bytes, mime_type: str) -> bool:
@@ -274,16 +250,3 @@ def _jpeg_header(data: bytes) -> tuple[int, int, int]:
             height, width = struct.unpack_from(">HH", data, at + 5)
         at += 2 + max(2, int.from_bytes(data[at + 2 : at + 4], "big"))
     return width, height, 0
-
-
-def _webp_size(data: bytes) -> tuple[int, int]:
-    form = data[12:16]
-    if form == b"VP8X":
-        return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
-    if form == b"VP8L" and data[20] == 0x2F:
-        bits = int.from_bytes(data[21:25], "little")
-        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
-    if form == b"VP8 " and data[23:26] == b"\x9d\x01\x2a":
-        width, height = struct.unpack_from("<HH", data, 26)
-        return width & 0x3FFF, height & 0x3FFF
-    return 0, 0

@@ -53,6 +53,10 @@ class PictureSource:
     `loop.call_soon_threadsafe` in it.
     """
 
+    subject = ""  # in errors: "no picture of ..."
+    instead = ""  # what to do without
+    late = ""  # why there is no first picture in time
+
     def __init__(self, every: float, on_lost: Callable[[ImageUnavailable], None] | None = None) -> None:
         self.every = max(LEAST_SECONDS, every)
         self.skipped = 0
@@ -60,13 +64,75 @@ class PictureSource:
         self.lost: ImageUnavailable | None = None
         """Why there are no more pictures; None while there are, and after `close`."""
         self._on_lost = on_lost
+        self._starting = threading.Lock()  # one start or close at a time
+        self._thread: threading.Thread | None = None
+        self._closed = threading.Event()
         self._ready = threading.Event()
         """Set when the first picture is there, or will not come."""
+        self._refusal: ImageUnavailable | None = None  # why it will not come
         self._picture: Picture | None = None
         self._ended = False
         self._due = 0.0
         self._lock = threading.Lock()
         self._wake: Callable[[], object] = lambda: None
+
+    def start(self) -> None:
+        """Begin, and wait for the first picture. Blocks; raises `ImageUnavailable`."""
+        with self._starting:
+            if self._thread is not None or self._closed.is_set():
+                return
+            self._open()
+            # A daemon: a display that hangs must not keep the program from ending.
+            self._thread = threading.Thread(target=self._run, name=f"livews-{self.subject}", daemon=True)
+            self._thread.start()
+        try:
+            if not self._ready.wait(WAIT):
+                self._refusal = self._refused(f"{self.late} for {WAIT:.0f} s")
+        finally:
+            if self._refusal is not None or not self._ready.is_set():
+                self.close()
+        if self._refusal is not None:
+            raise self._refusal
+
+    def close(self) -> None:
+        """No more pictures. Blocks until the present one is finished, for some seconds at most; may be called again."""
+        with self._starting:
+            self._closed.set()
+            self.drop()
+            self._ready.set()
+            self._interrupt()
+            if self._thread is not None and self._thread is not threading.current_thread():
+                self._thread.join(2)
+
+    def _open(self) -> None:
+        """What `start` does before there is a thread. Raises `ImageUnavailable`."""
+
+    def _capture(self) -> None:
+        """Put pictures, in a thread of its own, until `close` or until there are no more: raises `ImageUnavailable`."""
+
+    def _interrupt(self) -> None:
+        """End a `_capture` that waits for more than `_closed`."""
+
+    def _refused(self, why: str, fix: str = "") -> ImageUnavailable:
+        return ImageUnavailable(f"no picture of the {self.subject}", why, f"{fix or self._fix(why)}, {self.instead}")
+
+    def _fix(self, why: str) -> str:
+        """What to do about `why`."""
+        return "Try again"
+
+    def _run(self) -> None:
+        try:
+            self._capture()
+        except ImageUnavailable as problem:
+            if self._closed.is_set():
+                return
+            if self._ready.is_set():
+                self.lost = ImageUnavailable(f"no more pictures of the {self.subject}", problem.why, problem.fix)
+                self.end()
+                if self._on_lost is not None:
+                    self._on_lost(self.lost)
+            self._refusal = problem
+            self._ready.set()
 
     def put(self, picture: Picture) -> None:
         """Replace the picture that waits."""
@@ -75,6 +141,7 @@ class PictureSource:
                 return
             self.skipped += self._picture is not None
             self._picture = picture
+        self._ready.set()
         self._wake()
 
     def end(self) -> None:
@@ -89,12 +156,6 @@ class PictureSource:
             self._ended, self._picture = True, None
         self._wake()
 
-    def _lose(self, why: ImageUnavailable) -> None:
-        self.lost = why
-        self.end()
-        if self._on_lost is not None:
-            self._on_lost(why)
-
     async def frames(self) -> AsyncIterator[Picture]:
         """The newest picture, at most one every `every` seconds, until `close()` or the loss. For one reader."""
         loop = asyncio.get_running_loop()
@@ -108,19 +169,16 @@ class PictureSource:
         while True:
             changed.clear()
             wait = self._due - time.monotonic()
-            picture = None
             with self._lock:
-                if wait <= 0:
-                    picture, self._picture = self._picture, None
-                elif self._picture is None and self._ended:
+                picture = self._picture
+                if picture is None and self._ended:
                     return
-                ended = self._ended
-            if picture is not None:
+                if wait <= 0:
+                    self._picture = None
+            if picture is not None and wait <= 0:
                 self._due = time.monotonic() + self.every
                 yield picture
                 continue
-            if ended and wait <= 0:
-                return
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait if wait > 0 else None):
                     await changed.wait()

@@ -133,21 +133,16 @@ class Pulled:
         return open_player(rate=RATE, fill=self.fill, finished=self.finished, players=players)
 
 
-def process_of(stream: PlayerStream) -> subprocess.Popen[bytes]:
-    assert stream._process is not None
-    return stream._process
-
-
 def test_a_killed_player_is_told_once_and_leaves_nothing(tmp_path: Path) -> None:
     pulled = Pulled()
     stream = pulled.open(script(tmp_path, "exec cat > /dev/null"))
-    process_of(stream).kill()
+    stream._process.kill()
     assert pulled.end.wait(2)
     assert stream.why == "it ended with exit code -9"
     stream.close()
     assert len(pulled.ended) == 1
     assert set(pulled.ended) == pulled.threads or not pulled.threads, "both are called in one thread"
-    assert process_of(stream).returncode == -9
+    assert stream._process.returncode == -9
 
 
 def test_a_player_that_swallows_gets_no_more_than_time_allows(tmp_path: Path) -> None:
@@ -170,7 +165,7 @@ def test_a_player_that_stops_taking_is_lost(tmp_path: Path, monkeypatch: pytest.
     stream = pulled.open(script(tmp_path, "head -c 12000 > /dev/null", "exec sleep 30"))
     assert pulled.end.wait(5)
     assert stream.why == "it accepted no audio for 0.3 s"
-    assert process_of(stream).returncode is not None, "it was ended"
+    assert stream._process.returncode is not None, "it was ended"
     stream.close()
 
 
@@ -196,7 +191,7 @@ def test_a_player_that_will_not_end_is_ended(tmp_path: Path) -> None:
     began = time.monotonic()
     stream.close()
     assert time.monotonic() - began < 2
-    assert process_of(stream).returncode == -9
+    assert stream._process.returncode == -9
     assert len(pulled.ended) == 1
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from livews.media import Camera, ImageUnavailable, Screen, camera
+from livews.media import Camera, ImageUnavailable, Screen, camera, picture
 from tests.media.conftest import BLUE, decoded, near, some, wait_until
 
 
@@ -23,12 +23,17 @@ def lavfi(text: str, *, real_time: bool = True) -> list[str]:
     return [*(["-re"] if real_time else []), "-f", "lavfi", "-i", text]
 
 
+def pid_of(camera: Camera) -> int:
+    assert camera._process is not None
+    return camera._process.pid
+
+
 async def test_a_camera_is_seen(ffmpeg: str, pil: Any) -> None:
     lost: list[ImageUnavailable] = []
     camera = Camera(source=lavfi("color=c=0x2060c0:size=1280x720:rate=10"), on_lost=lost.append)
     with closing(camera):
         camera.start()
-        pid = camera.pid
+        pid = pid_of(camera)
         frames = camera.frames()
         first = await some(frames, 1)
         began = time.monotonic()
@@ -37,8 +42,6 @@ async def test_a_camera_is_seen(ffmpeg: str, pil: Any) -> None:
         assert (seen.mime_type, seen.width, seen.height) == ("image/jpeg", 768, 432)
         assert near(decoded(pil, seen).convert("RGB").getpixel((300, 200)), BLUE)
     assert took >= 0.99
-    assert pid is not None
-    assert camera.pid is None
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
     assert lost == []
@@ -69,8 +72,7 @@ async def test_a_lost_camera_is_told_once(ffmpeg: str) -> None:
     lost: list[ImageUnavailable] = []
     with closing(Camera(source=lavfi("testsrc=size=64x48:rate=10"), on_lost=lost.append)) as camera:
         camera.start()
-        assert camera.pid is not None
-        os.kill(camera.pid, signal.SIGKILL)
+        os.kill(pid_of(camera), signal.SIGKILL)
         await some(camera.frames(), 5)
         wait_until(lambda: lost)
     assert lost == [camera.lost]
@@ -117,20 +119,19 @@ def deaf(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_camera_that_hangs_is_stopped_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     deaf(tmp_path, monkeypatch)
-    monkeypatch.setattr(camera, "WAIT", 0.5)
+    monkeypatch.setattr(picture, "WAIT", 0.5)
     hung = Camera(source=[])
     pids = []
 
     def note_pid() -> None:
         wait_until((tmp_path / "ready").exists)
-        pids.append(hung.pid)
+        pids.append(pid_of(hung))
 
     watching = threading.Thread(target=note_pid)
     watching.start()
     with pytest.raises(ImageUnavailable, match="none came for"):
         hung.start()
     watching.join()
-    assert pids[0] is not None
     with pytest.raises(ProcessLookupError):
         os.kill(pids[0], 0)
     assert not [t for t in threading.enumerate() if t.name.startswith("livews-camera")]
