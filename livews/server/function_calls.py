@@ -12,7 +12,7 @@ Arguments: quoted texts, numbers and enum values of the prompt, in order and eac
 default, an example or a sample that fits the schema instead.
 
 - Pure, deterministic and total: declarations come from the network, and no JSON in them raises or blocks.
-- Bounded: by the constants below; regular expressions of the client are never run.
+- Bounded: by the constants below; regular expressions of the client are never run. A schema that asks for more gets {}.
 - Arguments are valid for their schema to five levels of depth, in the keywords of the service's Schema but those that
   count properties; of several schemas for one value (allOf) the last one's limits count.
 """
@@ -20,10 +20,10 @@ default, an example or a sample that fits the schema instead.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from math import ceil, floor, inf
+from math import ceil, floor
 from typing import Any
 from urllib.parse import unquote
 
@@ -40,8 +40,9 @@ _REFERENCES = 16
 _TOP_MEMBERS = 8
 """Members that are filled when none is required."""
 _ITEMS = 3
-_BRANCHES = 100
 _OPTIONS = 1_000
+_LONGEST = 1_000
+"""Longest text that a minLength gets."""
 _BUDGET = 100_000
 """Limit for the work on one call, about one unit per character read or written."""
 
@@ -75,12 +76,7 @@ _FORMATS = {
     "uri": "https://example.com/",
     "uuid": "00000000-0000-4000-8000-000000000000",
 }
-_LIMITS = {"minimum": -inf, "exclusiveMinimum": -inf, "exclusiveMaximum": inf, "maximum": inf}
-"""Limits of numbers, with their values where there is none."""
-_NEAR: tuple[Callable[[float], int | float], ...] = (
-    lambda limit: limit, ceil, floor, lambda limit: floor(limit) + 1, lambda limit: ceil(limit) - 1, lambda limit: 2 * limit,
-)  # fmt: skip
-"""Numbers that may fit near a limit."""
+_LIMITS = ("minimum", "exclusiveMinimum", "exclusiveMaximum", "maximum")
 _NOTHING: Any = object()
 """In place of a value that the prompt does not have."""
 
@@ -148,7 +144,10 @@ def arguments(function: DeclaredFunction, prompt: str) -> dict[str, Any]:
     schemas = [function.declaration.get(key) for key in ("parameters", "parametersJsonSchema")]
     schema = next((schema for schema in schemas if schema and isinstance(schema, dict)), {})
     sampler = _Sampler(schema, _without(function.name, prompt[:_PROMPT]))  # its own name is not a value
-    return sampler.members(sampler.resolved(schema), 0)
+    try:
+        return sampler.members(sampler.resolved(schema), 0)
+    except (ValueError, RecursionError):  # too large, too deep, or no schema
+        return {}
 
 
 # Words
@@ -196,48 +195,47 @@ def _without(name: str, text: str) -> str:
 
 
 class _Sampler:
-    """Makes the arguments of one call. `root` is the schema that a $ref points into."""
+    """Makes the arguments of one call. `root` is the schema that a $ref points into.
+
+    ValueError: a schema asks for more work than a call is worth, or is none.
+    """
 
     def __init__(self, root: dict[str, Any], prompt: str) -> None:
         self.root = root
         self.budget = _BUDGET
-        self.prompt = prompt
         self.words = _words_of(prompt)
         self.texts = ["".join(groups).strip() for groups in _QUOTED.findall(prompt)]
         digits = [number.replace(",", "") for number in _NUMBER.findall(_QUOTED.sub("\0", prompt))]
         self.numbers: list[int | float] = [float(number) if "." in number else int(number) for number in digits]
 
-    def spend(self, cost: int) -> bool:
-        """Pay for work. False, and nothing is paid, if it costs more than what is left."""
-        if cost > self.budget:
-            return False
+    def spend(self, cost: int) -> None:
+        """Pay for work."""
         self.budget -= cost
-        return True
+        if self.budget < 0:
+            raise ValueError("too large")
 
     def resolved(self, schema: Any, hops: int = _REFERENCES) -> dict[str, Any]:
-        """A schema, with its $ref, its allOf, and one branch of its anyOf and oneOf merged in."""
+        """A schema with its $ref, its allOf, and one branch of its anyOf and oneOf merged in."""
         if not isinstance(schema, dict) or not hops:
             return {}
-        parts = (schema.get(key) for key in ("properties", "required", "enum"))
-        if not self.spend(16 + sum(len(part) for part in parts if isinstance(part, (dict, list)))):
-            return {}
-        branches = [self.target(schema.get("$ref", schema.get("ref"))), *_list(schema.get("allOf"))[:_BRANCHES]]
-        branches += [_one_of(_list(schema.get(key))[:_BRANCHES]) for key in ("anyOf", "oneOf")]
+        branches = [self.target(schema.get("$ref", schema.get("ref"))), *_list(schema.get("allOf"))]
+        branches += [_one_of(_list(schema.get(key))) for key in ("anyOf", "oneOf")]
         out: dict[str, Any] = {}
+        properties: dict[str, Any] = {}
+        required: list[Any] = []
         for part in (*(self.resolved(branch, hops - 1) for branch in branches), schema):
-            old, properties = _dict(out.get("properties")), _dict(part.get("properties"))
-            both = {name: {"allOf": [old[name], properties[name]]} for name in old.keys() & properties.keys()}
-            required = [name for name in _list(part.get("required")) if isinstance(name, str)]
-            merged = {"properties": {**old, **properties, **both}, "required": [*out.get("required", ()), *required]}
-            out |= {**part, **{key: value for key, value in merged.items() if key in out or key in part}}
-        return out
+            for name, member in _dict(part.get("properties")).items():
+                properties[name] = {"allOf": [properties[name], member]} if name in properties else member
+            required += _list(part.get("required"))
+            self.spend(16 + len(properties) + len(required))
+            out |= part
+        return out | {"properties": properties, "required": [name for name in required if isinstance(name, str)]}
 
     def target(self, ref: Any) -> Any:
         """What a local pointer such as #/$defs/City points at; None for any other."""
-        if not isinstance(ref, str) or not self.spend(len(ref)):
-            return None
+        start, *steps = ref.split("/") if isinstance(ref, str) else [""]
+        self.spend(len(steps))
         target: Any = self.root
-        start, *steps = ref.split("/")
         for step in steps:
             target = _dict(target).get(unquote(step).replace("~1", "/").replace("~0", "~"))
         return target if start == "#" else None
@@ -245,107 +243,72 @@ class _Sampler:
     def value(self, schema: Any, depth: int, required: bool) -> Any:
         """A value for a schema; _NOTHING if it is not required and the prompt has none for it."""
         schema = self.resolved(schema)
-        if options := [schema["const"]] if "const" in schema else _list(schema.get("enum")):
-            return self.option(options, schema, required)
         kind = _kind(schema)
-        if kind == "array":
+        options = [schema["const"]] if "const" in schema else _list(schema.get("enum"))[:_OPTIONS]
+        if kind == "array" and not options:
             return self.items(schema, depth, required)
-        if kind == "string":
-            return self.string(schema, required)
-        if kind in ("integer", "number"):
-            for number in self.numbers:
-                if _fits(number, schema):
-                    self.numbers.remove(number)
-                    return number
-        if not required:
-            return _NOTHING
-        if kind == "object":
-            return self.members(schema, depth)
-        samples = {"null": None, "boolean": True}
-        return _default(schema, samples[kind] if kind in samples else _sample_number(schema))
+        if kind == "object" and not options:
+            return self.members(schema, depth) if required else _NOTHING
+        value = _NOTHING
+        if options:
+            value = self.option(options, schema)
+        elif kind == "string" and "pattern" not in schema and str(schema.get("format")) not in _FORMATS:
+            value = self.texts.pop(0) if self.texts else _NOTHING
+        elif kind in ("integer", "number"):
+            value = next((number for number in self.numbers if _fits(number, schema)), _NOTHING)
+            self.numbers = [number for number in self.numbers if number != value]
+        if value is _NOTHING and required:
+            value = next((sample for sample in _samples(options, kind, schema) if _fits(sample, schema)), None)
+        if isinstance(value, str) and not options:
+            least, most = _limit(schema, "minLength", 0), _limit(schema, "maxLength", _LONGEST)
+            value = value.ljust(ceil(min(least, _LONGEST)), ".")[: int(max(0, min(most, _LONGEST)))]
+        self.spend(len(repr(value)))
+        return value
 
     def members(self, schema: dict[str, Any], depth: int) -> dict[str, Any]:
         """An object. Required members come first: they have the first pick of what the prompt says."""
-        properties, required = _dict(schema.get("properties")), schema.get("required", [])
+        properties, required = schema["properties"], dict.fromkeys(schema["required"])
         allowed = [name for name in properties if properties[name] is not False]
         needed = [name for name in (*properties, *required) if name in required]
         if depth == 0 and not required:
             needed = allowed = allowed[:_TOP_MEMBERS]
         out: dict[str, Any] = {}
         for name in dict.fromkeys([*needed, *allowed]) if depth < _DEPTH else ():
-            if self.spend(8 + len(name)):
-                member = properties.get(name, schema.get("additionalProperties"))
-                out[name] = self.value(member, depth + 1, name in needed)
+            self.spend(len(name))
+            out[name] = self.value(
+                properties.get(name, schema.get("additionalProperties")), depth + 1, name in needed
+            )
         return {name: out[name] for name in (*properties, *required) if out.get(name, _NOTHING) is not _NOTHING}
 
     def items(self, schema: dict[str, Any], depth: int, required: bool) -> Any:
         """An array: one item, or as many as it must have, three at most."""
         rest = schema.get("items")
-        first = _list(schema.get("prefixItems")) or _list(rest)  # `items` was a list before 2020-12
-        count = int(min(max(1, _limit(schema, "minItems", 1)), _limit(schema, "maxItems", _ITEMS), _ITEMS))
-        count = min(count, len(first)) if rest is False else count
+        members = _list(schema.get("prefixItems")) + ([] if rest is False else [rest] * _ITEMS)
+        count = min(max(1, _limit(schema, "minItems", 1)), _limit(schema, "maxItems", _ITEMS), _ITEMS)
         out: list[Any] = []
-        for i in range(count if depth < _DEPTH else 0):
-            value = self.value(first[i] if i < len(first) else rest, depth + 1, required or i > 0)
-            if value is _NOTHING or not self.spend(8):
+        for member in members[: int(max(0, count))] if depth < _DEPTH else ():
+            value = self.value(member, depth + 1, required or bool(out))
+            if value is _NOTHING:
                 break
             out.append(value)
         return out if required or out else _NOTHING
 
-    def option(self, options: list[Any], schema: dict[str, Any], required: bool) -> Any:
-        """A value of an enum: the one the prompt names with the most words, else the default, else the first."""
-        types = _types(schema)
-        allowed = [option for option in options[:_OPTIONS] if self.spend(8) and _is_of(option, types)]
-        if not allowed and {"integer", "number"} & set(types):  # OpenAPI writes the numbers of an enum as strings
-            allowed = [number for option in options[:_OPTIONS] if (number := _number(option)) is not None]
-        best = max(allowed, key=self.mentions, default=None)
-        if best is not None and self.mentions(best):
-            self.texts = [text for text in self.texts if text != best]
-            self.numbers = [number for number in self.numbers if number != best]
-            return self.copy(best)
-        if not required:
+    def option(self, options: list[Any], schema: dict[str, Any]) -> Any:
+        """The value of an enum that the prompt names with the most words, _NOTHING if it names none."""
+        self.spend(8 * len(options))
+        best = max((option for option in options if _fits(option, schema)), key=self.mentions, default=None)
+        if not self.mentions(best):
             return _NOTHING
-        default = [
-            option for option in allowed if "default" in schema and _is_plain(option) and option == schema["default"]
-        ]
-        return self.copy((default + [option for option in allowed if option is not None] + allowed + options)[0])
+        self.texts = [text for text in self.texts if text != best]
+        self.numbers = [number for number in self.numbers if number != best]
+        return best
 
     def mentions(self, option: Any) -> int:
         """How many words of the prompt name this value of an enum."""
-        if not isinstance(option, str):
-            return int(not isinstance(option, bool) and isinstance(option, (int, float)) and option in self.numbers)
-        words = _stems(option[:_NAME])
-        if not words:  # such as "+"
-            return int(bool(option.strip()) and f" {option[:_NAME]} " in self.prompt)
-        return len(words) if words <= self.words else 0
-
-    def string(self, schema: dict[str, Any], required: bool) -> Any:
-        """A quoted text, the default, or a sample; cut or repeated to fit its limits."""
-        form = schema.get("format")
-        sample = _FORMATS.get(form) if isinstance(form, str) else None
-        if self.texts and not sample and "pattern" not in schema:
-            text = self.texts.pop(0)
-        elif not required:
-            return _NOTHING
-        else:
-            text = sample or _default(schema, "text")
-            if text is None:
-                return None
-        most = max(0, int(min(_limit(schema, "maxLength", inf), self.budget)))
-        least = min(ceil(min(_limit(schema, "minLength", 0), self.budget)), most)
-        if len(text) < least:
-            text = f"{text} " * (least // (len(text) + 1) + 1)
-        text = text[: least if len(text) > least > 0 and text.endswith(" ") else most]
-        self.spend(len(text))
-        return text
-
-    def copy(self, value: Any, depth: int = _REFERENCES) -> Any:
-        """A value of the declaration, as far as depth and budget go."""
-        if isinstance(value, dict):
-            return {k: self.copy(v, depth - 1) for k, v in value.items() if depth and self.spend(8 + len(k))}
-        if isinstance(value, list):
-            return [self.copy(item, depth - 1) for item in value if depth and self.spend(8)]
-        return "" if isinstance(value, str) and not self.spend(len(value)) else value
+        if isinstance(option, str):
+            words = _stems(option[:_NAME])
+            return len(words) if words <= self.words else 0
+        return int(type(option) is not bool and option in self.numbers)
 
 
 # Schemas
@@ -361,24 +324,18 @@ def _dict(value: Any) -> dict[str, Any]:
 
 def _types(schema: dict[str, Any]) -> list[str]:
     value = schema.get("type")
-    names = value[:_BRANCHES] if isinstance(value, list) else [value]
-    return [name.lower() for name in names if isinstance(name, str) and name.lower() in _TYPES]
+    names = [name.lower() for name in (value if isinstance(value, list) else [value]) if isinstance(name, str)]
+    return [name for name in dict.fromkeys(names) if name in _TYPES]
 
 
-def _number(value: Any) -> int | float | None:
-    """A number of a declaration, which may be written as a string; None for anything else."""
+def _limit(schema: dict[str, Any], key: str, default: Any) -> Any:
+    """A number of a schema, which may be written as a string. ValueError for a string that is none."""
+    value = schema.get(key)
     if isinstance(value, str):
-        try:
-            value = int(value) if value.lstrip("+-").isdigit() and len(value) <= 20 else float(value[:40])
-        except ValueError:
-            return None
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return value if is_number and abs(value) <= 1e308 else None
-
-
-def _limit(schema: dict[str, Any], key: str, default: float) -> float:
-    limit = _number(schema.get(key))
-    return default if limit is None else limit
+        value = int(value) if re.fullmatch(r"-?\d{1,20}", value) else float(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return default
+    return value if abs(value) <= 1e308 else default
 
 
 def _one_of(branches: list[Any]) -> Any:
@@ -393,48 +350,30 @@ def _kind(schema: dict[str, Any]) -> str:
     """The type to make a value of: the first that is not null; what other keywords suggest if none is named."""
     if types := _types(schema):
         return next((name for name in types if name != "null"), "null")
-    if "properties" in schema or "required" in schema:
+    if schema.get("properties") or schema.get("required"):
         return "object"
     if "items" in schema or "prefixItems" in schema:
         return "array"
     return "number" if schema.keys() & _LIMITS else "string"
 
 
-def _is_plain(value: Any) -> bool:
-    return not isinstance(value, (dict, list))
-
-
-def _is_of(value: Any, types: list[str]) -> bool:
-    """Whether this is a JSON value of one of these types; of no types, every value is."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        names = {"number", "integer"} if value == value // 1 else {"number"}
-    else:
-        names = {{type(None): "null", bool: "boolean", str: "string", list: "array"}.get(type(value), "object")}
-    return not types or bool(names & set(types))
-
-
 def _fits(value: Any, schema: dict[str, Any]) -> bool:
-    """Whether a plain value fits the type and the limits of a schema."""
-    if not _is_plain(value) or not _is_of(value, _types(schema) or [_kind(schema)]):
-        return False
-    if isinstance(value, str):
-        return _limit(schema, "minLength", 0) <= len(value) <= _limit(schema, "maxLength", inf)
-    if value is None or isinstance(value, bool):
-        return True
-    least, above, below, most = (_limit(schema, key, default) for key, default in _LIMITS.items())
-    return _number(value) is not None and least <= value <= most and above < value < below
+    """Whether a value fits the type of a schema, and a number its limits."""
+    import jsonschema_rs
+
+    limits = {key: limit for key in _LIMITS if (limit := _limit(schema, key, None)) is not None}
+    return jsonschema_rs.is_valid({"type": _types(schema) or list(_TYPES), **limits}, value)
 
 
-def _default(schema: dict[str, Any], sample: Any) -> Any:
-    """The default or the first example of a schema, if it is plain and fits, else the sample."""
+def _samples(options: list[Any], kind: str, schema: dict[str, Any]) -> Iterator[Any]:
+    """Values for a schema, the best first: those of its enum, its default, an example, and what may fit its limits."""
+    form = _FORMATS.get(str(schema.get("format")))
     given = [schema[key] for key in ("default", "example") if key in schema] + _list(schema.get("examples"))[:1]
-    return next((value for value in given if _fits(value, schema)), sample)
-
-
-def _sample_number(schema: dict[str, Any]) -> int | float:
-    """1 if it fits, else a number at or near a limit, or between two; 1 if nothing fits."""
-    limits = [limit for key in _LIMITS if (limit := _number(schema.get(key))) is not None]
-    candidates = [1, *(at(limit) for limit in limits for at in _NEAR), sum(limits) / (len(limits) or 1)]
-    # JSON writers refuse larger integers
-    candidates = [number if abs(number) < 2**53 else float(number) for number in candidates]
-    return next((number for number in candidates if _fits(number, schema)), 1)
+    yield from sorted(options, key=lambda option: (option not in given, option is None)) or (
+        [form] if form else given
+    )
+    yield {"null": None, "boolean": True, "string": form or "text"}.get(kind, 1)
+    limits = [limit for key in _LIMITS if (limit := _limit(schema, key, None)) is not None]
+    for limit in limits:
+        yield from (limit, floor(limit) + 1, ceil(limit) - 1)
+    yield sum(limits) / (len(limits) or 1)
