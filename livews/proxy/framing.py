@@ -8,20 +8,18 @@
   `websockets.protocol.Protocol` stops at each of these, so it cannot do this job.
 """
 
-from __future__ import annotations
-
 import zlib
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-try:
-    from websockets.speedups import apply_mask
-except ImportError:  # its C part is not built everywhere
-    from websockets.utils import apply_mask
+from websockets.frames import apply_mask  # type: ignore[attr-defined]  # in C where that is built
 
 LIMIT = 64 * 1024 * 1024
 """Bytes of one message that are kept."""
 _CONTROLS: dict[int, Literal["close", "ping", "pong"]] = {8: "close", 9: "ping", 10: "pong"}
+_SKIP = 64 * 1024
+"""Bytes of an oversized message that are skipped at a time."""
 _END_OF_BLOCK = b"\x00\x00\xff\xff"
 
 
@@ -115,67 +113,70 @@ class FrameParser:
         self._masked = masked
         self._inflate = inflate
         self._limit = limit
-        self._buffer = bytearray()  # of a frame that is incomplete
-        self._skip = 0  # bytes of an oversized frame that are still to come
-        # the message that is being read
-        self._opcode = 0
-        self._final = self._compressed = False
-        self._parts = bytearray()  # not a list: a million empty fragments take no memory
-        self._size = 0
+        self._buffer = bytearray()
+        self._inside = False
+        """Within a frame, or between those of a message."""
+        self._events: list[FramedMessage | ControlFrame] = []
+        self._parsing = self._parse()
 
     @property
     def at_boundary(self) -> bool:
         """Whether no message and no frame is incomplete."""
-        return not (self._buffer or self._skip or self._opcode)
+        return not (self._buffer or self._inside)
 
     def feed(self, data: bytes) -> list[FramedMessage | ControlFrame]:
         """The messages and control frames that these bytes complete."""
-        events: list[FramedMessage | ControlFrame] = []
-        buffer = self._buffer
-        buffer += data
-        while buffer and not self.lost:
-            if self._skip:
-                skipped = min(self._skip, len(buffer))
-                del buffer[:skipped]
-                self._skip -= skipped
-            elif not self._frame(events):
-                break
-            if self._final and self._opcode and not self._skip:
-                self._finish(events)
-        return events
+        if self.lost:
+            return []
+        self._buffer += data
+        self._events = []
+        next(self._parsing, None)
+        return self._events
 
-    def _frame(self, events: list[FramedMessage | ControlFrame]) -> bool:
-        """Take one frame out of the buffer, of an oversized one its head; False when it is incomplete or invalid."""
-        buffer = self._buffer
-        start = _head_size(buffer)
-        if start > len(buffer):
-            return False
-        first, length = buffer[0], _payload_length(buffer)
-        opcode, has_mask = first & 0x0F, bool(buffer[1] & 0x80)
-        self.lost = self._error(first, length)
-        if has_mask != self._masked and not self.violation and not self.lost:
-            self.violation = "its frames are not masked" if self._masked else "its frames are masked"
-        oversized = opcode < 8 and self._size + length > self._limit
-        if self.lost or (not oversized and len(buffer) < start + length):
-            return False
-        payload = b"" if oversized else bytes(buffer[start : start + length])
-        if has_mask and payload:
-            payload = apply_mask(payload, buffer[start - 4 : start])
-        del buffer[: start + len(payload)]
-        if opcode >= 8:
-            events.append(ControlFrame(_CONTROLS[opcode], payload))
-            return True
-        if opcode:
-            self._opcode, self._compressed = opcode, bool(first & 0x40)
-        self._final = bool(first & 0x80)
-        self._size += length
-        self._parts += payload
-        if oversized:
-            self._parts.clear()
-            self._skip = length
-        return True
+    def _parse(self) -> Iterator[None]:
+        """Parse frame after frame. A `yield` waits for more bytes; it returns when the direction is lost."""
+        opcode, size, compressed, payload = 0, 0, False, bytearray()  # of the message that is being read
+        while not self.lost:
+            self._inside = opcode != 0
+            first, second = yield from self._read(2)
+            self._inside = True
+            kind, length = first & 0x0F, second & 0x7F
+            if length > 125:
+                length = int.from_bytes((yield from self._read(2 if length == 126 else 8)), "big")
+            if error := self._error(first, length, opcode):
+                self.lost = error
+                return
+            masked = second > 0x7F
+            if masked != self._masked:
+                self.violation = "its frames are not masked" if self._masked else "its frames are masked"
+            if kind >= 8:
+                data = yield from self._read(length, masked)
+                self._events.append(ControlFrame(_CONTROLS[kind], data))
+                continue
+            if kind:
+                opcode, compressed = kind, bool(first & 0x40)
+            size += length
+            if size <= self._limit:
+                payload += yield from self._read(length, masked)
+            else:
+                payload.clear()
+                length += 4 * masked
+                while length:
+                    length -= len((yield from self._read(min(length, _SKIP))))
+            if first & 0x80:
+                self._message(opcode, size, compressed, payload)
+                opcode, size, payload = 0, 0, bytearray()
 
-    def _error(self, first: int, length: int) -> str:
+    def _read(self, size: int, masked: bool = False) -> Generator[None, None, bytes]:
+        """The next `size` bytes; if `masked` those after the next mask, unmasked."""
+        buffer, size = self._buffer, size + 4 * masked
+        while len(buffer) < size:
+            yield
+        data = bytes(buffer[:size])
+        del buffer[:size]
+        return apply_mask(memoryview(data)[4:], data[:4]) if masked else data
+
+    def _error(self, first: int, length: int, open_message: int) -> str:
         """Why this frame cannot be read, "" when it can be."""
         opcode, compressed = first & 0x0F, first & 0x40
         if opcode not in (0, 1, 2, 8, 9, 10):
@@ -184,17 +185,16 @@ class FrameParser:
             return "a frame with reserved bits that no extension defines"
         if opcode >= 8 and (not first & 0x80 or length > 125):
             return f"a {_CONTROLS[opcode]} frame that is {'longer than 125 bytes' if first & 0x80 else 'fragmented'}"
-        if opcode == 0 and not self._opcode:
+        if opcode == 0 and not open_message:
             return "a continuation frame without a message"
-        if opcode in (1, 2) and self._opcode:
+        if opcode in (1, 2) and open_message:
             return "a new message inside a fragmented one"
         return "a frame of more than 2**63 bytes" if length >> 63 else ""
 
-    def _finish(self, events: list[FramedMessage | ControlFrame]) -> None:
-        """The message is complete."""
-        size = self._size
-        payload = bytes(self._parts) if size <= self._limit else None
-        if self._compressed and self._inflate is not None:
+    def _message(self, opcode: int, size: int, compressed: bool, parts: bytearray) -> None:
+        """A message is complete."""
+        payload = bytes(parts) if size <= self._limit else None
+        if compressed and self._inflate is not None:
             try:
                 payload = self._inflate.message(payload, self._limit) if payload is not None else None
             except zlib.error:
@@ -204,19 +204,4 @@ class FrameParser:
                 self.lost = f"a compressed message of more than {self._limit:,} bytes, which later messages refer to"
             else:
                 size = len(payload)
-        events.append(FramedMessage("text" if self._opcode == 1 else "binary", payload, size))
-        self._parts = bytearray()
-        self._size = self._opcode = 0
-        self._final = False
-
-
-def _head_size(buffer: bytearray) -> int:
-    """Bytes of the head of a frame, as far as the bytes that are there tell."""
-    if len(buffer) < 2:
-        return 2
-    return 2 + {126: 2, 127: 8}.get(buffer[1] & 0x7F, 0) + (4 if buffer[1] & 0x80 else 0)
-
-
-def _payload_length(buffer: bytearray) -> int:
-    length = buffer[1] & 0x7F
-    return int.from_bytes(buffer[2 : {126: 4, 127: 10}[length]], "big") if length > 125 else length
+        self._events.append(FramedMessage("text" if opcode == 1 else "binary", payload, size))
