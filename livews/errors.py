@@ -6,7 +6,7 @@
      │   └─ MissingDependency   ... an optional package is not installed
      ├─ LocalProtocolError      a message that the service would refuse; it was not sent
      ├─ RemoteProtocolError     the peer violates the protocol, or speaks another one
-     │   └─ MalformedHead       ... an HTTP head that the proxy cannot forward (livews.proxy.http_head)
+     │   └─ HeadRefused         ... an HTTP head that the proxy does not forward (livews.proxy.http_head)
      ├─ Unreachable             the connection failed: name, network, TLS, proxy or timeout
      ├─ Closed                  the service closed the connection; `advice` says why
      │   ├─ Refused             ... instead of setupComplete, or refused the upgrade

@@ -28,7 +28,7 @@ from livews.core import closes
 from livews.errors import BadRequest, LivewsError, Refused, TraceFailed, Unreachable
 from livews.loopback import is_loopback
 from livews.proxy import http_head
-from livews.proxy.http_head import HttpHead, MalformedHead
+from livews.proxy.http_head import HeadRefused, HttpHead
 from livews.proxy.injector import MessageInjector
 from livews.proxy.observer import ConnectionObserver, warm_up
 from livews.proxy.relay import READ_SIZE, Peer, Side, relay
@@ -83,38 +83,27 @@ class ProxyConfig:
     on_session_end: Callable[[], None] = _ignore
 
 
-class _Refusal(Exception):
-    """A request that the proxy answers itself. `text` is for the client."""
-
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
-        self.status = status
-        self.text = text
-
-
-class _ClientLeft(Exception):
-    """The client went away before its upgrade was answered."""
-
-
 class ProxyServer:
-    """The listening side; a session or an HTTP exchange is one of its tasks.
+    """The listening side; each connection of a client is one of its tasks.
 
     Args:
         config: what it does.
         host: the address it listens on.
+        tls: TLS towards the clients.
     """
 
-    def __init__(self, config: ProxyConfig, host: str) -> None:
+    def __init__(self, config: ProxyConfig, host: str, tls: ssl.SSLContext | None) -> None:
         self.config = config
+        self.host = host
         self.url = ""
         self.sessions = 0
         """Number of upgrades that were accepted."""
         self.tasks: set[asyncio.Task[Any]] = set()
-        self._host = host
-        self._tls: ssl.SSLContext | None = None
+        self.upstream_tls: ssl.SSLContext | None = None
+        self._tls = tls
         if config.upstream.secure:
-            self._tls = ssl.create_default_context()  # reads SSL_CERT_FILE
-            self._tls.set_alpn_protocols(["http/1.1"])
+            self.upstream_tls = ssl.create_default_context()  # reads SSL_CERT_FILE
+            self.upstream_tls.set_alpn_protocols(["http/1.1"])
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
@@ -122,263 +111,264 @@ class ProxyServer:
         assert task is not None
         self.tasks.add(task)
         try:
-            await self._serve(Peer(reader, writer))
+            if self._tls is not None:
+                await writer.start_tls(self._tls, ssl_handshake_timeout=_HEAD_SECONDS)
+            await _Connection(self, Peer(reader, writer)).serve()
         except TraceFailed as problem:
             self.config.on_fatal(problem)
+        except (
+            ssl.SSLError
+        ) as problem:  # with TLS 1.3 a client that refuses the certificate says so after the handshake
+            self.config.log(_tls_failure(problem))
         except (OSError, asyncio.CancelledError):
             pass  # the client is gone, or the proxy ends
         finally:
             writer.transport.abort()
             self.tasks.discard(task)
 
-    async def _serve(self, client: Peer) -> None:
-        redactor = Redactor(*self.config.upstream.credentials)
+
+class _Connection:
+    """One connection of a client: a session, or another HTTP exchange."""
+
+    def __init__(self, proxy: ProxyServer, client: Peer) -> None:
+        self._proxy = proxy
+        self._config = proxy.config
+        self._client = client
+        self._number = 0
+        """Of the session; 0 for another exchange."""
+        self._early = b""
+        """What the client sent after its head, before anything is relayed."""
+        self._redactor = Redactor(*self._config.upstream.credentials)
+
+    async def serve(self) -> None:
+        """Read the request, and forward or refuse it."""
         try:
-            head, early = await self._request(client)
-            if head is None:
-                return
-            redactor = Redactor(*self.config.upstream.credentials, *head.credentials)
+            head = await self._request()
+            self._redactor = Redactor(*self._config.upstream.credentials, *head.credentials)
             self._authorize(head)
-        except _Refusal as refusal:
-            first_line = redactor.redact(refusal.text.splitlines()[0])
-            self.config.log(f"refused, HTTP {refusal.status}: {one_line(first_line, 200)}")
-            await client.answer(_response(refusal.status, refusal.text))
+        except HeadRefused as refusal:
+            status = f", HTTP {refusal.status}" if refusal.status else ""
+            self._config.log(f"refused{status}: {self._shown(refusal.what, 200)}")
+            if refusal.status:
+                await self._client.answer(_response(refusal.status, f"{refusal}\n"))
             return
         if not head.is_upgrade:
-            await self._forward(0, client, head, early, redactor)
+            await self._forward(head)
             return
-        self.sessions += 1
+        self._proxy.sessions += 1
+        self._number = self._proxy.sessions
         try:
-            await self._forward(self.sessions, client, head, early, redactor)
+            await self._forward(head)
         finally:
-            self.config.on_session_end()
+            self._config.on_session_end()
 
-    async def _forward(self, number: int, client: Peer, head: HttpHead, early: bytes, redactor: Redactor) -> None:
-        """Forward an accepted request: session `number`, or with 0 another HTTP exchange."""
-        config = self.config
-        try:
-            credentials = await config.credentials() if config.credentials else None
-            if credentials:
-                values = [*credentials.values(), *(value.rpartition(" ")[2] for value in credentials.values())]
-                redactor = Redactor(*config.upstream.credentials, *head.credentials, *values)
-            if number:
-                server, more = await _while_client_stays(client, self._dial(redactor))
-                early += more
-            else:
-                server = await self._dial(redactor)
-        except LivewsError as problem:
-            late = isinstance(problem.__context__, TimeoutError)  # the upstream, or the network's proxy
-            await self._fail(number, client, problem, 504 if late else 502)
-            return
-        except _ClientLeft:
-            self._client_left(number, "there was no connection to it yet")
-            return
-        try:
-            raw, target = http_head.rewrite(head, config.upstream, credentials)
-            server.writer.write(raw)
-            if number:
-                await self._session(number, client, server, head, target, early, redactor)
-            else:
-                await self._exchange(client, server, head, early, redactor)
-            await asyncio.gather(server.close(), client.close())
-        finally:
-            server.writer.transport.abort()
+    def _shown(self, text: str, length: int) -> str:
+        """A text of others, as it is logged."""
+        return one_line(self._redactor.redact(text), length)
 
-    async def _fail(self, number: int, client: Peer, problem: LivewsError, status: int) -> None:
-        """No upstream for this client. After a timeout it gets one sentence, since programs show it as it is."""
-        self.config.on_failure(number, problem)
-        text = f"{problem.what}: {problem.where}" if status == 504 else str(problem)
-        await client.answer(_response(status, f"livews proxy: {text}\n"))
-
-    def _client_left(self, number: int, why: str) -> None:
-        what = "the client left before the upstream answered"
-        fix = "find out why the upstream does not answer; a --timeout shorter than the client's tells the client why"
-        self.config.on_failure(number, Unreachable(what, where=self.config.upstream.shown, why=why, fix=fix))
+    def _log(self, text: str) -> None:
+        self._config.log(f"session {self._number}: {self._shown(text, 300)}")
 
     # Access
 
-    async def _request(self, client: Peer) -> tuple[HttpHead | None, bytes]:
-        """The head of the request and the bytes read after it; None if there is no HTTP request."""
-        parser = http_head.request_parser()
+    async def _request(self) -> HttpHead:
+        """The head of the request."""
+        parser = h11.Connection(h11.SERVER, max_incomplete_event_size=http_head.LIMIT)
         try:
             async with asyncio.timeout(_HEAD_SECONDS):
-                head = await http_head.read_head(client.reader, parser)
-            return head, parser.trailing_data[0]
+                head = await http_head.read_head(self._client.reader, parser)
         except TimeoutError:
-            raise _Refusal(408, f"no complete request within {_HEAD_SECONDS:g} s\n") from None
-        except MalformedHead as problem:
-            if not problem.status:
-                self.config.log(f"refused: {problem}")
-                return None, b""
-            raise _Refusal(problem.status, f"{problem}\n{self._usage()}") from None
+            raise HeadRefused(f"no complete request within {_HEAD_SECONDS:g} s", 408) from None
+        except HeadRefused as refusal:
+            url = self._proxy.url
+            refusal.fix = (
+                f"use the proxy in the service's place: GOOGLE_GEMINI_BASE_URL={url.replace('ws', 'http', 1)}, "
+                f"baseUrl in an SDK's options, or livews --url {url}; "
+                f"it relays to {self._config.upstream.shown} and nowhere else"
+            )
+            raise
+        self._early = parser.trailing_data[0]
+        return head
 
     def _authorize(self, head: HttpHead) -> None:
         """Refuse what a web page of another site requests."""
-        any_origin = "*" in self.config.origins
+        any_origin = "*" in self._config.origins
         origins = head.values("origin")
         for origin in origins:
-            if not (_is_local_page(origin) or origin in self.config.origins or any_origin):
+            if not (_is_local_page(origin) or origin in self._config.origins or any_origin):
                 shown = one_line(origin, 120)
-                fix = f"If that page is yours: livews proxy --allow-origin {shown}"
-                raise _Refusal(403, f"a web page of {shown} may not use this proxy\n{fix}\n")
+                fix = f"if that page is yours: livews proxy --allow-origin {shown}"
+                raise HeadRefused(f"a web page of {shown} may not use this proxy", 403, fix)
         if not origins and head.value("sec-fetch-site") == "cross-site" and not any_origin:
-            raise _Refusal(403, "a web page of another site may not use this proxy\n")
+            raise HeadRefused("a web page of another site may not use this proxy", 403)
         # DNS rebinding: a page whose name resolves to this machine sends no Origin with a GET, but its name in Host.
         # With an upgrade browsers always send an Origin.
         host = re.sub(r":\d+$", "", head.value("host"))
-        if not head.is_upgrade and is_loopback(self._host) and not is_loopback(host):
-            raise _Refusal(403, f"this proxy is not {one_line(host, 120)}\nDial it as 127.0.0.1 or localhost.\n")
-
-    def _usage(self) -> str:
-        return (
-            f"This is livews proxy. It relays to {self.config.upstream.shown} and nowhere else.\n"
-            f"Use its URL in the service's place: GOOGLE_GEMINI_BASE_URL={self.url.replace('ws', 'http', 1)}, "
-            f"baseUrl in an SDK's options, or livews --url {self.url}\n"
-        )
+        if not head.is_upgrade and is_loopback(self._proxy.host) and not is_loopback(host):
+            raise HeadRefused(f"this proxy is not {one_line(host, 120)}", 403, "dial it as 127.0.0.1 or localhost")
 
     # The upstream
 
-    async def _dial(self, redactor: Redactor) -> Peer:
-        upstream, timeout = self.config.upstream, self.config.timeout
+    async def _forward(self, head: HttpHead) -> None:
+        """Forward an accepted request."""
+        config, upstream, client = self._config, self._config.upstream, self._client
+        parser = http_head.response_parser()
+        with contextlib.ExitStack() as stack:
+            try:
+                credentials = await config.credentials() if config.credentials else {}
+                values = [*credentials.values(), *(value.rpartition(" ")[2] for value in credentials.values())]
+                self._redactor = Redactor(*upstream.credentials, *head.credentials, *values)
+                server = await self._while_client_stays(self._dial(), "there was no connection to it yet")
+                stack.callback(server.writer.transport.abort)
+                raw, target = upstream.rewrite(head, credentials)
+                server.writer.write(raw)
+                if self._number:
+                    why = "it accepted the connection, but did not answer the upgrade"
+                    response = await self._while_client_stays(self._response(server, parser), why)
+            except LivewsError as problem:
+                config.on_failure(self._number, problem)
+                status, text = 502, str(problem)
+                if isinstance(problem.__context__, TimeoutError):  # one sentence: programs show it as it is
+                    status, text = 504, f"{problem.what}: {problem.where}"
+                await client.answer(_response(status, f"livews proxy: {text}\n"))
+                return
+            if not self._number:
+                await self._exchange(server, head)
+            elif response.status == 101:
+                await self._session(server, head, target, response, parser.trailing_data[0])
+            else:
+                await self._pass_refusal(server, response, parser)
+            await asyncio.gather(server.close(), client.close())
+
+    async def _while_client_stays(self, work: Coroutine[Any, Any, T], why: str) -> T:
+        """The result of `work`; what the client sends meanwhile is kept.
+
+        Raises:
+            Unreachable: the client left before that; `why` says how far the upstream had come.
+        """
+        working = asyncio.create_task(work)
+
+        async def read_ahead() -> None:
+            while len(self._early) < _READ_AHEAD:
+                data = await self._client.reader.read(_READ_AHEAD)
+                if not data:
+                    return
+                self._early += data
+            await asyncio.wait({working})
+
+        reading = asyncio.create_task(read_ahead())
         try:
-            return Peer(*await dial(upstream, self._tls, self.config.via, timeout))
+            await asyncio.wait({working, reading}, return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():  # the client is gone, or has only ended its stream
+                await asyncio.wait({working}, timeout=0 if reading.exception() else _LAST_SECONDS)
+            if working.done():
+                return await working
+        finally:
+            for task in (working, reading):
+                task.cancel()
+            await asyncio.gather(working, reading, return_exceptions=True)
+        what = "the client left before the upstream answered"
+        fix = "find out why the upstream does not answer; a --timeout shorter than the client's tells the client why"
+        raise Unreachable(what, where=self._config.upstream.shown, why=why, fix=fix)
+
+    async def _dial(self) -> Peer:
+        upstream, timeout = self._config.upstream, self._config.timeout
+        try:
+            return Peer(*await dial(upstream, self._proxy.upstream_tls, self._config.via, timeout))
         except (OSError, ValueError) as problem:
             raise unreachable(
-                problem, UPSTREAM, where=upstream.shown, redact=redactor.redact, seconds=timeout,
+                problem, UPSTREAM, where=upstream.shown, redact=self._redactor.redact, seconds=timeout,
                 secure=upstream.secure,
             ) from None  # fmt: skip
 
-    async def _session(
-        self, number: int, client: Peer, server: Peer, request: HttpHead, target: str, early: bytes,
-        redactor: Redactor,
-    ) -> None:  # fmt: skip
-        config, where = self.config, self.config.upstream.shown
-        parser = http_head.response_parser()
+    async def _response(self, server: Peer, parser: h11.Connection) -> HttpHead:
+        """The response to the upgrade; informational ones before it (100, 103) are forwarded."""
+        timeout, where = self._config.timeout, self._config.upstream.shown
         try:
-            async with asyncio.timeout(config.timeout):
-                response, more = await _while_client_stays(client, _final_response(client, server, parser))
+            async with asyncio.timeout(timeout):
+                while True:
+                    head = await http_head.read_head(server.reader, parser)
+                    if head.status == 101 or head.status >= 200:
+                        return head
+                    self._client.writer.write(head.raw)
         except TimeoutError:
-            what = f"the upstream did not answer the upgrade within {config.timeout:g} s"
+            what = f"the upstream did not answer the upgrade within {timeout:g} s"
             fix = f"{NOT_THIS_API}, or it hangs; --timeout S waits longer"
-            problem = Unreachable(what, where=where, why="it accepted the connection, but sent nothing", fix=fix)
-            await self._fail(number, client, problem, 504)
-            return
-        except (MalformedHead, OSError) as error:
-            what = "the upstream does not answer as a WebSocket server"
-            problem = Unreachable(what, where=where, why=redactor.redact(str(error)), fix=NOT_THIS_API)
-            await self._fail(number, client, problem, 502)
-            return
-        except _ClientLeft:
-            self._client_left(number, "it accepted the connection, but did not answer the upgrade")
-            return
-        early += more
-        if response.status != 101:
-            client.writer.write(response.raw)
-            location = one_line(redactor.redact(response.value("location").partition("?")[0]), 160)
-            where = f"{where}, which redirects to {location}" if location else where
-            config.on_failure(number, Refused(closes.explain_http(response.status), where=where))
-            with contextlib.suppress(_ClientLeft, OSError):
-                await _while_client_stays(client, _copy_body(server, client, parser))
-            await client.answer(b"")
-            return
-        path = target.partition("?")[0]
-        agent = one_line(redactor.redact(request.value("user-agent").strip()), 60)
-        config.log(f"session {number}: {agent + ', ' if agent else ''}{one_line(redactor.redact(path), 160)}")
+            why = "it accepted the connection, but sent nothing"
+            raise Unreachable(what, where=where, why=why, fix=fix) from None
+        except (HeadRefused, OSError) as problem:
+            what, why = "the upstream does not answer as a WebSocket server", self._redactor.redact(str(problem))
+            raise Unreachable(what, where=where, why=why, fix=NOT_THIS_API) from None
+
+    async def _pass_refusal(self, server: Peer, response: HttpHead, parser: h11.Connection) -> None:
+        """The upstream refused the upgrade: copy its response as it came, to its end."""
+        location = self._shown(response.value("location").partition("?")[0], 160)
+        where = self._config.upstream.shown + (f", which redirects to {location}" if location else "")
+        self._config.on_failure(self._number, Refused(closes.explain_http(response.status), where=where))
+
+        async def copy_body(data: bytes) -> None:
+            while True:
+                complete = http_head.is_complete(parser)
+                if complete:
+                    data = data[: len(data) - len(parser.trailing_data[0])]
+                self._client.writer.write(data)
+                await self._client.writer.drain()
+                if complete or not (data := await server.reader.read(READ_SIZE)):
+                    return
+                parser.receive_data(data)
+
+        self._client.writer.write(response.raw)
+        with contextlib.suppress(Unreachable, OSError):
+            await self._while_client_stays(copy_body(parser.trailing_data[0]), "")
+        await self._client.answer(b"")
+
+    async def _session(
+        self, server: Peer, request: HttpHead, target: str, response: HttpHead, server_early: bytes
+    ) -> None:
+        """Relay a session, and observe and record it."""
+        config, client, path = self._config, self._client, target.partition("?")[0]
+        agent = self._shown(request.value("user-agent").strip(), 60)
+        config.log(f"session {self._number}: {agent + ', ' if agent else ''}{self._shown(path, 160)}")
         url = f"{'wss' if config.upstream.secure else 'ws'}://{config.upstream.authority}{target}"
         try:  # before the client gets its 101: a session that has to be recorded does not run unrecorded
-            recorders = config.record(number, url, redactor)
+            recorders = config.record(self._number, url, self._redactor)
         except TraceFailed:
             await client.answer(_response(500, "livews proxy: the trace cannot be written, so there is no session\n"))
             raise
         client.writer.write(response.raw)
-
-        def log(text: str) -> None:
-            config.log(f"session {number}: {one_line(redactor.redact(text), 300)}")
-
         extensions = response.value("sec-websocket-extensions")
-        observer = ConnectionObserver(path, extensions, recorders, log, config.on_fatal)
+        observer = ConnectionObserver(path, extensions, recorders, self._log, config.on_fatal)
         if observer.compressed:
-            log("the messages are compressed (permessage-deflate); they are shown inflated (WIRE-13)")
+            self._log("the messages are compressed (permessage-deflate); they are shown inflated (WIRE-13)")
         injector = MessageInjector(client, server, observer)
-        config.on_session(number, observer, injector)
+        config.on_session(self._number, observer, injector)
 
         def on_bytes(side: Side, data: bytes) -> None:
             observer.on_bytes(side, data)
             injector.flush(side)
 
         try:
-            await relay(client, server, (early, parser.trailing_data[0]), on_bytes, observer.on_end)
+            await relay(client, server, (self._early, server_early), on_bytes, observer.on_end)
         finally:
             injector.end()
             observer.close()
-            log(observer.summary())
+            self._log(observer.summary())
 
-    async def _exchange(self, client: Peer, server: Peer, head: HttpHead, early: bytes, redactor: Redactor) -> None:
+    async def _exchange(self, server: Peer, head: HttpHead) -> None:
         """One HTTP request and its response."""
         start = b""
-        request = f"HTTP {head.method} {one_line(redactor.redact(head.path), 160)}"
+        request = f"HTTP {head.method} {self._shown(head.target.partition('?')[0], 160)}"
 
         def on_bytes(side: Side, data: bytes) -> None:
             nonlocal start
             if side == "server" and len(start) < 12:
                 start += data[:12]
                 if len(start) >= 12:  # HTTP/1.1 200
-                    self.config.log(f"{request}: {one_line(start[9:12].decode('latin-1'))}")
+                    self._config.log(f"{request}: {one_line(start[9:12].decode('latin-1'))}")
 
-        await relay(client, server, (early, b""), on_bytes)
+        await relay(self._client, server, (self._early, b""), on_bytes)
         if len(start) < 12:
-            self.config.log(f"{request}: no response")
-
-
-async def _final_response(client: Peer, server: Peer, parser: h11.Connection) -> HttpHead:
-    """The response to the upgrade; informational ones before it (100, 103) are forwarded."""
-    while True:
-        head = await http_head.read_head(server.reader, parser)
-        if head is None:
-            raise MalformedHead("the connection ended without a response")
-        if head.status == 101 or head.status >= 200:
-            return head
-        client.writer.write(head.raw)
-
-
-async def _while_client_stays(client: Peer, work: Coroutine[Any, Any, T]) -> tuple[T, bytes]:
-    """The result of `work`, and what the client sent meanwhile. Raises _ClientLeft if it leaves before that."""
-    working = asyncio.create_task(work)
-    early = bytearray()
-
-    async def read_ahead() -> None:
-        while data := await client.reader.read(_READ_AHEAD - len(early)):
-            early.extend(data)
-            if len(early) >= _READ_AHEAD:
-                await asyncio.wait({working})
-                return
-
-    reading = asyncio.create_task(read_ahead())
-    try:
-        await asyncio.wait({working, reading}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():  # the client is gone, or has only ended its stream
-            await asyncio.wait({working}, timeout=0 if reading.exception() else _LAST_SECONDS)
-            if not working.done():
-                raise _ClientLeft
-        return await working, bytes(early)
-    finally:
-        for task in (working, reading):
-            task.cancel()
-        await asyncio.gather(working, reading, return_exceptions=True)
-
-
-async def _copy_body(server: Peer, client: Peer, parser: h11.Connection) -> None:
-    """Copy the body of a response whose head was read, as it came, to its end."""
-    data = parser.trailing_data[0]
-    while True:
-        complete = http_head.is_complete(parser)
-        if complete:
-            data = data[: len(data) - len(parser.trailing_data[0])]
-        client.writer.write(data)
-        await client.writer.drain()
-        if complete or not (data := await server.reader.read(READ_SIZE)):
-            return
-        parser.receive_data(data)
+            self._config.log(f"{request}: no response")
 
 
 def _is_local_page(origin: str) -> bool:
@@ -395,34 +385,6 @@ def _response(status: int, text: str) -> bytes:
         f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: text/plain; charset=utf-8\r\n"
         f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     ).encode() + body
-
-
-def _logging_tls(log: Callable[[str], None]) -> type[ssl.SSLObject]:
-    """A class of TLS connections that log why a handshake failed; asyncio does not.
-
-    A client that leaves without an alert, as asyncio's own do, is not logged: its own error says why.
-    """
-
-    class LoggingTls(ssl.SSLObject):
-        def do_handshake(self) -> None:
-            try:
-                super().do_handshake()
-            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                raise
-            except ssl.SSLError as problem:
-                log(_tls_failure(problem))
-                raise
-
-        def read(self, *args: Any) -> Any:
-            # with TLS 1.3 a client checks the certificate after this side has finished its handshake
-            try:
-                return super().read(*args)
-            except ssl.SSLError as problem:
-                if "CERTIFICATE" in (problem.reason or "") or "UNKNOWN_CA" in (problem.reason or ""):
-                    log(_tls_failure(problem))
-                raise
-
-    return LoggingTls
 
 
 def _tls_failure(problem: ssl.SSLError) -> str:
@@ -451,12 +413,8 @@ async def serve_proxy(
         BadRequest: its upstream is its own address.
     """
     warm_up()
-    proxy = ProxyServer(config, host)
-    options: dict[str, Any] = {}
-    if tls is not None:
-        tls.sslobject_class = _logging_tls(config.log)
-        options = {"ssl": tls, "ssl_handshake_timeout": _HEAD_SECONDS, "ssl_shutdown_timeout": 2.0}
-    server = await asyncio.start_server(proxy.accept, host, port, backlog=_BACKLOG, **options)
+    proxy = ProxyServer(config, host, tls)
+    server = await asyncio.start_server(proxy.accept, host, port, backlog=_BACKLOG)
     try:
         own_port: int = server.sockets[0].getsockname()[1]
         upstream = config.upstream

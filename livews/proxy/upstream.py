@@ -3,26 +3,27 @@
 - The network's proxy learns host and port of the upstream. With TLS it sees nothing else: the handshake is with the
   upstream, inside the tunnel.
 - User and password of the network's proxy are sent to it only; no text here contains them.
-- websockets speaks CONNECT; its exceptions become `Unreachable` here. What fails after the tunnel is the upstream's.
+- What fails before the tunnel is an `Unreachable` about the network's proxy; what fails after it is the upstream's.
+- Of a request only what `UpstreamTarget.rewrite` says is changed.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import ssl
+from base64 import b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from livews.connect_errors import Words, unreachable
 from livews.errors import BadRequest, Unreachable
+from livews.proxy.http_head import HeadRefused, HttpHead, read_head, response_parser
 from livews.redactor import query_credentials
 from livews.terminal_text import one_line
-
-if TYPE_CHECKING:
-    from websockets.http11 import Response
-    from websockets.proxy import Proxy
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 _EYEBALLS_SECONDS = 0.25
@@ -107,12 +108,54 @@ class UpstreamTarget:
     def credentials(self) -> list[str]:
         return query_credentials(self.query)
 
+    def rewrite(self, head: HttpHead, credentials: Mapping[str, str] | None = None) -> tuple[bytes, str]:
+        """The head of a request as it is sent to the upstream, and its target.
+
+        Target and Host change, and for a request that is not an upgrade `Connection: close` is set, since one
+        connection carries one exchange. Everything else stays byte for byte.
+
+        Args:
+            head: the request.
+            credentials: headers that replace the client's credentials.
+        """
+        path, _, query = head.target.partition("?")
+        pairs, dropped = query.split("&"), [b""]
+        added = [f"{name}: {value}" for name, value in (credentials or {}).items()]
+        if credentials:
+            dropped += [b"x-goog-api-key", b"authorization"]
+            pairs = [pair for pair in pairs if unquote(pair.partition("=")[0]).lower() not in ("key", "access_token")]
+        if not head.is_upgrade:
+            dropped += [b"connection", b"keep-alive", b"proxy-connection"]
+            added.append("Connection: close")
+        query = "&".join(filter(None, [*pairs, self.query]))
+        target = self.prefix + path + (f"?{query}" if query else "")
+        start, *lines = head.raw.removesuffix(b"\r\n\r\n").split(b"\r\n")
+        method, _, version = start.split(b" ")
+        kept = [b" ".join((method, target.encode(), version))]
+        if not head.values("host"):  # HTTP/1.0
+            lines.insert(0, b"Host:")
+        for line in lines:
+            name = line.partition(b":")[0]
+            if name.lower() == b"host":  # in its place, in its case
+                kept.append(name + b": " + self.authority.encode())
+            elif name.lower() not in dropped:
+                kept.append(line)
+        return b"\r\n".join([*kept, *(line.encode("latin-1") for line in added), b"", b""]), target
+
 
 @dataclass(frozen=True, slots=True)
 class HttpProxy:
-    """An HTTP proxy of the network, as HTTPS_PROXY names it."""
+    """An HTTP proxy of the network, as HTTPS_PROXY names it.
 
-    address: Proxy = field(repr=False)
+    Attributes:
+        secure: TLS to the proxy itself.
+        authorization: the value of Proxy-Authorization, "" without a user.
+    """
+
+    secure: bool
+    host: str
+    port: int
+    authorization: str = field(default="", repr=False)
 
     @classmethod
     def parse(cls, url: str) -> HttpProxy:
@@ -121,20 +164,17 @@ class HttpProxy:
         Raises:
             BadRequest: not a URL that can be used, or that of a SOCKS proxy.
         """
-        from websockets.exceptions import InvalidProxy
-        from websockets.proxy import parse_proxy
-
-        why = "it is not a valid proxy URL"  # the text of the exceptions may quote the password
+        why = "it is not a valid proxy URL"  # the text of an exception may quote the password
         try:
-            scheme, _, rest = url.rpartition("://")
-            user, at, host = rest.rpartition("@")
-            if at and ":" not in user:  # websockets wants a password
-                user += ":"
-            address = parse_proxy(f"{scheme or 'http'}://{user}{at}{host}")
-            if address.scheme in ("http", "https"):
-                return cls(address)
-            why = f"{address.scheme}:// is not supported"
-        except (InvalidProxy, ValueError):
+            parts = urlsplit(url if "://" in url else f"http://{url}")
+            secure, port = parts.scheme == "https", parts.port
+            if parts.scheme not in ("http", "https"):
+                why = f"{parts.scheme}:// is not supported"
+            elif parts.hostname:
+                user = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
+                authorization = f"Basic {b64encode(user.encode()).decode()}" if len(user) > 1 else ""
+                return cls(secure, parts.hostname, port or (443 if secure else 80), authorization)
+        except ValueError:
             pass
         fix = f"write HTTPS_PROXY as in http://host:3128; {_DIRECT}"
         raise BadRequest(f"{_PROXY} cannot be used", where="HTTPS_PROXY", why=why, fix=fix)
@@ -142,7 +182,7 @@ class HttpProxy:
     @property
     def shown(self) -> str:
         """Its URL without user and password."""
-        return f"{self.address.scheme}://{_bracketed(self.address.host)}:{self.address.port}"
+        return f"{'https' if self.secure else 'http'}://{_bracketed(self.host)}:{self.port}"
 
 
 async def dial(
@@ -161,73 +201,62 @@ async def dial(
         OSError: the upstream failed; TimeoutError and SSLError are OSErrors.
         ValueError: the upstream's host name cannot be encoded.
     """
-    tls_options: dict[str, Any] = {}
-    if tls is not None:
-        tls_options = {"server_hostname": upstream.host, "ssl_shutdown_timeout": _TLS_SHUTDOWN_SECONDS}
+    deadline = asyncio.get_running_loop().time() + timeout
     if via is None:
-        options = {"ssl": tls, **tls_options} if tls is not None else {}
-        async with asyncio.timeout(timeout):
-            return await asyncio.open_connection(
-                upstream.host, upstream.port, happy_eyeballs_delay=_EYEBALLS_SECONDS, **options
-            )
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + timeout
-    transport = await _tunnel(upstream, via, deadline, timeout)
-    early = bytes(cast(Any, transport.get_protocol()).reader.buffer)  # of the HTTPProxyConnection of websockets
-    reader = asyncio.StreamReader()
-    protocol = asyncio.StreamReaderProtocol(reader)
-    try:
-        if tls is None:
-            transport.set_protocol(protocol)
-            reader.feed_data(early)
-        else:
-            if early:  # the upstream has not been asked anything yet
-                why = "it sent data after its answer, before the TLS handshake"
-                raise _failure(via, f"{_PROXY} speaks in the upstream's place", why, _ASK)
-            async with asyncio.timeout_at(deadline):
-                secured = await loop.start_tls(transport, protocol, tls, **tls_options)
-            assert secured is not None
-            transport = secured
-    except ssl.SSLCertVerificationError as problem:
-        why = problem.verify_message or "it is signed by an unknown authority"
-        fix = "where a company's proxy inspects TLS, set SSL_CERT_FILE to a file with its CA certificate"
-        raise _failure(via, f"the certificate that came through {_PROXY} is not trusted", why, fix) from None
-    except BaseException:
-        transport.abort()
-        raise
-    protocol.connection_made(transport)
-    return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
-
-
-async def _tunnel(upstream: UpstreamTarget, via: HttpProxy, deadline: float, timeout: float) -> asyncio.Transport:
-    """A transport to the upstream; its protocol, still that of CONNECT, has to be replaced."""
-    from websockets.asyncio.client import connect_http_proxy
-    from websockets.exceptions import InvalidProxyMessage, InvalidProxyStatus
-    from websockets.uri import WebSocketURI
-
-    uri = WebSocketURI(upstream.secure, upstream.host, upstream.port, "", "")
-    secure = via.address.scheme == "https"
-    options: dict[str, Any] = {"ssl": True, "server_hostname": via.address.host} if secure else {}
-    try:
         async with asyncio.timeout_at(deadline):
-            return await connect_http_proxy(via.address, uri, happy_eyeballs_delay=_EYEBALLS_SECONDS, **options)
-    except InvalidProxyStatus as problem:
-        raise _refused(upstream, via, problem.response) from None
-    except InvalidProxyMessage as problem:
-        why = one_line(str(problem.__cause__ or problem), 200)
-        raise _failure(via, "what answers is not a proxy for HTTPS_PROXY", why, _CHECK) from None
-    except (OSError, ValueError) as problem:  # TimeoutError is an OSError
-        raise unreachable(problem, _WORDS, where=via.shown, redact=str, seconds=timeout, secure=secure) from None
+            return await _connect(upstream.host, upstream.port, tls)
+    parser = response_parser("CONNECT")
+    lines = [f"CONNECT {_bracketed(upstream.host)}:{upstream.port} HTTP/1.1", f"Host: {upstream.authority}"]
+    lines += [f"Proxy-Authorization: {via.authorization}"] if via.authorization else []
+    with contextlib.ExitStack() as on_failure:
+        try:
+            async with asyncio.timeout_at(deadline):
+                reader, writer = await _connect(
+                    via.host, via.port, ssl.create_default_context() if via.secure else None
+                )
+                on_failure.callback(writer.transport.abort)
+                writer.write("\r\n".join([*lines, "", ""]).encode())
+                head = await read_head(reader, parser)
+        except HeadRefused as problem:
+            raise _failure(via, "what answers is not a proxy for HTTPS_PROXY", problem.what, _CHECK) from None
+        except (OSError, ValueError) as problem:  # TimeoutError is an OSError
+            raise unreachable(
+                problem, _WORDS, where=via.shown, redact=str, seconds=timeout, secure=via.secure
+            ) from None
+        if not 200 <= head.status < 300:
+            raise _refused(upstream, via, head)
+        early = parser.trailing_data[0]
+        if tls is None:
+            reader.feed_data(early)
+        elif early:  # the upstream has not been asked anything yet
+            why = "it sent data after its answer, before the TLS handshake"
+            raise _failure(via, f"{_PROXY} speaks in the upstream's place", why, _ASK)
+        else:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await writer.start_tls(tls, server_hostname=upstream.host)
+            except ssl.SSLCertVerificationError as problem:
+                why = problem.verify_message or "it is signed by an unknown authority"
+                fix = "where a company's proxy inspects TLS, set SSL_CERT_FILE to a file with its CA certificate"
+                raise _failure(via, f"the certificate that came through {_PROXY} is not trusted", why, fix) from None
+        on_failure.pop_all()
+        return reader, writer
 
 
-def _refused(upstream: UpstreamTarget, via: HttpProxy, response: Response) -> Unreachable:
+async def _connect(host: str, port: int, tls: ssl.SSLContext | None) -> Streams:
+    options: dict[str, Any] = {"ssl": tls, "ssl_shutdown_timeout": _TLS_SHUTDOWN_SECONDS} if tls else {}
+    return await asyncio.open_connection(host, port, happy_eyeballs_delay=_EYEBALLS_SECONDS, **options)
+
+
+def _refused(upstream: UpstreamTarget, via: HttpProxy, head: HttpHead) -> Unreachable:
     target = f"{upstream.host}:{upstream.port}"
-    status = one_line(f"HTTP {response.status_code} {response.reason_phrase}", 120)
-    if response.status_code == 407:
-        what = "does not accept this user and password" if via.address.username else "requires a user and a password"
+    status_line = head.raw.partition(b"\r\n")[0].decode("latin-1")
+    status = one_line(f"HTTP {status_line.partition(' ')[2]}", 120)
+    if head.status == 407:
+        what = "does not accept this user and password" if via.authorization else "requires a user and a password"
         fix = "write them into HTTPS_PROXY as in http://USER:PASSWORD@host:port, with %40 for @ and %3A for :"
         return _failure(via, f"{_PROXY} {what}", status, fix)
-    if response.status_code in (502, 503, 504):
+    if head.status in (502, 503, 504):
         what = f"{_PROXY} does not reach the upstream"
         return _failure(via, what, f"{status} for {target}", f"check --upstream; {_ASK}")
     return _failure(via, f"{_PROXY} refused the connection", f"{status} for {target}", _ASK)

@@ -9,6 +9,7 @@ import ssl
 import struct
 from pathlib import Path
 
+import h11
 import pytest
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection
@@ -17,7 +18,7 @@ from websockets.frames import Opcode
 
 from livews.errors import BadRequest
 from livews.proxy import server as proxy_server
-from livews.proxy.http_head import HttpHead, MalformedHead, read_head, request_parser, rewrite
+from livews.proxy.http_head import HeadRefused, HttpHead, read_head
 from livews.proxy.upstream import HttpProxy, UpstreamTarget
 from livews.server import server
 from tests.kit.names import GEMINI
@@ -100,7 +101,7 @@ async def test_without_it_the_clients_key_goes_through() -> None:
         (["GET / HTTP/1.1", "Host: localhost", "X: " + "x" * 70_000], 431, "longer than"),
         (["GET / HTTP/1.1", "Host: 127.0.0.1", "Host: rebound.example"], 400, "multiple Host"),
         (["GET / HTTP/1.1"], 400, "Missing mandatory Host"),
-        (["GET / HTTP/1.0"], 403, "Dial it as 127.0.0.1"),
+        (["GET / HTTP/1.0"], 403, "dial it as 127.0.0.1"),
         ([*UPGRADE, "Origin: http://localhost:1@evil.example"], 403, "may not use this proxy"),
         ([*UPGRADE, "Origin: http://localhost", "Origin: https://evil.example"], 403, "may not use this proxy"),
         (["POST / HTTP/1.1", "Host: localhost", "Origin: http://rebound.example"], 403, "may not use this proxy"),
@@ -346,7 +347,7 @@ async def test_it_does_not_dial_itself() -> None:
 async def request_head(raw: bytes) -> HttpHead:
     reader = asyncio.StreamReader()
     reader.feed_data(raw)
-    head = await read_head(reader, request_parser())
+    head = await read_head(reader, h11.Connection(h11.SERVER))
     assert head is not None
     return head
 
@@ -354,9 +355,9 @@ async def request_head(raw: bytes) -> HttpHead:
 async def test_a_double_slash_and_an_escaped_key_in_the_target() -> None:
     head = await request_head(b"GET //ws/x?%6bey=one%2Dsecret&b=%2F HTTP/1.1\r\nHost: a\r\n\r\n")
     assert {"one-secret", "one%2Dsecret"} <= set(head.credentials)
-    raw, target = rewrite(head, UpstreamTarget.parse("http://up/p?u=1"), {"Authorization": "Bearer t"})
+    raw, target = UpstreamTarget.parse("http://up/p?u=1").rewrite(head, {"Authorization": "Bearer t"})
     assert target == "/p//ws/x?b=%2F&u=1"
     lines = [f"GET {target} HTTP/1.1", "Host: up", "Authorization: Bearer t", "Connection: close", "", ""]
     assert raw == "\r\n".join(lines).encode()
-    with pytest.raises(MalformedHead):
+    with pytest.raises(HeadRefused):
         await request_head(b"GET /a b HTTP/1.1\r\nHost: a\r\n\r\n")
