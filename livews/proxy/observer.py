@@ -73,43 +73,23 @@ class ConnectionObserver:
 
     def on_bytes(self, side: Side, data: bytes) -> None:
         """These bytes of `side` were relayed."""
-        t = self._clock()
-        frames = self.frames[side]
-        if frames.lost:
-            return
-        try:
-            for event in frames.feed(data):
-                if isinstance(event, FramedMessage):
-                    self._message(t, side, event)
-                else:
-                    self._control(t, side, event)
-        except Exception as problem:
-            self._failed(side, problem)
-            return
-        if frames.violation:
-            self._log_once(f"{_NAMES[side]} violates RFC 6455: {frames.violation}")
-        if frames.lost:
-            self._stop(side, frames.lost)
+        if not self.frames[side].lost:
+            self._guarded(side, lambda: self._parse(self._clock(), side, data))
 
     def on_injected(self, side: Side, message: FramedMessage) -> None:
         """This message was written between two of `side`."""
         self.injected = True
-        try:
-            self._message(self._clock(), side, message)
-        except Exception as problem:
-            self._failed(side, problem)
-        finally:
-            self.injected = False
+        self._guarded(side, lambda: self._message(self._clock(), side, message))
+        self.injected = False
 
     def on_end(self, side: Side, how: StreamEnd) -> None:
         """`side` has ended its stream; the other may still send."""
         self._stream_end = (side, how)
         if self.first_close is None and not self._blind:
-            try:
-                self.close_step = self.conversation.close(side, 1006)
-                self._record_control(self._clock(), side, "close", {"code": 1006, "reason": ""})
-            except Exception as problem:
-                self._failed(side, problem)
+            self.close_step = self.conversation.close(side, 1006)
+            self._guarded(
+                side, lambda: self._record_control(self._clock(), side, "close", {"code": 1006, "reason": ""})
+            )
 
     def close(self) -> None:
         """Both streams have ended."""
@@ -133,13 +113,27 @@ class ConnectionObserver:
         faults = f", {self.faults} fault{'' if self.faults == 1 else 's'}" if self.faults else ""
         return f"{text}, {self._clock():.1f} s, {up} up, {down} down{faults}"
 
-    def _failed(self, side: Side, problem: Exception) -> None:
-        """Observing failed: the bytes are relayed on whatever it was."""
-        if isinstance(problem, TraceFailed):
+    def _guarded(self, side: Side, observe: Callable[[], None]) -> None:
+        """Run a step of observing; the bytes are relayed on whatever fails."""
+        try:
+            observe()
+        except TraceFailed as problem:
             self.frames[side].lost = "the trace cannot be written"
             self._on_fatal(problem)
-        else:
+        except Exception as problem:
             self._stop(side, f"{type(problem).__name__} in livews itself")
+
+    def _parse(self, t: float, side: Side, data: bytes) -> None:
+        frames = self.frames[side]
+        for event in frames.feed(data):
+            if isinstance(event, FramedMessage):
+                self._message(t, side, event)
+            else:
+                self._control(t, side, event)
+        if frames.violation:
+            self._log_once(f"{_NAMES[side]} violates RFC 6455: {frames.violation}")
+        if frames.lost:
+            self._stop(side, frames.lost)
 
     def _message(self, t: float, side: Side, message: FramedMessage) -> None:
         self.messages[side] += 1
