@@ -10,11 +10,12 @@ Importing this package loads nothing but this file; each name is loaded when it 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from livews.version import __version__ as __version__
 
+TYPE_CHECKING = False  # typing would be a tenth of the start-up
 if TYPE_CHECKING:
+    from typing import Any
+
     from livews.client import Session as Session
     from livews.client import connect as connect
     from livews.core.closes import Advice as Advice

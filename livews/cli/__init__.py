@@ -2,7 +2,7 @@
 
 - `talk` is the default: arguments that do not start with a command's name are said to the model, unless the first word
   is a misspelt command: a typing error must not become a turn that somebody pays for.
-- What runs a command is imported when it is used; `--help` loads argparse and nothing else.
+- What runs a command is imported when it is used; `--help` loads argparse and json, and nothing else.
 - Every LivewsError ends here: as what, where, why and what to do, and an exit code of `Exit`.
 """
 
@@ -17,8 +17,7 @@ from importlib import import_module
 from livews.cli.console import Console, ignore_interrupts
 from livews.cli.environment import Environment
 from livews.cli.options import COMMANDS as COMMANDS
-
-_TRACE_TOOLS = COMMANDS["trace"].partition(": ")[2].split(", ")
+from livews.cli.options import TOOLS, parser_of, refuse_contradictions
 
 
 def main(argv: Sequence[str] | None = None, environment: Environment | None = None) -> int:
@@ -34,9 +33,23 @@ def main(argv: Sequence[str] | None = None, environment: Environment | None = No
         return 2
     name = words.pop(0) if words and words[0] in COMMANDS else "talk"
     try:
-        options = parse(name, words)
+        return _run(parse(name, words), environment)
     except SystemExit as leave:  # argparse has printed the reason
         return int(leave.code or 0) if not isinstance(leave.code, str) else 2
+
+
+def parse(name: str, argv: list[str]) -> argparse.Namespace:
+    """The options of a command; `module` is what runs it. SystemExit after --help and for wrong ones."""
+    if name == "talk":
+        from livews.cli import talk
+
+        return talk.parse(argv)
+    options = parser_of(name).parse_args(argv)
+    refuse_contradictions(options)
+    return options
+
+
+def _run(options: argparse.Namespace, environment: Environment | None) -> int:
     console = Console(getattr(options, "color", "auto"), getattr(options, "quiet", False), environment)
     try:
         return int(import_module(options.module).run(options, console))
@@ -56,23 +69,12 @@ def main(argv: Sequence[str] | None = None, environment: Environment | None = No
         return int(problem.exit_code)
 
 
-def parse(name: str, argv: list[str]) -> argparse.Namespace:
-    """The options of a command; `module` is what runs it. SystemExit after --help and for wrong ones."""
-    if name == "talk":  # the other commands would only make it start later
-        from livews.cli import talk
-
-        return talk.parse(argv)
-    from livews.cli import commands
-
-    return commands.parse(name, argv)
-
-
 def _misspelt_command(words: Sequence[str]) -> str:
     """The command that the first word was probably meant to be; "" if it is a word to the model."""
     first = words[0]
     if not (first.isascii() and first.isalpha() and first.islower()):
         return ""
-    if first in _TRACE_TOOLS and len(words) > 1 and os.path.isfile(words[1]):
+    if first in TOOLS and len(words) > 1 and os.path.isfile(words[1]):
         return f"trace {first}"
     if not any(first[0] == name[0] and abs(len(first) - len(name)) <= 2 for name in COMMANDS):
         return ""

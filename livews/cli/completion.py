@@ -7,9 +7,8 @@ from typing import Any
 
 import shtab
 
-from livews.cli.commands import parser_of
 from livews.cli.console import Console
-from livews.cli.options import COMMANDS
+from livews.cli.options import COMMANDS, parser_of
 
 _FILES = ("FILE", "OUT", "PATH", "FOLDER", "SCENARIO")
 """Placeholders that stand for a file, also as the beginning of one, such as FILE.wav."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from livews.cli.environment import Environment
 from livews.terminal_text import escape_unsafe, json_line, paragraph
 
+TYPE_CHECKING = False  # typing would be a tenth of the start-up
 if TYPE_CHECKING:
     from livews.errors import LivewsError
 

@@ -9,7 +9,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from typing import Any, TextIO
+
+TYPE_CHECKING = False  # typing would be a tenth of the start-up
+if TYPE_CHECKING:
+    from typing import Any, TextIO
 
 
 class Environment:

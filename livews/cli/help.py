@@ -14,9 +14,8 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
-from livews.cli.commands import parser_of
 from livews.cli.console import Console
-from livews.cli.options import COMMANDS
+from livews.cli.options import COMMANDS, parser_of
 from livews.errors import BadRequest
 
 _DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -30,10 +29,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
             console.say(line)
         return 0
     if words[0] in COMMANDS:
-        try:
-            parser_of(words[0]).parse_args([*words[1:], "--help"])
-        except SystemExit as leave:
-            return int(leave.code or 0)
+        parser_of(words[0]).parse_args([*words[1:], "--help"])  # which leaves
     wanted = "-".join(words).lower()
     pages = topics()
     names = [wanted] if wanted in pages else [name for name in pages if wanted in name]

@@ -49,6 +49,8 @@ _WORDS = 1_000
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
+    if options.file == "-" or Path(options.file or "none").is_dir():
+        options.parser.error("FILE is a trace that is being written: name a file, such as session.jsonl")
     return asyncio.run(_inspect(options, console))
 
 
@@ -73,6 +75,7 @@ async def _follow(run: ServerRun, sessions: SessionList) -> None:
     """Show the sessions of a trace that is being written."""
 
     options = run.options
+    missing = not Path(options.file).exists()  # noqa: ASYNC240
 
     async def keep_up() -> None:
         try:
@@ -89,12 +92,12 @@ async def _follow(run: ServerRun, sessions: SessionList) -> None:
     command = f"livews --trace {shlex.quote(options.file)}"
     about = {
         "name": escape_unsafe(Path(options.file).name),
-        "missing": options.missing,
+        "missing": missing,
         "command": escape_unsafe(command),
     }
     await _serve_page(run, sessions, PageActions(about))
     does = "follows" if tail.session else "waits for sessions in"
-    yet = ", which does not exist yet" if options.missing else ""
+    yet = ", which does not exist yet" if missing else ""
     run.console.note(f"livews inspect {does} {options.file}{yet}; Ctrl-C ends it")
     task = asyncio.create_task(keep_up())
     run.stack.push_async_callback(stop)

@@ -32,6 +32,9 @@ _BEARER_SECONDS = 1800.0
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
+    if options.inject_key and not is_loopback(options.host):
+        text = "--inject-key would lend your credential to the network: leave it out, or leave out --host"
+        options.parser.error(text)
     return asyncio.run(_proxy(options, console))
 
 

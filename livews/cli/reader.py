@@ -115,6 +115,8 @@ def no_such(what: str, number: int, last: int, name: str) -> BadRequest:
 
 def selection(options: argparse.Namespace) -> Wanted:
     """Whether a line of a session is in the part that --from, --to and --turn select."""
+    if None not in (options.start, options.end) and options.end < options.start:
+        options.parser.error(f"--to {options.end:g} is before --from {options.start:g}")
     in_span = between(options.start, options.end)
     if options.turn is None:
         return in_span

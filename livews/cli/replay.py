@@ -14,6 +14,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from livews import endpoint
@@ -36,6 +37,10 @@ _NO_KEY = f"no key is set and no --to given, so {_OFFLINE}"
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
+    options.url = options.to or options.url
+    files = [Path(name) for name in (options.trace, options.file) if name not in ("", "-")]
+    if len(files) == 2 and all(file.exists() for file in files) and files[0].samefile(files[1]):
+        options.parser.error("--trace would write into the trace that is played: name another file")
     # a copy of stdin: waiting for it would hold up the connection, and Ctrl-C
     with (
         reader.rereadable(options.file, console) as (name, shown),

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 from livews.cli.console import Console
 from livews.cli.server_command import server_run
@@ -23,7 +24,21 @@ from livews.trace.writer import TraceFile
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
+    is_file = options.trace.endswith(".jsonl") or (options.trace not in ("", "-") and Path(options.trace).is_file())
+    if is_file:
+        options.parser.error("--trace names a folder here: it holds a file per session")
+    if "help" in options.fault:
+        _list_faults(console)
+        return Exit.OK
     return asyncio.run(_serve(options, console))
+
+
+def _list_faults(console: Console) -> None:
+    for name, kind in faults.KINDS.items():
+        usage = name + (f"={kind.value}" if kind.value else "") + ("[@N]" if kind.once else "")
+        console.say(f"{usage:28} {kind.help}{f' (default {kind.default})' if kind.default else ''}")
+    console.say("@N: at the server's N-th message; without it at the second, for close at the first (setupComplete)")
+    console.say("ID: an id in protocol/closes.json; `livews explain CODE REASON` shows it in brackets")
 
 
 async def _serve(options: argparse.Namespace, console: Console) -> int:

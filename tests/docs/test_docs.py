@@ -240,9 +240,9 @@ def test_every_part_of_the_code_is_on_the_architecture_page() -> None:
             assert f"livews/{folder.name}/" in ALL[ARCHITECTURE], folder.name
 
 
-def test_pages_are_in_the_wheel_and_pictures_are_not() -> None:
+def test_pages_and_options_are_in_the_wheel_and_pictures_are_not() -> None:
     paths = {file.distribution_path for file in WheelBuilder(str(ROOT)).recurse_included_files()}
-    assert {name_of(page) for page in PAGES if page != README} <= paths
+    assert {"livews/cli/options.json", *(name_of(page) for page in PAGES if page != README)} <= paths
     assert not [path for path in paths if path.endswith(".png")]
 
 

@@ -475,7 +475,7 @@ def test_a_page_that_lost_its_connection_says_so_and_comes_back(browser: Browser
 def test_what_does_not_fit_is_said(tmp_path: Path) -> None:
     for words, says in (
         (["a.jsonl", "--upstream", "ws://127.0.0.1:1"], "--upstream is about the proxy"),
-        (["--offline", "--vertex"], "leave out --upstream and --vertex"),
+        (["--offline", "--vertex"], "leave out --vertex"),
         ([str(tmp_path)], "name a file"),
         (["--trace", "-"], "name a file after --trace"),
     ):

@@ -13,7 +13,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from livews.cli.commands import parse
+from livews.cli import parse
 from livews.errors import TraceFailed
 from livews.server import server
 from livews.trace.writer import TraceFile

@@ -13,8 +13,8 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from livews.cli import parse
 from livews.cli import proxy as cli
-from livews.cli.commands import parse
 from livews.cli.console import Console
 from livews.cli.terminal_reporter import TerminalReporter
 from livews.core import closes, protocol

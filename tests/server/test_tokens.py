@@ -612,7 +612,7 @@ async def test_a_post_in_pieces_from_many_at_once() -> None:
 
 
 async def test_a_token_is_not_in_the_trace_of_its_session(tmp_path: Path) -> None:
-    from livews.cli.commands import parse
+    from livews.cli import parse
     from livews.cli.console import Console
     from livews.cli.serve import recording
 
@@ -627,7 +627,7 @@ async def test_a_token_is_not_in_the_trace_of_its_session(tmp_path: Path) -> Non
 
 
 async def test_the_trace_of_a_locked_session_has_what_the_client_sent(tmp_path: Path) -> None:
-    from livews.cli.commands import parse
+    from livews.cli import parse
     from livews.cli.console import Console
     from livews.cli.serve import recording
 

@@ -12,6 +12,9 @@ from livews.trace.slice import cut
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
+    has_span = options.start is not None or options.end is not None
+    if has_span == (options.turn is not None):
+        options.parser.error("name what to keep: --from S, --to S or both, or --turn N")
     part = {"from": options.start, "to": options.end, "turn": options.turn}
     with (
         reader.one_session(options.file, options.session, console, texts=True) as session,

@@ -14,7 +14,8 @@ from livews.trace.normalize import normalize
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
-
+    if options.files == ["-", "-"]:
+        options.parser.error("stdin can be read only once: name at least one file")
     count = 0
     names = [reader.shown_name(name) for name in options.files]
     with reader.sessions(options.files[0], console) as before, reader.sessions(options.files[1], console) as after:

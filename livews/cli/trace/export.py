@@ -18,18 +18,31 @@ from livews.report.mixdown import mix_down
 from livews.trace.atomic_output import atomic_output
 from livews.trace.har import HarWriter
 
+_FORMATS = ("har", "wav", "srt", "vtt", "md")
+_SUFFIXES = {"webvtt": "vtt", "markdown": "md"}
+"""Other ends of file names than those of the formats."""
+
 
 def run(options: argparse.Namespace, console: Console) -> int:
-    if options.format == "har":
+    refuse = options.parser.error
+    if len(options.formats) > 1:
+        refuse(f"--{options.formats[0]} and --{options.formats[1]}: choose one")
+    suffix = Path(options.out).suffix.lower().lstrip(".")
+    form = options.formats[0] if options.formats else _SUFFIXES.get(suffix, suffix)
+    if form not in _FORMATS:
+        refuse("which format? name a file that ends in .har, .wav, .srt, .vtt or .md, or add --har, --wav ...")
+    if form == "har":
         return _har(options, console)
-    if options.format == "wav":
+    if form == "wav":
+        if options.out == "-":
+            refuse("a WAV file begins with its length, so it cannot go to stdout: name a file after -o")
         return _wav(options, console)
     with reader.one_session(options.file, options.session, console) as session:
         transcript = transcript_of(session)
-        if options.format == "md":
+        if form == "md":
             text = markdown(transcript, session)
         else:
-            text = captions.srt(transcript) if options.format == "srt" else captions.vtt(transcript)
+            text = captions.srt(transcript) if form == "srt" else captions.vtt(transcript)
             if not transcript.captions():
                 console.warn("this trace has no transcripts, so there are no captions: request them in the setup")
     with atomic_output(options.out, source=options.file) as out:
