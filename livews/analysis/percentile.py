@@ -1,7 +1,5 @@
 """Percentiles by nearest rank: each is a value that was measured."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 

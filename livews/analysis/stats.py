@@ -5,8 +5,6 @@
 - One line at a time: what grows with a session is a number or two per reply; sizes and kinds are counted.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any

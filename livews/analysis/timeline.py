@@ -5,8 +5,6 @@
 - Statistics, transcripts and the report get their turns from here.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

@@ -6,8 +6,6 @@
 - It grows with the words of a session, never with its audio.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field

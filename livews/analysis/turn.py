@@ -4,8 +4,6 @@
 - The first sound is the first sample that is not silence: a service that begins with silence is not quick.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

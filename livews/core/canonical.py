@@ -6,8 +6,6 @@
 - The message that was passed in is not changed.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from livews.core.schema import ENVELOPE, Json, Sender, Table, pointer, table

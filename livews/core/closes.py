@@ -7,8 +7,6 @@
 - What the rows say holds for closes that the service sends, not for those of a client.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass, field, replace
 from functools import cache

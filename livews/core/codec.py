@@ -6,8 +6,6 @@
 - livews sends compact JSON. An audio frame is a constant head, the base64 and a constant tail.
 """
 
-from __future__ import annotations
-
 import re
 from functools import lru_cache
 from typing import Any

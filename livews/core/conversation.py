@@ -7,8 +7,6 @@
 - Server frames are judged when somebody looks at their findings, since these change no state.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass

@@ -4,8 +4,6 @@
 - Any path or URL may be parsed; its query is ignored.
 """
 
-from __future__ import annotations
-
 import re
 from typing import Final, Literal
 

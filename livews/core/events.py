@@ -5,8 +5,6 @@
 - Every event keeps its Step: `event.message` is the whole message in canonical form.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal

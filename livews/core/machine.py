@@ -5,8 +5,6 @@
 - A pair of state and signal without a row changes nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache

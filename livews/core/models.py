@@ -5,8 +5,6 @@
 - A row with `since` or `until` applies only to a reader that names a month (`as_of`) between them.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 from typing import Any
 

@@ -5,8 +5,6 @@
 - Nothing here interprets the data. A missing or damaged file is reported as a broken installation.
 """
 
-from __future__ import annotations
-
 from functools import cache
 from pathlib import Path
 from typing import Any

@@ -4,8 +4,6 @@
 - What is wrong with a message is only noted here; `rules.findings` judges it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any

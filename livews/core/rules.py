@@ -7,8 +7,6 @@
 - What a model accepts is read from models.json. No model is named here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache

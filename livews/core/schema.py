@@ -4,8 +4,6 @@
 - Paths are JSON pointers (RFC 6901), as in `/setup/tools/0`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal

@@ -5,8 +5,6 @@
 - Nothing is changed or judged, and a value that does not fit its type is visited like any other.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Captions of a session: SRT and WebVTT. Text from the wire is written so that it is no markup."""
 
-from __future__ import annotations
-
 from livews.analysis.transcript import SessionTranscript
 from livews.terminal_text import one_line
 

@@ -8,8 +8,6 @@
 - All words are those of the trace view, the rules and the schemas.
 """
 
-from __future__ import annotations
-
 import base64
 from array import array
 from dataclasses import dataclass

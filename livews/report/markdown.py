@@ -3,8 +3,6 @@
 Text from the wire is escaped, so that it is no markup.
 """
 
-from __future__ import annotations
-
 import re
 
 from livews.analysis.transcript import SessionTranscript, TimelineEvent, Utterance

@@ -4,8 +4,6 @@
 - All words are those of the schemas.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any

@@ -5,8 +5,6 @@
 - Audio passes through temporary files: a session of hours takes a second of it in memory.
 """
 
-from __future__ import annotations
-
 import sys
 import tempfile
 from array import array

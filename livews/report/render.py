@@ -7,8 +7,6 @@
 - A report that cannot be completed leaves no file.
 """
 
-from __future__ import annotations
-
 import hashlib
 import html
 from base64 import b64encode

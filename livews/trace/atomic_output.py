@@ -6,8 +6,6 @@
 - A pipe or a device receives the output as it is written.
 """
 
-from __future__ import annotations
-
 import os
 import stat
 import sys

@@ -5,8 +5,6 @@
 - Each side is compared with the same side.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher

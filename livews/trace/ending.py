@@ -6,8 +6,6 @@
 - A setup without an answer is reported, unless the service closed with an error and so said why.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any

@@ -8,8 +8,6 @@
   another tool URLs are redacted, and headers are not taken.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass

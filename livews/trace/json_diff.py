@@ -5,8 +5,6 @@
 - It only finds places: which of them matter, and how they are reported, is up to the caller.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any, Final
 

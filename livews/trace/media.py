@@ -4,8 +4,6 @@
 - Messages are copied, never changed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -6,8 +6,6 @@
 - Messages are kept without media; audio is a length and a hash.
 """
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 from typing import Any

@@ -7,8 +7,6 @@
 - Unknown keys are ignored; a file with several headers holds several sessions.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field

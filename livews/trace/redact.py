@@ -8,8 +8,6 @@
 - Every line is written anew from what was understood; none is copied.
 """
 
-from __future__ import annotations
-
 import re
 from functools import cache
 from typing import Any

@@ -5,8 +5,6 @@
 - Elided media count as silence of their length; `TraceRecord.elided` says so.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any

@@ -4,8 +4,6 @@
 - Lines are kept byte for byte, with their times; the header says how the trace was cut.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import BinaryIO
 

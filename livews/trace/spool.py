@@ -4,8 +4,6 @@
 - Reading does not disturb appending.
 """
 
-from __future__ import annotations
-
 import tempfile
 from typing import IO
 

@@ -7,8 +7,6 @@
   end, is a BadRequest.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from pathlib import Path

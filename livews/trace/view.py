@@ -6,8 +6,6 @@
 - It is written to stderr, never to stdout, which holds only the reply.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

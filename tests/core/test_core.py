@@ -5,8 +5,6 @@
 - A faulty client frame changes nothing a later frame could feel.
 """
 
-from __future__ import annotations
-
 import base64
 import copy
 import json

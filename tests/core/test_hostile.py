@@ -1,7 +1,5 @@
 """Hostile input to the command, made by hypothesis: it may be refused, it may not break anything."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

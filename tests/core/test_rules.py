@@ -1,7 +1,5 @@
 """core.rules: one table, in the order of rules.json, and when it is asked."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

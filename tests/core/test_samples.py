@@ -5,8 +5,6 @@
 - Two of them were invented by others for their own tests, and only give notes.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Mapping

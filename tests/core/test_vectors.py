@@ -5,8 +5,6 @@
   it says which rows fired. Every row has to, from every state and by every signal it names.
 """
 
-from __future__ import annotations
-
 import base64
 import contextlib
 import hashlib

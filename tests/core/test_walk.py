@@ -1,7 +1,5 @@
 """core.walk: every value of a message, with the member and type it belongs to."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """Fixtures of the tests that open a page: a report, and a server that must not be asked."""
 
-from __future__ import annotations
-
 import http.server
 import threading
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """What a report holds: the data of a session, and the file."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

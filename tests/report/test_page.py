@@ -3,8 +3,6 @@
 Skipped without a browser; with LIVEWS_REQUIRE_BROWSER=1 they fail (tests/kit/browser.py).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from pathlib import Path

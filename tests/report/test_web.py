@@ -4,8 +4,6 @@ Those that need Node.js and the packages of livews/report/web (`npm ci --prefix 
 skipped without them, with LIVEWS_REQUIRE_WEB=1 they fail.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

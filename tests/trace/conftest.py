@@ -1,7 +1,5 @@
 """Fixtures of the tests of traces."""
 
-from __future__ import annotations
-
 import pytest
 
 from livews.cli import main

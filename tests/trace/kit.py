@@ -1,7 +1,5 @@
 """Traces written by hand, whose figures are known, and the tools run on them."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from array import array

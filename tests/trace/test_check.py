@@ -1,7 +1,5 @@
 """`livews trace check`, and what every tool says about closes and an unanswered setup."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

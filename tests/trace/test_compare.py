@@ -1,7 +1,5 @@
 """`livews trace diff`: two sessions compared by what they mean."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """`livews trace export` and `import` of HAR files."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 They need the browser, as tests/kit/browser.py has it.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess

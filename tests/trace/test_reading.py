@@ -1,7 +1,5 @@
 """Reading traces: damaged, cut off, hostile and long ones."""
 
-from __future__ import annotations
-
 import fcntl
 import io
 import json

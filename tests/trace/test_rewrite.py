@@ -1,7 +1,5 @@
 """`livews trace cut` and `redact`."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Sessions, turns and kinds that a trace has or not, and counts."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`livews trace show`, and what it has in common with the live view."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

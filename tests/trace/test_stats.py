@@ -1,7 +1,5 @@
 """`livews trace stats`: the figures of a session."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 
