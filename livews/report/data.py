@@ -2,27 +2,26 @@
 
 - A frame is looked at once and put away: messages and audio go to files. One line of the list and what the lanes draw
   stay in memory, and no string of the wire longer than the page shows.
-- `data` is the whole session; `news` is what was added since a cursor, so that a page can grow. Columns only grow; what
-  changes later is given again as a whole.
+- `news` is what was added since a cursor, so that a page can grow; from a new cursor it is the whole session.
 - Nothing here knows HTML. Texts are plain; the page shows them as text.
 - All words are those of the trace view, the rules and the schemas.
 """
 
 import base64
+import sys
 from array import array
-from dataclasses import dataclass
+from collections import deque
+from itertools import takewhile
 from typing import Any, Protocol
 
 from livews.analysis import audio_tracks
 from livews.analysis.timeline import Timeline, TurnChange, user_texts
-from livews.analysis.turn import Turn
-from livews.core import closes, codec, events, machine, protocol, rules
+from livews.core import codec, events, machine, protocol, rules
 from livews.core.conversation import Conversation, Step
-from livews.core.schema import Sender
 from livews.redactor import redact_url
 from livews.report.message_excerpt import MAX_TEXT, MemberDocs, excerpt
 from livews.terminal_text import one_line
-from livews.trace.ending import SessionEnding
+from livews.trace.ending import SessionClose, SessionEnding
 from livews.trace.reader import TraceRecord
 from livews.trace.spool import Spool
 from livews.trace.view import INSERTED, describe, heard_text
@@ -64,39 +63,34 @@ class SessionInfo(Protocol):
 
 
 class NewsCursor(dict[str, int]):
-    """How much of a session a page has, by what is counted: items, or changes of them. Nothing when it is new."""
+    """How much of a session a page has, by what is counted. Nothing when it is new."""
 
     def __missing__(self, name: str) -> int:
         return 0
 
 
-@dataclass(slots=True)
-class _TurnRow:
-    """A turn as the page draws it."""
+class _Lane(dict[int, Any]):
+    """What one lane of the page draws, by index, or the findings by row. An item may change later."""
 
-    turn: Turn
-    row: int
-    """The row of its first message."""
-    heard_at: float | None = None
-    """When its first sound could be heard, as far as the trace says."""
-    run: audio_tracks.AudioRun | None = None
-    """The run that holds this sound."""
-    measured: bool = False
-    """A `heard` line is about it: somebody listened."""
+    def __init__(self) -> None:
+        super().__init__()
+        self._changes: dict[int, int] = {}
+        """Index of each item to the record that changed it last, in the order of these records."""
 
-    def to_dict(self) -> dict[str, Any]:
-        turn = self.turn
-        return {
-            "by": turn.requested_by,
-            "asked": None if turn.requested_at is None else max(0.0, turn.requested_at),
-            "firstByte": turn.first_byte_at,
-            "firstSound": turn.first_sound_at,
-            "firstHeard": self.heard_at,
-            "measured": self.measured,
-            "ended": turn.ended_at,
-            "how": turn.outcome,
-            "row": self.row,
-        }
+    @property
+    def is_full(self) -> bool:
+        return len(self) >= _MAX_LANE
+
+    def put(self, index: int, item: Any, record: int) -> None:
+        """Add or change an item."""
+        self[index] = item
+        self._changes.pop(index, None)
+        self._changes[index] = record
+
+    def since(self, record: int) -> dict[str, Any]:
+        """The items that changed after a record."""
+        changes = takewhile(lambda change: change[1] > record, reversed(self._changes.items()))
+        return {str(i): self[i] for i in sorted(i for i, _ in changes)}
 
 
 class ReportSession:
@@ -109,8 +103,8 @@ class ReportSession:
     """
 
     def __init__(self, info: SessionInfo, docs: MemberDocs, max_audio: int = audio_tracks.MAX_AUDIO) -> None:
-        self.moves = 0
-        """How many records came."""
+        self.moves = 1
+        """How many records came, the header included."""
         self.tracks = audio_tracks.AudioTracks(max_audio)
         self._tracks = (("user", self.tracks.user), ("model", self.tracks.model))
         self._info = info
@@ -129,24 +123,22 @@ class ReportSession:
         self._words: list[str] = []
         self._findings: dict[tuple[Any, ...], int] = {}
         """Each different finding, and its number."""
-        self._found: dict[int, list[int]] = {}
+        self._found = _Lane()
         """Row to the numbers of its findings."""
-        states = info.conversation.states
-        self._states: dict[str, list[list[Any]]] = {region: [[0.0, state]] for region, state in states.items()}
-        self._state = tuple(states.values())
-        self._texts: dict[str, list[list[Any]]] = {"user": [], "model": []}
-        self._tools: list[list[Any]] = []
-        self._tool_changes: list[int] = []
+        self._state = tuple(info.conversation.states.values())
+        self._states = {region: _Lane() for region in info.conversation.states}
+        for lane, state in zip(self._states.values(), self._state, strict=True):
+            lane.put(0, [0.0, state], self.moves)
+        self._texts = {"user": _Lane(), "model": _Lane()}
+        self._tools, self._marks, self._turns = _Lane(), _Lane(), _Lane()
         self._open_calls: dict[str, int] = {}
-        self._marks: list[list[Any]] = []
-        self._turns: list[_TurnRow] = []
-        """All turns that ended, and the current one."""
-        self._turn_changes: list[int] = []
-        """Indexes of turns that ended earlier and changed."""
-        self._closes: list[tuple[float, Sender, int, str]] = []
+        """The calls without an answer: their index in `_tools`."""
+        self._turn: dict[str, Any] = {}
+        """The newest turn, as in `_turns`."""
+        self._sounded: deque[tuple[int, audio_tracks.AudioRun]] = deque(maxlen=_MEASURED_TURNS)
+        """Index of a turn, and the run that holds its first sound."""
+        self._end: dict[str, Any] | None = None
         self._ending = SessionEnding()
-        self._unanswered: int | None = None
-        """The row of the setup that had no answer at the end."""
 
     def close(self) -> None:
         self._messages.close()
@@ -186,46 +178,49 @@ class ReportSession:
         if step.sender == "client":
             self._from_client(step, t, row)
         else:
-            self._from_server(step, t, row, change)
+            self._follow_turn(change, row)
+            self._from_server(step, t, row)
+            if change.ended:
+                self._end_texts()
         for signal in step.signals:
             if signal in _MARKS:
                 self._mark(t, row, _MARKS[signal], level)
 
     def _control(self, t: float, record: TraceRecord, step: Step | None) -> None:
         """Add a ping, a pong, a close, what was heard of a reply, or a line that cannot be read."""
-        kind, about, sender, row, level = record.control, record.about, record.sender, self.rows, 0
-        message, left_out = excerpt({kind: about}, sender)
+        kind, about, row, level = record.control, record.about, self.rows, 0
+        message, left_out = excerpt({kind: about}, record.sender)
+        values = (str(value) for value in about.values() if value not in ("", None))
+        words = [one_line(" ".join(values), _MAX_WORDS)]
         if kind == "close":
-            self._ending.take_close(sender, about)
-        if step is not None:
-            given, reason = about.get("code"), str(about.get("reason") or "")
-            code = given if type(given) is int and 0 <= given < 65536 else 1006
-            self._closes.append((t, sender, code, reason))
-            level = _ERROR if not closes.is_fine(code, sender) and len(self._closes) == 1 else 0
-            words = [one_line(f"{code} {reason}".strip(), _MAX_WORDS), *self._change_state(step, t)]
-            if self._timeline.take(t, step).ended:
-                self._end_turn()
+            close = self._ending.take_close(record.sender, about)
+            if close is not None and self._end is None:
+                self._end = _end(t, close)
+                level = 0 if close.is_fine else _ERROR
+            if step is not None:
+                words += self._change_state(step, t)
+                change = self._timeline.take(t, step)
+                self._follow_turn(change, row)
+                if change.ended:
+                    self._end_texts()
         elif kind == "heard":
             self._measure(self.tracks.model.heard(about))
             words = [heard_text(about)]
         elif kind == "broken":
-            why = one_line(str(about.get("why", "")), _MAX_WORDS)
-            words = [f"line {record.number} of the file cannot be read, and what follows is judged without it: {why}"]
+            words = [
+                f"line {record.number} of the file cannot be read, and what follows is judged without it: {words[0]}"
+            ]
             level, message, left_out = _ERROR, {}, {"": words[0]}
-        else:
-            values = (str(value) for value in about.values() if value not in ("", None))
-            words = [one_line(" ".join(values), _MAX_WORDS)]
         self._add_row(t, record, kind, words, level, message, left_out)
         if kind != "broken":
             self._mark(t, row, kind, level)
 
     def finish(self) -> None:
-        """Nothing more comes."""
+        """Nothing more comes. To be called once."""
         self.moves += 1
         self.tracks.finish()
-        if self._ending.unanswered is not None and self._unanswered is None:
-            self._unanswered = self._ending.unanswered
-            self._find(self._unanswered, [rules.unanswered_setup()])
+        if self._ending.unanswered is not None:
+            self._find(self._ending.unanswered, [rules.unanswered_setup()])
 
     # Messages
 
@@ -265,7 +260,8 @@ class ReportSession:
         for f in findings:
             title = protocol.rules().get(f.rule, {}).get("title", "")
             key = (f.level, f.rule, one_line(f.path, 300), one_line(f.complaint, 600), f.fix, f.close, title)
-            self._found.setdefault(row, []).append(self._findings.setdefault(key, len(self._findings)))
+            number = self._findings.setdefault(key, len(self._findings))
+            self._found.put(row, [*self._found.get(row, ()), number], self.moves)
         return max((_LEVELS[f.level] for f in findings), default=0)
 
     # Lanes
@@ -278,46 +274,54 @@ class ReportSession:
                 if isinstance(answer, dict):
                     self._end_call(str(answer.get("id") or answer.get("name", "")), t, row, "answered")
 
-    def _from_server(self, step: Step, t: float, row: int, change: TurnChange) -> None:
-        if change.began and change.turn is not None:
-            self._turns.append(_TurnRow(change.turn, row))
-        if change.sounded and change.turn is not None:
-            position = self.tracks.model.position(change.turn.lead)
-            if position is not None:
-                self._turns[-1].heard_at, self._turns[-1].run = position
+    def _follow_turn(self, change: TurnChange, row: int) -> None:
+        turn = change.turn
+        if turn is None or not (change.began or change.sounded or change.interrupted or change.ended):
+            return
+        if change.began:
+            asked = None if turn.requested_at is None else max(0.0, turn.requested_at)
+            self._turn = {"by": turn.requested_by, "asked": asked, "firstByte": turn.first_byte_at, "row": row,
+                          "firstHeard": None, "measured": False}  # fmt: skip
+            if not self._turns.is_full:
+                self._turns.put(len(self._turns), self._turn, self.moves)
+        self._turn |= {"firstSound": turn.first_sound_at, "ended": turn.ended_at, "how": turn.outcome}
+        index = len(self._turns) - 1
+        if change.sounded and (position := self.tracks.model.position(turn.lead)) is not None:
+            self._turn["firstHeard"], run = position
+            self._sounded.append((index, run))
+        self._turns.put(index, self._turns[index], self.moves)
+
+    def _from_server(self, step: Step, t: float, row: int) -> None:
         for event in events.events(step):
             match event:
                 case events.Transcript(text=text, of=of, interim=False):
                     self._add_text(of, t, text, row)
                 case events.Text(text=text, thought=False):
                     self._add_text("model", t, text, row)
-                case events.ToolCall(id=call, name=name) if len(self._tools) < _MAX_LANE:
-                    self._open_calls[call or name] = len(self._tools)
-                    self._tool_changes.append(len(self._tools))
-                    self._tools.append([t, None, one_line(name, 60), row, None, "not answered"])
+                case events.ToolCall(id=call, name=name) if not self._tools.is_full:
+                    index = self._open_calls[call or name] = len(self._tools)
+                    self._tools.put(index, [t, None, one_line(name, 60), row, None, "not answered"], self.moves)
                 case events.ToolCancelled(ids=ids):
                     for call in ids:
                         self._end_call(call, t, row, "cancelled")
-        if change.ended:
-            self._end_turn()
 
-    def _end_turn(self) -> None:
-        if len(self._turns) > _MAX_LANE:
-            self._turns.pop()
+    def _end_texts(self) -> None:
+        """The next words are another utterance."""
         for lane in self._texts.values():
             if lane:
-                lane[-1][4] = 1  # the next words are another utterance
+                index = len(lane) - 1
+                lane.put(index, [*lane[index][:4], 1], self.moves)
 
     def _mark(self, t: float, row: int, name: str, level: int) -> None:
-        if len(self._marks) < _MAX_LANE:
-            self._marks.append([t, row, name, level])
+        if not self._marks.is_full:
+            self._marks.put(len(self._marks), [t, row, name, level], self.moves)
 
     def _change_state(self, step: Step, t: float) -> list[str]:
         """Note the states that changed; the new ones, in words."""
         words = []
-        for region, before, after in zip(machine.machine().regions, self._state, step.state, strict=True):
+        for lane, before, after in zip(self._states.values(), self._state, step.state, strict=True):
             if before != after:
-                self._states[region].append([t, after])
+                lane.put(len(lane), [t, after], self.moves)
                 words += [after] if after != "none" else []
         self._state = step.state
         return words
@@ -326,56 +330,31 @@ class ReportSession:
         if not text.strip():
             return
         lane = self._texts[of]
-        last = lane[-1] if lane else None
-        if not is_whole and last and not last[4] and t - last[1] < 1.5 and len(last[2]) < _MAX_UTTERANCE:
-            last[1] = t
-            last[2] += one_line(text[:_MAX_UTTERANCE], _MAX_UTTERANCE)
-        elif len(lane) < _MAX_LANE:
-            lane.append([t, t, one_line(text[: 2 * _MAX_UTTERANCE].lstrip(), _MAX_UTTERANCE), row, int(is_whole)])
+        start, end, said, first_row, is_over = lane.get(len(lane) - 1, (0.0, 0.0, "", 0, 1))
+        if not is_whole and not is_over and t - end < 1.5 and len(said) < _MAX_UTTERANCE:
+            said += one_line(text[:_MAX_UTTERANCE], _MAX_UTTERANCE)
+            lane.put(len(lane) - 1, [start, t, said, first_row, 0], self.moves)
+        elif not lane.is_full:
+            words = one_line(text[: 2 * _MAX_UTTERANCE].lstrip(), _MAX_UTTERANCE)
+            lane.put(len(lane), [t, t, words, row, int(is_whole)], self.moves)
 
     def _end_call(self, call: str, t: float, row: int, how: str) -> None:
-        number = self._open_calls.pop(call, None)
-        if number is not None:
-            self._tool_changes.append(number)
-            self._tools[number][1] = t
-            self._tools[number][4:] = [row, how]
+        index = self._open_calls.pop(call, None)
+        if index is not None:
+            started, _, name, call_row, *_ = self._tools[index]
+            self._tools.put(index, [started, t, name, call_row, row, how], self.moves)
 
     def _measure(self, runs: list[audio_tracks.AudioRun]) -> None:
         """A `heard` line is about these runs."""
-        first = max(0, len(self._turns) - _MEASURED_TURNS)
-        for i, turn in enumerate(self._turns[first:], first):
-            if turn.run is not None and any(run is turn.run for run in runs):
-                turn.measured = True
-                if turn.run.heard is not None and turn.heard_at is not None and turn.heard_at >= turn.run.end:
-                    turn.heard_at = None
-                self._turn_changes.append(i)
+        for index, run in self._sounded:
+            if any(run is measured for measured in runs):
+                turn = self._turns[index]
+                turn["measured"] = True
+                if run.heard is not None and turn["firstHeard"] is not None and turn["firstHeard"] >= run.end:
+                    turn["firstHeard"] = None
+                self._turns.put(index, turn, self.moves)
 
     # The data
-
-    def data(self) -> dict[str, Any]:
-        """Everything but messages and audio, as JSON values."""
-        return {
-            **self.head(),
-            **self._current(),
-            "states": self._states,
-            "kinds": list(self._kinds),
-            "t": self._times.tolist(),
-            "kind": self._kind_of,
-            "flags": base64.b64encode(self._flags).decode(),
-            "size": self._sizes,
-            "words": self._words,
-            "chunks": self.chunks,
-            "findings": self._finding_rows(),
-            "found": self._found,
-            "sound": {
-                name: {"runs": [run.row() for run in track.runs], **_audio_row(track, 0)}
-                for name, track in self._tracks
-            },
-            "texts": self._texts,
-            "tools": self._tools,
-            "marks": self._marks,
-            "turns": [turn.to_dict() for turn in self._turns],
-        }
 
     def head(self) -> dict[str, Any]:
         """What does not change while the session goes on."""
@@ -392,86 +371,68 @@ class ReportSession:
             "perSecond": audio_tracks.PEAKS,
         }
 
-    def news(self, cursor: NewsCursor, max_rows: int) -> dict[str, Any] | None:
-        """What was added since `cursor`, which moves on; None: nothing.
+    def data(self) -> dict[str, Any]:
+        """The whole session, without what the schemas say."""
+        return {**self.head(), **(self.news(NewsCursor(docs=len(self._docs.changes))) or {})}
 
-        Rows come in batches of `max_rows`; everything else follows with the last batch. Columns are what is to be
-        appended. `states`, `texts` and `turns` are [index, items]: they replace everything from that index on. `tools`
-        and `runs` are [index, item] each. A row of `found` has all its findings. `docs` are whole types.
+    def news(self, cursor: NewsCursor, max_rows: int = sys.maxsize) -> dict[str, Any] | None:
+        """What was added since `cursor`, which moves on; None: nothing. From a new cursor it is the whole session.
+
+        Rows come in batches of `max_rows`; what may change later follows with the last batch. Columns are what is to be
+        appended; what may change later is given by its index or name, to replace what was there.
         """
         if cursor["moves"] == self.moves:
             return None
         first, end = cursor["rows"], min(cursor["rows"] + max_rows, self.rows)
-        cursor["rows"] = end
-        rows = [*range(first, end)]
-        if self._unanswered is not None and self._unanswered < first:
-            rows.append(self._unanswered)
+        last = self._times[-1] if self._times else 0.0
+        names = ("level", "rule", "path", "complaint", "cure", "close", "title")
         news: dict[str, Any] = {
             "kinds": [*self._kinds][cursor["kinds"] :],
             "t": self._times[first:end].tolist(),
             "kind": self._kind_of[first:end],
-            "flags": list(self._flags[first:end]),
+            "flags": base64.b64encode(self._flags[first:end]).decode(),
             "size": self._sizes[first:end],
             "words": self._words[first:end],
-            "findings": self._finding_rows(cursor["findings"]),
-            "found": {str(row): self._found[row] for row in rows if row in self._found},
+            "findings": [dict(zip(names, row, strict=True)) for row in [*self._findings][cursor["findings"] :]],
             "docs": self._docs.since(cursor["docs"]),
-            **self._current(),
-        }
-        cursor |= {"kinds": len(self._kinds), "findings": len(self._findings), "docs": len(self._docs.changes)}
-        if end < self.rows:
-            return news
-        news["states"] = {name: _grown(states, cursor, f"{name} states") for name, states in self._states.items()}
-        # the last text may still grow
-        news["texts"] = {name: _grown(texts, cursor, f"{name} texts", 1) for name, texts in self._texts.items()}
-        turn = min([cursor["turns"], *self._turn_changes[cursor["turn changes"] :]])
-        news["turns"] = [turn, [row.to_dict() for row in self._turns[turn:]]]
-        changed_tools = dict.fromkeys(self._tool_changes[cursor["tool changes"] :])
-        news["tools"] = [[i, self._tools[i]] for i in changed_tools]
-        news["marks"] = self._marks[cursor["marks"] :]
-        news["sound"] = {}
-        for name, track in self._tracks:
-            runs = [[i, run.row()] for i, run in track.moved_since(cursor[f"{name} runs"])]
-            news["sound"][name] = {"runs": runs, **_audio_row(track, cursor[f"{name} peaks"])}
-            cursor |= {f"{name} runs": track.moves, f"{name} peaks": len(track.peaks)}
-        cursor["turns"] = len(self._turns) - (self._timeline.turn is not None)  # the current one still changes
-        cursor |= {"turn changes": len(self._turn_changes), "tool changes": len(self._tool_changes)}
-        cursor |= {"marks": len(self._marks), "moves": self.moves}
-        return news
-
-    def _current(self) -> dict[str, Any]:
-        """The small things that change."""
-        last = self._times[-1] if self._times else 0.0
-        model = self._info.model
-        return {
-            "model": one_line(model, 120),
+            "model": one_line(self._info.model, 120),
             "length": max(last, self.tracks.user.end, self.tracks.model.end),
             "last": last,
-            "end": self._end(model),
+            "end": self._end,
             "cutOff": self._info.cut_at is not None,
         }
+        cursor |= {"rows": end, "kinds": len(self._kinds), "findings": len(self._findings)}
+        cursor["docs"] = len(self._docs.changes)
+        if end == self.rows:
+            news |= self._drawn(cursor)
+            cursor["moves"] = self.moves
+        return news
 
-    def _finding_rows(self, first: int = 0) -> list[dict[str, Any]]:
-        names = ("level", "rule", "path", "complaint", "cure", "close", "title")
-        return [dict(zip(names, row, strict=True)) for row in [*self._findings][first:]]
+    def _drawn(self, cursor: NewsCursor) -> dict[str, Any]:
+        """What is drawn and changed since `cursor`."""
+        moves = cursor["moves"]
+        drawn: dict[str, Any] = {
+            "found": self._found.since(moves),
+            "tools": self._tools.since(moves),
+            "marks": self._marks.since(moves),
+            "turns": self._turns.since(moves),
+            "states": {name: lane.since(moves) for name, lane in self._states.items()},
+            "texts": {name: lane.since(moves) for name, lane in self._texts.items()},
+            "sound": {},
+        }
+        for name, track in self._tracks:
+            drawn["sound"][name] = {
+                "runs": {str(i): run.row() for i, run in track.moved_since(cursor[f"{name} runs"])},
+                "peaks": base64.b64encode(track.peaks[cursor[f"{name} peaks"] :]).decode(),
+                "seconds": track.seconds,
+                "skipped": track.skipped,
+            }
+            cursor |= {f"{name} runs": track.moves, f"{name} peaks": len(track.peaks)}
+        return drawn
 
-    def _end(self, model: str) -> dict[str, Any] | None:
-        if not self._closes:
-            return None
-        t, by, code, reason = self._closes[0]
-        advice = closes.explain(code, reason, model=model, by=by)
-        names = ("id", "kind", "meaning", "cause", "do", "retry", "confidence")
-        about = {name: one_line(getattr(advice, name)) for name in names}
-        return {"t": t, "by": by, "code": code, "reason": one_line(reason, 200), **about}
 
-
-def _grown(items: list[list[Any]], cursor: NewsCursor, name: str, again: int = 0) -> list[Any]:
-    """[index, items from there on] of a list; the last `again` of those that were given are given again."""
-    first = max(0, cursor[name] - again)
-    cursor[name] = len(items)
-    return [first, items[first:]]
-
-
-def _audio_row(track: audio_tracks.AudioTrack, first_peak: int) -> dict[str, Any]:
-    peaks = base64.b64encode(track.peaks[first_peak:]).decode()
-    return {"peaks": peaks, "seconds": track.seconds, "skipped": track.skipped}
+def _end(t: float, close: SessionClose) -> dict[str, Any]:
+    """How the session ended, with what is known about such a close."""
+    names = ("id", "kind", "meaning", "cause", "do", "retry", "confidence")
+    about = {name: one_line(getattr(close.advice, name)) for name in names}
+    return {"t": t, "by": close.by, "code": close.code, "reason": one_line(close.reason, 200), **about}

@@ -31,7 +31,7 @@ SENDERS: dict[str, Sender] = {"send": "client", "recv": "server"}
 """Who sends a frame, by its `dir` in the trace."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TraceRecord:
     """One line after the header: a frame, or a control.
 

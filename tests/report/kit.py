@@ -111,12 +111,42 @@ def fill(page: report_data.ReportSession, session: RecordedSession) -> None:
     page.finish()
 
 
+def grow(told: dict[str, Any], news: dict[str, Any]) -> dict[str, Any]:
+    """What the page does with news."""
+
+    def put(items: list[Any], changed: dict[str, Any]) -> None:
+        for i, item in changed.items():
+            items[int(i) : int(i) + 1] = [item]
+
+    for name, value in news.items():
+        match name:
+            case "kinds" | "t" | "kind" | "size" | "words" | "findings":
+                told.setdefault(name, []).extend(value)
+            case "flags":
+                told[name] = told.get(name, b"") + base64.b64decode(value)
+            case "found" | "docs":
+                told.setdefault(name, {}).update(value)
+            case "tools" | "marks" | "turns":
+                put(told.setdefault(name, []), value)
+            case "states" | "texts":
+                for key, changed in value.items():
+                    put(told.setdefault(name, {}).setdefault(key, []), changed)
+            case "sound":
+                for key, side in value.items():
+                    mine = told.setdefault(name, {}).setdefault(key, {"runs": [], "peaks": b""})
+                    put(mine["runs"], side["runs"])
+                    mine["peaks"] += base64.b64decode(side["peaks"])
+            case _:
+                told[name] = value
+    return told
+
+
 def data_of(trace: Trace, **options: Any) -> dict[str, Any]:
     """What the page of the only session draws."""
     for session in follow(trace.lines(), "t"):
         made = report_data.ReportSession(session, MemberDocs(), **options)
         fill(made, session)
-        told = made.data()
+        told = grow({}, made.data())
         made.close()
     return told
 

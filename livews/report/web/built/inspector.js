@@ -1388,11 +1388,6 @@ ${indent}`, caret };
     const rank = (finding) => LEVELS.indexOf(finding.level);
     return [...found.values()].sort(([a, first], [b, second]) => rank(b) - rank(a) || first - second);
   }
-  function decode(session2) {
-    if (typeof session2.flags !== "string") return;
-    session2.flags = bytes(session2.flags);
-    for (const side of Object.values(session2.sound)) side.peaks = bytes(String(side.peaks));
-  }
   function begun(head) {
     const sound = () => ({ runs: [], peaks: [], seconds: 0, skipped: 0 });
     return {
@@ -1423,25 +1418,20 @@ ${indent}`, caret };
     const push = (list2, more) => {
       for (const item of more) list2.push(item);
     };
-    const put = (list2, [from, items]) => {
-      list2.length = from;
-      push(list2, items);
-    };
     for (const name2 of ["model", "length", "last", "end", "cutOff", "running", "surface", "now"])
       if (name2 in news) session2[name2] = news[name2];
     if (typeof news.clock === "number") session2.offset = Math.max(session2.offset ?? -Infinity, news.clock - now2);
-    for (const name2 of ["kinds", "t", "kind", "flags", "size", "words", "findings", "marks"])
-      push(session2[name2], news[name2] ?? []);
-    Object.assign(session2.found, news.found);
+    for (const name2 of ["kinds", "t", "kind", "size", "words", "findings"]) push(session2[name2], news[name2] ?? []);
+    push(session2.flags, bytes(news.flags ?? ""));
+    for (const name2 of ["found", "marks", "turns", "tools"]) Object.assign(session2[name2], news[name2]);
     for (const name2 of ["states", "texts"])
-      for (const [key, part] of Object.entries(news[name2] ?? {})) put(session2[name2][key], part);
-    if (news.turns) put(session2.turns, news.turns);
-    for (const [i, tool] of news.tools ?? []) session2.tools[i] = tool;
+      for (const [key, part] of Object.entries(news[name2] ?? {})) Object.assign(session2[name2][key], part);
     for (const [name2, { runs, peaks, seconds: seconds2, skipped }] of Object.entries(news.sound ?? {})) {
       const side = Object.assign(session2.sound[name2], { seconds: seconds2, skipped });
-      for (const [i, run] of runs) side.runs[i] = run;
+      Object.assign(side.runs, runs);
       push(side.peaks, bytes(peaks));
     }
+    return session2;
   }
 
   // src/data.js
@@ -1474,7 +1464,8 @@ ${indent}`, caret };
     number = n;
     source = from;
     session = report.sessions[n];
-    decode(session);
+    if (typeof session.flags === "string")
+      session = report.sessions[n] = extend(begun(session), { ...session, running: false }, 0);
     chunks = /* @__PURE__ */ new Map();
     drawn = {};
   }

@@ -94,10 +94,50 @@
     const rank = (finding) => LEVELS.indexOf(finding.level);
     return [...found.values()].sort(([a, first], [b, second]) => rank(b) - rank(a) || first - second);
   }
-  function decode(session2) {
-    if (typeof session2.flags !== "string") return;
-    session2.flags = bytes(session2.flags);
-    for (const side of Object.values(session2.sound)) side.peaks = bytes(String(side.peaks));
+  function begun(head) {
+    const sound = () => ({ runs: [], peaks: [], seconds: 0, skipped: 0 });
+    return {
+      ...head,
+      model: "",
+      length: 0,
+      last: 0,
+      end: null,
+      cutOff: false,
+      running: true,
+      kinds: [],
+      t: [],
+      kind: [],
+      flags: [],
+      size: [],
+      words: [],
+      findings: [],
+      found: {},
+      marks: [],
+      turns: [],
+      tools: [],
+      states: Object.fromEntries(Object.keys(head.stateWords).map((region) => [region, []])),
+      texts: { user: [], model: [] },
+      sound: { user: sound(), model: sound() }
+    };
+  }
+  function extend(session2, news, now2) {
+    const push = (list2, more) => {
+      for (const item of more) list2.push(item);
+    };
+    for (const name2 of ["model", "length", "last", "end", "cutOff", "running", "surface", "now"])
+      if (name2 in news) session2[name2] = news[name2];
+    if (typeof news.clock === "number") session2.offset = Math.max(session2.offset ?? -Infinity, news.clock - now2);
+    for (const name2 of ["kinds", "t", "kind", "size", "words", "findings"]) push(session2[name2], news[name2] ?? []);
+    push(session2.flags, bytes(news.flags ?? ""));
+    for (const name2 of ["found", "marks", "turns", "tools"]) Object.assign(session2[name2], news[name2]);
+    for (const name2 of ["states", "texts"])
+      for (const [key, part] of Object.entries(news[name2] ?? {})) Object.assign(session2[name2][key], part);
+    for (const [name2, { runs, peaks, seconds: seconds2, skipped }] of Object.entries(news.sound ?? {})) {
+      const side = Object.assign(session2.sound[name2], { seconds: seconds2, skipped });
+      Object.assign(side.runs, runs);
+      push(side.peaks, bytes(peaks));
+    }
+    return session2;
   }
 
   // src/data.js
@@ -130,7 +170,8 @@
     number = n;
     source = from;
     session = report.sessions[n];
-    decode(session);
+    if (typeof session.flags === "string")
+      session = report.sessions[n] = extend(begun(session), { ...session, running: false }, 0);
     chunks = /* @__PURE__ */ new Map();
     drawn = {};
   }

@@ -1,7 +1,7 @@
 // The session that is shown, its messages and its sound. No request leaves here: what is not in the page comes from the
 // source that the inspector gives.
 import { $ } from "./dom.js";
-import { decode } from "./session.js";
+import { begun, extend } from "./session.js";
 import { bytes } from "./text.js";
 /** @import { Message, Report, Session, Source } from "./types.js" */
 
@@ -39,7 +39,8 @@ export function choose(n = 0, from = inFile) {
   number = n;
   source = from;
   session = report.sessions[n];
-  decode(session);
+  if (typeof session.flags === "string") // it is as it was written
+    session = report.sessions[n] = extend(begun(session), { ...session, running: false }, 0);
   chunks = new Map();
   drawn = {};
 }

@@ -54,12 +54,6 @@ export function occurring(session) {
   return [...found.values()].sort(([a, first], [b, second]) => rank(b) - rank(a) || first - second);
 }
 
-/** Turn the base64 of a recorded session into bytes. @param {Session} session */
-export function decode(session) {
-  if (typeof session.flags !== "string") return;
-  session.flags = bytes(session.flags);
-  for (const side of Object.values(session.sound)) side.peaks = bytes(String(side.peaks));
-}
 /** A session of which nothing is known yet but its head. @param {Head} head @returns {Session} */
 export function begun(head) {
   const sound = () => ({ runs: [], peaks: [], seconds: 0, skipped: 0 });
@@ -71,25 +65,23 @@ export function begun(head) {
     texts: { user: [], model: [] }, sound: { user: sound(), model: sound() },
   };
 }
-/** Add what is new. `now`: seconds on the page's clock. @param {any} session @param {any} news @param {number} now */
+/** Add what is new, and return the session. `now`: seconds on the page's clock.
+ * @param {any} session @param {any} news @param {number} now */
 export function extend(session, news, now) {
   /** @param {unknown[]} list @param {Iterable<unknown>} more */
   const push = (list, more) => { for (const item of more) list.push(item); };
-  /** @param {unknown[]} list @param {[number, unknown[]]} more */
-  const put = (list, [from, items]) => { list.length = from; push(list, items); };
   for (const name of ["model", "length", "last", "end", "cutOff", "running", "surface", "now"])
     if (name in news) session[name] = news[name];
   if (typeof news.clock === "number") session.offset = Math.max(session.offset ?? -Infinity, news.clock - now);
-  for (const name of ["kinds", "t", "kind", "flags", "size", "words", "findings", "marks"])
-    push(session[name], news[name] ?? []);
-  Object.assign(session.found, news.found);
+  for (const name of ["kinds", "t", "kind", "size", "words", "findings"]) push(session[name], news[name] ?? []);
+  push(session.flags, bytes(news.flags ?? ""));
+  for (const name of ["found", "marks", "turns", "tools"]) Object.assign(session[name], news[name]);
   for (const name of ["states", "texts"])
-    for (const [key, part] of Object.entries(news[name] ?? {})) put(session[name][key], part);
-  if (news.turns) put(session.turns, news.turns);
-  for (const [i, tool] of news.tools ?? []) session.tools[i] = tool;
+    for (const [key, part] of Object.entries(news[name] ?? {})) Object.assign(session[name][key], part);
   for (const [name, { runs, peaks, seconds, skipped }] of Object.entries(news.sound ?? {})) {
     const side = Object.assign(session.sound[name], { seconds, skipped });
-    for (const [i, run] of runs) side.runs[i] = run;
+    Object.assign(side.runs, runs);
     push(side.peaks, bytes(peaks));
   }
+  return session;
 }

@@ -36,11 +36,13 @@ export interface Session extends Head {
   findings: Finding[]; found: Record<string, number[]>; marks: Mark[]; turns: Turn[]; tools: Call[];
   states: Record<string, State[]>; texts: Record<Speaker, Said[]>; sound: Record<Speaker, Sound>;
 }
-/** What is new: [place, items] replaces a list from there on, [place, item] one entry. */
-export interface News extends Partial<Omit<Session, "turns" | "tools" | "states" | "texts" | "sound">> {
-  clock?: number | null; docs?: Docs; turns?: [number, Turn[]]; tools?: [number, Call][];
-  states?: Record<string, [number, State[]]>; texts?: Record<string, [number, Said[]]>;
-  sound?: Record<string, { runs: [number, Run][]; peaks: string; seconds: number; skipped: number }>;
+/** What is new of a session, which in a report is all of it: what may change later by its index. */
+export interface News
+  extends Partial<Omit<Session, "flags" | "marks" | "turns" | "tools" | "states" | "texts" | "sound">> {
+  clock?: number | null; docs?: Docs; flags?: string;
+  marks?: Record<string, Mark>; turns?: Record<string, Turn>; tools?: Record<string, Call>;
+  states?: Record<string, Record<string, State>>; texts?: Record<string, Record<string, Said>>;
+  sound?: Record<string, { runs: Record<string, Run>; peaks: string; seconds: number; skipped: number }>;
 }
 /** What the schemas say, by type: of a member its words, the type of its value and whether it is a list or a map. */
 export type Docs = Record<string, {
