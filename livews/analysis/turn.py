@@ -31,7 +31,7 @@ class Turn:
     """The most seconds between two chunks of audio."""
     ran_dry: int = 0
     """How often a player without a reserve would have had nothing to play, and for how many seconds together."""
-    dry_seconds: float = 0.0
+    dry_seconds: float = 0
     _first_chunk: tuple[float, float] | None = None
     """When the first chunk arrived, and its seconds."""
     _last_at: float = 0.0
