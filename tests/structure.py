@@ -60,7 +60,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         *BASE, "livews.endpoint", "livews.google_credentials", "livews.recorder", "livews.setup_message",
         "livews.tools", "livews.trace", "livews.transport",
     ),
-    "livews.server": (*BASE, "livews.audio.analysis", "livews.audio.wav", "livews.process", "livews.recorder", "livews.trace"),
+    "livews.server": (*BASE, "livews.audio.analysis", "livews.process", "livews.recorder", "livews.trace"),
     "livews.proxy": (*BASE, "livews.connect_errors", "livews.recorder"),
     "livews.inspector": (*BASE, "livews.analysis", "livews.proxy", "livews.recorder", "livews.report", "livews.trace"),
     "livews.replay": (

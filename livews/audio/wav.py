@@ -35,14 +35,10 @@ _NAME_A_FILE = "Name a WAV file that can be read"
 
 
 class WavReader:
-    """Reads one WAV file piece by piece. Raises `BadRequest` when it is not a WAV, or of a kind that is not read here.
+    """Reads one WAV file piece by piece. Raises `BadRequest` when it is not a WAV, or of a kind that is not read here."""
 
-    `may_be_empty`: a WAV without any audio is accepted.
-    """
-
-    def __init__(self, path: str | os.PathLike[str], *, may_be_empty: bool = False) -> None:
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self._may_be_empty = may_be_empty
         self.channels = self.rate = 0
         self._frames = self._left = self._frame_bytes = 0
         if self.path.exists() and not self.path.is_file():
@@ -103,7 +99,7 @@ class WavReader:
             self._refuse("it does not say what its sound is: there is no fmt chunk before data", at=at)
         self._read_format(fmt)
         self._frames = self._left = min(length, size - self._file.tell()) // self._frame_bytes
-        if not (self._frames or self._may_be_empty):
+        if not self._frames:
             self._refuse("there is no sound in it", at=at)
 
     def _read_format(self, fmt: bytes) -> None:

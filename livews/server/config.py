@@ -34,7 +34,7 @@ class StandInConfig:
     faults: Sequence[Fault] = ()
     """Faults to inject into every session."""
     voice: str = "tones"
-    """What speaks: "tones", "auto" (the first speech command of this machine, else tones), or a speech command."""
+    """What speaks: "tones" or "espeak-ng"."""
     heard: Sequence[str] = ()
     """Transcripts of a client's spoken turns, in order: the stand-in does not recognise speech."""
     reply: str = "words"
