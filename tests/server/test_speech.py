@@ -40,16 +40,13 @@ def samples(pcm: bytes) -> array[int]:
 tone = partial(sound.tone, rate=22_050)
 
 
-def wav(
-    pcm: bytes, rate: int = 22_050, channels: int = 1, bits: int = 16, length: int | None = None, pad: int = 0
-) -> bytes:
-    """A WAV; `length` is what its header claims, `pad` the bytes of a chunk before the samples."""
+def wav(pcm: bytes, rate: int = 22_050, channels: int = 1, bits: int = 16, length: int | None = None) -> bytes:
+    """A WAV; `length` is what its header claims."""
     length = len(pcm) if length is None else length
     size = bits // 8 * channels
     head = b"RIFF" + struct.pack("<I", (length + 36) & 0xFFFFFFFF)
     form = b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, channels, rate, rate * size, size, bits)
-    filler = b"FLLR" + struct.pack("<I", pad) + bytes(pad + pad % 2) if pad else b""
-    return head + form + filler + b"data" + struct.pack("<I", length) + pcm
+    return head + form + b"data" + struct.pack("<I", length) + pcm
 
 
 class Espeak:
@@ -229,8 +226,6 @@ async def test_a_sound_server_that_hangs_is_not_asked(espeak: Espeak, monkeypatc
         (wav(tone(0.5)), 0.459),  # the samples of 22,050 Hz are those of 24,000
         (wav(tone(0.5), length=0x7FFFF000), 0.459),
         (wav(tone(0.5)) + b"LIST\4\0\0\0abcd", 0.459),
-        (wav(tone(0.5), pad=4_044), 0.459),
-        (wav(tone(0.5), pad=31), 0.459),
         (wav(b"\3\0\xfd\xff" * 5_000 + tone(0.5, rate=RATE) + b"\3\0\xfd\xff" * 5_000), 0.55),
         (wav(tone(0.2, rate=RATE) + bytes(48_000) + tone(0.2, rate=RATE)), 1.4),
         (wav(tone(1) * 40), 30),
@@ -239,8 +234,6 @@ async def test_a_sound_server_that_hangs_is_not_asked(espeak: Espeak, monkeypatc
         "plain",
         "streamed",
         "chunk-after",
-        "chunk-before",
-        "odd-chunk",
         "silence-around",
         "silence-within",
         "endless",
@@ -283,7 +276,6 @@ FAILURES = {
     "writes nothing": ("cat > /dev/null", b"", ""),
     "garbage": (SPEAK, bytes(range(256)) * 99, "file does not start with RIFF id"),
     "cut": (SPEAK, wav(tone(0.5))[:30], ""),
-    "samples first": (SPEAK, b"RIFF\0\0\0\0WAVEdata\4\0\0\0\1\2\3\4", "data chunk before fmt chunk"),
     "rate": (SPEAK, wav(tone(0.5), 16_000), "not 16-bit mono at 22050 Hz"),
     "stereo": (SPEAK, wav(tone(0.5), channels=2), "not 16-bit mono at 22050 Hz"),
     "8 bit": (SPEAK, wav(tone(0.5), bits=8), "not 16-bit mono at 22050 Hz"),
