@@ -16,12 +16,11 @@ from dataclasses import asdict
 from typing import Any
 
 from livews.cli.console import Console
-from livews.cli.reader import sender_and_message
 from livews.core import closes, protocol
 from livews.core.codec import WireError, parse_any
 from livews.core.schema import Sender, kind_of
 from livews.errors import BadRequest
-from livews.explainer import annotate, close_parser, index, render
+from livews.explainer import CONFIDENCE, RETRY, close_parser
 from livews.explainer.close_parser import LoggedClose
 from livews.terminal_text import columns, one_line, paragraph
 
@@ -47,13 +46,11 @@ class _Explanation:
         whole = f"{what} {reason}".strip()
         if what.startswith(("{", "[")):
             self._message(f"{what} {reason}")
-        elif what.upper() in protocol.rules():
+        elif re.fullmatch(r"[A-Z]+-\d+", what.upper()) and what.upper() in protocol.rules():
             self._rule(what.upper())
         elif re.fullmatch(r"[A-Z]+-\d+", what):
             raise BadRequest(f"there is no rule {what}", fix="protocol/rules.json lists the rules")
-        elif not what[:1].isdigit() and not re.search(r"\s", whole) and (entries := index.look_up(whole)):
-            self._name(whole, entries)
-        else:
+        elif what[:1].isdigit() or re.search(r"\s", whole) or not self._name(whole):
             self._close(whole)
         return 0
 
@@ -88,12 +85,12 @@ class _Explanation:
             return
         quoted = json.dumps(advice.reason, ensure_ascii=False) if advice.reason else ""
         is_own = by == "client" and not advice.known
-        about = "the client's own" if is_own else f"{advice.id}, {render.CONFIDENCE[advice.confidence]}"
+        about = "the client's own" if is_own else f"{advice.id}, {CONFIDENCE[advice.confidence]}"
         self._head(f"{advice.code or ''} {quoted}".strip(), about)
         for label, text in (("what", advice.meaning), ("why", advice.cause), *(("or", text) for text in advice.also)):
             self._console.say(paragraph(label, text))
         self._console.say(paragraph("do", advice.do))
-        retry = render.RETRY[advice.retry] if advice.known or is_own else "it is not known whether that helps"
+        retry = RETRY[advice.retry] if advice.known or is_own else "it is not known whether that helps"
         self._console.say(paragraph("again", retry))
 
     def _rule(self, rule: str) -> None:
@@ -101,7 +98,7 @@ class _Explanation:
         if self._options.json:
             self._json(row)
             return
-        known = render.CONFIDENCE.get(row["confidence"], "documented")
+        known = CONFIDENCE.get(row["confidence"], "documented")
         self._head(f"{rule}  {row['title']}", f"{row['level']}, {known}")
         self._console.say(paragraph("says", row["says"]))
         self._console.say(paragraph("do", row["do"]))
@@ -111,23 +108,32 @@ class _Explanation:
 
     # Names
 
-    def _name(self, name: str, match: Any) -> None:
+    def _name(self, name: str) -> bool:
+        """Whether protocol/ has this name, which is then explained."""
+        from livews.explainer import index, render  # an explanation of a close needs no schema
+
+        match = index.look_up(name)
+        if not match:
+            return False
         if self._options.json:
             entries, places = ([entry.to_dict() for entry in rows] for rows in (match.entries, match.places))
             self._json({"asked": name, "found": entries, "places": places})
-            return
+            return True
         for i, entry in enumerate(match.entries):
             if i:
                 self._console.say("")
-            self._head(*render.head(entry))
+            self._head(entry.name.removeprefix("/") if entry.kind == "message" else entry.name, entry.about)
             for text in render.body(entry):
                 self._console.say(text)
         if match.entries and match.places:
             self._console.say("")
         for text in render.places(one_line(name), match.places, bool(match.entries)):
             self._console.say(text)
+        return True
 
     def _unknown(self, name: str) -> None:
+        from livews.explainer import index
+
         near, ids = index.nearest(name), index.models_like(name)
         if self._options.json:
             self._json({"asked": name[: index.LONGEST], "found": [], "nearest": near or ids})
@@ -142,6 +148,9 @@ class _Explanation:
     # Messages
 
     def _message(self, text: str) -> None:
+        from livews.cli.reader import sender_and_message
+        from livews.explainer import annotate
+
         try:
             value = parse_any(text.encode())
         except WireError as problem:

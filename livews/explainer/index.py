@@ -15,8 +15,7 @@ from functools import cache
 from livews.core import models, protocol, schema
 from livews.explainer import locations
 from livews.explainer.entries import Entry, entries_of_kind, member_entry, type_entry, value_entry
-
-__all__ = ["LONGEST", "Entry", "LookupResult", "look_up", "models_like", "nearest"]
+from livews.explainer.locations import MemberLocation
 
 LONGEST = 300
 """Characters of a name that is looked up; none has more."""
@@ -28,8 +27,8 @@ _DEEPEST = 20
 class LookupResult:
     """All that a name stands for."""
 
-    entries: tuple[Entry, ...] = ()
-    places: tuple[locations.MemberLocation, ...] = ()
+    entries: list[Entry]
+    places: list[MemberLocation]
     """Other members of this name, which have names of their own to ask for."""
 
     def __bool__(self) -> bool:
@@ -44,53 +43,73 @@ def look_up(name: str) -> LookupResult:
     """
     name = name.strip()
     if not name or len(name) > LONGEST:
-        return LookupResult()
+        return LookupResult([], [])
     for spelling in dict.fromkeys((name, _folded_names().get(_fold(name), name))):
-        members, entries = locations.by_member().get(spelling, ()), tuple(_others(spelling))
-        if members or entries:
-            return _chosen(members, entries)
+        if result := _named(spelling):
+            return result
     return _at_path(name)
 
 
-def _chosen(members: tuple[locations.MemberLocation, ...], entries: tuple[Entry, ...]) -> LookupResult:
+def _named(name: str) -> LookupResult:
     """A message, or the best known member right inside one, comes before other members of its name. Signals that its
     entry describes have no entry of their own."""
-    high = [place for place in members if place.paths and place.depth <= 2]
-    is_top = any(place.type_id in locations.ENVELOPES.values() for place in high)
-    chosen = [max(high, key=_evidence)] if is_top else members if len(members) == 1 else ()
-    described = [member_entry(place) for place in chosen]
-    signals = {signal["name"] for entry in described for signal in entry.facts.get("signals", ())}
-    entries = tuple(entry for entry in entries if entry.kind != "signal" or entry.name not in signals)
-    return LookupResult((*described, *entries), tuple(place for place in members if place not in chosen))
+    members = _members(name)
+    high = [place for place in members if place.depth <= 2]
+    if any(place.type_id in locations.ENVELOPES.values() for place in high):
+        chosen = [max(high, key=_evidence)]
+    else:
+        chosen = members if len(members) == 1 else []
+    entries = [member_entry(place) for place in chosen]
+    signals = {signal["name"] for entry in entries for signal in entry.facts["signals"]}
+    entries += (entry for entry in _others(name) if entry.kind != "signal" or entry.name not in signals)
+    return LookupResult(entries, [place for place in members if place not in chosen])
 
 
-def _evidence(place: locations.MemberLocation) -> int:
+def _evidence(place: MemberLocation) -> int:
     """How many sources have a member."""
     return len(protocol.schema(place.type_id)["properties"][place.member.name]["x-livews"]["evidence"])
+
+
+def _others(name: str) -> Iterator[Entry]:
+    """What a name stands for besides members."""
+    things = [thing for thing in _names().get(name, ()) if thing[0] != "member"]
+    if not things and len(models.bare_id(name)) <= LONGEST and models.profile(name)["known"]:
+        things = [("model", name)]
+    for kind, key in things:
+        if kind == "value":
+            yield value_entry(key, name)
+        elif kind == "type":
+            tops = [p for p in locations.users(schema.table(key).name) if p.type_id in locations.ENVELOPES.values()]
+            if not tops:
+                yield type_entry(key)
+            elif name != tops[0].member.name:
+                yield member_entry(tops[0])
+        else:
+            yield from entries_of_kind(kind, name)
 
 
 def _at_path(name: str) -> LookupResult:
     """What is at a path from the top of a message, else from a type, else from any member of that name."""
     steps = locations.steps_of(name)
     if not steps:
-        return LookupResult()
-    ends = [end for envelope in locations.ENVELOPES.values() if (end := locations.follow(envelope, steps))]
-    is_absolute = bool(ends)
+        return LookupResult([], [])
+    starts = [(envelope, steps) for envelope in locations.ENVELOPES.values()]
+    ends = [end for start, rest in starts if (end := locations.follow(start, rest))]
+    at = ends[0].path if ends else ""
     if not ends and not name.startswith("/"):
-        starts = [(type_id, steps[1:]) for type_id in locations.by_type().get(steps[0], ())]
-        starts += [(place.type_id, steps) for place in locations.by_member().get(steps[0], ())]
+        starts = [(key, steps[1:]) for kind, key in _names().get(steps[0], ()) if kind == "type"]
+        starts += [(place.type_id, steps) for place in _members(steps[0])]
         ends = [end for start, rest in starts if (end := locations.follow(start, rest))]
-    values = {(end.member.target or "", end.value) for end in ends if end.value and end.member}
-    entries = [value_entry(type_id, value) for type_id, value in sorted(values) if type_id]
-    keys = sorted({_key(end) for end in ends if end.member and not end.value})
-    if len(keys) == 1 and not entries:
-        return LookupResult((member_entry(locations.all_members()[keys[0]], ends[0].path if is_absolute else ""),))
-    entries += [value_entry(end.owner, end.value) for end in ends if end.value and not end.member]
-    return LookupResult(tuple(entries), tuple(locations.all_members()[key] for key in keys))
-
-
-def _key(end: locations.PathEnd) -> tuple[str, str]:
-    return schema.table(end.owner).name, end.member.name if end.member else ""
+    of_members = {(end.member.target or end.owner, end.value) for end in ends if end.value and end.member}
+    of_types = [(end.owner, end.value) for end in ends if end.value and not end.member]
+    asks = sorted(
+        {f"{schema.table(end.owner).name}.{end.member.name}" for end in ends if end.member and not end.value}
+    )
+    places = [locations.all_members()[ask] for ask in asks]
+    entries = [value_entry(type_id, value) for type_id, value in (*sorted(of_members), *of_types)]
+    if len(places) == 1 and not entries:
+        return LookupResult([member_entry(places[0], at)], [])
+    return LookupResult(entries, places)
 
 
 # Names that are close
@@ -103,7 +122,7 @@ def nearest(name: str, most: int = 4) -> list[str]:
     if paths := _paths_like(steps):
         return paths[:most]
     names = [name, *steps[-1:]]
-    if places := locations.by_member().get(names[-1], ()):
+    if places := _members(names[-1]):
         return [place.paths[0][1] if place.paths else place.ask for place in places][:most]
     known = _folded_names()
     close = [known[key] for one in names for key in get_close_matches(_fold(one), known, n=most, cutoff=0.7)]
@@ -115,9 +134,9 @@ def _paths_like(steps: list[str]) -> list[str]:
     if not 2 <= len(steps) <= _DEEPEST:
         return []
     folded = [_fold(step) for step in steps]
-    members = {_fold(name): places for name, places in locations.by_member().items()}
+    members = {_fold(name): name for name in _names() if _members(name)}
     for key in get_close_matches(folded[-1], members, n=4, cutoff=0.7):
-        paths = dict.fromkeys(path for place in members[key] for _, path in place.paths)
+        paths = dict.fromkeys(path for place in _members(members[key]) for _, path in place.paths)
         if alike := [path for path in paths if _ends_like(path, folded)]:
             return sorted(alike, key=lambda path: path.count("/"))
     return []
@@ -137,6 +156,9 @@ def models_like(name: str) -> list[str]:
     return ids if dash and family in {model.partition("-")[0] for model in ids} else []
 
 
+# All names
+
+
 def _fold(name: str) -> str:
     return re.sub(r"[-_ ]", "", name).lower()
 
@@ -144,19 +166,40 @@ def _fold(name: str) -> str:
 @cache
 def _folded_names() -> dict[str, str]:
     """Every name by its folded form; the first of several that are alike."""
-    return {
-        _fold(name): name
-        for name in reversed([*locations.by_member(), *locations.by_type(), *locations.by_value(), *_kinds()])
-    }
-
-
-# Names of everything else
+    return {_fold(name): name for name in reversed(_names())}
 
 
 @cache
-def _kinds() -> dict[str, tuple[str, ...]]:
-    """The kinds of thing a name stands for, besides members, types and values."""
+def _names() -> dict[str, list[tuple[str, str]]]:
+    """All that a name stands for: kinds, each with the `ask` of a member, the $id of a type, or the name."""
     machine, about = protocol.machine(), protocol.models()
+    types: dict[str, str] = {}  # of those with the same title, the first
+    for type_id, row in protocol.schemas().items():
+        types.setdefault(row["title"], type_id)
+    notes = {type_id: protocol.schema(type_id).get("x-livews", {}) for type_id in types.values()}
+    protos = {type_id: note.get("proto", "") for type_id, note in notes.items()}
+    things: list[tuple[str, Iterable[tuple[str, str]]]] = [
+        (
+            "member",
+            (
+                (name, ask)
+                for ask, place in locations.all_members().items()
+                for name in (place.member.name, place.member.snake)
+            ),
+        ),
+        ("type", types.items()),
+        ("type", ((note["sdk"], type_id) for type_id, note in notes.items() if "sdk" in note)),
+        (
+            "type",
+            (
+                (name, type_id)
+                for type_id, proto in protos.items()
+                for name in (proto, proto.rpartition(".")[2])
+                if name
+            ),
+        ),
+        ("value", ((name, type_id) for type_id, note in notes.items() for name in note.get("values", ()))),
+    ]
     kinds: list[tuple[str, Iterable[str]]] = [
         ("signal", (signal["name"] for signal in machine["signals"])),
         ("region", machine["regions"]),
@@ -171,25 +214,15 @@ def _kinds() -> dict[str, tuple[str, ...]]:
         ("evidence", protocol.load("evidence.json")["evidence"]),
         ("scenario", (path.stem for path in sorted((protocol.root() / "scenarios").glob("*.json")))),
     ]
-    kinds_of: dict[str, dict[str, None]] = {}
-    for kind, names in kinds:
-        for name in names:
-            kinds_of.setdefault(name, {})[kind] = None
-    return {name: tuple(kinds) for name, kinds in kinds_of.items()}
+    things += [(kind, ((name, name) for name in names)) for kind, names in kinds]
+    by_name: dict[str, list[tuple[str, str]]] = {}
+    for kind, pairs in things:
+        for name, key in pairs:
+            if (kind, key) not in by_name.setdefault(name, []):
+                by_name[name].append((kind, key))
+    return by_name
 
 
-def _others(name: str) -> Iterator[Entry]:
-    """What a name stands for besides members."""
-    for type_id in locations.by_type().get(name, ()):
-        top = [p for p in locations.users(schema.table(type_id).name) if p.type_id in locations.ENVELOPES.values()]
-        if not top:
-            yield type_entry(type_id)
-        elif name != top[0].member.name:
-            yield member_entry(top[0])
-    for type_id in locations.by_value().get(name, ()):
-        yield value_entry(type_id, name)
-    kinds = _kinds().get(name, ())
-    if not kinds and len(models.bare_id(name)) <= LONGEST and models.profile(name)["known"]:
-        kinds = ("model",)
-    for kind in kinds:
-        yield from entries_of_kind(kind, name)
+def _members(name: str) -> list[MemberLocation]:
+    """The members of a name, the nearest to the top first."""
+    return [locations.all_members()[key] for kind, key in _names().get(name, ()) if kind == "member"]

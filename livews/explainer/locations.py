@@ -1,9 +1,9 @@
-"""Where members, types and values stand in the schemas, by their names and by paths."""
+"""Where members stand in the schemas, and where a path leads."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -20,7 +20,7 @@ class MemberLocation:
 
     type_id: str
     member: Member
-    paths: tuple[tuple[Sender, str], ...]
+    paths: list[tuple[Sender, str]]
     """JSON pointers with `*` for each item of a list, the shortest first."""
 
     @property
@@ -60,84 +60,39 @@ def shape_of(member: Member) -> str:
 
 
 @cache
-def all_members() -> dict[tuple[str, str], MemberLocation]:
-    """Every member by the title of its type and its name."""
-    paths: dict[tuple[str, str], list[tuple[Sender, str]]] = {}
-    for sender, envelope in ENVELOPES.items():
-        for key, path in _paths(envelope, "", frozenset({envelope})):
-            paths.setdefault(key, []).append((sender, path))
-    result: dict[tuple[str, str], MemberLocation] = {}
+def all_members() -> dict[str, MemberLocation]:
+    """Every member by its `ask`, the nearest to the top first."""
+    locations: dict[str, MemberLocation] = {}
     for type_id, row in protocol.schemas().items():
         for name in row.get("properties", {}):
-            key = (row["title"], name)
-            sorted_paths = sorted(paths.get(key, ()), key=lambda pair: (pair[1].count("/"), pair[0]))
-            member = schema.table(type_id).members[name]
-            result.setdefault(key, MemberLocation(type_id, member, tuple(sorted_paths)))
-    return result
+            locations.setdefault(
+                f"{row['title']}.{name}", MemberLocation(type_id, schema.table(type_id).members[name], [])
+            )
+    for sender, envelope in ENVELOPES.items():
+        for ask, path in _paths(envelope, "", frozenset({envelope})):
+            locations[ask].paths.append((sender, path))
+    for location in locations.values():
+        location.paths.sort(key=lambda pair: (pair[1].count("/"), pair[0]))
+    return dict(sorted(locations.items(), key=lambda item: item[1].depth))
 
 
-def _paths(type_id: str, path: str, above: frozenset[str]) -> Iterator[tuple[tuple[str, str], str]]:
-    """Every (title, name) below a type with its path, without going round in circles of types."""
+def _paths(type_id: str, path: str, above: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """The `ask` of every member below a type with its path, without going round in circles of types."""
     of = schema.table(type_id)
     for name, member in of.members.items():
         if name != member.name:
             continue  # its other spelling
         here = f"{path}/{name}"
-        yield (of.name, name), here
+        yield f"{of.name}.{name}", here
         if member.target and member.target not in above and schema.table(member.target).is_message:
             inner = here if member.shape == "one" else f"{here}/*"
             yield from _paths(member.target, inner, above | {member.target})
 
 
-def _grouped(rows: Iterable[Any], names: Callable[[Any], Iterable[str]]) -> dict[str, tuple[Any, ...]]:
-    """Rows by each of their names."""
-    groups: dict[str, list[Any]] = {}
-    for row in rows:
-        for name in dict.fromkeys(filter(None, names(row))):
-            groups.setdefault(name, []).append(row)
-    return {name: tuple(group) for name, group in groups.items()}
-
-
-@cache
-def by_member() -> dict[str, tuple[MemberLocation, ...]]:
-    """Locations by the name of the member in both spellings, the nearest to the top first."""
-    rows = sorted(all_members().values(), key=lambda location: location.depth)
-    return _grouped(rows, lambda location: (location.member.name, location.member.snake))
-
-
-@cache
-def _types() -> list[str]:
-    """$ids of all types, each title once."""
-    by_title: dict[str, str] = {}
-    for type_id, row in protocol.schemas().items():
-        by_title.setdefault(row["title"], type_id)
-    return list(by_title.values())
-
-
-@cache
-def by_type() -> dict[str, tuple[str, ...]]:
-    """$ids of types by title, and by their names in the official library and in protobuf."""
-
-    def names(type_id: str) -> list[str]:
-        note = protocol.schema(type_id).get("x-livews", {})
-        proto = note.get("proto", "")
-        return [protocol.schema(type_id)["title"], note.get("sdk", ""), proto, proto.rsplit(".", 1)[-1]]
-
-    return _grouped(_types(), names)
-
-
-@cache
-def by_value() -> dict[str, tuple[str, ...]]:
-    """$ids of enums by the names of their values."""
-    return _grouped(_types(), lambda type_id: protocol.schema(type_id).get("x-livews", {}).get("values", ()))
-
-
 def users(title: str) -> list[MemberLocation]:
     """The members that are of a type, the nearest to the top first."""
-    rows = (
-        row for row in all_members().values() if row.member.target and schema.table(row.member.target).name == title
-    )
-    return sorted(rows, key=lambda location: location.depth)
+    rows = all_members().values()
+    return [row for row in rows if row.member.target and schema.table(row.member.target).name == title]
 
 
 # Paths
@@ -169,19 +124,13 @@ class PathEnd:
 
 
 def follow(type_id: str, steps: list[str]) -> PathEnd | None:
-    """Go from a type along a path, in which indices and map keys may be left out; None if it leads nowhere."""
-    end = PathEnd(type_id, None, "")
-    inside: str | None = type_id
-    """The type of the object we are in; None in a list or map whose item was not chosen yet, and in a plain value."""
+    """Go from a type along a path, in which indices may be left out; None if it leads nowhere."""
+    end, inside, shape = PathEnd(type_id, None, ""), type_id, "one"
     for i, step in enumerate(steps):
-        member = end.member
-        if member and inside is None:
-            if member.shape == "one" or (member.shape == "list" and not is_index(step)):
-                inside = member.target
-            if member.shape != "one" and (member.shape == "map" or is_index(step)):
-                inside = member.target
-                continue
-        if inside is None:
+        if shape == "map" or (shape == "list" and is_index(step)):
+            shape = "one"  # the step chose an item
+            continue
+        if not inside:
             return None
         of = schema.table(inside)
         if of.values is not None:
@@ -189,8 +138,10 @@ def follow(type_id: str, steps: list[str]) -> PathEnd | None:
             return PathEnd(end.owner, end.member, end.path, step.upper()) if is_last else None
         if of.is_struct:
             return end if end.member else None  # the rest is the application's own
-        if step not in of.members:
+        member = of.members.get(step)
+        if member is None:
             return None
         star = "/*" if end.member and end.member.shape != "one" else ""
-        end, inside = PathEnd(inside, of.members[step], f"{end.path}{star}/{of.members[step].name}"), None
+        end = PathEnd(inside, member, f"{end.path}{star}/{member.name}")
+        inside, shape = member.target or "", member.shape
     return end if end.member else None

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 from livews.core import models, protocol, rules, schema
@@ -19,31 +19,30 @@ _SCALARS: dict[str, Any] = {
     "int32": 1, "int64": 1, "double": 0.5, "bytes": "AAABAA==", "Duration": "1.5s", "Timestamp": "2026-11-22T10:00:00Z",
     "Struct": {}, "Value": {},
 }  # fmt: skip
-_TOGETHER = (("mimeType", "data"), ("turns", "turnComplete"), ("name", "id"))
-"""Members of a type that mean little without each other, though nothing requires both."""
 _STRINGS = {
     "text": "Hello", "id": "call-1", "name": "get_weather", "role": "user", "mimeType": "audio/pcm;rate=16000",
 }  # fmt: skip
-
+_COMPANIONS = {
+    "mimeType": "data", "data": "mimeType", "turns": "turnComplete", "turnComplete": "turns", "name": "id", "id": "name",
+}  # fmt: skip
+"""Members of a type that mean little without each other, though nothing requires both."""
 
 Example = tuple[dict[str, Any], list[rules.Finding]]
-"""A message, and the findings of `livews check` about it that could not be avoided."""
+"""A message, and the findings of `livews check` about it."""
 
 
 def of(sender: Sender, path: str, value: str = "") -> Example:
-    """An example with the member at a path.
+    """An example with the member at a path, and the findings that could not be avoided.
 
     Args:
         sender: who sends it.
         path: a JSON pointer with `*` for items.
         value: the enum value that the member is to have, "" for any.
     """
-    steps = [step for step in path.split("/")[1:] if step != "*"]
     first: Example | None = None
-    for model in _models(sender, steps):
-        for leaf in [value] if value else _leaves(sender, steps, model):
-            message = _Maker(model).around(schema.ENVELOPE[sender], steps, leaf)
-            findings = [finding for finding in rules.check(sender, message) if finding.level != "note"]
+    for model in _models(sender, path):
+        for message, findings in _examples(sender, path, model, value):
+            findings = [finding for finding in findings if finding.level != "note"]
             if not findings:
                 return message, []
             first = first or (message, findings)
@@ -53,50 +52,49 @@ def of(sender: Sender, path: str, value: str = "") -> Example:
 
 def broken(sender: Sender, path: str) -> list[str]:
     """Rules that one of the values of a member in the schemas breaks, on the default model."""
-    steps = [step for step in path.split("/")[1:] if step != "*"]
-    maker = _Maker(models.default_model())
-    findings = [
-        finding
-        for leaf in _leaves(sender, steps, maker.model)
-        for finding in rules.check(sender, maker.around(schema.ENVELOPE[sender], steps, leaf))
-    ]
+    findings = [finding for _, found in _examples(sender, path, models.default_model()) for finding in found]
     return [finding.rule for finding in findings if re.sub(r"/\d+(?=/|$)", "/*", finding.path) == path]
 
 
 def alone(type_id: str, name: str) -> dict[str, Any]:
     """An object of a type that stands in no message, with one of its members."""
-    sample: dict[str, Any] = _Maker(models.default_model()).around(type_id, [name], None)
-    return sample
+    return _around(type_id, [name], None)
 
 
-def _along(sender: Sender, steps: list[str]) -> list[tuple[str, Member]]:
+def _steps(path: str) -> list[str]:
+    return [step for step in path.split("/")[1:] if step != "*"]
+
+
+def _along(sender: Sender, path: str) -> Iterator[tuple[str, Member]]:
     """The members on a path, each with the $id of the type that has it."""
-    members, type_id = [], schema.ENVELOPE[sender]
-    for step in steps:
+    type_id = schema.ENVELOPE[sender]
+    for step in _steps(path):
         member = schema.table(type_id).members[step]
-        members.append((type_id, member))
+        yield type_id, member
         type_id = member.target or ""
-    return members
 
 
-def _models(sender: Sender, steps: list[str]) -> list[str]:
+def _models(sender: Sender, path: str) -> list[str]:
     """Ids of models to try, first those that are known to accept a member on the path."""
     default = models.default_model()
-    if steps[0] != "setup":
+    if not path.startswith("/setup"):
         return [default]
-    notes = (_note(type_id, member) for type_id, member in _along(sender, steps))
+    notes = (_note(type_id, member) for type_id, member in _along(sender, path))
     names = [name for note in notes for name in note.get("models", {}).get("takenBy", ())]
     ids = [row["ids"][0] for row in protocol.models()["profiles"] if row["name"] in names]
     return list(dict.fromkeys([*ids, default, *models.live_ids("gemini"), *models.live_ids("vertex")]))
 
 
-def _leaves(sender: Sender, steps: list[str], model: str) -> list[Any]:
-    """Values to try at the end of a path; None for the one that its type has."""
-    if listed := models.profile(model).get(f"{steps[-1]}s"):  # thinkingLevels
-        return list(listed)
-    target = _along(sender, steps)[-1][1].target
-    values = schema.table(target).values if target else None
-    return _specified(values) if values else [None]
+def _examples(sender: Sender, path: str, model: str, value: str = "") -> Iterator[Example]:
+    """A message for each value that is worth a try, with all its findings."""
+    *_, (_, member) = _along(sender, path)
+    values = schema.table(member.target).values if member.target else None
+    listed = models.profile(model).get(f"{member.name}s")  # thinkingLevels
+    for leaf in [value] if value else listed or (_specified(values) if values else [None]):
+        message = _around(schema.ENVELOPE[sender], _steps(path), leaf)
+        if "setup" in message:
+            message["setup"]["model"] = f"models/{model}"
+        yield message, rules.check(sender, message)
 
 
 def _specified(values: dict[str, int | None]) -> list[str]:
@@ -108,79 +106,76 @@ def _note(type_id: str, member: Member) -> dict[str, Any]:
     return protocol.schema(type_id)["properties"][member.name]["x-livews"]  # type: ignore[no-any-return]
 
 
-@dataclass(frozen=True, slots=True)
-class _Maker:
-    model: str
-    """The id that a setup names."""
+def _around(type_id: str, steps: list[str], leaf: Any) -> dict[str, Any]:
+    """An object of a type with the member at the end of the steps, and what is required on the way there.
 
-    def around(self, type_id: str, steps: list[str], leaf: Any) -> Any:
-        """An object of a type with the member at the end of the steps, and what is required on the way there."""
-        table = schema.table(type_id)
-        member = table.members[steps[0]]
-        if steps[1:]:
-            inner = self.around(member.target or "", steps[1:], leaf)
-        else:
-            inner = leaf if leaf is not None else self._one(member, {type_id})
-        rivals = {name for group in table.oneofs if member.name in group for name in group}
-        required = self._required(type_id, rivals | {member.name}, {type_id})
-        return self._completed(type_id, {**required, member.name: _shaped(member, inner)})
+    `leaf`: the member's value; None for one of its type.
+    """
+    table = schema.table(type_id)
+    member = table.members[steps[0]]
+    if steps[1:]:
+        leaf = _around(member.target or "", steps[1:], leaf)
+    elif leaf is None:
+        leaf = _value(member, {type_id})
+    rivals = {name for group in table.oneofs if member.name in group for name in group}
+    required = _required(type_id, {type_id}, but=rivals | {member.name})
+    return _completed(type_id, {**required, member.name: _shaped(member, leaf)})
 
-    def _required(self, type_id: str, but: set[str], above: set[str]) -> dict[str, Any]:
-        members = (member for member in _members(type_id) if member.name not in but)
-        required = (member for member in members if _note(type_id, member)["presence"] == "required")
-        return {member.name: _shaped(member, self._one(member, above)) for member in required}
 
-    def _one(self, member: Member, above: set[str]) -> Any:
-        """A value of the member's type, without its list or map."""
-        if member.target is None:
-            return True if member.plain == "boolean" else self._string(member.name)
-        of = schema.table(member.target)
-        if of.values is not None:
-            return _specified(of.values)[0]
-        if of.is_message:
-            return self._object(member.target, above | {member.target})
-        return next((row["within"][0] for row in _checks(member.name) if "within" in row), _SCALARS[of.name])
+def _required(type_id: str, above: set[str], but: set[str]) -> dict[str, Any]:
+    members = (member for member in _members(type_id) if member.name not in but)
+    required = (member for member in members if _note(type_id, member)["presence"] == "required")
+    return {member.name: _shaped(member, _value(member, above)) for member in required}
 
-    def _object(self, type_id: str, above: set[str]) -> dict[str, Any]:
-        """An object with its required members, or else with its first useful one."""
-        row, members = protocol.schema(type_id), self._required(type_id, set(), above)
-        if not members and len(above) <= _DEPTH and "{}" not in row["description"]:
-            useful = [
-                member
-                for member in _members(type_id)
-                if member.target not in above and not deprecated(row["properties"][member.name]["description"])
-            ]
-            for member in sorted(useful, key=lambda member: member.on["v1beta"] is not True)[:1]:
-                members[member.name] = _shaped(member, self._one(member, above))
-        return self._completed(type_id, members)
 
-    def _completed(self, type_id: str, members: dict[str, Any]) -> dict[str, Any]:
-        """An object with the members that belong to those it has."""
-        table = schema.table(type_id).members
-        for pair in _TOGETHER:
-            for name, other in (pair, pair[::-1]):
-                if name in members and other in table and other not in members:
-                    members[other] = _shaped(table[other], self._one(table[other], {type_id}))
-        return members
+def _value(member: Member, above: set[str]) -> Any:
+    """A value of the member's type, without its list or map. `above`: the types that it is inside of."""
+    check = next((row for row in protocol.checks() if row["at"].endswith(f"/{member.name}")), {})
+    if "within" in check:
+        return check["within"][0]
+    if "among" in check:
+        return protocol.models()[check["among"]][0]
+    if member.target is None and member.name == "model":
+        return f"models/{models.default_model()}"
+    if member.target is None:
+        return True if member.plain == "boolean" else _STRINGS.get(member.name, "...")
+    of = schema.table(member.target)
+    if of.values is not None:
+        return _specified(of.values)[0]
+    return _object(member.target, above | {member.target}) if of.is_message else _SCALARS[of.name]
 
-    def _string(self, name: str) -> str:
-        if name == "model":
-            return f"models/{self.model}"
-        row = next((row for row in _checks(name) if "among" in row), None)
-        return str(protocol.models()[row["among"]][0]) if row else _STRINGS.get(name, "...")
+
+def _object(type_id: str, above: set[str]) -> dict[str, Any]:
+    """An object with its required members, or else with its first useful one."""
+    row, members = protocol.schema(type_id), _required(type_id, above, but=set())
+    if not members and len(above) <= _DEPTH and "{}" not in row["description"]:
+        useful = [
+            member
+            for member in _members(type_id)
+            if member.target not in above and not deprecated(row["properties"][member.name]["description"])
+        ]
+        for member in sorted(useful, key=lambda member: member.on["v1beta"] is not True)[:1]:
+            members[member.name] = _shaped(member, _value(member, above))
+    return _completed(type_id, members)
+
+
+def _completed(type_id: str, members: dict[str, Any]) -> dict[str, Any]:
+    """An object with the members that belong to those it has."""
+    table = schema.table(type_id).members
+    for name in list(members):
+        other = _COMPANIONS.get(name)
+        if other in table and other not in members:
+            members[other] = _shaped(table[other], _value(table[other], {type_id}))
+    return members
 
 
 def _members(type_id: str) -> list[Member]:
     """The members of a type, each once."""
-    return list({member.name: member for member in schema.table(type_id).members.values()}.values())
+    return [member for name, member in schema.table(type_id).members.items() if name == member.name]
 
 
 def _shaped(member: Member, value: Any) -> Any:
     return {"one": value, "list": [value], "map": {"key": value}}[member.shape]
-
-
-def _checks(name: str) -> list[dict[str, Any]]:
-    return [row for row in protocol.checks() if row["at"].endswith(f"/{name}")]
 
 
 def deprecated(says: str) -> str:

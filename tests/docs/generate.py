@@ -20,7 +20,7 @@ import livews
 from livews.cli import COMMANDS
 from livews.cli import main as livews_main
 from livews.exit_codes import Exit
-from livews.explainer.render import CONFIDENCE, RETRY
+from livews.explainer import CONFIDENCE, RETRY
 from tests import structure
 from tests.docs.pages import PAGES
 from tests.kit.names import ROOT
