@@ -372,8 +372,8 @@ def _add_when(entry: Entry, paths: list[str]) -> None:
     parts = [f"the session is {_any(free)}"] if free else []
     for level, verb in (("note", "noted"), ("fault", "broken")):
         for rule in dict.fromkeys(rules[level].values()):
-            states = [state for state, broken in rules[level].items() if broken == rule]
-            parts.append(f"{rule} is {verb} while {_any(states)}")
+            names = [state for state, broken in rules[level].items() if broken == rule]
+            parts.append(f"{rule} is {verb} while {_any(names)}")
     entry.add("when", "; ".join(parts), when={**rules, "free": dict.fromkeys(free, "")} if judged else {})
 
 
