@@ -22,10 +22,9 @@ from livews.cli import network, session_inputs
 from livews.cli.console import Console, ignore_interrupts
 from livews.cli.latency import Stopwatch
 from livews.cli.microphone_sender import MicrophoneSender
-from livews.cli.output import JsonOutput, Output, PlainOutput
+from livews.cli.output import PROMPT, JsonOutput, Output, PlainOutput
 from livews.cli.replies import Replies
 from livews.cli.stdin import typed_lines
-from livews.cli.view_state import PROMPT, ViewState
 from livews.core import closes
 from livews.core.rules import Finding
 from livews.errors import Closed, LivewsError, LocalProtocolError, located
@@ -39,7 +38,8 @@ if TYPE_CHECKING:
     from livews.audio.file_source import FileSource
     from livews.audio.microphone import Microphone
     from livews.audio.portaudio import AudioUnavailable
-    from livews.cli.conversation_view import ConversationView
+    from livews.cli.live_view import LiveView
+    from livews.cli.view_rows import ViewState
     from livews.media import Camera, Screen
     from livews.tools import ToolRun
 
@@ -81,11 +81,11 @@ class TerminalConversation:
         """Turns are typed at a prompt."""
         self._interactive = options.mic_open or self._is_typed
         """The user may speak or type at any time, until he leaves."""
-        self._view: ConversationView | None = None
+        self._view: LiveView | None = None
         if self._interactive and not options.json and console.environment.can_draw:
-            from livews.cli.conversation_view import ConversationView
+            from livews.cli.live_view import LiveView
 
-            self._view = ConversationView(console, self, talks=options.push_to_talk, mutes=options.mic_open)
+            self._view = LiveView(console, self, talks=options.push_to_talk, mutes=options.mic_open)
         self.output: Output = self._view or (JsonOutput if options.json else PlainOutput)(options, console)
         self._replies = Replies(options, console, self.output, self._watch)
         self._session: client.Session | None = None
@@ -259,14 +259,14 @@ class TerminalConversation:
             await self._replies.wait(after=None if self._options.push_to_talk else end)
 
     async def _listen(self, session: client.Session, microphone: Microphone) -> None:
-        """The microphone is open, from the first TEXT on; lines may be typed as well."""
+        """The microphone is open, from the first TEXT on; lines may be typed as well, until the user leaves."""
         sender = self._sender = self._sender_of(microphone, session)
         microphone.muted = False
-        typing = self._view.run() if self._view is not None else self._type(session, sender)
-        parts = (self._stream(sender, microphone), typing, self._say_all(session, self._options.words))
-        running: set[asyncio.Task[None]] = {asyncio.create_task(part) for part in parts}
+        typing = asyncio.create_task(self._view.run() if self._view is not None else self._type(session, sender))
+        others = (self._stream(sender, microphone), self._say_all(session, self._options.words))
+        running = {typing, *map(asyncio.create_task, others)}
         self._tasks += running
-        while running and not self._leave.is_set():  # a part may end before the last one does
+        while not typing.done():
             done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
@@ -278,20 +278,20 @@ class TerminalConversation:
         self._sender = None
         if microphone.lost is not None:
             self._console.warn(f"{microphone.lost.sentence()} You can go on typing.")
-        await asyncio.Event().wait()
 
     async def _type(self, session: client.Session, sender: MicrophoneSender) -> None:
+        """Take lines until q; at the end of stdin the microphone stays open."""
         how = "Enter begins and ends your turn" if self._options.push_to_talk else "speak; a line is a turn, too"
         self._console.note(f"livews: {how}; Ctrl-C stops the reply, a second one leaves, as q does")
         async for line in typed_lines(self._stdin):
             if line.strip() == "q":
-                self._leave.set()
                 return
             if line.strip():
                 await self._say(session, line)
             elif self._options.push_to_talk:
                 await sender.talk(not sender.open)
                 self._console.note("livews: talking, Enter ends" if sender.open else "livews: sent")
+        await asyncio.Event().wait()
 
     # What the live view calls
 
@@ -301,23 +301,15 @@ class TerminalConversation:
         self._view.typed(line)
         self._start(self._say(self._session, line))
 
-    def on_leave(self) -> None:
-        self._leave.set()
-
-    def on_talk(self, on: bool) -> None:
-        assert self._view is not None
-        if self._sender is None or (on and self._sender.muted):
-            self._view.end_talk()
+    def on_talk(self) -> None:
+        if self._sender is None or (self._sender.muted and not self._sender.open):
             self._hint("the microphone is muted: Ctrl-T" if self._sender is not None else "there is no microphone")
-            return
-        self._start(self._sender.talk(on))
+        else:
+            self._start(self._sender.talk(not self._sender.open))
 
-    def on_mute(self, on: bool) -> None:
-        assert self._view is not None
-        if on:
-            self._view.end_talk()  # a turn that was begun ends here
+    def on_mute(self) -> None:
         if self._sender is not None:
-            self._start(self._sender.mute(on))
+            self._start(self._sender.mute(not self._sender.muted))
 
     def fill(self, state: ViewState) -> None:
         assert self._view is not None
@@ -329,10 +321,12 @@ class TerminalConversation:
         if replies.tokens is not None:
             state.tokens_in, state.tokens_out = replies.tokens.prompt_by, replies.tokens.response_by
         state.who, state.detail = self._view.activity
-        state.mic_db, state.closed = None, False
+        state.mic_db, state.closed, state.muted = None, False, False
         if sender is not None:
-            state.mic_db, state.closed = sender.db, sender.closed
-            if sender.open and not state.who:
+            state.mic_db, state.closed, state.muted = sender.db, sender.closed, sender.muted
+            if sender.open and self._options.push_to_talk:
+                state.who, state.detail = "talking", ""
+            elif sender.open and not state.who:
                 state.who = "you" if sender.vad.talking else "listening"
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:

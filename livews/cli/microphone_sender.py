@@ -110,9 +110,8 @@ class MicrophoneSender:
         if not self._manual or on == self.open or (on and self.muted):
             return
         if on:
-            self._has_sent = False
+            self._has_sent, self.open = False, True
             await self._session.activity_start()
-            self.open = True
             return
         self.open = False
         if not self._has_sent:  # ACTIVITY-2: an empty activity would close the session

@@ -1,5 +1,5 @@
 """Shows a conversation. One interface, three renderers: plain lines, JSON lines (here) and the live view
-(`conversation_view`).
+(`live_view`).
 
 - The model's words go to stdout as they come; everything else for people goes to stderr.
 - A line that has begun is ended before anything else is shown.
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from livews import client
     from livews.cli.latency import ReplyLatency
     from livews.tools import ToolRun
+
+PROMPT = "message > "
 
 
 class Output:

@@ -1,15 +1,15 @@
-"""The lines of the live view: what is being said, the status line and the placeholder, laid out for a terminal.
+"""The lines of the live view: what is being said, the status line and the keys, laid out for a terminal.
 
 - A row is one line, a list of (style, text) as prompt_toolkit has them.
 - Every text passes `escape_unsafe`, and no more of it is laid out than can be seen.
+- A meter has the same width at every level, so that nothing to its right moves.
 """
 
-from __future__ import annotations
+from dataclasses import dataclass, field
 
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.utils import get_cwidth
 
-from livews.cli.view_state import CELLS, ViewState, clock, decibels, meter, tokens
 from livews.terminal_text import escape_unsafe, one_line
 
 Row = list[tuple[str, str]]
@@ -20,8 +20,10 @@ MAX_RUNNING = 10
 """Lines of what is being said."""
 MAX_STACKED = 8
 """Marks on one character: more of them grow over the lines above."""
-STATES = ("you", "model", "thinking", "tool", "talking", "muted", "listening", "ready")
-"""Values of `ViewState.who` that have a style of their own."""
+CELLS = 6
+"""Columns of a meter."""
+FLOOR, LOUD, CLIPPED = -60.0, -12.0, -3.0
+"""Levels in dB below full scale: the softest that a meter shows, and where its colour changes."""
 # what is shortened first when the status line is too long: the part, and the form it takes then
 _SHORTER = (
     ("tokens", 1), ("first", 1), ("mic", 1), ("out", 1), ("tokens", 2), ("age", 1), ("first", 2), ("closes", 1),
@@ -29,14 +31,41 @@ _SHORTER = (
 )  # fmt: skip
 
 
+@dataclass
+class ViewState:
+    """What the view shows. Levels are dB below full scale, None without a microphone or loudspeaker; times are seconds."""
+
+    who: str = ""
+    """you, model, listening, thinking, tool, talking; "" for nothing."""
+    detail: str = ""
+    """What belongs to `who`, such as the name of the tool."""
+    mic_db: float | None = None
+    out_db: float | None = None
+    muted: bool = False
+    closed: bool = False
+    """Half-duplex: the microphone is closed while the loudspeaker plays."""
+    you: str = ""
+    """The words of the running turn that may still change."""
+    model: str = ""
+    first_sound: float | None = None
+    """From the end of the question to the first sound of the answer, of the last turn."""
+    tokens_in: dict[str, int] = field(default_factory=dict)
+    """By modality (AUDIO, TEXT ...), since each has its own price."""
+    tokens_out: dict[str, int] = field(default_factory=dict)
+    age: float = 0.0
+    closes_in: float | None = None
+    """Time left after the service has announced its close (goAway)."""
+    hint: str = ""
+    """What the next key would do, such as `Ctrl-C again leaves`."""
+
+
 class ViewRows:
     """Lays out the state of a view for a terminal of this encoding."""
 
     def __init__(self, encoding: str) -> None:
-        self.talking = False
-        """Push-to-talk is on."""
         self._encoding = encoding
         self._ascii = not encoding.lower().replace("-", "").startswith("utf8")
+        self._more = "~" if self._ascii else "…"
 
     def running(self, state: ViewState, columns: int, lines: int) -> list[Row]:
         """What is being said, on a terminal of so many columns and lines: the last lines of it."""
@@ -60,11 +89,10 @@ class ViewRows:
         seen = " ".join(text[start : start + 2 * block].split())
         rows = labelled(label, self.text(seen), columns, "interim" if label == "you" else label)
         if start or len(rows) > room:
-            more = "~" if self._ascii else "…"
             rows = rows[-room:]
             style, line = rows[0][1]
             rest = line.partition(" ")[2]  # a whole word makes room for the ellipsis
-            rows[0] = [(f"class:{label}.label", f"{label:<{LABEL}}"), ("class:dim", more)]
+            rows[0] = [(f"class:{label}.label", f"{label:<{LABEL}}"), ("class:dim", self._more)]
             rows[0].append((style, f" {rest}" if rest else line[1:]))
         return rows
 
@@ -85,13 +113,13 @@ class ViewRows:
                 break
             if name in chosen:
                 chosen[name] = form
-        return cut(row(), columns, "~" if self._ascii else "…")
+        return cut(row(), columns, self._more)
 
     def _parts(self, state: ViewState) -> dict[str, list[Row]]:
         """The parts of the status line from left to right, each from its longest form to its shortest."""
         parts: dict[str, list[Row]] = {"who": [self._who(state)]}
         if state.hint:
-            parts["hint"] = [[("class:hint", one_line(self.text(state.hint), 60))]]
+            parts["hint"] = [[("class:hint", self._short(state.hint, 60))]]
         if state.muted or (state.closed and state.mic_db is not None):
             shut = "muted" if state.muted else "closed"
             dark = ("-" if self._ascii else "▁") * CELLS
@@ -104,17 +132,15 @@ class ViewRows:
         if state.out_db is not None:
             parts["out"] = self._level("spk", state.out_db)
         if state.first_sound is not None:
-            took: Row = [("class:value", f"{state.first_sound:.2f} s")]
-            parts["first"] = [[("class:name", "first sound "), *took], [("class:name", "first "), *took]]
+            took = f"{state.first_sound:.2f} s"
+            parts["first"] = [_named("first sound", took), _named("first", took)]
         if state.tokens_in or state.tokens_out:
             parts["tokens"] = [
                 [
-                    ("class:name", "in "),
-                    ("class:value", one_line(self.text(tokens(state.tokens_in, long)), 80)),
-                    ("class:name", "  out " if long else " out "),
-                    ("class:value", one_line(self.text(tokens(state.tokens_out, long)), 80)),
+                    *_named("in", self._short(tokens(state.tokens_in, long), 80)),
+                    *_named(out, self._short(tokens(state.tokens_out, long), 80)),
                 ]
-                for long in (True, False)
+                for long, out in ((True, "  out"), (False, " out"))
             ]
         if state.closes_in is not None:
             left = clock(state.closes_in)
@@ -129,28 +155,25 @@ class ViewRows:
 
     def _who(self, state: ViewState) -> Row:
         """Padded to the longest of the usual words, so that the meters stay where they are."""
-        who = "talking" if self.talking else state.who or "ready"
-        text = "talking, Enter ends" if who == "talking" else who
-        if who != "talking" and state.detail:
-            text = f"{text} {state.detail}"
+        who = state.who or "ready"
         if state.muted and who in ("ready", "you", "listening"):
-            who = text = "muted"
-        on, off = ("*", "o") if self._ascii else ("●", "○")
-        dot = off if who in ("ready", "muted") else on
-        text = one_line(self.text(f"{dot} {text}"), 32)
-        style = f"class:who.{who}" if who in STATES else ""
-        return [(style, text + " " * (11 - get_cwidth(text)))]
+            who = "muted"
+        text = "talking, Enter ends" if who == "talking" else f"{who} {state.detail}".strip()
+        off, on = "o*" if self._ascii else "○●"
+        text = self._short(f"{off if who in ('ready', 'muted') else on} {text}", 32)
+        return [(f"class:who.{who}", text + " " * (11 - get_cwidth(text)))]
 
-    def placeholder(self, state: ViewState, columns: int, *, talks: bool, mutes: bool) -> str:
+    def keys(self, state: ViewState, columns: int, *, talks: bool, mutes: bool) -> str:
         """What the keys do: as much of it as fits. `talks` and `mutes`: there are keys for that."""
-        if self.talking:
+        if state.who == "talking":
             return ""
-        keys = ["Enter talks", "q ends"] if talks else ["q ends"]
-        if mutes:
-            keys.append("Ctrl-T unmutes" if state.muted else "Ctrl-T mutes")
-        while keys and len(", ".join(keys)) > columns:
+        keys = [*["Enter talks"] * talks, "q ends", *["Ctrl-T unmutes" if state.muted else "Ctrl-T mutes"] * mutes]
+        while len(", ".join(keys)) > columns:
             keys.pop()
         return ", ".join(keys)
+
+    def _short(self, text: str, limit: int) -> str:
+        return one_line(self.text(text), limit)
 
     def text(self, text: str, lines: bool = False) -> str:
         """`text`, fit for this terminal."""
@@ -222,3 +245,36 @@ def cut(row: Row, columns: int, more: str) -> Row:
             left -= get_cwidth(char)
         out.append((style, kept))
     return out
+
+
+def _named(name: str, value: str) -> Row:
+    return [("class:name", f"{name} "), ("class:value", value)]
+
+
+def meter(db: float, ascii_only: bool = False) -> tuple[str, str, str]:
+    """A level as (lit cells, dark cells, name of the colour); both strings together are `CELLS` wide."""
+    level = min(max(db, FLOOR), 0.0)
+    lit = round((level - FLOOR) / -FLOOR * CELLS)
+    steps, dark = ("#" * CELLS, "-" * CELLS) if ascii_only else ("▁▂▄▅▆█", "▁" * CELLS)
+    style = "clipped" if level > CLIPPED else "loud" if level > LOUD else "level"
+    return steps[:lit], dark[lit:], style
+
+
+def decibels(db: float) -> str:
+    """`-23 dB`, always six wide; everything softer than -96 is shown as -96."""
+    return f"{round(min(max(db, -96.0), 0.0)):>3} dB"
+
+
+def clock(seconds: float) -> str:
+    """`3:12`, or `1:02:03`."""
+    minutes, rest = divmod(max(int(seconds), 0), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def tokens(counts: dict[str, int], by_modality: bool) -> str:
+    """`1,200 audio + 34 text`, or in short `1,234`."""
+    kinds = sorted(((n, name.lower()) for name, n in counts.items() if n), reverse=True)
+    if not by_modality or not kinds:
+        return f"{sum(counts.values()):,}"
+    return " + ".join(f"{n:,} {name}" for n, name in kinds)
