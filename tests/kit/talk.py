@@ -17,7 +17,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from livews.core import codec, models, validation
+from livews.core.schema import Sender
 from livews.server.config import StandInConfig
+from livews.server.faults import Fault, parse
 from livews.server.server import StandInServer, serve_stand_in
 from tests.kit.names import GEMINI, TEST
 from tests.kit.sound import RATE
@@ -35,7 +37,13 @@ class Caller:
     """One client's socket. What came is in `frames` and `messages`, with its time on the loop's clock in `times`."""
 
     def __init__(
-        self, socket: ClientConnection, server: StandInServer, *, model: str = "", judged: bool = True
+        self,
+        socket: ClientConnection,
+        server: StandInServer,
+        *,
+        model: str = "",
+        path: str = GEMINI,
+        judged: bool = True,
     ) -> None:
         self.socket = socket
         self.server = server
@@ -43,18 +51,23 @@ class Caller:
         self.frames: list[bytes] = []
         self.messages: list[Message] = []
         self.times: list[float] = []
+        self.path = path
+        self.exchanged: list[tuple[Sender, bytes]] = []
+        """Frames of both sides, as they were sent and heard here."""
         self._judged = judged
 
     async def say(self, *messages: Message | str | bytes) -> None:
         """Send messages: JSON in a text frame, or a frame as it is given."""
         for message in messages:
-            await self.socket.send(json.dumps(message) if isinstance(message, dict) else message)
+            frame = json.dumps(message) if isinstance(message, dict) else message
+            self.exchanged.append(("client", frame.encode() if isinstance(frame, str) else frame))
+            await self.socket.send(frame)
 
     async def speak(self, pcm: bytes, rate: int = RATE, *, seconds: float = 0.1, samples: int = 0) -> None:
         """Send sound as realtimeInput.audio, in frames of so many seconds, or of so many samples."""
         size = 2 * (samples or max(1, int(seconds * (rate or RATE))))
         for at in range(0, len(pcm), size):
-            await self.socket.send(audio(pcm[at : at + size], rate))
+            await self.say(audio(pcm[at : at + size], rate))
 
     async def hear(self) -> Message:
         """The next message."""
@@ -65,6 +78,7 @@ class Caller:
         if self._judged:
             assert validation.violations("server", message) == [], message
         self.frames.append(frame)
+        self.exchanged.append(("server", frame))
         self.messages.append(message)
         self.times.append(asyncio.get_running_loop().time())
         return message
@@ -127,16 +141,16 @@ async def calling(
         ping_interval=None,
     ) as socket:
         setup = {"model": setup} if isinstance(setup, str) else setup
-        caller = Caller(socket, server, model=setup.get("model", "") if setup else "", judged=judged)
+        caller = Caller(socket, server, model=setup.get("model", "") if setup else "", path=path, judged=judged)
         if setup is not None:
             await caller.say({"setup": setup})
             assert "setupComplete" in await caller.hear()
         yield caller
 
 
-def config(**changes: Any) -> StandInConfig:
-    """Quick, and the same on every machine."""
-    return StandInConfig(**{"pace": PACE, "voice": "tones", **changes})
+def config(faults: Iterable[str | Fault] = (), **changes: Any) -> StandInConfig:
+    """Quick, and the same on every machine; faults as the command line has them."""
+    return StandInConfig(**{"pace": PACE, "faults": [parse(str(one)) for one in faults], **changes})
 
 
 @contextlib.asynccontextmanager

@@ -1,121 +1,479 @@
-"""Conversations as data: rows that say what a client sends and what has to come, and one function that plays them.
+"""Conversations as text: what a client sends, what has to come, and the one function that plays them.
 
-Rows, in order:
+A file has `let NAME TEXT` lines, then blocks; a line with `#` in front is a comment. A block:
 
-- a message (a dict, or JSON as a str that starts with "{") is sent; bytes are sent as audio; a tuple of messages is
-  sent at once;
-- a `Result` is sent as a toolResponse to a call that came;
-- a word of `brief` waits for a message that has it;
-- a list of words is the whole exchange up to the last of them, as `brief_all` has it, without `said` if it has none;
-- SILENCE waits, and nothing may come;
-- a function checks what the last waiting row received.
+    == a turn asked for by text: $model
+    # C3, TURN-2: the order of a reply
+    | $model | $end
+    | NATIVE | turnComplete+usage
+    config {"pace": 0.25}
+    setup $model {"tools": [...]}
+    > content Hello
+    < audio
+    = generationComplete $end
+
+`== TITLE` begins it. A line of columns, in lower case, and the lines of values below it make it one conversation a row;
+several such tables are multiplied. `$column` is its value, `$NAME` what `let` says. Then, one step a line:
+
+- `config JSON`: settings of the stand-in, ahead of everything else.
+- `setup MODEL JSON ...`: a connection that is set up; MODEL is a name of tests.kit.names or the name of a model, and one
+  of Vertex is called there. Both transcriptions are on; each JSON object is merged into the setup, null takes a member
+  out. A second one is another client; `leave` ends the newest, `lose` without a close frame. `$handle` is the newest
+  handle. `connect` is a `setup` without waiting for setupComplete.
+- `> MESSAGE` is sent: `content TEXT` (`content+ TEXT` without turnComplete), `text TEXT`, `activityStart`,
+  `activityEnd`, `audioStreamEnd`; `speech`, `silence`, `utterance SECONDS [PEAK]` joined by `+`, at the end `at N Hz` or
+  `in N bytes` a frame; `result [N] JSON [MEMBERS]`, an answer to call N of those that came, several joined by `+`; JSON.
+- `< WORD` waits for a message that has this word of `brief`; `rest` takes what comes until it is quiet.
+- `= WORD ...` is the whole exchange up to the first message with the last word, as `brief_all` has it: without `said`
+  if that is not there, with "..." for `said` and `audio` by turns, without WORD for each `-WORD`.
+- `nothing`: it stays quiet. `closed CODE REASON`: how the stand-in closes. `log TEXT`: a line of its log has this.
+- Any other line is one of CHECKS, on what the last `<`, `=`, `rest`, `setup` or `closed` took; after `all`, on
+  everything that this client got.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import base64
+import contextlib
+import json
+import re
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import groupby, pairwise, product
+from pathlib import Path
+from string import Template
 from typing import Any
 
-from tests.kit.names import GEMINI
-from tests.kit.talk import Caller, Message, answer, brief, brief_all, calls, connected, heard, words
+from livews.core import codec
+from livews.server import synth
+from livews.server.server import StandInServer
+from tests.kit import names, sound, talk
+from tests.kit.service_form import keeps_to_the_form, read_by
+from tests.kit.talk import Caller, Message
+from tests.kit.waiting import until
 
-SILENCE = object()
+FOLDER = names.DATA / "conversations"
+_SPEECH = base64.b64encode(sound.speech(1.0)).decode()
+KNOWN = {
+    "JPEG": json.dumps({"mimeType": "image/jpeg", "data": base64.b64encode(bytes(3_000)).decode()}),
+    "PNG": json.dumps({"mimeType": "image/png", "data": base64.b64encode(bytes(52_000)).decode()}),
+    "UTTERANCE": json.dumps(json.loads(talk.audio(sound.utterance(1.0)))["realtimeInput"]["audio"]),
+    "SPEECH": _SPEECH,
+    "URL_SAFE": _SPEECH.replace("+", "-").replace("/", "_"),
+    "UNPADDED": _SPEECH.replace("+", "-").replace("/", "_").rstrip("="),
+}
+"""What every file may use: pictures of 3 and 52 kB, an utterance of a second, and the base64 of a second of speech."""
 
 
-@dataclass
-class Result:
-    """A toolResponse to the call number `at` of those that came so far, counted from 0."""
-
-    response: Any
-    at: int = 0
-    name: str = ""
-    members: dict[str, Any] = field(default_factory=dict)
-    together: list[Result] = field(default_factory=list)
-    """Results in the same message."""
-
-    def message(self, open_calls: list[Message]) -> Message:
-        message = answer(self.response, open_calls[self.at]["id"], self.name, **self.members)
-        for other in self.together:
-            message["toolResponse"]["functionResponses"] += other.message(open_calls)["toolResponse"][
-                "functionResponses"
-            ]
-        return message
+# Reading
 
 
 @dataclass
 class Transcript:
-    """A conversation. `changes` are settings of the stand-in's config."""
-
-    setup: Message
-    rows: list[Any]
-    path: str = GEMINI
-    changes: dict[str, Any] = field(default_factory=dict)
+    title: str
+    steps: list[str]
 
 
-async def play(transcript: Transcript) -> list[Message]:
-    """Play a transcript on a stand-in of its own; all messages that came."""
-    async with connected(transcript.setup, path=transcript.path, **transcript.changes) as caller:
-        await caller.settle()
-        await play_rows(caller, transcript.rows)
-        return caller.messages
+def load(path: Path) -> Iterator[Transcript]:
+    """The conversations of a file."""
+    head, *blocks = re.split(r"^== ", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    known = KNOWN | dict(line.split(maxsplit=2)[1:] for line in _lines(head))
+    for block in blocks:
+        lines = _lines(block)
+        for row in _rows([line for line in lines if line.startswith("|")]):
+            text = "\n".join(line for line in lines if not line.startswith("|"))
+            for values in (row, known, known):  # a value may name what `let` says, and that again
+                text = Template(text).safe_substitute(values)
+            title, *steps = _lines(text)
+            yield Transcript(title, steps)
 
 
-async def play_rows(caller: Caller, rows: list[Any]) -> None:
-    """Play rows on a connection that is set up."""
-    got: list[Message] = []
-    for row in rows:
-        if isinstance(row, (dict, tuple, Result)) or (isinstance(row, str) and row.startswith("{")):
-            messages = row if isinstance(row, tuple) else (row,)
-            open_calls = calls(caller.messages)
-            await caller.say(*(one.message(open_calls) if isinstance(one, Result) else one for one in messages))
-        elif isinstance(row, bytes):
-            await caller.speak(row)
-        elif isinstance(row, str):
-            got = await caller.until(row)
-        elif isinstance(row, list):
-            got = await caller.until(row[-1].split("+")[0])
-            assert brief_all(got, leave={"said"} - set(row)) == row
-        elif row is SILENCE:
-            assert await caller.rest() == []
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+
+
+def _rows(lines: list[str]) -> Iterator[dict[str, str]]:
+    """The values of each conversation of a block."""
+    tables: list[list[dict[str, str]]] = []
+    columns: list[str] = []
+    for line in lines:
+        cells = [cell.strip() for cell in line.split("|")[1:]]
+        if all(re.fullmatch(r"\$[a-z]+", cell) for cell in cells):
+            columns = [cell.removeprefix("$") for cell in cells]
+            tables.append([])
         else:
-            row(got)
+            tables[-1].append(dict(zip(columns, cells, strict=True)))
+    for rows in product(*tables):
+        yield {name: value for row in rows for name, value in row.items()}
 
 
-# Checks
+# Playing
 
 
-def says(ending: str) -> Callable[[list[Message]], None]:
-    """The words end so."""
+@dataclass
+class Player:
+    """A conversation at work. `callers` were there, `clients` are the open ones and what ends them, the newest last."""
 
-    def check(got: list[Message]) -> None:
-        assert words(got).endswith(ending)
+    server: StandInServer
+    log: list[str]
+    sockets: contextlib.AsyncExitStack
+    callers: list[Caller] = field(default_factory=list)
+    clients: list[tuple[Caller, contextlib.AsyncExitStack]] = field(default_factory=list)
+    got: list[Message] = field(default_factory=list)
+    handle: str = ""
 
-    return check
+    @property
+    def caller(self) -> Caller:
+        return self.clients[-1][0]
+
+    async def do(self, line: str) -> None:
+        verb, _, text = Template(line).safe_substitute(handle=self.handle).partition(" ")
+        if verb in STEPS:
+            await STEPS[verb](self, text)
+        elif verb == "log":
+            assert any(text in one for one in self.log), self.log
+        elif verb == "idle":
+            assert read_by(self.caller).states["turn"] == "idle"
+        elif verb == "all":
+            verb, _, text = text.partition(" ")
+            CHECKS[verb](self.caller.messages, text)
+        else:
+            CHECKS[verb](self.got, text)
+        for message in self.got:
+            self.handle = message.get("sessionResumptionUpdate", {}).get("newHandle", self.handle)
+
+    async def connect(self, text: str) -> None:
+        setup = setup_of(text)
+        end = await self.sockets.enter_async_context(contextlib.AsyncExitStack())
+        path = names.VERTEX if setup["model"].startswith(("publishers/", "projects/")) else names.GEMINI
+        caller = await end.enter_async_context(talk.calling(self.server, path=path))
+        caller.model = setup["model"]
+        self.callers.append(caller)
+        self.clients.append((caller, end))
+        await caller.say({"setup": setup})
+
+    async def setup(self, text: str) -> None:
+        await self.connect(text)
+        self.got = [await self.caller.hear()]
+        assert "setupComplete" in self.got[0]
+        if "sessionResumption" not in text:
+            await self.caller.settle()
+
+    async def leave(self, text: str) -> None:
+        await self.clients.pop()[1].aclose()
+        await until(lambda: len(self.server.sessions) == len(self.clients))
+
+    async def lose(self, text: str) -> None:
+        self.caller.socket.transport.abort()
+        await self.leave(text)
+
+    async def send(self, text: str) -> None:
+        await self.caller.say(*frames_of(text, talk.calls(self.caller.messages)))
+
+    async def hear(self, word: str) -> None:
+        self.got = await self.caller.until(word)
+
+    async def exchange(self, text: str) -> None:
+        words = [word for word in text.split() if not word.startswith("-")]
+        leave = {word[1:] for word in text.split() if word.startswith("-")} | ({"said"} - set(words) - {"..."})
+        last = set(words[-1].split("+"))
+        self.got = await self.caller.until(lambda message: last <= set(talk.brief(message)))
+        found = talk.brief_all(self.got, leave - ({"said"} if "..." in words else set()))
+        assert (by_turns(found) if "..." in words else found) == words
+
+    async def nothing(self, text: str) -> None:
+        assert await self.caller.rest() == []
+
+    async def rest(self, text: str) -> None:
+        self.got = await self.caller.rest()
+
+    async def closed(self, text: str) -> None:
+        before = len(self.caller.messages)
+        code, reason = await self.caller.closed()
+        assert f"{code} {reason}".strip() == text
+        self.got = self.caller.messages[before:]
 
 
-def mentions(*parts: str) -> Callable[[list[Message]], None]:
-    """The words have these parts."""
-
-    def check(got: list[Message]) -> None:
-        assert all(part in words(got) for part in parts), words(got)
-
-    return check
+STEPS: dict[str, Callable[[Player, str], Awaitable[None]]] = {
+    ">": Player.send, "<": Player.hear, "=": Player.exchange, "setup": Player.setup, "connect": Player.connect,
+    "leave": Player.leave, "lose": Player.lose, "nothing": Player.nothing, "rest": Player.rest, "closed": Player.closed,
+}  # fmt: skip
 
 
-def hears(transcript: str) -> Callable[[list[Message]], None]:
-    """The user's transcript."""
+async def play(transcript: Transcript) -> None:
+    """Play a conversation on a stand-in of its own, and hold all of it against the form of the service."""
+    steps, changes, log = list(transcript.steps), {}, []
+    if steps[0].startswith("config "):
+        changes = json.loads(steps.pop(0).removeprefix("config "))
+    async with talk.serving(log=log.append, **changes) as server, contextlib.AsyncExitStack() as sockets:
+        player = Player(server, log, sockets)
+        for line in steps:
+            try:
+                await player.do(line)
+            except Exception as error:
+                error.add_note(f"at: {line[:500]}\ngot: {' '.join(talk.brief_all(player.got))}")
+                raise
+    for caller in player.callers:
+        keeps_to_the_form(caller)
 
-    def check(got: list[Message]) -> None:
-        assert heard(got) == transcript
 
-    return check
+# What is sent
 
 
-def never(*names: str) -> Callable[[list[Message]], None]:
-    """No message has one of these words of `brief`."""
+def setup_of(text: str) -> Message:
+    model, _, members = text.partition(" ")
+    setup: Message = {
+        "model": getattr(names, model, model),
+        "inputAudioTranscription": {},
+        "outputAudioTranscription": {},
+    }
+    if model == "TRANSCRIBE":
+        setup["generationConfig"] = {"responseModalities": ["TEXT"]}
+    for more in values_of(members):
+        setup |= more
+    return {name: value for name, value in setup.items() if value is not None}
 
-    def check(got: list[Message]) -> None:
-        assert not {word for message in got for word in brief(message)} & set(names)
 
-    return check
+def values_of(text: str) -> list[Any]:
+    """JSON values in a row."""
+    values, decoder = [], json.JSONDecoder()
+    while text := text.lstrip():
+        value, end = decoder.raw_decode(text)
+        values.append(value)
+        text = text[end:]
+    return values
+
+
+def frames_of(text: str, calls: list[Message]) -> list[Message | str]:
+    kind, _, rest = text.partition(" ")
+    match kind:
+        case "content" | "content+":
+            return [talk.content(rest, complete=kind == "content")]
+        case "text":
+            return [talk.text(rest)]
+        case "activityStart" | "activityEnd":
+            return [{"realtimeInput": {kind: {}}}]
+        case "audioStreamEnd":
+            return [talk.STREAM_END]
+        case "result":
+            return [{"toolResponse": {"functionResponses": [result_of(one, calls) for one in rest.split(" + ")]}}]
+        case "speech" | "silence" | "utterance":
+            return sound_of(text)
+    return [text]
+
+
+def result_of(text: str, calls: list[Message]) -> Message:
+    values = values_of(text)
+    at = values.pop(0) if isinstance(values[0], int) else 0
+    return {"id": calls[at]["id"], "response": values[0], **(values[1] if values[1:] else {})}
+
+
+def sound_of(text: str) -> list[Message | str]:
+    given = re.fullmatch(r"(.*?)(?: at (\d+) Hz)?(?: in (\d+) bytes)?", text)
+    assert given
+    rate = int(given[2] or sound.RATE)
+    pcm = b""
+    for piece in given[1].split(" + "):
+        kind, seconds, *peak = piece.split()
+        make = {"speech": sound.speech, "silence": sound.silence, "utterance": sound.utterance}[kind]
+        pcm += make(float(seconds), **({"peak": int(peak[0])} if peak else {}), rate=rate or sound.RATE)
+    size = int(given[3] or 2 * (rate or sound.RATE) // 10)
+    return [talk.audio(pcm[at : at + size], rate) for at in range(0, len(pcm), size)]
+
+
+# What comes
+
+
+def by_turns(words: list[str]) -> list[str]:
+    """Words of `brief_all` with "..." for `said` and `audio` by turns."""
+    found: list[str] = []
+    for spoken, run_of in groupby(words, lambda word: word in ("said", "audio")):
+        run = list(run_of)
+        found += ["..."] if spoken and len(run) > 2 else run
+    return found
+
+
+def _words_of(got: list[Message]) -> list[str]:
+    return [word for message in got for word in talk.brief(message)]
+
+
+def _is(found: Any, wanted: Any) -> None:
+    assert found == wanted
+
+
+def _fits(pattern: str, text: str) -> None:
+    assert re.search(pattern, text), text
+
+
+def _never(got: list[Message], words: str) -> None:
+    assert not set(_words_of(got)) & set(words.split())
+
+
+def _order(got: list[Message], words: str) -> None:
+    """Of the words that are named, these come in this order."""
+    assert [word for word in _words_of(got) if word in words.split()] == words.split()
+
+
+def _offsets(got: list[Message], wanted: str) -> None:
+    """The marks of voiceActivity: START=0.5, START=0.4..0.6, or START for any time."""
+    marks = [message["voiceActivity"] for message in got if "voiceActivity" in message]
+    found = [(mark["type"].removeprefix("ACTIVITY_"), mark["audioOffset"]) for mark in marks]
+    assert all(re.fullmatch(r"\d+(\.\d{3})?s", at) for _, at in found), "a Duration (B14)"
+    expected = [one.partition("=") for one in wanted.split()]
+    assert [kind for kind, _ in found] == [kind for kind, _, _ in expected]
+    for (_, at), (_, _, times) in zip(found, expected, strict=True):
+        least, _, most = times.partition("..")
+        assert not times or float(least) <= float(at[:-1]) <= float(most or least), found
+
+
+def _counts(rows: list[Message]) -> str:
+    return " ".join(f"{row['modality']}={row['tokenCount']}" for row in rows)
+
+
+def _interims(got: list[Message], count: str) -> None:
+    """So many interim transcripts, each of which goes on from the one before."""
+    found = [
+        one["serverContent"]["interimInputTranscription"]["text"] for one in got if talk.brief(one) == ["interim"]
+    ]
+    assert len(found) == int(count), found
+    assert all(after.startswith(before) for before, after in pairwise(found)) and found[0] != found[-1], found
+
+
+def _cancels(got: list[Message], numbers: str) -> None:
+    """One toolCallCancellation, with the ids of these calls; needs `all`, where the calls are."""
+    ids = [call["id"] for call in talk.calls(got)]
+    (cancelled,) = [message for message in got if "toolCallCancellation" in message]
+    assert cancelled == {"toolCallCancellation": {"ids": [ids[int(number)] for number in numbers.split()]}}
+
+
+def _call_ids(got: list[Message], form: str) -> None:
+    calls = talk.calls(got)
+    assert len({call["id"] for call in calls}) == len(calls)
+    assert all(re.fullmatch(form, call["id"]) for call in calls)
+    assert all(list(call) == ["name", "args", "id"] for call in calls)
+
+
+def _counts_the_whole_turn(got: list[Message], _: str) -> None:
+    """The parts of a turn that called a function: the call, of 6 tokens, and more than a second of sound."""
+    call, spoken = talk.usages(got)[-1]["responseTokensDetails"]
+    assert call == {"modality": "TEXT", "tokenCount": 6}
+    assert spoken["modality"] == "AUDIO" and spoken["tokenCount"] > 25
+
+
+def _counts_its_sound(got: list[Message], _: str) -> None:
+    """The last count of the response is 25 tokens a second of sound."""
+    (usage,) = talk.usages(got)
+    details = usage.get("responseTokensDetails") or usage["candidatesTokensDetails"]
+    assert _counts(details) == f"AUDIO={round(25 * len(talk.sound_of(got)) / 2 / synth.RATE)}"
+
+
+def _streams_its_usage(got: list[Message], _: str) -> None:
+    """After each part of sound a message with its counts only, without a zero (B5)."""
+    total = 0
+    for before, message in pairwise(got):
+        if "usageMetadata" in message:
+            assert message.keys() == {"usageMetadata"} and "audio" in talk.brief(before)
+            assert all(message["usageMetadata"].values()) and "promptTokenCount" not in message["usageMetadata"]
+            total += message["usageMetadata"]["responseTokenCount"]
+    assert abs(total - 25 * len(talk.sound_of(got)) / 2 / synth.RATE) < len(talk.blobs(got))
+
+
+def _response_details(got: list[Message], wanted: str) -> None:
+    usage = talk.usages(got)[-1]
+    details = usage.get("responseTokensDetails") or usage.get("candidatesTokensDetails", [])
+    assert _counts(details) == wanted
+
+
+def _chunks(got: list[Message], text: str) -> None:
+    """MS, members of each blob besides its data, members of modelTurn besides its parts. Only the last is shorter."""
+    ms, blob, turn = values_of(text)
+    turns = [one["serverContent"]["modelTurn"] for one in got if talk.blobs([one])]
+    assert all({**one, "parts": 0} == {**turn, "parts": 0} for one in turns)
+    assert all({**one, "data": 0} == {**blob, "data": 0} for one in talk.blobs(got))
+    *lengths, last = [len(codec.decode_base64(one["data"])) for one in talk.blobs(got)]
+    full = synth.RATE * ms // 1000 * 2
+    assert lengths and set(lengths) == {full} and 0 < last <= full
+
+
+def _transcript(got: list[Message], place: str) -> None:
+    """Where the model's transcript is: in messages of its own by turns with sound, in those with sound, or ahead of them."""
+    said = [index for index, message in enumerate(got) if "said" in talk.brief(message)]
+    sounds = [index for index, message in enumerate(got) if "audio" in talk.brief(message)]
+    assert len(said) >= 3
+    assert {
+        "interleaved": not set(said) & set(sounds) and said[0] < sounds[0] < said[-1] < sounds[-1],
+        "with-audio": set(said) <= set(sounds),
+        "first": said[-1] < sounds[0],
+    }[place]
+
+
+def _text_parts(got: list[Message], text: str) -> None:
+    """LEAST, members of modelTurn besides its parts: so many text parts at least."""
+    least, turn = values_of(text)
+    turns = [one["serverContent"]["modelTurn"] for one in got if talk.parts([one])]
+    assert len(turns) >= least and all({**one, "parts": 0} == {**turn, "parts": 0} for one in turns)
+
+
+def _thought(got: list[Message], _: str) -> None:
+    (part,) = talk.parts(got)
+    assert part.keys() == {"text", "thought"} and part["thought"] is True
+
+
+def _speaks(got: list[Message], _: str) -> None:
+    assert talk.blobs(got)
+
+
+def _messages_with(got: list[Message], text: str) -> None:
+    word, count = text.split()
+    assert sum(word in talk.brief(message) for message in got) == int(count)
+
+
+def _prompt_grows(got: list[Message], tokens: str) -> None:
+    """Between the last two turns."""
+    before, after = talk.usages(got)[-2:]
+    assert after["promptTokenCount"] == before["totalTokenCount"] + int(tokens)
+
+
+def _calls(got: list[Message], names_and_args: str) -> None:
+    """Names of functions, each with its arguments if these are given as JSON."""
+    text = names_and_args
+    for call in talk.calls(got):
+        name, _, text = text.partition(" ")
+        assert name == call["name"]
+        if text.startswith("{"):
+            args, end = json.JSONDecoder().raw_decode(text)
+            assert args == call["args"]
+            text = text[end:].lstrip()
+    assert text == ""
+
+
+CHECKS: dict[str, Callable[[list[Message], str], None]] = {
+    "says": lambda got, text: _fits(re.escape(text) + "$", talk.words(got)),
+    "mentions": lambda got, text: _fits(re.escape(text), talk.words(got)),
+    "says-like": lambda got, pattern: _fits(pattern, talk.words(got)),
+    "hears": lambda got, text: _is(talk.heard(got), text),
+    "hears-like": lambda got, pattern: _fits(f"^{pattern}$", talk.heard(got)),
+    "never": _never,
+    "order": _order,
+    "last": lambda got, message: _is(got[-1], json.loads(message)),
+    "calls": _calls,
+    "cancels": _cancels,
+    "call-ids": _call_ids,
+    "counts-the-whole-turn": _counts_the_whole_turn,
+    "prompt-grows": _prompt_grows,
+    "counts-its-sound": _counts_its_sound,
+    "streams-its-usage": _streams_its_usage,
+    "response-details": _response_details,
+    "chunks": _chunks,
+    "transcript": _transcript,
+    "text-parts": _text_parts,
+    "thought": _thought,
+    "speaks": _speaks,
+    "messages-with": _messages_with,
+    "sounds": lambda got, text: _is(talk.sound_of(got), synth.render(text or talk.words(got))),
+    "offsets": _offsets,
+    "interims": _interims,
+    "prompt": lambda got, count: _is(talk.usages(got)[-1]["promptTokenCount"], int(count)),
+    "prompt-details": lambda got, wanted: _is(_counts(talk.usages(got)[-1]["promptTokensDetails"]), wanted),
+}
+"""What is asserted of messages: the word a line begins with, and a function of the messages and of the line's rest."""

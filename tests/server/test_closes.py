@@ -20,7 +20,6 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from livews.core import closes, protocol
-from livews.server import faults
 from livews.server.server import StandInServer
 from tests.kit import talk
 from tests.kit.names import GEMINI, LIVE_31, LIVE_38, NATIVE, TEST, VERTEX
@@ -53,7 +52,7 @@ NAMED = {
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["id"])
 async def test_a_fault_closes_as_the_row_says(row: dict[str, Any]) -> None:
-    async with talk.serving(faults=[faults.parse(f"close={row['id']}")]) as server:
+    async with talk.serving(faults=[f"close={row['id']}"]) as server:
         if row["code"] == 0:
             with pytest.raises(InvalidStatus) as caught:
                 async with talk.calling(server):
@@ -74,7 +73,7 @@ async def test_a_fault_closes_as_the_row_says(row: dict[str, Any]) -> None:
 
 async def test_a_death_is_no_close_frame() -> None:
     """`closed` says 1006 for any socket without a close frame; here the client's library says it."""
-    async with talk.connected(faults=[faults.parse("close=no-close-frame")]) as caller:
+    async with talk.connected(faults=["close=no-close-frame"]) as caller:
         await caller.say({"setup": {"model": TEST}})
         with pytest.raises(ConnectionClosed) as caught:
             await caller.hear()
@@ -84,7 +83,7 @@ async def test_a_death_is_no_close_frame() -> None:
 
 @pytest.mark.parametrize("number", [2, 3, 4])
 async def test_a_close_at_a_message_comes_instead_of_it(number: int) -> None:
-    async with talk.connected(TEST, faults=[faults.parse(f"close=unavailable@{number}")]) as caller:
+    async with talk.connected(TEST, faults=[f"close=unavailable@{number}"]) as caller:
         await caller.say(talk.content("hello"))
         assert await caller.closed() == (1011, "The service is currently unavailable.")
         assert len(caller.messages) == number - 1
@@ -341,14 +340,14 @@ async def the_server_stops() -> tuple[int, str]:
 
 @way("no-close-frame")
 async def the_connection_dies() -> tuple[int, str]:
-    async with talk.connected(LIVE_38, faults=[faults.parse("drop@2")]) as caller:
+    async with talk.connected(LIVE_38, faults=["drop@2"]) as caller:
         return await caller.closed()
 
 
 @way("message-too-big")
 async def a_frame_of_two_megabytes() -> tuple[int, str]:
     """The client's own library closes: 1 MiB is its limit (WIRE-13)."""
-    async with talk.serving(faults=[faults.parse("big-message@2")]) as server:
+    async with talk.serving(faults=["big-message@2"]) as server:
         async with connect(server.url + GEMINI, compression=None) as socket:
             await socket.send(json.dumps({"setup": setup(LIVE_38)}))
             return await _own_end(socket)
@@ -366,7 +365,7 @@ async def a_client_that_says_too_much() -> tuple[int, str]:
 
 @way("keepalive-timeout")
 async def pongs_come_too_late() -> tuple[int, str]:
-    async with talk.serving(faults=[faults.parse("late-pong=60")]) as server:
+    async with talk.serving(faults=["late-pong=60"]) as server:
         async with connect(server.url + GEMINI, compression=None, ping_interval=0.05, ping_timeout=0.1) as socket:
             await socket.send(json.dumps({"setup": setup()}))
             return await _own_end(socket)

@@ -20,7 +20,6 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
 from livews.core import models, protocol
-from livews.server import faults
 from livews.server.replies import format_duration as duration
 from livews.server.server import StandInServer
 from livews.server.session import StandInSession
@@ -429,7 +428,7 @@ async def tried(server: StandInServer, handle: str) -> tuple[int, str]:
 
 
 async def test_a_drop_of_the_stand_ins_own_is_one() -> None:
-    async with talk.serving(faults=[faults.parse("drop@3")]) as server:
+    async with talk.serving(faults=["drop@3"]) as server:
         async with talk.calling(server, RESUMABLE) as caller:
             handle = await talk.handle_of(caller)
             await caller.say(HELLO)
@@ -569,7 +568,7 @@ async def test_a_session_leaves_nothing(name: str, model: str) -> None:
 @pytest.mark.parametrize("fault", ["drop@4", "close=quota@4", "go-away=0.05@4", "stall@4", "fragments=10", "late-pong=0.05",
                                    "silent-after-goaway", "bundled"])  # fmt: skip
 async def test_a_session_with_a_fault_leaves_nothing(fault: str) -> None:
-    async with talk.serving(faults=[faults.parse(fault)]) as server:
+    async with talk.serving(faults=[fault]) as server:
         before = tasks()
         # a client that leaves fragments unread does not see its close answered: max_queue
         async with connect(server.url + GEMINI, max_size=None, max_queue=None, ping_interval=None) as socket:
