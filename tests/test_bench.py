@@ -96,3 +96,11 @@ def test_the_columns_are_straight() -> None:
     heading, line, first, second = table(rows).splitlines()
     assert len(line) >= len(heading)
     assert first.index("1.00 us") + len("1.00 us") == second.index("100 ms") + len("100 ms")
+
+
+def test_what_the_proxy_adds_is_measured() -> None:
+    words = ("proxy", "--sessions", "2", "--ms", "40", "--seconds", "0.2", "--rounds", "1", "--json")
+    ran = python("-m", "tests.bench", *words)
+    assert ran.returncode == 0, ran.stderr
+    told = json.loads(ran.stdout)
+    assert told["frames"] == 10 and told["proxied"]["p50"] > 0

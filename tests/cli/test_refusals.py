@@ -7,6 +7,7 @@ import shlex
 import pytest
 
 from livews.cli import main
+from tests.kit.names import DATA
 
 NOWHERE = "--url ws://127.0.0.1:1"
 TABLE = f"""
@@ -60,6 +61,26 @@ inspec                                                        | did you mean `li
 explian 1011                                                  | livews talk explian
 stats {__file__}                                              | did you mean `livews trace stats`?
 prox                                                          | did you mean `livews proxy`?
+proxy --inject-key --host 0.0.0.0                             | to the network
+proxy --ca x.pem                                              | --ca needs --tls
+proxy --upstream nonsense                                     | invalid upstream URL
+proxy --allow-origin mine.example                             | invalid origin mine.example
+proxy --allow-origin https://mine.example/page                | invalid origin
+proxy --trace -                                               | every message is shown already
+proxy --upstream ws://127.0.0.1:18799 --port 18799            | would dial itself
+inspect a.jsonl --upstream ws://127.0.0.1:1                   | --upstream is about the proxy
+inspect --offline --vertex                                    | leave out --vertex
+inspect /                                                     | name a file
+inspect --trace -                                             | name a file after --trace
+inspect {__file__}                                            | it is not a trace
+trace replay a.jsonl --fast --speed 2                         | --fast has no speed
+trace replay a.jsonl --speed 0                                | invalid speed
+trace replay a.jsonl --patience 0                             | invalid duration
+trace replay {DATA}/tool.jsonl --trace {DATA}/tool.jsonl      | another file
+trace replay a.jsonl --trace -                                | --show
+trace replay a.jsonl --offline --to ws://x                    | leave out --to
+trace replay a.jsonl --offline --url ws://x                   | leave out --url
+trace replay a.jsonl --to ws://x --url ws://y                 | --to and --url mean the same
 """
 
 

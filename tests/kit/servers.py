@@ -52,6 +52,12 @@ def dial(url: str, **options: Any) -> connect:
     return connect(url + GEMINI, **given)
 
 
+async def echo(socket: ServerConnection) -> None:
+    """Send back what comes."""
+    async for message in socket:
+        await socket.send(message)
+
+
 def frames(*payloads: bytes | str, close: tuple[int, str] | None = None, hold: bool = True) -> Script:
     """Take setup, answer it, take one message, send `payloads`, then close as told or wait for the client."""
 

@@ -36,3 +36,8 @@ def control(t: float, side: str, kind: str, **about: Any) -> Row:
 def write(path: Path, head: Row, *rows: Row) -> Path:
     path.write_text("".join(json.dumps(row) + "\n" for row in (head, *rows)))
     return path
+
+
+def load(path: Path) -> list[Row]:
+    """The lines of a trace."""
+    return [json.loads(line) for line in path.read_text().splitlines()]

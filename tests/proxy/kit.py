@@ -1,7 +1,5 @@
 """A running proxy for tests, the peers it talks to, and requests as they are on the wire."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import random
@@ -18,9 +16,12 @@ from livews.errors import LivewsError
 from livews.proxy import server as proxy_server
 from livews.proxy.upstream import Streams, UpstreamTarget
 from livews.redactor import Redactor
+from livews.server import faults
+from livews.server.server import StandInServer
 from tests.kit.names import GEMINI
 from tests.kit.recorder import MemoryRecorder
 from tests.kit.servers import tcp
+from tests.kit.talk import serving
 
 SETUP = '{"setup":{"model":"models/gemini-3.8-live","generationConfig":{"responseModalities":["AUDIO"]}}}'
 MODEL = "models/gemini-3.8-live"
@@ -28,6 +29,11 @@ HELLO = '{"clientContent":{"turns":[{"role":"user","parts":[{"text":"Hello"}]}],
 KEY = "AIza" + "k" * 35
 OTHER = "another-secret-of-the-client"
 CASES = random.Random(7)
+
+
+def stand_in(*wrong: str, **changes: Any) -> contextlib.AbstractAsyncContextManager[StandInServer]:
+    """A stand-in at full speed, with these faults."""
+    return serving(pace=0, faults=[faults.parse(fault) for fault in wrong], **changes)
 
 
 class RunningProxy:
@@ -40,6 +46,8 @@ class RunningProxy:
         self.fatal: list[LivewsError] = []
         self.recorders: list[MemoryRecorder] = []
         self.urls: list[str] = []
+        self.heads: list[bytes] = []
+        """The heads that the upstream of `answering` got."""
         self.over = asyncio.Event()
 
     @property
@@ -75,10 +83,12 @@ async def proxied(upstream: str, **more: Any) -> AsyncIterator[RunningProxy]:
         yield proxy
 
 
-async def ask(port: int, *lines: str, body: bytes = b"") -> bytes:
-    """The whole answer to a request of these lines."""
+async def ask(port: int, *lines: str, body: bytes = b"", end: bytes = b"\r\n\r\n", eof: bool = False) -> bytes:
+    """The whole answer to a request of these lines; with `eof` the client then ends its stream."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write("\r\n".join([*lines, "", ""]).encode() + body)
+    writer.write("\r\n".join(lines).encode() + end + body)
+    if eof:
+        writer.write_eof()
     async with asyncio.timeout(10):
         answer = await reader.read()
     writer.close()
@@ -113,15 +123,19 @@ async def dialled(port: int, early: bytes = b"") -> Streams:
 
 
 @contextlib.asynccontextmanager
-async def answering(answer: bytes, **options: Any) -> AsyncIterator[RunningProxy]:
-    """A proxy before an upstream that reads a head, answers with these bytes and then reads to the end."""
+async def answering(answer: bytes, *, end: bool = False, **options: Any) -> AsyncIterator[RunningProxy]:
+    """A proxy before an upstream that reads a head, answers with these bytes, ends its stream or not, and reads on."""
+    heads: list[bytes] = []
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
         writer.write(answer)
+        if end:
+            writer.write_eof()
         assert await reader.read() == b""  # what the client sends after its head is not passed on
 
     async with tcp(handle) as url, proxied(url, **options) as proxy:
+        proxy.heads = heads
         yield proxy
 
 
@@ -135,8 +149,10 @@ async def in_chunks(writer: asyncio.StreamWriter, data: bytes) -> None:
         at += size
 
 
-def shown_by(console: Console, quiet: bool = False) -> Callable[..., list[Any]]:
-    return lambda number, url, redactor: [TerminalReporter(number, console, redactor.redact, quiet=quiet)]
+def shown(quiet: bool = False, **options: Any) -> Callable[..., list[Any]]:
+    """What `record` of a proxy makes: reporters with these options."""
+    console = Console(color="never")
+    return lambda number, url, redactor: [TerminalReporter(number, console, redactor.redact, quiet=quiet, **options)]
 
 
 def flat(said: str) -> str:

@@ -1,9 +1,6 @@
 """Requests: who may connect, credentials, heads, and upstreams that fail or refuse."""
 
-from __future__ import annotations
-
 import asyncio
-import json
 import socket
 import ssl
 import struct
@@ -13,66 +10,48 @@ import h11
 import pytest
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed
 from websockets.frames import Opcode
 
 from livews.errors import BadRequest
 from livews.proxy import server as proxy_server
 from livews.proxy.http_head import HeadRefused, HttpHead, read_head
 from livews.proxy.upstream import HttpProxy, UpstreamTarget
-from livews.server import server
 from tests.kit.names import GEMINI
 from tests.kit.servers import dial, scripted, tcp
 from tests.kit.waiting import until
-from tests.proxy.kit import KEY, OTHER, SETUP, SWITCH, UPGRADE, answering, ask, dialled, framed, proxied
+from tests.proxy.kit import KEY, OTHER, SETUP, SWITCH, UPGRADE, answering, ask, dialled, framed, proxied, stand_in
 
 
 async def test_the_injected_key_takes_the_place_of_the_clients() -> None:
-    heads: list[bytes] = []
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        heads.append(await reader.readuntil(b"\r\n\r\n"))
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
-        await writer.drain()
-        writer.write_eof()
-        await reader.read()
-
     async def inject() -> dict[str, str]:
         return {"x-goog-api-key": KEY}
 
-    async with server.serve_stand_in(config=server.StandInConfig(pace=0, voice="tones", require_key=KEY)) as there:
+    async with stand_in(require_key=KEY) as there:
         async with proxied(there.url, credentials=inject) as proxy:
             headers = {"x-goog-api-key": "wrong", "Authorization": f"Token {OTHER}"}
-            async with connect(
-                f"{proxy.url}{GEMINI}?key={OTHER}&alt=json", additional_headers=headers, proxy=None
-            ) as client:
+            url = f"{proxy.url}{GEMINI}?key={OTHER}&alt=json"
+            async with connect(url, additional_headers=headers, proxy=None) as client:
                 await client.send(SETUP)
                 assert b"setupComplete" in await client.recv(decode=False)
             await proxy.ended()
             assert not any(OTHER in line or KEY in line for line in proxy.log)
             # a token, made by POST at the same address
-            body = json.dumps({"uses": 1}).encode()
-            answer = await ask(
-                proxy.port, "POST /v1alpha/auth_tokens HTTP/1.1", f"Host: localhost:{proxy.port}",
-                f"Content-Length: {len(body)}", "Connection: keep-alive", body=body,
-            )  # fmt: skip
+            lines = ("POST /v1alpha/auth_tokens HTTP/1.1", f"Host: localhost:{proxy.port}", "Content-Length: 10")
+            answer = await ask(proxy.port, *lines, "Connection: keep-alive", body=b'{"uses":1}')
             assert answer.startswith(b"HTTP/1.1 200") and b"auth_tokens/" in answer
-            assert any(line == "HTTP POST /v1alpha/auth_tokens: 200" for line in proxy.log)
-    async with tcp(handle) as url, proxied(url, credentials=inject) as proxy:
+            assert "HTTP POST /v1alpha/auth_tokens: 200" in proxy.log
+    async with answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", end=True, credentials=inject) as proxy:
         target = f"/v1beta/models?pageSize=1&access_token={OTHER}&key={OTHER}"
-        lines = (
-            f"GET {target} HTTP/1.1",
-            "Host: 127.0.0.1",
-            f"authorization: Bearer {OTHER}",
-            "X-GOOG-API-KEY: a",
-        )
+        lines = (f"GET {target} HTTP/1.1", "Host: 127.0.0.1", f"authorization: Bearer {OTHER}", "X-GOOG-API-KEY: a")
         assert (await ask(proxy.port, *lines)).endswith(b"{}")
-    expected = ("GET /v1beta/models?pageSize=1 HTTP/1.1", f"Host: {url[7:]}", f"x-goog-api-key: {KEY}")
-    assert heads == ["\r\n".join([*expected, "Connection: close", "", ""]).encode()]
+        first, host, *rest = proxy.heads[0].decode().split("\r\n")
+        assert (first, host[:16]) == ("GET /v1beta/models?pageSize=1 HTTP/1.1", "Host: 127.0.0.1:")
+        assert rest == [f"x-goog-api-key: {KEY}", "Connection: close", "", ""]
 
 
 async def test_without_it_the_clients_key_goes_through() -> None:
-    async with server.serve_stand_in(config=server.StandInConfig(pace=0, voice="tones", require_key=KEY)) as there:
+    async with stand_in(require_key=KEY) as there:
         async with proxied(there.url) as proxy:
             for key, ready in ((KEY, True), ("wrong-key", False)):
                 async with dial(proxy.url, additional_headers={"x-goog-api-key": key}) as client:
@@ -142,7 +121,10 @@ async def test_which_pages_may(origin: str, allowed: tuple[str, ...]) -> None:
         await proxy.ended()
 
 
-async def test_an_upstream_that_is_not_there_or_speaks_no_tls() -> None:
+@pytest.mark.parametrize("tls", [False, True], ids=["not there", "no TLS"])
+async def test_an_upstream_that_is_not_there_or_speaks_no_tls(tls: bool) -> None:
+    what = "the upstream does not speak TLS" if tls else "nothing is listening at the upstream"
+
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(100)
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
@@ -150,42 +132,29 @@ async def test_an_upstream_that_is_not_there_or_speaks_no_tls() -> None:
 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # and never listens
-        nobody = f"wss://127.0.0.1:{taken.getsockname()[1]}/x?key={KEY}"
+        nobody = f"ws://127.0.0.1:{taken.getsockname()[1]}"
         async with tcp(handle) as plain:
-            for url, what in (
-                (nobody, "nothing is listening at the upstream"),
-                (plain.replace("http", "wss"), "the upstream does not speak TLS"),
-            ):
-                async with proxied(url) as proxy:
-                    with pytest.raises(InvalidStatus) as caught:
-                        await dial(proxy.url)
-                    response = caught.value.response
-                    text = (response.body or b"").decode()
-                    assert response.status_code == 502
-                    for word in (what, "where: wss://127.0.0.1:", "why: ", "do: "):
-                        assert word in text
-                    assert KEY not in text
-                    assert proxy.failed[0].what == what and proxy.failed[0].exit_code == 4
+            url = (plain if tls else nobody).replace("http", "ws").replace("ws:", "wss:")
+            async with proxied(f"{url}/x?key={KEY}") as proxy:
+                answer = (await ask(proxy.port, *UPGRADE)).decode()
+    lines = [line.partition(": ")[0] for line in answer.partition("\r\n\r\n")[2].splitlines()]
+    assert answer.startswith("HTTP/1.1 502 ") and lines == ["livews proxy", "where", "why", "do"]
+    assert what in answer and KEY not in answer
+    assert (proxy.failed[0].what, proxy.failed[0].exit_code) == (what, 4)
 
 
 async def test_an_upstream_that_never_answers_is_waited_for_no_longer_than_said() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        place = f"ws://127.0.0.1:{silent.getsockname()[1]}"
-        async with proxied(place, timeout=0.2) as proxy:
-            async with asyncio.timeout(10):
-                answer = (await ask(proxy.port, *UPGRADE)).decode()
-            await proxy.ended()
-        head, _, body = answer.partition("\r\n\r\n")
+        place = f"127.0.0.1:{silent.getsockname()[1]}"
+        async with proxied(f"ws://{place}", timeout=0.2) as proxy:
+            head, _, body = (await ask(proxy.port, *UPGRADE)).decode().partition("\r\n\r\n")
         assert head.startswith("HTTP/1.1 504 Gateway Timeout")
-        assert body == f"livews proxy: the upstream did not answer the upgrade within 0.2 s: {place}\n"
+        assert body == f"livews proxy: the upstream did not answer the upgrade within 0.2 s: ws://{place}\n"
         (problem,) = proxy.failed
-        assert (problem.where, problem.exit_code) == (place, 4)
+        assert (problem.where, problem.exit_code) == (f"ws://{place}", 4)
         assert "accepted the connection" in problem.why and "--timeout" in problem.fix
-
-        via = HttpProxy.parse(f"127.0.0.1:{silent.getsockname()[1]}")
-        async with proxied("ws://api.example", timeout=0.2, via=via) as proxy:
-            async with asyncio.timeout(10):
-                assert (await ask(proxy.port, *UPGRADE)).startswith(b"HTTP/1.1 504 ")
+        async with proxied("ws://api.example", timeout=0.2, via=HttpProxy.parse(place)) as proxy:
+            assert (await ask(proxy.port, *UPGRADE)).startswith(b"HTTP/1.1 504 ")
 
 
 @pytest.mark.parametrize("how", ["end", "reset"])
@@ -193,19 +162,12 @@ async def test_a_client_that_leaves_before_the_upstream_answers_is_told_of(
     how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("livews.proxy.server._LAST_SECONDS", 0.1)
-    asked = asyncio.Event()
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        asked.set()
-        await reader.read()
-
-    async with tcp(handle) as url, proxied(url, timeout=60) as proxy:
+    async with answering(b"", timeout=60) as proxy:
         _, writer = await dialled(proxy.port)
-        await asked.wait()
+        await until(lambda: proxy.heads)
         if how == "reset":
-            given = struct.pack("ii", 1, 0)
-            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, given)
+            linger = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         writer.transport.abort()
         await proxy.ended()
         (problem,) = proxy.failed
@@ -248,25 +210,18 @@ async def test_informational_responses_before_the_101_are_forwarded() -> None:
 
 @pytest.mark.parametrize(
     ("line", "fix"),
-    [
-        ("302 Found", "Check the URL"),
-        ("401 Unauthorized", "access token"),
-        ("403 No", ""),
-        ("404 Not Found", "Correct the URL"),
-        ("500 \xe9", "wait and try again"),
-    ],
-)
+    [("302 Found", "Check the URL"), ("401 Unauthorized", "access token"), ("403 No", ""), ("404 Not Found", "Correct the URL"),
+     ("500 \xe9", "wait and try again")],
+)  # fmt: skip
 async def test_an_upgrade_that_is_refused_is_passed_back_and_explained(line: str, fix: str) -> None:
-    refusal = (
-        f"HTTP/1.1 {line}\r\nLocation: https://login.example\r\nX-Odd:  1\r\nContent-Length: 9\r\n"
-        "Connection: keep-alive\r\n\r\nforbidden"
-    ).encode("latin-1")
+    head = f"HTTP/1.1 {line}\r\nLocation: https://login.example\r\nX-Odd:  1\r\nContent-Length: 9\r\n"
+    refusal = f"{head}Connection: keep-alive\r\n\r\nforbidden".encode("latin-1")
     async with answering(refusal) as proxy:
         assert await ask(proxy.port, *UPGRADE, body=b"GET / HTTP/1.1\r\n\r\n") == refusal
         await proxy.ended()
-        assert f"HTTP {line[:3]}" in proxy.failed[0].what
-        assert proxy.failed[0].why and fix in proxy.failed[0].fix
-        assert proxy.failed[0].where.endswith(", which redirects to https://login.example")
+        (problem,) = proxy.failed
+        assert f"HTTP {line[:3]}" in problem.what and problem.why and fix in problem.fix
+        assert problem.where.endswith(", which redirects to https://login.example")
 
 
 async def test_a_refusal_without_a_length_ends_when_the_client_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -283,11 +238,7 @@ async def test_a_refusal_without_a_length_ends_when_the_client_leaves(monkeypatc
 async def test_a_request_that_does_not_end_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("livews.proxy.server._HEAD_SECONDS", 0.2)
     async with proxied("ws://127.0.0.1:9") as proxy:
-        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
-        writer.write(UPGRADE[0].encode())
-        async with asyncio.timeout(10):
-            assert (await reader.read()).startswith(b"HTTP/1.1 408 ")
-        writer.close()
+        assert (await ask(proxy.port, UPGRADE[0], end=b"")).startswith(b"HTTP/1.1 408 ")
         assert "no complete request" in proxy.log[0]
 
 
@@ -300,12 +251,8 @@ async def test_a_client_that_has_said_all_still_hears_the_answer() -> None:
         await writer.drain()
 
     async with tcp(handle) as url, proxied(url) as proxy:
-        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
-        writer.write(b"POST /x HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\n\r\nab")
-        writer.write_eof()
-        async with asyncio.timeout(10):
-            assert (await reader.read()).endswith(b"ab")
-        writer.close()
+        lines = ("POST /x HTTP/1.1", "Host: 127.0.0.1", "Content-Length: 2")
+        assert (await ask(proxy.port, *lines, body=b"ab", eof=True)).endswith(b"ab")
 
 
 async def test_a_client_that_does_not_trust_it_or_speaks_no_tls_is_told_of(tmp_path: Path) -> None:
