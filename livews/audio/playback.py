@@ -1,11 +1,12 @@
 """The playback queue (jitter buffer): filled by the event loop, emptied by the sound thread.
 
 - No lock. One thread calls `push`, `end`, `flush`; one calls `fill`; every field has one writer.
-- `fill` fills the whole block, always, in bounded time. It never raises, waits, logs, or grows.
+- `fill` fills the whole block, always, in bounded time. It never raises, waits, logs, or grows. What was flushed is
+  freed there: 0.2 ms for ten minutes of audio.
 - Samples are played unchanged and in order. Only the fade in after a gap scales them; a fade out is added after them.
 - A fill that begins after `flush` returned plays no sample of what was flushed; it only fades out, in 5 ms, from the
   last sample played before.
-- Data first, count second: a chunk is in a turn's `chunks` before `received` counts it. Chunks are removed, counts stay.
+- Data first, count second: a chunk is in the queue before `received` counts it. Chunks are removed, counts stay.
 - An empty queue is an underrun only if more audio of the same turn follows. It is counted when that audio resumes.
 - The tap gets every block as the device does, silence too, and changes nothing. Unread, it drops the oldest.
 - Nothing is woken: how long the queue lasts is known (`remaining`), so to wait for its end is to sleep that long.
@@ -17,7 +18,8 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from operator import itemgetter
 
 from livews.audio.analysis.pcm import FADE_SECONDS, Aligner, falling, last_sample, ms_of, raise_in_place, seconds_of
 from livews.core.codec import OUTPUT_RATE
@@ -58,9 +60,6 @@ class PlayedTurn:
     need: float = 0.0  # the start delay that would just have been enough, seconds
     ended: bool = False  # no more audio will come
     cut: bool = False  # flushed before it was over
-
-    # The event loop appends, the sound thread takes from the left.
-    chunks: deque[memoryview] = field(default_factory=deque)
 
     # Written by the sound thread only.
     played: int = 0  # bytes given to the device
@@ -104,10 +103,10 @@ class TurnReport:
 class _Generation:
     """Everything queued between two flushes."""
 
-    __slots__ = ("pulled", "pushed", "turns")
+    __slots__ = ("chunks", "pulled", "pushed")
 
     def __init__(self) -> None:
-        self.turns: deque[PlayedTurn] = deque()  # the loop appends, the sound thread removes what is over
+        self.chunks: deque[tuple[PlayedTurn, memoryview]] = deque()  # the loop appends, the sound thread takes
         self.pushed = 0  # bytes; written by the event loop
         self.pulled = 0  # bytes; written by the sound thread
 
@@ -146,22 +145,20 @@ class PlaybackBuffer:
 
         # Written by the event loop only.
         self._live = _Generation()
-        self._retired: list[_Generation] = []  # flushed, kept until the sound thread no longer uses them
         self._open: PlayedTurn | None = None  # the turn that is being received
         self._turns: deque[PlayedTurn] = deque(maxlen=TURNS_REMEMBERED)
         self._aligner = Aligner()
 
         # Written by the sound thread only.
         self._seen = self._live  # the generation of the last fill
+        self._turn: PlayedTurn | None = None  # whose audio is next, or was last
         self._position = 0  # bytes given to the device, silence included
         self._level = 0  # the last sample given to the device
         self._tail = memoryview(b"")  # what is left of a fade out
         self._due = float("inf")  # when the device will have run out
         self._silent_at = float("-inf")  # when the last sound leaves the loudspeaker
-        # A ring of (time it leaves the loudspeaker, turn, first byte, bytes). A slot is replaced as a whole, so a
-        # reader sees the old one or the new one and never a mixture.
-        self._log: list[tuple[float, PlayedTurn, int, int] | None] = [None] * _LOG_BLOCKS
-        self._logged = 0
+        # (time it leaves the loudspeaker, turn, first byte, bytes) of the last blocks; `copy` takes it in one step
+        self._log: deque[tuple[float, PlayedTurn, int, int]] = deque(maxlen=_LOG_BLOCKS)
 
     # The event loop's side.
 
@@ -170,7 +167,6 @@ class PlaybackBuffer:
 
         Beyond the cap audio is dropped and counted: to stop reading the socket would delay `interrupted`.
         """
-        self._release()
         pcm = self._aligner.whole(bytes(pcm))
         if not pcm:
             return self._open
@@ -179,19 +175,17 @@ class PlaybackBuffer:
         if turn is None:
             turn = self._open = PlayedTurn(now, self._start_after())
             self._turns.append(turn)
-            live.turns.append(turn)
         if live.pushed - live.pulled + len(pcm) > self._cap:
             turn.dropped += len(pcm)
             return turn
         turn.need = max(turn.need, now - turn.first_at - seconds_of(turn.received, self.rate))
-        turn.chunks.append(memoryview(pcm))
+        live.chunks.append((turn, memoryview(pcm)))
         turn.received += len(pcm)
         live.pushed += len(pcm)
         return turn
 
     def end(self) -> None:
         """No more audio of this turn will come (`generationComplete`): empty now means finished."""
-        self._release()
         self._aligner.forget()
         if self._open is not None:
             self._open.ended = True
@@ -203,7 +197,6 @@ class PlaybackBuffer:
         Takes constant time: the next fill finds another generation.
         """
         heard = self.heard_ms()
-        self._retired.append(self._live)
         self._live = _Generation()
         self._open = None
         self._aligner.forget()
@@ -234,24 +227,23 @@ class PlaybackBuffer:
         """The last twenty turns, oldest first."""
         return tuple(self.report(turn) for turn in self._turns)
 
-    def heard_ms(self, now: float | None = None) -> float:
-        """Milliseconds of the newest turn that had left the loudspeaker at `now`.
+    def heard_ms(self) -> float:
+        """Milliseconds of the newest turn that have left the loudspeaker.
 
         To count samples given to the device would be too much, by the 30 to 220 ms that the device holds.
         """
-        if not self._turns:
-            return 0.0
-        return self._heard_ms(self._turns[-1], self._clock() if now is None else now)
+        return self._heard_ms(self._turns[-1]) if self._turns else 0.0
 
-    def _heard_ms(self, turn: PlayedTurn, now: float) -> float:
+    def _heard_ms(self, turn: PlayedTurn) -> float:
+        now = self._clock()
         played = turn.played  # read before the log: every block is logged before it is counted
-        blocks = [block for block in self._log.copy() if block is not None and block[1] is turn]
+        blocks = [block for block in self._log.copy() if block[1] is turn]
         if not blocks:
             return ms_of(played, self.rate)  # replaced in the log by newer blocks: long over
         past = [block for block in blocks if block[0] <= now]
         if not past:
             return ms_of(min(block[2] for block in blocks), self.rate)
-        at, _, first, size = max(past, key=_leaves_at)
+        at, _, first, size = max(past, key=itemgetter(0))
         return ms_of(first, self.rate) + min(ms_of(size, self.rate), 1000 * (now - at))
 
     def report(self, turn: PlayedTurn) -> TurnReport:
@@ -260,7 +252,7 @@ class PlaybackBuffer:
         return TurnReport(
             received_ms=ms_of(turn.received, rate),
             played_ms=ms_of(turn.played, rate),
-            heard_ms=self._heard_ms(turn, self._clock()),
+            heard_ms=self._heard_ms(turn),
             start_delay_ms=None if started is None else 1000 * (started - turn.first_at),
             need_ms=1000 * turn.need,
             underruns=turn.underruns,
@@ -283,14 +275,6 @@ class PlaybackBuffer:
             delay = max(delay, last.start_after * AFTER_UNDERRUN)
         return min(max(delay, LEAST_START), MOST_START)
 
-    def _release(self) -> None:
-        """Free flushed audio here, in the event loop: ten minutes of it would cost the sound thread 0.2 ms."""
-        if self._retired and self._seen is self._live:
-            for generation in self._retired:
-                for turn in generation.turns:
-                    turn.chunks.clear()
-            self._retired.clear()
-
     # The sound thread's side.
 
     def fill(self, out: memoryview | bytearray, dac_delay: float = 0.0) -> None:
@@ -300,10 +284,10 @@ class PlaybackBuffer:
         size = len(block) & ~1
         live = self._live
         if live is not self._seen:
-            self._seen = live
+            self._seen, self._turn = live, None
             self._fade_out(self._level)
-        elif now > self._due and live.turns and live.turns[0].playing:
-            live.turns[0].late += 1
+        elif now > self._due and self._turn is not None and self._turn.playing:
+            self._turn.late += 1
 
         heard = now + dac_delay
         at = self._write_fade(block, 0)
@@ -312,16 +296,16 @@ class PlaybackBuffer:
                 self._begin(turn, now, self._position + at)
                 if turn.heard_from is None:
                     turn.heard_from = heard + seconds_of(at, self.rate)
-            if turn.chunks:
-                end = self._copy(turn, block, at, size)
-                leaves = heard + seconds_of(at, self.rate)
-                self._log[self._logged % _LOG_BLOCKS] = (leaves, turn, turn.played, end - at)
-                self._logged += 1
+            if live.chunks and live.chunks[0][0] is turn:
+                end = self._copy(turn, live.chunks, block[:size], at)
+                self._log.append((heard + seconds_of(at, self.rate), turn, turn.played, end - at))
                 turn.played += end - at
                 live.pulled += end - at
                 at = end
             else:
-                self._run_dry(turn, self._position + at)
+                turn.playing = False
+                turn.waiting_since = None
+                turn.dry_at = self._position + at
                 self._fade_out(last_sample(block[:at]) if at else self._level)
                 at = self._write_fade(block, at)
 
@@ -336,26 +320,26 @@ class PlaybackBuffer:
             self._tap.append((bytes(block[:size]), self.rate, heard))
 
     def _next(self, live: _Generation, now: float) -> PlayedTurn | None:
-        """The turn to play: it has audio and may start, or it plays and has just run dry."""
-        while live.turns:
-            turn = live.turns[0]
-            ended = turn.ended  # read before the chunks: once it is set, no chunk can follow unseen
-            if turn.chunks:
-                return turn if turn.playing or self._starts(turn, now, ended) else None
-            if not ended:
-                return turn if turn.playing else None
-            live.turns.popleft()
-        return None
+        """The turn to play: its audio is next and may start, or it plays and has just run dry."""
+        turn = self._turn
+        ended = turn is None or turn.ended  # read before the chunks: once it is set, no chunk can follow unseen
+        if live.chunks:
+            turn = self._turn = live.chunks[0][0]
+            return turn if turn.playing or self._starts(turn, len(live.chunks[0][1]), now) else None
+        if ended:
+            turn = self._turn = None
+        return turn if turn is not None and turn.playing else None
 
-    def _starts(self, turn: PlayedTurn, now: float, ended: bool) -> bool:
+    def _starts(self, turn: PlayedTurn, first: int, now: float) -> bool:
+        """Whether a turn whose first chunk has `first` bytes has waited for long enough."""
         if turn.started_at is None:
             since, wait = turn.first_at, turn.start_after
         else:
             if turn.waiting_since is None:
                 turn.waiting_since = now
             since, wait = turn.waiting_since, min(turn.start_after, RESUME_AFTER)
-        after_first = seconds_of(turn.queued - len(turn.chunks[0]), self.rate)
-        return ended or now - since >= wait or after_first >= EARLY * wait
+        after_first = seconds_of(turn.queued - first, self.rate)
+        return turn.ended or now - since >= wait or after_first >= EARLY * wait
 
     def _begin(self, turn: PlayedTurn, now: float, position: int) -> None:
         turn.playing = True
@@ -367,22 +351,19 @@ class PlaybackBuffer:
             turn.underrun += position - turn.dry_at
             turn.risen = 0
 
-    def _run_dry(self, turn: PlayedTurn, position: int) -> None:
-        turn.playing = False
-        turn.waiting_since = None
-        turn.dry_at = position
-
-    def _copy(self, turn: PlayedTurn, block: memoryview, at: int, size: int) -> int:
-        """Move audio of `turn` to `block[at:size]` until the turn is empty or the block full. Returns where it ended."""
+    def _copy(
+        self, turn: PlayedTurn, chunks: deque[tuple[PlayedTurn, memoryview]], block: memoryview, at: int
+    ) -> int:
+        """Move audio of `turn` to `block[at:]` until there is no more or the block is full. Returns where it ended."""
         start = at
-        while at < size and turn.chunks:
-            chunk = turn.chunks[0]
-            count = min(len(chunk), size - at)
+        while at < len(block) and chunks and chunks[0][0] is turn:
+            chunk = chunks[0][1]
+            count = min(len(chunk), len(block) - at)
             block[at : at + count] = chunk[:count]
             if count == len(chunk):
-                turn.chunks.popleft()
+                chunks.popleft()
             else:
-                turn.chunks[0] = chunk[count:]
+                chunks[0] = (turn, chunk[count:])
             at += count
         if turn.risen < self._fade:
             turn.risen = raise_in_place(block[start:at], turn.risen, self._fade)
@@ -399,7 +380,3 @@ class PlaybackBuffer:
         block[at : at + size] = self._tail[:size]
         self._tail = self._tail[size:]
         return at + size
-
-
-def _leaves_at(block: tuple[float, PlayedTurn, int, int]) -> float:
-    return block[0]

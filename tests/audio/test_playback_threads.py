@@ -125,7 +125,7 @@ def test_a_push_anywhere_is_played_once_and_in_order(chunks: int, ended: bool) -
 
 
 FILL = 480
-MEETINGS = 50  # generations that were cut while they were heard
+MEETINGS = 25  # generations that were cut while they were heard
 
 
 @pytest.fixture
