@@ -1,6 +1,6 @@
 """Audio output without PortAudio: the system's own player, a child process that is fed through a pipe.
 
-- It keeps the promises of `portaudio.open_output`: `fill` and `finished` are called in one thread, `finished` once.
+- It keeps the promises of `portaudio.Stream`: `fill` and `finished` are called in one thread, `finished` once.
 - A player counts as working when it has taken audio, not when it has started: without a sound server it starts too.
 - Its reading is the clock. The pipe has one page, which takes a block only when it is empty: what waits there is at
   most one block, because it delays a barge-in, and at each `fill` nothing waits but what the player itself holds.

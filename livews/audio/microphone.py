@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 import time
 from collections import deque
@@ -20,7 +19,7 @@ from dataclasses import dataclass
 
 from livews.audio import portaudio as sound
 from livews.audio.analysis.pcm import SAMPLE_BYTES, mono, seconds_of
-from livews.audio.portaudio import AudioUnavailable, RateRefused, Stream
+from livews.audio.portaudio import AudioEndpoint, AudioUnavailable, RateRefused
 from livews.audio.resample import Resampler, resampler
 from livews.core.codec import INPUT_RATE
 from livews.errors import BadRequest
@@ -37,7 +36,7 @@ class AudioChunk:
     at: float  # time.monotonic() when its last sample was captured
 
 
-class Microphone:
+class Microphone(AudioEndpoint):
     """Records s16le mono.
 
     device: None, an index or a part of a name (see `portaudio.INPUT.device`).
@@ -50,6 +49,8 @@ class Microphone:
         `loop.call_soon_threadsafe` in it.
     """
 
+    side = sound.INPUT
+
     def __init__(
         self,
         device: int | str | None = None,
@@ -60,51 +61,38 @@ class Microphone:
         latency: float = 0.060,
         on_lost: Callable[[AudioUnavailable], None] | None = None,
     ) -> None:
+        super().__init__(device, latency, on_lost)
         self.rate = rate
         """Hz of the chunks; final when `start` has returned."""
-        self.lost: AudioUnavailable | None = None
         self.heard = False
         """Whether any sample was not 0. A microphone that the system refuses, or that is switched off, gives only zeros:
         see `portaudio.unmute_fix`."""
-        self._device = device
         self._chunk_ms = checked_chunk_ms(chunk_ms)
-        self._hold = hold
-        self._latency = latency
-        self._on_lost = on_lost
-        self._opening = threading.Lock()  # one open or close at a time; never taken by the sound thread
+        self._most = max(1, int(1000 * hold / chunk_ms))  # blocks
         self._renewing = threading.Lock()  # held for microseconds, and never by the sound thread
-        self._losing = threading.Lock()
-        self._stream: Stream | None = None
-        self._stream_name: object = None  # None before we close: a stream that ends while it is set was lost
         self._own_rate = rate  # of the device
+        self._channels = 1
         self._queue: _BlockQueue | None = None  # None: what is captured is not wanted. Replaced as a whole
         self._muted = False
-        self._dropped_ms = 0.0  # by queues that have been replaced
+        self._dropped = 0  # blocks; written by the sound thread
         self._called = 0.0  # when the last block came
-        self._over = False
-        self._closed = False
         self._wake: Callable[[], object] = lambda: None
 
-    def start(self) -> None:
-        """Open the device and start it. Blocks; raises `AudioUnavailable`. Does nothing when it is open or closed."""
-        sound.within(sound.OPEN_WITHIN, "no microphone", self._start)
-
     def _start(self) -> None:
-        with self._opening:
-            if self._closed or self._stream is not None:
-                return
-            device = sound.INPUT.device(self._device)
-            try:
-                stream = self._open(device, self.rate)
-            except RateRefused:
-                if device.rate == self.rate:
-                    raise
-                stream = self._open(device, device.rate)
-                self._own_rate = device.rate
-                if resampler(device.rate, self.rate) is None:
-                    self.rate = device.rate
-            self._stream = stream
-            self._renew_queue()
+        if self._closed or self._stream is not None:
+            return
+        device = self.side.device(self._device)
+        try:
+            stream = self._open(device, self.rate)
+        except RateRefused:
+            if device.rate == self.rate:
+                raise
+            stream = self._open(device, device.rate)
+            self._own_rate = device.rate
+            if resampler(device.rate, self.rate) is None:
+                self.rate = device.rate
+        self._stream, self._channels = stream, stream.channels
+        self._renew_queue()
 
     @property
     def muted(self) -> bool:
@@ -119,7 +107,7 @@ class Microphone:
     @property
     def dropped_ms(self) -> float:
         """Milliseconds of audio that a slow reader has missed."""
-        return self._dropped_ms + (self._queue.dropped_ms if self._queue else 0.0)
+        return float(self._dropped * self._chunk_ms)
 
     async def chunks(self) -> AsyncIterator[AudioChunk]:
         """The captured chunks, from `start` on, until the device is lost or closed."""
@@ -134,7 +122,9 @@ class Microphone:
         self._wake = wake
         while True:
             woken.clear()
-            over = self._over  # read before the queue: once it is set, no block can follow unseen
+            over = (
+                self._closed or self.lost is not None
+            )  # read before the queue: once it is so, no block can follow unseen
             queue = self._queue
             while queue is not None and queue is self._queue and (chunks := queue.take()) is not None:
                 for chunk in chunks:
@@ -149,41 +139,30 @@ class Microphone:
                     await woken.wait()
             except TimeoutError:
                 if self._stream is not None and time.monotonic() - self._called > STALLED:
-                    self._lose(f"the device has given nothing for {STALLED:g} seconds", "Reconnect it")
-
-    def close(self) -> None:
-        """Stop at once: what was captured and not yet read is dropped. Blocks for some milliseconds; raises nothing.
-
-        A device that hangs is abandoned after two seconds.
-        """
-        with contextlib.suppress(AudioUnavailable):
-            sound.within(sound.CLOSE_WITHIN, "no microphone", self._close)
+                    why = f"the device has given nothing for {STALLED:g} seconds"
+                    self._lose(AudioUnavailable("no more microphone", why, "Reconnect it and start again"))
 
     def _close(self) -> None:
-        with self._opening:
-            self._closed = self._over = True
-            self._renew_queue()
-            self._wake()
-            self._stream_name = None
-            if self._stream is not None:
-                self._stream.close()
-                self._stream = None
+        """What was captured and not yet read is dropped."""
+        self._closed = True
+        self._renew_queue()
+        self._wake()
+        self._close_stream()
 
-    def _open(self, device: sound.Device, rate: int) -> Stream:
-        name = self._stream_name = object()
+    def _lose(self, why: AudioUnavailable) -> None:
+        super()._lose(why)
+        self._wake()
 
-        def finished() -> None:
-            if self._stream_name is name:
-                self._lose("the device went away", "Connect it")
-
+    def _open(self, device: sound.Device, rate: int) -> sound.Stream:
         self._called = time.monotonic()
-        return sound.open_input(
+        return sound.Stream(
+            self.side,
             device,
             rate=rate,
             latency=self._latency,
             blocksize=rate * self._chunk_ms // 1000,
-            take=self._take,
-            finished=finished,
+            handle=self._take,
+            finished=self._finished(),
         )
 
     def _take(self, pcm: bytes, age: float) -> None:
@@ -191,66 +170,45 @@ class Microphone:
         self._called = now = time.monotonic()
         queue = self._queue
         if queue is not None:
-            queue.put(pcm, now - age)
+            self._dropped += queue.put(pcm, now - age)
             self._wake()
 
     def _renew_queue(self) -> None:
         """A block that is being put into the old queue right now is lost with it."""
         with self._renewing:
-            old, self._queue = self._queue, None
-            if old is not None:
-                self._dropped_ms += old.dropped_ms
+            self._queue = None
             if self._stream is not None and not self._muted and not self._closed:
-                most = max(1, int(1000 * self._hold / self._chunk_ms))
-                self._queue = _BlockQueue(most, self._stream.channels, self._own_rate, self.rate, self._chunk_ms)
-
-    def _lose(self, why: str, fix: str) -> None:
-        with self._losing:
-            if self.lost is not None or self._closed:
-                return
-            self.lost = AudioUnavailable("no more microphone", why, f"{fix} and start again")
-        self._over = True
-        self._wake()
-        if self._on_lost is not None:
-            self._on_lost(self.lost)
+                chunker = AudioChunker(self.rate, self._chunk_ms, resampler(self._own_rate, self.rate))
+                self._queue = _BlockQueue(self._most, self._channels, chunker)
 
 
 class _BlockQueue:
-    """Blocks on their way from the sound thread, which puts them, to the reader, which takes chunks.
+    """Blocks on their way from the sound thread, which puts them, to the reader, which takes chunks."""
 
-    Blocks are numbered when they are put. Each side writes only its own number, and what a full queue has dropped
-    shows as a gap: the count is exact without a lock.
-    """
-
-    def __init__(self, most: int, channels: int, rate: int, target: int, chunk_ms: int) -> None:
-        self._blocks: deque[tuple[int, bytes, float]] = deque(maxlen=most)
-        self._put = 0  # the sound thread's
-        self._next = 0  # the reader's, as all below
-        self._lost = 0
-        self._block_ms = chunk_ms
+    def __init__(self, most: int, channels: int, chunker: AudioChunker) -> None:
+        self._blocks: deque[tuple[bytes, float]] = deque()
+        self._most = most
         self._channels = channels
-        self._chunker = AudioChunker(target, chunk_ms, resampler(rate, target))
+        self._chunker = chunker
 
-    def put(self, pcm: bytes, at: float) -> None:
-        self._blocks.append((self._put, pcm, at))
-        self._put += 1
+    def put(self, pcm: bytes, at: float) -> int:
+        """Add a block; how many were dropped for it. Each block is taken here or by the reader, so the count is exact."""
+        self._blocks.append((pcm, at))
+        if len(self._blocks) <= self._most:
+            return 0
+        try:
+            self._blocks.popleft()
+        except IndexError:  # the reader has just taken all
+            return 0
+        return 1
 
     def take(self) -> list[AudioChunk] | None:
         """The chunks that the oldest block completes, perhaps none; None when there is no block."""
-        if not self._blocks:
-            return None
-        number, pcm, at = self._blocks.popleft()
-        self._lost += number - self._next
-        self._next = number + 1
-        return self._chunker.push(mono(pcm, self._channels), at)
-
-    @property
-    def dropped_ms(self) -> float:
         try:
-            gap = self._blocks[0][0] - self._next
+            pcm, at = self._blocks.popleft()
         except IndexError:
-            gap = 0
-        return float((self._lost + gap) * self._block_ms)
+            return None
+        return self._chunker.push(mono(pcm, self._channels), at)
 
 
 class AudioChunker:
@@ -267,23 +225,21 @@ class AudioChunker:
         if self._resampler is not None:
             pcm = self._resampler.push(pcm)
             at -= self._resampler.delay
-        self._rest += pcm
-        return self._full(at)
+        return self._full(pcm, at)
 
     def end(self, at: float) -> list[AudioChunk]:
         """The remaining chunks, the last of which may be shorter. Nothing can be pushed afterwards."""
-        if self._resampler is not None:
-            self._rest += self._resampler.end()
-        chunks = self._full(at)
+        chunks = self._full(self._resampler.end() if self._resampler is not None else b"", at)
         return [*chunks, AudioChunk(bytes(self._rest), at)] if self._rest else chunks
 
-    def _full(self, at: float) -> list[AudioChunk]:
+    def _full(self, pcm: bytes, at: float) -> list[AudioChunk]:
         rest, size = self._rest, self._size
+        rest += pcm
         chunks = []
         while len(rest) >= size:
-            pcm = bytes(rest[:size])
+            chunk = bytes(rest[:size])
             del rest[:size]
-            chunks.append(AudioChunk(pcm, at - seconds_of(len(rest), self._rate)))
+            chunks.append(AudioChunk(chunk, at - seconds_of(len(rest), self._rate)))
         return chunks
 
 

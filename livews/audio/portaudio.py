@@ -6,20 +6,21 @@
   after another: PortAudio does not support two threads at once.
 - PortAudio lists the devices once, when it is loaded: a sound server has to run before.
 - The sound system may hang, and every call of it: `within` gives up waiting, and the process can still end.
+- `AudioEndpoint` is what Speaker and Microphone have in common: one stream at a time, lost at most once.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import ctypes.util
 import os
 import platform
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from livews import process
 from livews.errors import LivewsError
@@ -79,10 +80,15 @@ class AudioSide:
 
     kind: Literal["output", "input"]
     stream: str  # sounddevice's class
-    what: str  # the first line of an error
+    noun: str  # what there is none of, in errors
     works_at: str  # what the device does at its own rate
     connect: str
     instead: str  # what to do without
+
+    @property
+    def what(self) -> str:
+        """The first line of an error."""
+        return f"no {self.noun}"
 
     def devices(self) -> list[Device]:
         """The devices of this direction; may be empty. Raises `AudioUnavailable` without PortAudio."""
@@ -137,25 +143,62 @@ class AudioSide:
         return f"{fix}. {unmute_fix()}" if self.kind == "input" else fix
 
 
-OUTPUT = AudioSide("output", "RawOutputStream", "no sound", "plays", "loudspeakers or headphones", KEEP_IT)
-INPUT = AudioSide("input", "RawInputStream", "no microphone", "records", "a microphone", SPEAK_A_FILE)
+OUTPUT = AudioSide("output", "RawOutputStream", "sound", "plays", "loudspeakers or headphones", KEEP_IT)
+INPUT = AudioSide("input", "RawInputStream", "microphone", "records", "a microphone", SPEAK_A_FILE)
 
 
 class Stream:
-    """An open stream of sounddevice that is running."""
+    """An open stream of sounddevice that is running: s16le at `rate` Hz, with `latency` seconds requested.
 
-    def __init__(self, latency: float) -> None:
+    An output is mono: `handle(block, delay)` fills a block that is heard in `delay` seconds. An input is mono, or has
+    as many channels as its device where that refuses mono: `handle(block, age)` takes a block whose last sample was
+    captured `age` seconds ago. It is called in PortAudio's thread for every block of `blocksize` frames. `finished()`
+    is called there once, when the stream ends for any reason. Raises `AudioUnavailable`, `RateRefused` where the rate
+    is the problem.
+    """
+
+    def __init__(
+        self,
+        side: AudioSide,
+        device: Device,
+        *,
+        rate: int,
+        latency: float,
+        blocksize: int,
+        handle: Callable[[Any, float], None],
+        finished: Callable[[], None],
+    ) -> None:
         self.latency = latency
-        """Seconds the device holds, or from a sound to its block: as granted; as requested before it is open."""
+        """Seconds the device holds, or from a sound to its block, as granted."""
         self.channels = 1
         """1, except for an input that has no mono: its blocks have so many samples of each instant."""
         self._stream: Any = None
 
-    def open(self, side: AudioSide, device: Device, rate: int, channels: int, **options: Any) -> None:
+        # Only the difference of these times is meaningful: PortAudio's clock need not be ours. Hosts that do not know
+        # one leave it at 0.
+        def play(out: Any, frames: int, times: Any, status: Any) -> None:
+            delay = times.outputBufferDacTime - times.currentTime
+            handle(memoryview(out), delay if delay > 0 else self.latency)
+
+        def record(data: Any, frames: int, times: Any, status: Any) -> None:
+            # The time is that of the first sample. The bytes are PortAudio's again when this returns.
+            first = times.currentTime - times.inputBufferAdcTime if times.inputBufferAdcTime > 0 else 0.0
+            handle(bytes(data), max(0.0, (first if first > 0 else self.latency) - frames / rate))
+
+        callback = play if side is OUTPUT else record
+        options = {"blocksize": blocksize, "callback": callback, "finished_callback": finished}
+        try:
+            self._open(side, device, rate, 1, options)
+        except _ChannelsRefused:
+            if side is OUTPUT or device.channels < 2:
+                raise
+            self._open(side, device, rate, device.channels, options)
+
+    def _open(self, side: AudioSide, device: Device, rate: int, channels: int, options: dict[str, Any]) -> None:
         sd = load(side.what, side.instead)
         try:
             with _ports:
-                stream = getattr(sd, side.stream)(
+                self._stream = getattr(sd, side.stream)(
                     samplerate=rate,
                     device=device.index,
                     channels=channels,
@@ -165,9 +208,8 @@ class Stream:
                     extra_settings=sd.WasapiSettings(auto_convert=True) if "WASAPI" in device.host else None,
                     **options,
                 )
-                self.latency, self.channels = stream.latency, channels
-                self._stream = stream
-                stream.start()
+                self.latency, self.channels = self._stream.latency, channels
+                self._stream.start()
         except sd.PortAudioError as error:
             self.close()
             raise _refusal(side, device, rate, str(error)) from error
@@ -180,7 +222,88 @@ class Stream:
                 self._stream = None
 
 
-def load(what: str = OUTPUT.what, instead: str = KEEP_IT) -> Any:
+class OpenStream(Protocol):
+    """What plays or records: `Stream`, or a player of the system."""
+
+    latency: float
+
+    def close(self) -> None: ...
+
+
+class AudioEndpoint:
+    """A loudspeaker or a microphone: at most one stream at a time, of `side`, and lost at most once.
+
+    A subclass opens its stream in `_start`, with `_finished()` for its end, and closes it in `_close`.
+    """
+
+    side: AudioSide
+
+    def __init__(
+        self, device: int | str | None, latency: float, on_lost: Callable[[AudioUnavailable], None] | None
+    ) -> None:
+        self.lost: AudioUnavailable | None = None
+        self._device = device
+        self._latency = latency
+        self._on_lost = on_lost
+        self._opening = threading.Lock()  # one open or close at a time; never taken by the sound thread
+        self._losing = threading.Lock()
+        self._stream: OpenStream | None = None
+        self._stream_name: object = None  # None before we close: a stream that ends while it is set was lost
+        self._closed = False
+
+    def start(self) -> None:
+        """Open the device and start it. Blocks; raises `AudioUnavailable`."""
+        within(OPEN_WITHIN, self.side.what, lambda: self._locked(self._start))
+
+    def close(self) -> None:
+        """Stop and close. Blocks for about the latency of the device; raises nothing. May be called again.
+
+        A device that hangs is abandoned after two seconds.
+        """
+        with contextlib.suppress(AudioUnavailable):
+            within(CLOSE_WITHIN + self._latency, self.side.what, lambda: self._locked(self._close))
+
+    def _locked(self, work: Callable[[], None]) -> None:
+        with self._opening:
+            work()
+
+    def _start(self) -> None:
+        raise NotImplementedError
+
+    def _close(self) -> None:
+        self._closed = True
+        self._close_stream()
+
+    def _close_stream(self) -> None:
+        self._stream_name = None
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+    def _finished(self) -> Callable[[], None]:
+        """What the stream that is opened now has to call at its end."""
+        name = self._stream_name = object()
+
+        def finished() -> None:
+            if self._stream_name is name:
+                self._lose(self._end())
+
+        return finished
+
+    def _end(self) -> AudioUnavailable:
+        """Why the stream has ended."""
+        return AudioUnavailable(f"no more {self.side.noun}", "the device went away", "Connect it and start again")
+
+    def _lose(self, why: AudioUnavailable) -> None:
+        with self._losing:
+            if self.lost is not None or self._closed:
+                return
+            self.lost = why
+        if self._on_lost is not None:
+            self._on_lost(why)
+
+
+def load(what: str = "no sound", instead: str = KEEP_IT) -> Any:
     """The sounddevice module. Raises `AudioUnavailable`; it may be tried again."""
     with _loading:
         try:
@@ -193,65 +316,6 @@ def load(what: str = OUTPUT.what, instead: str = KEEP_IT) -> Any:
             # OSError: there is no library. PortAudioError, unknown before the import: it does not start.
             raise AudioUnavailable(what, str(error), library_fix(instead)) from error
     return sounddevice
-
-
-def open_output(
-    device: Device,
-    *,
-    rate: int,
-    latency: float,
-    blocksize: int,
-    fill: Callable[[memoryview, float], None],
-    finished: Callable[[], None],
-) -> Stream:
-    """Open `device` for s16le mono at `rate` Hz and start it, with `latency` seconds requested.
-
-    `fill(block, delay)` is called in PortAudio's thread for every block of `blocksize` frames, with the seconds until
-    it is heard. `finished()` is called there once, when the stream ends for any reason. Raises `AudioUnavailable`.
-    """
-    stream = Stream(latency)
-
-    def callback(out: Any, frames: int, times: Any, status: Any) -> None:
-        # Only the difference of these times is meaningful: PortAudio's clock need not be ours.
-        # Hosts that do not know it leave it at 0.
-        delay = times.outputBufferDacTime - times.currentTime
-        fill(memoryview(out), delay if delay > 0 else stream.latency)
-
-    stream.open(OUTPUT, device, rate, 1, blocksize=blocksize, callback=callback, finished_callback=finished)
-    return stream
-
-
-def open_input(
-    device: Device,
-    *,
-    rate: int,
-    latency: float,
-    blocksize: int,
-    take: Callable[[bytes, float], None],
-    finished: Callable[[], None],
-) -> Stream:
-    """Open `device` for s16le at `rate` Hz and start it, with `latency` seconds requested.
-
-    Mono, or as many channels as the device has where it refuses mono. `take(block, age)` is called in PortAudio's
-    thread for every block of `blocksize` frames, with the seconds since its last sample was captured. `finished()`
-    is called there once, when the stream ends for any reason. Raises `AudioUnavailable`, `RateRefused` where the rate
-    is the problem.
-    """
-    stream = Stream(latency)
-
-    def callback(data: Any, frames: int, times: Any, status: Any) -> None:
-        # As above; the time is that of the first sample. The bytes are PortAudio's again when this returns.
-        first = times.currentTime - times.inputBufferAdcTime if times.inputBufferAdcTime > 0 else 0.0
-        take(bytes(data), max(0.0, (first if first > 0 else stream.latency) - frames / rate))
-
-    options = {"blocksize": blocksize, "callback": callback, "finished_callback": finished}
-    try:
-        stream.open(INPUT, device, rate, 1, **options)
-    except _ChannelsRefused:
-        if device.channels < 2:
-            raise
-        stream.open(INPUT, device, rate, device.channels, **options)
-    return stream
 
 
 def unmute_fix() -> str:
@@ -295,7 +359,7 @@ def within(seconds: float, what: str, work: Callable[[], T]) -> T:
     raise AudioUnavailable(what, f"the sound system did not answer within {seconds:g} s", fix)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _library_from_environment() -> Iterator[None]:
     """Make sounddevice find the PortAudio that LIVEWS_PORTAUDIO names: it asks ctypes, once, when imported."""
     path = os.environ.get(LIBRARY_VARIABLE)

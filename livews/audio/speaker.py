@@ -13,8 +13,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -24,7 +22,7 @@ from livews.audio import external_player
 from livews.audio import portaudio as sound
 from livews.audio.external_player import PlayerStream
 from livews.audio.playback import PlaybackBuffer, PlayedTurn, TurnReport, new_tap
-from livews.audio.portaudio import AudioUnavailable, Stream
+from livews.audio.portaudio import AudioEndpoint, AudioUnavailable, OpenStream
 from livews.core.codec import OUTPUT_RATE
 
 DRAIN_GRACE = 2.0  # seconds a drain may last beyond what is queued
@@ -54,7 +52,7 @@ class NothingPlays(AudioUnavailable):
         self.full = AudioUnavailable(portaudio.what, f"{portaudio.why}; {players.why}", portaudio.fix)
 
 
-class Speaker:
+class Speaker(AudioEndpoint):
     """Plays s16le mono.
 
     rate: Hz of the first stream; audio at another rate gets its own.
@@ -67,6 +65,8 @@ class Speaker:
     listened: whether `played()` returns what the device was given.
     """
 
+    side = sound.OUTPUT
+
     def __init__(
         self,
         rate: int = OUTPUT_RATE,
@@ -78,35 +78,24 @@ class Speaker:
         on_lost: Callable[[AudioUnavailable], None] | None = None,
         listened: bool = False,
     ) -> None:
-        self.lost: AudioUnavailable | None = None
+        super().__init__(device, latency, on_lost)
         self.through = ""
         """What plays: "PortAudio: NAME" or the name of an external player; "" before the start."""
         self.fallback = ""
         """With an external player: a line that says so and why, for people."""
-        self._device = device
-        self._latency = latency
         self._block_seconds = blocksize / rate
         self._prebuffer = prebuffer
-        self._on_lost = on_lost
         self._tap = new_tap() if listened else None
         # The first is played, the last is filled; there are two only at a change of rate.
         self._buffers = deque([self._buffer(rate)])
         self._past: deque[TurnReport] = deque(maxlen=20)  # of buffers that are finished
         self._change: asyncio.Task[None] | None = None
-        self._opening = threading.Lock()  # one open or close at a time; never taken by the sound thread
-        self._stream: Stream | PlayerStream | None = None
-        self._stream_name: object = None  # None before we close: a stream that ends while it is set was lost
         self._started = False
-        self._closed = False
-
-    def start(self) -> None:
-        """Open the device and start it. Blocks; raises `AudioUnavailable`, `NothingPlays` when all was tried."""
-        sound.within(sound.OPEN_WITHIN, "no sound", self._start)
 
     def _start(self) -> None:
-        with self._opening:
-            self._started = True
-            self._reopen()
+        """Raises `NothingPlays` when all was tried."""
+        self._started = True
+        self._reopen()
 
     def play(self, pcm: bytes, rate: int = OUTPUT_RATE) -> PlayedTurn | None:
         """Queue audio of the present turn, in pieces of any size. Returns the turn, None when nothing can be played."""
@@ -153,26 +142,18 @@ class Speaker:
         """Wait until all has been heard, at most its duration and two seconds. False: not all was, or the device hangs."""
         return await self._heard_out(*self._buffers)
 
-    def close(self) -> None:
-        """Drop what is queued, let the device play what it holds, close. Blocks for about its latency; raises nothing.
-
-        A device that hangs is abandoned after two seconds.
-        """
-        with contextlib.suppress(AudioUnavailable):
-            sound.within(sound.CLOSE_WITHIN + self._latency, "no sound", self._close)
-
     def _close(self) -> None:
-        with self._opening:
-            if self._closed:
-                return
-            self._closed = True
-            playing = self._buffers[0]
-            if not self.idle:
-                self.flush()
-            if self._stream is not None and self.lost is None and playing.turns:
-                # Closing cuts off what the device holds: feed it silence until the last sample is out.
-                time.sleep(playing.remaining + 2 * self._block_seconds)
-            self._close_stream()
+        """Drop what is queued, let the device play what it holds, close."""
+        if self._closed:
+            return
+        self._closed = True
+        playing = self._buffers[0]
+        if not self.idle:
+            self.flush()
+        if self._stream is not None and self.lost is None and playing.turns:
+            # Closing cuts off what the device holds: feed it silence until the last sample is out.
+            time.sleep(playing.remaining + 2 * self._block_seconds)
+        self._close_stream()
 
     def _buffer(self, rate: int) -> PlaybackBuffer:
         return PlaybackBuffer(rate, prebuffer=self._prebuffer, latency=self._latency, tap=self._tap)
@@ -196,30 +177,20 @@ class Speaker:
             await asyncio.sleep(2 * self._block_seconds)
             self._past.extend(self._buffers.popleft().turns)
             try:
-                await asyncio.to_thread(self._reopen_if_started)
+                await asyncio.to_thread(self._locked, self._reopen)
             except AudioUnavailable as error:
                 self._lose(error)
 
-    def _reopen_if_started(self) -> None:
-        with self._opening:
-            if self._started and not self._closed:
-                self._reopen()
-
     def _reopen(self) -> None:
-        self._close_stream()
-        buffer = self._buffers[0]
-        name = self._stream_name = object()
+        if self._started and not self._closed:
+            self._close_stream()
+            buffer = self._buffers[0]
+            self._stream = self._open(buffer, self._finished())
+            buffer.latency = self._stream.latency
 
-        def finished() -> None:
-            if self._stream_name is name:
-                self._lose(self._end_of(self._stream))
-
-        self._stream = self._open(buffer, finished)
-        buffer.latency = self._stream.latency
-
-    def _open(self, buffer: PlaybackBuffer, finished: Callable[[], None]) -> Stream | PlayerStream:
+    def _open(self, buffer: PlaybackBuffer, finished: Callable[[], None]) -> OpenStream:
         try:
-            device = sound.OUTPUT.device(self._device)
+            device = self.side.device(self._device)
         except AudioUnavailable as problem:
             if self._device is not None:
                 raise
@@ -232,29 +203,20 @@ class Speaker:
             self.through = stream.name
             self.fallback = f"{stream.name} plays the voice, without PortAudio: {problem.why}. {problem.fix}"
             return stream
-        opened = sound.open_output(
+        opened = sound.Stream(
+            self.side,
             device,
             rate=buffer.rate,
             latency=self._latency,
             blocksize=round(self._block_seconds * buffer.rate),
-            fill=buffer.fill,
+            handle=buffer.fill,
             finished=finished,
         )
         self.through, self.fallback = f"PortAudio: {device.name}", ""
         return opened
 
-    def _end_of(self, stream: Stream | PlayerStream | None) -> AudioUnavailable:
-        if isinstance(stream, PlayerStream):
-            return AudioUnavailable("no more sound", f"{stream.name} ended: {stream.why}", "Start again")
-        return AudioUnavailable("no more sound", "the device went away", "Connect it and start again")
-
-    def _close_stream(self) -> None:
-        self._stream_name = None
-        if self._stream is not None:
-            self._stream.close()
-            self._stream = None
-
-    def _lose(self, why: AudioUnavailable) -> None:
-        self.lost = why
-        if self._on_lost is not None:
-            self._on_lost(why)
+    def _end(self) -> AudioUnavailable:
+        if isinstance(self._stream, PlayerStream):
+            why = f"{self._stream.name} ended: {self._stream.why}"
+            return AudioUnavailable("no more sound", why, "Start again")
+        return super()._end()

@@ -336,12 +336,13 @@ def sound_in() -> CheckResult:
     start = time.monotonic()
 
     def open_at(rate: int) -> portaudio.Stream:
-        return portaudio.open_input(
+        return portaudio.Stream(
+            portaudio.INPUT,
             device,
             rate=rate,
             latency=0.05,
             blocksize=rate // 50,
-            take=lambda block, age: blocks.append(block),
+            handle=lambda block, age: blocks.append(block),
             finished=gone.set,
         )
 

@@ -1,12 +1,13 @@
 """Fixture `pulse`: a running sound server, or a skip that says why; LIVEWS_REQUIRE_SOUND=1 makes that a failure."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
+from livews.audio import portaudio
+from tests.audio.devices import FakeDevices
 from tests.audio.pulse import NoPulse, PulseServer
 
 
@@ -25,3 +26,11 @@ def pulse() -> Iterator[PulseServer]:
             yield server
     except NoPulse as error:
         no_sound(error)
+
+
+@pytest.fixture
+def devices(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDevices]:
+    """A sounddevice without devices, see `FakeDevices.put`."""
+    with closing(FakeDevices()) as fake:
+        monkeypatch.setattr(portaudio, "load", lambda *texts: fake)
+        yield fake
