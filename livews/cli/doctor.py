@@ -12,13 +12,10 @@ import argparse
 import asyncio
 import contextlib
 import json
-import threading
 import time
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import Future
-from dataclasses import replace
-from typing import Any, TypeVar
-from urllib.parse import parse_qsl, unquote, urlsplit
+from collections.abc import AsyncIterator, Awaitable
+from typing import Any
+from urllib.parse import unquote
 
 from livews import client, endpoint, google_credentials
 from livews.audio.analysis.pcm import seconds_of
@@ -28,16 +25,12 @@ from livews.cli.console import Console
 from livews.cli.doctor_checks import CheckResult, failed, since
 from livews.core import events as e
 from livews.core import models
-from livews.endpoint import Endpoint, Settings
-from livews.errors import LivewsError
+from livews.endpoint import Settings
+from livews.errors import LivewsError, NoCredentials, Unreachable
 from livews.exit_codes import Exit
-from livews.loopback import proxy_for
-from livews.redactor import Redactor
+from livews.redactor import Redactor, query_credentials
 from livews.terminal_text import escape_unsafe, one_line, paragraph
 
-T = TypeVar("T")
-SOUND_WITHIN = 8.0
-"""Seconds to open an audio device: some hosts ask a sound server that does not answer."""
 TURN = "Answer with the one word: ready."
 
 
@@ -52,10 +45,9 @@ class _Doctor:
         self._options = options
         self._console = console
         self._env = env = console.environment.variables
-        secrets = [env.get(name, "").strip() for name in (*checks.KEYS, *checks.TOKENS)] + [options.token]
-        urls = [options.url, *(env.get(name, "") for name in checks.URLS)]
-        urls += [env.get(spelling, "") for name in checks.PROXIES for spelling in (name, name.lower())]
-        self._secrets = [*secrets, *(secret for url in urls for secret in _secrets_of(url))]
+        self._secrets = [env.get(name, "").strip() for name in (*checks.KEYS, *checks.TOKENS)] + [options.token]
+        for url in (options.url, *(value for name, value in env.items() if name.upper() in checks.MAY_HOLD_SECRETS)):
+            self._secrets += _secrets_of(url)
         self._redactor = Redactor(*self._secrets)
         self._rows: list[CheckResult] = []
 
@@ -66,8 +58,8 @@ class _Doctor:
             self._report(checks.environment(self._env))
             await self._network(settings)
         if not self._options.mute:
-            for name, check in (("sound out", checks.sound_out), ("sound in", checks.sound_in)):
-                self._report(await self._bounded(check, SOUND_WITHIN, name))
+            await self._check("sound out", checks.sound_out())
+            await self._check("sound in", checks.sound_in())
         self._report(checks.programs())
         self._report(checks.extras())
         failures = [row for row in self._rows if row.verdict == "fail"]
@@ -94,13 +86,16 @@ class _Doctor:
         if fix:
             console.say(paragraph("do", fix))
 
-    async def _bounded(self, check: Callable[[], T], seconds: float, name: str) -> T | CheckResult:
+    async def _check(self, name: str, check: Awaitable[CheckResult]) -> None:
+        """Report the row of a check, or its failure."""
         self._console.status(f"{name} …")
-        return await bounded(check, seconds, name)
+        try:
+            self._report(await check)
+        except LivewsError as problem:
+            self._report(failed(name, problem))
 
     async def _credentials(self, stack: contextlib.AsyncExitStack) -> Settings | None:
         """Report the row "key"; where to connect, None if that is impossible."""
-
         options = self._options
         settings = network.settings_of(options, self._console)
         if options.offline or not settings.has_credentials:
@@ -114,63 +109,48 @@ class _Doctor:
         self._report(row)
         if row.verdict == "fail":
             return None
-        if settings.vertex and settings.project and not settings.token:
-            start = time.monotonic()
-            token = await self._bounded(lambda: asyncio.run(google_credentials.bearer()), options.timeout, "bearer")
-            if isinstance(token, CheckResult):
-                self._report(token)
-                return None
-            settings = replace(settings, token=token)
-            self._redactor = Redactor(*self._secrets, token)
+        start = time.monotonic()
+        try:
+            async with asyncio.timeout(options.timeout):
+                complete = await google_credentials.with_bearer(settings)
+        except TimeoutError:
+            text = f"no answer within {options.timeout:g} s"
+            self._report(failed("bearer", NoCredentials(text, fix="try again; it may hang")))
+            return None
+        except LivewsError as problem:
+            self._report(failed("bearer", problem))
+            return None
+        if complete.token != settings.token:
+            self._redactor = Redactor(*self._secrets, complete.token)
             self._report(CheckResult("bearer", "ok", "google-auth gave a token", ms=since(start)))
-        return settings
+        return complete
 
     async def _network(self, settings: Settings | None) -> None:
-        """DNS, TCP, TLS, upgrade, setup, ping, turn: what follows a failure is skipped."""
-        left = ["dns", "tcp", "tls", "upgrade", "setup", "ping", *(["turn"] if self._options.turn else [])]
-        if settings is not None:
+        """Where, DNS, TCP, TLS, upgrade, setup, ping, turn: what follows a failure is skipped."""
+        left = ["where", "dns", "tcp", "tls", "upgrade", "setup", "ping", *(["turn"] if self._options.turn else [])]
+        if settings is None:
+            left.remove("where")
+        else:
+            start = time.monotonic()
             try:
-                place = endpoint.resolve(settings, self._options.model or models.default_model())
-                self._report(CheckResult("where", "ok", f"{place.shown}, {place.model}"))
-                async for row in self._steps(place, settings):
+                async for row in self._steps(settings):
                     self._report(row)
                     left.remove(row.name)
-                    if row.verdict == "fail":
-                        break
+                    self._console.status(f"{left[0]} …" if left else "")
+                    start = time.monotonic()
             except LivewsError as problem:
-                self._report(failed("where", problem))
+                self._report(failed(left.pop(0), problem, since(start)))
         for name in left:
             self._report(CheckResult(name, "skip", "not reached"))
 
-    async def _steps(self, place: Endpoint, settings: Settings) -> AsyncIterator[CheckResult]:
+    async def _steps(self, settings: Settings) -> AsyncIterator[CheckResult]:
+        """The rows of the steps that succeed; raises the LivewsError of the first that fails."""
         timeout = self._options.timeout
-        parts = urlsplit(place.url)
-        secure = parts.scheme == "wss"
-        host, port = parts.hostname or "", parts.port or (443 if secure else 80)
-        proxy = proxy_for(host, port, secure)
-        if proxy:
-            host, port = _host_and_port(proxy)
-        through = " (the proxy)" if proxy else ""
-        result = await self._bounded(lambda: checks.look_up(host, port, through), timeout, "dns")
-        if isinstance(result, CheckResult):
-            yield result
-            return
-        yield result[0]
-        yield await self._bounded(lambda: checks.reach(result[1], port, timeout, through), timeout + 1, "tcp")
-        if not secure:
-            yield CheckResult("tls", "skip", "ws:// has none")
-        elif proxy:
-            yield CheckResult("tls", "skip", "inside the proxy's tunnel: see upgrade")
-        else:
-            yield await self._bounded(lambda: checks.shake_hands(host, port, timeout), 2 * timeout + 1, "tls")
-        async for row in self._session(settings):
+        place = endpoint.resolve(settings, self._options.model or models.default_model())
+        yield CheckResult("where", "ok", f"{place.shown}, {place.model}")
+        async for row in checks.reach(place.url, timeout):
             yield row
-
-    async def _session(self, settings: Settings) -> AsyncIterator[CheckResult]:
-        timeout = self._options.timeout
         times = _Times()
-        self._console.status("upgrade …")
-        start = time.monotonic()
         try:
             session = await client.connect(
                 self._options.model,
@@ -179,22 +159,17 @@ class _Doctor:
                 open_timeout=timeout,
                 setup_timeout=timeout,
             )
-        except LivewsError as problem:
-            if times.sent is None:
-                yield failed("upgrade", problem, since(start))
-                return
-            yield CheckResult("upgrade", "ok", "101 Switching Protocols", ms=1000 * times.sent)
-            yield failed("setup", problem, 1000 * (times.received - times.sent) if times.received else None)
-            return
+        except LivewsError:
+            if times.sent is not None:
+                yield CheckResult("upgrade", "ok", "101 Switching Protocols", ms=1000 * times.sent)
+            raise
         try:
             assert times.sent is not None
             assert times.received is not None
             yield CheckResult("upgrade", "ok", "101 Switching Protocols, TCP and TLS included", ms=1000 * times.sent)
             yield CheckResult("setup", "ok", "setupComplete", ms=1000 * (times.received - times.sent))
-            self._console.status("ping …")
             yield await _ping(session, timeout)
             if self._options.turn:
-                self._console.status("turn …")
                 yield await _turn(session, max(timeout, 30.0))
         finally:
             await session.close()
@@ -225,9 +200,7 @@ async def _ping(session: client.Session, timeout: float) -> CheckResult:
             return CheckResult("ping", "ok", "pong", ms=1000 * await session.ping())
     except TimeoutError:
         fix = "the network or a proxy holds back WebSocket control frames"
-        return CheckResult("ping", "fail", f"no pong within {timeout:g} s", fix, exit=Exit.UNREACHABLE)
-    except LivewsError as problem:
-        return failed("ping", problem)
+        raise Unreachable(f"no pong within {timeout:g} s", fix=fix) from None
 
 
 async def _turn(session: client.Session, timeout: float) -> CheckResult:
@@ -246,38 +219,9 @@ async def _turn(session: client.Session, timeout: float) -> CheckResult:
                     case e.Transcript(of="model") | e.Text(thought=False):
                         words += event.text
     except TimeoutError:
-        fix = "try again, or another --model"
-        return CheckResult("turn", "fail", f"not complete within {timeout:g} s", fix, exit=Exit.CLOSED)
-    except LivewsError as problem:
-        return failed("turn", problem)
+        raise LivewsError(f"not complete within {timeout:g} s", fix="try again, or another --model") from None
     answer = f'"{one_line(words.strip(), 40)}"' if words.strip() else "no words"
     return CheckResult("turn", "ok" if first is not None else "warn", f"{answer}, {seconds:.1f} s of audio", ms=first)
-
-
-_EXITS = {"bearer": Exit.CREDENTIALS, "sound out": Exit.NO_SOUND, "sound in": Exit.NO_SOUND}
-"""Exit codes of checks that hang; that of others is UNREACHABLE."""
-
-
-async def bounded(check: Callable[[], T], seconds: float, name: str) -> T | CheckResult:
-    """`check` in a thread that is left behind when it hangs; a row for that, and for a LivewsError."""
-    future: Future[T] = Future()
-    future.set_running_or_notify_cancel()  # so that the end of the wait does not cancel it
-
-    def work() -> None:
-        try:
-            future.set_result(check())
-        except Exception as problem:
-            future.set_exception(problem)
-
-    threading.Thread(target=work, name=f"livews-doctor-{name}", daemon=True).start()
-    try:
-        async with asyncio.timeout(seconds):
-            return await asyncio.wrap_future(future)
-    except LivewsError as problem:
-        return failed(name, problem)
-    except TimeoutError:
-        text, fix = f"no answer within {seconds:g} s", "try again; it may hang"
-        return CheckResult(name, "fail", text, fix, exit=_EXITS.get(name, Exit.UNREACHABLE))
 
 
 def _secrets_of(url: str) -> list[str]:
@@ -285,14 +229,5 @@ def _secrets_of(url: str) -> list[str]:
     before, at, _ = url.rpartition("@")
     user = before.rpartition("/")[2]
     secrets = [user, user.partition(":")[2]] if at else []
-    secrets += [value for name, value in parse_qsl(url.partition("?")[2]) if "key" in name or "token" in name]
+    secrets += query_credentials(url.partition("?")[2])
     return [form for secret in secrets for form in {secret, unquote(secret)}]
-
-
-def _host_and_port(proxy: str) -> tuple[str, int]:
-    parts = urlsplit(proxy if "//" in proxy else f"//{proxy}")
-    with contextlib.suppress(ValueError):
-        if parts.port:
-            return parts.hostname or "", parts.port
-    default = 443 if parts.scheme == "https" else 1080 if parts.scheme.startswith("socks") else 80
-    return parts.hostname or "", default

@@ -1,14 +1,14 @@
 """The checks of `livews doctor` that need no session: Python, key, environment, network, audio, programs, extras.
 
 - A check returns a row, and raises nothing but LivewsError, which `failed` makes a row of.
-- A check may block: the command runs those that could hang in a thread, for a bounded time.
+- None hangs: what waits for others waits for a bounded time.
 - No row holds a credential; texts from outside are redacted by the command once more.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import ipaddress
 import os
 import platform
 import re
@@ -16,22 +16,27 @@ import shutil
 import socket
 import ssl
 import sys
-import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
-from livews import endpoint
+from livews import endpoint, process
 from livews.audio import portaudio
 from livews.audio.analysis.levels import loudness
+from livews.audio.microphone import Microphone
+from livews.audio.portaudio import AudioUnavailable
 from livews.audio.speaker import NothingPlays, Speaker
 from livews.connect_errors import SERVER, unreachable
 from livews.core import models
+from livews.core.codec import OUTPUT_RATE
 from livews.endpoint import Settings
 from livews.errors import BadRequest, LivewsError, NoCredentials
 from livews.exit_codes import Exit
+from livews.loopback import proxy_for
 from livews.redactor import redact_url
 from livews.version import __version__
 
@@ -52,6 +57,8 @@ PLAIN = (
     "GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GENAI_USE_ENTERPRISE", "GOOGLE_GENAI_API_VERSION", "GOOGLE_CLOUD_PROJECT",
     "GOOGLE_CLOUD_LOCATION", "NO_PROXY", "SSL_CERT_DIR", "PULSE_SERVER",
 )  # fmt: skip
+EITHER_CASE = (*PROXIES, "NO_PROXY")
+MAY_HOLD_SECRETS = (*URLS, *PROXIES)
 PROGRAMS = {"ffmpeg": "pictures of a camera", "espeak-ng": "a voice for the stand-in"}
 _EXPIRED, _NOT_YET = 10, 9  # OpenSSL's X509_V_ERR_CERT_...
 
@@ -134,20 +141,19 @@ def key(variables: Mapping[str, str], settings: Settings, *, is_option: bool = F
 
 def environment(variables: Mapping[str, str]) -> CheckResult:
     """Variables that change what is dialled, trusted and played."""
-
-    def present(names: tuple[str, ...], either_case: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
-        for name in names:
-            for spelling in (name, name.lower()) if name in either_case else (name,):
-                if variables.get(spelling):
-                    yield spelling, variables[spelling]
-
-    shown = [f"{name}={_without_password(url)}" for name, url in present((*URLS, *PROXIES), PROXIES)]
-    shown += [f"{name}={value}" for name, value in (*present(FILES), *present(PLAIN, ("NO_PROXY",)))]
-    if missing := [name for name, path in present(FILES) if not os.path.isfile(path)]:
-        names = ", ".join(missing)
-        text = f"{names} names no file; {', '.join(shown)}"
-        return CheckResult("env", "fail", text, f"correct or unset {names}", exit=Exit.USAGE)
-    return CheckResult("env", "ok", ", ".join(shown) or "no variable is set that changes anything")
+    spellings = [
+        (name, name.lower()) if name in EITHER_CASE else (name,) for name in (*URLS, *PROXIES, *FILES, *PLAIN)
+    ]
+    given = {name: variables[name] for names in spellings for name in names if variables.get(name)}
+    shown = ", ".join(
+        f"{name}={_without_password(value) if name.upper() in MAY_HOLD_SECRETS else value}"
+        for name, value in given.items()
+    )
+    missing = ", ".join(name for name, path in given.items() if name in FILES and not os.path.isfile(path))
+    if missing:
+        text = f"{missing} names no file; {shown}"
+        return CheckResult("env", "fail", text, f"correct or unset {missing}", exit=Exit.USAGE)
+    return CheckResult("env", "ok", shown or "no variable is set that changes anything")
 
 
 def _without_password(url: str) -> str:
@@ -193,84 +199,84 @@ def extras() -> CheckResult:
 # The network
 
 
-def look_up(host: str, port: int, through: str) -> tuple[CheckResult, list[str]]:
-    """The addresses of a host, none if it does not resolve. `through` is added to the name of a proxy."""
-    with contextlib.suppress(ValueError):
-        ipaddress.ip_address(host)
-        return CheckResult("dns", "skip", f"{host} is an address{through}"), [host]
+async def reach(url: str, timeout: float) -> AsyncIterator[CheckResult]:
+    """DNS, TCP and TLS on the way to a server, or to the network's proxy for it. Raises Unreachable when one fails."""
+    parts = urlsplit(url)
+    secure = parts.scheme == "wss"
+    host, port = parts.hostname or "", parts.port or (443 if secure else 80)
+    proxy = proxy_for(host, port, secure)
+    if proxy:
+        host, port = _host_and_port(proxy)
+    through = " (the proxy)" if proxy else ""
+    fix = "check that the proxy runs, or unset its variable" if proxy else ""
     start = time.monotonic()
+    if re.fullmatch(r"[0-9.]+|.*:.*", host):
+        yield CheckResult("dns", "skip", f"{host} is an address{through}")
+    else:
+        look_up = process.in_thread(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), "livews-dns")
+        async with _dialling(f"{host}{through}", timeout, fix):
+            entries = await asyncio.wrap_future(look_up)
+        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in entries))
+        more = f" and {len(addresses) - 1} more" if len(addresses) > 1 else ""
+        yield CheckResult("dns", "ok", f"{host}{through} is {addresses[0]}{more}", ms=since(start))
+    start = time.monotonic()
+    async with _dialling(f"{host} port {port}{through}", timeout, fix):
+        _, writer = await asyncio.open_connection(host, port)
     try:
-        entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as problem:
-        row = _unreachable("dns", problem, f"{host}{through}", start)
-        return (replace(row, fix=f"{row.fix}, or unset the proxy") if through else row), []
-    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in entries))
-    more = f" and {len(addresses) - 1} more" if len(addresses) > 1 else ""
-    return CheckResult("dns", "ok", f"{host}{through} is {addresses[0]}{more}", ms=since(start)), addresses
+        address, took = writer.get_extra_info("peername")[0], since(start)
+        row = CheckResult("tcp", "ok", f"{address} port {port}{through}", ms=took)
+        if took > 1000 * SLOW:
+            row = replace(row, verdict="warn", fix="every connection waits for that: is IPv6 half set up here?")
+        yield row
+        if not secure:
+            yield CheckResult("tls", "skip", "ws:// has none")
+        elif proxy:
+            yield CheckResult("tls", "skip", "inside the proxy's tunnel: see upgrade")
+        else:
+            yield await _shake_hands(writer, host, timeout)
+    finally:
+        writer.close()
 
 
-def reach(addresses: list[str], port: int, timeout: float, through: str) -> CheckResult:
-    """A TCP connection to the first address that accepts one."""
-    start = time.monotonic()
-    refusal, first = "", CheckResult("tcp", "fail", "")
-    for tried, address in enumerate(addresses, 1):
-        left = timeout - (time.monotonic() - start)
-        if left <= 0:
-            break
-        at = time.monotonic()
-        try:
-            # an address that swallows everything must leave time for the next
-            socket.create_connection((address, port), left / min(2, len(addresses) - tried + 1)).close()
-        except OSError as problem:
-            if not refusal:
-                words = "no answer" if isinstance(problem, TimeoutError) else problem.strerror or str(problem)
-                refusal = f"{address} port {port}{through}: {words}"
-                first = _unreachable("tcp", problem, f"{address} port {port}{through}", start, timeout)
-            continue
-        if not refusal:
-            return CheckResult("tcp", "ok", f"{address} port {port}{through}", ms=since(at))
-        text = f"{address} port {port} answers; {refusal}"
-        if at - start < SLOW:
-            return CheckResult("tcp", "ok", text, ms=since(at))
-        fix = "every connection waits for that: is IPv6 half set up here?"
-        return CheckResult("tcp", "warn", text, fix, since(start))
-    fix = "check that the proxy runs, or unset its variable" if through else first.fix
-    return replace(first, fix=fix, ms=since(start))
-
-
-def shake_hands(host: str, port: int, timeout: float) -> CheckResult:
+async def _shake_hands(writer: asyncio.StreamWriter, host: str, timeout: float) -> CheckResult:
     """A TLS handshake as livews does it: who issued the certificate and until when it is valid."""
     start = time.monotonic()
-    context = ssl.create_default_context()
-    try:
-        with socket.create_connection((host, port), timeout) as plain:
-            start = time.monotonic()
-            with context.wrap_socket(plain, server_hostname=host) as secured:
-                took = since(start)
-                certificate: dict[str, Any] = dict(secured.getpeercert() or {})
-                version = secured.version() or "TLS"
-    except OSError as problem:
-        row = _unreachable("tls", problem, host, start, timeout, secure=True)
-        if isinstance(problem, ssl.SSLCertVerificationError):
-            return replace(row, fix=_certificate_fix(problem.verify_code, row.fix))
-        return row
+    async with _dialling(host, timeout, secure=True):
+        await writer.start_tls(ssl.create_default_context(), server_hostname=host)
+    took = since(start)
+    certificate: dict[str, Any] = writer.get_extra_info("peercert")
     ends = ssl.cert_time_to_seconds(certificate["notAfter"])
     issuer = {name: value for part in certificate["issuer"] for name, value in part}
     who = issuer.get("organizationName") or issuer.get("commonName") or "an unnamed authority"
     day = time.strftime("%Y-%m-%d", time.gmtime(ends))
+    version = writer.get_extra_info("ssl_object").version() or "TLS"
     row = CheckResult("tls", "ok", f"{version}, issued by {who}, good until {day}", ms=took)
     if ends - time.time() < EXPIRES_SOON:
         return replace(row, verdict="warn", fix="the certificate expires soon: renew it")
     return row
 
 
-def _unreachable(
-    name: str, problem: Exception, target: str, start: float, timeout: float = 0, *, secure: bool = False
-) -> CheckResult:
-    """The row of a failed connection, with the advice that `livews` gives when it dials."""
-    error = unreachable(problem, SERVER, where=target, redact=str, seconds=timeout, secure=secure)
-    row = failed(name, error, since(start))
-    return replace(row, text=f"{target}: {row.text}")
+@asynccontextmanager
+async def _dialling(target: str, timeout: float, fix: str = "", *, secure: bool = False) -> AsyncIterator[None]:
+    """Raise what fails inside, or takes longer than `timeout`, as `livews` says it when it dials; `fix` replaces its advice."""
+    try:
+        async with asyncio.timeout(timeout):
+            yield
+    except (OSError, UnicodeError) as problem:
+        error = unreachable(problem, SERVER, where=target, redact=str, seconds=timeout, secure=secure)
+        error.what = f"{target}: {error.what}"
+        error.fix = fix or error.fix
+        if isinstance(problem, ssl.SSLCertVerificationError):
+            error.fix = _certificate_fix(problem.verify_code, error.fix)
+        raise error from None
+
+
+def _host_and_port(proxy: str) -> tuple[str, int]:
+    parts = urlsplit(proxy if "//" in proxy else f"//{proxy}")
+    default = {"https": 443, "http": 80, "": 80}.get(parts.scheme, 1080)
+    with contextlib.suppress(ValueError):
+        default = parts.port or default
+    return parts.hostname or "", default
 
 
 def _certificate_fix(verify_code: int, fix: str) -> str:
@@ -287,83 +293,53 @@ def _certificate_fix(verify_code: int, fix: str) -> str:
 # Audio
 
 
-def sound_out() -> CheckResult:
-    """Open the output and play 0.2 s of silence."""
-
-    def fail(why: str, fix: str) -> CheckResult:
-        return CheckResult("sound out", "fail", why, fix, exit=Exit.NO_SOUND)
-
-    lost: list[portaudio.AudioUnavailable] = []
-    speaker = Speaker(prebuffer=0.0, on_lost=lost.append)
+async def sound_out() -> CheckResult:
+    """Open the output and play 0.2 s of silence. Raises AudioUnavailable."""
     start = time.monotonic()
+    speaker = Speaker(prebuffer=0.0)
     try:
-        try:
-            speaker.start()
-        except portaudio.AudioUnavailable as problem:
-            why = problem.full if isinstance(problem, NothingPlays) else problem
-            return fail(why.why, why.fix)
+        await asyncio.to_thread(speaker.start)
         took = since(start)
-        speaker.play(bytes(2 * int(SILENCE * 24000)))
+        speaker.play(bytes(2 * int(SILENCE * OUTPUT_RATE)))
         speaker.turn_ended()
-        deadline = time.monotonic() + 10 * SILENCE
-        while not speaker.buffer.idle and not lost and time.monotonic() < deadline:
-            time.sleep(0.01)
-        report = speaker.report()
-        if lost:
-            return fail(lost[0].why, lost[0].fix)
-        if not speaker.buffer.idle:
+        if not await speaker.drain():
             fix = "another program may hold the device: choose one with --device, livews devices lists them"
-            return fail(f"{speaker.through} opens but accepts no audio", fix)
+            why = f"{speaker.through} opens but accepts no audio"
+            raise speaker.lost or AudioUnavailable("no sound", why, fix)
+        report = speaker.report()
+    except NothingPlays as problem:
+        raise problem.full from None
     finally:
-        speaker.close()
+        await asyncio.to_thread(speaker.close)
     text = f"{speaker.through}, {report.rate} Hz, it holds {report.latency_ms:.0f} ms"
     if speaker.through.startswith("PortAudio"):
         return CheckResult("sound out", "ok", text, ms=took)
-    portaudio_fix = portaudio.library_fix()
+    fix = portaudio.library_fix()
     try:
         portaudio.OUTPUT.device()
-    except portaudio.AudioUnavailable as problem:
-        portaudio_fix = problem.fix
-    fix = f"for a choice of devices and less delay get PortAudio to work: {portaudio_fix}"
+    except AudioUnavailable as problem:
+        fix = problem.fix
+    fix = f"for a choice of devices and less delay get PortAudio to work: {fix}"
     return CheckResult("sound out", "warn", text, fix, took)
 
 
-def sound_in() -> CheckResult:
-    """Open the microphone and measure half a second of it."""
-
-    blocks: list[bytes] = []
-    gone = threading.Event()
-    start = time.monotonic()
-
-    def open_at(rate: int) -> portaudio.Stream:
-        return portaudio.Stream(
-            portaudio.INPUT,
-            device,
-            rate=rate,
-            latency=0.05,
-            blocksize=rate // 50,
-            handle=lambda block, age: blocks.append(block),
-            finished=gone.set,
-        )
-
+async def sound_in() -> CheckResult:
+    """Open the microphone and measure half a second of it. Raises AudioUnavailable."""
+    start, recorded = time.monotonic(), bytearray()
+    microphone = Microphone()
     try:
-        device = portaudio.INPUT.device()
-        rate = 16000
-        try:
-            stream = open_at(rate)
-        except portaudio.RateRefused:
-            stream = open_at(rate := device.rate)
-    except portaudio.AudioUnavailable as why:
-        return CheckResult("sound in", "fail", f"{why.what}: {why.why}", why.fix, exit=Exit.NO_SOUND)
-    took = since(start)
-    has_gone = gone.wait(LISTEN)
-    latency, channels = stream.latency, stream.channels
-    stream.close()
-    recorded = b"".join(blocks)
-    text = f"PortAudio: {device.name}, {rate} Hz, {channels} ch, {1000 * latency:.0f} ms"
+        await asyncio.to_thread(microphone.start)
+        took = since(start)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LISTEN):
+                async for chunk in microphone.chunks():
+                    recorded += chunk.pcm
+    finally:
+        await asyncio.to_thread(microphone.close)
+    text = f"PortAudio: {portaudio.INPUT.device().name}, {microphone.rate} Hz"
     fix = portaudio.unmute_fix()
-    if has_gone or not recorded:
+    if not recorded:
         return CheckResult("sound in", "fail", f"{text}: it gives nothing", fix, took, Exit.NO_SOUND)
-    if not any(recorded):
+    if not microphone.heard:
         return CheckResult("sound in", "warn", f"{text}: nothing but zeros, muted or not allowed", fix, took)
-    return CheckResult("sound in", "ok", f"{text}, {loudness(recorded):.0f} dBFS", ms=took)
+    return CheckResult("sound in", "ok", f"{text}, {loudness(bytes(recorded)):.0f} dBFS", ms=took)
