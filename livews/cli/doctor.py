@@ -139,7 +139,9 @@ class _Doctor:
                     self._console.status(f"{left[0]} …" if left else "")
                     start = time.monotonic()
             except LivewsError as problem:
-                self._report(failed(left.pop(0), problem, since(start)))
+                name = left.pop(0)
+                took = None if name == "setup" else since(start)  # it has failed before the row "upgrade" is made
+                self._report(failed(name, problem, took))
         for name in left:
             self._report(CheckResult(name, "skip", "not reached"))
 
