@@ -45,14 +45,14 @@ def parse(raw: bytes) -> dict[str, Any]:
     return message
 
 
-def parse_any(raw: bytes) -> Any:
-    """The JSON value of some bytes, of any type. Raises WireError as `parse`."""
+def parse_any(raw: bytes, depth: int = DEPTH) -> Any:
+    """The JSON value of some bytes, of any type and of `depth` levels at most. Raises WireError as `parse`."""
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as problem:
         raise WireError(_not_json(raw, problem)) from None
-    if raw.count(b"{") + raw.count(b"[") > DEPTH and isinstance(value, (dict, list)) and _depth(value) > DEPTH:
-        raise WireError(f"the JSON is nested deeper than {DEPTH} levels")
+    if raw.count(b"{") + raw.count(b"[") > depth and isinstance(value, (dict, list)) and _depth(value) > depth:
+        raise WireError(f"the JSON is nested deeper than {depth} levels")
     return value
 
 

@@ -12,9 +12,9 @@ import asyncio
 import functools
 import inspect
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any, Literal, NoReturn, TypedDict, Unpack, overload
+from typing import Any, Literal, NoReturn, TypedDict, Unpack, get_args, overload
 
 from livews import process
 from livews.errors import BadRequest
@@ -24,7 +24,7 @@ from livews.tools.schema_from_hints import ObjectMember, UnsupportedHint
 Scheduling = Literal["SILENT", "WHEN_IDLE", "INTERRUPT"]
 SECONDS = 30.0
 """The default time limit of a function."""
-_SCHEDULINGS = ("SILENT", "WHEN_IDLE", "INTERRUPT")
+_SCHEDULINGS = get_args(Scheduling)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}")
 """What every source takes; some take 128 characters, or a digit first."""
 
@@ -50,7 +50,7 @@ class Tool:
     """
 
     declaration: dict[str, Any]
-    invoke: Callable[[dict[str, Any]], Awaitable[Any]] = field(repr=False)
+    invoke: Callable[[dict[str, Any]], Coroutine[Any, Any, Any]] = field(repr=False)
     function: Callable[..., Any] = field(repr=False)
     blocking: bool = True
     scheduling: Scheduling | None = None
@@ -120,9 +120,8 @@ def tool(
     Raises BadRequest for what cannot be declared.
     """
     if fn is None:
-        return lambda function: tool(
-            function, name=name, description=description, blocking=blocking, scheduling=scheduling, timeout=timeout
-        )
+        timing = {"blocking": blocking, "scheduling": scheduling, "timeout": timeout}
+        return functools.partial(tool, name=name, description=description, **timing)
     if isinstance(fn, Tool):
         raise BadRequest(f"{fn.name} is already a tool", fix="set the options where it is made")
     if not callable(fn) or isinstance(fn, type):
@@ -130,34 +129,29 @@ def tool(
             f"a tool is a function, not a {type(fn).__name__ if not isinstance(fn, type) else 'class'}",
             fix='pass functions; declarations without one go into setup={"tools": [...]}',
         )
-    inner = _inner(fn)
+    inner: Any = fn
+    while isinstance(inner, functools.partial):
+        inner = inner.func
     name = name or str(getattr(inner, "__name__", type(inner).__name__))
-    doc = inspect.getdoc(inner) if inspect.isroutine(inner) else inner.__call__.__doc__
-    text, descriptions = docstrings.described(doc)
+    if not inspect.isroutine(inner):
+        inner = inner.__call__
+    text, descriptions = docstrings.described(inspect.getdoc(inner))
     if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
         raise BadRequest(f"{name} is a generator", fix="return a value, such as a list")
     arguments = schema_from_hints.object_schema(_parameters(fn, inner, name, descriptions), dict)
     declaration: dict[str, Any] = {"name": name, "description": description or text or name.replace("_", " ")}
     if arguments.schema["properties"]:
         declaration["parameters"] = arguments.schema
-    is_async = inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(getattr(inner, "__call__", None))  # noqa: B004
 
     async def invoke(args: dict[str, Any]) -> Any:
         values = arguments.read(args, "")
         try:
-            result = fn(**values) if is_async else await _in_thread(fn, values, name)
+            result = fn(**values) if inspect.iscoroutinefunction(inner) else await _in_thread(fn, values, name)
             return await result if inspect.isawaitable(result) else result
         except SystemExit as problem:  # it would end the event loop
             raise ToolFailure(f"SystemExit: {problem}") from None
 
     return Tool(declaration, invoke, fn, blocking, scheduling, timeout)
-
-
-def _inner(fn: Any) -> Any:
-    """The function inside partials."""
-    while isinstance(fn, functools.partial):
-        fn = fn.func
-    return fn
 
 
 def _parameters(
@@ -169,7 +163,7 @@ def _parameters(
 
     try:
         parameters = inspect.signature(fn).parameters
-        hints = schema_from_hints.hints_of(inner if inspect.isroutine(inner) else inner.__call__)
+        hints = schema_from_hints.hints_of(inner)
     except UnsupportedHint as problem:
         refuse(problem.what, problem.fix)
     except (TypeError, ValueError):
@@ -207,8 +201,6 @@ async def _in_thread(function: Callable[..., Any], arguments: dict[str, Any], na
             return None, problem
 
     result, problem = await asyncio.wrap_future(process.in_thread(call, f"livews-tool-{name}"))
-    if isinstance(problem, Exception):
-        raise problem
     if problem is not None:
-        raise ToolFailure(f"{type(problem).__name__}: {problem}")
+        raise problem if isinstance(problem, Exception) else ToolFailure(f"{type(problem).__name__}: {problem}")
     return result

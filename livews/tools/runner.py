@@ -10,20 +10,18 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, time
-from enum import Enum
 from pathlib import PurePath
-from typing import Any
-from uuid import UUID
+from typing import Any, TypeVar
+
+import orjson
 
 from livews.core import codec, rules
 from livews.core.events import ANSWER_OWED, Event, ToolCall, ToolCancelled, TurnEnd
 from livews.core.models import Profile
-from livews.core.rules import Finding
 from livews.errors import BadRequest, Closed
 from livews.tools.function import Scheduling, Tool, ToolFailure
 from livews.tools.function import tool as make_tool
@@ -39,8 +37,25 @@ _AT_ONCE = 64
 """Most calls that run at once."""
 _CLOSE_SECONDS = 2.0
 """Seconds for functions to end when the session closes; a child process is killed in milliseconds."""
+_UNSUPPORTED = {
+    "tools": ("{model} calls no functions", "leave the tools out, or choose a model that takes some"),
+    "scheduling": (
+        "{model} takes no scheduling: the answers of {functions} are spoken when it sees fit",
+        "leave scheduling out, or choose a model that takes it",
+    ),
+    "BLOCKING": (
+        "{model} waits for every function: {functions} will hold the turn until answered",
+        "leave blocking=False out, or choose a model that takes NON_BLOCKING",
+    ),
+    "NON_BLOCKING": (
+        "{model} waits for no function: it may talk on while {functions} runs",
+        "add blocking=False, or choose a model that takes BLOCKING",
+    ),
+}
+"""What a model does not support, or the behavior that it has instead: what is said of it, and what to do."""
 
 Respond = Callable[..., Awaitable[None]]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,28 +104,35 @@ class Toolbox:
         self._callers: set[str] = set()
         self._respond: Respond | None = None
         self._redact: Callable[[str], str] = str
-        self._runs: set[_Run] = set()
-        self._abandoned: set[asyncio.Future[Any]] = set()
         self._open: Callable[[], Mapping[str, str]] = dict
+        self._runs: set[_Run] = set()
+        """Those that are not answered yet."""
+        self._tasks: set[asyncio.Future[Any]] = set()
+        """All that the end of the session waits for."""
         self._stopped = False
-        supported = profile["tools"]
         self._scheduling: dict[str, Scheduling | None] = {}
         """Of the answers of each function, as far as the model supports it."""
+        supported, is_known = profile["tools"], profile["known"]
+        default = supported.get("default", "BLOCKING")
         unsupported: dict[str, list[str]] = {}
         for tool in tools:
             wish = "BLOCKING" if tool.blocking else "NON_BLOCKING"
-            default = supported.get("default", "BLOCKING")
-            takes = supported["behavior"] if profile["known"] else ["BLOCKING", "NON_BLOCKING"]
-            behavior = wish if wish in takes else default
+            behavior = wish if not is_known or wish in supported["behavior"] else default
+            takes_scheduling = behavior == "NON_BLOCKING" and (supported["scheduling"] or not is_known)
             if behavior != wish:
                 unsupported.setdefault(behavior, []).append(tool.name)
-            schedules = behavior == "NON_BLOCKING" and (supported["scheduling"] or not profile["known"])
-            if tool.scheduling and not schedules and behavior == wish:
+            elif tool.scheduling and not takes_scheduling:
                 unsupported.setdefault("scheduling", []).append(tool.name)
-            self._scheduling[tool.name] = tool.scheduling if schedules else None
+            self._scheduling[tool.name] = tool.scheduling if takes_scheduling else None
             mark = {} if behavior == default else {"behavior": behavior}
             self.declarations.append({**tool.declaration, **mark})
-        self.remarks = list(_remarks(profile, unsupported))
+        if is_known and not supported["behavior"]:
+            unsupported = {"tools": []}
+        self.remarks = []
+        for what, functions in unsupported.items():
+            words, fix = _UNSUPPORTED[what]
+            complaint = f"{words.format(model=profile['name'], functions=', '.join(functions))} at /setup/tools"
+            self.remarks.append(rules.finding("MODEL-5", "/setup/tools", complaint, level="note", fix=fix))
 
     def left_to_caller(self, tools: Any) -> None:
         """The functions that `tools` of a message declares are answered by the caller."""
@@ -148,12 +170,15 @@ class Toolbox:
             event.waiting = any(self._scheduling.get(name) != "SILENT" for name in self._open().values())
 
     def stop(self) -> None:
-        """Cancel all runs. Nothing is answered any more."""
+        """Cancel all runs, but not one that closes the session itself. Nothing is answered any more."""
+        if self._stopped:
+            return
         self._stopped = True
         current = asyncio.current_task()
-        for run in list(self._runs):
-            run.closes = run.closes or current in (run.task, run.work)
-            if not run.closes:
+        for run in self._runs:
+            if current in (run.task, run.work):
+                self._tasks -= {run.task, run.work}
+            else:
                 run.task.cancel()
 
     def interrupt(self, why: str) -> bool:
@@ -167,13 +192,8 @@ class Toolbox:
     async def close(self) -> None:
         """Cancel all runs, and wait a little for them to end."""
         self.stop()
-        now = asyncio.get_running_loop().time
-        deadline = now() + _CLOSE_SECONDS
-        tasks: set[asyncio.Future[Any]] = {run.task for run in self._runs if not run.closes}
-        tasks |= self._abandoned
-        while tasks and (left := deadline - now()) > 0:
-            await asyncio.wait(tasks, timeout=left)
-            tasks = {task for task in self._abandoned if not task.done()}  # a run that ends puts its work here
+        if tasks := self._tasks - {asyncio.current_task()}:
+            await asyncio.wait(tasks, timeout=_CLOSE_SECONDS)
 
     def _call(self, event: ToolCall) -> None:
         tool = self._tools.get(event.name)
@@ -182,15 +202,18 @@ class Toolbox:
         key = event.id or event.name
         if self._stopped or (event.id and any(run.key == key for run in self._runs)):
             return  # a call that comes twice is one call
-        run = _Run(key)
-        self._runs.add(run)
         about = ToolRun(event.id, event.name, event.args)
-        run.task = asyncio.create_task(
-            self._serve(run, tool, about, self._scheduling.get(event.name)), name=f"livews-tool-{key[:60]}"
-        )
+        run = _Run(key)
+        run.task = self._track(asyncio.create_task(self._serve(run, tool, about), name=f"livews-tool-{key[:60]}"))
+        self._runs.add(run)
         run.task.add_done_callback(lambda task: self._runs.discard(run))
 
-    async def _serve(self, run: _Run, tool: Tool | None, about: ToolRun, scheduling: Scheduling | None) -> None:
+    def _track(self, task: asyncio.Task[T]) -> asyncio.Task[T]:
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _serve(self, run: _Run, tool: Tool | None, about: ToolRun) -> None:
         assert self._respond is not None
         clock = asyncio.get_running_loop().time
         started = clock()
@@ -201,11 +224,10 @@ class Toolbox:
             self._notify(replace(about, seconds=clock() - started, cancelled=True, done=True))
             raise
         self._runs.discard(run)  # if it is cancelled from here on, it is already answered
-        self._abandon(run.task)
-        over = replace(about, result=None if error else response, error=error, seconds=clock() - started, done=True)
-        self._notify(over)
+        result = None if error else response
+        self._notify(replace(about, result=result, error=error, seconds=clock() - started, done=True))
         try:
-            await self._respond(about.call_id, about.name, response, scheduling=scheduling)
+            await self._respond(about.call_id, about.name, response, scheduling=self._scheduling.get(about.name))
         except Closed:
             pass  # the reader of the session gets it
         except Exception as problem:
@@ -218,15 +240,13 @@ class Toolbox:
             return self._error(f"there is no function {about.name[:200]} here; known: {', '.join(self._tools)}")
         if len(self._runs) > _AT_ONCE:
             return self._error(f"{_AT_ONCE} functions run already; call {about.name} again when some have finished")
-        work = run.work = asyncio.ensure_future(tool.invoke(about.args))
+        work = run.work = self._track(asyncio.create_task(tool.invoke(about.args)))
         work.add_done_callback(_ignore_exception)
         try:
             await asyncio.wait({work}, timeout=tool.timeout)
         finally:
             in_time = work.done()
-            if not in_time:
-                work.cancel()  # without waiting: it may ignore that
-                self._abandon(work)
+            work.cancel()  # without waiting: it may ignore that
         if not in_time:
             return self._error(f"{about.name} did not finish within {tool.timeout:g} s and was stopped")
         if work.cancelled():
@@ -239,20 +259,13 @@ class Toolbox:
         if problem is not None:
             return self._error(_described(problem))
         try:
-            response = _response(work.result())
-            size = len(codec.dump(response))
-        except Exception as unfit:  # the methods of a value can raise anything
+            response = _encoded(work.result())
+            if len(response) <= SIZE:
+                return codec.parse_any(response, _DEPTH), ""
+        except (TypeError, ValueError) as unfit:
             return self._error(f"the result of {about.name} cannot be sent: {unfit}")
-        if size > SIZE:
-            return self._error(
-                f"the result of {about.name} has {size:,} bytes of JSON, and {SIZE:,} are sent at most"
-            )
-        return response, ""
-
-    def _abandon(self, task: asyncio.Future[Any]) -> None:
-        """Only the end of the session waits for it now."""
-        self._abandoned.add(task)
-        task.add_done_callback(self._abandoned.discard)
+        size = f"{len(response):,} bytes of JSON, and {SIZE:,} are sent at most"
+        return self._error(f"the result of {about.name} has {size}")
 
     def _error(self, text: str, **members: Any) -> tuple[dict[str, Any], str]:
         text = self._redact(text.encode(errors="replace").decode())
@@ -271,16 +284,15 @@ class Toolbox:
 
 
 class _Run:
-    """A running call. `work` is the function itself, once it has started; one that `closes` its session goes on."""
+    """A running call. `work` is the function itself, once it has started."""
 
     task: asyncio.Task[None]
-    closes = False
+    work: asyncio.Task[Any] | None = None
+    why = ""
+    """Why it was stopped, for the model."""
 
     def __init__(self, key: str) -> None:
         self.key = key
-        self.work: asyncio.Future[Any] | None = None
-        self.why = ""
-        """Why it was stopped, for the model."""
 
 
 def _ignore_exception(work: asyncio.Future[Any]) -> None:
@@ -306,55 +318,19 @@ def _names(tools: Any) -> Iterator[str]:
                 yield str(declaration.get("name", ""))
 
 
-def _response(value: Any) -> dict[str, Any]:
-    """A result as an answer: a dict as it is, anything else as {"result": ...}."""
-    result = plain(value)
-    return result if isinstance(value, dict) else {"result": result}
+def _encoded(value: Any) -> bytes:
+    """A result as the JSON of an answer: a dict as it is, anything else as {"result": ...}. Raises ValueError or TypeError."""
+    response = value if isinstance(value, dict) else {"result": value}
+    return orjson.dumps(response, _json_form, orjson.OPT_NON_STR_KEYS)
 
 
-def plain(value: Any, depth: int = _DEPTH) -> Any:
-    """A value in JSON's own types. TypeError for a value without a JSON form."""
-    if depth == 0:
-        raise TypeError(f"it is nested deeper than {_DEPTH} levels")
+def _json_form(value: Any) -> Any:
+    """The JSON of a value that orjson has none for."""
     match value:
-        case Enum():
-            return plain(value.value, depth)
-        case None | bool() | str() | int() | float():
-            return value
-        case dict():
-            return {_key(key): plain(item, depth - 1) for key, item in value.items()}
-        case list() | tuple() | set() | frozenset():
-            return [plain(item, depth - 1) for item in value]
-        case date() | time():  # a datetime is a date
+        case set() | frozenset() | tuple():
+            return list(value)
+        case date() | time():
             return value.isoformat()
-        case PurePath() | UUID():
+        case PurePath():
             return str(value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name), depth - 1) for field in dataclasses.fields(value)}
-    raise TypeError(f"a {type(value).__name__} has no JSON form")
-
-
-def _key(key: Any) -> str:
-    return str(key.value if isinstance(key, Enum) else key)
-
-
-def _remarks(profile: Profile, unsupported: dict[str, list[str]]) -> Iterator[Finding]:
-    """Notes about options of tools that a model does not support."""
-    supported, name, path = profile["tools"], profile["name"], "/setup/tools"
-    for what, functions in unsupported.items():
-        listed = ", ".join(functions)
-        if not supported["behavior"] and profile["known"]:
-            continue
-        if what == "scheduling":
-            words = f"{name} takes no scheduling: the answers of {listed} are spoken when it sees fit at {path}"
-            fix = "leave scheduling out, or choose a model that takes it"
-        elif what == "BLOCKING":
-            words = f"{name} waits for every function: {listed} will hold the turn until answered at {path}"
-            fix = "leave blocking=False out, or choose a model that takes NON_BLOCKING"
-        else:
-            words = f"{name} waits for no function: it may talk on while {listed} runs at {path}"
-            fix = "add blocking=False, or choose a model that takes BLOCKING"
-        yield rules.finding("MODEL-5", path, words, level="note", fix=fix)
-    if profile["known"] and not supported["behavior"]:
-        fix = "leave the tools out, or choose a model that takes some"
-        yield rules.finding("MODEL-5", path, f"{name} calls no functions at {path}", fix=fix)
+    raise TypeError

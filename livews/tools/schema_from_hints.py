@@ -10,25 +10,15 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import types
+import typing
 from collections import abc
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
-from typing import (
-    Annotated,
-    Any,
-    Literal,
-    NewType,
-    NotRequired,
-    Required,
-    Union,
-    get_args,
-    get_origin,
-    get_type_hints,
-    is_typeddict,
-)
+from typing import Annotated, Any, Literal, NewType, NotRequired, Required, Union, get_origin
 
 from livews.core import codec
 from livews.errors import BadRequest
@@ -42,9 +32,6 @@ _SHOWN = 60
 
 class UnsupportedHint(BadRequest):
     """A type hint without a schema."""
-
-    def __init__(self, what: str, fix: str) -> None:
-        super().__init__(what, fix=fix)
 
 
 class ArgumentError(ValueError):
@@ -65,9 +52,8 @@ class HintSchema:
 
     def nullable(self) -> HintSchema:
         """The same, or null."""
-        return HintSchema(
-            {**self.schema, "nullable": True}, lambda value, at: None if value is None else self.read(value, at)
-        )
+        schema = {**self.schema, "nullable": True}
+        return HintSchema(schema, lambda value, at: None if value is None else self.read(value, at))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,33 +70,29 @@ def hint_schema(hint: Any, inside: tuple[Any, ...] = ()) -> HintSchema:
         return hint_schema(hint.__supertype__, inside)
     if hasattr(hint, "__value__"):  # type X = ... of Python 3.12
         return hint_schema(hint.__value__, inside)
-    origin, parts = get_origin(hint), get_args(hint)
+    origin, parts = get_origin(hint), typing.get_args(hint)
+    kind = origin or (hint if isinstance(hint, type) else None)
     if origin is Annotated:
-        return hint_schema(parts[0], inside).described(
-            next((note for note in parts[1:] if isinstance(note, str)), "")
-        )
+        text = next((note for note in parts[1:] if isinstance(note, str)), "")
+        return hint_schema(parts[0], inside).described(text)
     if origin in (Required, NotRequired):
         return hint_schema(parts[0], inside)
-    if origin in (Union, types.UnionType):
-        return _union(parts, inside)
-    if origin is Literal:
-        return _literal(parts)
-    kind = origin or (hint if isinstance(hint, type) else None)
+    if origin in (Union, types.UnionType, Literal):
+        others = [part for part in parts if part not in (None, type(None))]
+        choice = _literal(others) if origin is Literal else _union([hint_schema(part, inside) for part in others])
+        return choice if len(others) == len(parts) else choice.nullable()
     if kind in _SERIES:
         return _series(kind, parts, inside)
     if kind in (dict, abc.Mapping, abc.MutableMapping):
         return _mapping(parts, inside)
-    if isinstance(hint, type):
-        if hint in _PLAIN:
-            return _PLAIN[hint]
-        if issubclass(hint, Enum):
-            return _enum(hint)
-        if is_typeddict(hint) or dataclasses.is_dataclass(hint):
-            return _class(hint, inside)
-    raise UnsupportedHint(
-        f"the type {_name(hint)} cannot be declared to a model",
-        "use str, int, float, bool, date, datetime, Literal, Enum, list[T], dict, a dataclass or a TypedDict",
-    )
+    if kind in _PLAIN:
+        return _PLAIN[kind]
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return _enum(hint)
+    if isinstance(hint, type) and (typing.is_typeddict(hint) or dataclasses.is_dataclass(hint)):
+        return _class(hint, inside)
+    fix = "use str, int, float, bool, date, datetime, Literal, Enum, list[T], dict, a dataclass or a TypedDict"
+    raise UnsupportedHint(f"the type {_name(hint)} cannot be declared to a model", fix=fix)
 
 
 def object_schema(members: dict[str, ObjectMember], make: Callable[..., Any], title: str = "parameter") -> HintSchema:
@@ -149,18 +131,15 @@ def object_schema(members: dict[str, ObjectMember], make: Callable[..., Any], ti
 def hints_of(thing: Any) -> dict[str, Any]:
     """The hints of a function or a class, resolved. Raises UnsupportedHint."""
     try:
-        return get_type_hints(thing, include_extras=True)
+        return typing.get_type_hints(thing, include_extras=True)
     except Exception as problem:  # evaluating annotations can raise anything
-        raise UnsupportedHint(
-            f"its type hints cannot be read ({type(problem).__name__}: {problem})",
-            "use types that exist at the top level of its module",
-        ) from None
+        what = f"its type hints cannot be read ({type(problem).__name__}: {problem})"
+        raise UnsupportedHint(what, fix="use types that exist at the top level of its module") from None
 
 
 def _wrong(expected: str, value: Any, at: str) -> ArgumentError:
-    return ArgumentError(
-        f"expected {expected}, got {one_line(codec.dump(value).decode(), _SHOWN)}{at and f' at {at}'}"
-    )
+    shown = one_line(codec.dump(value).decode(), _SHOWN)
+    return ArgumentError(f"expected {expected}, got {shown}{at and f' at {at}'}")
 
 
 def _value(schema: Schema, expected: str, convert: Callable[[Any], Any]) -> HintSchema:
@@ -187,21 +166,18 @@ def _integer(value: Any) -> int:
     return int(value)
 
 
+def _date(kind: type[date]) -> Callable[[Any], date]:
+    return lambda value: kind.fromisoformat(_is(value, str))
+
+
+_DATE_TIME = "a date and time such as 2026-01-31T12:00:00Z"
 _PLAIN: dict[Any, HintSchema] = {
     str: _value({"type": "STRING"}, "a string", lambda value: _is(value, str)),
     int: _value({"type": "INTEGER"}, "an integer", _integer),
     float: _value({"type": "NUMBER"}, "a number", lambda value: float(_is(value, int, float))),
     bool: _value({"type": "BOOLEAN"}, "true or false", lambda value: _is(value, bool)),
-    datetime: _value(
-        {"type": "STRING", "format": "date-time"},
-        "a date and time such as 2026-01-31T12:00:00Z",
-        lambda value: datetime.fromisoformat(_is(value, str)),
-    ),
-    date: _value(
-        {"type": "STRING", "description": "(YYYY-MM-DD)"},
-        "a date such as 2026-01-31",
-        lambda value: date.fromisoformat(_is(value, str)),
-    ),
+    datetime: _value({"type": "STRING", "format": "date-time"}, _DATE_TIME, _date(datetime)),
+    date: _value({"type": "STRING", "description": "(YYYY-MM-DD)"}, "a date such as 2026-01-31", _date(date)),
 }
 _SERIES: dict[Any, Callable[[list[Any]], Any]] = {
     **{kind: kind for kind in (list, tuple, set, frozenset)},
@@ -210,14 +186,11 @@ _SERIES: dict[Any, Callable[[list[Any]], Any]] = {
 }
 
 
-def _union(parts: tuple[Any, ...], inside: tuple[Any, ...]) -> HintSchema:
-    hints = [hint_schema(part, inside) for part in parts if part is not type(None)]
+def _union(hints: list[HintSchema]) -> HintSchema:
     if len(hints) == 1:
-        return hints[0].nullable()
+        return hints[0]
     schemas = [hint.schema for hint in hints]
-    schema: Schema = {"anyOf": schemas}
-    if all(one in ({"type": "INTEGER"}, {"type": "NUMBER"}) for one in schemas):
-        schema = {"type": "NUMBER"}
+    is_number = all(schema in ({"type": "INTEGER"}, {"type": "NUMBER"}) for schema in schemas)
 
     def read(value: Any, at: str) -> Any:
         errors = []
@@ -228,28 +201,24 @@ def _union(parts: tuple[Any, ...], inside: tuple[Any, ...]) -> HintSchema:
                 errors.append(str(problem))
         raise ArgumentError(", or ".join(errors))
 
-    union = HintSchema(schema, read)
-    return union.nullable() if len(hints) < len(parts) else union
+    return HintSchema({"type": "NUMBER"} if is_number else {"anyOf": schemas}, read)
 
 
-def _literal(parts: tuple[Any, ...]) -> HintSchema:
-    values = [value for value in parts if value is not None]
+def _literal(values: list[Any]) -> HintSchema:
     if values and all(isinstance(value, str) and value for value in values):
-        literal = _choice({value: value for value in values})
-    elif values and all(type(value) is int for value in values):
-        expected = f"one of {', '.join(map(str, values))}"
-        choices = {value: value for value in values}
-        schema = {"type": "INTEGER", "description": f"({expected})"}
-        literal = _value(schema, expected, lambda value: choices[_integer(value)])
-    else:
-        raise UnsupportedHint("a Literal of mixed or empty values cannot be declared to a model", "use only strings")
-    return literal.nullable() if len(values) < len(parts) else literal
+        return _choice({value: value for value in values})
+    if not values or not all(type(value) is int for value in values):
+        what = "a Literal of mixed or empty values cannot be declared to a model"
+        raise UnsupportedHint(what, fix="use only strings")
+    expected = f"one of {', '.join(map(str, values))}"
+    schema = {"type": "INTEGER", "description": f"({expected})"}
+    return _value(schema, expected, lambda value: values[values.index(_integer(value))])
 
 
 def _enum(kind: type[Enum]) -> HintSchema:
     """By value when all values are strings, else by name."""
     if not len(kind):
-        raise UnsupportedHint(f"the Enum {kind.__name__} has no members", "add some")
+        raise UnsupportedHint(f"the Enum {kind.__name__} has no members", fix="add some")
     by_value = all(isinstance(member.value, str) and member.value for member in kind)
     return _choice({member.value if by_value else member.name: member for member in kind})
 
@@ -261,12 +230,11 @@ def _choice(options: dict[str, Any]) -> HintSchema:
 
 def _series(kind: Any, parts: tuple[Any, ...], inside: tuple[Any, ...]) -> HintSchema:
     if kind is tuple and parts and (len(parts) != 2 or parts[1] is not ...):
-        raise UnsupportedHint(
-            "a tuple of fixed parts cannot be declared to a model", "use a dataclass, or tuple[T, ...]"
-        )
+        fix = "use a dataclass, or tuple[T, ...]"
+        raise UnsupportedHint("a tuple of fixed parts cannot be declared to a model", fix=fix)
     if not parts:
         name = getattr(kind, "__name__", "list")
-        raise UnsupportedHint(f"a {name} needs the type of its items", f"write it, as in {name}[str]")
+        raise UnsupportedHint(f"a {name} needs the type of its items", fix=f"write it, as in {name}[str]")
     item = hint_schema(parts[0], inside)
 
     def read(value: Any, at: str) -> Any:
@@ -283,7 +251,7 @@ def _series(kind: Any, parts: tuple[Any, ...], inside: tuple[Any, ...]) -> HintS
 
 def _mapping(parts: tuple[Any, ...], inside: tuple[Any, ...]) -> HintSchema:
     if parts and parts[0] is not str:
-        raise UnsupportedHint(f"a dict with keys of type {_name(parts[0])} is no JSON", "use dict[str, ...]")
+        raise UnsupportedHint(f"a dict with keys of type {_name(parts[0])} is no JSON", fix="use dict[str, ...]")
     item = hint_schema(parts[1], inside) if parts and parts[1] not in (Any, object) else None
 
     def read(value: Any, at: str) -> Any:
@@ -297,22 +265,22 @@ def _mapping(parts: tuple[Any, ...], inside: tuple[Any, ...]) -> HintSchema:
 def _class(kind: Any, inside: tuple[Any, ...]) -> HintSchema:
     """A dataclass or a TypedDict."""
     if kind in inside:
-        raise UnsupportedHint(
-            f"{kind.__name__} contains itself, which cannot be declared to a model", "use a dict or a str there"
-        )
+        what = f"{kind.__name__} contains itself, which cannot be declared to a model"
+        raise UnsupportedHint(what, fix="use a dict or a str there")
     hints = hints_of(kind)
     doc = "" if kind.__doc__ == dict.__doc__ or (kind.__doc__ or "").startswith(f"{kind.__name__}(") else kind.__doc__
     text, descriptions = docstrings.described(doc)
-    if is_typeddict(kind):
+    if typing.is_typeddict(kind):
         # __required_keys__ knows the class's total=, and not what is written in annotations that are strings
         written = {Required: True, NotRequired: False}
         required = {name: written.get(get_origin(hints[name]), name in kind.__required_keys__) for name in hints}
     else:
-        missing = dataclasses.MISSING
-        fields = [field for field in dataclasses.fields(kind) if field.init]
-        required = {one.name: one.default is missing and one.default_factory is missing for one in fields}
+        parameters = inspect.signature(kind).parameters.values()
+        required = {parameter.name: parameter.default is parameter.empty for parameter in parameters}
     members = {
-        name: ObjectMember(hint_schema(hints[name], (*inside, kind)).described(descriptions.get(name, "")), needed)
+        name: ObjectMember(
+            hint_schema(hints.get(name), (*inside, kind)).described(descriptions.get(name, "")), needed
+        )
         for name, needed in required.items()
     }
     return object_schema(members, kind, "field").described(text)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 from websockets.asyncio.server import ServerConnection
@@ -292,8 +293,8 @@ def give_circle() -> list[Any]:
     return circle
 
 
-def take_town(town: Literal["Ulm"]) -> str:
-    return town
+def nest_deep() -> Any:
+    return functools.reduce(lambda inner, _: [inner], range(95), 0)
 
 
 @pytest.mark.parametrize(
@@ -304,8 +305,9 @@ def take_town(town: Literal["Ulm"]) -> str:
         (leave_async, "SystemExit: 3"),
         (give_up, "give_up was cancelled from within"),
         (print_much, "the result of print_much has 10,000,013 bytes of JSON, and 1,048,576 are sent at most"),
-        (give_bytes, "the result of give_bytes cannot be sent: a bytes has no JSON form"),
-        (give_circle, "the result of give_circle cannot be sent: it is nested deeper than 90 levels"),
+        (give_bytes, "the result of give_bytes cannot be sent: Type is not JSON serializable: bytes"),
+        (give_circle, "the result of give_circle cannot be sent: Recursion limit reached"),
+        (nest_deep, "the result of nest_deep cannot be sent: the JSON is nested deeper than 90 levels"),
     ],
 )
 async def test_a_function_that_fails_is_answered_with_an_error(fn: Callable[..., Any], error: str) -> None:
