@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shlex
 import shutil
@@ -133,18 +134,15 @@ def declarations(source: Declared) -> list[dict[str, Any]]:
 
 
 def _split(spec: str) -> tuple[str, list[str]]:
-    name, equals, line = spec.partition("=")
+    name, _, line = spec.partition("=")
     name = name.strip()
-    if not equals or not name or not line.strip():
-        raise BadRequest(f"invalid tool {spec[:100]!r}: expected name=command", where="--tool", fix=_FORM)
     try:
         words = shlex.split(line)
     except ValueError as problem:
-        raise BadRequest(
-            f"the command of {name} cannot be split", where="--tool", why=str(problem), fix=_FORM
-        ) from None
-    if not words:
-        raise BadRequest(f"no command for {name}", where="--tool", fix=_FORM)
+        what = f"the command of {name} cannot be split"
+        raise BadRequest(what, where="--tool", why=str(problem), fix=_FORM) from None
+    if not name or not words:
+        raise BadRequest(f"invalid tool {spec[:100]!r}: expected name=command", where="--tool", fix=_FORM)
     path = shutil.which(words[0])
     if path is None:
         program = words[0][:200]
@@ -164,33 +162,32 @@ def environment(inherited: Mapping[str, str]) -> dict[str, str]:
 
 async def run(name: str, argv: Sequence[str], args: dict[str, Any]) -> Any:
     """Run a command once and return its output, as JSON or text. Raises ToolFailure. When cancelled, it is killed."""
-    loop = asyncio.get_running_loop()
     try:
-        transport, child = await _spawn(loop, argv)
+        transport, child = await _spawn(argv)
     except (OSError, ValueError) as problem:
         raise ToolFailure(f"{name} could not be started: {getattr(problem, 'strerror', None) or problem}") from None
-    try:
-        stdin: Any = transport.get_pipe_transport(0)
-        stdin.write(codec.dump(args))
-        stdin.close()  # once it has read all
-        await child.ended
-    finally:
+    with contextlib.closing(transport):
         try:
+            stdin: Any = transport.get_pipe_transport(0)
+            stdin.write(codec.dump(args))
+            stdin.close()  # once it has read all
+            await child.gone.wait()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(child.closed.wait(), _GRACE)
+        finally:
             if transport.get_returncode() is None:
                 process.kill_group(transport.get_pid())
-                await asyncio.wait({child.gone}, timeout=1)
-        finally:
-            transport.close()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(child.gone.wait(), 1)
     if child.too_much:
         raise ToolFailure(f"{name} printed more than {SIZE:,} bytes and was stopped: let it print less")
     return _result(name, transport.get_returncode() or 0, bytes(child.out), bytes(child.err))
 
 
-async def _spawn(loop: asyncio.AbstractEventLoop, argv: Sequence[str]) -> tuple[asyncio.SubprocessTransport, _Child]:
+async def _spawn(argv: Sequence[str]) -> tuple[asyncio.SubprocessTransport, _Child]:
     """Start it. On cancellation asyncio would kill only the program, and not the children it has by then."""
-    spawning = asyncio.ensure_future(
-        loop.subprocess_exec(lambda: _Child(loop), *argv, start_new_session=True, env=environment(os.environ))
-    )
+    exec_ = asyncio.get_running_loop().subprocess_exec
+    spawning = asyncio.ensure_future(exec_(_Child, *argv, start_new_session=True, env=environment(os.environ)))
     try:
         return await asyncio.shield(spawning)
     except asyncio.CancelledError:
@@ -217,39 +214,32 @@ def _result(name: str, code: int, out: bytes, err: bytes) -> Any:
 
 
 class _Child(asyncio.SubprocessProtocol):
-    """The output of a child. `ended` is set when there is no more to wait for, `gone` when the process has ended."""
+    """The output of a child. `gone` is set when the process has ended, `closed` when nothing more can come."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self) -> None:
         self.out, self.err = bytearray(), bytearray()
         self.too_much = False
-        self.ended: asyncio.Future[None] = loop.create_future()
-        self.gone: asyncio.Future[None] = loop.create_future()
-        self._loop = loop
+        self.gone, self.closed = asyncio.Event(), asyncio.Event()
         self._open = {1, 2}
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.SubprocessTransport)
+        self._transport = transport
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         if fd == 2:
-            self.err += data
-            del self.err[:-_STDERR]
-        elif len(self.out) + len(data) > SIZE:
-            self.too_much = True
-            self._end()
-        else:
+            self.err = (self.err + data)[-_STDERR:]
+        elif len(self.out) + len(data) <= SIZE:
             self.out += data
+        else:
+            self.too_much = True
+            if self._transport.get_returncode() is None:
+                process.kill_group(self._transport.get_pid())
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
         self._open.discard(fd)
-        if not self._open and self.gone.done():
-            self._end()
+        if not self._open:
+            self.closed.set()
 
     def process_exited(self) -> None:
-        if not self.gone.done():
-            self.gone.set_result(None)
-        if self._open:
-            self._loop.call_later(_GRACE, self._end)
-        else:
-            self._end()
-
-    def _end(self) -> None:
-        if not self.ended.done():
-            self.ended.set_result(None)
+        self.gone.set()
