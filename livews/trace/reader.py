@@ -44,6 +44,7 @@ class TraceRecord:
         size: bytes of the frame on the wire.
         text: the line as it is in the file, if the reader was asked to keep it.
         inserted: livews sent it, neither the client nor the server.
+        elided: media were left out of it.
     """
 
     number: int
@@ -56,15 +57,11 @@ class TraceRecord:
     size: int = 0
     text: bytes = b""
     inserted: bool = False
+    elided: bool = False
 
     @property
     def direction(self) -> Direction:
         return "send" if self.sender == "client" else "recv"
-
-    @property
-    def elided(self) -> bool:
-        """Whether media were left out of it."""
-        return self.raw is not None and b'"elided:' in self.raw
 
 
 def lines_of(file: BinaryIO, name: str, *, headed: bool = True) -> Iterator[bytes]:
@@ -113,89 +110,103 @@ def check_partial_line(partial: bytes | bytearray, name: str, number: int, *, he
 
 
 def sessions(
-    lines: Iterable[bytes], name: str, *, lenient: bool = False, texts: bool = False, start: int = 1
+    lines: Iterable[bytes], name: str, *, lenient: bool = False, texts: bool = False
 ) -> Iterator[tuple[dict[str, Any], Iterator[TraceRecord]]]:
-    """Each session of a trace as (header, records). Take its records before the next session.
+    """Each session of a trace as (header, records), read by a `TraceParser`. Take its records before the next session."""
+    parser = TraceParser(name, lenient=lenient, texts=texts)
+    items = (item for line in lines for item in parser.take(line))
+    header: Any = next(items, None)
 
-    The records include what a crash cut off, as control "cut" with `why`.
+    def records() -> Iterator[TraceRecord]:
+        nonlocal header
+        header = None
+        for item in items:
+            if isinstance(item, dict):
+                header = item
+                return
+            yield item
+
+    while header is not None:
+        session = records()
+        yield header, session
+        for _ in session:
+            pass
+
+
+class TraceParser:
+    """Reads the lines of a trace, one by one.
 
     Args:
         name: the file's name in errors.
         lenient: give a line that cannot be read as control "broken" with `why` instead of raising.
         texts: keep the text of each line.
-        start: the number of the first line.
 
-    Raises:
-        BadRequest: it is not a trace, or a line cannot be read.
+    Attributes:
+        number: how many lines were read.
+        in_session: there was a header.
     """
-    source = _Source(enumerate(lines, start), name, lenient, texts)
-    while (header := source.header()) is not None:
-        records = source.records()
-        yield header, records
-        for _ in records:
-            pass
 
-
-class _Source:
-    def __init__(self, lines: Iterator[tuple[int, bytes]], name: str, lenient: bool, texts: bool) -> None:
-        self._lines = lines
+    def __init__(self, name: str, *, lenient: bool = False, texts: bool = False) -> None:
+        self.number = 0
+        self.in_session = False
         self._name = name
         self._lenient = lenient
         self._texts = texts
-        self._next_header: dict[str, Any] | None = None
         self._t = 0.0
 
-    def header(self) -> dict[str, Any] | None:
-        header, self._next_header = self._next_header, None
-        if header is None:
-            for number, text in self._lines:
-                if text.strip():
-                    return self._check_header(number, text.removeprefix(_BOM))
-        return header
+    def take(self, text: bytes) -> Iterator[dict[str, Any] | TraceRecord]:
+        """The header or the record of the next line; both, if a session follows one that a crash cut off in its middle.
 
-    def _check_header(self, number: int, text: bytes) -> dict[str, Any]:
+        What was cut off is a record of control "cut" with `why`.
+
+        Raises:
+            BadRequest: it is not a trace, or the line cannot be read.
+        """
+        self.number += 1
+        if not text.strip():
+            return
+        if not self.in_session:
+            yield self._header(text.removeprefix(_BOM))
+            return
+        record, why = None, f"the line is neither a frame nor one of {', '.join(CONTROLS)}"
+        try:
+            row = object_of(text)
+            if row.get("trace") == "livews":
+                yield self._header(text)
+                return
+            record = _record(self.number, row, text.rstrip(b"\r\n") if self._texts else b"")
+        except codec.WireError as problem:
+            why = str(problem)
+            # A session that follows one that crashed may begin in the middle of its last line.
+            header = _HEADER.search(text, 1)
+            if header or not text.endswith(b"\n"):
+                yield self._unread("cut", "it ends in the middle of a line")
+                if header:
+                    yield self._header(text[header.start() :])
+                return
+        if record is None:
+            if not self._lenient:
+                fix = "name a file that was written with --trace, or remove that line"
+                raise BadRequest(f"cannot read the trace: {why}", where=f"{self._name}:{self.number}", fix=fix)
+            record = self._unread("broken", why)
+        self._t = record.t
+        yield record
+
+    def _header(self, text: bytes) -> dict[str, Any]:
         try:
             row = object_of(text)
         except codec.WireError:
             row = {}
         if row.get("trace") != "livews":
-            raise _not_a_trace(self._name, number, _NO_HEADER)
+            raise _not_a_trace(self._name, self.number, _NO_HEADER)
         if row.get("version") != 1:
-            raise _not_a_trace(self._name, number, f"version {row.get('version')} of the format is not supported")
-        self._t = 0.0
+            why = f"version {row.get('version')} of the format is not supported"
+            raise _not_a_trace(self._name, self.number, why)
+        self._t, self.in_session = 0.0, True
         return row
 
-    def records(self) -> Iterator[TraceRecord]:
-        for number, text in self._lines:
-            if not text.strip():
-                continue
-            record, why = None, f"the line is neither a frame nor one of {', '.join(CONTROLS)}"
-            try:
-                row = object_of(text)
-                if row.get("trace") == "livews":
-                    self._next_header = self._check_header(number, text)
-                    return
-                record = _record(number, row, text.rstrip(b"\r\n") if self._texts else b"")
-            except codec.WireError as problem:
-                why = str(problem)
-                # A session that follows one that crashed may begin in the middle of its last line.
-                header = _HEADER.search(text, 1)
-                if header:
-                    self._next_header = self._check_header(number, text[header.start() :])
-                if header or not text.endswith(b"\n"):
-                    yield self._unread(number, "cut", "it ends in the middle of a line")
-                    return
-            if record is None:
-                if not self._lenient:
-                    fix = "name a file that was written with --trace, or remove that line"
-                    where = f"{self._name}:{number}"
-                    raise BadRequest(f"cannot read the trace: {why}", where=where, fix=fix)
-                record = self._unread(number, "broken", why)
-            self._t = record.t
-            yield record
-
-    def _unread(self, number: int, control: str, why: str) -> TraceRecord:
-        return TraceRecord(number, self._t, "server", "text", None, control, {"why": why})
+    def _unread(self, control: str, why: str) -> TraceRecord:
+        return TraceRecord(self.number, self._t, "server", "text", None, control, {"why": why})
 
 
 def _not_a_trace(name: str, number: int, why: str) -> BadRequest:
@@ -232,7 +243,7 @@ def _record(number: int, row: dict[str, Any], text: bytes) -> TraceRecord | None
         return None
     if raw is not None:
         size, inserted = codec.whole(row.get("size")) or len(raw), row.get("inserted") is True
-        return TraceRecord(number, float(t), sender, opcode, raw, size=size, text=text, inserted=inserted)
+        return TraceRecord(number, float(t), sender, opcode, raw, "", {}, size, text, inserted, b'"elided:' in raw)
     for control in CONTROLS:
         if isinstance(row.get(control), dict):
             return TraceRecord(number, float(t), sender, opcode, None, control, row[control], text=text)

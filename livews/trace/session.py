@@ -67,7 +67,9 @@ class RecordedSession:
         if record.control and conversation.turns and conversation.state("turn") == "idle":
             self.turn -= 1  # a close or a ping between turns belongs to the earlier one
         if record.raw is not None:
-            self.elided = self.elided or record.elided
+            if not record.elided:
+                return conversation.step(record.sender, record.raw)
+            self.elided = True
             return conversation.step(record.sender, refilled(record.raw))
         if record.control == "close":
             code = record.about.get("code")

@@ -10,12 +10,9 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import orjson
 
 from livews.core.conversation import Step
-from livews.trace.reader import TraceRecord, check_partial_line, sessions
+from livews.trace.reader import TraceParser, TraceRecord, check_partial_line
 from livews.trace.session import RecordedSession, unreadable
 
 _PIECE = 256 * 1024
@@ -37,10 +34,8 @@ class Tail:
         self._offset = 0
         self._file_id: tuple[int, int] | None = None
         self._partial = bytearray()
-        self._header = b""
-        """The header of the session, as a line."""
+        self._parser = TraceParser(str(path), lenient=True)
         self._session_count = 0
-        self._line_count = 0
 
     def take(self) -> Iterator[tuple[RecordedSession, TraceRecord | None, Step | None]]:
         """What was written since the last call, up to a limit.
@@ -54,35 +49,24 @@ class Tail:
         self.behind = len(piece) == _PIECE
         self._partial += piece
         if b"\n" not in piece:  # each piece of a line of megabytes is looked at once
-            check_partial_line(self._partial, str(self.path), self._line_count + 1, headed=not self._header)
+            check_partial_line(
+                self._partial, str(self.path), self._parser.number + 1, headed=not self._parser.in_session
+            )
             return
         *lines, partial = bytes(self._partial).split(b"\n")
         self._partial = bytearray(partial)
-        start = self._line_count + 1
-        self._line_count += len(lines)
-        if not any(lines):
-            return
-        batch = [line + b"\n" for line in lines]
-        continues = bool(self._header)
-        if continues:  # the reader needs a header
-            start, batch = start - 1, [self._header, *batch]
-        for header, records in sessions(batch, str(self.path), lenient=True, start=start):
-            if not continues:
-                yield self._begin(header), None, None
-            continues = False
+        for item in (item for line in lines for item in self._parser.take(line + b"\n")):
+            if isinstance(item, dict):
+                self._session_count += 1
+                self.session = RecordedSession(item, iter(()), self._session_count, str(self.path))
+                yield self.session, None, None
+                continue
             session = self.session
             assert session is not None
-            for record in records:
-                if record.control == "cut":
-                    session.cut_at = record.number
-                else:
-                    yield session, record, session.step(record)
-
-    def _begin(self, header: dict[str, Any]) -> RecordedSession:
-        self._session_count += 1
-        self._header = orjson.dumps(header) + b"\n"
-        self.session = RecordedSession(header, iter(()), self._session_count, str(self.path))
-        return self.session
+            if item.control == "cut":
+                session.cut_at = item.number
+            else:
+                yield session, item, session.step(item)
 
     def _read(self) -> bytes:
         try:
@@ -90,8 +74,8 @@ class Tail:
                 stat = os.fstat(file.fileno())
                 file_id = stat.st_dev, stat.st_ino
                 if self._file_id != file_id or stat.st_size < self._offset:
-                    self._file_id, self._offset, self._partial, self._header = file_id, 0, bytearray(), b""
-                    self._line_count = 0
+                    self._file_id, self._offset, self._partial = file_id, 0, bytearray()
+                    self._parser = TraceParser(str(self.path), lenient=True)
                 file.seek(self._offset)
                 piece = file.read(_PIECE)
         except FileNotFoundError:
