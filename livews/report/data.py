@@ -280,8 +280,10 @@ class ReportSession:
             return
         if change.began:
             asked = None if turn.requested_at is None else max(0.0, turn.requested_at)
-            self._turn = {"by": turn.requested_by, "asked": asked, "firstByte": turn.first_byte_at, "row": row,
-                          "firstHeard": None, "measured": False}  # fmt: skip
+            self._turn = {
+                "by": turn.requested_by, "asked": asked, "firstByte": turn.first_byte_at, "firstSound": None,
+                "firstHeard": None, "measured": False, "ended": None, "how": "", "row": row,
+            }  # fmt: skip
             if not self._turns.is_full:
                 self._turns.put(len(self._turns), self._turn, self.moves)
         self._turn |= {"firstSound": turn.first_sound_at, "ended": turn.ended_at, "how": turn.outcome}
@@ -373,7 +375,9 @@ class ReportSession:
 
     def data(self) -> dict[str, Any]:
         """The whole session, without what the schemas say."""
-        return {**self.head(), **(self.news(NewsCursor(docs=len(self._docs.changes))) or {})}
+        whole = {**self.head(), **(self.news(NewsCursor()) or {})}
+        del whole["docs"]
+        return whole
 
     def news(self, cursor: NewsCursor, max_rows: int = sys.maxsize) -> dict[str, Any] | None:
         """What was added since `cursor`, which moves on; None: nothing. From a new cursor it is the whole session.

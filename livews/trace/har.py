@@ -9,7 +9,7 @@
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, BinaryIO
@@ -24,6 +24,7 @@ from livews.redactor import HIDDEN, Redactor, redact_url
 from livews.trace.reader import CONTROLS
 from livews.trace.session import RecordedSession
 from livews.trace.writer import header as trace_header
+from livews.trace.writer import iso_time
 from livews.version import __version__
 
 _DIRECTIONS = {
@@ -44,70 +45,55 @@ _MAX_REDACTED = 100_000
 # To HAR
 
 
-class HarWriter:
-    """Writes a HAR session by session; `end` completes it."""
-
-    def __init__(self, out: BinaryIO) -> None:
-        self._out = out
-        self._entries = 0
-        creator = orjson.dumps({"name": "livews", "version": __version__})
-        out.write(b'{"log":{"version":"1.2","creator":' + creator + b',"pages":[],"entries":[')
-
-    def session(self, session: RecordedSession) -> int:
-        """Write one session; the number of its messages."""
-        out = self._out
-        start = started(session.header)
-        out.write(b"," if self._entries else b"")
-        self._entries += 1
-        out.write(b'{"_webSocketMessages":[')
-        count = 0
-        first, last = 0.0, 0.0
-        controls: list[dict[str, Any]] = []
-        for record, _ in session:
-            first, last = min(first, record.t), max(last, record.t)
-            if record.raw is None:
-                controls.append({"t": record.t, "dir": record.direction, record.control: record.about})
-                continue
-            text = _text(record.raw) if record.opcode == "text" else None
-            message = {
-                "type": "send" if record.sender == "client" else "receive",
-                "time": start + record.t,
-                "opcode": 2 if text is None else 1,
-                "data": codec.encode_base64(record.raw) if text is None else text,
-            }
-            out.write((b"," if count else b"") + orjson.dumps(message))
-            count += 1
-        out.write(b"]," + orjson.dumps(_entry(session, start, last - first, controls))[1:])
-        return count
-
-    def end(self) -> None:
-        self._out.write(b"]}}\n")
+def write_har(sessions: Iterable[RecordedSession], out: BinaryIO) -> int:
+    """Write sessions as a HAR; the number of their messages."""
+    creator = orjson.dumps({"name": "livews", "version": __version__})
+    out.write(b'{"log":{"version":"1.2","creator":' + creator + b',"pages":[],"entries":[')
+    count = 0
+    for i, session in enumerate(sessions):
+        out.write(b"," if i else b"")
+        count += _write_entry(session, out)
+    out.write(b"]}}\n")
+    return count
 
 
-def _text(raw: bytes) -> str | None:
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return None
+def _write_entry(session: RecordedSession, out: BinaryIO) -> int:
+    """Write one session; the number of its messages."""
+    start = _epoch(session.header.get("started")) or 0.0
+    count, first, last = 0, 0.0, 0.0
+    controls: list[dict[str, Any]] = []
+    out.write(b'{"_webSocketMessages":[')
+    for record, _ in session:
+        first, last = min(first, record.t), max(last, record.t)
+        if record.raw is None:
+            controls.append({"t": record.t, "dir": record.direction, record.control: record.about})
+            continue
+        message = {"type": "send" if record.sender == "client" else "receive", "time": start + record.t}
+        try:
+            if record.opcode != "text":
+                raise ValueError
+            message |= {"opcode": 1, "data": record.raw.decode()}
+        except ValueError:  # bytes that are not UTF-8, too
+            message |= {"opcode": 2, "data": codec.encode_base64(record.raw)}
+        out.write((b"," if count else b"") + orjson.dumps(message))
+        count += 1
+    out.write(b"]," + orjson.dumps(_entry(session, start, round(1000 * (last - first), 3), controls))[1:])
+    return count
 
 
-def _entry(session: RecordedSession, start: float, seconds: float, controls: list[dict[str, Any]]) -> dict[str, Any]:
+def _entry(session: RecordedSession, start: float, ms: float, controls: list[dict[str, Any]]) -> dict[str, Any]:
     url = shown(session.url) if session.url else "ws://unknown/"
     parts = urlsplit(url)
     credential = "Authorization" if parse_endpoint_path(url)[0] == "vertex" else "x-goog-api-key"
     headers = {"Host": parts.netloc, "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
                credential: HIDDEN}  # fmt: skip
-    ms = round(1000 * seconds, 3)
     return {
-        "_resourceType": "websocket",
-        "startedDateTime": _iso(start),
-        "time": ms,
+        "_resourceType": "websocket", "startedDateTime": _iso(start), "time": ms,
         "request": {
             "method": "GET", "url": url, "httpVersion": "HTTP/1.1", "cookies": [], "headers": _pairs(headers.items()),
             "queryString": _pairs(parse_qsl(parts.query, keep_blank_values=True)), "headersSize": -1, "bodySize": 0,
         },
-        "response": _RESPONSE,
-        "cache": {},
+        "response": _RESPONSE, "cache": {},
         "timings": {"blocked": -1, "dns": -1, "connect": -1, "ssl": -1, "send": 0, "wait": 0, "receive": ms},
         "_livews": {"header": {**session.header, "url": url}, "controls": controls},
     }  # fmt: skip
@@ -117,33 +103,26 @@ def _pairs(pairs: Any) -> list[dict[str, str]]:
     return [{"name": name, "value": value} for name, value in pairs]
 
 
-def started(header: dict[str, Any]) -> float:
-    """Seconds since 1970 of a session's start; 0 if its header has no valid time."""
-    return _epoch(header.get("started")) or 0.0
-
-
 def _epoch(value: Any) -> float | None:
     """A time in any form that a HAR has it: seconds or milliseconds since 1970, or ISO 8601."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return value / 1000 if value > 1e11 else float(value)
-    if isinstance(value, str):
-        try:
+    try:
+        if isinstance(value, str):
             when = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", value))
-        except ValueError:
-            try:
-                return _epoch(float(value))
-            except ValueError:
-                return None
-        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
-    return None
+            return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+    except ValueError:
+        pass
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        return None
+    return seconds / 1000 if seconds > 1e11 else seconds
 
 
 def _iso(epoch: float) -> str:
     try:
-        when = datetime.fromtimestamp(epoch, UTC)
+        return iso_time(datetime.fromtimestamp(epoch, UTC))
     except (OverflowError, ValueError, OSError):
-        when = datetime.fromtimestamp(0, UTC)
-    return when.isoformat(timespec="microseconds").replace("+00:00", "Z")
+        return _iso(0)
 
 
 # From HAR
@@ -221,10 +200,10 @@ def write(socket: HarWebSocket, out: BinaryIO) -> tuple[int, int]:
     header = socket.own.get("header")
     if not isinstance(header, dict) or header.get("trace") != "livews" or header.get("version") != 1:
         header = trace_header(shown(socket.url), "client") | {"started": _iso(socket.started), "from": "HAR"}
-    rows: list[tuple[float, int, dict[str, Any]]] = []
+    rows: list[dict[str, Any]] = []
     unreadable = 0
     t = 0.0
-    for i, message in enumerate(socket.messages):
+    for message in socket.messages:
         if message.get("opcode", 1) not in (1, 2):
             continue  # pings and pongs, which some tools record
         time = _epoch(message.get("time"))
@@ -243,16 +222,19 @@ def write(socket: HarWebSocket, out: BinaryIO) -> tuple[int, int]:
             row["message"] = codec.parse(raw)
         except codec.WireError:
             row["raw"] = codec.encode_base64(raw)
-        rows.append((t, i, row))
-    for control in socket.own.get("controls", ()):
-        if isinstance(control, dict) and any(isinstance(control.get(kind), dict) for kind in CONTROLS):
-            time = control.get("t")
-            if control.get("dir") in ("send", "recv") and isinstance(time, (int, float)):
-                rows.append((float(time), len(socket.messages), control))
+        rows.append(row)
+    rows += [control for control in socket.own.get("controls", ()) if _is_control(control)]
     out.write(orjson.dumps(header) + b"\n")
-    for _, _, row in sorted(rows, key=lambda row: row[:2]):
+    for row in sorted(rows, key=lambda row: float(row["t"])):
         out.write(orjson.dumps(row) + b"\n")
     return len(socket.messages) - unreadable, unreadable
+
+
+def _is_control(row: Any) -> bool:
+    """Whether it can be a control of a trace."""
+    if not isinstance(row, dict) or row.get("dir") not in ("send", "recv"):
+        return False
+    return isinstance(row.get("t"), (int, float)) and any(isinstance(row.get(kind), dict) for kind in CONTROLS)
 
 
 def shown(url: str) -> str:

@@ -168,11 +168,15 @@ def _on_one_line(raw: bytes) -> bytes:
     return raw.replace(b"\r", b" ") if b"\r" in raw else raw
 
 
+def iso_time(when: datetime) -> str:
+    """A time in UTC as ISO 8601, to the microsecond."""
+    return when.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
 def header(url: str, side: str) -> dict[str, Any]:
     """The first line of a trace. `url` has to be redacted already."""
-    started = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     return {
-        "trace": "livews", "version": 1, "started": started, "url": url, "side": side,
+        "trace": "livews", "version": 1, "started": iso_time(datetime.now(UTC)), "url": url, "side": side,
         "livews": __version__, "protocol": protocol.revision(),
     }  # fmt: skip
 

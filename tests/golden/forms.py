@@ -69,6 +69,13 @@ def _report(page: bytes) -> Any:
     found = re.findall(rb'<script type="application/json" id="([\w-]+)">(.*?)</script>', page, re.DOTALL)
     blocks = {name.decode(): json.loads(data) for name, data in found}
     sessions = blocks["report"]["sessions"]
+    for session in sessions:  # what may change later is there by its index
+        session |= {name: [*session[name].values()] for name in ("tools", "marks", "turns")}
+        session |= {
+            name: {key: [*items.values()] for key, items in session[name].items()} for name in ("states", "texts")
+        }
+        for side in session["sound"].values():
+            side["runs"] = [*side["runs"].values()]
     exact = [{name: session[name] for name in ("states", "turns", "kinds")} for session in sessions]
     blocks["report"]["docs"] = {}  # glossaries, which grow with the schemas
     for session in sessions:

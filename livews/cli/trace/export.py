@@ -16,7 +16,7 @@ from livews.report import captions
 from livews.report.markdown import markdown
 from livews.report.mixdown import mix_down
 from livews.trace.atomic_output import atomic_output
-from livews.trace.har import HarWriter
+from livews.trace.har import write_har
 
 _FORMATS = ("har", "wav", "srt", "vtt", "md")
 _SUFFIXES = {"webvtt": "vtt", "markdown": "md"}
@@ -52,15 +52,11 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
 
 def _har(options: argparse.Namespace, console: Console) -> int:
-    count = 0
     with (
         reader.sessions(options.file, console, number=options.session) as sessions,
         atomic_output(options.out, source=options.file) as out,
     ):
-        writer = HarWriter(out)
-        for session in sessions:
-            count += writer.session(session)
-        writer.end()
+        count = write_har(sessions, out)
     console.note(f"{options.out}: {count:,} messages")
     return 0
 
