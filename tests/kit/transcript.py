@@ -19,14 +19,16 @@ several such tables are multiplied. `$column` is its value, `$NAME` what `let` s
 - `setup MODEL JSON ...`: a connection that is set up; MODEL is a name of tests.kit.names or the name of a model, and one
   of Vertex is called there. Both transcriptions are on; each JSON object is merged into the setup, null takes a member
   out. A second one is another client; `leave` ends the newest, `lose` without a close frame. `$handle` is the newest
-  handle. `connect` is a `setup` without waiting for setupComplete.
+  handle. `connect` is a `setup` without waiting for setupComplete, `dial PATH` is none at all (PATH one of PATHS).
 - `> MESSAGE` is sent: `content TEXT` (`content+ TEXT` without turnComplete), `text TEXT`, `activityStart`,
   `activityEnd`, `audioStreamEnd`; `speech`, `silence`, `utterance SECONDS [PEAK]` joined by `+`, at the end `at N Hz` or
-  `in N bytes` a frame; `result [N] JSON [MEMBERS]`, an answer to call N of those that came, several joined by `+`; JSON.
+  `in N bytes` a frame; `result [N] JSON [MEMBERS]`, an answer to call N of those that came, several joined by `+`; JSON,
+  `raw TEXT`, and `bytes` in hex, as they are.
 - `< WORD` waits for a message that has this word of `brief`; `rest` takes what comes until it is quiet.
 - `= WORD ...` is the whole exchange up to the first message with the last word, as `brief_all` has it: without `said`
   if that is not there, with "..." for `said` and `audio` by turns, without WORD for each `-WORD`.
-- `nothing`: it stays quiet. `closed CODE REASON`: how the stand-in closes. `log TEXT`: a line of its log has this.
+- `nothing`: it stays quiet. `closed CODE REASON`: how the stand-in closes; `closes ID [REASON]`: as that row of
+  protocol/closes.json says. `got nothing` or `got JSON`: what came from there, besides handles. `log TEXT`: a line of its log has this.
 - Any other line is one of CHECKS, on what the last `<`, `=`, `rest`, `setup` or `closed` took; after `all`, on
   everything that this client got.
 """
@@ -44,7 +46,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from livews.core import codec
+from livews.core import closes, codec, protocol
 from livews.server import synth
 from livews.server.server import StandInServer
 from tests.kit import names, sound, talk
@@ -63,6 +65,14 @@ KNOWN = {
     "UNPADDED": _SPEECH.replace("+", "-").replace("/", "_").rstrip("="),
 }
 """What every file may use: pictures of 3 and 52 kB, an utterance of a second, and the base64 of a second of speech."""
+
+
+PATHS = {
+    "GEMINI": names.GEMINI,
+    "VERTEX": names.VERTEX,
+    "ALPHA": names.GEMINI.replace("v1beta", "v1alpha"),
+    "WRONG_KEY": f"{names.GEMINI}?key=wrong",
+}
 
 
 # Reading
@@ -142,15 +152,17 @@ class Player:
         for message in self.got:
             self.handle = message.get("sessionResumptionUpdate", {}).get("newHandle", self.handle)
 
-    async def connect(self, text: str) -> None:
-        setup = setup_of(text)
+    async def dial(self, path: str) -> None:
         end = await self.sockets.enter_async_context(contextlib.AsyncExitStack())
-        path = names.VERTEX if setup["model"].startswith(("publishers/", "projects/")) else names.GEMINI
-        caller = await end.enter_async_context(talk.calling(self.server, path=path))
-        caller.model = setup["model"]
+        caller = await end.enter_async_context(talk.calling(self.server, path=PATHS[path]))
         self.callers.append(caller)
         self.clients.append((caller, end))
-        await caller.say({"setup": setup})
+
+    async def connect(self, text: str) -> None:
+        setup = setup_of(text)
+        await self.dial("VERTEX" if setup["model"].startswith(("publishers/", "projects/")) else "GEMINI")
+        self.caller.model = setup["model"]
+        await self.caller.say({"setup": setup})
 
     async def setup(self, text: str) -> None:
         await self.connect(text)
@@ -187,16 +199,24 @@ class Player:
     async def rest(self, text: str) -> None:
         self.got = await self.caller.rest()
 
-    async def closed(self, text: str) -> None:
+    async def closed(self, text: str) -> tuple[int, str]:
         before = len(self.caller.messages)
         code, reason = await self.caller.closed()
-        assert f"{code} {reason}".strip() == text
+        assert not text or f"{code} {reason}".strip() == text
         self.got = self.caller.messages[before:]
+        return code, reason
+
+    async def closes(self, text: str) -> None:
+        close_id, _, wanted = text.partition(" ")
+        row = protocol.close_row(close_id)
+        code, reason = await self.closed("")
+        assert (code, reason) == (row["code"], (wanted or row["reason"])[:123])
+        assert closes.explain(code, reason).id == close_id
 
 
-STEPS: dict[str, Callable[[Player, str], Awaitable[None]]] = {
+STEPS: dict[str, Callable[[Player, str], Awaitable[object]]] = {
     ">": Player.send, "<": Player.hear, "=": Player.exchange, "setup": Player.setup, "connect": Player.connect,
-    "leave": Player.leave, "lose": Player.lose, "nothing": Player.nothing, "rest": Player.rest, "closed": Player.closed,
+    "leave": Player.leave, "lose": Player.lose, "nothing": Player.nothing, "rest": Player.rest, "closed": Player.closed, "closes": Player.closes, "dial": Player.dial,
 }  # fmt: skip
 
 
@@ -244,7 +264,7 @@ def values_of(text: str) -> list[Any]:
     return values
 
 
-def frames_of(text: str, calls: list[Message]) -> list[Message | str]:
+def frames_of(text: str, calls: list[Message]) -> list[Message | str | bytes]:
     kind, _, rest = text.partition(" ")
     match kind:
         case "content" | "content+":
@@ -259,6 +279,10 @@ def frames_of(text: str, calls: list[Message]) -> list[Message | str]:
             return [{"toolResponse": {"functionResponses": [result_of(one, calls) for one in rest.split(" + ")]}}]
         case "speech" | "silence" | "utterance":
             return sound_of(text)
+        case "raw":
+            return [rest]
+        case "bytes":
+            return [bytes.fromhex(rest)]
     return [text]
 
 
@@ -268,7 +292,7 @@ def result_of(text: str, calls: list[Message]) -> Message:
     return {"id": calls[at]["id"], "response": values[0], **(values[1] if values[1:] else {})}
 
 
-def sound_of(text: str) -> list[Message | str]:
+def sound_of(text: str) -> list[Message | str | bytes]:
     given = re.fullmatch(r"(.*?)(?: at (\d+) Hz)?(?: in (\d+) bytes)?", text)
     assert given
     rate = int(given[2] or sound.RATE)
@@ -303,6 +327,11 @@ def _is(found: Any, wanted: Any) -> None:
 
 def _fits(pattern: str, text: str) -> None:
     assert re.search(pattern, text), text
+
+
+def _got(got: list[Message], wanted: str) -> None:
+    left = [message for message in got if "sessionResumptionUpdate" not in message]
+    assert left == ([] if wanted == "nothing" else values_of(wanted))
 
 
 def _never(got: list[Message], words: str) -> None:
@@ -453,6 +482,7 @@ CHECKS: dict[str, Callable[[list[Message], str], None]] = {
     "says-like": lambda got, pattern: _fits(pattern, talk.words(got)),
     "hears": lambda got, text: _is(talk.heard(got), text),
     "hears-like": lambda got, pattern: _fits(f"^{pattern}$", talk.heard(got)),
+    "got": _got,
     "never": _never,
     "order": _order,
     "last": lambda got, message: _is(got[-1], json.loads(message)),
