@@ -15,6 +15,7 @@ from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
 
 from livews.core import codec, models, validation
 from livews.core.schema import Sender
@@ -31,6 +32,19 @@ PATIENCE = 10.0
 """Seconds any one wait may last. Nothing should come near."""
 
 Message = dict[str, Any]
+
+
+class FrameCounter(ClientConnection):
+    """A client's socket that keeps each frame's opcode, size and end-of-message bit as it comes off the wire."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.seen: list[tuple[Opcode, int, bool]] = []
+
+    def process_event(self, event: Any) -> None:
+        if isinstance(event, Frame):
+            self.seen.append((event.opcode, len(event.data), event.fin))
+        super().process_event(event)
 
 
 class Caller:

@@ -19,7 +19,8 @@ several such tables are multiplied. `$column` is its value, `$NAME` what `let` s
 - `setup MODEL JSON ...`: a connection that is set up; MODEL is a name of tests.kit.names or the name of a model, and one
   of Vertex is called there. Both transcriptions are on; each JSON object is merged into the setup, null takes a member
   out. A second one is another client; `leave` ends the newest, `lose` without a close frame. `$handle` is the newest
-  handle. `connect` is a `setup` without waiting for setupComplete, `dial PATH` is none at all (PATH one of PATHS).
+  handle, `$first` the first one. `connect` does not wait for setupComplete, `dial PATH` says no setup; PATHS has
+  the names of paths.
 - `> MESSAGE` is sent: `content TEXT` (`content+ TEXT` without turnComplete), `text TEXT`, `activityStart`,
   `activityEnd`, `audioStreamEnd`; `speech`, `silence`, `utterance SECONDS [PEAK]` joined by `+`, at the end `at N Hz` or
   `in N bytes` a frame; `result [N] JSON [MEMBERS]`, an answer to call N of those that came, several joined by `+`; JSON,
@@ -28,13 +29,18 @@ several such tables are multiplied. `$column` is its value, `$NAME` what `let` s
 - `= WORD ...` is the whole exchange up to the first message with the last word, as `brief_all` has it: without `said`
   if that is not there, with "..." for `said` and `audio` by turns, without WORD for each `-WORD`.
 - `nothing`: it stays quiet. `closed CODE REASON`: how the stand-in closes; `closes ID [REASON]`: as that row of
-  protocol/closes.json says. `got nothing` or `got JSON`: what came from there, besides handles. `log TEXT`: a line of its log has this.
+  protocol/closes.json says, with its reason or another.
+- `pings` are sent from here on; `wait SECONDS`; `clock SECONDS` sets the clock of handles on. `after LEAST [MOST]`: so
+  many seconds after the connection it is now. `idle`: for a reader no turn runs.
+- `status NAME JSON`, `ended HOW`, `log TEXT`: what the stand-in says of the newest session, how the only one that is over
+  ended, what a line of its log has.
 - Any other line is one of CHECKS, on what the last `<`, `=`, `rest`, `setup` or `closed` took; after `all`, on
   everything that this client got.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import json
@@ -130,33 +136,36 @@ class Player:
     callers: list[Caller] = field(default_factory=list)
     clients: list[tuple[Caller, contextlib.AsyncExitStack]] = field(default_factory=list)
     got: list[Message] = field(default_factory=list)
-    handle: str = ""
+    began: float = 0.0
+    """When the newest connection was made, on the loop's clock."""
 
     @property
     def caller(self) -> Caller:
         return self.clients[-1][0]
 
     async def do(self, line: str) -> None:
-        verb, _, text = Template(line).safe_substitute(handle=self.handle).partition(" ")
+        messages = [message for caller in self.callers for message in caller.messages]
+        handles = [
+            message["sessionResumptionUpdate"]["newHandle"]
+            for message in messages
+            if "sessionResumptionUpdate" in message
+        ]
+        known = {"first": handles[0], "handle": handles[-1]} if handles else {}
+        verb, _, text = Template(line).safe_substitute(known).partition(" ")
         if verb in STEPS:
             await STEPS[verb](self, text)
-        elif verb == "log":
-            assert any(text in one for one in self.log), self.log
-        elif verb == "idle":
-            assert read_by(self.caller).states["turn"] == "idle"
         elif verb == "all":
             verb, _, text = text.partition(" ")
             CHECKS[verb](self.caller.messages, text)
         else:
             CHECKS[verb](self.got, text)
-        for message in self.got:
-            self.handle = message.get("sessionResumptionUpdate", {}).get("newHandle", self.handle)
 
     async def dial(self, path: str) -> None:
         end = await self.sockets.enter_async_context(contextlib.AsyncExitStack())
         caller = await end.enter_async_context(talk.calling(self.server, path=PATHS[path]))
         self.callers.append(caller)
         self.clients.append((caller, end))
+        self.began = asyncio.get_running_loop().time()
 
     async def connect(self, text: str) -> None:
         setup = setup_of(text)
@@ -193,8 +202,14 @@ class Player:
         found = talk.brief_all(self.got, leave - ({"said"} if "..." in words else set()))
         assert (by_turns(found) if "..." in words else found) == words
 
-    async def nothing(self, text: str) -> None:
-        assert await self.caller.rest() == []
+    async def pings(self, text: str) -> None:
+        await self.clients[-1][1].enter_async_context(talk.pinging(self.caller))
+
+    async def wait(self, seconds: str) -> None:
+        await asyncio.sleep(float(seconds))
+
+    async def nothing(self, seconds: str) -> None:
+        assert await self.caller.rest(float(seconds or 0.1)) == []
 
     async def rest(self, text: str) -> None:
         self.got = await self.caller.rest()
@@ -213,10 +228,34 @@ class Player:
         assert (code, reason) == (row["code"], (wanted or row["reason"])[:123])
         assert closes.explain(code, reason).id == close_id
 
+    # Of the stand-in
+
+    async def clock(self, seconds: str) -> None:
+        self.server.store.clock = lambda: self.server.clock() + float(seconds)
+
+    async def after(self, text: str) -> None:
+        least, *most = map(float, text.split())
+        assert least <= asyncio.get_running_loop().time() - self.began < (most[0] if most else talk.PATIENCE)
+
+    async def idle(self, text: str) -> None:
+        assert read_by(self.caller).states["turn"] == "idle"
+
+    async def status(self, text: str) -> None:
+        name, value = text.split()
+        assert self.server.status()["open"][-1][name] == json.loads(value)
+
+    async def ended(self, how: str) -> None:
+        assert dict(self.server.endings) == {how: 1}
+
+    async def has_logged(self, text: str) -> None:
+        assert any(text in line for line in self.log), self.log
+
 
 STEPS: dict[str, Callable[[Player, str], Awaitable[object]]] = {
     ">": Player.send, "<": Player.hear, "=": Player.exchange, "setup": Player.setup, "connect": Player.connect,
     "leave": Player.leave, "lose": Player.lose, "nothing": Player.nothing, "rest": Player.rest, "closed": Player.closed, "closes": Player.closes, "dial": Player.dial,
+    "pings": Player.pings, "wait": Player.wait, "clock": Player.clock, "after": Player.after, "idle": Player.idle,
+    "status": Player.status, "ended": Player.ended, "log": Player.has_logged,
 }  # fmt: skip
 
 
@@ -322,7 +361,7 @@ def _words_of(got: list[Message]) -> list[str]:
 
 
 def _is(found: Any, wanted: Any) -> None:
-    assert found == wanted
+    assert found == wanted, found
 
 
 def _fits(pattern: str, text: str) -> None:
@@ -332,6 +371,12 @@ def _fits(pattern: str, text: str) -> None:
 def _got(got: list[Message], wanted: str) -> None:
     left = [message for message in got if "sessionResumptionUpdate" not in message]
     assert left == ([] if wanted == "nothing" else values_of(wanted))
+
+
+def _handles(got: list[Message], count: str) -> None:
+    updates = [message["sessionResumptionUpdate"] for message in got if "sessionResumptionUpdate" in message]
+    assert all(update["resumable"] is True for update in updates)
+    assert len(updates) == len({update["newHandle"] for update in updates}) == int(count)
 
 
 def _never(got: list[Message], words: str) -> None:
@@ -483,6 +528,7 @@ CHECKS: dict[str, Callable[[list[Message], str], None]] = {
     "hears": lambda got, text: _is(talk.heard(got), text),
     "hears-like": lambda got, pattern: _fits(f"^{pattern}$", talk.heard(got)),
     "got": _got,
+    "handles": _handles,
     "never": _never,
     "order": _order,
     "last": lambda got, message: _is(got[-1], json.loads(message)),

@@ -15,7 +15,8 @@ import pytest
 
 from livews.core import canonical, closes, codec, machine, models, protocol, schema, validation
 from livews.core.conversation import Conversation
-from tests.conftest import ROOT
+from tests.kit import transcript as conversations
+from tests.kit.names import ROOT
 from tests.protocol import derive
 
 PROTOCOL = protocol.root()
@@ -322,6 +323,8 @@ def _proofs() -> set[str]:
             }
     found |= {f"vector:closes/{t['id']}" for group in protocol.load("vectors/closes.json") for t in group["tests"]}
     found |= {f"scenario:{path.stem}" for path in (PROTOCOL / "scenarios").glob("*.json")}
+    for path in conversations.FOLDER.glob("*.txt"):
+        found |= {f"test:{path.relative_to(ROOT).as_posix()}::{one.title}" for one in conversations.load(path)}
     for path in (ROOT / "tests").rglob("test_*.py"):
         names = [
             node.name

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError
-from websockets.frames import Frame, Opcode
+from websockets.frames import Opcode
 
 from livews.core import canonical
 from livews.server import faults
@@ -30,7 +30,7 @@ from tests.kit import talk
 from tests.kit.command import livews
 from tests.kit.names import GEMINI, TEST
 from tests.kit.sound import speech
-from tests.kit.talk import Caller, Message
+from tests.kit.talk import Caller, FrameCounter, Message
 from tests.kit.waiting import until
 
 TRANSCRIBED: Message = {"model": TEST, "outputAudioTranscription": {}}
@@ -41,23 +41,16 @@ def these(*texts: str) -> list[str]:
     return list(texts)
 
 
-class Counting(ClientConnection):
-    """A client's socket that keeps each frame's opcode, size and end-of-message bit as it comes off the wire."""
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self.seen: list[tuple[Opcode, int, bool]] = []
-
-    def process_event(self, event: Any) -> None:
-        if isinstance(event, Frame):
-            self.seen.append((event.opcode, len(event.data), event.fin))
-        super().process_event(event)
-
-
 @contextlib.asynccontextmanager
 async def dialled(server: StandInServer, setup: Message | None = None, **options: Any) -> AsyncIterator[Any]:
     """A client's bare socket, for frames that no Caller takes. Setup is said, and not waited for."""
-    given = {"compression": None, "max_size": None, "ping_interval": None, "create_connection": Counting, **options}
+    given = {
+        "compression": None,
+        "max_size": None,
+        "ping_interval": None,
+        "create_connection": FrameCounter,
+        **options,
+    }
     async with connect(server.url + GEMINI, **given) as socket:
         await socket.send(json.dumps({"setup": setup or TRANSCRIBED}))
         yield socket

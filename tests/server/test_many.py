@@ -27,16 +27,11 @@ from websockets.exceptions import ConnectionClosed
 
 import tests.fuzz.__main__ as fuzz
 from livews.core import codec
-from livews.core.conversation import Conversation
-from livews.server.connection import StandInConnection
 from livews.server.server import StandInServer, serve_stand_in
-from livews.server.session import StandInSession
-from livews.server.turn_taking import TurnTaking
 from tests.bench import load
 from tests.kit.names import GEMINI, VERTEX
 from tests.kit.sound import silence, speech
-from tests.kit.talk import END, MANUAL, START, Message, audio, calling, config, content, functions, text, words
-from tests.kit.waiting import until
+from tests.kit.talk import END, MANUAL, START, Message, audio, calling, config, content, text, words
 
 MB = 1024
 """In kB, as /proc tells memory."""
@@ -220,39 +215,6 @@ async def test_a_thousand_sessions_leave_nothing_behind() -> None:
         state = fuzz.status(server.port)
     assert state["sessions"] == {"total": 1200, "open": 0, "failures": 0, "differences": 0}
     assert grown < 8 * MB, "a conversation that may be resumed takes 2 kB"
-
-
-async def test_sessions_that_are_over_are_gone() -> None:
-    """However they end: tasks, and everything that was made for them."""
-
-    async def ends(server: StandInServer, i: int) -> None:
-        async with calling(server, {**DIALOGUE, "tools": functions("f")}) as caller:
-            if i % 5 == 0:
-                await caller.turn(text("f"))
-            elif i % 5 == 1:
-                await caller.say(text("Tell me."), "no JSON")
-                await caller.closed()
-            elif i % 5 == 2:
-                await caller.say(text("Tell me."))
-                caller.socket.transport.abort()
-            elif i % 5 == 3:
-                await caller.speak(speech(0.5))
-                await caller.until("activityStart")
-
-    async with serve_stand_in(config=config(pace=0.02)) as server:
-        async with asyncio.timeout(30):
-            await ends(server, 0)
-            before = len(asyncio.all_tasks())
-            await asyncio.gather(*(ends(server, i) for i in range(40)))
-            await until(lambda: not server.sessions and len(asyncio.all_tasks()) <= before)
-        gc.collect()
-        left = [
-            one
-            for one in gc.get_objects()
-            if isinstance(one, (StandInSession, TurnTaking, StandInConnection, Conversation))
-        ]
-        assert left == []
-        assert server.failures == 0
 
 
 @pytest.mark.parametrize("what", ["prompts", "models", "mime types", "reasons", "handles"])
