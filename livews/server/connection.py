@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from typing import Any
 
@@ -96,6 +97,24 @@ class StandInConnection(ServerConnection):
             self.transport.resume_reading()  # what is left to read is the end of the connection
         elif self.paused and self.transport.get_write_buffer_size() > _UNREAD_LIMIT:
             self.transport.pause_reading()
+
+    def delay_pongs(self, seconds: float) -> None:
+        """Answer pings so many seconds late."""
+        # websockets answers pings inside its protocol object; holding back that one frame is the least intrusion
+        send_now = self.protocol.send_frame
+
+        def send_frame(frame: Frame) -> None:
+            if frame.opcode is Opcode.PONG:
+                self.loop.call_later(seconds, send_pong, frame)
+            else:
+                send_now(frame)
+
+        def send_pong(frame: Frame) -> None:
+            with contextlib.suppress(Exception):  # the connection may be gone by now
+                send_now(frame)
+                self.send_data()
+
+        self.protocol.send_frame = send_frame  # type: ignore[method-assign]
 
     def _answer_request(self, data: bytes) -> None:
         if self._answered:

@@ -3,7 +3,7 @@
 - A fault is written `NAME[=VALUE][@N]`: @N means before, or instead of, the N-th message of the server (setupComplete
   is the first). Without @N a fault that happens once happens where `KINDS` says; a lasting one lasts all session.
 - Every fault was seen on the real service, on a proxy or in a mock of it; a client should survive it.
-- Pure: parsing, and the shaping of one frame. `channel` sends, drops and closes.
+- Pure: parsing, and the shaping of one frame. `server_session` sends, drops and closes.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from livews.core import closes, protocol
+from livews.core import closes, protocol, schema
 from livews.server import service_format
 
 BIG = 2 * 1024 * 1024
@@ -34,29 +34,29 @@ class FaultKind:
     """Value when none is written."""
     at: int = 2
     """Number of the message it happens at, when none is written."""
+    inserts: dict[str, Any] = field(default_factory=dict)
+    """The message it inserts."""
 
 
+_NEW_MEMBER = {"somethingNew": {"since": "tomorrow"}}
+_BIG_MESSAGE = {"serverContent": {"modelTurn": {"parts": [{"text": "." * BIG}]}}}
 KINDS: dict[str, FaultKind] = {
     "drop": FaultKind("cut the TCP connection without a close frame", once=True),
-    "close": FaultKind(
-        "close with the code and reason of this row of protocol/closes.json", value="ID", once=True, at=1
-    ),
+    "close": FaultKind("close with the code and reason of this row of protocol/closes.json", "ID", once=True, at=1),
     "no-setup-complete": FaultKind("never answer setup"),
-    "go-away": FaultKind(
-        "send goAway with this many seconds left, then close", value="SECONDS", once=True, default="5"
-    ),
+    "go-away": FaultKind("send goAway with this many seconds left, then close", "SECONDS", once=True, default="5"),
     "silent-after-goaway": FaultKind("send nothing between goAway and the close"),
     "stall": FaultKind("send nothing more, and do not close", once=True),
-    "late-pong": FaultKind("answer pings this many seconds late", value="SECONDS", default="10"),
-    "slow-audio": FaultKind("send audio at this fraction of its playback speed", value="FACTOR", default="0.5"),
+    "late-pong": FaultKind("answer pings this many seconds late", "SECONDS", default="10"),
+    "slow-audio": FaultKind("send audio at this fraction of its playback speed", "FACTOR", default="0.5"),
     "burst-audio": FaultKind("send the whole reply in one burst"),
     "text-frames": FaultKind("send text frames instead of binary ones"),
-    "fragments": FaultKind("split every message into fragments of this many bytes", value="BYTES", default="1000"),
+    "fragments": FaultKind("split every message into fragments of this many bytes", "BYTES", default="1000"),
     "compact": FaultKind("send JSON without white space"),
     "utf8": FaultKind("send raw UTF-8 instead of \\u escapes"),
     "snake": FaultKind("send member names in snake_case"),
-    "big-message": FaultKind("insert a message of 2 MiB", once=True),
-    "unknown-message": FaultKind("insert a message with only unknown members", once=True),
+    "big-message": FaultKind("insert a message of 2 MiB", once=True, inserts=_BIG_MESSAGE),
+    "unknown-message": FaultKind("insert a message with only unknown members", once=True, inserts=_NEW_MEMBER),
     "unknown-field": FaultKind("add an unknown member to every message"),
     "empty-message": FaultKind("insert {} before every message"),
     "truncated": FaultKind("truncate the JSON of one message", once=True),
@@ -141,31 +141,30 @@ def http_status(fault: Fault) -> int:
     return int(protocol.close_row(fault.value).get("http", 0)) if fault.name == "close" else 0
 
 
-def inserted_message(fault: Fault) -> dict[str, Any] | None:
-    """The message that a fault inserts, or None."""
-    if fault.name == "big-message":
-        return {"serverContent": {"modelTurn": {"parts": [{"text": "." * BIG}]}}}
-    if fault.name == "unknown-message":
-        return {"somethingNew": {"since": "tomorrow"}}
-    return None
-
-
 CONTENT = {"no-setup-complete", "no-generation-complete", "no-turn-complete", "usage-apart", "bundled"}
 """Names of the lasting faults that change which messages are sent."""
 RESHAPING = {"unknown-field", "snake", "compact", "utf8"}
 """Names of the lasting faults that change the JSON of a message."""
 
 
-def without_members(message: dict[str, Any], names: Collection[str]) -> list[dict[str, Any]]:
-    """A message without what the faults in `names` leave out, or split in two by usage-apart."""
+def altered(
+    message: dict[str, Any], names: Collection[str], bundle: FrameBundle, ends_at: str
+) -> list[dict[str, Any] | bytes]:
+    """The messages to send instead of one, after the lasting faults in `names` that change whole messages.
+
+    `bundle` collects the messages of the turn, which ends with the member `ends_at`.
+    """
+    if "no-setup-complete" in names and "setupComplete" in message:
+        return []
+    if "bundled" in names and not (message := bundle.add(message, ends_at)):
+        return []
     content = message.get("serverContent")
-    if isinstance(content, dict):
-        for fault, member in (("no-generation-complete", "generationComplete"), ("no-turn-complete", "turnComplete")):
-            if fault in names and member in content:
-                content = {name: value for name, value in content.items() if name != member}
-                message = {**message, "serverContent": content}
-                if not content and "usageMetadata" not in message:
-                    return []
+    for fault, member in (("no-generation-complete", "generationComplete"), ("no-turn-complete", "turnComplete")):
+        if fault in names and isinstance(content, dict) and member in content:
+            content = {name: value for name, value in content.items() if name != member}
+            message = {**message, "serverContent": content}
+            if not content and "usageMetadata" not in message:
+                return []
     if "usage-apart" in names and "usageMetadata" in message and len(message) > 1:
         rest = {name: value for name, value in message.items() if name != "usageMetadata"}
         return [rest, {"usageMetadata": message["usageMetadata"]}]
@@ -175,7 +174,7 @@ def without_members(message: dict[str, Any], names: Collection[str]) -> list[dic
 def serialised(message: dict[str, Any], names: Collection[str]) -> bytes:
     """A message as bytes, in the form that the lasting faults in `names` ask for, or in the service's."""
     if "unknown-field" in names:
-        message = {**message, "somethingNew": {"since": "tomorrow"}}
+        message = {**message, **_NEW_MEMBER}
     if "snake" in names:
         message = _snaked(message)
     if "compact" in names:
@@ -190,12 +189,11 @@ def _snaked(value: Any) -> Any:
         return [_snaked(item) for item in value]
     if isinstance(value, dict):
         # members of arguments and results belong to the application
-        return {_snake(key): child if key in ("args", "response") else _snaked(child) for key, child in value.items()}
+        return {
+            schema.snake(name): child if name in ("args", "response") else _snaked(child)
+            for name, child in value.items()
+        }
     return value
-
-
-def _snake(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])([A-Z])", lambda match: "_" + match[1].lower(), name)
 
 
 class FrameBundle:
@@ -204,8 +202,8 @@ class FrameBundle:
     def __init__(self) -> None:
         self._message: dict[str, Any] = {}
 
-    def add(self, message: dict[str, Any], ends_at: str = "turnComplete") -> dict[str, Any] | None:
-        """Collect a message; the bundle if it ends the turn (with the member `ends_at`), None if more is to come.
+    def add(self, message: dict[str, Any], ends_at: str) -> dict[str, Any]:
+        """Collect a message; the bundle if it ends the turn (with the member `ends_at`), {} if more is to come.
 
         A message that belongs to no turn is returned as it is.
         """
@@ -225,6 +223,6 @@ class FrameBundle:
         if "usageMetadata" in message:
             self._message["usageMetadata"] = message["usageMetadata"]
         if not content.keys() & {ends_at, "interrupted", "interactionStatus"}:
-            return None
+            return {}
         whole, self._message = self._message, {}
         return whole

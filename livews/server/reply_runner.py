@@ -13,11 +13,10 @@ from collections.abc import Awaitable, Callable
 
 from livews.server import replies
 from livews.server.audio_input import AudioInput
-from livews.server.channel import cancel
-from livews.server.context import ServerSession
 from livews.server.function_calls import DeclaredFunction
 from livews.server.pending_calls import PendingCalls
 from livews.server.replies import WireStyle
+from livews.server.server_session import ServerSession, cancel
 from livews.server.speech import SynthesizedSpeech
 from livews.server.user_input import TOKENS_PER_SECOND, UserInput
 
@@ -53,7 +52,7 @@ class ReplyRunner:
     ) -> None:
         self.answers_to = UserInput()
         """The input that the running reply, or the last one, answers."""
-        self._channel = session.channel
+        self._channel = session
         self._style = style
         self._tokens = tokens
         self._audio = audio
@@ -67,18 +66,12 @@ class ReplyRunner:
         self._response_tokens: Counter[str] = Counter()
         self._queue: deque[UserInput] = deque()
         """Turns that wait for the end of the reply."""
-        self._reminder: asyncio.TimerHandle | None = None
+        self._reminder: asyncio.Task[None] | None = None
 
     @property
     def is_running(self) -> bool:
         """A turn of the model is under way: it speaks, or waits for a function's result."""
         return (self._task is not None and not self._task.done()) or self._calls.hold_turn
-
-    async def stop(self) -> None:
-        """End everything. For the end of the session."""
-        if self._reminder is not None:
-            self._reminder.cancel()
-        await cancel(self._task)
 
     def start(self, user_input: UserInput, *, same_turn: bool = False) -> None:
         """Start a reply. After a call it belongs to the `same_turn`, and so do the counts so far."""
@@ -179,7 +172,7 @@ class ReplyRunner:
         if self._calls.hold_turn:
             if self._reminder is not None:
                 self._reminder.cancel()
-            self._reminder = asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, self._remind)
+            self._reminder = self._channel.start_task(self._remind())
             return
         status = "IN_PROGRESS" if self._style.utterances else ""
         if self._style.wire["talksOn"] and all(function.behavior == "NON_BLOCKING" for function in functions):
@@ -189,7 +182,8 @@ class ReplyRunner:
             await self._end_utterance(user_input, status)
         await self._turn_ended()
 
-    def _remind(self) -> None:
+    async def _remind(self) -> None:
+        await asyncio.sleep(_PATIENCE_SECONDS)
         if self._calls.hold_turn:
             self._log(
                 f"no response to {self._calls.held_names} yet, and this model is silent until there is one (TOOL-3); "

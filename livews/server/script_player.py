@@ -16,17 +16,14 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from websockets.exceptions import ConnectionClosed
-
 from livews.audio.analysis.pcm import rate_of, seconds_of
 from livews.core import canonical, codec
 from livews.server import faults, service_format
-from livews.server.channel import ConnectionEnded, cancel
 from livews.server.connection import StandInConnection
-from livews.server.context import ServerContext, ServerSession
+from livews.server.context import ServerContext
 from livews.server.pattern import differences, misfit
-from livews.server.replies import format_duration
 from livews.server.script import Script
+from livews.server.server_session import ConnectionEnded, ServerSession
 from livews.terminal_text import one_line
 from livews.trace.media import emptied, refilled
 from livews.trace.reader import TraceRecord
@@ -54,10 +51,9 @@ class ScriptPlayer(ServerSession):
         self._client_left = False
         self._news = asyncio.Event()
         """Something came, or the client left."""
-        self._tasks: list[asyncio.Task[None]] = []
 
     async def serve(self) -> None:
-        self._tasks.append(self.channel.start_task(self._read()))
+        self.start_task(self._read())
         try:
             with contextlib.suppress(ConnectionEnded):
                 if self._script.steps:
@@ -69,20 +65,9 @@ class ScriptPlayer(ServerSession):
         except TimeoutError:
             self.differences.append(f"the script is over, and the client stayed for {self._patience:g} s")
 
-    async def stop(self) -> None:
-        await cancel(*self._tasks)
-
-    async def go_away(self, seconds: float) -> None:
-        await self.channel.send({"goAway": {"timeLeft": format_duration(seconds)}})
-        self._tasks.append(self.channel.start_task(self._leave(seconds)))
-
-    async def _leave(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-        await self.channel.close(*faults.close_of("goaway-ignored"))
-
     def summary(self, seconds: float) -> str:
         name, count = one_line(self._script.name), len(self.differences)
-        head = f"{name}, {seconds:.1f} s, {self.received} in, {self.channel.sent} out, {self.ended}"
+        head = f"{name}, {seconds:.1f} s, {self.received} in, {self.sent} out, {self.ended}"
         if not count:
             return f"{head}: as written"
         lines = [f"{head}: {count} difference{'' if count == 1 else 's'}"]
@@ -96,49 +81,45 @@ class ScriptPlayer(ServerSession):
             "model": self.model,
             "states": self.conversation.states,
             "received": self.received,
-            "sent": self.channel.sent,
+            "sent": self.sent,
             "differences": self.differences[:_SHOWN],
             "ended": self.ended,
         }
 
     async def _read(self) -> None:
-        """Read the client's messages until it leaves."""
         try:
-            while True:
-                raw, text = await self.connection.receive()
-                self.received += 1
-                step = self.conversation.step("client", raw)
-                self.channel.record_received(raw, text, step)
-                if self._script.steps:
-                    await self._inbox.put(step.body)
-                elif seconds := sum(audio_seconds(step.body)):
-                    self._audio_seconds += seconds
-                else:
-                    self._messages.append(step.body)
-                self._news.set()
-        except ConnectionClosed:
-            pass
+            await self.read()
         finally:
-            self.channel.note_close()
             self._client_left = True
             self._news.set()
             with contextlib.suppress(asyncio.QueueFull):
                 self._inbox.put_nowait(None)
+
+    async def take(self, raw: bytes, *, text: bool) -> None:
+        step = self.conversation.step("client", raw)
+        self.record_received(raw, text, step)
+        if self._script.steps:
+            await self._inbox.put(step.body)
+        elif seconds := sum(audio_seconds(step.body)):
+            self._audio_seconds += seconds
+        else:
+            self._messages.append(step.body)
+        self._news.set()
 
     # A scenario
 
     async def _play(self, steps: list[dict[str, Any]]) -> None:
         for i, step in enumerate(steps, 1):
             if "server" in step:
-                await self.channel.send(step["server"])
+                await self.send(step["server"])
             elif "wait" in step:
                 await asyncio.sleep(step["wait"] * self.config.pace)
             elif "fault" in step:
-                self.channel.add_fault(faults.parse(step["fault"], here=self.channel.sent + 1))
+                self.add_fault(faults.parse(step["fault"], here=self.sent + 1))
             elif "client" in step:
                 await self._expect(step["client"], f"step {i} waits for {'+'.join(step['client']) or 'a message'}")
             elif "close" in step and step.get("from", step["close"].get("from")) != "client":
-                await self.channel.close(step["close"].get("code", 1000), str(step["close"].get("reason", "")))
+                await self.close(step["close"].get("code", 1000), str(step["close"].get("reason", "")))
 
     async def _expect(self, pattern: dict[str, Any], waits: str) -> None:
         """Wait for a message that fits the pattern; report what came instead."""
@@ -159,7 +140,7 @@ class ScriptPlayer(ServerSession):
                         self.differences.append(f"{waits}; {name} came: {difference}")
         except TimeoutError:
             self.differences.append(f"{waits}, and nothing that fits came in {self._patience:g} s")
-            await self.channel.close(*faults.close_of("deadline-expired"))
+            await self.close(*faults.close_of("deadline-expired"))
 
     # A recorded session
 
@@ -192,12 +173,12 @@ class ScriptPlayer(ServerSession):
                 self._compare(recorded, seconds)
                 code = record.about.get("code")
                 reason = str(record.about.get("reason", ""))
-                await self.channel.close(code if isinstance(code, int) else 1006, reason)
+                await self.close(code if isinstance(code, int) else 1006, reason)
             raw = refilled(record.raw or b"", service_format.dump_as_service)
             if self.config.faults:  # which may change the form
-                await self.channel.send(raw)
+                await self.send(raw)
             else:
-                await self.channel.send_raw(raw, text=record.opcode == "text")
+                await self.send_raw(raw, text=record.opcode == "text")
         try:
             async with asyncio.timeout(self._patience):
                 await self.connection.wait_closed()

@@ -12,8 +12,10 @@ import functools
 import logging
 import re
 import ssl
+from collections import Counter
 from collections.abc import AsyncIterator
 from http import HTTPStatus
+from typing import Any
 
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
@@ -24,9 +26,10 @@ from livews.errors import TraceFailed
 from livews.server import faults
 from livews.server.config import StandInConfig
 from livews.server.connection import StandInConnection
-from livews.server.context import ServerContext, ServerSession
+from livews.server.context import ServerContext
 from livews.server.request_target import parse_request_target
 from livews.server.script_player import ScriptPlayer
+from livews.server.server_session import ServerSession
 from livews.server.session import StandInSession
 
 __all__ = ["StandInConfig", "StandInServer", "serve_stand_in", "stand_in"]
@@ -35,6 +38,8 @@ STATUS_PATH = "/livews/status"
 _MAX_SIZE = 16 * 1024 * 1024
 """Bytes of one client message. The service's limit was never measured; it takes pictures of 10 MB."""
 _BACKLOG = 1024
+_ENDINGS = 1000
+"""Endings counted one by one; the rest is "otherwise", since a close reason may quote anything a client sends."""
 _METHOD = re.compile(r"[./]BidiGenerateContent(Constrained|/locations/[^/]+)?$")
 """How a session's path ends; Firebase appends a region."""
 _LOGGER = logging.getLogger("livews.standin")
@@ -53,6 +58,15 @@ class StandInServer(ServerContext):
         super().__init__(config)
         self.connections: set[StandInConnection] = set()
         """Everything that is connected, also clients that never sent a request."""
+        self.sessions: dict[int, ServerSession] = {}
+        """Open sessions by number."""
+        self.total = 0
+        self.failures = 0
+        """Sessions that ended with an exception, which is a bug of the stand-in."""
+        self.differences = 0
+        """Deviations of clients from the scripts played to them."""
+        self.endings: Counter[str] = Counter()
+        """How sessions ended, counted by description."""
 
     async def handle(self, connection: StandInConnection) -> None:
         """Run the session of a client whose upgrade succeeded."""
@@ -76,9 +90,29 @@ class StandInServer(ServerContext):
             self.failures += 1  # websockets logs it with the traceback, and closes 1011
             raise
         finally:
-            self.record_end(number)
+            del self.sessions[number]
+            known = session.ended in self.endings or len(self.endings) < _ENDINGS
+            self.endings[session.ended if known else "otherwise"] += 1
+            self.differences += len(session.differences)
             self.config.log(f"session {number}: {session.summary(self.clock() - started)}")
             self.config.session_ended()
+
+    def status(self) -> dict[str, Any]:
+        """The answer to GET /livews/status."""
+        return {
+            "livews": "stand-in",
+            "seconds": round(self.clock(), 3),
+            "voice": self.speech.name,
+            "sessions": {
+                "total": self.total,
+                "open": len(self.sessions),
+                "failures": self.failures,
+                "differences": self.differences,
+            },
+            "ended": dict(self.endings),
+            "lateMs": self.lateness.to_dict(),
+            "open": [session.status() for session in self.sessions.values()],
+        }
 
     def answer_http(self, connection: ServerConnection, request: Request) -> Response | None:
         """The answer to a GET request that opens no session, None to go on with the upgrade."""

@@ -4,24 +4,22 @@
   protocol/closes.json, cut at 123 bytes. There are no error frames.
 - Differences between models are read from the model's profile, not decided here. Turns are `turn_taking`'s.
 - Deterministic: the same frames in the same order get the same frames.
-- A session ends in one place, `run`, and leaves no task running.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from typing import Any
-
-from websockets.exceptions import ConnectionClosed
 
 from livews.core import canonical, closes, codec, machine, models, protocol
 from livews.core.conversation import Step
 from livews.core.rules import Finding, not_found
-from livews.server.channel import ConnectionEnded, cancel
+from livews.server import lifetime
 from livews.server.connection import StandInConnection
-from livews.server.context import ServerContext, ServerSession
-from livews.server.lifetime import ConnectionLifetime
+from livews.server.context import ServerContext
+from livews.server.server_session import ConnectionEnded, ServerSession
 from livews.server.store import ResumableSession
 from livews.server.turn_taking import TurnTaking
 from livews.terminal_text import one_line
@@ -44,63 +42,49 @@ class StandInSession(ServerSession):
 
     def __init__(self, connection: StandInConnection, context: ServerContext, number: int) -> None:
         super().__init__(connection, context, number, as_of=context.config.as_of)
-        self._lifetime = ConnectionLifetime(self)
-        self._close_cause = ""
-        """What led to the close, in words."""
+        self._went_away = False
         self._resumable: ResumableSession | None = None
         self._turns: TurnTaking | None = None
-        self._updates: asyncio.Task[None] | None = None
-
-    @property
-    def is_set_up(self) -> bool:
-        return self._resumable is not None
 
     @property
     def _handle(self) -> str:
         handles = machine.values(self.conversation.setup, ("sessionResumption", "handle"))
         return str(handles[0]) if handles else ""
 
-    async def serve(self) -> None:
+    async def run(self) -> None:
         try:
-            while True:
-                raw, text = await self.connection.receive()
-                self.received += 1
-                await self._take(raw, text=text)
-        except ConnectionClosed:
-            self.channel.note_close()
-        except ConnectionEnded:
-            pass
-
-    async def stop(self) -> None:
-        if self._turns is not None:
-            if self._turns.speech_open:
+            await super().run()
+        finally:
+            if self._turns is not None and self._turns.speech_open:
                 self.log("the user's speech never ended: no silence followed it as audio (ACTIVITY-6)")
-            await self._turns.stop()
-        await cancel(self._updates)
-        await self._lifetime.stop()
-        if self._resumable is not None:
-            self._resumable.pending = dict(self.conversation.pending)
-            self.context.store.release(self._resumable, clean=self.ended not in ("dropped", "lost"))
+            if self._resumable is not None:
+                self._resumable.pending = dict(self.conversation.pending)
+                self.context.store.release(self._resumable, clean=self.ended not in ("dropped", "lost"))
+                self.context.set_up[self.target.credential] -= 1
+
+    async def serve(self) -> None:
+        self.start_task(lifetime.close_when_idle(self))
+        with contextlib.suppress(ConnectionEnded):
+            await self.read()
 
     async def go_away(self, seconds: float) -> None:
-        await self._lifetime.go_away(seconds)
-
-    @property
-    def _why(self) -> str:
-        return "nothing came from the client, not even a ping" if self._lifetime.idle else self._close_cause
+        """Only once (GOAWAY-1)."""
+        if not self._went_away:
+            self._went_away = True
+            await super().go_away(seconds)
 
     def summary(self, seconds: float) -> str:
         turns = self.conversation.turns
         parts = [
             one_line(models.bare_id(self.model), 60) or "no setup",
-            *(["resumed"] if self.is_set_up and self._handle else []),
+            *(["resumed"] if self._resumable and self._handle else []),
             f"{seconds:.1f} s",
             f"{turns} turn{'' if turns == 1 else 's'}",
             f"{self.received} in",
-            f"{self.channel.sent} out",
+            f"{self.sent} out",
             one_line(self.ended),
         ]
-        return ", ".join(parts) + (f" [{one_line(self._why, 160)}]" if self._why else "")
+        return ", ".join(parts) + (f" [{one_line(self.close_cause, 160)}]" if self.close_cause else "")
 
     def status(self) -> dict[str, Any]:
         return {
@@ -109,21 +93,21 @@ class StandInSession(ServerSession):
             "surface": self.target.surface,
             "states": self.conversation.states,
             "received": self.received,
-            "sent": self.channel.sent,
+            "sent": self.sent,
             "turns": self.conversation.turns,
             "openCalls": len(self.conversation.pending),
             "ended": self.ended,
-            "broken": self._why,
+            "broken": self.close_cause,
         }
 
     # Refusals
 
-    async def _take(self, raw: bytes, *, text: bool) -> None:
-        if self.channel.ended:  # it was on its way when we closed
+    async def take(self, raw: bytes, *, text: bool) -> None:
+        if self.ended:  # it was on its way when we closed
             return
         step = self._step(raw)
-        self.channel.record_received(raw, text, step)
-        if self.channel.stalled:
+        self.record_received(raw, text, step)
+        if self.stalled:
             return
         if step.template is not None and self._turns is not None:  # audio like the frame before, which was valid
             await self._turns.take(step)
@@ -143,7 +127,7 @@ class StandInSession(ServerSession):
         else:
             step = self.conversation.step_message("client", message)
         if "setup" in step.signals:
-            self.channel.reason_values = {"model": self.model, "version": self.target.version}
+            self.reason_values = {"model": self.model, "version": self.target.version}
         return step
 
     def _locked_setup(self, raw: bytes) -> dict[str, Any] | None:
@@ -173,7 +157,8 @@ class StandInSession(ServerSession):
             return close
         if not self.conversation.profile["known"]:
             return not_found(self.model, self.conversation.target)
-        if self.context.is_full(self):
+        limit = self.config.sessions_per_key
+        if limit and self.context.set_up[self.target.credential] >= limit:
             return closes.frame_for("quota")
         return self._resume()
 
@@ -186,29 +171,30 @@ class StandInSession(ServerSession):
         """The close for a name that has not the form this surface reads, whether it knows the model or not."""
         for row in self.conversation.profile["misnamed"]:
             if models.holds(row, self.target.surface, self.config.as_of) and not re.search(row["unlike"], self.model):
-                self._close_cause = f"{one_line(self.model, 80) or 'no model'} is not a model's name here"
+                self.close_cause = f"{one_line(self.model, 80) or 'no model'} is not a model's name here"
                 return closes.frame_for(row["close"])
         return None
 
     def _resume(self) -> tuple[int, str] | None:
         """Take up the session of the handle, or begin one; the close, if the handle is refused."""
-        if not self._handle:
-            self._resumable = self.context.store.begin(models.bare_id(self.model))
-            return None
-        self._resumable, refusal = self.context.store.find(self._handle)
+        if self._handle:
+            self._resumable, refusal = self.context.store.find(self._handle)
+        else:
+            self._resumable, refusal = self.context.store.begin(models.bare_id(self.model)), ""
         if self._resumable is None:
-            self._close_cause = f"the handle cannot be used: {_UNUSABLE_HANDLE[refusal]}"
+            self.close_cause = f"the handle cannot be used: {_UNUSABLE_HANDLE[refusal]}"
             return closes.frame_for(refusal)
         self._resumable.held = True
+        self.context.set_up[self.target.credential] += 1
         return None
 
     async def _refuse(self, step: Step, close: tuple[int, str]) -> None:
         for finding in self._broken_rules(step):
-            self._close_cause = self._close_cause or str(finding)
+            self.close_cause = self.close_cause or str(finding)
             rule = protocol.rules()[finding.rule]
             if "first" in rule and finding.level == "error":
-                await self.channel.send(rule["first"])
-        await self.channel.close(*close)
+                await self.send(rule["first"])
+        await self.close(*close)
 
     # Setup
 
@@ -221,16 +207,16 @@ class StandInSession(ServerSession):
         await asyncio.sleep(_SETUP_SECONDS * self.config.pace)
         wire = self._turns.wire
         if not wire["speaks"]:
-            self.channel.turn_ends_at = "generationComplete"
+            self.turn_ends_at = "generationComplete"
         session_id = {"sessionId": self.context.store.new_id("session")} if wire["sessionId"] else {}
-        await self.channel.send({"setupComplete": session_id})
+        await self.send({"setupComplete": session_id})
         if self._handle:
             if self._resumable.model != models.bare_id(self.model):
-                self._close_cause = "the handle belongs to another model (RESUME-3)"
-                await self.channel.close(*closes.frame_for(protocol.rules()["RESUME-3"]["close"]))
+                self.close_cause = "the handle belongs to another model (RESUME-3)"
+                await self.close(*closes.frame_for(protocol.rules()["RESUME-3"]["close"]))
             self.conversation.pending = dict(self._resumable.pending)
-        self._updates = self.channel.start_task(self._send_updates(self._resumable))
-        self._lifetime.begin(self._resumable)
+        self.start_task(self._send_updates(self._resumable))
+        self.start_task(lifetime.leave_in_time(self, self._resumable))
 
     # Resumption
 
@@ -257,7 +243,7 @@ class StandInSession(ServerSession):
         profile = self.conversation.profile["resumption"]
         is_uuid = profile.get("handle") == "uuid"
         handle = self.context.store.new_handle(session, profile["handleSeconds"], uuid=is_uuid)
-        await self.channel.send({"sessionResumptionUpdate": {"newHandle": handle, "resumable": True}})
+        await self.send({"sessionResumptionUpdate": {"newHandle": handle, "resumable": True}})
 
 
 def _close_of(finding: Finding, step: Step) -> tuple[int, str] | None:

@@ -17,11 +17,10 @@ from livews.audio.analysis.vad import SpeechLevel, SpeechMark
 from livews.core import machine
 from livews.core.conversation import Step
 from livews.server.audio_input import AudioInput
-from livews.server.channel import cancel
-from livews.server.context import ServerSession
 from livews.server.pending_calls import PendingCalls
 from livews.server.replies import WireStyle, format_duration
 from livews.server.reply_runner import ReplyRunner, append_bounded
+from livews.server.server_session import ServerSession
 from livews.server.store import ResumableSession
 from livews.server.user_input import InputBuffer, UserInput, has_words, words_in
 
@@ -45,7 +44,7 @@ class TurnTaking:
     def __init__(
         self, connected: ServerSession, session: ResumableSession, turn_ended: Callable[[], Awaitable[None]]
     ) -> None:
-        channel, conversation = connected.channel, connected.conversation
+        channel, conversation = connected, connected.conversation
         self._channel = channel
         self._session = session
         self._config = connected.config
@@ -55,9 +54,9 @@ class TurnTaking:
         setup, profile = conversation.setup, conversation.profile
         self.wire: dict[str, Any] = {**profile["wire"], **self._config.wire}
         """How the model puts things on the wire, with what is overridden."""
-        if (fault := channel.lasting_fault("slow-audio")) is not None:
+        if fault := connected.lasting_faults.get("slow-audio"):
             self.wire["faster"] = fault.number
-        if channel.lasting_fault("burst-audio") is not None:
+        if "burst-audio" in connected.lasting_faults:
             self.wire["faster"] = 0
         self._reads_text = "text" in profile["input"]
         self._sends_interims = bool(self.wire["interim"] and "inputAudioTranscription" in setup)
@@ -84,11 +83,6 @@ class TurnTaking:
     def speech_open(self) -> bool:
         """Speech began, and its end was never detected (ACTIVITY-6)."""
         return self._audio.speech_open
-
-    async def stop(self) -> None:
-        """End all tasks. For the end of the session."""
-        await self._replies.stop()
-        await cancel(*self._tasks)
 
     # Messages of the client
 

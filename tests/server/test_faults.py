@@ -22,6 +22,7 @@ from websockets.exceptions import ConnectionClosed, ConnectionClosedError
 from websockets.frames import Opcode
 
 from livews.core import canonical
+from livews.core.schema import snake
 from livews.server import faults
 from livews.server.script import Script
 from livews.server.server import StandInServer
@@ -185,7 +186,7 @@ async def test_a_stalled_session_ends_when_its_client_is_lost() -> None:
         async with dialled(server) as socket:
             for _ in range(100):
                 await socket.send("not json")
-            await until(lambda: next(iter(server.sessions.values())).channel.stalled, 5)
+            await until(lambda: next(iter(server.sessions.values())).stalled, 5)
             socket.transport.abort()
         async with asyncio.timeout(5):
             await talk.ended(server)
@@ -328,7 +329,7 @@ async def test_snake_spells_members_and_leaves_the_applications_own_names() -> N
     call = messages[-1]["tool_call"]["function_calls"][0]
     assert call["name"] == "getWeather"
     assert list(call["args"]) == ["cityName"]
-    assert all(name == faults._snake(name) for one in messages for name in names(one, leave="args"))
+    assert all(name == snake(name) for one in messages for name in names(one, leave="args"))
 
 
 def names(value: Any, leave: str) -> Iterable[str]:
@@ -517,7 +518,7 @@ async def narrow_reader() -> AsyncIterator[tuple[Caller, StandInSession]]:
             await caller.hear()
             await caller.say(talk.content("hello"))
             session = next(iter(server.sessions.values()))
-            await until(lambda: session.connection.paused and session.channel._sending)
+            await until(lambda: session.connection.paused and session._sending)
             yield caller, session
         await talk.ended(server)
 

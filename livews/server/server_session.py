@@ -1,0 +1,303 @@
+"""One client's connection as a session: what is sent, how it ends, and where faults happen.
+
+- Frames are binary, in the service's form (WIRE-1), unless a fault says otherwise.
+- Each frame passes the conversation and the recorder before it is sent, so both see exactly what goes out.
+- A client that does not read stops its own session (the connection's buffer is the only one) and no other.
+- `ConnectionEnded` ends a session: the connection is closed or cut, and nothing more may be sent.
+- A session ends in one place, `run`, and leaves no task running.
+"""
+
+from __future__ import annotations
+
+import abc
+import asyncio
+import contextlib
+from collections.abc import Coroutine
+from dataclasses import replace
+from typing import Any
+
+from websockets.exceptions import ConnectionClosed
+
+from livews.core import closes, codec
+from livews.core.conversation import Conversation, Step
+from livews.recorder import Clock
+from livews.server import faults, service_format
+from livews.server.connection import StandInConnection
+from livews.server.context import ServerContext
+from livews.server.faults import Fault
+from livews.server.replies import format_duration
+from livews.server.request_target import parse_request_target
+
+_FINISH_SECONDS = 5.0
+"""Time for a fragmented message to be finished before a close."""
+
+
+class ConnectionEnded(Exception):
+    """The connection is closed or cut, and its session over."""
+
+
+class ServerSession(abc.ABC):
+    """One connection, from its upgrade to its close. A session answers freely, or plays a script.
+
+    `number`: the session's, from 1. `as_of`: the month whose rules count, "" for today's.
+    """
+
+    def __init__(
+        self, connection: StandInConnection, context: ServerContext, number: int, *, as_of: str = ""
+    ) -> None:
+        assert connection.request is not None
+        self.number = number
+        self.connection = connection
+        self.context = context
+        self.config = context.config
+        self.target = parse_request_target(connection.request)
+        self.conversation = Conversation(surface=self.target.surface, version=self.target.version, as_of=as_of)
+        self.received = 0
+        """Messages that came."""
+        self.sent = 0
+        """Messages that went out."""
+        self.ended = ""
+        """How it ended, in words; "" while it goes on."""
+        self.close_cause = ""
+        """What led to the close, in words."""
+        self.differences: list[str] = []
+        """What the client did otherwise than the script."""
+        self.lasting_faults: dict[str, Fault] = {}
+        """The faults that are active now, by name."""
+        self.stalled = False
+        """Nothing is sent or closed any more: only the client can end the session."""
+        self.reason_values: dict[str, str] = {}
+        """Values for the placeholders of a close reason."""
+        self.turn_ends_at = "turnComplete"
+        """The member that ends a turn, for the fault that bundles one."""
+        self._muted = False
+        self._failure: Exception | None = None
+        """What a task failed with: a bug, or a recorder that cannot write."""
+        self._recorder = context.recorder(number, self.target)
+        self._clock = Clock()
+        self._waiting_faults: list[Fault] = []
+        """Faults that happen once."""
+        self._bundle = faults.FrameBundle()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._sending: asyncio.Task[None] | None = None
+        """The last message that was sent in fragments."""
+        for fault in self.config.faults:
+            self.add_fault(fault)
+
+    @property
+    def model(self) -> str:
+        """The model that setup names."""
+        return str(self.conversation.setup.get("model", ""))
+
+    @abc.abstractmethod
+    async def serve(self) -> None:
+        """Talk to the client until its connection ends."""
+
+    @abc.abstractmethod
+    async def take(self, raw: bytes, *, text: bool) -> None:
+        """Take a message of the client."""
+
+    @abc.abstractmethod
+    def summary(self, seconds: float) -> str:
+        """The session in a line or more for the log; it took so many seconds."""
+
+    @abc.abstractmethod
+    def status(self) -> dict[str, Any]:
+        """The session's part of GET /livews/status."""
+
+    async def run(self) -> None:
+        """Serve the client until its connection ends."""
+        try:
+            await self.serve()
+        finally:
+            received = self.connection.protocol.close_rcvd
+            self.ended = self.ended or (f"closed by the client, {received.code}" if received else "lost")
+            await cancel(*self._tasks)
+            if self._recorder is not None:
+                self._recorder.close()
+        if self._failure is not None:
+            raise self._failure
+
+    async def read(self) -> None:
+        """Take the client's messages until it leaves."""
+        try:
+            while True:
+                raw, text = await self.connection.receive()
+                self.received += 1
+                await self.take(raw, text=text)
+        except ConnectionClosed:
+            pass
+        finally:
+            self._note_close()
+
+    def record_received(self, raw: bytes, text: bool, step: Step) -> None:
+        """Record a message of the client: the bytes that came, even where a token replaced its setup."""
+        if self._recorder is not None:
+            step = step if step.raw is raw else replace(step, raw=raw)
+            self._recorder.frame(self._clock(), "send", "text" if text else "binary", step)
+
+    def log(self, line: str) -> None:
+        """Write a line about this session to the log."""
+        self.config.log(f"session {self.number}: {line}")
+
+    def start_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Start a task of this session. ConnectionEnded ends it quietly; another exception ends the session."""
+
+        async def run() -> None:
+            try:
+                with contextlib.suppress(ConnectionEnded):
+                    await work
+            except Exception as problem:
+                self._failure = problem
+                self.connection.transport.abort()
+
+        task = asyncio.create_task(run())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: work.close())  # a task cancelled before its start never awaits its work
+        return task
+
+    # Sending
+
+    async def send(self, message: dict[str, Any] | bytes) -> None:
+        """Send a message, or the bytes of one in the service's form. ConnectionEnded when the client is gone."""
+        if self._muted:
+            return
+        parts = [message]
+        if (names := self.lasting_faults.keys()) and names & faults.CONTENT:
+            message = codec.parse(message) if isinstance(message, bytes) else message
+            parts = faults.altered(message, names, self._bundle, self.turn_ends_at)
+        for part in parts:
+            await self._send_one(part)
+
+    async def _send_one(self, message: dict[str, Any] | bytes) -> None:
+        names = self.lasting_faults.keys()
+        # <=: messages that a fault inserts are counted too, and may pass the number that was meant
+        due = [fault for fault in self._waiting_faults if fault.at <= self.sent + 1]
+        for fault in due:
+            self._waiting_faults = [waiting for waiting in self._waiting_faults if waiting not in due]
+            await self._trigger(fault)
+        if self._muted:
+            return
+        if "empty-message" in names:
+            await self.send_raw(service_format.dump_as_service({}))
+        if names and isinstance(message, bytes) and names & faults.RESHAPING:
+            message = codec.parse(message)
+        raw = message if isinstance(message, bytes) else faults.serialised(message, names)
+        if any(fault.name == "truncated" for fault in due):
+            raw = raw[: len(raw) // 2]
+        await self.send_raw(raw)
+        if "silent-after-goaway" in names and isinstance(message, dict) and "goAway" in message:
+            self._muted = True
+
+    async def send_raw(self, raw: bytes, *, text: bool | None = None) -> None:
+        """Send bytes as they are; `text` chooses the kind of frame, None the active faults."""
+        text = "text-frames" in self.lasting_faults if text is None else text
+        step = self.conversation.step("server", raw)
+        if self._recorder is not None:
+            self._recorder.frame(self._clock(), "recv", "text" if text else "binary", step)
+        self.sent += 1
+        try:
+            if fault := self.lasting_faults.get("fragments"):
+                size = max(1, int(fault.number))
+                # all of them, even if its turn is cut, since a message must be finished
+                self._sending = self.start_task(self._send_fragments(raw, size, text))
+                await asyncio.shield(self._sending)
+            else:
+                await self.connection.send(raw, text=text)  # bytes: a binary frame (WIRE-1)
+        except ConnectionClosed:
+            raise ConnectionEnded from None
+
+    async def _send_fragments(self, raw: bytes, size: int, text: bool) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            await self.connection.send([raw[at : at + size] for at in range(0, len(raw), size)], text=text)
+
+    # Faults
+
+    def add_fault(self, fault: Fault) -> None:
+        """Activate a fault from now on."""
+        if fault.at:
+            self._waiting_faults.append(fault)
+            return
+        self.lasting_faults[fault.name] = fault
+        if fault.name == "late-pong":
+            self.connection.delay_pongs(fault.number)
+
+    async def _trigger(self, fault: Fault) -> None:
+        """Let a fault happen that happens once, before a message or instead of it."""
+        if inserted := faults.KINDS[fault.name].inserts:
+            await self.send_raw(faults.serialised(inserted, self.lasting_faults.keys()))
+        elif fault.name == "drop":
+            self.drop()
+        elif fault.name == "close":
+            await self.close(*faults.close_of(fault.value, **self.reason_values))
+        elif fault.name == "stall":
+            self._muted = self.stalled = True
+        elif fault.name == "go-away":
+            await self.go_away(fault.number)
+
+    # The end
+
+    async def go_away(self, seconds: float) -> None:
+        """Send goAway with so many seconds left, and close when they are over (GOAWAY-1)."""
+        await self.send({"goAway": {"timeLeft": format_duration(seconds)}})
+        self.start_task(self._leave(seconds))
+
+    async def _leave(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        await self.close(*faults.close_of("goaway-ignored"))
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close as the service would, and end the session: always raises ConnectionEnded.
+
+        A code without a close frame (0, 1005, 1006) cuts the connection.
+        """
+        if self.stalled:
+            await self.connection.wait_closed()
+            raise ConnectionEnded
+        if code in (0, 1005, 1006):
+            self.drop()
+        if self._sending is not None:
+            await asyncio.wait([self._sending], timeout=_FINISH_SECONDS)
+        self._note_own_close(code, reason)
+        with contextlib.suppress(ConnectionClosed):
+            await self.connection.close(code, closes.cut(reason))
+        raise ConnectionEnded
+
+    def drop(self) -> None:
+        """Cut the connection without a close frame. Always raises ConnectionEnded."""
+        self.ended = "dropped"
+        self.conversation.close("server", 1006)
+        self.connection.transport.abort()
+        raise ConnectionEnded
+
+    def _note_close(self) -> None:
+        """Report a close that this class did not make: the client's, or one by websockets itself."""
+        if self.ended:
+            return
+        protocol = self.connection.protocol
+        sent, received = protocol.close_sent, protocol.close_rcvd
+        if sent is not None and not protocol.close_rcvd_then_sent:  # the server stops, or a frame was malformed
+            self._note_own_close(sent.code, sent.reason)
+            return
+        code, reason = (received.code, received.reason) if received else (1006, "")
+        self.conversation.close("client", code, reason)
+        self._record_close("send", code, reason)
+
+    def _note_own_close(self, code: int, reason: str) -> None:
+        self.ended = f"closed {code} {reason}".strip()
+        self.conversation.close("server", code, reason)
+        self._record_close("recv", code, reason)
+
+    def _record_close(self, direction: Any, code: int, reason: str) -> None:
+        if self._recorder is not None:
+            self._recorder.control(self._clock(), direction, "close", {"code": code, "reason": reason})
+
+
+async def cancel(*tasks: asyncio.Task[None] | None) -> None:
+    """Cancel tasks and wait until they have ended."""
+    for task in tasks:
+        if task is not None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
