@@ -16,8 +16,8 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from livews.audio.analysis.pcm import rate_of, seconds_of
-from livews.core import canonical, codec
+from livews.audio.analysis.pcm import audio_seconds
+from livews.core.conversation import Conversation, Step
 from livews.server import faults, service_format
 from livews.server.connection import StandInConnection
 from livews.server.context import ServerContext
@@ -36,18 +36,53 @@ _AUDIO_TOLERANCE = 0.25
 """Seconds of audio a client may be behind the recording before a replay waits for it."""
 
 
+class _ClientMessages:
+    """What a client has sent so far: its messages without audio, and how much audio."""
+
+    def __init__(self) -> None:
+        self.messages: list[dict[str, Any]] = []
+        self.seconds = 0.0
+
+    def add(self, step: Step) -> bool:
+        """Add a message; whether it is more than audio."""
+        seconds = audio_seconds(step) if "realtimeInput" in step.body else 0.0
+        self.seconds += seconds
+        if not seconds:
+            self.messages.append(step.body)
+        return not seconds
+
+    def reaches(self, other: _ClientMessages) -> bool:
+        """Whether this is as much as another client had sent."""
+        return len(self.messages) >= len(other.messages) and self.seconds >= other.seconds - _AUDIO_TOLERANCE
+
+    def progress(self, other: _ClientMessages) -> str:
+        """How much it is, and how much it is in the recording."""
+        return (
+            f"{len(self.messages)} messages and {self.seconds:.1f} s of audio; the recording has "
+            f"{len(other.messages)} and {other.seconds:.1f} s here"
+        )
+
+    def differences(self, recorded: _ClientMessages) -> Iterator[str]:
+        """What the client did otherwise than in the recording."""
+        for i, (before, now) in enumerate(zip(recorded.messages, self.messages, strict=False), 1):
+            for change in differences(_comparable(before), _comparable(now)):
+                yield f"client message {i}: {change}"
+        if len(recorded.messages) != len(self.messages):
+            yield f"the client sent {len(self.messages)} messages, the recording has {len(recorded.messages)}"
+        if abs(self.seconds - recorded.seconds) > _AUDIO_TOLERANCE:
+            yield f"the client sent {self.seconds:.1f} s of audio, the recording has {recorded.seconds:.1f} s"
+
+
 class ScriptPlayer(ServerSession):
     """A session that plays one script."""
 
     def __init__(self, connection: StandInConnection, context: ServerContext, number: int, script: Script) -> None:
         super().__init__(connection, context, number)
         self._script = script
-        self._patience = self.config.patience
         self._inbox: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue(_QUEUED)
         """For a scenario: messages that it has not looked at yet; None after the last one."""
-        self._messages: list[dict[str, Any]] = []
-        """For a replay: all messages but audio."""
-        self._audio_seconds = 0.0
+        self._sent = _ClientMessages()
+        """For a replay."""
         self._client_left = False
         self._news = asyncio.Event()
         """Something came, or the client left."""
@@ -60,10 +95,10 @@ class ScriptPlayer(ServerSession):
                     await self._play(self._script.steps)
                 else:
                     await self._replay(self._script.records)
-                async with asyncio.timeout(self._patience):
+                async with asyncio.timeout(self.config.patience):
                     await self.connection.wait_closed()
         except TimeoutError:
-            self.differences.append(f"the script is over, and the client stayed for {self._patience:g} s")
+            self.differences.append(f"the script is over, and the client stayed for {self.config.patience:g} s")
 
     def summary(self, seconds: float) -> str:
         name, count = one_line(self._script.name), len(self.differences)
@@ -100,10 +135,8 @@ class ScriptPlayer(ServerSession):
         self.record_received(raw, text, step)
         if self._script.steps:
             await self._inbox.put(step.body)
-        elif seconds := sum(audio_seconds(step.body)):
-            self._audio_seconds += seconds
         else:
-            self._messages.append(step.body)
+            self._sent.add(step)
         self._news.set()
 
     # A scenario
@@ -125,7 +158,7 @@ class ScriptPlayer(ServerSession):
         """Wait for a message that fits the pattern; report what came instead."""
         misfits = 0
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self.config.patience):
                 while True:
                     message = None if self._client_left and self._inbox.empty() else await self._inbox.get()
                     if message is None:
@@ -139,107 +172,55 @@ class ScriptPlayer(ServerSession):
                         name = "+".join(message) or "something unreadable"
                         self.differences.append(f"{waits}; {name} came: {difference}")
         except TimeoutError:
-            self.differences.append(f"{waits}, and nothing that fits came in {self._patience:g} s")
+            self.differences.append(f"{waits}, and nothing that fits came in {self.config.patience:g} s")
             await self.close(*faults.close_of("deadline-expired"))
 
     # A recorded session
 
     async def _replay(self, records: list[TraceRecord]) -> None:
-        recorded: list[dict[str, Any]] = []
-        """Messages of the client in the recording so far, without audio."""
-        seconds = 0.0
-        """Its audio so far."""
+        reading = Conversation(surface=self.target.surface, version=self.target.version)
+        recorded = _ClientMessages()
         loop = asyncio.get_running_loop()
-        last_t, last_at = (records[0].t if records else 0.0), loop.time()
+        last_t, last_at = records[0].t, loop.time()
         for record in records:
-            if record.sender == "client" and record.control == "close":
+            is_close, is_client = record.control == "close", record.sender == "client"
+            if is_close and is_client:
                 break
-            if record.raw is None and record.control != "close":
+            if record.raw is None and not is_close:
                 continue
-            if record.sender == "client":
-                body = _canonical(record.raw or b"")
-                audio = sum(audio_seconds(body))
-                seconds += audio
-                if not audio:
-                    recorded.append(body)
-                    await self._wait_for_client(len(recorded), seconds)
-                last_t, last_at = record.t, loop.time()
-                continue
-            await self._wait_for_client(len(recorded), seconds)
-            if not self.config.fast:
+            raw = refilled(record.raw or b"", service_format.dump_as_service)
+            if not is_client or recorded.add(reading.step("client", raw)):
+                await self._wait_for_client(recorded)
+            if not is_client and not self.config.fast:
                 await asyncio.sleep(max(0.0, last_at + record.t - last_t - loop.time()))
             last_t, last_at = record.t, loop.time()
-            if record.control == "close":
-                self._compare(recorded, seconds)
+            if is_close:
+                self.differences += self._sent.differences(recorded)
                 code = record.about.get("code")
-                reason = str(record.about.get("reason", ""))
-                await self.close(code if isinstance(code, int) else 1006, reason)
-            raw = refilled(record.raw or b"", service_format.dump_as_service)
-            if self.config.faults:  # which may change the form
+                await self.close(code if isinstance(code, int) else 1006, str(record.about.get("reason", "")))
+            elif not is_client and self.config.faults:  # which may change the form
                 await self.send(raw)
-            else:
+            elif not is_client:
                 await self.send_raw(raw, text=record.opcode == "text")
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self.config.patience):
                 await self.connection.wait_closed()
         finally:
-            self._compare(recorded, seconds)
+            self.differences += self._sent.differences(recorded)
 
-    async def _wait_for_client(self, messages: int, seconds: float) -> None:
+    async def _wait_for_client(self, recorded: _ClientMessages) -> None:
         """Wait until the client has sent as much as it had sent at this place of the recording."""
         try:
-            async with asyncio.timeout(self._patience):
-                while len(self._messages) < messages or self._audio_seconds < seconds - _AUDIO_TOLERANCE:
+            async with asyncio.timeout(self.config.patience):
+                while not self._sent.reaches(recorded):
                     if self._client_left:
-                        self.differences.append(f"the client left after {self._progress(messages, seconds)}")
+                        self.differences.append(f"the client left after {self._sent.progress(recorded)}")
                         raise ConnectionEnded
                     self._news.clear()
                     await self._news.wait()
         except TimeoutError:
-            waited = f"went on without the client after {self._patience:g} s"
-            self.differences.append(f"{waited}, with {self._progress(messages, seconds)}")
-
-    def _progress(self, messages: int, seconds: float) -> str:
-        return (
-            f"{len(self._messages)} messages and {self._audio_seconds:.1f} s of audio; the recording has {messages} and "
-            f"{seconds:.1f} s here"
-        )
-
-    def _compare(self, recorded: list[dict[str, Any]], seconds: float) -> None:
-        for i, (before, now) in enumerate(zip(recorded, self._messages, strict=False), 1):
-            changes = differences(_comparable(before), _comparable(now))
-            self.differences += [f"client message {i}: {change}" for change in changes]
-        if len(recorded) != len(self._messages):
-            self.differences.append(
-                f"the client sent {len(self._messages)} messages, the recording has {len(recorded)}"
-            )
-        if abs(self._audio_seconds - seconds) > _AUDIO_TOLERANCE:
-            self.differences.append(
-                f"the client sent {self._audio_seconds:.1f} s of audio, the recording has {seconds:.1f} s"
-            )
-
-
-def _canonical(raw: bytes) -> dict[str, Any]:
-    try:
-        message: dict[str, Any] = canonical.fold("client", codec.parse(raw)).message
-    except codec.WireError:
-        return {}
-    return message
-
-
-def audio_seconds(message: dict[str, Any]) -> Iterator[float]:
-    """Seconds of each piece of audio that a client message streams, also of one that a trace elides."""
-    realtime = message.get("realtimeInput")
-    if not isinstance(realtime, dict):
-        return
-    chunks = realtime.get("mediaChunks")
-    for blob in [realtime.get("audio"), *(chunks if isinstance(chunks, list) else [])]:
-        if isinstance(blob, dict) and str(blob.get("mimeType", "")).startswith("audio/"):
-            data = str(blob.get("data", ""))
-            parts = data.split(":")
-            is_elided = len(parts) == 3 and parts[0] == "elided" and parts[1].isdigit()
-            size = int(parts[1]) if is_elided else len(data) * 3 // 4
-            yield seconds_of(size, rate_of(str(blob["mimeType"]), "client"))
+            waited = f"went on without the client after {self.config.patience:g} s"
+            self.differences.append(f"{waited}, with {self._sent.progress(recorded)}")
 
 
 def _comparable(message: dict[str, Any]) -> dict[str, Any]:
