@@ -23,6 +23,7 @@ from livews.audio.analysis.pcm import audio_seconds
 from livews.core import closes, codec, machine
 from livews.core.conversation import Conversation, Step
 from livews.core.endpoint_paths import parse_endpoint_path
+from livews.core.walk import walk
 from livews.endpoint import Endpoint
 from livews.errors import LivewsError
 from livews.recorder import Opcode, Recorder
@@ -242,8 +243,9 @@ class Replay:
             elif line.raw is not None:
                 self._then.received += 1
         if rest and not self._result.interrupted:
-            words = f"{rest} {'is' if rest == 1 else 'are'} only in {NAMES[0]}: not played"
-            self._own_differences.append(Difference("client", "/messages", words, (first, None)))
+            self._differ(
+                "client", "/messages", f"{rest} {'is' if rest == 1 else 'are'} only in {NAMES[0]}: not played", first
+            )
 
     def _note_recorded_close(self, line: TraceRecord) -> None:
         if line.sender == "server":
@@ -313,65 +315,46 @@ class Replay:
         if "setup" not in step.body and "toolResponse" not in step.body:
             return raw
         message = codec.parse(raw)
-        changed = "setup" in step.body and self._rewrite_setup(message)
-        if "toolResponse" in step.body:
-            answered = self._rewrite_answers(message, line.number, answers)
-            if answered is None:
-                return None
-            changed |= answered
-        return codec.dump(message) if changed else raw
+        self._rewrite_setup(message)
+        if not self._rewrite_answers(message, line.number, answers):
+            return None
+        return raw if message == codec.parse(raw) else codec.dump(message)
 
-    def _rewrite_setup(self, message: dict[str, Any]) -> bool:
-        """Put this run's model and handle into a setup message; whether anything was changed."""
-        setup, changed = message.get("setup"), False
-        if not isinstance(setup, dict):
-            return False
-        if self._options.model and setup.get("model") != self._options.model:
+    def _rewrite_setup(self, message: dict[str, Any]) -> None:
+        """Put this run's model and handle into a setup message."""
+        setup, resumption = _value(message, "/setup"), _value(message, "/setup/sessionResumption")
+        if isinstance(setup, dict) and self._options.model and setup.get("model") != self._options.model:
             self._notify(f"model {self._options.model} instead of {one_line(str(setup.get('model')), 80)}")
-            setup["model"], changed = self._options.model, True
-        resumption = _member(setup, "sessionResumption", "session_resumption")
-        handle = resumption.get("handle") if isinstance(resumption, dict) else None
-        if not isinstance(resumption, dict) or not handle or self._options.keep_handles:
-            return changed
-        own_handle = self._handles.get(str(handle))
-        if own_handle is not None:
-            resumption["handle"] = own_handle
+            setup["model"] = self._options.model
+        if not isinstance(resumption, dict) or not resumption.get("handle") or self._options.keep_handles:
+            return
+        handle = self._handles.get(str(resumption.pop("handle")))
+        if handle is not None:
+            resumption["handle"] = handle
             self._notify("resumed with the handle that the previous session got in this run")
         else:
-            del resumption["handle"]
             self._notify(
                 "its resumption handle belongs to the recorded session and is left out; --keep-handles sends it"
             )
-        return True
 
-    def _rewrite_answers(self, message: dict[str, Any], number: int, answers: list[Call | None]) -> bool | None:
-        """Answer this run's calls instead of the recorded ones; whether anything was changed, None if no answer is left."""
-        tool_response = _member(message, "toolResponse", "tool_response")
-        responses = None
-        if isinstance(tool_response, dict):
-            responses = _member(tool_response, "functionResponses", "function_responses")
-        rows = responses if isinstance(responses, list) else [responses]
-        rows = [row for row in rows if isinstance(row, dict)]
-        changed, left = False, len(rows)
+    def _rewrite_answers(self, message: dict[str, Any], number: int, answers: list[Call | None]) -> bool:
+        """Answer this run's calls instead of the recorded ones; whether anything is left to be sent."""
+        responses = _value(message, "/toolResponse/functionResponses")
+        rows = [row for row in responses if isinstance(row, dict)] if isinstance(responses, list) else []
         for i, (row, call) in enumerate(zip(rows, answers, strict=False)):
             if call is None:  # an unknown ID was recorded as well
                 continue
             call_id = self._now.calls.ids.get(call)
             if call_id is None:
-                words = f"not sent: this server has not called {call[0]}{f' {call[1] + 1} times' if call[1] else ''}"
-                path = f"/toolResponse/functionResponses/{i}"
-                self._own_differences.append(Difference("client", path, words, (number, None)))
-                left -= 1
-                if isinstance(responses, list):
-                    responses.remove(row)
-            elif call_id == row.get("id", ""):
-                continue
+                times = f" {call[1] + 1} times" if call[1] else ""
+                words = f"not sent: this server has not called {call[0]}{times}"
+                self._differ("client", f"/toolResponse/functionResponses/{i}", words, number)
+                responses.remove(row)
             elif call_id:
                 row["id"] = call_id
             else:
-                del row["id"]
-            changed = True
-        return changed if left or not rows else None
+                row.pop("id", None)
+        return not rows or any(row in responses for row in rows)
 
     # Order and time
 
@@ -391,7 +374,7 @@ class Replay:
 
     async def _wait_for_server(self, number: int, what: str, calls: Sequence[Call] = ()) -> None:
         """Wait until the server has come as far as it had, and has made the calls that are answered next."""
-        then, now = self._then.progress, self._now.progress
+        then, now = self._then, self._now
         start = due = self._transport.clock()
         recorded = then.reached(then)
         if self._anchor is not None and recorded is not None:
@@ -417,13 +400,13 @@ class Replay:
 
     def _waited_in_vain(self, number: int, what: str, start: float) -> None:
         words = f"waited {round(self._transport.clock() - start, 1):g} s for {what}"
-        self._own_differences.append(Difference("server", "/wait", words, (number, None)))
+        self._differ("server", "/wait", words, number)
         self._notify(words)
 
     async def _settle(self) -> None:
         """Wait for what follows the last turn, before the client closes."""
         deadline = self._transport.clock() + min(_SETTLE, self._options.patience)
-        await self._until(lambda: self._now.progress.settled(self._then.progress), lambda: deadline)
+        await self._until(lambda: self._now.settled(self._then), lambda: deadline)
 
     async def _pace(self, t: float) -> None:
         """Wait for the time of a recorded line: as long after the previous one, and after what it answers, as it was."""
@@ -431,8 +414,8 @@ class Replay:
         due = now = self._transport.clock()
         if self._options.speed and self._anchor is not None:
             due = self._anchor[1] + (t - self._anchor[0]) / self._options.speed
-            recorded = self._then.progress.reached(self._then.progress)
-            reached = self._now.progress.reached(self._then.progress)
+            recorded = self._then.reached(self._then)
+            reached = self._now.reached(self._then)
             if recorded is not None and reached is not None:
                 due = max(due, reached + (t - recorded) / self._options.speed)
             await self._until(lambda: False, lambda: due)
@@ -454,7 +437,7 @@ class Replay:
         # a recording has less before the same message
         if now.weight > 4 * then.weight + _SPARE_BYTES or now.audio_seconds > 4 * then.audio_seconds + _SPARE_AUDIO:
             words = f"given up: {now.received:,} messages came, {then.received:,} had come so far"
-            self._own_differences.append(Difference("server", "/messages", words, (self._at, None)))
+            self._differ("server", "/messages", words, self._at)
             self._over = True
         self._news.set()
 
@@ -466,11 +449,10 @@ class Replay:
         self._news.set()
 
     def _server_closed(self, close: ConnectionClose) -> None:
-        ready = "setupComplete" in self._now.progress.signals
+        ready = "setupComplete" in self._now.signals
         error = self._transport.error(close, ready=ready)
         if close.by_websockets:
-            words = f"{error.what}; only in {NAMES[1]}"
-            self._own_differences.append(Difference("server", "/close", words, (None, self._at)))
+            self._differ("server", "/close", f"{error.what}; only in {NAMES[1]}", None, self._at)
             self._result.failure = error
             return
         about = {"code": close.code, "reason": self._target.secrets.redact(close.reason)}
@@ -490,7 +472,11 @@ class Replay:
             for meaning in (then, now):
                 for side in ("server", "beside"):
                     meaning[side] = [item for item in meaning[side] if item.kind != "goAway"]
-        differences = [*self._own_differences, *self._new_faults()]
+        for kind, (fault, line) in self._now.faults.items():
+            if kind not in self._then.faults:
+                words = f"{fault.complaint} ({fault.rule}): only in {NAMES[1]}"
+                self._differ("server", fault.path or "/", words, None, line)
+        differences = self._own_differences
         differences += compare.differences(then, now, "bytes" if options.exact else "nothing", NAMES)
         if self._cut_off:  # how much of a turn comes before the client leaves is a matter of time
             differences = [
@@ -509,14 +495,9 @@ class Replay:
             elif seen[kind] == totals[kind]:
                 result.differences.append(replace(row, words=f"and {seen[kind] - _MAX_REPORTED:,} more of these"))
 
-    def _new_faults(self) -> list[Difference]:
-        return [
-            Difference(
-                "server", fault.path or "/", f"{fault.complaint} ({fault.rule}): only in {NAMES[1]}", (None, line)
-            )
-            for kind, (fault, line) in self._now.faults.items()
-            if kind not in self._then.faults
-        ]
+    def _differ(self, side: str, path: str, words: str, recorded: int | None, played: int | None = None) -> None:
+        """Note a difference that no comparison of messages finds; the numbers are those of lines."""
+        self._own_differences.append(Difference(side, path, words, (recorded, played)))
 
 
 def _is_injected(line: TraceRecord) -> bool:
@@ -535,8 +516,9 @@ def _as_recorded(line: TraceRecord) -> bytes:
     return raw if same else line.raw
 
 
-def _member(value: dict[str, Any], *names: str) -> Any:
-    return next((value[name] for name in names if name in value), None)
+def _value(message: dict[str, Any], path: str) -> Any:
+    """The value at a canonical path of a client's message, whatever its members are spelt like."""
+    return next((visit.value for visit in walk("client", message) if visit.canonical_path == path), None)
 
 
 def _close_frame(line: TraceRecord) -> tuple[int, str]:

@@ -11,7 +11,7 @@ from collections import Counter
 from typing import Any
 
 from livews.audio.analysis.pcm import audio_seconds
-from livews.core import rules
+from livews.core import machine, rules
 from livews.core.conversation import Step
 from livews.core.rules import Finding
 from livews.trace.normalize import Normalizer
@@ -36,62 +36,6 @@ Call = tuple[str, int]
 """A call: the name of its function, and how many calls of that name were before it."""
 
 
-class Progress:
-    """How far a server has come: finished turns, and in the current one the events a client may react to."""
-
-    def __init__(self) -> None:
-        self.signals: set[str] = set()
-        """All signals so far."""
-        self._turns = 0
-        self._events: Counter[str] = Counter()
-        self._signals: set[str] = set()
-        """Those since the last turn ended."""
-        self._last: _Milestone = (0, "", 0)
-        self._times: dict[_Milestone, float] = {}
-
-    def take(self, step: Step, t: float) -> None:
-        """Add a message of the server at `t` seconds."""
-        self.signals.update(step.signals)
-        if "endTurn" in step.effects:
-            self._turns += 1
-            self._events.clear()
-            self._signals.clear()
-            self._reach("", t)
-            return
-        self._signals.update(step.signals)
-        for signal in step.signals:
-            event = _EVENTS.get(signal)
-            if event is not None and not (event == _ANSWER and self._events[event]):
-                self._events[event] += 1
-                self._reach(event, t)
-
-    def _reach(self, event: str, t: float) -> None:
-        self._last = (self._turns, event, self._events[event])
-        self._times[self._last] = t
-
-    def lacks(self, other: Progress) -> str:
-        """The first event of `other` that is missing here, in words; "" when this is as far."""
-        if self._turns != other._turns:
-            return "" if self._turns > other._turns else f"the end of turn {self._turns + 1}"
-        return next((event for event, n in other._events.items() if self._events[event] < n), "")
-
-    def catch_up(self, other: Progress, t: float) -> None:
-        """Count what was waited for in vain as reached at `t` seconds."""
-        if self._turns < other._turns:
-            self._turns = other._turns
-            self._events.clear()
-        self._events |= other._events
-        self._times[other._last] = t
-
-    def settled(self, other: Progress) -> bool:
-        """Whether each signal of `other` has come at least once."""
-        return self.signals >= other.signals and (self._turns > other._turns or self._signals >= other._signals)
-
-    def reached(self, other: Progress) -> float | None:
-        """When this reached the last event of `other`, which may be itself; None if it has not."""
-        return self._times.get(other._last)
-
-
 class CallIds:
     """The calls of one session, by id and by order."""
 
@@ -104,11 +48,7 @@ class CallIds:
 
     def take(self, step: Step) -> None:
         """Add the calls of a message."""
-        if "toolCall" not in step.signals:
-            return
-        tool_call = step.body["toolCall"]
-        calls = tool_call.get("functionCalls") if isinstance(tool_call, dict) else None
-        for call in calls if isinstance(calls, list) else []:
+        for call in machine.values(step.body, ("toolCall", "functionCalls", "*")):
             if isinstance(call, dict):
                 name, call_id = str(call.get("name", "")), call.get("id")
                 key = (name, self._count[name])
@@ -128,7 +68,8 @@ class CallIds:
 
 
 class SideProgress:
-    """One of the two sessions.
+    """One of the two sessions, and how far its server has come: finished turns, and in the current one the events a
+    client may react to.
 
     Args:
         exact: unreadable messages are compared, too.
@@ -140,18 +81,25 @@ class SideProgress:
         self.weight = 0
         self.audio_seconds = 0.0
         """What the server sent: bytes besides those of audio, and seconds of audio."""
-        self.progress = Progress()
+        self.signals: set[str] = set()
+        """All signals of the server so far."""
         self.calls = CallIds()
         self.normalizer = Normalizer()
         self.faults: dict[tuple[str, str], tuple[Finding, int]] = {}
-        """Findings about it, each kind once, with the line of the first."""
+        """Findings about the server, each kind once, with the line of the first."""
         self._exact = exact
+        self._turns = 0
+        self._events: Counter[str] = Counter()
+        self._signals: set[str] = set()
+        """Those since the last turn ended."""
+        self._last: _Milestone = (0, "", 0)
+        self._times: dict[_Milestone, float] = {}
 
     def receive(self, line: TraceRecord, step: Step, t: float) -> None:
         """Add a message or a control line of the server at `t` seconds."""
         if line.raw is not None:
             self.received += 1
-            self.progress.take(step, t)
+            self._advance(step, t)
             self.calls.take(step)
             self.weight += _FRAME + (0 if step.audio else len(step.raw))
             self.audio_seconds += audio_seconds(step)
@@ -159,3 +107,44 @@ class SideProgress:
                 self.faults.setdefault((fault.rule, rules.plain_path(fault.path)), (fault, line.number))
         if step.kind != "unreadable" or self._exact:
             self.normalizer.take(line, step)
+
+    def _advance(self, step: Step, t: float) -> None:
+        self.signals.update(step.signals)
+        if "endTurn" in step.effects:
+            self._turns += 1
+            self._events.clear()
+            self._signals.clear()
+            self._reach("", t)
+            return
+        self._signals.update(step.signals)
+        for signal in step.signals:
+            event = _EVENTS.get(signal)
+            if event is not None and not (event == _ANSWER and self._events[event]):
+                self._events[event] += 1
+                self._reach(event, t)
+
+    def _reach(self, event: str, t: float) -> None:
+        self._last = (self._turns, event, self._events[event])
+        self._times[self._last] = t
+
+    def lacks(self, other: SideProgress) -> str:
+        """The first event of `other` that is missing here, in words; "" when this is as far."""
+        if self._turns != other._turns:
+            return "" if self._turns > other._turns else f"the end of turn {self._turns + 1}"
+        return next((event for event, n in other._events.items() if self._events[event] < n), "")
+
+    def catch_up(self, other: SideProgress, t: float) -> None:
+        """Count what was waited for in vain as reached at `t` seconds."""
+        if self._turns < other._turns:
+            self._turns = other._turns
+            self._events.clear()
+        self._events |= other._events
+        self._times[other._last] = t
+
+    def settled(self, other: SideProgress) -> bool:
+        """Whether each signal of `other` has come at least once."""
+        return self.signals >= other.signals and (self._turns > other._turns or self._signals >= other._signals)
+
+    def reached(self, other: SideProgress) -> float | None:
+        """When this reached the last event of `other`, which may be itself; None if it has not."""
+        return self._times.get(other._last)
