@@ -62,7 +62,9 @@ ARROWS: dict[str, tuple[str, ...]] = {
     ),
     "livews.server": (*BASE, "livews.audio.analysis", "livews.process", "livews.recorder", "livews.trace"),
     "livews.proxy": (*BASE, "livews.connect_errors", "livews.recorder"),
-    "livews.inspector": (*BASE, "livews.analysis", "livews.proxy", "livews.recorder", "livews.report", "livews.trace"),
+    "livews.inspector": (
+        *BASE, "livews.analysis", "livews.proxy", "livews.recorder", "livews.report", "livews.setup_message", "livews.trace",
+    ),
     "livews.replay": (
         *BASE, "livews.audio.analysis", "livews.endpoint", "livews.recorder", "livews.trace", "livews.transport",
     ),

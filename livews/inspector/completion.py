@@ -11,6 +11,7 @@ from base64 import b64encode
 from functools import cache
 from typing import Any
 
+from livews import setup_message
 from livews.core import codec, models, protocol, schema
 from livews.report.message_excerpt import short_type
 
@@ -23,11 +24,7 @@ _TEMPLATES: dict[schema.Sender, tuple[tuple[str, str, str], ...]] = {
         ("realtime-end", "the user is done: activityEnd", ""),
         ("realtime-stream-end", "the microphone is off: audioStreamEnd", ""),
         ("answer", "the answer to a tool call", "/toolResponse/functionResponses/0/id"),
-        (
-            "context-instruction",
-            "another instruction: contextUpdate",
-            "/contextUpdate/systemInstruction/parts/0/text",
-        ),
+        ("context-instruction", "a new instruction: contextUpdate", "/contextUpdate/systemInstruction/parts/0/text"),
     ),
     "server": (
         ("ready", "setupComplete", ""),
@@ -134,20 +131,12 @@ def _templates(sender: schema.Sender) -> list[dict[str, Any]]:
     if sender == "client":
         name = f"{_SILENCE_MS} ms of silence"
         message: dict[str, Any] = {"realtimeInput": {"audio": _silence(codec.INPUT_RATE)}}
-        templates.insert(0, {"name": "setup, the default model", "message": _setup(), "at": "/setup/model"})
+        setup = setup_message.compose(f"models/{models.default_model()}")
+        templates.insert(0, {"name": "setup, the default model", "message": setup, "at": "/setup/model"})
     else:
         name = f"{_SILENCE_MS} ms of silence as the model's voice"
         message = {"serverContent": {"modelTurn": {"parts": [{"inlineData": _silence(codec.OUTPUT_RATE)}]}}}
     return [*templates, {"name": name, "message": message, "at": ""}]
-
-
-def _setup() -> dict[str, Any]:
-    model = models.default_model()
-    modality = models.profile(model)["output"][0]
-    setup: dict[str, Any] = {"model": f"models/{model}", "generationConfig": {"responseModalities": [modality]}}
-    if modality == "AUDIO":
-        setup |= {"inputAudioTranscription": {}, "outputAudioTranscription": {}}
-    return {"setup": setup}
 
 
 def _silence(rate: int) -> dict[str, str]:
