@@ -10,10 +10,9 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from livews import endpoint, google_credentials, setup_message, transport
@@ -26,7 +25,6 @@ from livews.errors import BadRequest, Closed, LocalProtocolError, Lost, Refused,
 from livews.recorder import Opcode, Recorder
 from livews.trace.writer import TraceFile
 from livews.transport import Transport
-from livews.version import __version__
 
 if TYPE_CHECKING:
     from livews.tools.function import Tool
@@ -36,7 +34,30 @@ PING_EVERY = 20.0
 """Seconds between two pings. A pong has to come within `transport.PONG_TIMEOUT`."""
 
 
-class connect:
+def connect(
+    model: str = "",
+    *,
+    voice: str = "",
+    system: str = "",
+    text: bool = False,
+    setup: dict[str, Any] | None = None,
+    tools: Sequence[Callable[..., Any] | Tool] = (),
+    on_tool: Callable[[ToolRun], None] | None = None,
+    url: str = "",
+    api_key: str = "",
+    token: str = "",
+    vertex: bool | None = None,
+    project: str = "",
+    location: str = "",
+    api_version: str = "",
+    trace: str | Path | None = None,
+    recorders: Sequence[Callable[[Endpoint], Recorder]] = (),
+    unchecked: bool = False,
+    settings: endpoint.Settings | None = None,
+    remark: Callable[[Finding], None] = lambda finding: None,
+    open_timeout: float = 10.0,
+    setup_timeout: float | None = None,
+) -> Opening:
     """Connect to the Live API and set up a session.
 
     Use it as a context manager, `async with livews.connect() as session:`, or with `session = await livews.connect()`
@@ -82,118 +103,83 @@ class connect:
         RemoteProtocolError: no setupComplete in time, or an invalid frame.
         TraceFailed: the trace cannot be written.
     """
+    if setup is not None and not isinstance(setup, dict):
+        fix = 'pass members of the setup message, as in {"tools": [...]}'
+        raise BadRequest("setup is not a dict", fix=fix)
+    functions: list[Tool] = []
+    if tools:
+        from livews.tools.runner import as_tools
 
-    def __init__(
-        self,
-        model: str = "",
-        *,
-        voice: str = "",
-        system: str = "",
-        text: bool = False,
-        setup: dict[str, Any] | None = None,
-        tools: Sequence[Callable[..., Any] | Tool] = (),
-        on_tool: Callable[[ToolRun], None] | None = None,
-        url: str = "",
-        api_key: str = "",
-        token: str = "",
-        vertex: bool | None = None,
-        project: str = "",
-        location: str = "",
-        api_version: str = "",
-        trace: str | Path | None = None,
-        recorders: Sequence[Callable[[Endpoint], Recorder]] = (),
-        unchecked: bool = False,
-        settings: endpoint.Settings | None = None,
-        remark: Callable[[Finding], None] | None = None,
-        open_timeout: float = 10.0,
-        setup_timeout: float | None = None,
-    ) -> None:
-        if setup is not None and not isinstance(setup, dict):
-            fix = 'pass members of the setup message, as in {"tools": [...]}'
-            raise BadRequest("setup is not a dict", fix=fix)
-        self._model = model
-        self._voice, self._system, self._text, self._setup = voice, system, text, setup
-        self._tools: list[Tool] = []
-        self._on_tool = on_tool
-        if tools:
-            from livews.tools.runner import as_tools
+        functions = as_tools(tools)
+    given = settings or endpoint.from_environment(
+        os.environ,
+        url=url,
+        api_key=api_key,
+        token=token,
+        vertex=vertex,
+        project=project,
+        location=location,
+        version=api_version,
+    )
 
-            self._tools = as_tools(tools)
-        self._settings = settings or endpoint.from_environment(
-            os.environ,
-            url=url,
-            api_key=api_key,
-            token=token,
-            vertex=vertex,
-            project=project,
-            location=location,
-            version=api_version,
-        )
-        self._trace = trace
-        self._recorders = recorders
-        self._unchecked = unchecked
-        self._remark = remark
-        self._open_timeout = open_timeout
-        self._setup_timeout = open_timeout if setup_timeout is None else setup_timeout
-        self._session: Session | None = None
-
-    async def __aenter__(self) -> Session:
-        self._session = await self._open()
-        return self._session
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._session is not None:
-            await self._session.close()
-
-    def __await__(self) -> Generator[Any, None, Session]:
-        return self._open().__await__()
-
-    def _raise_errors(self, findings: list[Finding]) -> None:
+    def checked(findings: list[Finding]) -> list[Finding]:
         errors = [finding for finding in findings if finding.level == "error"]
-        if errors and not self._unchecked:
+        if errors and not unchecked:
             raise LocalProtocolError(errors)
+        return [finding for finding in findings if finding.level != "error"]
 
-    async def _open(self) -> Session:
-        settings = await google_credentials.with_bearer(self._settings)
-        model = self._model or str(setup_message.bare(self._setup or {}).get("model") or "") or models.default_model()
-        where = endpoint.resolve(settings, model)
-        remarks = setup_message.wire_findings(self._setup) if self._setup else []
-        self._raise_errors(remarks)
-        tools: Toolbox | None = None
-        if self._tools:
+    async def start() -> Session:
+        settings = await google_credentials.with_bearer(given)
+        name = model or str(setup_message.bare(setup or {}).get("model") or "") or models.default_model()
+        where = endpoint.resolve(settings, name)
+        remarks = checked(setup_message.wire_findings(setup)) if setup else []
+        toolbox: Toolbox | None = None
+        if functions:
             from livews.tools.runner import Toolbox
 
-            tools = Toolbox(self._tools, models.profile(where.model, where.surface), self._on_tool)
+            toolbox = Toolbox(functions, models.profile(where.model, where.surface), on_tool)
+        declarations = toolbox.declarations if toolbox is not None else ()
         message = setup_message.compose(
-            where.model,
-            voice=self._voice,
-            system=self._system,
-            text=self._text,
-            setup=self._setup,
-            functions=tools.declarations if tools is not None else (),
+            where.model, voice=voice, system=system, text=text, setup=setup, functions=declarations
         )
-        composed = not self._setup and tools is None
-        remarks += setup_message.message_findings(message, where.surface, where.version, composed=composed)
-        self._raise_errors(remarks)
-        remarks = [finding for finding in remarks if finding.level != "error"]
-        if tools is not None:
-            tools.declared(message["setup"])
-            remarks += tools.remarks
-        if self._remark is not None:
-            for finding in remarks:
-                self._remark(finding)
-        recorders = [make(where) for make in self._recorders]
-        if self._trace is not None:
-            recorders.append(TraceFile.of(self._trace, where))
-        session = Session(where, recorders, unchecked=self._unchecked, remarks=remarks, tools=tools)
+        composed = not setup and toolbox is None
+        remarks += checked(setup_message.message_findings(message, where.surface, where.version, composed=composed))
+        if toolbox is not None:
+            toolbox.declared(message["setup"])
+            remarks += toolbox.remarks
+        for finding in remarks:
+            remark(finding)
+        kept = [make(where) for make in recorders]
+        if trace is not None:
+            kept.append(TraceFile.of(trace, where))
+        session = Session(where, kept, unchecked=unchecked, remarks=remarks, tools=toolbox)
         try:
-            await session._start(message, self._open_timeout, self._setup_timeout)
+            await session._start(message, open_timeout, open_timeout if setup_timeout is None else setup_timeout)
         except BaseException:
             await session.close()
             raise
         return session
+
+    return Opening(start)
+
+
+class Opening:
+    """What `connect` returns: a context manager of the session, and an awaitable that gives it."""
+
+    def __init__(self, start: Callable[[], Coroutine[Any, Any, Session]]) -> None:
+        self._start = start
+        self._session: Session | None = None
+
+    async def __aenter__(self) -> Session:
+        self._session = await self._start()
+        return self._session
+
+    async def __aexit__(self, *error: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    def __await__(self) -> Generator[Any, None, Session]:
+        return self._start().__await__()
 
 
 class Session:
@@ -223,9 +209,8 @@ class Session:
         self.session_id = ""
         self.ping_seconds: float | None = None
         self._transport = Transport(
-            where, self.conversation, recorders, agent=f"livews/{__version__}", on_message=self._on_message,
-            on_end=self._on_end,
-        )  # fmt: skip
+            where, self.conversation, recorders, on_message=self._on_message, on_end=self._on_end
+        )
         self.clock = self._transport.clock
         self._unchecked = unchecked
         self._queue: deque[Event] = deque()
@@ -235,7 +220,6 @@ class Session:
         """The kind of the server's first message, if that is not setupComplete."""
         self._done = asyncio.Event()
         self._error: Exception | None = None
-        self._over = False
         self._closing = False
         self._pinging: asyncio.Task[None] | None = None
         self._tools = tools
@@ -421,7 +405,7 @@ class Session:
         while True:
             while self._queue:
                 yield self._queue.popleft()
-            if self._over:
+            if self._done.is_set():
                 if self._error is not None:
                     raise self._error
                 return
@@ -453,7 +437,7 @@ class Session:
         Raises:
             Closed: the session is over; or the error it ended with.
         """
-        seconds = None if self._over else await self._transport.ping()
+        seconds = None if self._done.is_set() else await self._transport.ping()
         if seconds is None:
             raise self._ended()
         self.ping_seconds = seconds
@@ -504,7 +488,7 @@ class Session:
             ) from None
         if self._error is not None:
             raise self._error
-        if self._over:
+        if self._done.is_set():
             raise Refused(closes.explain(1000), where=self.endpoint.shown)
 
     def _on_message(self, step: Step, t: float, opcode: Opcode) -> None:
@@ -529,8 +513,8 @@ class Session:
         self._finish(error)
 
     def _finish(self, error: Exception | None) -> None:
-        if not self._over:
-            self._over, self._error = True, error
+        if not self._done.is_set():
+            self._error = error
         if self._tools is not None:
             self._tools.stop()
         self._more.set()
@@ -574,7 +558,7 @@ class Session:
 
     def _checked(self, step: Step) -> Step:
         """The step, if it may be sent."""
-        if self._over:
+        if self._done.is_set():
             raise self._ended()
         if step.faults and not self._unchecked:
             errors = [fault for fault in step.faults if fault.level == "error"]

@@ -26,6 +26,7 @@ from livews.endpoint import Endpoint
 from livews.errors import Closed, LivewsError, Lost, Refused, RemoteProtocolError
 from livews.loopback import proxy_for
 from livews.recorder import Clock, Direction, Opcode, Recorder
+from livews.version import __version__
 
 MAX_SIZE = 64 * 1024 * 1024
 """Bytes of one inbound message: well above the 1 MiB that websockets allows by default (WIRE-13)."""
@@ -35,44 +36,6 @@ PONG_TIMEOUT = 60.0
 # At DEBUG websockets logs every header and frame, the key among them.
 _LOGGER = logging.getLogger("livews.websockets")
 _LOGGER.setLevel(logging.INFO)
-
-
-async def dial(
-    endpoint: Endpoint, timeout: float, *, agent: str, flag: str = "--url", **options: Any
-) -> ClientConnection:
-    """Connect to an endpoint.
-
-    Args:
-        endpoint: where, and with which headers.
-        timeout: seconds for the connection and the upgrade.
-        agent: the User-Agent.
-        flag: the option to name where the URL is invalid.
-        options: passed to `websockets.connect`.
-
-    Raises:
-        BadRequest: the URL is invalid.
-        Unreachable: the connection failed.
-        Refused: the server refused the upgrade.
-    """
-    proxy: str | None = None
-    try:
-        uri = parse_uri(endpoint.url)
-        proxy = proxy_for(uri.host, uri.port, uri.secure)
-        dialling = connect(
-            endpoint.url,
-            additional_headers=dict(endpoint.headers),
-            user_agent_header=agent,
-            compression=None,  # base64 audio gains little and costs 3 to 10 times the CPU (WIRE-13)
-            open_timeout=timeout,
-            logger=_LOGGER,
-            proxy=proxy,
-            **{"max_size": MAX_SIZE, **options},
-        )
-        dialling.process_redirect = lambda problem: problem  # type: ignore[method-assign, assignment]
-        return await dialling
-    except Exception as problem:
-        error = dial_failure(problem, endpoint, flag=flag, seconds=timeout, proxied=proxy is not None)
-        raise (error or problem) from None
 
 
 @dataclass(frozen=True)
@@ -117,7 +80,7 @@ class Transport:
         conversation: Conversation | None = None,
         recorders: Sequence[Recorder] = (),
         *,
-        agent: str,
+        agent: str = f"livews/{__version__}",
         flag: str = "--url",
         on_message: Callable[[Step, float, Opcode], None] = lambda step, t, opcode: None,
         on_end: Callable[[], None] = lambda: None,
@@ -155,10 +118,32 @@ class Transport:
             options: passed to `websockets.connect`.
 
         Raises:
-            BadRequest, Refused, Unreachable: as `dial`.
+            BadRequest: the URL is invalid.
+            Unreachable: the connection failed.
+            Refused: the server refused the upgrade.
         """
-        options = {"close_timeout": self._close_timeout, "max_queue": None, **options}  # reading never pauses
-        self.socket = await dial(self._endpoint, timeout, agent=self._agent, flag=self._flag, **options)
+        endpoint = self._endpoint
+        proxy: str | None = None
+        try:
+            uri = parse_uri(endpoint.url)
+            proxy = proxy_for(uri.host, uri.port, uri.secure)
+            given: dict[str, Any] = {
+                "additional_headers": dict(endpoint.headers),
+                "user_agent_header": self._agent,
+                "compression": None,  # base64 audio gains little and costs 3 to 10 times the CPU (WIRE-13)
+                "open_timeout": timeout,
+                "close_timeout": self._close_timeout,
+                "max_size": MAX_SIZE,
+                "max_queue": None,  # reading never pauses
+                "logger": _LOGGER,
+                "proxy": proxy,
+            }
+            dialling = connect(endpoint.url, **given | options)
+            dialling.process_redirect = lambda problem: problem  # type: ignore[method-assign, assignment]
+            self.socket = await dialling
+        except Exception as problem:
+            error = dial_failure(problem, endpoint, flag=self._flag, seconds=timeout, proxied=proxy is not None)
+            raise (error or problem) from None
         self._reading = asyncio.create_task(self._read(self.socket), name="livews-read")
 
     async def send(self, step: Step, opcode: Opcode = "text") -> bool:

@@ -25,7 +25,7 @@ from livews.errors import LivewsError, Unreachable
 from livews.loopback import is_loopback
 from livews.redactor import Redactor
 from livews.server.server import StandInConfig, serve_stand_in
-from livews.transport import dial
+from livews.transport import Transport
 
 DATA = Path(__file__).resolve().parents[1] / "tests" / "data"
 SECRET = "hunter2-hunter2"
@@ -96,7 +96,7 @@ async def test_what_cannot_be_dialled(
         monkeypatch.setenv("HTTPS_PROXY", proxy)
 
     with pytest.raises(LivewsError) as caught:
-        await dial(at(url), 5, agent="tests", flag="--there")
+        await Transport(at(url), flag="--there").open(5)
     problem = caught.value
     assert what in problem.what and fix in problem.fix
     assert problem.where == (url if isinstance(problem, Unreachable) else "--there")
@@ -122,7 +122,7 @@ async def test_a_web_server_of_ones_own_is_told_as_one(answer: bytes, what: str,
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         with pytest.raises(LivewsError) as caught:
-            await dial(at(url), 5, agent="tests")
+            await Transport(at(url)).open(5)
         problem = caught.value
     assert what in problem.what and why in problem.why
     assert "host, port and path" in problem.fix and "google" not in problem.fix.lower()
@@ -280,7 +280,7 @@ def test_other_hosts_go_through_the_proxy_but_for_those_of_no_proxy(
 
     async def failure(url: str) -> LivewsError:
         with pytest.raises(LivewsError) as caught:
-            await dial(at(url), 5, agent="tests")
+            await Transport(at(url)).open(5)
         return caught.value
 
     assert "does not resolve" in asyncio.run(failure("ws://direct.invalid")).what

@@ -30,7 +30,6 @@ from livews.replay.player import Replay, ReplayOptions, ReplayResult
 from livews.trace.session import RecordedSession
 from livews.trace.view import TraceView
 from livews.trace.writer import TraceFile
-from livews.version import __version__
 
 _OFFLINE = "playing to the built-in stand-in"
 _NO_KEY = f"no key is set and no --to given, so {_OFFLINE}"
@@ -88,7 +87,6 @@ class _Run:
                 keep_handles=options.keep_handles,
                 exact=options.exact,
             ),
-            agent=f"livews/{__version__}",
             recorders=self._recorders(place),
             handles=self._handles,
             notify=lambda text: self._console.note(prefix + place.secrets.redact(text)),

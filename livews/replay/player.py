@@ -109,7 +109,6 @@ class Replay:
         session: the session, read with `inspect`.
         target: where to connect.
         options: how to replay.
-        agent: the User-Agent.
         recorders: receive the frames of this run.
         handles: recorded handle to the one this run has in its place; the session adds its own.
         notify: receives a line of text for people.
@@ -121,7 +120,6 @@ class Replay:
         target: Endpoint,
         options: ReplayOptions,
         *,
-        agent: str,
         recorders: Sequence[Recorder] = (),
         handles: MutableMapping[str, str] | None = None,
         notify: Callable[[str], None] = lambda text: None,
@@ -135,7 +133,7 @@ class Replay:
         surface, version = parse_endpoint_path(target.url)
         self._conversation = Conversation(surface=surface, version=version)
         self._transport = Transport(
-            target, self._conversation, recorders, agent=agent, flag="--to", on_message=self._on_message,
+            target, self._conversation, recorders, flag="--to", on_message=self._on_message,
             on_end=self._on_end, close_timeout=_CLOSE_SECONDS,
         )  # fmt: skip
         self._news = asyncio.Event()
