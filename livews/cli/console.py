@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from livews.cli.environment import Environment
 from livews.terminal_text import escape_unsafe, json_line, paragraph
@@ -125,6 +125,23 @@ class Console:
     def _write_error(self, text: str) -> None:
         self.environment.stderr.write(text)
         self.environment.stderr.flush()
+
+
+@contextlib.contextmanager
+def on_signal(number: int, callback: Callable[[], None]) -> Iterator[None]:
+    """Call `callback` on the event loop at a signal, where the system and the thread allow that."""
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    try:
+        loop.add_signal_handler(number, callback)
+    except (NotImplementedError, RuntimeError, ValueError):  # Windows, or not the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(number)
 
 
 def ignore_interrupts() -> None:

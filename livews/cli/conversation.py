@@ -13,16 +13,15 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from livews import client, endpoint
 from livews.cli import network, session_inputs
-from livews.cli.console import Console, ignore_interrupts
-from livews.cli.latency import Stopwatch
+from livews.cli.console import Console, ignore_interrupts, on_signal
 from livews.cli.microphone_sender import MicrophoneSender
-from livews.cli.output import PROMPT, JsonOutput, Output, PlainOutput
+from livews.cli.output import PROMPT, JsonOutput, Output
 from livews.cli.replies import Replies
 from livews.cli.stdin import typed_lines
 from livews.core import closes
@@ -76,7 +75,6 @@ class TerminalConversation:
         self._console = console
         self._inputs = inputs
         self._stdin = console.environment.stdin
-        self._watch = Stopwatch()
         self._is_typed = not (options.words or options.mic_files)
         """Turns are typed at a prompt."""
         self._interactive = options.mic_open or self._is_typed
@@ -85,19 +83,18 @@ class TerminalConversation:
         if self._interactive and not options.json and console.environment.can_draw:
             from livews.cli.live_view import LiveView
 
-            self._view = LiveView(console, self, talks=options.push_to_talk, mutes=options.mic_open)
-        self.output: Output = self._view or (JsonOutput if options.json else PlainOutput)(options, console)
-        self._replies = Replies(options, console, self.output, self._watch)
+            self._view = LiveView(options, console, self)
+        self.output: Output = self._view or (JsonOutput if options.json else Output)(options, console)
+        self._replies = Replies(options, console, self.output)
         self._session: client.Session | None = None
-        self._opening: asyncio.Task[None] | None = None
         self._microphone: Microphone | None = None
         self._sender: MicrophoneSender | None = None
         self._canceller: EchoCanceller | None = None
         self._tasks: list[asyncio.Task[Any]] = []
         self._closers: list[Callable[[], None]] = []
-        self._leave = asyncio.Event()
         self._exit = Exit.OK
-        self._failure: LivewsError | None = None
+        self._left: asyncio.Future[LivewsError | None] = asyncio.get_running_loop().create_future()
+        """Done when the user leaves by Ctrl-C, or when what a key requested fails, which is its result."""
         self._interrupted_at = float("-inf")
 
     @property
@@ -126,10 +123,12 @@ class TerminalConversation:
         session = self._session = await self._connect(settings)
         self._console.clear()
         self.output.ready(session)
+        opening: list[asyncio.Task[None]] = []
         if not (options.text or options.mute or replies.speaker):
-            self._opening = asyncio.create_task(self._open_speaker())
+            opening.append(asyncio.create_task(self._open_speaker()))
+            self._tasks += opening
             if self._interactive:
-                await self._opening  # so that its note comes before the prompt
+                await opening[0]  # so that its note comes before the prompt
         for picture in self._inputs.pictures:
             if picture.note:
                 self._console.note(f"livews: {picture.note}")
@@ -137,13 +136,12 @@ class TerminalConversation:
         if camera is not None:
             self._tasks.append(asyncio.create_task(self._send_pictures(session, camera)))
         await self._until_over(session)
-        if self._opening is not None:
-            await self._opening
+        await asyncio.gather(*opening)
         if replies.speaker is not None and self._exit == Exit.OK:
             await replies.speaker.drain()
         await replies.finish()
         was_spoken = self._interactive or bool(options.mic)
-        self.output.summary(self._watch.summary(), self.seconds, was_spoken=was_spoken)
+        self.output.summary(self._replies.watch.summary(), self.seconds, was_spoken=was_spoken)
         return self._exit
 
     async def close(self) -> None:
@@ -153,10 +151,6 @@ class TerminalConversation:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._opening is not None:
-            self._opening.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._opening
         if self._replies.speaker is not None:
             self._closers.append(self._replies.speaker.close)
         closing = [asyncio.create_task(asyncio.to_thread(close)) for close in self._closers]
@@ -175,10 +169,13 @@ class TerminalConversation:
         """Hear and speak until either ends."""
         hearing = asyncio.create_task(self._replies.run(session))
         speaking = asyncio.create_task(self._speak(session))
-        leaving = asyncio.create_task(self._leave.wait())
-        self._tasks += [hearing, speaking, leaving]
-        with self._signals():
-            await asyncio.wait({hearing, speaking, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        self._tasks += [hearing, speaking]
+        ends: list[asyncio.Future[Any]] = [hearing, speaking, self._left]
+        ends_turns = self._interactive and self._options.words != ["-"]  # else Ctrl-C leaves at once
+        with on_signal(signal.SIGINT, self.on_interrupt) if ends_turns else contextlib.nullcontext():
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        if self._exit == Exit.INTERRUPTED:
+            ignore_interrupts()
         if hearing.done():
             if self._replies.settle():
                 await asyncio.wait({speaking}, timeout=1.0)
@@ -189,8 +186,8 @@ class TerminalConversation:
                 raise Closed(closes.explain(1000), where=session.endpoint.shown)
         if speaking.done():
             speaking.result()
-        if self._failure is not None:
-            raise self._failure
+        if self._left.done() and (failure := self._left.result()) is not None:
+            raise failure
 
     async def _speak(self, session: client.Session) -> None:
         """All the user says: the TEXTs, then the files, then what is said or typed until he leaves."""
@@ -255,7 +252,7 @@ class TerminalConversation:
         if end is None or sender.vad.began_at is None:
             self._console.warn(f"{name}: no sound in it that could be speech, so no reply is awaited")
         else:
-            self._watch.requested(end)
+            self._replies.watch.requested(end)
             await self._replies.wait(after=None if self._options.push_to_talk else end)
 
     async def _listen(self, session: client.Session, microphone: Microphone) -> None:
@@ -313,7 +310,7 @@ class TerminalConversation:
 
     def fill(self, state: ViewState) -> None:
         assert self._view is not None
-        replies, sender, clock = self._replies, self._sender, self._watch.clock()
+        replies, sender, clock = self._replies, self._sender, self._replies.watch.clock()
         state.age = self.seconds
         state.closes_in = None if replies.closes_at is None else max(0.0, replies.closes_at - clock)
         state.first_sound = replies.first_sound
@@ -336,34 +333,18 @@ class TerminalConversation:
             try:
                 await work
             except LivewsError as problem:
-                self._failure = self._failure or problem
-                self._leave.set()
+                self._leave(problem)
 
         self._tasks.append(asyncio.create_task(run()))
 
+    def _leave(self, failure: LivewsError | None = None) -> None:
+        if not self._left.done():
+            self._left.set_result(failure)
+
     # Ctrl-C
 
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        """In an interactive session Ctrl-C ends the turn, and a second one leaves; else it leaves."""
-        if not self._interactive or self._options.words == ["-"]:
-            yield
-            return
-        loop = asyncio.get_running_loop()
-        try:
-            loop.add_signal_handler(signal.SIGINT, self.on_interrupt)
-        except (NotImplementedError, RuntimeError, ValueError):  # Windows, or not the main thread: it leaves at once
-            yield
-            return
-        try:
-            yield
-        finally:
-            loop.remove_signal_handler(signal.SIGINT)
-            if self._exit == Exit.INTERRUPTED:
-                ignore_interrupts()
-
     def on_interrupt(self) -> None:
-        now = self._watch.clock()
+        now = self._replies.watch.clock()
         is_second = now - self._interrupted_at < AGAIN
         self._interrupted_at = now
         if self._replies.stop():
@@ -372,7 +353,7 @@ class TerminalConversation:
             self._hint("Ctrl-C again leaves")
         else:
             self._exit = Exit.INTERRUPTED
-            self._leave.set()
+            self._leave()
 
     def _hint(self, text: str) -> None:
         if self._view is not None:

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
 import os
@@ -31,7 +32,7 @@ from prompt_toolkit.output import ColorDepth, create_output
 from prompt_toolkit.renderer import print_formatted_text
 from prompt_toolkit.styles import Style
 
-from livews.cli.console import Console
+from livews.cli.console import Console, on_signal
 from livews.cli.environment import Environment
 from livews.cli.output import PROMPT, Output
 from livews.cli.view_rows import ViewRows, ViewState, formatted, labelled
@@ -74,19 +75,17 @@ class ViewController(Protocol):
 class LiveView(Output):
     """The view, shown while `run` runs; before and after that its texts are plain lines.
 
+    options: of `livews talk`; with --push-to-talk and --mic there are keys for them.
     controller: gets what is typed, and fills the state before each drawing (2 to 15 a second).
-    talks, mutes: there are keys for push-to-talk and for the microphone.
     """
 
-    def __init__(self, console: Console, controller: ViewController, *, talks: bool, mutes: bool) -> None:
-        super().__init__(console)
+    def __init__(self, options: argparse.Namespace, console: Console, controller: ViewController) -> None:
+        super().__init__(options, console)
         self.activity = ("", "")
         """What goes on, as `status` has it."""
         self._controller = controller
-        self._talks, self._mutes = talks, mutes
+        self._talks, self._mutes = options.push_to_talk, options.mic_open
         self._state = ViewState()
-        self._user = ""
-        """The user's words that do not change any more."""
         self._hint_ends = 0.0
         self._rows = ViewRows(console.environment.stderr.encoding or "ascii")
         self._depth = ColorDepth.DEPTH_4_BIT if console.colored else ColorDepth.DEPTH_1_BIT
@@ -100,18 +99,16 @@ class LiveView(Output):
 
     async def run(self) -> None:
         """Show the view until the user leaves, SIGTERM comes or the terminal is gone; raises what a callback raised."""
-        loop = asyncio.get_running_loop()
-        with _stderr_for_the_view(self._console.environment) as stderr:
-            self._app = app = self._application(stderr)
+        with (
+            _stderr_for_the_view(self._console.environment) as stderr,
+            on_signal(signal.SIGTERM, self._end),
+            contextlib.suppress(EOFError, OSError),
+        ):
+            self._app = self._application(stderr)
             self._console.above = self._print
-            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # Windows, not the main thread
-                loop.add_signal_handler(signal.SIGTERM, self._end)
             try:
-                await app.run_async(set_exception_handler=False)
-            except (EOFError, OSError):
-                pass
+                await self._app.run_async(set_exception_handler=False)
             finally:
-                loop.remove_signal_handler(signal.SIGTERM)
                 self._app = self._console.above = None
                 self.model_done()
 

@@ -9,14 +9,14 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from livews.cli.console import Console
 from livews.core import codec
-from livews.core import events as e
-from livews.core.events import Event
+from livews.core.events import Event, Transcript
 from livews.errors import LivewsError
 from livews.terminal_text import one_line
 
@@ -29,10 +29,19 @@ PROMPT = "message > "
 
 
 class Output:
-    """What a renderer may show; by default it shows little. Times are in seconds since the connection was opened."""
+    """Plain lines: the model's words on stdout as they come, the user's on stderr when they are complete.
 
-    def __init__(self, console: Console) -> None:
+    Times are in seconds since the connection was opened.
+    """
+
+    def __init__(self, options: argparse.Namespace, console: Console) -> None:
         self._console = console
+        self._holds = options.trace_view or (bool(options.wav) and console.live)
+        """Trace lines or dots are drawn: the words follow in one piece."""
+        self._dots = bool(options.wav) and not options.json
+        self._model = ""
+        """Words that are held back."""
+        self._user = ""
 
     def ready(self, session: client.Session) -> None:
         """The session has begun."""
@@ -42,21 +51,48 @@ class Output:
 
     def model(self, text: str) -> None:
         """A piece of the model's words."""
+        self.user_done()
+        if self._holds:
+            self._model += text
+            return
+        if not self._console.mid_line:
+            text = text.lstrip()
+        if text:
+            self._console.say(text, end="")
 
     def model_done(self, note: str = "") -> None:
         """The model's line is complete; `note` is what is special about it."""
+        if self._model:
+            if self._dots:
+                self._console.progress("\n")
+            self._console.say(self._model.strip())
+            self._model = ""
+        self._console.end_line()
+        if note:
+            self._console.note(note)
 
     def user(self, text: str, *, interim: bool) -> None:
         """A piece of the user's spoken words; an interim one is the whole so far, and will be replaced."""
+        if not interim:
+            self._user += text
 
     def user_done(self) -> None:
         """The user's words of this turn are complete."""
+        words, self._user = self._user.strip(), ""
+        if words:
+            self._console.note(f"you: {words}")
 
     def status(self, state: str, detail: str = "") -> None:
         """What goes on: listening, you, thinking, tool, model, or "" for nothing."""
+        if not state:
+            self._console.clear()
+        elif not self._console.mid_line:
+            self._console.status({"thinking": "…", "model": "playing …"}.get(state, f"{state} {detail}".strip()))
 
     def audio_received(self, mime_type: str, is_new: bool) -> None:
         """A piece of audio was written to a file; `is_new`: its type is another than before."""
+        if self._dots:
+            self._console.progress(f"{mime_type} ." if is_new else ".")
 
     def reply_played(self, reply: ReplyLatency, t: float) -> None:
         """A reply was played to its end, or interrupted."""
@@ -79,66 +115,11 @@ class Output:
         """The session failed; the command reports that on stderr itself."""
 
 
-class PlainOutput(Output):
-    """The model's words on stdout as they come, the user's on stderr when they are complete."""
-
-    def __init__(self, options: argparse.Namespace, console: Console) -> None:
-        super().__init__(console)
-        self._holds = options.trace_view or (bool(options.wav) and console.live)
-        """Trace lines or dots are drawn: the words follow in one piece."""
-        self._dots = bool(options.wav)
-        self._model: list[str] = []
-        self._user: list[str] = []
-
-    def model(self, text: str) -> None:
-        self.user_done()
-        if self._holds:
-            self._model.append(text)
-            return
-        if not self._console.mid_line:
-            text = text.lstrip()
-        if text:
-            self._console.say(text, end="")
-
-    def model_done(self, note: str = "") -> None:
-        if self._model:
-            if self._dots:
-                self._console.progress("\n")
-            self._console.say("".join(self._model).strip())
-            self._model = []
-        self._console.end_line()
-        if note:
-            self._console.note(note)
-
-    def user(self, text: str, *, interim: bool) -> None:
-        if not interim:
-            self._user.append(text)
-
-    def user_done(self) -> None:
-        words, self._user = "".join(self._user).strip(), []
-        if words:
-            self._console.note(f"you: {words}")
-
-    def status(self, state: str, detail: str = "") -> None:
-        if not state:
-            self._console.clear()
-        elif not self._console.mid_line:
-            self._console.status({"thinking": "…", "model": "playing …"}.get(state, f"{state} {detail}".strip()))
-
-    def audio_received(self, mime_type: str, is_new: bool) -> None:
-        if self._dots:
-            self._console.progress(f"{mime_type} ." if is_new else ".")
-
-
-class JsonOutput(PlainOutput):
+class JsonOutput(Output):
     """An object per event on stdout; notes and progress as in plain output."""
 
-    def __init__(self, options: argparse.Namespace, console: Console) -> None:
-        super().__init__(options, console)
-        self._dots = False
-
     def _row(self, name: str, t: float, members: dict[str, Any]) -> None:
-        self._console.data(_json({"event": name, "t": round(t, 6), **members}))
+        self._console.data(_json(name, t, members))
 
     def ready(self, session: client.Session) -> None:
         about = {"sessionId": session.session_id, "model": session.endpoint.model}
@@ -175,31 +156,20 @@ class JsonOutput(PlainOutput):
 
 def as_json(event: Event, t: float) -> str:
     """An event as a line of JSON. Of audio and media it has the size; the bytes are in --wav and in the trace."""
+    members: dict[str, Any] = {}
+    for field in fields(event):
+        value = getattr(event, field.name)
+        if isinstance(value, bytes):
+            members["bytes"] = len(value)
+        elif field.name != "step" and not (isinstance(event, Transcript) and value is False):
+            first, *more = field.name.split("_")
+            members[first + "".join(map(str.title, more))] = value
     name = type(event).__name__
-    return _json({"event": name[0].lower() + name[1:], "t": round(t, 6), **_members(event)})
+    return _json(name[0].lower() + name[1:], t, members)
 
 
-def _json(row: dict[str, Any]) -> str:
-    return orjson.dumps(row).decode()
-
-
-def _members(event: Event) -> dict[str, Any]:
-    match event:
-        case e.Audio():
-            return {"bytes": len(event.pcm), "rate": event.rate, "mimeType": event.mime_type}
-        case e.Media():
-            return {"bytes": len(event.data), "mimeType": event.mime_type}
-        case e.Transcript():
-            row: dict[str, Any] = {"text": event.text, "of": event.of}
-            return row | {name: True for name in ("interim", "finished") if getattr(event, name)}
-        case e.Usage():
-            row = {"prompt": event.prompt, "response": event.response, "total": event.total}
-            return row | {"promptBy": event.prompt_by, "responseBy": event.response_by, "thoughts": event.thoughts}
-        case e.Ready():
-            return {"sessionId": event.session_id}
-        case _:
-            names = [name for name in type(event).__dataclass_fields__ if name != "step"]
-            return {name: getattr(event, name) for name in names}
+def _json(name: str, t: float, members: dict[str, Any]) -> str:
+    return orjson.dumps({"event": name, "t": round(t, 6), **members}).decode()
 
 
 def tool_line(run: ToolRun) -> str:

@@ -12,8 +12,9 @@ import argparse
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from livews import client
 from livews.audio.analysis import levels
@@ -43,11 +44,11 @@ _SILENT_DEVICE = 3.0
 class Replies:
     """Takes the events of one session until it is over."""
 
-    def __init__(self, options: argparse.Namespace, console: Console, output: Output, watch: Stopwatch) -> None:
+    def __init__(self, options: argparse.Namespace, console: Console, output: Output) -> None:
         self._options = options
         self._console = console
         self._output = output
-        self.watch = watch
+        self.watch = Stopwatch()
         self.speaker: Speaker | None = None
         self.wav: WavTurns | None = None
         self.echo: SelfInterruption | None = None
@@ -76,11 +77,10 @@ class Replies:
         self._last_event = 0.0
         self._reported: set[str] = set()
         """News and faults of the service that were reported."""
-        self._meter: deque[tuple[ReplyLatency, float, float]] = deque(maxlen=2000)
-        """Loudness of what arrived: reply, place in it in seconds, dBFS."""
-        self._playing: list[asyncio.Task[None]] = []
-        self._refusals: list[asyncio.Task[None]] = []
-        self._speaker_watch: asyncio.Task[None] | None = None
+        self._meter: deque[tuple[float, float]] = deque(maxlen=2000)
+        """Loudness of what arrived: place in the reply in seconds, dBFS."""
+        self._tasks: list[asyncio.Task[None]] = []
+        """What reports, watches and refuses beside the events, until `finish`."""
 
     # For the side that speaks
 
@@ -108,20 +108,18 @@ class Replies:
             if quiet >= STALL and not warned:
                 warned = True
                 self._console.warn(f"{self._what_is_missing()} (Ctrl-C leaves)")
-            if quiet >= self._options.turn_timeout and self._awaits_turn and not self._has_pending_calls:
-                raise RemoteProtocolError(
-                    f"no spoken answer to the result of {self._tools()} within {self._options.turn_timeout:g} s",
-                    why="the turn that called is over, the result was sent, and the service says nothing about it",
-                    fix="see with --trace what was sent; --turn-timeout S waits longer",
-                )
-            if quiet >= self._options.turn_timeout:
-                raise RemoteProtocolError(
-                    f"no reply: nothing has come for {self._options.turn_timeout:g} s",
-                    why="the connection is open and the service sends nothing, not even a reason"
-                    if after is None
-                    else "the service detected no end of speech in what was sent, or has stalled",
-                    fix="see with --trace what was sent last; --turn-timeout S waits longer",
-                )
+            if quiet < self._options.turn_timeout:
+                continue
+            limit = f"{self._options.turn_timeout:g} s"
+            what = f"no reply: nothing has come for {limit}"
+            why = "the connection is open and the service sends nothing, not even a reason"
+            if self._awaits_turn and not self._has_pending_calls:
+                what = f"no spoken answer to the result of {self._tools()} within {limit}"
+                why = "the turn that called is over, the result was sent, and the service says nothing about it"
+            elif after is not None:
+                why = "the service detected no end of speech in what was sent, or has stalled"
+            fix = "see with --trace what was sent last; --turn-timeout S waits longer"
+            raise RemoteProtocolError(what, why=why, fix=fix)
 
     def _what_is_missing(self) -> str:
         if self._has_pending_calls:
@@ -159,7 +157,7 @@ class Replies:
     async def run(self, session: client.Session) -> None:
         """Take every event until the session is over. Closed when the service closed it with an error."""
         self.session = session
-        self._speaker_watch = asyncio.create_task(self._watch_speaker())
+        self._start(self._watch_speaker())
         async for event in session.events():
             self._last_event = max(self._last_event, self.watch.clock())
             self._output.event(event, session.clock())
@@ -191,7 +189,7 @@ class Replies:
                 self._reply_arrives()
                 self._called[one_line(event.name, 60)] = None
                 if not event.handled:
-                    self._refusals.append(asyncio.create_task(self._refuse_call(event)))
+                    self._start(self._refuse_call(event))
                 self._end_playback_turn()  # the pause for the answer is not an underrun
                 self._output.status("tool", one_line(event.name, 30))
             case e.ToolCancelled():
@@ -230,11 +228,11 @@ class Replies:
 
     def _audio(self, event: e.Audio) -> None:
         reply = self.watch.received()
-        self._wav_seconds += seconds_of(len(event.pcm), event.rate)
         if self.wav is not None:
             self.wav.write(event.pcm, event.rate)
             self._output.audio_received(event.mime_type, event.mime_type != self._mime_type)
-        self._mime_type = event.mime_type
+            self._wav_seconds += seconds_of(len(event.pcm), event.rate)
+            self._mime_type = event.mime_type
         if self.stopped:
             return
         queued = None
@@ -252,7 +250,7 @@ class Replies:
         start = reply.received - seconds_of(len(event.pcm), event.rate)
         for at in range(0, len(event.pcm), size):
             level = levels.loudness(event.pcm[at : at + size])
-            self._meter.append((reply, start + seconds_of(at, event.rate), level))
+            self._meter.append((start + seconds_of(at, event.rate), level))
 
     def _flush(self) -> None:
         """Silence the loudspeaker, and note how much was heard."""
@@ -311,8 +309,7 @@ class Replies:
         self._output.user_done()
         reply = self.watch.end_reply()
         if reply is not None:
-            self._playing = [task for task in self._playing if not task.done()]
-            self._playing.append(asyncio.create_task(self._report_played(reply)))
+            self._start(self._report_played(reply))
         is_interrupted = reply is not None and reply.interrupted and not self.stopped
         self._output.model_done("interrupted" if is_interrupted else "")
         self._output.status("")
@@ -320,6 +317,10 @@ class Replies:
         self._end_wav_turn()
 
     # Reports
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks = [task for task in self._tasks if not task.done()]
+        self._tasks.append(asyncio.create_task(work))
 
     async def _watch_speaker(self) -> None:
         """Warn when the loudspeaker hangs, which PortAudio does not report."""
@@ -361,37 +362,35 @@ class Replies:
         if self._lingering is not None:
             self._lingering.cancel()
         await asyncio.sleep(0)  # a task that never began has no end in which it reports
-        tasks, self._playing = self._playing, []
-        if self._speaker_watch is not None:
-            tasks.append(self._speaker_watch)
+        tasks, self._tasks = self._tasks, []
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _end_wav_turn(self) -> None:
-        seconds, self._wav_seconds = self._wav_seconds, 0.0
-        if self.wav is not None and seconds:
-            length = f"{seconds:.1f} s"
+        if self.wav is None:
+            return
+        if self._wav_seconds:
+            length = f"{self._wav_seconds:.1f} s"
             if self.wav.path == self._wav_path:  # one file for all turns
-                length = f"{length} more, {self._wav_total + seconds:.1f} s in all"
+                length = f"{length} more, {self._wav_total + self._wav_seconds:.1f} s in all"
             else:
                 self._wav_path, self._wav_total = self.wav.path, 0.0
-            self._wav_total += seconds
+            self._wav_total += self._wav_seconds
             self._console.note(f"{self.wav.path}: {one_line(self._mime_type)}, {length}")
-        elif self.wav is not None:
+        else:
             self._console.note("no audio came in this turn, so no WAV was written for it")
-        if self.wav is not None:
-            self.wav.end_turn()
-        self._mime_type = ""
+        self.wav.end_turn()
+        self._wav_seconds, self._mime_type = 0.0, ""
 
     def loudness(self) -> float | None:
         """dBFS of what leaves the loudspeaker now; None if nothing does."""
         if self.speaker is None or self.speaker.idle or self.speaker.buffer.overdue:
             return None
         position = self.speaker.buffer.heard_ms() / 1000
-        while len(self._meter) > 1 and self._meter[1][1] <= position:
+        while len(self._meter) > 1 and self._meter[1][0] <= position:
             self._meter.popleft()
-        return self._meter[0][2] if self._meter else None
+        return self._meter[0][1] if self._meter else None
 
     def _report_news(self, session: client.Session) -> None:
         """Report, once each, names that no schema has and what the service sent that cannot be read."""

@@ -19,6 +19,7 @@ from tests.kit.screen import Terminal
 # A line that starts with ! is run; any other is told, as are the keys that call back.
 DEMO = r"""
 import asyncio, signal, sys, time
+from argparse import Namespace
 from livews.cli.console import Console
 from livews.cli.live_view import LiveView
 from livews.cli.view_rows import ViewState
@@ -64,7 +65,8 @@ async def main():
 if "NOHUP" in sys.argv:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 console = Console("always" if "COLOR" in sys.argv else "never")
-live = LiveView(console, Controller(), talks="NOTALK" not in sys.argv, mutes=True)
+options = Namespace(push_to_talk="NOTALK" not in sys.argv, mic_open=True, trace_view=False, wav="", json=False)
+live = LiveView(options, console, Controller())
 asyncio.run(main())
 """
 
