@@ -1,6 +1,6 @@
 """Explain connection failures: what happened, why, and how to fix it, in the same words wherever livews dials.
 
-- Causes are distinguished here only. The words about one are a row of `SERVER`, `UPSTREAM` or a caller's own `Words`.
+- Causes are distinguished here only. The words about one are a row of `_CAUSES` or of a caller's own `Words`.
 - Text of others is redacted before it is shown. That of an invalid proxy URL, which may quote a password, never is.
 - websockets is imported only where it is needed: the words do not need it.
 """
@@ -24,16 +24,20 @@ NOT_THIS_API = "check host, port and path: something other than this API is list
 Cause = Literal["timeout", "certificate", "no TLS", "DNS", "refused", "other"]
 """No answer in time; a certificate of an unknown authority; no TLS where it was wanted; a host name that does not resolve;
 a port that refuses; anything else."""
-_WHAT: dict[Cause, str] = {
-    "timeout": "{server} did not answer within {seconds:g} s",
-    "certificate": "the certificate of {server} is not trusted",
-    "no TLS": "{server} does not speak TLS",
-    "DNS": "the host name of {server} does not resolve",
-    "refused": "nothing is listening at {server}",
-    "other": "no connection to {server}",
-}
-_WHY: dict[Cause, str] = {"timeout": "the handshake was not finished", "refused": "connection refused"}
-"""The reason, where it is not the text of the exception."""
+_CERTIFICATE = "for a server of your own set SSL_CERT_FILE to its CA file; else check the clock"
+_START = "start the server there (for the stand-in: livews serve), or correct"
+_CAUSES: dict[Cause, tuple[str, str, str]] = {
+    "timeout": (
+        "{server} did not answer within {seconds:g} s", "the handshake was not finished",
+        "check the network, a firewall or a proxy (HTTPS_PROXY)",
+    ),
+    "certificate": ("the certificate of {server} is not trusted", "", f"{_CERTIFICATE} and the proxy"),
+    "no TLS": ("{server} does not speak TLS", "", "a server without TLS is dialled with ws://, not wss://"),
+    "DNS": ("the host name of {server} does not resolve", "", "check the name, the network and DNS"),
+    "refused": ("nothing is listening at {server}", "connection refused", f"{_START} the port"),
+    "other": ("no connection to {server}", "", "check the network"),
+}  # fmt: skip
+"""What happened, the reason where it is not the text of the exception, and what to do."""
 
 
 class Words(NamedTuple):
@@ -41,39 +45,23 @@ class Words(NamedTuple):
 
     Attributes:
         server: its name in a sentence.
-        fixes: what to do about each cause.
-        reasons: the reasons that are known better than by `_WHY`.
+        fixes, reasons: what to do, and why, where it is known better than in `_CAUSES`.
     """
 
     server: str
-    fixes: Mapping[Cause, str]
+    fixes: Mapping[Cause, str] = {}
     reasons: Mapping[Cause, str] = {}
 
 
-_NO_TLS = "a server without TLS is dialled with ws://, not wss://"
-_CERTIFICATE = "for a server of your own set SSL_CERT_FILE to its CA file; else check the clock"
-_START = "start the server there (for the stand-in: livews serve), or correct"
-SERVER = Words(
-    "the server",
-    {
-        "timeout": "check the network, a firewall or a proxy (HTTPS_PROXY)",
-        "certificate": f"{_CERTIFICATE} and the proxy",
-        "no TLS": _NO_TLS,
-        "DNS": "check the name, the network and DNS",
-        "refused": f"{_START} the port",
-        "other": "check the network",
-    },
-)
+SERVER = Words("the server")
 """A server that the user dials."""
 UPSTREAM = Words(
     "the upstream",
     {
         "timeout": "check the network and the firewall; where the network needs a proxy, set HTTPS_PROXY",
         "certificate": _CERTIFICATE,
-        "no TLS": _NO_TLS,
         "DNS": "check the name in --upstream, the network and DNS",
         "refused": f"{_START} --upstream",
-        "other": "check the network",
     },
 )
 """A server that `livews proxy` dials for its clients."""
@@ -122,7 +110,7 @@ def dial_failure(
     words = SERVER
     if proxied:
         fix = "a proxy is set (HTTPS_PROXY or its like): check that it runs, or unset it"
-        words = SERVER._replace(fixes={**SERVER.fixes, "refused": fix})
+        words = SERVER._replace(fixes={"refused": fix})
     secure = endpoint.url.startswith("wss:")
     return unreachable(problem, words, where=where, redact=redact, seconds=seconds, secure=secure)
 
@@ -141,10 +129,12 @@ def unreachable(
         secure: TLS was wanted, and the handshake is not finished.
     """
     cause = _cause(problem, secure)
+    what, why, fix = _CAUSES[cause]
     text = getattr(problem, "verify_message", None) or getattr(problem, "strerror", None) or str(problem)
-    what = _WHAT[cause].format(server=words.server, seconds=seconds)
-    why = words.reasons.get(cause) or _WHY.get(cause) or redact(text)
-    return Unreachable(what, where=where, why=why, fix=words.fixes[cause])
+    return Unreachable(
+        what.format(server=words.server, seconds=seconds), where=where,
+        why=words.reasons.get(cause) or why or redact(text), fix=words.fixes.get(cause, fix),
+    )  # fmt: skip
 
 
 def _cause(problem: Exception, secure: bool) -> Cause:

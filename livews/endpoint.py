@@ -136,19 +136,15 @@ def resolve(settings: Settings, model: str) -> Endpoint:
         BadRequest: the settings do not fit together.
         NoCredentials: no credentials, or some that no header can carry.
     """
-    try:
-        urlsplit(settings.url)
-    except ValueError as problem:
-        fix = "write it as in ws://127.0.0.1:8765 or wss://example.com/prefix"
-        raise BadRequest("not a valid URL", where="--url", why=str(problem), fix=fix) from None
+    given = _websocket_url(settings.url) if settings.url else ""
     for name, value in (("key", settings.api_key), ("token", settings.token)):
         if value and not re.fullmatch(r"[!-~]+", value):
             fix = "copy it again: ASCII only, without spaces and without quotation marks around it"
             why = "it contains a space, a line break or another character that is not allowed in a header"
             raise NoCredentials(f"invalid {name}", where="credentials", why=why, fix=fix)
-    secrets = Redactor(settings.api_key, settings.token, *_url_credentials(settings.url))
+    secrets = Redactor(settings.api_key, settings.token, *_url_credentials(given))
     if settings.vertex:
-        return _vertex(settings, model, secrets)
+        return _vertex(settings, given, model, secrets)
     ephemeral = settings.token.startswith("auth_tokens/")
     if settings.token and not ephemeral:
         raise BadRequest(
@@ -159,13 +155,13 @@ def resolve(settings: Settings, model: str) -> Endpoint:
         )
     version = settings.version or ("v1alpha" if ephemeral else "v1beta")
     method = "BidiGenerateContentConstrained" if ephemeral else "BidiGenerateContent"
-    url = _join(settings.url or f"wss://{GEMINI_HOST}", endpoint_paths.GEMINI.format(version=version, method=method))
+    url = _join(given or f"wss://{GEMINI_HOST}", endpoint_paths.GEMINI.format(version=version, method=method))
     headers: dict[str, str] = {}
     if ephemeral:
         headers = {"Authorization": f"Token {settings.token}", "x-goog-api-key": settings.token}
     elif settings.api_key:
         headers = {"x-goog-api-key": settings.api_key}
-    elif not settings.url:
+    elif not given:
         raise NoCredentials(
             "no credentials",
             where="environment",
@@ -177,15 +173,15 @@ def resolve(settings: Settings, model: str) -> Endpoint:
     return Endpoint(url, headers, name, "gemini", endpoint_paths.parse_endpoint_path(url)[1] or version, secrets)
 
 
-def _vertex(settings: Settings, model: str, secrets: Redactor) -> Endpoint:
+def _vertex(settings: Settings, given: str, model: str, secrets: Redactor) -> Endpoint:
     version = settings.version or "v1beta1"
     path = endpoint_paths.VERTEX.format(version=version)
     if settings.api_key and not settings.project:  # express mode
-        url = _join(settings.url or f"wss://{VERTEX_HOST}", path)
+        url = _join(given or f"wss://{VERTEX_HOST}", path)
         name = _publisher(model)
         return Endpoint(url, {"x-goog-api-key": settings.api_key}, name, "vertex", version, secrets)
     location = settings.location or ("us-central1" if settings.project else "")
-    if not settings.project and not settings.url:
+    if not settings.project and not given:
         raise BadRequest(
             "no project for Vertex",
             where="--project",
@@ -194,8 +190,8 @@ def _vertex(settings: Settings, model: str, secrets: Redactor) -> Endpoint:
         )
     headers = {"Authorization": f"Bearer {settings.token}"} if settings.token else {}
     if not settings.project:  # the user's own gateway: its URL is dialled unchanged
-        return Endpoint(_scheme(settings.url), headers, _publisher(model), "vertex", version, secrets)
-    url = _join(settings.url or f"wss://{_host(location)}", path)
+        return Endpoint(given, headers, _publisher(model), "vertex", version, secrets)
+    url = _join(given or f"wss://{_host(location)}", path)
     name = model
     if not model.startswith("projects/"):
         name = f"projects/{settings.project}/locations/{location}/{_publisher(model)}"
@@ -221,16 +217,17 @@ def _publisher(model: str) -> str:
     return f"publishers/google/models/{model}"
 
 
-def _scheme(url: str) -> str:
-    parts = urlsplit(url)
-    scheme = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}.get(parts.scheme)
+def _websocket_url(url: str) -> str:
+    """The URL with the scheme ws or wss."""
+    fix = "write it as in ws://127.0.0.1:8765 or wss://example.com/prefix"
+    try:
+        parts = urlsplit(url)
+        scheme = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}.get(parts.scheme)
+    except ValueError as problem:
+        raise BadRequest("not a valid URL", where="--url", why=str(problem), fix=fix) from None
     if scheme is None or not parts.hostname:
-        raise BadRequest(
-            f"not a valid URL: {redact_url(url)}",
-            where="--url",
-            why="a WebSocket URL starts with ws:// or wss:// and names a host",
-            fix="write it as in ws://127.0.0.1:8765 or wss://example.com/prefix",
-        )
+        why = "a WebSocket URL starts with ws:// or wss:// and names a host"
+        raise BadRequest(f"not a valid URL: {redact_url(url)}", where="--url", why=why, fix=fix)
     try:
         _ = parts.port
     except ValueError:
@@ -239,9 +236,8 @@ def _scheme(url: str) -> str:
     return urlunsplit(parts._replace(scheme=scheme))
 
 
-def _join(base: str, path: str) -> str:
+def _join(url: str, path: str) -> str:
     """A base URL with the method's path after its prefix; a URL that has the method already stays as it is."""
-    url = _scheme(base)
     parts = urlsplit(url)
     if "BidiGenerateContent" in parts.path:
         return url
