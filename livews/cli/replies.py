@@ -103,7 +103,8 @@ class Replies:
         while not self._over.is_set() or (after is not None and self.ended_at <= after):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(STALL, 1.0)):
-                    await (self._over.wait() if after is None else self._another_end())
+                    # a reply that is over may be one before it; another may begin and end between two looks
+                    await (asyncio.sleep(0.02) if self._over.is_set() else self._over.wait())
             quiet = self.watch.clock() - self._last_event
             if quiet >= STALL and not warned:
                 warned = True
@@ -134,11 +135,6 @@ class Replies:
 
     def _tools(self) -> str:
         return ", ".join(f"{name}()" for name in self._called) or "a tool"
-
-    async def _another_end(self) -> None:
-        ended = self.ended_at
-        while self.ended_at == ended:  # noqa: ASYNC110 (a reply may begin and end between two looks at an event)
-            await asyncio.sleep(0.02)
 
     def stop(self) -> bool:
         """Silence the reply and what still comes of it; False if there is none."""

@@ -22,23 +22,21 @@ _STALL_SECONDS = 20.0
 
 
 class _Watchdog:
-    """Calls `alarm` once when it was started and not fed for `seconds`."""
+    """Calls `alarm` once when it was started, and neither stopped nor started again for `seconds`."""
 
     def __init__(self, seconds: float, alarm: Callable[[], None]) -> None:
-        self._seconds = seconds
+        self.seconds = seconds
         self._alarm = alarm
         self._timer: asyncio.TimerHandle | None = None
 
-    def start(self) -> None:
-        self.stop()
-        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._expire)
+    @property
+    def running(self) -> bool:
+        return self._timer is not None
 
-    def feed(self) -> bool:
-        """Wait for another `seconds`; False when it is not running."""
-        if self._timer is None:
-            return False
-        self.start()
-        return True
+    def start(self) -> None:
+        """Wait for `seconds` from now on."""
+        self.stop()
+        self._timer = asyncio.get_running_loop().call_later(self.seconds, self._expire)
 
     def stop(self) -> bool:
         """Stop; whether it was running."""
@@ -86,7 +84,7 @@ class TerminalReporter:
         self._closed = False
         self._setup = _Watchdog(setup_seconds, self._setup_unanswered)
         """Runs while a setup waits for setupComplete."""
-        self._stall = _Watchdog(stall_seconds, lambda: self._stalled(stall_seconds))
+        self._stall = _Watchdog(stall_seconds, self._stalled)
         """Runs while the service owes something: after a prompt or a tool response, and during its reply."""
 
     def frame(self, t: float, direction: Direction, opcode: Opcode, step: Step) -> None:
@@ -107,7 +105,7 @@ class TerminalReporter:
         for finding in step.faults if self._quiet else step.findings:
             if finding.rule not in self._explained:
                 self._explained.add(finding.rule)
-                self._paragraph("do", self._fix(finding))
+                self._advise(do=self._fix(finding))
 
     def control(self, t: float, direction: Direction, kind: str, about: dict[str, Any]) -> None:
         by: Sender = "client" if direction == "send" else "server"
@@ -133,18 +131,13 @@ class TerminalReporter:
         # for a reason that has many causes, or is not known, a finding says more than the general advice
         is_vague = advice.kind == "arguments" and (bool(advice.also) or not advice.known)
         if is_vague and self._last is not None and by == "server":
-            self._paragraph(
-                "before", f"the client's last message is the likely cause: {self._redact(str(self._last))}"
-            )
-            self._paragraph("do", self._fix(self._last))
-            if advice.known:
-                self._paragraph("more", f'livews explain {code} "{protocol.close_row(advice.id)["reason"]}"')
-            return
-        self._paragraph("what", advice.meaning)
-        self._paragraph("why", advice.cause)
-        if self._fault is not None and by == "server":
-            self._paragraph("before", f"the client sent this: {self._redact(str(self._fault))}")
-        self._paragraph("do", advice.do)
+            row = f'livews explain {code} "{protocol.close_row(advice.id)["reason"]}"' if advice.known else ""
+            before = f"the client's last message is the likely cause: {self._redact(str(self._last))}"
+            self._advise(before=before, do=self._fix(self._last), more=row)
+        else:
+            fault = self._fault if by == "server" else None
+            before = f"the client sent this: {self._redact(str(fault))}" if fault is not None else ""
+            self._advise(what=advice.meaning, why=advice.cause, before=before, do=advice.do)
 
     def _fix(self, finding: Finding) -> str:
         return self._redact(finding.fix) or str(protocol.rules()[finding.rule]["do"])
@@ -156,29 +149,28 @@ class TerminalReporter:
                 self._stall.start()
         elif any(effect in step.effects for effect in ("endAudio", "endTurn", "callTools")):
             self._stall.stop()
-        elif not self._stall.feed() and "modelTurn" in step.signals:
+        elif self._stall.running or "modelTurn" in step.signals:
             self._stall.start()
 
     def _setup_unanswered(self) -> None:
         finding = rules.unanswered_setup()
         self._view.find(finding)
-        self._paragraph(
-            "why", "The service answers within a second, or closes; another server may not know the message."
-        )
-        self._paragraph("do", finding.fix)
+        why = "The service answers within a second, or closes; another server may not know the message."
+        self._advise(why=why, do=finding.fix)
 
-    def _stalled(self, seconds: float) -> None:
-        warning = f"nothing has come for {seconds:g} s; the service may have stalled"
+    def _stalled(self) -> None:
+        warning = f"nothing has come for {self._stall.seconds:g} s; the service may have stalled"
         self._line(f"{'':8}  !  {self._console.paint('warn', warning)}")
-        self._paragraph("why", "The connection is open and the service sends nothing, not even a reason.")
-        self._paragraph(
-            "do", "Look at what was sent last; if nothing comes, reconnect with the newest resumption handle."
+        self._advise(
+            why="The connection is open and the service sends nothing, not even a reason.",
+            do="Look at what was sent last; if nothing comes, reconnect with the newest resumption handle.",
         )
 
-    def _paragraph(self, label: str, text: str) -> None:
-        """`text` must be redacted already: advice on keys mentions `?key=` itself."""
-        for line in paragraph(label, escape_unsafe(text)).splitlines() if text else ():
-            self._line(f"{'':11}{line}")
+    def _advise(self, **texts: str) -> None:
+        """Paragraphs by their labels. They must be redacted already: advice on keys mentions `?key=` itself."""
+        for label, text in texts.items():
+            for line in paragraph(label, escape_unsafe(text)).splitlines() if text else ():
+                self._line(f"{'':11}{line}")
 
     def _line(self, line: str) -> None:
         self._console.line(f"{self._number:>3} {line}".rstrip())
