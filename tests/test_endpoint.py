@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -113,18 +114,21 @@ def test_a_flag_beats_the_environment() -> None:
 @pytest.mark.parametrize(
     ("settings", "word"),
     [
-        (Settings(), "GOOGLE_API_KEY"),
+        (Settings(), "GOOGLE_API_KEY .*livews serve"),
         (Settings(token="ya29.something"), "--vertex"),
         (Settings(vertex=True), "GOOGLE_CLOUD_PROJECT"),
         (Settings(url="example.com"), "ws://"),
         (Settings(url="ftp://example.com"), "ws://"),
         (Settings(url="ws://host:99999"), "65535"),
+        (Settings(url="ws://["), "ws://"),
+        (Settings(url="ws://h", api_key="“quoted”"), "ASCII only"),
+        (Settings(url="ws://h", token="two words"), "without spaces"),
     ],
 )
 def test_what_does_not_fit_is_told_with_a_cure(settings: Settings, word: str) -> None:
     with pytest.raises(livews.BadRequest) as caught:
         endpoint.resolve(settings, "m")
-    assert word in caught.value.fix
+    assert re.search(word, caught.value.fix)
     assert caught.value.where
 
 
