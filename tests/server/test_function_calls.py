@@ -1,4 +1,4 @@
-"""What the stand-in calls, and with what: by tables for prompts, by generated schemas for arguments.
+"""What the stand-in calls, and with what: by the rows of tests/data/function_calls.json, and by generated schemas.
 
 - Arguments are judged by a JSON Schema validator that shares nothing with the code under test.
 - Any JSON may stand in a declaration; it may make the arguments poor, never an exception or a megabyte.
@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from livews.server.function_calls import DeclaredFunction, arguments, declared, wanted
+from tests.kit.names import DATA as FOLDER
 
 slow = settings(deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 many = settings(slow, max_examples=200)
@@ -44,6 +45,14 @@ def fill(schema: Any, prompt: str, name: str = "f", key: str = "parametersJsonSc
 def one(schema: Any, prompt: str) -> Any:
     """What is made for a required member of this schema."""
     return fill({"type": "object", "properties": {"it": schema}, "required": ["it"]}, prompt)["it"]
+
+
+DATA: dict[str, Any] = json.loads((FOLDER / "function_calls.json").read_text(encoding="utf-8"))
+
+
+def rows_of(kind: str) -> list[Any]:
+    """The rows of all groups of a kind."""
+    return [pytest.param(*row, id=f"{why}: {row[0]}"[:90]) for why, rows in DATA[kind].items() for row in rows]
 
 
 # Declarations
@@ -86,186 +95,22 @@ def test_what_declares_nothing(tools: Any) -> None:
     assert declared(tools, "BLOCKING") == []
 
 
-# Which are called
-
-WEATHER = {"name": "get_current_weather", "description": "Get the current weather in a given location"}
-LIGHTS = ("turn_on_the_lights", "turn_off_the_lights")
+# Which are called, and with what
 
 
-@pytest.mark.parametrize(
-    ("prompt", "called"),
-    [
-        ("What's the weather in Paris?", ["get_current_weather"]),
-        ("WEATHER?", ["get_current_weather"]),
-        ("the weather’s what in Oslo", ["get_current_weather"]),
-        ("Turn on the lights please", ["turn_on_the_lights"]),
-        ("Turn off the lights please", ["turn_off_the_lights"]),
-        ("Turn off the light on Monday", ["turn_off_the_lights"]),
-        ("Lights, please", ["turn_on_the_lights"]),
-        ("call turn_off_the_lights", ["turn_off_the_lights"]),
-        ("Call Turn_Off_The_Lights, get_current_weather.", ["get_current_weather", "turn_off_the_lights"]),
-        ("请调用get_current_weather函数", ["get_current_weather"]),
-        ("getCurrentWeather", ["get_current_weather"]),
-        ("not get_current_weather_v2", ["get_current_weather"]),  # two of its words
-        ("Hello", []),
-        ("", []),
-        ("...", []),
-        ("What's your name?", []),
-        ("Hello? Gemini, are you there?", []),
-        ("use the tool", []),  # which of three?
-        ("Tell me a story", []),
-        ("I slept lightly whether or not", []),
-    ],
-)
-def test_prompts(prompt: str, called: list[str]) -> None:
-    assert names(prompt, WEATHER, *LIGHTS) == called
+@pytest.mark.parametrize(("prompt", "declarations", "called"), rows_of("called"))
+def test_called(prompt: str, declarations: list[Any] | str, called: list[str]) -> None:
+    assert names(prompt, *(DATA[declarations] if isinstance(declarations, str) else declarations)) == called
 
 
-def test_the_exact_name_beats_words() -> None:
-    assert names("What is the weather forecast? Use lookup", "get_weather_forecast", "lookup") == ["lookup"]
-    assert names("call f and g", "g", "e", "f") == ["g", "f"]
-    assert names("call light_on", "light", "light_on") == ["light_on"]  # the shorter one stands inside
-    assert names("call light-on", "light", "light-on") == ["light-on"]
-    assert names("call light_on, light", "light", "light_on") == ["light", "light_on"]
-    assert names("ask an élan in a café", "caf", "as", "lan") == []
-    assert names("call home.light-2 now", "home.light-2") == ["home.light-2"]
-
-
-def test_the_most_words_then_the_largest_share_then_the_first() -> None:
-    assert names("the weather forecast", "get_weather", "get_weather_forecast") == ["get_weather_forecast"]
-    assert names("the weather", "get_weather_forecast", "get_weather") == ["get_weather"]
-    assert names("the weather", "weather_map", "weather_radio") == ["weather_map"]
-    described = {"name": "weather_radio", "description": "plays"}
-    assert names("the weather it plays", "weather_map", described) == ["weather_radio"]
-    assert names("the weather", "get_weather_history_chart") == []  # one word of three is too few
-
-
-@pytest.mark.parametrize(
-    ("prompt", "name"),
-    [
-        ("Turn on the lights", "turn_off_the_lights"),
-        ("Turn it off, the light on the table", "light_on"),
-        ("Open the garage", "close_garage"),
-        ("Stop the timer", "start_timer"),
-        ("Close the garage in an hour", "open_garage"),
-    ],
-)
-def test_the_opposite_is_not_called(prompt: str, name: str) -> None:
-    assert names(prompt, name) == []
-
-
-@pytest.mark.parametrize(
-    ("prompt", "name"),
-    [
-        ("two cities", "city"),
-        ("list cities", "find_city"),
-        ("all the boxes", "get_box"),
-        ("I am scheduling a meeting", "scheduleMeeting"),
-        ("meetings", "get_meeting"),
-        ("Schedule meetings", "schedule-meeting"),
-        ("Give me the HTTP status", "getHTTPStatus"),
-        ("Anything on YouTube?", "play_youtube"),
-        ("What's in the news?", "get_news"),
-        ("Is it raining?", "check_rain"),
-    ],
-)
-def test_endings_and_spellings(prompt: str, name: str) -> None:
-    assert names(prompt, "other_thing", name) == [name]
-
-
-def test_descriptions_count_where_no_name_does() -> None:
-    jacket = {"name": "wardrobe", "description": "Tells if a jacket is needed for the weather outside"}
-    assert names("Do I need a jacket outside?", "get_time", jacket) == ["wardrobe"]
-    assert names("Do I need a jacket?", "get_time", jacket) == []  # one word is too few
-    assert names("Is it for the the a to of?", {"name": "x", "description": "it is for the a to of"}) == []
-    assert names("a jacket for outside weather", jacket, "get_weather") == ["get_weather"]
-    assert names("big brown jacket", {"name": "x", "description": 5}, jacket) == []
-
-
-def test_a_lone_function_is_called_by_the_word_tool() -> None:
-    assert names("use the tool", "light") == ["light"]
-    assert names("Call the functions!", "light") == ["light"]
-    assert names("use the stool", "light") == []
+def test_a_name_after_much_space_is_not_looked_for() -> None:
     assert names(" " * 10_000 + "light", "light") == []
-    assert names("use the tool", "light", "dark") == []
-    assert names("a new tune", "get_news") == []
-
-
-# With what
 
 
 @pytest.mark.parametrize(
     ("schema", "prompt", "value"),
-    [
-        ({"type": "string"}, 'Play "blue in green" by Miles Davis', "blue in green"),
-        ({"type": "STRING"}, "Play “so what” by Miles", "so what"),
-        ({"type": "string"}, "it's 'so what', isn't it", "so what"),
-        ({"type": "string"}, "«Ulm» is it", "Ulm"),
-        ({"type": "string"}, "How is it in Rome?", "text"),
-        ({"type": "string"}, "", "text"),
-        ({"type": "string", "minLength": "8"}, "", "text...."),
-        ({"type": "string", "minLength": 8}, 'in "Rome"', "Rome...."),
-        ({"type": "string", "maxLength": "4"}, 'in "London"', "Lond"),
-        ({"type": "string", "format": "date"}, 'in "London"', "2026-01-01"),
-        ({"type": "string", "format": "date-time"}, "", "2026-01-01T12:00:00Z"),
-        ({"type": "string", "format": "time"}, "", "12:00:00Z"),
-        ({"type": "string", "format": "enum"}, 'in "London"', "London"),
-        ({"type": "string", "default": "home"}, "the weather", "home"),
-        ({"type": "string", "default": 5, "example": "Redmond, WA"}, "the weather", "Redmond, WA"),
-        ({"type": "string", "default": "home"}, 'in "London"', "London"),
-        ({"type": "string", "default": "a", "minLength": 2}, "the weather", "a."),
-        ({"type": "string", "pattern": "^[a-z]$", "examples": ["x"]}, 'in "London"', "x"),
-        ({}, 'in "London"', "London"),
-        (True, 'in "London"', "London"),
-        ({"type": "integer"}, "set it to 40 degrees", 40),
-        ({"type": "integer"}, "set it to 1,500.", 1500),
-        ({"type": "integer"}, "between -5 and 7", -5),
-        ({"type": "integer"}, "from 2.5 to v2 to 21C", 21),
-        ({"type": "number"}, "from 2.5 to 21", 2.5),
-        ({"type": "integer", "minimum": 10, "maximum": "20"}, "5, 25 or 15", 15),
-        ({"type": "INTEGER", "minimum": "10"}, "5", 10),
-        ({"type": "integer", "maximum": 20}, "25", 1),
-        ({"type": "integer", "exclusiveMinimum": 4}, "", 5),
-        ({"type": "integer", "maximum": -2}, "", -2),
-        ({"type": "integer", "minimum": 1.5}, "", 2),
-        ({"type": "number", "exclusiveMinimum": 1, "exclusiveMaximum": 2}, "", 1.5),
-        ({"type": "integer", "default": 7}, "", 7),
-        ({"type": "integer", "minimum": 10, "default": 7}, "", 10),
-        ({"type": "integer"}, "9" * 5000, 1),
-        ({"type": "integer"}, "9" * 30, 1),
-        ({"minimum": 3}, "", 3),
-        ({"type": "integer", "minimum": 2**63}, "", 2**63),
-        ({"type": "integer"}, " " * 10_000 + "5", 1),
-        ({"type": "boolean"}, "the light", True),
-        ({"type": "boolean", "default": False}, "the light", False),
-        ({"type": "string", "enum": ["celsius", "fahrenheit"]}, "in Fahrenheit", "fahrenheit"),
-        ({"type": "string", "enum": ["celsius", "fahrenheit"]}, "in degrees", "celsius"),
-        ({"type": "string", "enum": ["a", "LIVING_ROOM", "room"]}, "light the living rooms", "LIVING_ROOM"),
-        ({"type": "string", "enum": ["LIVING_ROOM", "room"]}, "light the rooms", "room"),
-        ({"enum": ["ON", "OFF"]}, "turn it off on Monday", "OFF"),
-        ({"enum": ["x", "y"], "default": "y"}, "", "y"),
-        ({"enum": [None, "x"]}, "", "x"),
-        ({"enum": [True, 1, 2], "type": "integer"}, "2", 2),
-        ({"type": "null", "enum": ["x", None]}, "", None),
-        ({"const": {"a": [1, "x"]}}, "", {"a": [1, "x"]}),
-        ({"type": ["null", "integer"]}, "3", 3),
-        ({"type": "null"}, "3", None),
-        ({"type": "array", "items": {"type": "string"}}, '"Rome" or "Oslo"', ["Rome"]),
-        ({"type": "array", "items": {"type": "integer"}, "minItems": "2"}, "4, 5, 6", [4, 5]),
-        ({"type": "array", "minItems": 9, "maxItems": 20}, "", ["text"] * 3),
-        ({"type": "array", "maxItems": 0}, "x", []),
-        ({"type": "array", "items": False}, "x", []),
-        ({"prefixItems": [{"type": "integer"}, {"type": "boolean"}], "minItems": 2}, "no, 7", [7, True]),
-        ({"anyOf": [{"type": "null"}, {"type": "integer"}, {"type": "string"}]}, "3", 3),
-        ({"oneOf": [{"const": "low"}, {"const": "high"}]}, "on high", "high"),
-        ({"allOf": [{"minimum": 4}, {"maximum": 9, "type": "number"}, {"type": "integer"}]}, "4.5, 3", 4),
-        ({"allOf": [{"type": ["string", "integer"]}, {"type": "number"}]}, "3", 3),
-        ({"allOf": [{"maximum": 5}, {"maximum": 3}], "type": "integer"}, "4, 2", 2),
-        ({"allOf": [{"default": "y"}], "default": "x"}, "the weather", "x"),
-        ({"properties": {"a": {"const": 1}}, "required": ["a"]}, "", {"a": 1}),
-        ({"required": ["a"]}, 'in "Rome"', {"a": "Rome"}),
-        ({"allOf": [{"enum": ["a", "b", "c"]}, {"enum": ["b", "c"]}]}, "", "b"),
-    ],
+    [*DATA["values"], ({"type": "integer"}, "9" * 5000, 1), ({"type": "integer"}, " " * 10_000 + "5", 1)],
+    ids=lambda value: str(value)[:40],
 )
 def test_values(schema: Any, prompt: str, value: Any) -> None:
     made = one(schema, prompt)
@@ -273,45 +118,10 @@ def test_values(schema: Any, prompt: str, value: Any) -> None:
     assert type(made) is type(value)
 
 
-def test_texts_and_numbers_are_used_once_and_in_order() -> None:
-    cities = {"type": "object", "required": ["to", "from", "fee", "bags"]}
-    parts = {"from": "string", "to": "string", "bags": "integer", "fee": "number"}
-    cities["properties"] = {name: {"type": kind} for name, kind in parts.items()}
-    made = fill(cities, 'Fly from "New York" to "Paris" with 2 bags for 99.5')
-    assert made == {"from": "New York", "to": "Paris", "bags": 2, "fee": 99.5}
-    assert list(made) == ["from", "to", "bags", "fee"]
-    unit = {"type": "object", "properties": {"unit": {"enum": ["celsius"]}, "city": {"type": "string"}}}
-    assert fill(unit, 'in Celsius in "Paris"') == {"unit": "celsius", "city": "Paris"}
-    two = {"type": "object", "properties": {"title": {"type": "string"}, "by": {"type": "string"}}}
-    assert fill(two, 'Play "Blue in Green" by "Miles Davis"') == {"title": "Blue in Green", "by": "Miles Davis"}
-
-
-def test_optional_members_need_a_word_in_the_prompt() -> None:
-    optional = {
-        "text": {"type": "string"},
-        "day": {"type": "string", "format": "date"},
-        "unit": {"type": "string", "enum": ["celsius", "fahrenheit"], "default": "celsius"},
-        "count": {"type": "integer", "default": 3, "maximum": 9},
-        "flag": {"type": "boolean", "default": True},
-        "list": {"type": "array", "items": {"type": "integer"}},
-        "deep": {"type": "object"},
-        "none": {"type": "null"},
-        "never": False,
-    }
-    schema = {"type": "object", "properties": {**optional, "city": {"type": "string"}}, "required": ["city"]}
-    assert fill(schema, "the weather in Paris") == {"city": "text"}
-    assert fill(schema, 'in "Paris"') == {"city": "Paris"}
-    assert list(fill(schema, 'from "Paris" or "Rome"').items()) == [("text", "Rome"), ("city", "Paris")]
-    assert fill(schema, "in fahrenheit") == {"city": "text", "unit": "fahrenheit"}
-    assert fill(schema, "12 degrees") == {"city": "text", "list": [12]}
-    assert fill(schema, "8 and 9 degrees") == {"city": "text", "count": 8, "list": [9]}
-
-
-def test_where_nothing_is_required_the_first_eight_are_filled_at_the_top() -> None:
-    schema = {"type": "OBJECT", "properties": {f"p{i}": {"type": "BOOLEAN"} for i in range(20)}}
-    assert list(fill(schema, "")) == [f"p{i}" for i in range(8)]
-    assert fill({"type": "object", "properties": {"inner": schema}}, "") == {"inner": {}}
-    assert fill({"type": "object", "properties": {"never": False, "x": {"const": 1}}}, "") == {"x": 1}
+@pytest.mark.parametrize(("declaration", "prompt", "made"), rows_of("objects"))
+def test_objects(declaration: dict[str, Any], prompt: str, made: dict[str, Any]) -> None:
+    ((key, schema),) = declaration.items()
+    assert list(fill(schema, prompt, key=key).items()) == list(made.items())
 
 
 def test_no_parameters_no_arguments() -> None:
@@ -321,31 +131,6 @@ def test_no_parameters_no_arguments() -> None:
     assert arguments(DeclaredFunction("f", {}, "BLOCKING"), "in Paris") == {}
     both = {"parameters": {}, "parametersJsonSchema": {"properties": {"city": {}}}}
     assert arguments(DeclaredFunction("f", both, "BLOCKING"), 'in "Paris"') == {"city": "Paris"}
-
-
-@pytest.mark.parametrize(
-    ("ref", "key"), [("#/$defs/a~1b", "$defs"), ("#/definitions/a~1b", "definitions"), ("#/$defs/a%7E1b", "$defs")]
-)
-def test_references(ref: str, key: str) -> None:
-    schema = {"properties": {"x": {"$ref": ref}}, "required": ["x"], key: {"a/b": {"type": "integer", "minimum": 6}}}
-    assert fill(schema, "") == {"x": 6}
-    assert fill({"$ref": "#/$defs/all", "$defs": {"all": {"properties": {"x": {"const": 4}}}}}, "") == {"x": 4}
-    vertex = {"properties": {"x": {"ref": "#/defs/n"}}, "required": ["x"], "defs": {"n": {"type": "INTEGER"}}}
-    assert fill(vertex, "7", key="parameters") == {"x": 7}
-    foreign = {"properties": {"x": {"$ref": "other#/$defs/n"}}, "required": ["x"], "$defs": {"n": {"const": 1}}}
-    assert fill(foreign, 'in "Oslo"') == {"x": "Oslo"}
-    for nowhere in ("#/$defs/gone", "https://livews.invalid/x", "", "#/x/y/z", "//", "%", "#"):
-        assert isinstance(fill({"properties": {"x": {"$ref": nowhere}}, "required": ["x"]}, "7"), dict)
-
-
-def test_five_levels_deep() -> None:
-    node = {"type": "object", "properties": {"next": {"$ref": "#/$defs/node"}}, "required": ["next"]}
-    assert fill({"$ref": "#/$defs/node", "$defs": {"node": node}}, "") == {
-        "next": {"next": {"next": {"next": {"next": {}}}}}
-    }
-    nest = {"type": "array", "items": {"$ref": "#/$defs/nest"}}
-    schema = {"properties": {"x": {"$ref": "#/$defs/nest"}}, "required": ["x"], "$defs": {"nest": nest}}
-    assert fill(schema, "") == {"x": [[[[[]]]]]}
 
 
 # Arguments are valid
