@@ -10,16 +10,13 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
 from livews.core import models, protocol, schema
-from livews.core.schema import Member, Sender
+from livews.core.schema import Member
 from livews.explainer import RETRY, sample_message
 from livews.explainer.locations import ENVELOPES, MemberLocation, says_of, shape_of, users
 
-_TRIED = 8
-"""Paths of a member that are tried for an example."""
 _MOST_PATHS = 6
 """Paths that are shown to a person."""
 _CERTAINTY = {"seen": ("recorded", "recorded-vertex", "capture"), "reported": ("field-report",)}
@@ -98,11 +95,13 @@ class Entry:
         titles = {rule: protocol.rules()[rule]["title"] for rule in rules}
         self.add("rules", list(titles.items()), rules=titles)
 
-    def add_example(self, example: dict[str, Any], **facts: Any) -> None:
-        """An example; `against`: the findings about it."""
-        self.add("e.g.", json.dumps(example, ensure_ascii=False), example=example, **facts)
-        for words in facts.get("against", ()):
-            self.add("but", words)
+    def add_example(self, sample: sample_message.Example | None) -> None:
+        """An example, and the findings about it."""
+        if sample:
+            _, message, findings = sample
+            against = [str(finding) for finding in findings]
+            self.add("e.g.", json.dumps(message, ensure_ascii=False), example=message, against=against)
+            self.parts += (("but", words) for words in against)
 
 
 # Entries from the schemas
@@ -120,7 +119,12 @@ def member_entry(place: MemberLocation, at: str = "") -> Entry:
     is_message = place.type_id in ENVELOPES.values()
     paths = list(dict.fromkeys(path for _, path in place.paths))
     senders = [sender for sender, path in place.paths if path == at] or place.senders or ["client"]
-    path, sample = _sample([pair for pair in place.paths if at in ("", pair[1])] or _circular(at))
+    tried = [pair for pair in place.paths if at in ("", pair[1])]
+    if at and not tried:  # it goes round a circle of types, so it is in no list of paths
+        tops = {sender: schema.top(sender) for sender in ENVELOPES}
+        tried = [(sender, at) for sender, members in tops.items() if at.split("/")[1] in members]
+    sample = sample_message.best(tried)
+    path = sample[0] if sample else ""
     kind, about = ("message", "message of") if is_message else ("member", f"member of {owner['title']}, from")
     entry = Entry(kind, path or place.ask, place.says, f"a {about} the {' and '.join(senders)}")
     entry.facts |= {"in": owner["title"], "sender": senders, "shape": member.shape}
@@ -166,7 +170,10 @@ def member_entry(place: MemberLocation, at: str = "") -> Entry:
         entry.add("signal", f"{signal.name}: {moves}")
     broken = [rule for sender, first in place.paths[:1] for rule in sample_message.broken(sender, first)]
     entry.add_rules(dict.fromkeys([*_rules_about(path or member.name, paths, signals), *broken]))
-    entry.add_example(**sample or {"example": sample_message.alone(place.type_id, member.name)})
+    entry.add_example(sample)
+    if not sample:
+        alone = sample_message.alone(place.type_id, member.name)
+        entry.add("e.g.", json.dumps(alone, ensure_ascii=False), example=alone)
     return entry
 
 
@@ -187,8 +194,7 @@ def type_entry(type_id: str) -> Entry:
     entry.add("called", "; ".join(f"{name} in {where}" for where, name in called.items()), elsewhere=called)
     entry.add_inside(type_id)
     entry.add_rules(_rules_about(title, [], []))
-    if sample := _sample(pairs)[1]:
-        entry.add_example(**sample)
+    entry.add_example(sample_message.best(pairs))
     return entry
 
 
@@ -206,27 +212,8 @@ def value_entry(type_id: str, name: str) -> Entry:
     entry.add_evidence(note.get("evidence", ()))
     entry.add_inside(type_id)
     entry.add_rules(_rules_about(name, [], []) if "_" in name else ())
-    if sample := _sample([pair for place in places for pair in place.paths], name)[1]:
-        entry.add_example(**sample)
+    entry.add_example(sample_message.best((pair for place in places for pair in place.paths), name))
     return entry
-
-
-def _sample(paths: Iterable[tuple[Sender, str]], value: str = "") -> tuple[str, dict[str, Any]]:
-    """The first of some paths with an example that no model refuses, or else the first of all, and its example."""
-    first: tuple[str, dict[str, Any]] = "", {}
-    for sender, path in islice(paths, _TRIED):
-        message, findings = sample_message.of(sender, path, value)
-        result = path, {"example": message, "against": [str(finding) for finding in findings]}
-        if not findings:
-            return result
-        first = first if first[0] else result
-    return first
-
-
-def _circular(path: str) -> list[tuple[Sender, str]]:
-    """A path that goes round a circle of types, which is in no list of paths, with those who send it."""
-    top = path.split("/")[1] if path else ""
-    return [(sender, path) for sender, envelope in ENVELOPES.items() if top in schema.table(envelope).members]
 
 
 def _models_of(note: dict[str, Any], paths: list[str]) -> dict[str, list[str]]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
+from typing import Any
 
 from livews.core import models, protocol, schema
 from livews.explainer import locations
@@ -173,53 +174,34 @@ def _folded_names() -> dict[str, str]:
 def _names() -> dict[str, list[tuple[str, str]]]:
     """All that a name stands for: kinds, each with the `ask` of a member, the $id of a type, or the name."""
     machine, about = protocol.machine(), protocol.models()
-    types: dict[str, str] = {}  # of those with the same title, the first
-    for type_id, row in protocol.schemas().items():
-        types.setdefault(row["title"], type_id)
-    notes = {type_id: protocol.schema(type_id).get("x-livews", {}) for type_id in types.values()}
-    protos = {type_id: note.get("proto", "") for type_id, note in notes.items()}
-    things: list[tuple[str, Iterable[tuple[str, str]]]] = [
-        (
-            "member",
-            (
-                (name, ask)
-                for ask, place in locations.all_members().items()
-                for name in (place.member.name, place.member.snake)
-            ),
-        ),
-        ("type", types.items()),
-        ("type", ((note["sdk"], type_id) for type_id, note in notes.items() if "sdk" in note)),
-        (
-            "type",
-            (
-                (name, type_id)
-                for type_id, proto in protos.items()
-                for name in (proto, proto.rpartition(".")[2])
-                if name
-            ),
-        ),
-        ("value", ((name, type_id) for type_id, note in notes.items() for name in note.get("values", ()))),
-    ]
-    kinds: list[tuple[str, Iterable[str]]] = [
-        ("signal", (signal["name"] for signal in machine["signals"])),
-        ("region", machine["regions"]),
-        ("state", (state for region in machine["regions"].values() for state in region["states"])),
-        ("effect", machine["effects"]),
-        ("trait", machine["traits"]),
-        ("model", (i for row in about["profiles"] for i in (row["name"], *row["ids"]) if not i.endswith("*"))),
-        ("model", (row["id"] for row in about["retired"])),
-        ("voice", about["voices"]),
-        ("rule", protocol.rules()),
-        ("close", (row["id"] for row in protocol.closes())),
-        ("evidence", protocol.load("evidence.json")["evidence"]),
-        ("scenario", (path.stem for path in sorted((protocol.root() / "scenarios").glob("*.json")))),
-    ]
-    things += [(kind, ((name, name) for name in names)) for kind, names in kinds]
     by_name: dict[str, list[tuple[str, str]]] = {}
-    for kind, pairs in things:
-        for name, key in pairs:
-            if (kind, key) not in by_name.setdefault(name, []):
-                by_name[name].append((kind, key))
+
+    def add(kind: str, names: Iterable[str], key: str = "") -> None:
+        for name in filter(None, dict.fromkeys(names)):
+            by_name.setdefault(name, []).append((kind, key or name))
+
+    for ask, place in locations.all_members().items():
+        add("member", (place.member.name, place.member.snake), ask)
+    notes: dict[str, tuple[str, dict[str, Any]]] = {}  # of types with the same title, the first
+    for type_id, row in protocol.schemas().items():
+        notes.setdefault(row["title"], (type_id, row.get("x-livews", {})))
+    for title, (type_id, note) in notes.items():
+        proto = note.get("proto", "")
+        add("type", (title, note.get("sdk", ""), proto, proto.rpartition(".")[2]), type_id)
+    for type_id, note in notes.values():
+        add("value", note.get("values", ()), type_id)
+    add("signal", (signal["name"] for signal in machine["signals"]))
+    add("region", machine["regions"])
+    add("state", (state for region in machine["regions"].values() for state in region["states"]))
+    add("effect", machine["effects"])
+    add("trait", machine["traits"])
+    ids = (name for row in about["profiles"] for name in (row["name"], *row["ids"]) if not name.endswith("*"))
+    add("model", (*ids, *(row["id"] for row in about["retired"])))
+    add("voice", about["voices"])
+    add("rule", protocol.rules())
+    add("close", (row["id"] for row in protocol.closes()))
+    add("evidence", protocol.load("evidence.json")["evidence"])
+    add("scenario", (path.stem for path in sorted((protocol.root() / "scenarios").glob("*.json"))))
     return by_name
 
 

@@ -7,12 +7,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from livews.core import models, protocol, rules, schema
 from livews.core.schema import Member, Sender
 
+_TRIED = 8
+"""Paths of a member that are tried."""
 _DEPTH = 4
 """Levels of objects that are filled for a member that would be empty otherwise."""
 _SCALARS: dict[str, Any] = {
@@ -27,32 +30,31 @@ _COMPANIONS = {
 }  # fmt: skip
 """Members of a type that mean little without each other, though nothing requires both."""
 
-Example = tuple[dict[str, Any], list[rules.Finding]]
-"""A message, and the findings of `livews check` about it."""
+Example = tuple[str, dict[str, Any], list[rules.Finding]]
+"""The path of a member, a message that has it, and the findings of `livews check` about it."""
 
 
-def of(sender: Sender, path: str, value: str = "") -> Example:
-    """An example with the member at a path, and the findings that could not be avoided.
+def best(paths: Iterable[tuple[Sender, str]], value: str = "") -> Example | None:
+    """The first example that no model refuses, or else the first of all, without notes; None if there are no paths.
 
     Args:
-        sender: who sends it.
-        path: a JSON pointer with `*` for items.
+        paths: who sends the member, and a JSON pointer with `*` for items; not all of many are tried.
         value: the enum value that the member is to have, "" for any.
     """
     first: Example | None = None
-    for model in _models(sender, path):
-        for message, findings in _examples(sender, path, model, value):
-            findings = [finding for finding in findings if finding.level != "note"]
-            if not findings:
-                return message, []
-            first = first or (message, findings)
-    assert first is not None
+    for sender, path in islice(paths, _TRIED):
+        for model in _models(sender, path):
+            for _, message, findings in _examples(sender, path, model, value):
+                example = path, message, [finding for finding in findings if finding.level != "note"]
+                if not example[2]:
+                    return example
+                first = first or example
     return first
 
 
 def broken(sender: Sender, path: str) -> list[str]:
     """Rules that one of the values of a member in the schemas breaks, on the default model."""
-    findings = [finding for _, found in _examples(sender, path, models.default_model()) for finding in found]
+    findings = [finding for *_, found in _examples(sender, path, models.default_model()) for finding in found]
     return [finding.rule for finding in findings if re.sub(r"/\d+(?=/|$)", "/*", finding.path) == path]
 
 
@@ -94,7 +96,7 @@ def _examples(sender: Sender, path: str, model: str, value: str = "") -> Iterato
         message = _around(schema.ENVELOPE[sender], _steps(path), leaf)
         if "setup" in message:
             message["setup"]["model"] = f"models/{model}"
-        yield message, rules.check(sender, message)
+        yield path, message, rules.check(sender, message)
 
 
 def _specified(values: dict[str, int | None]) -> list[str]:
