@@ -12,12 +12,11 @@ import argparse
 import os.path
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 
 from livews.cli.console import Console, ignore_interrupts
 from livews.cli.environment import Environment
 from livews.cli.options import COMMANDS as COMMANDS
-from livews.cli.options import TOOLS, parser_of, refuse_contradictions
+from livews.cli.options import TOOLS, function, parser_of, refuse_contradictions
 
 
 def main(argv: Sequence[str] | None = None, environment: Environment | None = None) -> int:
@@ -39,7 +38,7 @@ def main(argv: Sequence[str] | None = None, environment: Environment | None = No
 
 
 def parse(name: str, argv: list[str]) -> argparse.Namespace:
-    """The options of a command; `module` is what runs it. SystemExit after --help and for wrong ones."""
+    """The options of a command; `run` is what runs it. SystemExit after --help and for wrong ones."""
     if name == "talk":
         from livews.cli import talk
 
@@ -51,8 +50,9 @@ def parse(name: str, argv: list[str]) -> argparse.Namespace:
 
 def _run(options: argparse.Namespace, environment: Environment | None) -> int:
     console = Console(getattr(options, "color", "auto"), getattr(options, "quiet", False), environment)
+    console.as_json = getattr(options, "json", False)
     try:
-        return int(import_module(options.module).run(options, console))
+        return int(function(options.run)(options, console))
     except KeyboardInterrupt:
         ignore_interrupts()
         console.progress("\n")  # the terminal has shown ^C

@@ -6,14 +6,10 @@
 - One line per finding on stdout, the totals on stderr.
 """
 
-from __future__ import annotations
-
 import argparse
-import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 from livews.cli import reader
@@ -25,8 +21,8 @@ from livews.core.schema import Sender
 from livews.errors import BadRequest
 from livews.exit_codes import Exit
 from livews.trace.ending import Judged, read_to_end
-from livews.trace.reader import MAX_LINE, lines_of
-from livews.trace.session import follow, unreadable
+from livews.trace.reader import MAX_LINE
+from livews.trace.session import follow
 
 _CONTROLS = ("close", "ping", "pong", "heard")
 
@@ -35,55 +31,43 @@ def run(options: argparse.Namespace, console: Console) -> int:
     """Print the findings in the files; the exit code. As `livews trace check` they must be traces, and each rule is
     summed up."""
     traces = "tool" in options
-    messages = errors = notes = 0
+    messages, levels = 0, Counter[str]()
     # a damaged line of the file and an unreadable frame have the same rule, and different fixes
-    counts: dict[tuple[str, bool], list[int]] = {}
+    counts: dict[tuple[str, bool], Counter[str]] = {}
     fixes: dict[tuple[str, bool], str] = {}
     for name in options.files:
         shown = reader.shown_name(name)
-        try:
-            with nullcontext(console.environment.stdin.buffer) if name == "-" else Path(name).open("rb") as file:
-                lines = lines_of(file, shown, headed=traces)
-                is_empty = True
-                for line, findings, is_message in (
-                    _trace(lines, shown) if traces else _any(lines, options.side, shown)
-                ):
-                    is_empty = False
-                    messages += is_message
-                    for finding in findings:
-                        is_error = finding.level == "error" or options.strict
-                        errors, notes = errors + is_error, notes + (not is_error)
-                        kind = (finding.rule, finding.rule == "WIRE-2" and not is_message)
-                        counts.setdefault(kind, [0, 0])[not is_error] += 1
-                        fixes.setdefault(kind, finding.fix)
-                        write = console.data if options.json else console.say
-                        write(_shown(shown, line, finding, "error" if is_error else "note", options.json))
-                if is_empty:
-                    raise BadRequest(
-                        f"there is no message in {shown}", where=shown, fix="name a file that holds some"
-                    )
-        except BrokenPipeError:
-            raise  # of stdout, not of the file
-        except OSError as problem:
-            raise unreadable(shown, problem) from None
+        with reader.open_file(name, console) as file:
+            lines = reader.lines(file, shown, headed=traces)
+            is_empty = True
+            for line, findings, is_message in _trace(lines, shown) if traces else _any(lines, options.side, shown):
+                is_empty = False
+                messages += is_message
+                for finding in findings:
+                    level = "error" if finding.level == "error" or options.strict else "note"
+                    levels[level] += 1
+                    kind = (finding.rule, finding.rule == "WIRE-2" and not is_message)
+                    counts.setdefault(kind, Counter())[level] += 1
+                    fixes.setdefault(kind, finding.fix)
+                    _report(console, shown, line, finding, level)
+            if is_empty:
+                raise BadRequest(f"there is no message in {shown}", where=shown, fix="name a file that holds some")
     if traces:
-        for kind, (wrong, noted) in sorted(counts.items(), key=lambda row: (-row[1][0], -row[1][1], row[0])):
-            sums = [reader.plural(n, level) for n, level in ((wrong, "error"), (noted, "note")) if n]
+        for kind, count in sorted(counts.items(), key=lambda row: (-row[1]["error"], -row[1]["note"], row[0])):
+            sums = [reader.plural(count[level], level) for level in ("error", "note") if count[level]]
             console.note(f"{kind[0]}: {' and '.join(sums)}. {fixes[kind]}")
-    total = reader.plural(messages, "message")
-    console.note(f"{total}: {reader.plural(errors, 'error')}, {reader.plural(notes, 'note')}")
-    return Exit.CHECK_FAILED if errors else Exit.OK
+    sums = [reader.plural(levels[level], level) for level in ("error", "note")]
+    console.note(f"{reader.plural(messages, 'message')}: {', '.join(sums)}")
+    return Exit.CHECK_FAILED if levels["error"] else Exit.OK
 
 
-def _shown(name: str, line: int, finding: Finding, level: str, as_json: bool) -> str:
+def _report(console: Console, name: str, line: int, finding: Finding, level: str) -> None:
     words = finding.complaint.removesuffix(f" at {finding.path}")
-    if as_json:
-        row: dict[str, Any] = {"file": name, "line": line, "level": level, "path": finding.path}
-        row |= {"complaint": words, "rule": finding.rule, "do": finding.fix}
-        if finding.close:
-            row["close"] = {"code": finding.close[0], "reason": finding.close[1]}
-        return json.dumps(row, ensure_ascii=False)
-    return f"{name}:{line} {level} {finding.path or '/'}: {words} ({finding.rule})"
+    row: dict[str, Any] = {"file": name, "line": line, "level": level, "path": finding.path}
+    row |= {"complaint": words, "rule": finding.rule, "do": finding.fix}
+    if finding.close:
+        row["close"] = {"code": finding.close[0], "reason": finding.close[1]}
+    console.row(row, f"{name}:{line} {level} {finding.path or '/'}: {words} ({finding.rule})")
 
 
 def _any(file: Iterator[bytes], side: Sender | None, name: str) -> Iterator[Judged]:

@@ -1,7 +1,5 @@
 """`livews completion`: print a script that makes a shell complete commands, options and file names."""
 
-from __future__ import annotations
-
 import argparse
 from typing import Any
 

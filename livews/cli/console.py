@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Callable, Iterator
 
 from livews.cli.environment import Environment
@@ -14,6 +15,8 @@ from livews.terminal_text import escape_unsafe, json_line, paragraph
 
 TYPE_CHECKING = False  # typing would be a tenth of the start-up
 if TYPE_CHECKING:
+    from typing import Any
+
     from livews.errors import LivewsError
 
 _STYLES = {"send": "36", "recv": "32", "dim": "2", "warn": "33", "tool": "35", "error": "31;1", "bold": "1"}
@@ -21,6 +24,9 @@ _STYLES = {"send": "36", "recv": "32", "dim": "2", "warn": "33", "tool": "35", "
 
 class Console:
     """Where a command prints. `color` is the value of --color; `quiet` drops notes and progress."""
+
+    as_json = False
+    """Whether the rows of the result are JSON: --json."""
 
     def __init__(self, color: str = "auto", quiet: bool = False, environment: Environment | None = None) -> None:
         self.environment = env = environment or Environment()
@@ -53,6 +59,13 @@ class Console:
     def data(self, line: str) -> None:
         """Write a line of JSON to stdout."""
         self.write(json_line(line) + "\n")
+
+    def row(self, row: dict[str, Any], text: str) -> None:
+        """Write a row of the result to stdout: as JSON with --json, else the text."""
+        if self.as_json:
+            self.data(json.dumps(row, ensure_ascii=False))
+        else:
+            self.say(text)
 
     def end_line(self) -> None:
         """Finish the line of the reply that is being written, if there is one."""

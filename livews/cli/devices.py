@@ -4,10 +4,7 @@
 - Without a list the command fails (exit 6) and names what could play without PortAudio.
 """
 
-from __future__ import annotations
-
 import argparse
-import json
 from typing import Any
 
 from livews.audio import external_player, portaudio
@@ -27,12 +24,9 @@ def run(options: argparse.Namespace, console: Console) -> int:
         raise
     marks = {(True, True): "*", (True, False): ">", (False, True): "<", (False, False): " "}
     for row in rows:
-        if options.json:
-            console.data(json.dumps(row, ensure_ascii=False))
-            continue
         mark = marks[row["defaultIn"], row["defaultOut"]]
         about = f"({row['in']} in, {row['out']} out), {row['rate']} Hz"
-        console.say(f"{mark} {row['index']:>2} {one_line(row['name'])}, {one_line(row['host'])} {about}")
+        console.row(row, f"{mark} {row['index']:>2} {one_line(row['name'])}, {one_line(row['host'])} {about}")
     if not options.json:
         console.note("livews: > default input, < default output, * both; --device takes a number or a part of a name")
     return Exit.OK

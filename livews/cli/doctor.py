@@ -6,12 +6,9 @@
 - Nothing is paid for: a turn is taken only with --turn.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import contextlib
-import json
 import time
 from collections.abc import AsyncIterator, Awaitable
 from typing import Any
@@ -73,11 +70,11 @@ class _Doctor:
         console = self._console
         self._rows.append(row)
         text, fix = (one_line(self._redactor.redact(words)) for words in (row.text, row.fix))
-        if self._options.json:
+        if console.as_json:
             line: dict[str, Any] = {"check": row.name, "verdict": row.verdict, "text": text}
             line |= {"do": fix} if fix else {}
             line |= {"ms": round(row.ms, 1)} if row.ms is not None else {}
-            console.data(json.dumps(line, ensure_ascii=False))
+            console.row(line, "")
             return
         style = {"ok": "recv", "warn": "warn", "fail": "error", "skip": "dim"}[row.verdict]
         took = f"{row.ms:.0f} ms" if row.ms is not None else ""

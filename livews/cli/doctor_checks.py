@@ -5,8 +5,6 @@
 - No row holds a credential; texts from outside are redacted by the command once more.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os

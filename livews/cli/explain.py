@@ -6,8 +6,6 @@
 - The argument may come from the wire: it is never shown raw.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import re

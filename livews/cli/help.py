@@ -5,8 +5,6 @@
 - Pages are Markdown; here they are laid out as plain text, the whole of them, on stdout.
 """
 
-from __future__ import annotations
-
 import argparse
 import re
 import shutil

@@ -5,8 +5,6 @@
 - Sessions that livews opened itself end when the command ends.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import contextlib

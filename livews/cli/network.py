@@ -1,7 +1,5 @@
 """Where a command connects: the settings that its options and the environment give, or the built-in stand-in."""
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 

@@ -19,6 +19,7 @@ import os
 import re
 from collections.abc import Callable
 from functools import cache
+from importlib import import_module
 
 from livews.version import __version__
 
@@ -26,27 +27,35 @@ TYPE_CHECKING = False  # typing would be a tenth of the start-up
 if TYPE_CHECKING:
     from typing import Any
 
+    from livews.cli.console import Console
+
 with open(os.path.join(os.path.dirname(__file__), "options.json"), encoding="utf-8") as _file:
     _DATA: dict[str, Any] = json.load(_file)
 
 COMMANDS: dict[str, str] = {name: command["about"] for name, command in _DATA["commands"].items()}
 """Every command, and what it does."""
 TOOLS: dict[str, dict[str, Any]] = _DATA["commands"]["trace"]["tools"]
-"""The tools of `livews trace`: `module` has what runs it."""
+"""The tools of `livews trace`."""
 
 
 def parser_of(name: str) -> argparse.ArgumentParser:
-    """The parser of a command. The options that it gives have itself as `parser`, and what runs the command as `module`."""
+    """The parser of a command. The options that it gives have itself as `parser`, and what runs the command as `run`: MODULE:FUNCTION."""
     command = _DATA["commands"][name]
     parser = argparse.ArgumentParser(prog=command.get("prog", f"livews {name}"), **_texts(command))
     _add_options(parser, command)
-    parser.set_defaults(module=command["module"])
+    parser.set_defaults(run=command["run"])
     if "tools" in command:
         tools = parser.add_subparsers(dest="tool", required=True, metavar="TOOL")
         for tool, about in TOOLS.items():
             first = about["description"].partition(". ")[0].rstrip(".")
             _add_options(tools.add_parser(tool, help=first[0].lower() + first[1:], **_texts(about)), about)
     return parser
+
+
+def function(path: str) -> Callable[[argparse.Namespace, Console], int]:
+    """What MODULE:FUNCTION names, imported now."""
+    module, _, name = path.partition(":")
+    return getattr(import_module(module), name)  # type: ignore[no-any-return]
 
 
 def refuse_contradictions(options: argparse.Namespace) -> None:

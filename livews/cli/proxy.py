@@ -3,8 +3,6 @@
 `livews inspect` runs the same proxy: what they share is here.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import time

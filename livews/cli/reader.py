@@ -45,10 +45,10 @@ def open_file(name: str, console: Console) -> Iterator[BinaryIO]:
         yield file
 
 
-def lines(file: BinaryIO, name: str) -> Iterator[bytes]:
-    """The lines of a trace. BadRequest when it cannot be read."""
+def lines(file: BinaryIO, name: str, *, headed: bool = True) -> Iterator[bytes]:
+    """The lines of a file, a trace if `headed`. BadRequest when it cannot be read."""
     try:
-        yield from lines_of(file, name)
+        yield from lines_of(file, name, headed=headed)
     except OSError as problem:  # a folder, a disk that fails
         raise unreadable(name, problem) from None
 

@@ -5,12 +5,9 @@
 - Sessions are played one after the other; one that fails does not keep the next from being played.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import contextlib
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
@@ -113,27 +110,24 @@ class _Run:
         return recorders
 
     def _report(self, session: RecordedSession, result: ReplayResult) -> None:
-        console, as_json = self._console, self._options.json
+        console = self._console
         for difference in result.differences:
             line = difference.lines[0] or difference.lines[1]
             side, path, words = difference.side, difference.path, difference.words
-            if as_json:
-                row = {"session": session.number, "line": line, "side": side, "path": path, "words": words}
-                console.data(json.dumps(row, ensure_ascii=False))
-            else:
-                console.say(f"{self._name}:{line} {side} {path}: {words}")
+            row = {"session": session.number, "line": line, "side": side, "path": path, "words": words}
+            console.row(row, f"{self._name}:{line} {side} {path}: {words}")
         (sent, to_send), (received, to_receive), (seconds, recorded) = result.sent, result.received, result.seconds
-        if as_json:
-            total: dict[str, Any] = {
+        if console.as_json:
+            total = {
                 "session": session.number,
                 "differences": result.count,
                 "interrupted": result.interrupted,
+                "sent": {"replayed": sent, "recorded": to_send},
+                "received": {"replayed": received, "recorded": to_receive},
+                "seconds": {"replayed": round(seconds, 3), "recorded": round(recorded, 3)},
+                "failure": str(result.failure or ""),
             }
-            total |= {"sent": {"replayed": sent, "recorded": to_send}}
-            total |= {"received": {"replayed": received, "recorded": to_receive}}
-            total |= {"seconds": {"replayed": round(seconds, 3), "recorded": round(recorded, 3)}}
-            total |= {"failure": str(result.failure) if result.failure is not None else ""}
-            console.data(json.dumps(total, ensure_ascii=False))
+            console.row(total, "")
         count = reader.plural(result.count, "difference") if result.count else "no difference"
         prefix = f"session {session.number}: " if session.number > 1 else ""
         console.note(

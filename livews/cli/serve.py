@@ -1,7 +1,5 @@
 """`livews serve`: run the stand-in on a port until Ctrl-C or SIGTERM."""
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import os

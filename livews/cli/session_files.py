@@ -4,8 +4,6 @@
 - One file holds sessions one after the other; a session that runs at the same time gets a file beside it.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from pathlib import Path

@@ -52,7 +52,7 @@ def test_without_a_heard_line_sound_ends_at_the_interruption(trace: Run, tmp_pat
 
 
 def test_without_a_resampler_there_are_two_files(trace: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("livews.cli.trace.export.resampler", lambda rate, wanted: None)
+    monkeypatch.setattr("livews.audio.resample.resampler", lambda rate, wanted: None)
     done = trace("export", BARGE_IN, "-o", tmp_path / "out.wav")
     assert done.code == 0 and "pip install soxr" in done.err and "livews[" not in done.err
     assert not (tmp_path / "out.wav").exists()

@@ -1,7 +1,5 @@
 """`livews trace show`: print a session, one line per message."""
 
-from __future__ import annotations
-
 import argparse
 from difflib import get_close_matches
 from typing import Any
@@ -26,7 +24,10 @@ from livews.trace.view import TraceView, describe
 
 def run(options: argparse.Namespace, console: Console) -> int:
     kinds = {name for name in options.kind.split(",") if name}
-    _refuse_misspelled(kinds)
+    known = _known_kinds() if kinds else {}
+    for kind in sorted(kinds - {*known.values()}):
+        if name := known.get(_folded(kind)):  # a difference of case or underscores is no new name of the trace
+            raise _no_kind(kind, name)
     wanted = reader.selection(options)
     env = console.environment
     paints = env.stdout_is_terminal or options.color == "always"
@@ -72,7 +73,10 @@ def run(options: argparse.Namespace, console: Console) -> int:
                 view.find(unanswered_setup())
     if options.turn is not None and options.turn > last_turn:
         raise reader.no_such("turn", options.turn, last_turn, options.file)
-    _report_unknown(kinds - seen_kinds, console)
+    for kind in sorted(kinds - seen_kinds - {*known.values()}):
+        if close := get_close_matches(_folded(kind), known, 1, 0.75):
+            raise _no_kind(kind, known[close[0]])
+        console.warn(f"no message is a {kind}: neither the protocol nor the trace has that name")
     if not shown:
         console.note("no message matches")
     return 0
@@ -88,24 +92,6 @@ def _known_kinds() -> dict[str, str]:
 
 def _folded(name: str) -> str:
     return name.replace("_", "").lower()
-
-
-def _refuse_misspelled(kinds: set[str]) -> None:
-    """Refuse names that differ from a known one in case or underscores only; others may be new in the trace."""
-    known = _known_kinds() if kinds else {}
-    for kind in sorted(kinds):
-        name = known.get(_folded(kind), kind)
-        if name != kind and kind not in known.values():
-            raise _no_kind(kind, name)
-
-
-def _report_unknown(kinds: set[str], console: Console) -> None:
-    """Names of no message in the trace are refused if they are close to a known one; a warning for unknown others."""
-    known = _known_kinds() if kinds else {}
-    for kind in sorted(kinds - {*known.values()}):
-        if close := get_close_matches(_folded(kind), known, 1, 0.75):
-            raise _no_kind(kind, known[close[0]])
-        console.warn(f"no message is a {kind}: neither the protocol nor the trace has that name")
 
 
 def _no_kind(kind: str, name: str) -> BadRequest:
