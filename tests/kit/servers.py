@@ -10,7 +10,9 @@ from typing import Any
 
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
 
+from livews.core import codec
 from tests.kit.names import GEMINI
 
 Script = Callable[[ServerConnection], Awaitable[None]]
@@ -58,19 +60,35 @@ async def echo(socket: ServerConnection) -> None:
         await socket.send(message)
 
 
-def frames(*payloads: bytes | str, close: tuple[int, str] | None = None, hold: bool = True) -> Script:
-    """Take setup, answer it, take one message, send `payloads`, then close as told or wait for the client."""
+def frames(*payloads: Any, close: tuple[int, str] | None = None, hold: bool = True) -> Script:
+    """Take setup, answer it, take one message, send `payloads` (bytes, text, or what becomes JSON), then close as told or
+    wait for the client."""
 
     async def script(socket: ServerConnection) -> None:
-        await socket.recv()
-        await socket.send(SETUP_COMPLETE)
-        await socket.recv()
-        for payload in payloads:
-            await socket.send(payload)
-        if close is not None:
-            await socket.close(*close)
-        elif hold:
-            await socket.wait_closed()
+        with contextlib.suppress(ConnectionClosed):
+            await socket.recv()
+            await socket.send(SETUP_COMPLETE)
+            await socket.recv()
+            for payload in payloads:
+                await socket.send(codec.dump(payload) if isinstance(payload, dict) else payload)
+            if close is not None:
+                await socket.close(*close)
+            elif hold:
+                await socket.wait_closed()
+
+    return script
+
+
+def endless(payload: bytes, pause: float | None = None) -> Script:
+    """Take setup, answer it, then send `payload` for each message that comes, or with a pause without end."""
+
+    async def script(socket: ServerConnection) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            await socket.recv()
+            await socket.send(SETUP_COMPLETE)
+            while True:
+                await (socket.recv() if pause is None else asyncio.sleep(pause))
+                await socket.send(payload)
 
     return script
 

@@ -1,7 +1,5 @@
 """The fixture `replay`: replays a trace and gives exit code, stdout and stderr."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from pathlib import Path
@@ -13,15 +11,22 @@ from livews.cli import main
 from livews.server.server import serve_stand_in
 from tests.kit.servers import Script, scripted
 from tests.kit.talk import config
+from tests.kit.traces import Row
 from tests.kit.waiting import until
-from tests.replay.kit import Done, Run
+from tests.replay.kit import Done, Run, write
 
 
 @pytest.fixture
-def replay(capfd: pytest.CaptureFixture[str]) -> Run:
-    """Replays a trace to a server: a stand-in of these `changes`, or a script of tests/kit/servers."""
+def replay(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """Replays a trace, or one of these rows, to a stand-in of these `changes`, or to a script of tests/kit/servers; as fast
+    as the order allows unless it is `timed`."""
 
-    async def run(path: Path, *words: object, server: Script | None = None, **changes: Any) -> Done:
+    async def run(
+        trace: Path | list[Row], *words: object, timed: bool = False, server: Script | None = None, **changes: Any
+    ) -> Done:
+        path = trace if isinstance(trace, Path) else write(tmp_path / "rows.jsonl", *trace)
+        out = tmp_path / "replayed.jsonl"
+        out.unlink(missing_ok=True)
         capfd.readouterr()
         async with contextlib.AsyncExitStack() as stack:
             house = None
@@ -30,11 +35,9 @@ def replay(capfd: pytest.CaptureFixture[str]) -> Run:
             else:
                 house = await stack.enter_async_context(serve_stand_in(config=config(**changes)))
                 url = house.url
-            given = ["trace", "replay", str(path), "--to", url, *map(str, words)]
-            code = await asyncio.wait_for(asyncio.to_thread(main, given), 40)
+            given = ["trace", "replay", str(path), "--to", url, "--trace", str(out), *map(str, words)]
+            code = await asyncio.wait_for(asyncio.to_thread(main, [*given, *["--fast"] * (not timed)]), 40)
             await until(lambda: not house or not house.sessions)
-        done = Done(code, *capfd.readouterr())
-        done.house = house  # type: ignore[attr-defined]
-        return done
+        return Done(code, *capfd.readouterr(), out, house)
 
     return run

@@ -1,23 +1,16 @@
 """What replay tests share: traces that are written here or recorded with a stand-in, and scripted servers."""
 
-from __future__ import annotations
-
 import asyncio
-import contextlib
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from websockets.asyncio.server import ServerConnection
-from websockets.exceptions import ConnectionClosed
-
 import livews
-from livews.core import codec
 from livews.server.server import serve_stand_in
 from tests.kit import traces
 from tests.kit.names import DATA
-from tests.kit.servers import SETUP_COMPLETE, Script
 from tests.kit.talk import config
 from tests.kit.traces import Row, asked, got, sent
 
@@ -25,10 +18,24 @@ BARGE_IN, TOOL = DATA / "barge_in.jsonl", DATA / "tool.jsonl"
 DECLARED = {"tools": [{"functionDeclarations": [{"name": "get_weather"}, {"name": "get_time"}]}]}
 
 
+@dataclass
 class Done:
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-        self.differences = out.splitlines()
+    """What became of a replay; `trace` is what it wrote, `house` the stand-in."""
+
+    code: int
+    out: str
+    err: str
+    trace: Path
+    house: Any
+
+    @property
+    def result(self) -> tuple[int, str]:
+        return self.code, self.out
+
+    @property
+    def sent(self) -> list[Row]:
+        """The messages of the client in it."""
+        return messages(self.trace)
 
 
 Run = Callable[..., Awaitable[Done]]
@@ -80,6 +87,9 @@ READY = [sent(0.0, SETUP), got(0.01, {"setupComplete": {}})]
 OVER = {"serverContent": {"turnComplete": True}}
 TURN = [asked(0.02, "Hello"), got(0.03, {"serverContent": {"outputTranscription": {"text": "Hi"}}}), got(0.04, OVER)]
 BYE = [close(0.05, "send", 1000), close(0.06, "recv", 1000)]
+WHOLE = [*READY, *TURN, *BYE]
+ANSWERS = [row["message"] for row in TURN[1:]]
+"""What the server says in TURN."""
 
 
 def write(path: Path, *rows: Row, head: Row = HEAD) -> Path:
@@ -89,20 +99,3 @@ def write(path: Path, *rows: Row, head: Row = HEAD) -> Path:
 def messages(path: Path, side: str = "send") -> list[Row]:
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     return [row["message"] for row in rows if row.get("dir") == side and "message" in row]
-
-
-def answering(*answers: Row | bytes | str, close: tuple[int, str] | None = None) -> Script:
-    """setupComplete, then to the first message these, then a close or silence."""
-
-    async def script(socket: ServerConnection) -> None:
-        await socket.recv()
-        await socket.send(SETUP_COMPLETE)
-        with contextlib.suppress(ConnectionClosed):
-            await socket.recv()
-            for answer in answers:
-                await socket.send(codec.dump(answer) if isinstance(answer, dict) else answer)
-            if close is not None:
-                await socket.close(*close)
-            await socket.wait_closed()
-
-    return script
