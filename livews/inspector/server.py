@@ -14,7 +14,6 @@ import asyncio
 import contextlib
 import hmac
 import logging
-import re
 import secrets
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -98,8 +97,8 @@ class InspectorServer:
             origin = request.headers.get("Origin")
         except MultipleValuesError:
             return _text(HTTPStatus.BAD_REQUEST, "There are two Hosts or Origins in this request.")
-        name, port = _split(host)
-        if not is_loopback(name) or port != self.port:
+        name, _, port = host.rpartition(":") if ":" in host else (host, "", "80")
+        if not is_loopback(name) or port != str(self.port):
             return _text(HTTPStatus.FORBIDDEN, f"This page is at 127.0.0.1:{self.port} and nowhere else. {_OPEN_URL}")
         path, _, query = request.path.partition("?")
         if path not in ("/", "/live"):
@@ -144,9 +143,10 @@ class _Page:
         self._changed.set()
         updates = asyncio.create_task(self._send_updates())
         try:
-            async for raw in self._socket:
-                request = _parse_request(raw)
-                if request is None:
+            while True:
+                try:
+                    request = codec.parse(bytes(await self._socket.recv(decode=False)))
+                except codec.WireError:
                     continue
                 if "watch" in request:
                     self._watch(request["watch"])
@@ -284,19 +284,6 @@ def _index(value: Any) -> int:
     if type(value) is not int or not 0 <= value < 1 << 40:
         raise ValueError
     return value
-
-
-def _parse_request(raw: str | bytes) -> dict[str, Any] | None:
-    try:
-        return codec.parse(raw.encode(errors="replace") if isinstance(raw, str) else raw)
-    except codec.WireError:
-        return None
-
-
-def _split(host: str) -> tuple[str, int]:
-    """Name and port of a Host header; 80 if it has none."""
-    match = re.fullmatch(r"(.*?)(?::(\d{1,5}))?", host)
-    return (match[1], int(match[2] or 80)) if match else ("", 0)
 
 
 def _text(status: HTTPStatus, text: str) -> Response:

@@ -70,25 +70,22 @@ class UpstreamTarget:
             BadRequest: not a URL that can be used.
         """
 
-        def refusal(why: str, what: str = "invalid upstream URL", fix: str = "") -> BadRequest:
-            fix = fix or "write it as in wss://example.com/prefix or ws://127.0.0.1:8765"
-            return BadRequest(what, where="--upstream", why=why, fix=fix)
-
+        what, why = "invalid upstream URL", ""
+        fix = "write it as in wss://example.com/prefix or ws://127.0.0.1:8765"
         try:
             parts = urlsplit(url)
             port = parts.port
         except ValueError as problem:
-            raise refusal(str(problem)) from None
+            raise BadRequest(what, where="--upstream", why=str(problem), fix=fix) from None
         if parts.scheme not in ("ws", "wss", "http", "https") or not parts.hostname:
-            raise refusal("it must start with ws://, wss://, http:// or https:// and name a host")
-        if parts.username or parts.password:
-            raise refusal(
-                "user and password of a URL are not sent on",
-                "the upstream URL contains a password",
-                "leave them out; the client sends its own Authorization header",
-            )
-        if not re.fullmatch(r"[!-~]*", parts.hostname + parts.path + parts.query):
-            raise refusal("it contains non-ASCII characters (write such a host name in its xn-- form)")
+            why = "it must start with ws://, wss://, http:// or https:// and name a host"
+        elif parts.username or parts.password:
+            what, why = "the upstream URL contains a password", "user and password of a URL are not sent on"
+            fix = "leave them out; the client sends its own Authorization header"
+        elif not re.fullmatch(r"[!-~]*", parts.hostname + parts.path + parts.query):
+            why = "it contains non-ASCII characters (write such a host name in its xn-- form)"
+        if why or not parts.hostname:
+            raise BadRequest(what, where="--upstream", why=why, fix=fix)
         secure = parts.scheme in ("wss", "https")
         prefix = _METHOD_PATH.sub("", parts.path).rstrip("/")
         return cls(secure, parts.hostname, port or (443 if secure else 80), prefix, parts.query)
@@ -249,17 +246,16 @@ async def _connect(host: str, port: int, tls: ssl.SSLContext | None) -> Streams:
 
 
 def _refused(upstream: UpstreamTarget, via: HttpProxy, head: HttpHead) -> Unreachable:
-    target = f"{upstream.host}:{upstream.port}"
     status_line = head.raw.partition(b"\r\n")[0].decode("latin-1")
     status = one_line(f"HTTP {status_line.partition(' ')[2]}", 120)
     if head.status == 407:
         what = "does not accept this user and password" if via.authorization else "requires a user and a password"
         fix = "write them into HTTPS_PROXY as in http://USER:PASSWORD@host:port, with %40 for @ and %3A for :"
         return _failure(via, f"{_PROXY} {what}", status, fix)
+    what, fix = f"{_PROXY} refused the connection", _ASK
     if head.status in (502, 503, 504):
-        what = f"{_PROXY} does not reach the upstream"
-        return _failure(via, what, f"{status} for {target}", f"check --upstream; {_ASK}")
-    return _failure(via, f"{_PROXY} refused the connection", f"{status} for {target}", _ASK)
+        what, fix = f"{_PROXY} does not reach the upstream", f"check --upstream; {_ASK}"
+    return _failure(via, what, f"{status} for {upstream.host}:{upstream.port}", fix)
 
 
 def _failure(via: HttpProxy, what: str, why: str, fix: str) -> Unreachable:

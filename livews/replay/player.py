@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -199,11 +199,13 @@ class Replay:
 
     # The recording
 
+    def _lines(self) -> Iterator[TraceRecord]:
+        """Its lines, or those that are left, without what was injected towards the client."""
+        return (line for line in self._session.lines() if not (line.inserted and line.sender == "server"))
+
     async def _play(self) -> None:
         cut, is_open = "cut" in self._session.header, False
-        for line in self._session.lines():
-            if _is_injected(line):
-                continue
+        for line in self._lines():
             step = self._session.step(line)
             if cut and is_open:  # the first line after those that a cut always keeps
                 cut, self._skipped = False, max(0.0, line.t - self._last_t)
@@ -229,9 +231,7 @@ class Replay:
     def _read_on(self) -> None:
         """Read the rest of the recording, which was not replayed: count it, and see how it was closed."""
         first, rest = self._pending, int(self._pending > 0)
-        for line in self._session.lines():
-            if _is_injected(line):
-                continue
+        for line in self._lines():
             self._last_t = line.t
             if line.control == "close":
                 self._note_recorded_close(line)
@@ -496,10 +496,6 @@ class Replay:
     def _differ(self, side: str, path: str, words: str, recorded: int | None, played: int | None = None) -> None:
         """Note a difference that no comparison of messages finds; the numbers are those of lines."""
         self._own_differences.append(Difference(side, path, words, (recorded, played)))
-
-
-def _is_injected(line: TraceRecord) -> bool:
-    return line.inserted and line.sender == "server"
 
 
 def _as_recorded(line: TraceRecord) -> bytes:
