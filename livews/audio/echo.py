@@ -4,8 +4,6 @@
 - Pure: no clock. Times are seconds of one monotonic clock; audio is s16le mono in whole samples.
 """
 
-from __future__ import annotations
-
 from collections import deque
 
 from livews.audio.analysis.pcm import (

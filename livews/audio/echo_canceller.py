@@ -8,8 +8,6 @@
 - s16le mono in whole samples. Times are seconds of one monotonic clock.
 """
 
-from __future__ import annotations
-
 import importlib
 import time
 from collections.abc import Callable

@@ -7,8 +7,6 @@
 - After the file come `silence` seconds of zeros, so that the other side detects the end of speech.
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 import time

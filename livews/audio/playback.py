@@ -13,8 +13,6 @@
 - No clock of its own, no sounddevice: time is `clock`, and the device's delay is an argument of `fill`.
 """
 
-from __future__ import annotations
-
 import time
 from collections import deque
 from collections.abc import Callable

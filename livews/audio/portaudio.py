@@ -9,8 +9,6 @@
 - `AudioEndpoint` is what Speaker and Microphone have in common: one stream at a time, lost at most once.
 """
 
-from __future__ import annotations
-
 import atexit
 import contextlib
 import ctypes.util

@@ -6,8 +6,6 @@
 - s16le in, s16le out.
 """
 
-from __future__ import annotations
-
 from importlib import import_module
 from typing import Any
 

@@ -10,8 +10,6 @@
   named, since the player would use another one.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections import deque

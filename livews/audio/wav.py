@@ -9,14 +9,13 @@
 - Every error names the file, the place in it where there is one, and the fix.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import struct
 import wave
 from array import array
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
@@ -67,8 +66,9 @@ class WavReader:
             data = b""
         except OSError as error:
             self._refuse(error.strerror or str(error), fix=_NAME_A_FILE)
-        self._left = self._left - frames if len(data) == frames * self._frame_bytes else 0
-        return mono(self._to_16_bits(data), self.channels)
+        whole = len(data) // self._frame_bytes
+        self._left = self._left - frames if whole == frames else 0
+        return mono(self._to_16_bits(data[: whole * self._frame_bytes]), self.channels)
 
     def close(self) -> None:
         """Close the file; a `read` after that gives nothing."""
@@ -128,42 +128,27 @@ class WavReader:
 
 def _from_8_bits(data: bytes) -> bytes:
     """8 bits are unsigned, unlike all others."""
-    out = bytearray(2 * len(data))
-    out[1::2] = data.translate(_SIGNED)
+    return bytes_of(array("h", ((value - 128) << 8 for value in data)))
+
+
+def _upper_two(width: int, data: bytes) -> bytes:
+    """The two most significant of `width` bytes."""
+    out = bytearray(len(data) // width * 2)
+    out[0::2], out[1::2] = data[width - 2 :: width], data[width - 1 :: width]
     return bytes(out)
 
 
-def _upper_two(width: int) -> Callable[[bytes], bytes]:
-    """The two most significant of `width` bytes."""
-
-    def convert(data: bytes) -> bytes:
-        data = data[: len(data) // width * width]
-        out = bytearray(len(data) // width * 2)
-        out[0::2], out[1::2] = data[width - 2 :: width], data[width - 1 :: width]
-        return bytes(out)
-
-    return convert
+def _from_float(code: str, data: bytes) -> bytes:
+    """Louder than full scale is clipped, and what is not a number is silence."""
+    values = native(array(code, data))
+    return bytes_of(array("h", (round(max(-32768.0, min(32767.0, 32768.0 * v))) if v == v else 0 for v in values)))
 
 
-def _from_float(code: str) -> Callable[[bytes], bytes]:
-    def convert(data: bytes) -> bytes:
-        values = native(array(code, data[: len(data) // array(code).itemsize * array(code).itemsize]))
-        # louder than full scale is clipped, and what is not a number is silence
-        return bytes_of(
-            array("h", (round(max(-32768.0, min(32767.0, 32768.0 * v))) if v == v else 0 for v in values))
-        )
-
-    return convert
-
-
-_SIGNED = bytes((value - 128) % 256 for value in range(256))
 _TO_16_BITS: dict[tuple[int, int], Callable[[bytes], bytes]] = {
     (_PCM, 8): _from_8_bits,
-    (_PCM, 16): _upper_two(2),
-    (_PCM, 24): _upper_two(3),
-    (_PCM, 32): _upper_two(4),
-    (_FLOAT, 32): _from_float("f"),
-    (_FLOAT, 64): _from_float("d"),
+    **{(_PCM, bits): partial(_upper_two, bits // 8) for bits in (16, 24, 32)},
+    (_FLOAT, 32): partial(_from_float, "f"),
+    (_FLOAT, 64): partial(_from_float, "d"),
 }
 
 
@@ -184,29 +169,49 @@ def wave_file(out: BinaryIO, rate: int, channels: int = 1, frames: int = 0) -> w
     return file
 
 
-class WavWriter:
-    """One WAV file, s16le mono at `rate` Hz. What was there before is replaced at the first audio."""
+class WavTurns:
+    """What `--wav PATH` means: the turns of a voice as s16le mono. What was there before goes at the first audio.
 
-    def __init__(self, path: str | os.PathLike[str], rate: int = OUTPUT_RATE) -> None:
-        self.path = Path(path)
-        self.rate = rate
+    A PATH that ends in `/` or is a folder gets `audio_0.wav`, `audio_1.wav` ... one a turn (a turn without
+    audio makes no file but counts); any other PATH is one file for all turns.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        text = os.fspath(path)
+        separators = tuple(filter(None, (os.sep, os.altsep)))
+        self._path = Path(text)
+        self._in_folder = text.endswith(separators) or self._path.is_dir()
+        self._turn = 0
         self._aligner = Aligner()
+        self._rate: int | None = None  # of the present file
         self._file: BinaryIO | None = None
         self._wave: wave.Wave_write | None = None
         self._closed = False
-        _check_place(self.path)
+        _check_place(self._path, self._in_folder)
 
-    def write(self, pcm: bytes) -> None:
-        """Append audio in pieces of any size; half a sample waits for its other half. Raises WavWriteError."""
+    @property
+    def path(self) -> Path:
+        """Where the audio of the present turn goes."""
+        return self._path / f"audio_{self._turn}.wav" if self._in_folder else self._path
+
+    def write(self, pcm: bytes, rate: int = OUTPUT_RATE) -> None:
+        """Append audio of the present turn, in pieces of any size; half a sample waits for its other half.
+
+        The first audio of a file decides its rate. Raises WavWriteError.
+        """
         if self._closed:
             raise ValueError(f"{self.path} is closed")
+        if self._rate not in (None, rate):
+            why = f"it holds sound at {self._rate} Hz and {rate} Hz arrived"
+            raise WavWriteError(self.path, why, "Use --wav FOLDER/ for a file a turn")
+        self._rate = rate
         pcm = self._aligner.whole(pcm)
         if not pcm:
             return
         try:
             if self._file is None or self._wave is None:
                 self._file = self.path.open("wb")
-                self._wave = wave_file(self._file, self.rate)
+                self._wave = wave_file(self._file, rate)
             try:
                 # It writes the data first: a header that says too little is valid, one that says too much is not.
                 self._wave.writeframes(pcm)
@@ -220,82 +225,33 @@ class WavWriter:
     def end_turn(self) -> None:
         """What follows is another turn: an odd byte does not belong to it."""
         self._aligner.forget()
+        if self._in_folder:
+            self._close_file()
+        self._turn += 1
 
     def close(self) -> None:
-        """Close the file. May be called again."""
+        """Close the present file. May be called again."""
         self._closed = True
+        self._close_file()
+
+    def _close_file(self) -> None:
         if self._file is not None and self._wave is not None:
             with contextlib.suppress(OSError, struct.error):  # reported by the write that failed
                 self._wave.close()
             with contextlib.suppress(OSError):
                 self._file.close()
-            self._file = self._wave = None
+        self._file = self._wave = self._rate = None
 
 
-class WavTurns:
-    """What `--wav PATH` means.
-
-    A PATH that ends in `/` or is a folder gets `audio_0.wav`, `audio_1.wav` ... one a turn (a turn without
-    audio makes no file but counts); any other PATH is one file for all turns.
-    """
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        text = os.fspath(path)
-        separators = tuple(filter(None, (os.sep, os.altsep)))
-        self._folder = Path(text) if text.endswith(separators) or os.path.isdir(text) else None
-        self._path = Path(text)
-        self._turn = 0
-        self._writer: WavWriter | None = None
-        if self._folder is None:
-            _check_place(self._path)
-        else:
-            _make_folder(self._folder)
-
-    @property
-    def path(self) -> Path:
-        """Where the audio of the present turn goes."""
-        return self._path if self._folder is None else self._folder / f"audio_{self._turn}.wav"
-
-    def write(self, pcm: bytes, rate: int = OUTPUT_RATE) -> None:
-        """Append audio of the present turn. The first audio of a file decides its rate. Raises WavWriteError."""
-        if self._writer is None:
-            self._writer = WavWriter(self.path, rate)
-        elif self._writer.rate != rate:
-            why = f"it holds sound at {self._writer.rate} Hz and {rate} Hz arrived"
-            raise WavWriteError(self._writer.path, why, "Use --wav FOLDER/ for a file a turn")
-        self._writer.write(pcm)
-
-    def end_turn(self) -> None:
-        """What follows is another turn."""
-        self._turn += 1
-        if self._writer is not None:
-            self._writer.end_turn()
-            if self._folder is not None:
-                self.close()
-
-    def close(self) -> None:
-        """Close the present file. May be called again."""
-        if self._writer is not None:
-            self._writer.close()
-            if self._folder is not None:
-                self._writer = None
-
-
-def _check_place(path: Path) -> None:
-    """Refuse early what would fail at the first audio, when the reply is already being spoken."""
-    parent = path.parent
-    if path.is_dir():
-        raise WavWriteError(path, "it is a folder", f"Name a file in it, or {path}{os.sep} for a file a turn")
-    if not parent.is_dir():
-        raise WavWriteError(path, f"there is no folder {parent}", f"Create it: mkdir -p {parent}")
-    if not os.access(path if path.exists() else parent, os.W_OK):
-        raise WavWriteError(path, "no permission to write there")
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise WavWriteError(folder, error.strerror or str(error), "Choose another folder for --wav") from error
-    if not os.access(folder, os.W_OK):
-        raise WavWriteError(folder, "no permission to write there", "Choose another folder for --wav")
+def _check_place(path: Path, is_folder: bool) -> None:
+    """Make the folder, and refuse early what would fail at the first audio, when the reply is already being spoken."""
+    other = "Choose another folder for --wav" if is_folder else "Choose another place for --wav"
+    if is_folder:
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WavWriteError(path, error.strerror or str(error), other) from error
+    elif not path.parent.is_dir():
+        raise WavWriteError(path, f"there is no folder {path.parent}", f"Create it: mkdir -p {path.parent}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise WavWriteError(path, "no permission to write there", other)

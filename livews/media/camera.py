@@ -6,8 +6,6 @@
 - A lost camera is reported once and is final. `close()` is no loss.
 """
 
-from __future__ import annotations
-
 import glob
 import io
 import os

@@ -6,8 +6,6 @@
 - Every call may block and may run in any thread.
 """
 
-from __future__ import annotations
-
 import io
 import os
 import re

@@ -4,8 +4,6 @@
 - Only `frames` waits, and it ends when the slot does.
 """
 
-from __future__ import annotations
-
 import asyncio
 import threading
 import time

@@ -6,8 +6,6 @@
 - A lost screen is reported once and is final.
 """
 
-from __future__ import annotations
-
 import ctypes
 import os
 import sys

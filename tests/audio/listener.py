@@ -4,8 +4,6 @@ PLAN is JSON: {"file": where the sound goes, "hold": seconds, "rest": seconds th
 It says `listening` when chunks come, ends when its stdin does or the device goes away, and tells what it knows.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import json

@@ -3,8 +3,6 @@
 PLAN is JSON: a list of [verb, ...] performed in order. One line of JSON on stdout for each verb that answers.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import sys

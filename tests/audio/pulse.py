@@ -11,8 +11,6 @@
 - Every wait is bounded, and what was started is stopped by its own process id.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil

@@ -1,7 +1,5 @@
 """The command's whole way: words in, wire, PortAudio, sound server; what its monitor recorded is what was on the wire."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -5,8 +5,6 @@
   sound server played into the microphone says; livews gets no such excuse.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import os

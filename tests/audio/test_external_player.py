@@ -4,8 +4,6 @@
 - What cannot be had from a real player (one that hangs, swallows, will not end) is a script of a line or two.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import os
 import shutil

@@ -5,8 +5,6 @@
 - The device asks for 20 ms every 20 ms.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -5,8 +5,6 @@
 - Memory is what Python gave out (tracemalloc): what the process holds depends on the system's allocator.
 """
 
-from __future__ import annotations
-
 import json
 import random
 from typing import Any

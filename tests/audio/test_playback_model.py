@@ -4,8 +4,6 @@
 - Everything is compared byte for byte, fades included, and the counts at the end.
 """
 
-from __future__ import annotations
-
 from array import array
 from dataclasses import dataclass, field
 

@@ -6,8 +6,6 @@
   generation speaks one value of its own, so each sample says which generation it is from.
 """
 
-from __future__ import annotations
-
 import sys
 import threading
 import time

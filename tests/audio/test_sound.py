@@ -5,8 +5,6 @@
   says so, and where the system's player has none, a hole in the noise that was recorded.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

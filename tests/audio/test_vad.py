@@ -1,7 +1,5 @@
 """The stand-in's detector: what is speech and what is not, to the frame, however the audio is cut up."""
 
-from __future__ import annotations
-
 import random
 from array import array
 from collections.abc import Callable, Iterable

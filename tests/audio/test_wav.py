@@ -1,7 +1,5 @@
 """WAV files as others read them: with the standard library, at any moment, after a kill."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess
@@ -12,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from livews.audio.wav import WavTurns, WavWriteError, WavWriter
+from livews.audio.wav import WavTurns, WavWriteError
 from tests.kit.names import ROOT
 
 
@@ -24,7 +22,7 @@ def read(path: Path) -> tuple[int, bytes]:
 
 def test_the_file_is_valid_after_every_write(tmp_path: Path) -> None:
     path = tmp_path / "voice.wav"
-    with closing(WavWriter(path)) as writer:
+    with closing(WavTurns(path)) as writer:
         said = b""
         for i in range(1, 30):
             piece = bytes([i]) * (2 * i)
@@ -37,9 +35,9 @@ def test_the_file_is_valid_after_every_write(tmp_path: Path) -> None:
 
 def test_odd_pieces_make_whole_samples(tmp_path: Path) -> None:
     path = tmp_path / "voice.wav"
-    with closing(WavWriter(path, 16000)) as writer:
+    with closing(WavTurns(path)) as writer:
         for piece in (b"\1", b"", b"\2\3", b"\4\5\6", b"\7"):
-            writer.write(piece)
+            writer.write(piece, 16000)
             if path.exists():
                 assert len(read(path)[1]) % 2 == 0
     assert read(path) == (16000, b"\1\2\3\4\5\6")
@@ -48,18 +46,18 @@ def test_odd_pieces_make_whole_samples(tmp_path: Path) -> None:
 def test_a_file_is_kept_until_there_is_audio(tmp_path: Path) -> None:
     path = tmp_path / "voice.wav"
     path.write_text("precious")
-    with closing(WavWriter(path)) as writer:
+    with closing(WavTurns(path)) as writer:
         writer.write(b"")
         writer.write(b"\1")
         assert path.read_text() == "precious"
     assert path.read_text() == "precious"
-    with closing(WavWriter(path)) as writer:
+    with closing(WavTurns(path)) as writer:
         writer.write(b"\1\0")
     assert read(path) == (24000, b"\1\0")
 
 
 def test_closing_twice_is_fine_and_writing_then_is_not(tmp_path: Path) -> None:
-    writer = WavWriter(tmp_path / "voice.wav")
+    writer = WavTurns(tmp_path / "voice.wav")
     writer.write(b"\1\0")
     writer.close()
     writer.close()
@@ -68,7 +66,7 @@ def test_closing_twice_is_fine_and_writing_then_is_not(tmp_path: Path) -> None:
 
 
 def test_audio_beyond_32_bit_sizes_is_kept_and_does_not_break_the_header(tmp_path: Path) -> None:
-    with closing(WavWriter(tmp_path / "voice.wav")) as writer:
+    with closing(WavTurns(tmp_path / "voice.wav")) as writer:
         writer.write(b"\1\0")
         assert writer._wave is not None
         writer._wave._datawritten = 0xFFFFFFFF  # type: ignore[attr-defined]
@@ -80,8 +78,8 @@ def test_audio_beyond_32_bit_sizes_is_kept_and_does_not_break_the_header(tmp_pat
 
 KILLED = """
 import itertools, sys
-from livews.audio.wav import WavWriter
-writer = WavWriter(sys.argv[1])
+from livews.audio.wav import WavTurns
+writer = WavTurns(sys.argv[1])
 for i in itertools.count():
     writer.write(bytes([i % 251]) * 999)
     if i == 20:
@@ -104,21 +102,16 @@ def test_a_killed_process_leaves_a_valid_file(tmp_path: Path) -> None:
         assert pcm == expected[: len(pcm)]
 
 
-def test_a_folder_is_refused_as_a_file(tmp_path: Path) -> None:
-    with pytest.raises(WavWriteError, match="it is a folder") as refused:
-        WavWriter(tmp_path)
-    assert refused.value.where == str(tmp_path)
-
-
 def test_a_missing_folder_is_named_with_its_cure(tmp_path: Path) -> None:
     with pytest.raises(WavWriteError) as refused:
-        WavWriter(tmp_path / "no" / "voice.wav")
+        WavTurns(tmp_path / "no" / "voice.wav")
+    assert refused.value.where == str(tmp_path / "no" / "voice.wav")
     assert refused.value.fix == f"Create it: mkdir -p {tmp_path / 'no'}"
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full on this system")
 def test_a_full_disk_is_told() -> None:
-    writer = WavWriter("/dev/full")
+    writer = WavTurns("/dev/full")
     with pytest.raises(WavWriteError, match="No space left"):
         writer.write(b"\1\0")
 
@@ -128,7 +121,7 @@ def test_a_file_without_permission_is_refused_before_the_first_audio(
 ) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anywhere
     with pytest.raises(WavWriteError, match="no permission"):
-        WavWriter(tmp_path / "voice.wav")
+        WavTurns(tmp_path / "voice.wav")
     with pytest.raises(WavWriteError, match="no permission"):
         WavTurns(tmp_path)
 

@@ -3,8 +3,6 @@
 - What is missing is a skip that says so; LIVEWS_REQUIRE_PICTURES=1 makes it a failure.
 """
 
-from __future__ import annotations
-
 import asyncio
 import io
 import os

@@ -1,7 +1,5 @@
 """A camera as pictures, by a real ffmpeg."""
 
-from __future__ import annotations
-
 import io
 import os
 import signal

@@ -1,7 +1,5 @@
 """Pictures from files."""
 
-from __future__ import annotations
-
 import os
 import struct
 import subprocess

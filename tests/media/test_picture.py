@@ -1,7 +1,5 @@
 """The slot that holds the latest picture."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 import time

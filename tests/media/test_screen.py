@@ -1,7 +1,5 @@
 """The screen as pictures, of a real X server."""
 
-from __future__ import annotations
-
 import asyncio
 import sys
 import threading

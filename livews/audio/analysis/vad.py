@@ -9,8 +9,6 @@
   all mean the same by speech.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 
