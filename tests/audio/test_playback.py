@@ -1,12 +1,13 @@
-"""What `fill` writes and what is counted, with a clock that moves when told."""
+"""When `fill` begins, what is counted and how much was heard, with a clock that moves when told.
+
+What it writes, whatever the order of calls and sizes, is compared with a model in test_playback_model.py.
+"""
 
 from __future__ import annotations
 
-import math
 import time
 import tracemalloc
 from array import array
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -14,7 +15,6 @@ import pytest
 from livews.audio.playback import FIRST_START, LEAST_START, RESUME_AFTER, PlaybackBuffer
 
 RATE = 24000
-FADE = 120  # samples: 5 ms
 
 
 class Listener:
@@ -23,16 +23,13 @@ class Listener:
     def __init__(self, prebuffer: float | None = 0.0, **options: Any) -> None:
         self.now = 0.0
         self.buffer = PlaybackBuffer(RATE, prebuffer=prebuffer, clock=lambda: self.now, **options)
-        self.heard = array("h")
 
     def fill(self, frames: int = 480, delay: float = 0.0) -> list[int]:
         """One block; the clock then moves on by its length."""
         block = bytearray(b"\x55" * (2 * frames))
         self.buffer.fill(block, delay)
-        samples = array("h", bytes(block))
-        self.heard.extend(samples)
         self.now = round(self.now + frames / RATE, 9)
-        return samples.tolist()
+        return array("h", bytes(block)).tolist()
 
     def push(self, *samples: int) -> None:
         self.buffer.push(array("h", samples).tobytes())
@@ -43,21 +40,6 @@ class Listener:
             self.buffer.end()
 
 
-def voice(frames: int, start: int = 0) -> list[int]:
-    """440 Hz at amplitude 12000."""
-    return [round(12000 * math.sin(2 * math.pi * 440 * i / RATE)) for i in range(start, start + frames)]
-
-
-def largest_step(samples: array[int]) -> int:
-    return max(abs(b - a) for a, b in pairwise(samples))
-
-
-def test_silence_fills_the_whole_block() -> None:
-    listener = Listener()
-    assert listener.fill() == [0] * 480
-    assert listener.buffer.idle
-
-
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 961])
 def test_any_buffer_is_filled_to_its_last_byte(size: int) -> None:
     listener = Listener()
@@ -65,27 +47,6 @@ def test_any_buffer_is_filled_to_its_last_byte(size: int) -> None:
     out = bytearray(b"\x55" * size)
     listener.buffer.fill(memoryview(out))
     assert out == b"\x11" * (size & ~1) + b"\0" * (size & 1)
-
-
-def test_samples_come_out_as_they_went_in_whatever_the_sizes() -> None:
-    listener = Listener()
-    pcm = array("h", voice(5000)).tobytes()
-    for at in range(0, len(pcm), 777):  # odd: every other piece splits a sample
-        listener.buffer.push(pcm[at : at + 777])
-    listener.buffer.end()
-    for frames in (1, 479, 480, 481, 1000, 3000):
-        listener.fill(frames)
-    assert listener.heard.tobytes() == pcm + b"\0\0" * 441
-
-
-def test_half_a_sample_at_the_end_of_a_turn_does_not_shift_the_next() -> None:
-    for finish in (PlaybackBuffer.end, PlaybackBuffer.flush):
-        listener = Listener()
-        listener.buffer.push(b"\x01")
-        finish(listener.buffer)
-        listener.push(0x1234)
-        listener.buffer.end()
-        assert listener.fill(2) == [0x1234, 0]
 
 
 def test_a_turn_starts_when_its_delay_has_passed() -> None:
@@ -158,23 +119,16 @@ def test_twenty_good_turns_forget_a_bad_one(worst: float, delay: float) -> None:
     assert listener.buffer._turns[-1].start_after == LEAST_START
 
 
-def test_an_underrun_is_counted_when_the_turn_goes_on_and_both_its_edges_are_soft() -> None:
+def test_an_underrun_is_counted_when_the_turn_goes_on() -> None:
     listener = Listener()
     listener.push_level(12000, 30)
-    listener.fill()
-    edge = listener.fill()
-    assert edge[239] == 12000
-    assert edge[240:360] == sorted(edge[240:360], reverse=True)
-    assert edge[360:] == [0] * 120
-    assert listener.buffer.turns[0].underruns == 0, "it may yet have been the end"
-    listener.fill()
+    for _ in range(3):
+        listener.fill()
+        assert listener.buffer.turns[0].underruns == 0, "it may yet have been the end"
     listener.push_level(12000, 100)
-    resumed = listener.fill()
-    assert resumed[:120] == sorted(resumed[:120])
-    assert resumed[119:] == [12000] * 361
+    listener.fill()
     turn = listener.buffer.turns[0]
     assert (turn.underruns, turn.underrun_ms) == (1, 30)
-    assert largest_step(listener.heard[1:]) <= 100
 
 
 def test_after_an_underrun_a_little_is_gathered_first() -> None:
@@ -186,79 +140,6 @@ def test_after_an_underrun_a_little_is_gathered_first() -> None:
     while listener.buffer.turns[0].played_ms == 200:
         listener.fill(24)
     assert listener.now == pytest.approx(0.5 + RESUME_AFTER, abs=0.002)
-
-
-def test_the_end_of_a_turn_is_no_underrun() -> None:
-    for early in (True, False):
-        listener = Listener()
-        listener.push_level(7, 30)
-        if early:
-            listener.buffer.end()
-        listener.fill()
-        listener.fill()
-        listener.buffer.end()
-        listener.fill()
-        listener.push_level(7, 30)
-        listener.fill()
-        assert [turn.underruns for turn in listener.buffer.turns] == [0, 0]
-
-
-def test_an_ended_turn_has_no_fade_behind_it() -> None:
-    listener = Listener()
-    listener.push_level(12000, 30, last=True)
-    listener.fill()
-    assert listener.fill() == [12000] * 240 + [0] * 240
-
-
-def test_flush_rings_out_and_falls_silent() -> None:
-    listener = Listener()
-    listener.push(*voice(48000))
-    listener.fill(505)  # near a peak
-    level = listener.heard[-1]
-    assert level > 11000
-    listener.buffer.flush()
-    after = listener.fill()
-    assert after[:FADE] == sorted(after[:FADE], reverse=True)
-    assert after[0] < level
-    assert after[FADE - 1 :] == [0] * (480 - FADE + 1)
-    assert not any(listener.fill())
-    assert largest_step(listener.heard) <= 1400
-    assert listener.buffer.idle
-    assert listener.buffer.turns[0].cut
-
-
-def cut_off() -> Listener:
-    """A turn was flushed when 10 samples of it had been played."""
-    listener = Listener()
-    listener.push_level(12000, 30)
-    listener.fill(10)
-    listener.buffer.flush()
-    return listener
-
-
-def test_a_fade_goes_on_over_short_blocks() -> None:
-    listener = cut_off()
-    faded = []
-    for _ in range(FADE // 10):
-        assert not listener.buffer.idle
-        faded += listener.fill(10)
-    assert listener.buffer.idle
-    faded += listener.fill(80)
-    assert faded == sorted(faded, reverse=True)
-    assert faded[FADE - 2] > 0 == faded[FADE - 1]
-
-
-def test_a_turn_right_after_a_flush_is_played_whole() -> None:
-    listener = cut_off()
-    listener.push_level(-9, 10, last=True)
-    assert listener.fill()[FADE:] == [-9] * 240 + [0] * 120
-
-
-def test_flush_of_nothing_is_silent() -> None:
-    listener = Listener()
-    assert listener.buffer.flush() == 0
-    assert not any(listener.fill())
-    assert listener.buffer.turns == ()
 
 
 def test_flush_takes_no_longer_with_ten_minutes_queued() -> None:
@@ -277,31 +158,6 @@ def test_flush_takes_no_longer_with_ten_minutes_queued() -> None:
     listener.buffer.push(chunk)
     listener.fill()
     assert len(listener.buffer._seen.chunks) == 1, "what was flushed is freed"
-
-
-def test_two_queued_turns_keep_their_counts() -> None:
-    listener = Listener()
-    listener.push_level(1, 30, last=True)
-    listener.push_level(2, 50, last=True)
-    assert listener.fill() == [1] * 480
-    assert listener.fill() == [1] * 240 + [2] * 240
-    assert [turn.played_ms for turn in listener.buffer.turns] == [30, 10]
-    assert [turn.received_ms for turn in listener.buffer.turns] == [30, 50]
-    assert not listener.buffer.idle
-    listener.fill(), listener.fill()
-    assert [turn.played_ms for turn in listener.buffer.turns] == [30, 50]
-    assert listener.buffer.idle
-
-
-def test_a_flush_cuts_every_queued_turn_and_no_finished_one() -> None:
-    listener = Listener()
-    for _ in range(3):
-        listener.push_level(1, 20, last=True)
-    listener.fill()
-    listener.fill(240)
-    listener.buffer.flush()
-    assert [turn.cut for turn in listener.buffer.turns] == [False, True, True]
-    assert [turn.played_ms for turn in listener.buffer.turns] == [20, 10, 0]
 
 
 def test_what_is_beyond_the_cap_is_dropped_and_counted() -> None:

@@ -47,20 +47,12 @@ def noise(seconds: float, db: float, rate: int = 16000, seed: int = 1) -> Sample
 
 def speech(seconds: float, peak_db: float, rate: int = 16000) -> Samples:
     """Four syllables a second that peak at `peak_db`: a buzz of 120 Hz, a hiss before it and 60 ms of nothing."""
-    peak = amplitude(peak_db)
-    hiss = random.Random(7).uniform
-    buzz = [
-        sum(cos(2 * pi * 120 * k * n / rate) / k for k in range(1, 12)) / 3.1 for n in range(-(-rate // 120))
-    ]  # fmt: skip
-    out = []
+    peak, hiss, out = amplitude(peak_db), random.Random(7).uniform, []
+    buzz = [sum(cos(2 * pi * 120 * k * n / rate) / k for k in range(1, 12)) / 3.1 for n in range(-(-rate // 120))]
     for n in range(round(seconds * rate)):
         at = n / rate % 0.25
-        if at < 0.15:
-            out.append(peak * sin(pi * (at + 0.02) / 0.19) * buzz[n % len(buzz)])
-        elif at < 0.21:
-            out.append(0.0)
-        else:
-            out.append(0.2 * peak * hiss(-1, 1))
+        voiced = peak * sin(pi * (at + 0.02) / 0.19) * buzz[n % len(buzz)]
+        out.append(voiced if at < 0.15 else 0.0 if at < 0.21 else 0.2 * peak * hiss(-1, 1))
     return out
 
 
@@ -72,8 +64,7 @@ def over(*sounds: Samples) -> Samples:
 
 def pcm(*sounds: Samples) -> bytes:
     """Sounds one after another, as s16le."""
-    values = [min(max(round(value), -32768), 32767) for sound in sounds for value in sound]
-    return b"".join(value.to_bytes(2, "little", signed=True) for value in values)
+    return array("h", (min(max(round(value), -32768), 32767) for sound in sounds for value in sound)).tobytes()
 
 
 def kinds(marks: Iterable[SpeechMark]) -> str:
@@ -134,10 +125,6 @@ def test_speech_in_noise_and_noise_alone() -> None:
     assert 8.5 + 0.7 < marks[3].offset < 9.5
 
 
-def test_a_long_speech_does_not_become_the_room() -> None:
-    assert kinds(hear(pcm(speech(20.0, -12), silence(1.0)))) == "start end"
-
-
 def clicks(each: float, every: float, count: int) -> Samples:
     return [value for i in range(count) for value in noise(each, -10, seed=i) + silence(every - each)]
 
@@ -146,31 +133,40 @@ def drone(seconds: float) -> Samples:
     return over(tone(seconds, -52, 50.0), tone(seconds, -58, 100.0), tone(seconds, -62, 150.0))
 
 
-NOT_SPEECH: dict[str, Callable[[], Samples]] = {
-    "digital silence": lambda: silence(5.0),
-    "a quiet room": lambda: noise(10.0, -55),
-    "a microphone with DC": lambda: silence(0.5) + [800.0] * 48000,
-    "a room with DC": lambda: [value - 5000 for value in noise(5.0, -55)],
-    "mains hum": lambda: drone(8.0),
-    "hum that is switched on": lambda: silence(3.0) + drone(5.0),
-    "noise just below the threshold": lambda: noise(8.0, -51),
-    "a click": lambda: silence(0.51) + clicks(0.02, 1.0, 1),
-    "clicks where they straddle frames": lambda: [
-        v for i in range(20) for v in silence(0.991) + clicks(0.02, 0.1, 1)
-    ],
-    "typing, eight keys a second": lambda: clicks(0.04, 0.125, 40),
-    "a click in a room that is not known yet": lambda: over(noise(3.0, -53), silence(0.1) + clicks(0.02, 1.0, 1)),
-    "a click as the microphone comes on": lambda: silence(4.0) + clicks(0.02, 0.02, 1) + noise(4.0, -53),
-    "110 ms": lambda: silence(0.5) + tone(0.11, -10) + silence(0.5),
+QUIET_ROOM = noise(1.0, -70)
+SOUNDS: dict[str, tuple[Callable[[], Samples], str]] = {
+    "digital silence": (lambda: silence(5.0), ""),
+    "a quiet room": (lambda: noise(10.0, -55), ""),
+    "a microphone with DC": (lambda: silence(0.5) + [800.0] * 48000, ""),
+    "a room with DC": (lambda: [value - 5000 for value in noise(5.0, -55)], ""),
+    "mains hum": (lambda: drone(8.0), ""),
+    "hum that is switched on": (lambda: silence(3.0) + drone(5.0), ""),
+    "noise just below the threshold": (lambda: noise(8.0, -51), ""),
+    "a click": (lambda: silence(0.51) + clicks(0.02, 1.0, 1), ""),
+    "clicks where they straddle frames": (lambda: (silence(0.991) + clicks(0.02, 0.1, 1)) * 20, ""),
+    "typing, eight keys a second": (lambda: clicks(0.04, 0.125, 40), ""),
+    "a click in a room not known yet": (lambda: over(noise(3.0, -53), silence(0.1) + clicks(0.02, 1.0, 1)), ""),
+    "a click as the microphone comes on": (lambda: silence(4.0) + clicks(0.02, 0.02, 1) + noise(4.0, -53), ""),
+    "110 ms": (lambda: silence(0.5) + tone(0.11, -10) + silence(0.5), ""),
+    "soft sound too far below the threshold": (lambda: QUIET_ROOM + tone(0.1, -30) + tone(0.1, -59), ""),
+    "more soft frames than loud ones": (lambda: QUIET_ROOM + tone(0.06, -30) + tone(1.0, -53), ""),
+    "soft sound helps loud sound to a start": (lambda: QUIET_ROOM + tone(0.1, -30) + tone(0.1, -53), "start"),
+    "a long speech is not the room": (lambda: speech(20.0, -12) + silence(1.0), "start end"),
+    "after an end everything begins anew": (
+        lambda: tone(0.5, -20) + silence(0.8) + tone(0.04, -20) + silence(1.0),
+        "start end",
+    ),
 }
 
 
-@pytest.mark.parametrize("name", NOT_SPEECH)
-def test_what_is_not_speech(name: str) -> None:
+@pytest.mark.parametrize("name", SOUNDS)
+def test_what_is_speech_and_what_is_not(name: str) -> None:
+    sound, expected = SOUNDS[name]
     detector = service()
-    assert detector.push(pcm(NOT_SPEECH[name]()), 16000) == []
-    assert not detector.talking
-    assert detector.speech == SpeechLevel(0.0, SILENCE_DB)
+    assert kinds(detector.push(pcm(sound()), 16000)) == expected
+    assert detector.talking == (expected == "start")
+    if not expected:
+        assert detector.speech == SpeechLevel(0.0, SILENCE_DB)
 
 
 @pytest.mark.parametrize("hum", [-51, -54, -57])
@@ -187,13 +183,6 @@ def test_a_dip_delays_a_start_and_does_not_undo_it() -> None:
     start, *_ = hear(pcm(silence(0.5), tone(0.1, -20), silence(0.04), tone(0.3, -20), silence(0.2)))
     # 160 ms, the dip, and one frame back for each of the two quiet ones
     assert start.offset == pytest.approx(0.5 + 0.16 + 2 * 0.04, abs=0.021)
-
-
-def test_soft_sound_helps_loud_sound_to_a_start() -> None:
-    room, loud, soft = noise(1.0, -70), tone(0.1, -30), tone(0.1, -53)
-    assert kinds(hear(pcm(room, loud, soft))) == "start"
-    assert kinds(hear(pcm(room, loud, tone(0.1, -59)))) == "", "more than 9 dB below the threshold"
-    assert kinds(hear(pcm(room, tone(0.06, -30), tone(1.0, -53)))) == "", "one soft frame for each loud one"
 
 
 @pytest.mark.parametrize("rate", RATES)
@@ -376,10 +365,6 @@ def test_length_and_loudness_of_what_was_said() -> None:
     assert detector.speech == SpeechLevel(pytest.approx(0.5), pytest.approx(-40, abs=0.2))
 
 
-def test_after_an_end_everything_begins_anew() -> None:
-    assert kinds(hear(pcm(tone(0.5, -20), silence(0.8), tone(0.04, -20), silence(1.0)))) == "start end"
-
-
 def test_noise_that_is_not_known_yet_is_not_taken_for_soft_speech() -> None:
     start, end = hear(pcm(tone(0.2, -20), noise(1.0, -53)))
     assert (start.offset, end.offset) == (0.16, 1.0)
@@ -419,11 +404,10 @@ def test_the_meter_hears_what_is_too_short_for_a_start_and_forgets_it() -> None:
     assert quiet.speech.seconds == pytest.approx(1.0)
 
 
-def level(audio: bytes) -> float:
-    return loudness(audio, SILENCE_DB)
+def test_loudness() -> None:
+    def level(audio: bytes) -> float:
+        return loudness(audio, SILENCE_DB)
 
-
-def test_level() -> None:
     assert level(pcm(tone(1.0, -3.02))) == pytest.approx(-3.02, abs=0.01), "a full-scale sine"
     assert level(b"\xff\x7f\x01\x80" * 100) == pytest.approx(0.0, abs=0.01), "a full-scale square"
     assert level(pcm(noise(2.0, -40))) == pytest.approx(-40, abs=0.1)
@@ -439,28 +423,23 @@ def test_level() -> None:
 # when it was, by the clock of the microphone
 
 
-def buzz(*parts: tuple[float, int]) -> bytes:
-    """(seconds, peak) of a buzz each; the room is never quite silent."""
-    luck = random.Random(5)
-    samples = array("h")
-    for seconds, peak in parts:
-        samples.extend(
-            round(peak * sin(2 * pi * 200 * n / 16000)) + luck.randint(-20, 20) for n in range(round(16000 * seconds))
-        )
-    return samples.tobytes()
+NONE = -200.0
 
 
-def follow(
-    detector: VoiceActivityDetector, pcm: bytes, ms: int = 40, start: float = 100.0
-) -> list[tuple[float, bool]]:
-    """When it changes its mind, in seconds of the sound."""
+def room(*parts: tuple[float, float]) -> bytes:
+    """(seconds, dBFS) of a tone each; the room is never quite silent."""
+    return pcm(over([v for seconds, db in parts for v in tone(seconds, db)], noise(sum(s for s, _ in parts), -70)))
+
+
+def follow(detector: VoiceActivityDetector, audio: bytes, ms: int = 40, start: float = 100.0) -> list[bool]:
+    """What it changes its mind to, given chunks of `ms` whose first sample was captured at `start`."""
     changes, size = [], 32 * ms
-    for at in range(0, len(pcm), size):
+    for at in range(0, len(audio), size):
         before = detector.talking
-        piece = pcm[at : at + size]
+        piece = audio[at : at + size]
         detector.push(piece, 16000, start + (at + len(piece)) / 32000)
         if detector.talking != before:
-            changes.append(((at + len(piece)) / 32000, detector.talking))
+            changes.append(detector.talking)
     return changes
 
 
@@ -468,22 +447,22 @@ def follow(
 def test_talk_ends_where_its_last_loud_sample_was(ms: int) -> None:
     detector = VoiceActivityDetector()
     assert detector.ended_at is None
-    changes = follow(detector, buzz((1.0, 0), (0.8, 9000), (0.2, 0), (0.5, 9000), (1.0, 0)), ms)
-    assert [state for _, state in changes] == [True, False], "a short pause is none"
+    changes = follow(detector, room((1.0, NONE), (0.8, -15), (0.2, NONE), (0.5, -15), (1.0, NONE)), ms)
+    assert changes == [True, False], "a short pause is none"
     assert detector.began_at == pytest.approx(101.0, abs=0.021)
     assert detector.ended_at == pytest.approx(102.5, abs=0.021)
 
 
 def test_the_end_is_known_before_it_is_certain() -> None:
     detector = VoiceActivityDetector()
-    follow(detector, buzz((1.0, 0), (0.8, 9000), (0.1, 0)))
+    follow(detector, room((1.0, NONE), (0.8, -15), (0.1, NONE)))
     assert detector.talking
     assert detector.ended_at == pytest.approx(101.8, abs=0.021)
 
 
 def test_times_are_those_of_the_chunks_when_some_are_missing() -> None:
     detector = VoiceActivityDetector()
-    follow(detector, buzz((0.5, 0)), start=10.0)
-    follow(detector, buzz((0.4, 9000), (0.6, 0)), start=50.0)
+    follow(detector, room((0.5, NONE)), start=10.0)
+    follow(detector, room((0.4, -15), (0.6, NONE)), start=50.0)
     assert detector.began_at == pytest.approx(50.0, abs=0.021)
     assert detector.ended_at == pytest.approx(50.4, abs=0.021)
