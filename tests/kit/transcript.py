@@ -33,7 +33,7 @@ several such tables are multiplied. `$column` is its value, `$NAME` what `let` s
 - `pings` are sent from here on; `wait SECONDS`; `clock SECONDS` sets the clock of handles on. `after LEAST [MOST]`: so
   many seconds after the connection it is now. `idle`: for a reader no turn runs.
 - `status NAME JSON`, `ended HOW`, `log TEXT`: what the stand-in says of the newest session, how the only one that is over
-  ended, what a line of its log has.
+  ended, what a line of its log has (`no-log`: none).
 - Any other line is one of CHECKS, on what the last `<`, `=`, `rest`, `setup` or `closed` took; after `all`, on
   everything that this client got.
 """
@@ -51,6 +51,8 @@ from itertools import groupby, pairwise, product
 from pathlib import Path
 from string import Template
 from typing import Any
+
+from websockets.exceptions import ConnectionClosed
 
 from livews.core import closes, codec, protocol
 from livews.server import synth
@@ -189,7 +191,8 @@ class Player:
         await self.leave(text)
 
     async def send(self, text: str) -> None:
-        await self.caller.say(*frames_of(text, talk.calls(self.caller.messages)))
+        with contextlib.suppress(ConnectionClosed):  # `closed` tells
+            await self.caller.say(*frames_of(text, talk.calls(self.caller.messages)))
 
     async def hear(self, word: str) -> None:
         self.got = await self.caller.until(word)
@@ -250,12 +253,16 @@ class Player:
     async def has_logged(self, text: str) -> None:
         assert any(text in line for line in self.log), self.log
 
+    async def has_not_logged(self, text: str) -> None:
+        assert not any(text in line for line in self.log), self.log
+
 
 STEPS: dict[str, Callable[[Player, str], Awaitable[object]]] = {
     ">": Player.send, "<": Player.hear, "=": Player.exchange, "setup": Player.setup, "connect": Player.connect,
     "leave": Player.leave, "lose": Player.lose, "nothing": Player.nothing, "rest": Player.rest, "closed": Player.closed, "closes": Player.closes, "dial": Player.dial,
     "pings": Player.pings, "wait": Player.wait, "clock": Player.clock, "after": Player.after, "idle": Player.idle,
     "status": Player.status, "ended": Player.ended, "log": Player.has_logged,
+    "no-log": Player.has_not_logged,
 }  # fmt: skip
 
 
@@ -272,7 +279,7 @@ async def play(transcript: Transcript) -> None:
             except Exception as error:
                 error.add_note(f"at: {line[:500]}\ngot: {' '.join(talk.brief_all(player.got))}")
                 raise
-    for caller in player.callers:
+    for caller in player.callers if "faults" not in changes else ():
         keeps_to_the_form(caller)
 
 
@@ -546,6 +553,7 @@ CHECKS: dict[str, Callable[[list[Message], str], None]] = {
     "thought": _thought,
     "speaks": _speaks,
     "messages-with": _messages_with,
+    "count": lambda got, count: _is(len(got), int(count)),
     "sounds": lambda got, text: _is(talk.sound_of(got), synth.render(text or talk.words(got))),
     "offsets": _offsets,
     "interims": _interims,
