@@ -168,7 +168,7 @@ async def spread(*given: str, pace: float) -> tuple[float, float]:
 
 async def test_slow_audio_is_slower_than_it_plays() -> None:
     took, seconds = await spread("slow-audio=0.5", pace=0.3)
-    assert took >= 0.9 * seconds * 0.3 / 0.5
+    assert took >= 0.7 * seconds * 0.3 / 0.5, "without the fault it takes a ninth of that"
 
 
 async def test_burst_audio_comes_at_once() -> None:
