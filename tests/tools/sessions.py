@@ -88,11 +88,12 @@ def calls(*functions: tuple[str, str, Message]) -> Message:
 
 @contextlib.asynccontextmanager
 async def at_server(
-    messages: Sequence[Message],
-    functions: Sequence[Any],
-    **options: Any,
+    messages: Sequence[Message], functions: Sequence[Any], after: Sequence[Message] = (), **options: Any
 ) -> AsyncIterator[tuple[livews.Session, list[Message]]]:
-    """A session with a server that says these messages after setup, and every answer that came."""
+    """A session with a server that says these messages after setup, and every answer that came.
+
+    It says `after` when the first answer has come, and closes with 1011 when the client sends anything else.
+    """
     got: list[Message] = []
 
     async def script(socket: ServerConnection) -> None:
@@ -101,7 +102,12 @@ async def at_server(
         for message in messages:
             await socket.send(json.dumps(message))
         async for frame in socket:
-            got.extend(json.loads(frame).get("toolResponse", {}).get("functionResponses", []))
+            if (message := json.loads(frame)).keys() != {"toolResponse"}:
+                await socket.close(1011, "bye")
+                return
+            for later in () if got else after:
+                await socket.send(json.dumps(later))
+            got.extend(message["toolResponse"]["functionResponses"])
 
     async with asyncio.timeout(PATIENCE), scripted(script) as url:
         async with livews.connect(url=url, tools=functions, **options) as session:

@@ -14,7 +14,7 @@ import pytest
 import livews
 from livews import tools
 from tests.kit.waiting import until
-from tests.tools.sessions import NATIVE, PATIENCE, Message, all_over, at_server, calls, is_alive, shell_script, told
+from tests.tools.sessions import NATIVE, PATIENCE, Message, calls, is_alive, served, shell_script, told
 
 WEATHER: Message = {
     "name": "get_weather",
@@ -27,11 +27,8 @@ async def test_a_command_is_called_and_its_answer_spoken(tmp_path: Path) -> None
     file = tmp_path / "weather.json"
     file.write_text(json.dumps({"function_declarations": [WEATHER, {**WEATHER, "name": "other"}]}))
     one = tools.command("get_weather=cat", file)
-    assert one.declaration["parameters"] == {
-        "type": "OBJECT",
-        "properties": {"city": {"type": "STRING"}},
-        "required": ["city"],
-    }
+    parameters = {"type": "OBJECT", "properties": {"city": {"type": "STRING"}}, "required": ["city"]}
+    assert one.declaration["parameters"] == parameters
     for model in ("", NATIVE):
         said, response = await told([one], 'Please get_weather of "Paris"', model)
         assert response == {"city": "Paris"}
@@ -43,12 +40,9 @@ TOO_MUCH = "run_it printed more than 1,048,576 bytes and was stopped: let it pri
 
 async def outcome(lines: str, tmp_path: Path, args: Message | None = None, **options: Any) -> Message:
     """What a script as a tool is answered with."""
-    runs: list[livews.ToolRun] = []
     one = tools.command(f"run_it={shell_script(tmp_path, lines)} 'two words' $HOME", **options)
-    messages = [calls(("1", "run_it", args or {}))]
-    async with at_server(messages, [one], on_tool=runs.append) as (session, got):
-        await all_over(session, runs, 1)
-    response: Message = got[0]["response"]
+    (answer,), _ = await served(calls(("1", "run_it", args or {})), [one])
+    response: Message = answer["response"]
     return response
 
 
@@ -61,24 +55,17 @@ async def outcome(lines: str, tmp_path: Path, args: Message | None = None, **opt
         ("echo it rains", {"result": "it rains"}),
         ("true", {"result": ""}),
         ('printf "%s|%s" "$1" "$2"', {"result": "two words|$HOME"}),
-        ("cat", {"result": {}}),
+        ("cat", {}),
         ("echo 1 >&2; echo 'no such city' >&2; echo >&2; exit 3", {"error": "no such city", "exitCode": 3}),
         ("echo out; exit 4", {"error": "run_it ended with exit code 4, and said nothing", "exitCode": 4}),
         ("kill -9 $$", {"error": "run_it was killed by signal 9, and said nothing", "exitCode": -9}),
         ("yes", {"error": TOO_MUCH}),
         ("head -c 10000000 /dev/zero", {"error": TOO_MUCH}),
-        ("head -c 3000000 /dev/zero >&2; exec 1>&- 2>&-; exit 1", None),
+        ("head -c 3000000 /dev/zero >&2; exec 1>&- 2>&-; exit 1", {"error": "\0" * 1000, "exitCode": 1}),
     ],
 )
-async def test_what_a_command_prints_is_its_answer(lines: str, response: Message | None, tmp_path: Path) -> None:
-    got = await outcome(lines, tmp_path)
-    if response == {"result": {}}:
-        response = {}  # the arguments, an object, as they are
-    if response is None:
-        assert got["exitCode"] == 1
-        assert len(json.dumps(got)) < 20_000
-    else:
-        assert got == response
+async def test_what_a_command_prints_is_its_answer(lines: str, response: Message, tmp_path: Path) -> None:
+    assert await outcome(lines, tmp_path) == response
 
 
 async def test_a_command_that_hangs_is_killed_with_all_its_children(tmp_path: Path) -> None:
@@ -92,9 +79,8 @@ async def test_a_command_that_hangs_is_killed_with_all_its_children(tmp_path: Pa
 async def test_what_a_command_leaves_in_the_background_holds_nothing_up(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     try:
-        assert await outcome(f"sleep 60 & echo $! > {pid}; echo playing", tmp_path, timeout=5) == {
-            "result": "playing"
-        }
+        response = await outcome(f"sleep 60 & echo $! > {pid}; echo playing", tmp_path, timeout=5)
+        assert response == {"result": "playing"}
         assert is_alive(int(pid.read_text()))
     finally:
         os.kill(int(pid.read_text()), signal.SIGKILL)
@@ -104,9 +90,8 @@ async def test_a_command_that_does_not_read_its_arguments(tmp_path: Path) -> Non
     schema = {"name": "run_it", "parameters": {"type": "OBJECT", "properties": {"text": {"type": "STRING"}}}}
     assert await outcome("echo done", tmp_path, {"text": "x" * 500_000}, schema=schema) == {"result": "done"}
     assert await outcome("wc -c", tmp_path, {"text": "x" * 500_000}, schema=schema) == {"result": 500_011}
-    assert await outcome("echo done", tmp_path, {"text": "x"}) == {
-        "error": "wrong arguments: run_it takes none, and got text"
-    }
+    error = "wrong arguments: run_it takes none, and got text"
+    assert await outcome("echo done", tmp_path, {"text": "x"}) == {"error": error}
 
 
 async def test_a_command_gets_the_environment_without_the_credentials(
@@ -144,11 +129,8 @@ async def test_a_script_without_a_first_line_is_answered_with_an_error(tmp_path:
     broken = tmp_path / "broken"
     broken.write_text("\x7fnot a program")
     broken.chmod(0o755)
-    runs: list[livews.ToolRun] = []
-    messages = [calls(("1", "run_it", {}))]
-    async with at_server(messages, [tools.command(f"run_it={broken}")], on_tool=runs.append) as (session, got):
-        await all_over(session, runs, 1)
-    assert got[0]["response"] == {"error": "run_it could not be started: Exec format error"}
+    (answer,), _ = await served(calls(("1", "run_it", {})), [tools.command(f"run_it={broken}")])
+    assert answer["response"] == {"error": "run_it could not be started: Exec format error"}
 
 
 def test_commands_and_declarations_are_matched_by_name(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -13,7 +14,10 @@ import pytest
 
 import livews
 from livews.tools.schema_from_hints import ArgumentError
+from tests.kit.names import DATA, LIVE_38
 from tests.tools.sessions import Message, Place, Unit
+
+ROWS = json.loads((DATA / "functions.json").read_text())
 
 
 class Level(Enum):
@@ -24,19 +28,6 @@ class Level(Enum):
 class Order(TypedDict):
     dish: str
     count: NotRequired[int]
-
-
-TEXT, WHOLE, NUMBER, BOOL = ({"type": name} for name in ("STRING", "INTEGER", "NUMBER", "BOOLEAN"))
-PLACE = {
-    "type": "OBJECT",
-    "description": "Where something is.",
-    "properties": {
-        "name": TEXT,
-        "floor": {**WHOLE, "description": "0 is the ground"},
-        "tags": {"type": "ARRAY", "items": TEXT},
-    },
-    "required": ["name"],
-}
 
 
 def plain(a: str, b: int, c: float, d: bool) -> None: ...
@@ -54,64 +45,18 @@ async def later(*, only: str) -> None: ...
 def nothing() -> None: ...
 
 
-SIGNATURES: list[tuple[Callable[..., Any], Message, list[str]]] = [
-    (plain, {"a": TEXT, "b": WHOLE, "c": NUMBER, "d": BOOL}, ["a", "b", "c", "d"]),
-    (defaults, {"a": TEXT, "b": WHOLE}, ["a"]),
-    (optional, {"a": {**WHOLE, "nullable": True}, "b": {**TEXT, "nullable": True}}, ["a"]),
-    (
-        choice,
-        {
-            "a": {**TEXT, "enum": ["on", "off"]},
-            "b": {**WHOLE, "description": "(one of 1, 2)"},
-            "c": {**TEXT, "enum": ["x"], "nullable": True},
-        },
-        ["a", "b"],
-    ),
-    (enums, {"a": {**TEXT, "enum": ["celsius", "kelvin"]}, "b": {**TEXT, "enum": ["LOW", "HIGH"]}}, ["a", "b"]),
-    (
-        series,
-        {
-            "a": {"type": "ARRAY", "items": WHOLE},
-            "b": {"type": "ARRAY", "items": TEXT},
-            "c": {"type": "ARRAY", "items": BOOL},
-            "d": {"type": "ARRAY", "items": {"type": "ARRAY", "items": NUMBER}},
-        },
-        ["a", "b", "c", "d"],
-    ),
-    (mapping, {"a": {"type": "OBJECT"}, "b": {"type": "OBJECT"}, "c": {"type": "OBJECT"}}, ["a", "b", "c"]),
-    (
-        classes,
-        {
-            "a": PLACE,
-            "b": {
-                "type": "ARRAY",
-                "items": {"type": "OBJECT", "properties": {"dish": TEXT, "count": WHOLE}, "required": ["dish"]},
-            },
-        },
-        ["a", "b"],
-    ),
-    (
-        annotated,
-        {"a": {**TEXT, "description": "what to say"}, "b": {**WHOLE, "nullable": True, "description": "or not"}},
-        ["a"],
-    ),
-    (unions, {"a": NUMBER, "b": {"anyOf": [TEXT, WHOLE]}}, ["a", "b"]),
-    (times, {"a": {**TEXT, "format": "date-time"}, "b": {**TEXT, "description": "(YYYY-MM-DD)"}}, ["a", "b"]),
-    (later, {"only": TEXT}, ["only"]),
-    (functools.partial(defaults, b=4), {"a": TEXT, "b": WHOLE}, ["a"]),
-]
-
-
-@pytest.mark.parametrize(("fn", "properties", "required"), SIGNATURES)
-def test_a_signature_is_declared(fn: Callable[..., Any], properties: Message, required: list[str]) -> None:
-    declaration = livews.tool(fn).declaration
-    parameters = {"type": "OBJECT", "properties": properties, "required": required}
+@pytest.mark.parametrize("row", ROWS["declared"], ids=lambda row: row["function"])
+def test_a_signature_is_declared(row: Message) -> None:
+    declaration = livews.tool(globals()[row["function"]]).declaration
+    parameters = {"type": "OBJECT", "properties": row["properties"], "required": row["required"]}
     assert declaration["parameters"] == parameters
-    message = {"setup": {"model": "models/gemini-3.8-live", "tools": [{"functionDeclarations": [declaration]}]}}
+    message = {"setup": {"model": LIVE_38, "tools": [{"functionDeclarations": [declaration]}]}}
     assert livews.check("client", message) == []
 
 
-def test_a_function_without_parameters_declares_none() -> None:
+def test_partials_and_functions_without_parameters() -> None:
+    declared = livews.tool(defaults).declaration["parameters"]
+    assert livews.tool(functools.partial(defaults, b=4)).declaration["parameters"] == declared
     assert livews.tool(nothing).declaration == {"name": "nothing", "description": "nothing"}
 
 
@@ -164,10 +109,9 @@ def numpy_style(x: str, y: int = 1) -> None:
 @pytest.mark.parametrize("fn", [google, sphinx, numpy_style])
 def test_docstrings_describe_the_function_and_its_parameters(fn: Callable[..., Any]) -> None:
     declaration = livews.tool(fn).declaration
+    texts = {name: schema["description"] for name, schema in declaration["parameters"]["properties"].items()}
     assert declaration["description"] == "Find it.\n\nIt is somewhere."
-    properties = declaration["parameters"]["properties"]
-    assert properties["x"]["description"] == "What to find, in words."
-    assert properties["y"]["description"] == "How often."
+    assert texts == {"x": "What to find, in words.", "y": "How often."}
 
 
 class Thing:
@@ -272,25 +216,13 @@ def test_options_that_cannot_be(options: Message) -> None:
         (optional, {"a": None, "b": None}, {"a": None, "b": None}),
         (choice, {"a": "on", "b": 2.0}, {"a": "on", "b": 2}),
         (enums, {"a": "kelvin", "b": "LOW"}, {"a": Unit.KELVIN, "b": Level.LOW}),
-        (
-            series,
-            {"a": [1.0], "b": ["x"], "c": [True, True], "d": [[1]]},
-            {"a": [1], "b": ("x",), "c": {True}, "d": [[1.0]]},
-        ),
+        (series, {"a": [1.0], "b": ["x"], "c": [True, True], "d": [[1]]}, {"a": [1], "b": ("x",), "c": {True}, "d": [[1.0]]}),
         (mapping, {"a": {"x": [1]}, "b": {}, "c": {"n": 2.0}}, {"a": {"x": [1]}, "b": {}, "c": {"n": 2}}),
-        (
-            classes,
-            {"a": {"name": "hall", "floor": 1.0}, "b": [{"dish": "soup"}]},
-            {"a": Place("hall", 1), "b": [{"dish": "soup"}]},
-        ),
+        (classes, {"a": {"name": "hall", "floor": 1.0}, "b": [{"dish": "soup"}]}, {"a": Place("hall", 1), "b": [{"dish": "soup"}]}),
         (unions, {"a": 1.5, "b": 3.0}, {"a": 1.5, "b": 3}),
-        (
-            times,
-            {"a": "2026-01-31T12:00:00Z", "b": "2026-01-31"},
-            {"a": datetime(2026, 1, 31, 12, tzinfo=UTC), "b": date(2026, 1, 31)},
-        ),
+        (times, {"a": "2026-01-31T12:00:00Z", "b": "2026-01-31"}, {"a": datetime(2026, 1, 31, 12, tzinfo=UTC), "b": date(2026, 1, 31)}),
     ],
-)
+)  # fmt: skip
 async def test_arguments_become_what_the_hints_say(fn: Callable[..., Any], args: Message, given: Message) -> None:
     seen: list[Message] = []
 
@@ -298,43 +230,17 @@ async def test_arguments_become_what_the_hints_say(fn: Callable[..., Any], args:
     def spy(**got: Any) -> None:
         seen.append(got)
 
-    await _invoke(livews.tool(spy), args)
+    await livews.tool(spy).invoke(args)
     assert seen == [given]
     assert {name: type(value) for name, value in seen[0].items()} == {n: type(v) for n, v in given.items()}
 
 
-async def _invoke(one: livews.Tool, args: Message) -> Any:
-    return await one.invoke(args)
-
-
-@pytest.mark.parametrize(
-    ("fn", "args", "complaint"),
-    [
-        (plain, {"a": 1, "b": "5", "c": True, "d": 0}, "expected a string, got 1 at a; expected an integer, got"),
-        (plain, {"a": "x", "b": 5.5, "c": 1, "d": True}, "expected an integer, got 5.5 at b"),
-        (defaults, {}, "a is missing"),
-        (defaults, {"a": "x", "town": "Y"}, "there is no parameter town; there are: a, b"),
-        (choice, {"a": "up", "b": 3}, 'expected one of on, off, got "up" at a; expected one of 1, 2, got 3 at b'),
-        (enums, {"a": "CELSIUS", "b": 1}, "expected one of celsius, kelvin"),
-        (series, {"a": [1, "2"], "b": "x", "c": [], "d": []}, 'got "2" at a[1]; expected an array, got "x" at b'),
-        (classes, {"a": {"floor": 1}, "b": []}, "a.name is missing"),
-        (
-            classes,
-            {"a": {"name": "x", "hue": 1}, "b": []},
-            "there is no field hue in a; there are: name, floor, tags",
-        ),
-        (unions, {"a": "x", "b": []}, "expected a string, got [] at b, or expected an integer"),
-        (times, {"a": "noon", "b": "2026-02-30"}, "a date such as 2026-01-31, got"),
-        (nothing, {"a": 1}, "there is no parameter a; there are: none"),
-    ],
-)
-async def test_wrong_arguments_are_told_and_never_reach_the_function(
-    fn: Callable[..., Any], args: Message, complaint: str
-) -> None:
-    @functools.wraps(fn)
+@pytest.mark.parametrize("row", ROWS["wrong arguments"], ids=lambda row: row["complaint"])
+async def test_wrong_arguments_are_told_and_never_reach_the_function(row: Message) -> None:
+    @functools.wraps(globals()[row["function"]])
     def spy(**got: Any) -> None:
         raise AssertionError(got)
 
     with pytest.raises(ArgumentError) as wrong:
-        await _invoke(livews.tool(spy), args)
-    assert complaint in str(wrong.value)
+        await livews.tool(spy).invoke(row["args"])
+    assert row["complaint"] in str(wrong.value)

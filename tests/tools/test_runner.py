@@ -5,21 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from websockets.asyncio.server import ServerConnection
 
 import livews
 from livews import tools
 from livews.core.rules import Finding
-from tests.kit.servers import SETUP_COMPLETE, scripted
+from tests.kit.names import KEY
 from tests.kit.waiting import until
 from tests.tools.sessions import (
     NATIVE,
@@ -36,7 +34,7 @@ from tests.tools.sessions import (
     served,
     shell_script,
     told,
-)
+)  # fmt: skip
 
 
 def get_weather(city: str, days: int = 1) -> Message:
@@ -94,21 +92,9 @@ SPEECH = {"serverContent": {"outputTranscription": {"text": "Clear."}}}
 )
 async def test_a_turn_that_ends_behind_its_answer(blocking: bool, after: list[Message], waiting: bool) -> None:
     """The answer may be quicker than the turn's end: whether more comes is told all the same."""
-    ends: list[bool] = []
-
-    async def script(socket: ServerConnection) -> None:
-        await socket.recv()
-        await socket.send(SETUP_COMPLETE)
-        await socket.send(json.dumps(calls(("1", "get_weather", {"city": "Ulm"}))))
-        await socket.recv()
-        for message in after:
-            await socket.send(json.dumps(message))
-        await socket.wait_closed()
-
     one = livews.tool(get_weather, blocking=blocking)
-    async with asyncio.timeout(PATIENCE), scripted(script) as url:
-        async with livews.connect(url=url, tools=[one]) as session:
-            ends.extend([event.waiting async for event in session.turn() if isinstance(event, livews.TurnEnd)])
+    async with at_server([calls(("1", "get_weather", {"city": "Ulm"}))], [one], after) as (session, _):
+        ends = [event.waiting async for event in session.turn() if isinstance(event, livews.TurnEnd)]
     assert ends == [waiting]
 
 
@@ -263,65 +249,44 @@ async def test_a_command_that_is_stopped_while_it_starts_leaves_no_children(tmp_
         await until(lambda: not is_alive(int(pid.read_text())))
 
 
-def crash() -> None:
-    raise LookupError("no such city; tried with key AIzaSyA-1234567890123456789012345678901")
+def raises(problem: BaseException) -> Callable[[], None]:
+    def fail() -> None:
+        raise problem
+
+    return fail
 
 
-def leave() -> None:
-    raise SystemExit(3)
+def raises_async(problem: BaseException) -> Callable[[], Awaitable[None]]:
+    async def fail() -> None:
+        raise problem
+
+    return fail
 
 
-async def leave_async() -> None:
-    raise SystemExit(3)
-
-
-async def give_up() -> None:
-    raise asyncio.CancelledError
-
-
-def print_much() -> str:
-    return "x" * 10_000_000
-
-
-def give_bytes() -> bytes:
-    return b"x"
-
-
-def give_circle() -> list[Any]:
-    circle: list[Any] = []
-    circle.append(circle)
-    return circle
-
-
-def nest_deep() -> Any:
-    return functools.reduce(lambda inner, _: [inner], range(95), 0)
+CIRCLE: list[Any] = []
+CIRCLE.append(CIRCLE)
+CANNOT = "the result of run_it cannot be sent: "
 
 
 @pytest.mark.parametrize(
     ("fn", "error"),
     [
-        (crash, "LookupError: no such city; tried with key [redacted]"),
-        (leave, "SystemExit: 3"),
-        (leave_async, "SystemExit: 3"),
-        (give_up, "give_up was cancelled from within"),
-        (print_much, "the result of print_much has 10,000,013 bytes of JSON, and 1,048,576 are sent at most"),
-        (give_bytes, "the result of give_bytes cannot be sent: Type is not JSON serializable: bytes"),
-        (give_circle, "the result of give_circle cannot be sent: Recursion limit reached"),
-        (nest_deep, "the result of nest_deep cannot be sent: the JSON is nested deeper than 90 levels"),
+        (raises(LookupError(f"no such city; tried with key {KEY}")), "LookupError: no such city; tried with key [redacted]"),
+        (raises(ValueError("the key is swordfish-42")), "ValueError: the key is [redacted]"),
+        (raises(SystemExit(3)), "SystemExit: 3"),
+        (raises(StopIteration()), "RuntimeError: coroutine raised StopIteration"),
+        (raises_async(SystemExit(3)), "SystemExit: 3"),
+        (raises_async(asyncio.CancelledError()), "run_it was cancelled from within"),
+        (lambda: "x" * 10_000_000, "the result of run_it has 10,000,013 bytes of JSON, and 1,048,576 are sent at most"),
+        (lambda: b"x", f"{CANNOT}Type is not JSON serializable: bytes"),
+        (lambda: CIRCLE, f"{CANNOT}Recursion limit reached"),
+        (lambda: functools.reduce(lambda inner, _: [inner], range(95), 0), f"{CANNOT}the JSON is nested deeper than 90 levels"),
     ],
-)
+)  # fmt: skip
 async def test_a_function_that_fails_is_answered_with_an_error(fn: Callable[..., Any], error: str) -> None:
-    said, response = await told([fn], f"Please {fn.__name__}")
+    said, response = await told([livews.tool(fn, name="run_it")], "Please run_it", api_key="swordfish-42")
     assert response == {"error": error}
     assert "answered" in said
-
-
-async def test_the_sessions_own_key_is_in_no_error() -> None:
-    def blab() -> None:
-        raise ValueError("the key is swordfish-42")
-
-    _, response = await told([blab], "Please blab", api_key="swordfish-42")
-    assert response == {"error": "ValueError: the key is [redacted]"}
 
 
 @pytest.mark.parametrize("kind", ["async", "thread", "deaf"])
@@ -472,24 +437,15 @@ async def test_the_end_of_a_session_stops_what_runs(how: str) -> None:
         finally:
             stopped.append("stopped")
 
-    async def script(socket: ServerConnection) -> None:
-        await socket.recv()
-        await socket.send(SETUP_COMPLETE)
-        await socket.send(json.dumps(calls(("1", "wait", {}))))
+    async with at_server([calls(("1", "wait", {}))], [wait], on_tool=runs.append) as (session, _):
+        await until(lambda: runs)
         if how == "server":
-            await until(lambda: runs)
-            await socket.close(1011, "bye")
-        await socket.wait_closed()
-
-    async with asyncio.timeout(PATIENCE), scripted(script) as url:
-        async with livews.connect(url=url, tools=[wait], on_tool=runs.append) as session:
-            await until(lambda: runs)
-            if how == "server":
-                with pytest.raises(livews.Closed):
-                    await session.wait_closed()
-                await until(lambda: stopped)
-        assert stopped == ["stopped"]
-        assert [(run.done, run.cancelled) for run in runs] == [(False, False), (True, True)]
+            await session.send_text("Close it.")
+            with pytest.raises(livews.Closed):
+                await session.wait_closed()
+            await until(lambda: stopped)
+    assert stopped == ["stopped"]
+    assert [(run.done, run.cancelled) for run in runs] == [(False, False), (True, True)]
 
 
 async def test_a_function_may_close_its_own_session() -> None:
