@@ -54,6 +54,7 @@ async def outcome(lines: str, tmp_path: Path, args: Message | None = None, **opt
         ("echo 21", {"result": 21}),
         ("echo it rains", {"result": "it rains"}),
         ("true", {"result": ""}),
+        ("(sleep 0.2; echo late) &", {"result": "late"}),
         ('printf "%s|%s" "$1" "$2"', {"result": "two words|$HOME"}),
         ("cat", {}),
         ("echo 1 >&2; echo 'no such city' >&2; echo >&2; exit 3", {"error": "no such city", "exitCode": 3}),
