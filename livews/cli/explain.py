@@ -111,7 +111,7 @@ class _Explanation:
         from livews.explainer import index, render  # an explanation of a close needs no schema
 
         match = index.look_up(name)
-        if not match:
+        if match == index.NOTHING:
             return False
         if self._options.json:
             entries, places = ([entry.to_dict() for entry in rows] for rows in (match.entries, match.places))

@@ -86,8 +86,11 @@ def _annotated(visit: Visit) -> AnnotatedMember:
 
 def _value(visit: Visit) -> str:
     value, of = visit.value, visit.type
+    is_base64 = of and of.name == "bytes" and isinstance(value, str) and not value.startswith("elided:")
+    if is_base64 and len(value) > _BASE64:
+        return f"{len(value) * 3 // 4:,} bytes in base64"
     if of is None or visit.member is None or not of.is_message:
-        return _base64(value) if of and of.name == "bytes" and isinstance(value, str) else _short(value)
+        return _short(value)
     is_list = not visit.is_item and visit.member.shape == "list"
     if not isinstance(value, list if is_list else dict):
         return _short(value)
@@ -101,20 +104,11 @@ def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
-def _base64(value: str) -> str:
-    if len(value) <= _BASE64 or value.startswith("elided:"):
-        return schema.short(value)
-    return f"{len(value) * 3 // 4:,} bytes in base64"
-
-
 def _short(value: Any) -> str:
     """A value in few characters, or its size."""
     if isinstance(value, str):
         return schema.short(value) + (f", {len(value):,} characters" if len(value) > 4 * _LONGEST else "")
-    if isinstance(value, (list, dict)):
-        inner = [*value, *(value.values() if isinstance(value, dict) else ())]
-        is_flat = len(inner) <= 10 and not any(isinstance(item, (list, dict)) for item in inner)
-        if is_flat and sum(len(item) if isinstance(item, str) else 8 for item in inner) <= _LONGEST:
-            return json.dumps(value, ensure_ascii=False)
-        return f"{len(value):,} {'item' if isinstance(value, list) else 'member'}{'' if len(value) == 1 else 's'}"
-    return json.dumps(value)
+    text = json.dumps(value, ensure_ascii=False)
+    if not isinstance(value, (list, dict)) or len(text) <= _LONGEST:
+        return text
+    return f"{len(value):,} {'item' if isinstance(value, list) else 'member'}{'' if len(value) == 1 else 's'}"

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from livews.core import models, protocol, schema
 from livews.explainer import locations
@@ -24,16 +23,15 @@ _DEEPEST = 20
 """Steps of a path that is compared with known ones; hardly one has half as many."""
 
 
-@dataclass(frozen=True, slots=True)
-class LookupResult:
+class LookupResult(NamedTuple):
     """All that a name stands for."""
 
     entries: list[Entry]
     places: list[MemberLocation]
     """Other members of this name, which have names of their own to ask for."""
 
-    def __bool__(self) -> bool:
-        return bool(self.entries or self.places)
+
+NOTHING = LookupResult([], [])
 
 
 def look_up(name: str) -> LookupResult:
@@ -44,9 +42,9 @@ def look_up(name: str) -> LookupResult:
     """
     name = name.strip()
     if not name or len(name) > LONGEST:
-        return LookupResult([], [])
+        return NOTHING
     for spelling in dict.fromkeys((name, _folded_names().get(_fold(name), name))):
-        if result := _named(spelling):
+        if (result := _named(spelling)) != NOTHING:
             return result
     return _at_path(name)
 
@@ -93,7 +91,7 @@ def _at_path(name: str) -> LookupResult:
     """What is at a path from the top of a message, else from a type, else from any member of that name."""
     steps = locations.steps_of(name)
     if not steps:
-        return LookupResult([], [])
+        return NOTHING
     starts = [(envelope, steps) for envelope in locations.ENVELOPES.values()]
     ends = [end for start, rest in starts if (end := locations.follow(start, rest))]
     at = ends[0].path if ends else ""
