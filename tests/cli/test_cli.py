@@ -22,10 +22,10 @@ from typing import Any
 
 import pytest
 
-from livews.cli import COMMANDS
+from livews.cli import COMMANDS, main
 from livews.server import service_format
-from tests.kit.command import Done, livews, serving
-from tests.kit.names import GEMINI, KEY
+from tests.kit.command import livews, serving
+from tests.kit.names import DATA, GEMINI, KEY
 
 UPGRADE = (
     "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
@@ -257,6 +257,7 @@ def test_trace_media_elided(server: str, tmp_path: Path) -> None:
     livews("--trace", str(path), "--trace-media", "elide", "hi", "--mute", "--url", server)
     assert path.stat().st_size < 20_000
     assert re.search(r"elided:11520:[0-9a-f]{64}", path.read_text())
+    assert main(["check", str(path)]) == 0
 
 
 def test_no_secret_anywhere(server: str, tmp_path: Path) -> None:
@@ -403,7 +404,7 @@ def test_signals_at_a_serve_that_is_ending_change_nothing(name: signal.Signals) 
 
 def test_on_a_terminal(server: str, tmp_path: Path) -> None:
     """A terminal that can do no more than lines: prompt, colour, dots for --wav, no control character of the wire."""
-    main, end = pty.openpty()
+    terminal, end = pty.openpty()
     command = [sys.executable, "-m", "livews", "--mute", "--wav", str(tmp_path / "v.wav"), "--url", server]
     process = subprocess.Popen(
         [*command, "--trace", "--color", "always"],
@@ -419,16 +420,16 @@ def test_on_a_terminal(server: str, tmp_path: Path) -> None:
         nonlocal seen
         deadline = time.monotonic() + 20
         while mark not in seen and time.monotonic() < deadline:
-            if select.select([main], [], [], 0.1)[0]:
+            if select.select([terminal], [], [], 0.1)[0]:
                 with contextlib.suppress(OSError):
-                    seen += os.read(main, 65536)
+                    seen += os.read(terminal, 65536)
 
     read_until(b"message > ")
-    os.write(main, b"ring \x16\x07 and \x16\x1b[31mred\n")  # ^V makes the terminal pass the next character on
+    os.write(terminal, b"ring \x16\x07 and \x16\x1b[31mred\n")  # ^V makes the terminal pass the next character on
     read_until(b"v.wav: audio/pcm")
-    os.write(main, b"q\n")
+    os.write(terminal, b"q\n")
     assert process.wait(timeout=10) == 0
-    os.close(main)
+    os.close(terminal)
     text = seen.decode()
     assert "audio/pcm;rate=24000 ." in text
     assert "\x1b[36m→" in text, "arrows are coloured"
@@ -438,61 +439,6 @@ def test_on_a_terminal(server: str, tmp_path: Path) -> None:
     assert "\x1b[31m" not in reply
 
 
-# check
-
-
-def check(message: Any, *words: str) -> Done:
-    return livews("check", "-", *words, stdin=message if isinstance(message, str) else json.dumps(message))
-
-
-def test_check_a_good_message() -> None:
-    done = check({"setup": {"model": "models/gemini-3.8-live"}})
-    assert (done.returncode, done.stdout) == (0, "")
-    assert "1 message: 0 errors" in done.stderr
-
-
-def test_check_names_path_and_rule() -> None:
-    done = check({"setup": {"model": 5, "tools": [{"functionDeclarations": [{"nam": "x"}]}]}})
-    assert done.returncode == 1
-    assert done.stdout.splitlines() == [
-        "stdin:1 error /setup/tools/0/functionDeclarations/0/nam: no member nam in FunctionDeclaration; "
-        "did you mean name? (WIRE-5)",
-        "stdin:1 error /setup/model: expected string, got number 5 (WIRE-7)",
-    ]
-
-
-def test_check_lines_sides_and_strict(tmp_path: Path) -> None:
-    path = tmp_path / "m.jsonl"
-    path.write_text('{"serverContent":{},"news":1}\n\n{"clientContent":{"turnComplet":true}}\nnonsense\n')
-    done = livews("check", str(path))
-    assert done.returncode == 1
-    lines = done.stdout.splitlines()
-    assert lines[0] == f"{path}:1 note /news: news is not in the schema (WIRE-6)"
-    assert lines[1].startswith(f"{path}:3 error /clientContent/turnComplet: no member turnComplet")
-    assert lines[2].startswith(f"{path}:4 error /: expected JSON")
-    path.write_text('{"serverContent":{},"news":1}\n')
-    assert livews("check", str(path)).returncode == 0
-    assert livews("check", "--strict", str(path)).returncode == 1
-    assert livews("check", "--from", "client", str(path)).returncode == 1
-    rows = [json.loads(line) for line in livews("check", "--json", str(path)).stdout.splitlines()]
-    assert rows[0]["rule"] == "WIRE-6"
-
-
-def test_check_a_pretty_printed_message_and_a_bare_setup() -> None:
-    assert check('{\n  "setupComplete": {}\n}\n').returncode == 0
-    done = check('{\n  "generationConfig": {"temperature": "x"}\n}\n')
-    assert "/setup/generationConfig/temperature" in done.stdout
-
-
-def test_check_tells_how_a_trace_ended(server: str, tmp_path: Path) -> None:
-    path = tmp_path / "session.jsonl"
-    livews("--trace", str(path), "hi", "--model", "nope", "--url", server)
-    done = livews("check", str(path))
-    assert 'closed 1008 "models/nope is not found' in done.stdout
-    path.write_text("".join(path.read_text().splitlines(keepends=True)[1:]))
-    assert livews("check", str(path)).returncode == 0, "the same without its first line"
-
-
 def test_a_trace_spoils_no_other_file(server: str, tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("mine")
@@ -500,11 +446,6 @@ def test_a_trace_spoils_no_other_file(server: str, tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "is not a trace" in done.stderr
     assert path.read_text() == "mine"
-
-
-def test_nothing_to_check() -> None:
-    assert check("").returncode == 2
-    assert livews("check", "-", "-", stdin="{}").returncode == 2
 
 
 def test_words_also_when_setup_names_the_modality(server: str, tmp_path: Path) -> None:
@@ -533,55 +474,31 @@ def test_a_stdout_that_takes_nothing(server: str) -> None:
     assert b"Traceback" not in closed.stderr
 
 
-def test_check_takes_an_elided_trace(server: str, tmp_path: Path) -> None:
-    path = tmp_path / "session.jsonl"
-    livews("--trace", str(path), "--trace-media", "elide", "hi", "--mute", "--url", server)
-    done = livews("check", str(path))
-    assert (done.returncode, done.stdout) == (0, "")
+# check
+
+CHECKS = json.loads((DATA / "check_command.json").read_text())
+"""Lines of a file, options, the exit code, how the lines of the result begin after the file's name, the last line of stderr."""
 
 
-def test_check_counts_blank_lines() -> None:
-    done = check('\n\n{"setup":{"nope":1}}\n')
-    assert done.stdout.startswith("stdin:3 error /setup/nope")
+@pytest.mark.parametrize("case", CHECKS, ids=lambda case: case["name"])
+def test_check(case: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "m.jsonl"
+    path.write_text("\n".join(case["file"]))
+    code = main(["check", *case["options"].split(), str(path)])
+    out, err = capsys.readouterr()
+    found = [line.removeprefix(f"{path}:") for line in out.splitlines()]
+    begins = [line[: len(begin)] for line, begin in zip(found, case["lines"], strict=True)]
+    assert (code, begins, err.splitlines()[-1]) == (case["exit"], case["lines"], case["total"])
 
 
-def test_json_stays_json(tmp_path: Path) -> None:
+def test_check_reads_stdin_once() -> None:
     odd = "\x7f\x85\u202e\U000e0067"
-    done = check({"serverContent": {}, odd: 1}, "--json")
-    assert json.loads(done.stdout)["path"] == f"/{odd}"
-    assert odd[0] not in done.stdout
-
-
-def test_check_a_trace_judges_the_order(tmp_path: Path) -> None:
-    path = tmp_path / "t.jsonl"
-    head = '{"trace":"livews","version":1}\n'
-    line = '{"t":0,"dir":"send","message":{"realtimeInput":{"text":"too early"}}}\n'
-    path.write_text(head + line + '{"t":1,"dir":"se')
-    done = livews("check", str(path))
-    assert done.returncode == 1
-    assert f"{path}:2 error /: setup must come first, and only once (SETUP-1)" in done.stdout
-    assert "cut off" in done.stdout
-
-
-def test_check_tells_a_close_once_and_counts_messages_alone(tmp_path: Path) -> None:
-    def trace(*closes: tuple[str, int, str]) -> Done:
-        rows: list[dict[str, Any]] = [{"trace": "livews", "version": 1, "side": "proxy"}]
-        rows.append({"t": 0, "dir": "send", "message": {"setup": {"model": "models/gemini-3.8-live"}}})
-        rows.append({"t": 0.1, "dir": "recv", "message": {"setupComplete": {}}})
-        rows += [{"t": 1, "dir": way, "close": {"code": code, "reason": reason}} for way, code, reason in closes]
-        path = tmp_path / "t.jsonl"
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        return livews("check", str(path))
-
-    reason = "API key not valid."
-    for echo in (reason, ""):
-        done = trace(("recv", 1007, reason), ("send", 1007, echo))
-        assert done.stdout.count("CLOSE-3") == 1
-        assert done.stdout.startswith(f"{tmp_path}/t.jsonl:4 note /: closed 1007")
-        assert done.stderr.endswith("2 messages: 0 errors, 1 note\n")
-    done = trace(("recv", 1007, reason), ("send", 1002, "too large"))
-    assert done.stdout.count("CLOSE-3") == 2, "that is no answer: both are told"
-    assert trace(("send", 1000, ""), ("recv", 1000, "")).stderr.endswith("2 messages: 0 errors, 0 notes\n")
+    done = livews("check", "--json", "-", stdin=json.dumps({"serverContent": {}, odd: 1}))
+    row = json.loads(done.stdout)
+    assert (row["file"], row["path"], row["rule"]) == ("stdin", f"/{odd}", "WIRE-6")
+    assert odd[0] not in done.stdout, "JSON stays JSON, and shows nothing raw"
+    assert livews("check", "-").returncode == 2
+    assert livews("check", "-", "-", stdin="{}").returncode == 2
 
 
 # Cost
@@ -590,7 +507,17 @@ def test_check_tells_a_close_once_and_counts_messages_alone(tmp_path: Path) -> N
 def test_help_loads_nothing_heavy() -> None:
     code = "import sys; from livews.cli import main; main(['--help']); print(sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
-    for module in ("websockets", "sounddevice", "orjson", "asyncio", "jsonschema_rs", "pybase64"):
+    for module in (
+        "websockets",
+        "sounddevice",
+        "orjson",
+        "asyncio",
+        "jsonschema_rs",
+        "pybase64",
+        "typing",
+        "shutil",
+        "shtab",
+    ):
         assert f"'{module}'" not in done.stdout
 
 

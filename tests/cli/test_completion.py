@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -65,9 +64,3 @@ def test_each_script_knows_every_command_and_is_valid(shell: str, tmp_path: Path
         script = tmp_path / "script"
         script.write_text(done.stdout)
         assert subprocess.run([*checks[shell], str(script)], capture_output=True, timeout=30).stderr == b""
-
-
-def test_shtab_is_loaded_by_that_command_only() -> None:
-    code = "import sys; from livews.cli import main; main(['--help']); print('shtab' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=20)
-    assert done.stdout.endswith("False\n")

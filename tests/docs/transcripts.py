@@ -1,8 +1,8 @@
 """Run the console blocks of the documentation and compare, or rewrite, the output they show.
 
 `python -m tests.docs.transcripts [--update] [PAGE ...]` prints what differs; with `--update` it writes the output of
-this run into the pages. Lines that differ only in what varies between runs (`_VARIES`) stay as they are, and so does
-`...`, which stands for any number of lines.
+this run into the pages where it differs. Lines that differ only in what varies between runs (`_VARIES`) stay as they are.
+`...` stands for any number of lines.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from difflib import SequenceMatcher
 from functools import cache
 from pathlib import Path
 from typing import TextIO
@@ -195,64 +194,16 @@ def _as_documented(text: str, ports: dict[str, str]) -> str:
 
 def fits(shown: Sequence[str], printed: Sequence[str]) -> bool:
     """Are the shown lines those that were printed, in order, apart from what `...` leaves out?"""
-    return all(old is not None and _same(old, new) for old, new in _aligned(shown, printed))
+    pattern = "".join("(?:.*\n)*" if line == "..." else re.escape(normal(line)) + "\n" for line in shown)
+    return bool(re.fullmatch(pattern, "".join(f"{normal(line)}\n" for line in printed)))
 
 
 def updated(shown: Sequence[str], printed: Sequence[str]) -> list[str]:
-    """The shown lines with this run's text; `...` and lines that fit stay as they are."""
-    lines = []
-    for old, new in _aligned(shown, printed):
-        if new == "...":
-            lines.append(new)
-        elif new is not None:
-            lines.append(old if old is not None and _same(old, new) else new)
-    return lines
-
-
-def _same(old: str | None, new: str | None) -> bool:
-    return old is not None and new is not None and normal(old) == normal(new)
-
-
-def _aligned(shown: Sequence[str], printed: Sequence[str]) -> Iterator[tuple[str | None, str | None]]:
-    """Pairs (shown line, printed line) of the cheapest alignment; None where one has no partner.
-
-    A `...` takes any number of printed lines, and comes as ("...", "...").
-    """
-    new, deleted, taken = 0.7, 0.7, 0.001
-    cost = [[0.0] * (len(printed) + 1) for _ in range(len(shown) + 1)]
-    how: list[list[str]] = [[""] * (len(printed) + 1) for _ in range(len(shown) + 1)]
-    for i in range(len(shown) + 1):
-        for j in range(len(printed) + 1):
-            options: list[tuple[float, str]] = []
-            dots = i > 0 and shown[i - 1] == "..."
-            if i and j and not dots:
-                options.append((cost[i - 1][j - 1] + _distance(shown[i - 1], printed[j - 1]), "both"))
-            if i:
-                options.append((cost[i - 1][j] + (0 if dots else deleted), "dots" if dots else "deleted"))
-            if j:
-                options.append((cost[i][j - 1] + (taken if dots else new), "taken" if dots else "new"))
-            cost[i][j], how[i][j] = min(options, default=(0.0, ""))
-    pairs: list[tuple[str | None, str | None]] = []
-    i, j = len(shown), len(printed)
-    while i or j:
-        move = how[i][j]
-        if move == "both":
-            pairs.append((shown[i - 1], printed[j - 1]))
-        elif move == "dots":
-            pairs.append(("...", "..."))
-        elif move == "deleted":
-            pairs.append((shown[i - 1], None))
-        elif move == "new":
-            pairs.append((None, printed[j - 1]))
-        i -= move in ("both", "dots", "deleted")
-        j -= move in ("both", "taken", "new")
-    yield from reversed(pairs)
-
-
-def _distance(old: str, new: str) -> float:
-    if _same(old, new):
-        return 0.0
-    return 0.1 + 1.2 * (1 - SequenceMatcher(None, normal(old), normal(new), autojunk=False).ratio())
+    """The shown lines if they fit; else this run's, with the old spelling of those that fit. `...` is for people to put."""
+    if fits(shown, printed):
+        return list(shown)
+    spellings = {normal(line): line for line in shown}
+    return [spellings.get(normal(line), line) for line in printed]
 
 
 # All of them
