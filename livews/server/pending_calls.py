@@ -7,13 +7,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
-from livews.core.conversation import Conversation
 from livews.server import function_calls, replies
-from livews.server.config import StandInConfig
 from livews.server.function_calls import DeclaredFunction
+from livews.server.server_session import ServerSession
 from livews.server.store import ResumableSession, uuid_of
 from livews.server.user_input import UserInput
 from livews.terminal_text import one_line
@@ -24,35 +23,27 @@ _RESULTS = 1_000
 """Characters of results that are spoken together, more or less."""
 
 
-@dataclass
-class PendingCall:
-    """A call without a response."""
-
-    function: DeclaredFunction
-    holds: bool
-    """The turn waits for its response."""
-
-
 class PendingCalls:
     """The functions and open calls of one session. `wire` is its model's, as configured."""
 
-    def __init__(
-        self, conversation: Conversation, session: ResumableSession, config: StandInConfig, wire: dict[str, Any]
-    ) -> None:
-        self._session = session
-        self._config = config
+    def __init__(self, session: ServerSession, resumable: ResumableSession, wire: Mapping[str, Any]) -> None:
+        conversation = session.conversation
+        self._config = session.config
+        self._resumable = resumable
         self._wire = wire
         self._tools = conversation.profile["tools"]
         self._starts_turns = conversation.target.surface == "vertex" and wire["speaks"]
         """A response to no call starts a turn (TOOL-2)."""
         self._default = self._tools.get("default", "BLOCKING")
         self._held_results = ""
+        self._holding: set[str] = set()
+        """Ids of the calls whose responses the turn waits for."""
         self._functions: list[DeclaredFunction] = []
         self.declare(conversation.setup.get("tools"))
         by_name = {function.name: function for function in self._functions}
         self._open = {
-            call_id: PendingCall(by_name.get(name) or DeclaredFunction(name, {}, self._default), holds=False)
-            for call_id, name in session.pending.items()
+            call_id: by_name.get(name) or DeclaredFunction(name, {}, self._default)
+            for call_id, name in resumable.pending.items()
         }
 
     def declare(self, tools: Any) -> None:
@@ -62,12 +53,12 @@ class PendingCalls:
     @property
     def hold_turn(self) -> bool:
         """Whether the turn waits for a response."""
-        return any(call.holds for call in self._open.values())
+        return bool(self._holding)
 
     @property
     def held_names(self) -> str:
         """The functions whose responses the turn waits for."""
-        return ", ".join(one_line(call.function.name, 60) for call in self._open.values() if call.holds)
+        return ", ".join(one_line(call.name, 60) for call_id, call in self._open.items() if call_id in self._holding)
 
     def wanted(self, user_input: UserInput) -> list[DeclaredFunction]:
         """The functions to call for this input."""
@@ -86,15 +77,17 @@ class PendingCalls:
             is_default = function.behavior == self._default
             ends_turn = self._wire["toolCallEndsTurn"] if is_default else function.behavior == "NON_BLOCKING"
             call_id = self._new_id()
-            self._open[call_id] = PendingCall(function, holds=not ends_turn)
+            self._open[call_id] = function
+            if not ends_turn:
+                self._holding.add(call_id)
             arguments = function_calls.arguments(function, prompt)
             calls.append({"name": function.name, "args": arguments, "id": call_id})
         return calls
 
     def _new_id(self) -> str:
-        self._session.calls += 1
+        self._resumable.calls += 1
         form = str(self._wire["callId"])
-        uuid = uuid_of(f"{self._config.seed}/{self._session.number}/{self._session.calls}")
+        uuid = uuid_of(f"{self._config.seed}/{self._resumable.number}/{self._resumable.calls}")
         if form == "uuid":
             return uuid
         number = str(10**19 + int(uuid.replace("-", ""), 16) % (9 * 10**18))
@@ -110,29 +103,22 @@ class PendingCalls:
         words_by_scheduling: dict[str, str] = {}
         for item in tool_response.get("functionResponses", []):
             name, response = str(item.get("name", "")), item.get("response")
-            call_id = str(item.get("id", "")) or self._oldest_call_of(name)
-            call = self._open.get(call_id)
-            words = replies.result_in_words(name or (call.function.name if call else ""), response)
+            oldest = next((call_id for call_id, call in self._open.items() if call.name == name), "")
+            call_id = str(item.get("id", "")) or oldest
+            call, held = self._open.get(call_id), call_id in self._holding
+            words = replies.result_in_words(name or (call.name if call else ""), response)
             if item.get("willContinue") is not True:
                 self._open.pop(call_id, None)
-            if call is not None and call.holds:
+                self._holding.discard(call_id)
+            if held:
                 self._held_results = _joined(self._held_results, words)
-                continue
-            if call is not None:
-                scheduling = self._scheduling(item, call.function)
-            elif self._starts_turns:
-                scheduling = "INTERRUPT"
-            else:
-                continue
-            words_by_scheduling[scheduling] = _joined(words_by_scheduling.get(scheduling, ""), words)
+            elif call is not None or self._starts_turns:
+                scheduling = self._scheduling(item, call) if call is not None else "INTERRUPT"
+                words_by_scheduling[scheduling] = _joined(words_by_scheduling.get(scheduling, ""), words)
         continuation = ""
         if was_held and not self.hold_turn:
             continuation, self._held_results = self._held_results, ""
         return continuation, words_by_scheduling
-
-    def _oldest_call_of(self, name: str) -> str:
-        """The id of the oldest open call of a function, for a response without an id."""
-        return next((call_id for call_id, call in self._open.items() if call.function.name == name), "")
 
     def _scheduling(self, item: dict[str, Any], function: DeclaredFunction) -> str:
         if not self._tools["scheduling"] or function.behavior != "NON_BLOCKING":
@@ -143,10 +129,8 @@ class PendingCalls:
 
     def release_turn(self) -> list[str]:
         """The user cut the turn that waits: the ids of calls that are withdrawn. Others stay open (TOOL-4)."""
-        held = [call_id for call_id, call in self._open.items() if call.holds]
-        withdrawn = held if self._wire["openCalls"] == "cancel" else []
-        for call_id in held:
-            self._open[call_id].holds = False
+        held, self._holding = self._holding, set()
+        withdrawn = [call_id for call_id in self._open if call_id in held and self._wire["openCalls"] == "cancel"]
         for call_id in withdrawn:
             del self._open[call_id]
         return withdrawn

@@ -1,6 +1,6 @@
 """The frames of a reply with their times, in the order of the model's profile.
 
-- Pure: user input and style go in, timed frames come out. Nothing here waits or sends.
+- User input and style go in, timed frames come out. Nothing here waits or sends.
 - The style is data: the `wire` of the model's profile and a few members of setup. No model is named.
 - The words are the stand-in's own and say so. It repeats the user's words and reports what it measured.
 - Times are seconds from the start of the reply, at the service's pace; equal times keep their order.
@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
-from livews.core import codec, machine
+from livews.core import codec
 from livews.server import service_format
+from livews.server.server_session import ServerSession
 from livews.server.speech import SynthesizedSpeech
 from livews.server.user_input import QUOTED, TOKENS_PER_SECOND, UserInput
 from livews.terminal_text import one_line
@@ -63,32 +64,25 @@ def result_in_words(name: str, response: Any) -> str:
     return f"{one_line(name, 60) or 'A function'} answered {one_line(result, QUOTED)}."
 
 
-@dataclass(frozen=True)
 class WireStyle:
-    """How a session's model puts its turns on the wire."""
+    """How the model of a session that is set up puts its turns on the wire."""
 
-    wire: Mapping[str, Any]
-    """The profile's `wire`."""
-    text: bool
-    """Replies are TEXT parts, not audio."""
-    transcribes_output: bool
-    transcribes_input: bool
-    thoughts: bool
-    """Thoughts are included."""
-    utterances: bool
-    """turnComplete ends an utterance, and interactionStatus the turn."""
-
-    @classmethod
-    def of(cls, setup: Message, profile: Mapping[str, Any], wire: Mapping[str, Any]) -> Self:
-        """The style of a canonical setup, with the profile of its model and the `wire` to use."""
-        return cls(
-            wire,
-            text="TEXT" in machine.values(setup, ("generationConfig", "responseModalities", "*")),
-            transcribes_output="outputAudioTranscription" in setup,
-            transcribes_input="inputAudioTranscription" in setup,
-            thoughts=True in machine.values(setup, ("generationConfig", "thinkingConfig", "includeThoughts")),
-            utterances=profile["turnEndsAt"] == "interactionStatus",
-        )
+    def __init__(self, session: ServerSession) -> None:
+        setup, profile = session.conversation.setup, session.conversation.profile
+        self.wire: Message = {**profile["wire"], **session.config.wire}
+        """The profile's `wire`, with what is overridden."""
+        if fault := session.lasting_faults.get("slow-audio"):
+            self.wire["faster"] = fault.number
+        if "burst-audio" in session.lasting_faults:
+            self.wire["faster"] = 0
+        generation = setup.get("generationConfig", {})
+        self.text = "TEXT" in generation.get("responseModalities", ())
+        """Replies are TEXT parts, not audio."""
+        self.thoughts = generation.get("thinkingConfig", {}).get("includeThoughts") is True
+        self.transcribes_output = "outputAudioTranscription" in setup
+        self.transcribes_input = "inputAudioTranscription" in setup
+        self.utterances = profile["turnEndsAt"] == "interactionStatus"
+        """turnComplete ends an utterance, and interactionStatus the turn."""
 
     @property
     def speed(self) -> float:
@@ -103,12 +97,11 @@ class WireStyle:
 
     def usage(self, prompt: Counter[str], response: Counter[str]) -> Message:
         """usageMetadata with the counts by modality, whose sums add up (USAGE-1)."""
-        prompt_count, response_count = sum(prompt.values()), sum(response.values())
         name = "candidates" if self.wire["usage"] == "candidates" else "response"
         usage: Message = {
-            "promptTokenCount": prompt_count,
-            f"{name}TokenCount": response_count,
-            "totalTokenCount": prompt_count + response_count,
+            "promptTokenCount": prompt.total(),
+            f"{name}TokenCount": response.total(),
+            "totalTokenCount": prompt.total() + response.total(),
             "promptTokensDetails": _details(prompt),
             f"{name}TokensDetails": _details(response),
         }
@@ -204,8 +197,3 @@ def pieces(words: str) -> Iterator[str]:
     parts = re.findall(r"\s*\S+", words)
     for i in range(0, len(parts), _WORDS_PER_PIECE):
         yield "".join(parts[i : i + _WORDS_PER_PIECE])
-
-
-def format_duration(seconds: float) -> str:
-    """A protobuf Duration as the service writes it: "0s", "10s", "0.440s"."""
-    return f"{seconds:.0f}s" if abs(seconds - round(seconds)) < 0.0005 else f"{seconds:.3f}s"

@@ -18,6 +18,7 @@ from livews.server.pending_calls import PendingCalls
 from livews.server.replies import WireStyle
 from livews.server.server_session import ServerSession, cancel
 from livews.server.speech import SynthesizedSpeech
+from livews.server.store import ResumableSession
 from livews.server.user_input import TOKENS_PER_SECOND, UserInput
 
 _BETWEEN_SECONDS = 0.5
@@ -36,7 +37,7 @@ _FIRST_UTTERANCE = "One moment, I am thinking."
 class ReplyRunner:
     """The replies of one session.
 
-    - `style`: how its model puts turns on the wire. `tokens`: the tokens of the session so far, by modality.
+    - `resumable`: counts its tokens. `style`: how its model puts turns on the wire.
     - `audio`: for a reply that plays the user's speech back. `calls`: its open calls, which a reply may add to.
     - `turn_ended`: called after the turnComplete of every whole turn.
     """
@@ -44,29 +45,27 @@ class ReplyRunner:
     def __init__(
         self,
         session: ServerSession,
+        resumable: ResumableSession,
         style: WireStyle,
-        tokens: Counter[str],
         audio: AudioInput,
         calls: PendingCalls,
         turn_ended: Callable[[], Awaitable[None]],
     ) -> None:
         self.answers_to = UserInput()
         """The input that the running reply, or the last one, answers."""
-        self._channel = session
+        self._session = session
+        self._tokens = resumable.context
         self._style = style
-        self._tokens = tokens
         self._audio = audio
         self._calls = calls
-        self._context = session.context
-        self._pace = session.config.pace
         self._turn_ended = turn_ended
-        self._log = session.log
+        self._pace = session.config.pace
         self._task: asyncio.Task[None] | None = None
+        self._reminder: asyncio.Task[None] | None = None
         self._prompt_tokens: Counter[str] = Counter()
         self._response_tokens: Counter[str] = Counter()
         self._queue: deque[UserInput] = deque()
         """Turns that wait for the end of the reply."""
-        self._reminder: asyncio.Task[None] | None = None
 
     @property
     def is_running(self) -> bool:
@@ -80,11 +79,11 @@ class ReplyRunner:
         self._prompt_tokens = Counter(self._tokens)
         if not same_turn:
             self._response_tokens = Counter()
-        self._task = self._channel.start_task(self._run(user_input))
+        self._task = self._session.start_task(self._run(user_input))
 
     def enqueue(self, user_input: UserInput) -> None:
         """Start a reply after the running one."""
-        append_bounded(self._queue, user_input, self._log)
+        append_bounded(self._queue, user_input, self._session.log)
 
     def start_next(self) -> None:
         """Start the reply to the next turn that waits, if nothing runs."""
@@ -98,10 +97,10 @@ class ReplyRunner:
             return
         await cancel(self._task)
         if self._calls.hold_turn and (withdrawn := self._calls.release_turn()):
-            await self._channel.send({"toolCallCancellation": {"ids": withdrawn}})
+            await self._session.send({"toolCallCancellation": {"ids": withdrawn}})
         if self._style.wire["opener"]:
-            await self._channel.send({"serverContent": {}})
-        await self._channel.send({"serverContent": {"interrupted": True}})
+            await self._session.send({"serverContent": {}})
+        await self._session.send({"serverContent": {"interrupted": True}})
         await self._end_utterance(self.answers_to, "IDLE" if self._style.utterances else "")
         await self._turn_ended()
 
@@ -114,7 +113,7 @@ class ReplyRunner:
         started = asyncio.get_running_loop().time()
         for timed in replies.opening(self._style, user_input, self._prompt_tokens):
             await self._sleep_until(started + timed.at * self._pace)
-            await self._channel.send(timed.frame)
+            await self._session.send(timed.frame)
         if functions := self._calls.wanted(user_input):
             await self._sleep_until(started + replies.THINK_SECONDS * self._pace)
             await self._call(functions, user_input)
@@ -125,7 +124,7 @@ class ReplyRunner:
             started = asyncio.get_running_loop().time()
         await self._utter(user_input, replies.answer(user_input), started)
         if self._style.utterances and not any(waiting.results for waiting in self._queue):
-            await self._channel.send({"serverContent": {"interactionStatus": "IDLE"}})
+            await self._session.send({"serverContent": {"interactionStatus": "IDLE"}})
         await self._turn_ended()
 
     async def _utter(self, user_input: UserInput, words: str, started: float, status: str = "") -> None:
@@ -139,9 +138,9 @@ class ReplyRunner:
             if timed.voice_seconds:
                 first_audio = first_audio or loop.time()
                 seconds += timed.voice_seconds
-                self._context.lateness.add(loop.time() - due)
+                self._session.context.lateness.add(loop.time() - due)
                 self._response_tokens["AUDIO"] = round(seconds * TOKENS_PER_SECOND)
-            await self._channel.send(timed.frame)
+            await self._session.send(timed.frame)
         if speech is None:
             self._response_tokens["TEXT"] += len(words.split())
         await self._sleep_until(first_audio + seconds * self._pace)
@@ -150,7 +149,7 @@ class ReplyRunner:
 
     async def _end_utterance(self, user_input: UserInput, status: str) -> None:
         """Send turnComplete with the counts, which are context from now on."""
-        await self._channel.send(
+        await self._session.send(
             replies.ending(self._style, user_input, self._prompt_tokens, self._response_tokens, status)
         )
         self._tokens += self._response_tokens
@@ -158,7 +157,7 @@ class ReplyRunner:
 
     async def _synthesize(self, user_input: UserInput, words: str) -> SynthesizedSpeech:
         echo = self._audio.take_echo() if user_input.spoken else b""
-        speech = await self._context.speech.synthesize(words)
+        speech = await self._session.context.speech.synthesize(words)
         return SynthesizedSpeech(speech.pcm + echo) if echo else speech
 
     async def _call(self, functions: list[DeclaredFunction], user_input: UserInput) -> None:
@@ -166,26 +165,25 @@ class ReplyRunner:
         for call in calls if self._style.wire["executableCode"] else ():
             arguments = ", ".join(f"{name}={value!r}" for name, value in call["args"].items())
             code = {"language": "PYTHON", "code": f"print(default_api.{call['name']}({arguments}))"}
-            await self._channel.send(self._style.content({"modelTurn": {"parts": [{"executableCode": code}]}}))
-        await self._channel.send({"toolCall": {"functionCalls": calls}})
+            await self._session.send(self._style.content({"modelTurn": {"parts": [{"executableCode": code}]}}))
+        await self._session.send({"toolCall": {"functionCalls": calls}})
         self._response_tokens["TEXT"] += _CALL_TOKENS * len(calls)
         if self._calls.hold_turn:
-            if self._reminder is not None:
-                self._reminder.cancel()
-            self._reminder = self._channel.start_task(self._remind())
+            await cancel(self._reminder)
+            self._reminder = self._session.start_task(self._remind())
             return
         status = "IN_PROGRESS" if self._style.utterances else ""
         if self._style.wire["talksOn"] and all(function.behavior == "NON_BLOCKING" for function in functions):
             await self._utter(user_input, _DURING_CALL, asyncio.get_running_loop().time(), status)
         else:
-            await self._channel.send({"serverContent": {"generationComplete": True}})
+            await self._session.send({"serverContent": {"generationComplete": True}})
             await self._end_utterance(user_input, status)
         await self._turn_ended()
 
     async def _remind(self) -> None:
         await asyncio.sleep(_PATIENCE_SECONDS)
         if self._calls.hold_turn:
-            self._log(
+            self._session.log(
                 f"no response to {self._calls.held_names} yet, and this model is silent until there is one (TOOL-3); "
                 "for a client that waits for turnComplete first: --wire toolCallEndsTurn=true"
             )

@@ -25,7 +25,6 @@ from livews.server import faults, service_format
 from livews.server.connection import StandInConnection
 from livews.server.context import ServerContext
 from livews.server.faults import Fault
-from livews.server.replies import format_duration
 from livews.server.request_target import parse_request_target
 
 _FINISH_SECONDS = 5.0
@@ -240,7 +239,7 @@ class ServerSession(abc.ABC):
 
     async def go_away(self, seconds: float) -> None:
         """Send goAway with so many seconds left, and close when they are over (GOAWAY-1)."""
-        await self.send({"goAway": {"timeLeft": format_duration(seconds)}})
+        await self.send({"goAway": {"timeLeft": service_format.format_duration(seconds)}})
         self.start_task(self._leave(seconds))
 
     async def _leave(self, seconds: float) -> None:

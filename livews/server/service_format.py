@@ -39,3 +39,8 @@ def _around_audio(mime_type: str, role: str | None) -> tuple[bytes, bytes]:
     turn["parts"] = [{"inlineData": {"mimeType": mime_type, "data": "?"}}]
     head, _, tail = dump_as_service({"serverContent": {"modelTurn": turn}}).rpartition(b"?")
     return head, tail
+
+
+def format_duration(seconds: float) -> str:
+    """A protobuf Duration as the service writes it: "0s", "10s", "0.440s"."""
+    return f"{seconds:.0f}s" if abs(seconds - round(seconds)) < 0.0005 else f"{seconds:.3f}s"

@@ -18,9 +18,10 @@ from livews.core import machine
 from livews.core.conversation import Step
 from livews.server.audio_input import AudioInput
 from livews.server.pending_calls import PendingCalls
-from livews.server.replies import WireStyle, format_duration
+from livews.server.replies import WireStyle
 from livews.server.reply_runner import ReplyRunner, append_bounded
 from livews.server.server_session import ServerSession
+from livews.server.service_format import format_duration
 from livews.server.store import ResumableSession
 from livews.server.user_input import InputBuffer, UserInput, has_words, words_in
 
@@ -37,29 +38,23 @@ _FINAL_SECONDS = 0.26
 class TurnTaking:
     """The turns of one session that is set up.
 
-    - `connected`: the session on this connection. `session`: what outlives the connection.
+    - `session`: the session on this connection. `resumable`: what outlives the connection.
     - `turn_ended`: called after the turnComplete of every whole turn.
     """
 
     def __init__(
-        self, connected: ServerSession, session: ResumableSession, turn_ended: Callable[[], Awaitable[None]]
+        self, session: ServerSession, resumable: ResumableSession, turn_ended: Callable[[], Awaitable[None]]
     ) -> None:
-        channel, conversation = connected, connected.conversation
-        self._channel = channel
+        setup, profile = session.conversation.setup, session.conversation.profile
         self._session = session
-        self._config = connected.config
-        self._log = connected.log
+        self._resumable = resumable
         self._turn_ended = turn_ended
-        self._traits = conversation.traits
-        setup, profile = conversation.setup, conversation.profile
-        self.wire: dict[str, Any] = {**profile["wire"], **self._config.wire}
+        self._traits = session.conversation.traits
+        self._style = WireStyle(session)
+        self.wire = self._style.wire
         """How the model puts things on the wire, with what is overridden."""
-        if fault := connected.lasting_faults.get("slow-audio"):
-            self.wire["faster"] = fault.number
-        if "burst-audio" in connected.lasting_faults:
-            self.wire["faster"] = 0
         self._reads_text = "text" in profile["input"]
-        self._sends_interims = bool(self.wire["interim"] and "inputAudioTranscription" in setup)
+        self._sends_interims = self.wire["interim"] and self._style.transcribes_input
         realtime = setup.get("realtimeInputConfig", {})
         self._interruptible = realtime.get("activityHandling") != "NO_INTERRUPTION"
         coverage = realtime.get("turnCoverage", "TURN_COVERAGE_UNSPECIFIED")
@@ -70,14 +65,12 @@ class TurnTaking:
         """clientContent came before: only the first one can be a history."""
         self._results_for_later: deque[UserInput] = deque()
         """Results that wait for a talking user to finish."""
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._audio = AudioInput(
-            setup, profile["vad"], manual=conversation.traits["manualActivity"], echo=self._config.reply == "echo"
-        )
-        self._input = InputBuffer(session.context)
-        self._calls = PendingCalls(conversation, session, self._config, self.wire)
-        self._style = WireStyle.of(setup, profile, self.wire)
-        self._replies = ReplyRunner(connected, self._style, session.context, self._audio, self._calls, turn_ended)
+        self._announcement: asyncio.Task[None] | None = None
+        """Sends what is still to come about the speech before."""
+        self._audio = AudioInput(session)
+        self._input = InputBuffer(resumable.context)
+        self._calls = PendingCalls(session, resumable, self.wire)
+        self._replies = ReplyRunner(session, resumable, self._style, self._audio, self._calls, turn_ended)
 
     @property
     def speech_open(self) -> bool:
@@ -102,24 +95,29 @@ class TurnTaking:
             update = body["contextUpdate"]
             if "tools" in update:
                 self._calls.declare(update["tools"])
-            self._session.context["TEXT"] += words_in(update.get("systemInstruction", {}))
+            self._resumable.context["TEXT"] += words_in(update.get("systemInstruction", {}))
 
     async def _take_realtime(self, message: dict[str, Any], step: Step) -> None:
         if "activityStart" in step.signals and not self._audio.marked:
-            await self._finish_tasks()
+            await self._finish_announcement()
             self._audio.start_activity()
             self._input.user_continues()
-            if self._replies.is_running and self._interruptible:
+            if self._interruptible:
                 await self._replies.interrupt()
-            self._start_task(self._acknowledge(self._audio.offset))
+            self._announce(self._acknowledge(self._audio.offset))
         for blob in [*machine.values(message, ("video",)), *machine.values(message, ("mediaChunks", "*"))]:
             mime_type = str(blob.get("mimeType", ""))
             if not mime_type.startswith("audio/"):
                 self._input.add_picture(mime_type, str(blob.get("data", "")), in_speech=self._audio.user_speaks)
-                self._session.saw_video = True
+                self._resumable.saw_video = True
         await self._hear(step.audio)
         if "audioStreamEnd" in step.signals:
-            await self._end_stream()
+            if self.wire["audioStreamEnd"] == "flush":
+                await self._take_marks(self._audio.flush())
+            elif self._audio.speech_open:
+                self._session.log(
+                    "audioStreamEnd came before enough silence: this model now stays silent (ACTIVITY-6)"
+                )
         for text in machine.values(message, ("text",)) if self._reads_text else ():
             if has_words(text):
                 self._input.user_continues()
@@ -127,14 +125,8 @@ class TurnTaking:
             if not self._audio.marked:
                 await self._prompt(interrupts=self._interruptible)
         if "activityEnd" in step.signals and self._audio.marked:
-            self._audio.end_activity()
-            await self._end_speech(self._audio.offset, self._audio.speech)
-
-    async def _end_stream(self) -> None:
-        if self.wire["audioStreamEnd"] == "flush":
-            await self._take_marks(self._audio.flush())
-        elif self._audio.speech_open:
-            self._log("audioStreamEnd came before enough silence: this model now stays silent (ACTIVITY-6)")
+            self._audio.marked = False
+            await self._end_speech(self._audio.offset)
 
     async def _take_content(self, message: dict[str, Any], *, is_prompt: bool) -> None:
         """Take clientContent: a history, or a turn. Even if it is not a prompt it cuts a running reply (TURN-1)."""
@@ -153,7 +145,7 @@ class TurnTaking:
             self._input.keep_as_history()
             return
         if cut is not None and not self._input.current.asks_something:  # it asks again for what was cut
-            self._session.context.subtract(cut.tokens())
+            self._resumable.context.subtract(cut.tokens())
             self._input.current = cut
         await self._prompt(interrupts=True)
 
@@ -167,9 +159,9 @@ class TurnTaking:
     async def _schedule(self, results: UserInput, scheduling: str) -> None:
         """Speak results that do not continue a turn, at the time that their scheduling asks for."""
         if scheduling == "SILENT":
-            self._session.context += results.tokens()
+            self._resumable.context += results.tokens()
         elif self._audio.user_speaks:
-            append_bounded(self._results_for_later, results, self._log)  # even INTERRUPT lets the user finish
+            append_bounded(self._results_for_later, results, self._session.log)  # even INTERRUPT lets the user finish
         elif self._replies.is_running and scheduling != "INTERRUPT":
             self._replies.enqueue(results)
         else:
@@ -198,30 +190,27 @@ class TurnTaking:
 
     async def _take_marks(self, marks: list[SpeechMark]) -> None:
         for mark in marks:
-            if mark.kind == "start":
-                await self._start_speech(mark.offset)
-            else:
-                await self._end_speech(mark.offset, self._audio.speech)
+            await (self._start_speech if mark.kind == "start" else self._end_speech)(mark.offset)
 
     async def _start_speech(self, offset: float) -> None:
-        await self._finish_tasks()
+        await self._finish_announcement()
         await self._send_activity("ACTIVITY_START", offset)
         self._input.user_continues()
         if self._replies.is_running and self._interruptible:
             await self._replies.interrupt()
         elif self.wire["opener"]:
-            await self._channel.send({"serverContent": {}})
+            await self._session.send({"serverContent": {}})
 
-    async def _end_speech(self, offset: float, speech: SpeechLevel) -> None:
-        await self._finish_tasks()
+    async def _end_speech(self, offset: float) -> None:
+        await self._finish_announcement()
         self._interim = 0.0
-        user_input = self._input.current
+        speech, user_input = self._audio.speech, self._input.current
         user_input.spoken = True
         all_input = self._coverage == "TURN_INCLUDES_ALL_INPUT"
         user_input.seconds = self._audio.since_turn if all_input else speech.seconds
         user_input.db = speech.db
         user_input.transcript = self._configured_transcript()
-        self._session.spoken_turns += 1
+        self._resumable.spoken_turns += 1
         if self._coverage == "TURN_INCLUDES_ONLY_ACTIVITY":
             self._input.drop_pictures()
         if self.wire["speaks"]:
@@ -234,51 +223,49 @@ class TurnTaking:
             return
         self._input.keep_as_context()
         self._audio.since_turn = 0.0
-        self._start_task(self._send_final(user_input, offset))
+        self._announce(self._send_final(user_input, offset))
 
     def _configured_transcript(self) -> str:
-        return next(iter(self._config.heard[self._session.spoken_turns :]), "")
-
-    async def _acknowledge(self, offset: float) -> None:
-        await asyncio.sleep(_ACK_SECONDS * self._config.pace)
-        await self._send_activity("ACTIVITY_START", offset)
+        return next(iter(self._session.config.heard[self._resumable.spoken_turns :]), "")
 
     async def _send_activity(self, kind: str, offset: float) -> None:
         if self.wire["voiceActivity"]:
             activity = {"type": kind, "audioOffset": format_duration(offset)}
-            await self._channel.send({"serverContent": {}, "voiceActivity": activity})
+            await self._session.send({"serverContent": {}, "voiceActivity": activity})
 
     async def _send_transcript(self, user_input: UserInput) -> None:
         for message in self._style.input_transcription(user_input):
-            await self._channel.send(message)
+            await self._session.send(message)
 
     async def _send_interim(self, speech: SpeechLevel) -> None:
         """Send the transcript so far; each replaces the one before."""
         if speech.seconds < self._interim + _INTERIM_SECONDS:
             return
-        await self._finish_tasks()
+        await self._finish_announcement()
         self._interim = speech.seconds
         words = self._configured_transcript().split()
         text = " ".join(words[: max(1, round(speech.seconds * _WORDS_PER_SECOND))])
         text = text or UserInput(seconds=speech.seconds, db=speech.db).input_transcript()
-        await self._channel.send({"serverContent": {"interimInputTranscription": {"text": text}}})
+        await self._session.send({"serverContent": {"interimInputTranscription": {"text": text}}})
+
+    # What comes a moment after its cause
+
+    def _announce(self, work: Coroutine[Any, Any, None]) -> None:
+        self._announcement = self._session.start_task(work)
+
+    async def _finish_announcement(self) -> None:
+        """Wait for messages that are still to come about the speech before, so that they keep their order."""
+        if self._announcement is not None:
+            await self._announcement
+
+    async def _acknowledge(self, offset: float) -> None:
+        await asyncio.sleep(_ACK_SECONDS * self._session.config.pace)
+        await self._send_activity("ACTIVITY_START", offset)
 
     async def _send_final(self, user_input: UserInput, offset: float) -> None:
         """Send the end of speech on a model that only transcribes: the transcript comes before the mark."""
-        await asyncio.sleep(_FINAL_SECONDS * self._config.pace)
+        await asyncio.sleep(_FINAL_SECONDS * self._session.config.pace)
         await self._send_transcript(user_input)
-        await self._channel.send({"serverContent": {"generationComplete": True}})
+        await self._session.send({"serverContent": {"generationComplete": True}})
         await self._send_activity("ACTIVITY_END", offset)
         await self._turn_ended()
-
-    # Tasks
-
-    def _start_task(self, work: Coroutine[Any, Any, None]) -> None:
-        task = self._channel.start_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _finish_tasks(self) -> None:
-        """Wait for messages that are still to come about the speech before, so that they keep their order."""
-        for task in tuple(self._tasks):
-            await task

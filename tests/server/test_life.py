@@ -16,8 +16,8 @@ from websockets.frames import Opcode
 from livews.core import models, protocol
 from livews.core.conversation import Conversation
 from livews.server.connection import StandInConnection
-from livews.server.replies import format_duration as duration
 from livews.server.server import StandInServer
+from livews.server.service_format import format_duration as duration
 from livews.server.session import StandInSession
 from livews.server.turn_taking import TurnTaking
 from tests.kit import talk
