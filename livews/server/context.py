@@ -9,7 +9,7 @@ from collections import Counter
 from typing import Any
 
 from livews.core import closes
-from livews.recorder import Clock, Recorder
+from livews.recorder import Clock
 from livews.server import token_endpoint
 from livews.server.config import StandInConfig
 from livews.server.request_target import RequestTarget, credential_of
@@ -60,11 +60,6 @@ class ServerContext:
         self.lateness = LatenessHistogram()
         self.set_up: Counter[str] = Counter()
         """Open sessions that are set up, by credential."""
-
-    def recorder(self, number: int, target: RequestTarget) -> Recorder | None:
-        """The recorder of a session, None when nothing is recorded."""
-        record = self.config.record
-        return record(number, self.url + target.path, target.credential) if record else None
 
     def check_credential(self, target: RequestTarget, *, resumes: bool) -> tuple[int, str] | None:
         """The close a credential earns, or None. A token made here costs a use, unless a session is resumed (AUTH-2)."""

@@ -83,9 +83,6 @@ class Fault:
     def number(self) -> float:
         return float(self.value)
 
-    def __str__(self) -> str:
-        return self.name + (f"={self.value}" if self.value else "") + (f"@{self.at}" if self.at else "")
-
 
 def parse(text: str, *, here: int = 0) -> Fault:
     """A fault from its written form.
@@ -134,11 +131,6 @@ def close_of(close_id: str, **values: str) -> tuple[int, str]:
     if all(values.get(name) for name in placeholders):
         return closes.frame_for(close_id, **values)
     return row["code"], closes.cut(re.sub(r"\{(\w+)\}", r"\1", row["reason"]))
-
-
-def http_status(fault: Fault) -> int:
-    """The HTTP status that a fault answers the upgrade with, or 0."""
-    return int(protocol.close_row(fault.value).get("http", 0)) if fault.name == "close" else 0
 
 
 CONTENT = {"no-setup-complete", "no-generation-complete", "no-turn-complete", "usage-apart", "bundled"}

@@ -27,6 +27,8 @@ from math import ceil, floor
 from typing import Any
 from urllib.parse import unquote
 
+from livews.core import machine
+
 _PROMPT = 10_000
 """Characters of a prompt that count."""
 _NAME = 128
@@ -96,11 +98,10 @@ def declared(tools: Any, default_behavior: str) -> list[DeclaredFunction]:
     Functions without a usable name, and second ones of the same name, are left out.
     """
     functions: dict[str, DeclaredFunction] = {}
-    for tool in _list(tools.get("tools") if isinstance(tools, dict) else tools):
-        for declaration in _list(tool.get("functionDeclarations") if isinstance(tool, dict) else None):
-            name = declaration.get("name") if isinstance(declaration, dict) else None
-            if not isinstance(name, str) or not 0 < len(name) <= _NAME or len(functions) == _FUNCTIONS:
-                continue
+    tools = tools.get("tools") if isinstance(tools, dict) else tools
+    for declaration in machine.values(tools, ("*", "functionDeclarations", "*")):
+        name = declaration.get("name") if isinstance(declaration, dict) else None
+        if isinstance(name, str) and 0 < len(name) <= _NAME and len(functions) < _FUNCTIONS:
             behavior = declaration.get("behavior")
             behavior = behavior if behavior in ("BLOCKING", "NON_BLOCKING") else default_behavior or "BLOCKING"
             functions.setdefault(name, DeclaredFunction(name, declaration, behavior))

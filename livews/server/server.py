@@ -21,9 +21,8 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 from websockets.protocol import State
 
-from livews.core import codec
+from livews.core import codec, protocol
 from livews.errors import TraceFailed
-from livews.server import faults
 from livews.server.config import StandInConfig
 from livews.server.connection import StandInConnection
 from livews.server.context import ServerContext
@@ -72,15 +71,11 @@ class StandInServer(ServerContext):
         """Run the session of a client whose upgrade succeeded."""
         self.total += 1
         number, started, scripts = self.total, self.clock(), self.config.scripts
-        session: ServerSession
-        try:
-            if scripts:
-                session = ScriptPlayer(connection, self, number, scripts[(number - 1) % len(scripts)])
-            else:
-                session = StandInSession(connection, self, number)
-        except TraceFailed as problem:
-            self.config.fail(problem)
-            return
+        session: ServerSession = (
+            ScriptPlayer(connection, self, number, scripts[(number - 1) % len(scripts)])
+            if scripts
+            else StandInSession(connection, self, number)
+        )
         self.sessions[number] = session
         try:
             await session.run()
@@ -122,7 +117,7 @@ class StandInServer(ServerContext):
             response.headers["Content-Type"] = "application/json"
             return response
         for fault in self.config.faults:
-            if status := faults.http_status(fault):
+            if fault.name == "close" and (status := protocol.close_row(fault.value).get("http")):
                 return connection.respond(HTTPStatus(status), "refused on purpose (--fault)\n")
         target = parse_request_target(request)
         if target.surface == "vertex" and self.config.require_key and not target.credential:

@@ -20,7 +20,7 @@ from websockets.exceptions import ConnectionClosed
 
 from livews.core import closes, codec
 from livews.core.conversation import Conversation, Step
-from livews.recorder import Clock
+from livews.recorder import Clock, Recorder
 from livews.server import faults, service_format
 from livews.server.connection import StandInConnection
 from livews.server.context import ServerContext
@@ -72,7 +72,7 @@ class ServerSession(abc.ABC):
         self._muted = False
         self._failure: Exception | None = None
         """What a task failed with: a bug, or a recorder that cannot write."""
-        self._recorder = context.recorder(number, self.target)
+        self._recorder: Recorder | None = None
         self._clock = Clock()
         self._waiting_faults: list[Fault] = []
         """Faults that happen once."""
@@ -105,8 +105,11 @@ class ServerSession(abc.ABC):
         """The session's part of GET /livews/status."""
 
     async def run(self) -> None:
-        """Serve the client until its connection ends."""
+        """Serve the client until its connection ends. TraceFailed if it cannot be recorded."""
         try:
+            if self.config.record:
+                url = self.context.url + self.target.path
+                self._recorder = self.config.record(self.number, url, self.target.credential)
             await self.serve()
         finally:
             received = self.connection.protocol.close_rcvd

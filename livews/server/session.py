@@ -121,26 +121,20 @@ class StandInSession(ServerSession):
 
     def _step(self, raw: bytes) -> Step:
         """Observe a frame. Where a token fixes the setup, its setup counts, not the client's (AUTH-2)."""
-        message = self._locked_setup(raw) if self.conversation.state("session") == "new" else None
-        if message is None:
-            step = self.conversation.step("client", raw)
-        else:
+        is_first = self.conversation.state("session") == "new"
+        token = self.context.store.token(self.target.credential) if is_first else None
+        message: dict[str, Any] = {}
+        if token is not None:
+            with contextlib.suppress(codec.WireError):
+                message = canonical.fold("client", codec.parse(raw)).message
+        if token is not None and token.setup is not None and isinstance(message.get("setup"), dict):
+            message["setup"] = token.applied(message["setup"])
             step = self.conversation.step_message("client", message)
+        else:
+            step = self.conversation.step("client", raw)
         if "setup" in step.signals:
             self.reason_values = {"model": self.model, "version": self.target.version}
         return step
-
-    def _locked_setup(self, raw: bytes) -> dict[str, Any] | None:
-        """The setup message that counts, None when the client's own does, or when this is none."""
-        token = self.context.store.token(self.target.credential)
-        if token is None or token.lock is None:
-            return None
-        try:
-            message = canonical.fold("client", codec.parse(raw)).message
-        except codec.WireError:
-            return None
-        setup = message.get("setup")
-        return {**message, "setup": token.lock.applied(setup)} if isinstance(setup, dict) else None
 
     def _verdict(self, step: Step) -> tuple[int, str] | None:
         """The close this frame earns: for the key first, then for broken rules, then for model and handle."""

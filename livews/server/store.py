@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,33 +51,29 @@ class ResumableSession:
     handles: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class LockedSetup:
-    """What an ephemeral token fixes (AUTH-2): a setup in canonical form, and the members of it that count, as paths with
-    dots; none means all of it."""
+@dataclass
+class EphemeralToken:
+    """An ephemeral token: how many sessions it may open, until when (seconds on the store's clock), and what it fixes of
+    their setup (AUTH-2)."""
 
-    setup: dict[str, Any]
-    mask: list[str]
+    uses: int
+    until: float
+    starts_until: float
+    setup: dict[str, Any] | None = None
+    """The setup that counts, in canonical form; None if the client's does."""
+    mask: Sequence[str] = ()
+    """The members of `setup` that count, as paths with dots; none means all of it."""
 
     def applied(self, setup: dict[str, Any]) -> dict[str, Any]:
         """The setup that counts when a client sends this one. The handle of a session is always the client's."""
+        if self.setup is None:
+            return setup
         result = dict(setup if self.mask else self.setup)
         for path in self.mask:
             _copy(self.setup, result, path.split("."))
         if "sessionResumption" in setup:
             result["sessionResumption"] = setup["sessionResumption"]
         return result
-
-
-@dataclass
-class EphemeralToken:
-    """An ephemeral token: how many sessions it may open, and until when (seconds on the store's clock)."""
-
-    uses: int
-    until: float
-    starts_until: float
-    lock: LockedSetup | None = None
-    """What it fixes of the setup."""
 
 
 class SessionStore:
@@ -151,11 +147,10 @@ class SessionStore:
 
     # Tokens
 
-    def new_token(self, uses: int, lives: float, starts: float, lock: LockedSetup | None = None) -> str:
-        """The name of a new token, valid for `lives` seconds, the first `starts` of them for new sessions."""
+    def add_token(self, token: EphemeralToken) -> str:
+        """Keep a new token; its name."""
         name = f"auth_tokens/{self.new_id('token').replace('-', '')}"
-        now = self.clock()
-        self._tokens[name] = EphemeralToken(uses, now + lives, now + starts, lock)
+        self._tokens[name] = token
         while len(self._tokens) > _TOKENS:
             self._tokens.popitem(last=False)
         return name

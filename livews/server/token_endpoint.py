@@ -14,7 +14,7 @@ from typing import Any
 
 from livews.core import canonical, codec
 from livews.server import service_format
-from livews.server.store import UNLIMITED, LockedSetup, SessionStore
+from livews.server.store import UNLIMITED, EphemeralToken, SessionStore
 
 MakeToken = Callable[[str, dict[str, str], bytes], tuple[int, dict[str, Any]]]
 """Path, headers in lower case and body of a request to HTTP status and JSON of the answer."""
@@ -95,11 +95,11 @@ def create(store: SessionStore, body: bytes) -> tuple[int, dict[str, Any]]:
             return refused(400, f"Invalid value at '{name}': an RFC 3339 time is wanted")
         if seconds[-1] > _MOST_SECONDS:
             return refused(400, f"{name} must be less than 20 hours ahead")
-    lock = None
-    if isinstance(setup, dict):
+    if setup is not None:
         setup = canonical.fold("client", {"setup": setup}).message["setup"]
-        lock = LockedSetup(setup, [_camel(path.strip()) for path in mask.split(",") if path.strip()])
-    name = store.new_token(uses or UNLIMITED, seconds[0], seconds[1], lock)
+    lives_until, starts_until = (store.clock() + left for left in seconds)
+    members = [_camel(path.strip()) for path in mask.split(",") if path.strip()]
+    name = store.add_token(EphemeralToken(uses or UNLIMITED, lives_until, starts_until, setup, members))
     return 200, {"name": name, **times, "uses": uses}
 
 

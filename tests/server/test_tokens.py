@@ -285,7 +285,7 @@ async def test_a_locked_setup_is_all_that_counts() -> None:
             assert all("inlineData" not in json.dumps(one) for one in got)
             assert not any("outputTranscription" in one.get("serverContent", {}) for one in got)
             assert talk.words(got).endswith('I heard "hello".')
-        assert next(iter(server.store._tokens.values())).lock.setup == locked
+        assert next(iter(server.store._tokens.values())).setup == locked
 
 
 @pytest.mark.parametrize(
