@@ -52,36 +52,37 @@ class Machine:
         self.initial: tuple[str, ...] = tuple(region["initial"] for region in data["regions"].values())
         self.effects: dict[str, str] = data["effects"]
         self._end = (self.regions.index(data["end"]["region"]), data["end"]["state"])
-        self._rows: list[dict[tuple[str, str], list[TransitionRow]]] = []
-        for region in data["regions"].values():
-            rows: dict[tuple[str, str], list[TransitionRow]] = {}
+        self._rows: dict[str, dict[int, dict[str, list[TransitionRow]]]] = {}
+        """By signal, region and state before it."""
+        for number, region in enumerate(data["regions"].values()):
             for row in region["rows"]:
                 compiled = TransitionRow(
                     row.get("to"), row.get("effect"), row.get("fault"), row.get("note"), _guard(row)
                 )
-                for state in _list(row["from"]):
-                    for signal in _list(row["on"]):
-                        rows.setdefault((state, signal), []).append(compiled)
-            self._rows.append(rows)
-        signals = [_signal(row) for row in data["signals"]]
-        self._by_sender = {
-            sender: [signal for signal in signals if signal.sender in (sender, "both")]
-            for sender in ("client", "server")
-        }
+                for signal in _list(row["on"]):
+                    for state in _list(row["from"]):
+                        by_state = self._rows.setdefault(signal, {}).setdefault(number, {})
+                        by_state.setdefault(state, []).append(compiled)
+        self._signals: dict[str, dict[str, list[tuple[int, Signal, tuple[str, ...]]]]] = {"client": {}, "server": {}}
+        """By sender and member at the top: number in the file, signal and path."""
+        for number, entry in enumerate(map(_signal, data["signals"])):
+            for sender in ("client", "server") if entry.sender == "both" else (entry.sender,):
+                for path in entry.paths:
+                    self._signals[sender].setdefault(path[0], []).append((number, entry, path))
 
     def signals(self, sender: str, message: Mapping[str, Any], traits: Traits) -> tuple[str, ...]:
         """The signals of a canonical message, in the order of machine.json, each once."""
-        names: list[str] = []
-        for signal in self._by_sender[sender]:
-            for path in signal.paths:
-                if path[0] not in message:  # most signals end here
+        found: dict[int, str] = {}
+        for member, inner in message.items():
+            names = (*inner, "*") if isinstance(inner, dict) else ("*",)
+            for number, signal, path in self._signals[sender].get(member, ()):
+                if len(path) > 1 and path[1] not in names:  # most signals end here
                     continue
-                if signal.name in names or not _holds(signal.guard, traits):
-                    break
+                if number in found or not _holds(signal.guard, traits):
+                    continue
                 if any(_matches(signal, value) for value in values(message, path)):
-                    names.append(signal.name)
-                    break
-        return tuple(names)
+                    found[number] = signal.name
+        return tuple(dict.fromkeys(found[number] for number in sorted(found)))
 
     def run(self, states: tuple[str, ...], signals: Iterable[str], traits: Traits) -> Transition:
         """Move every region by every signal in turn. A fault leaves all states as they were.
@@ -90,14 +91,13 @@ class Machine:
         """
         now = list(states)
         end, state = self._end
-        rows_now = self._rows[end : end + 1] if states[end] == state else self._rows
-        assert end == 0 or rows_now is self._rows, "the region that ends is the first"
+        is_over = states[end] == state
         effects: list[str] = []
         faults: list[str] = []
         notes: list[str] = []
         for signal in signals:
-            for region, rows in enumerate(rows_now):
-                for row in rows.get((now[region], signal), ()):
+            for region, rows in self._rows.get(signal, {}).items():
+                for row in rows.get(now[region], ()) if region == end or not is_over else ():
                     if not _holds(row.guard, traits):
                         continue
                     if row.fault:

@@ -9,7 +9,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from itertools import islice
 from typing import Any, Literal
 
@@ -117,29 +117,31 @@ def findings(reading: Reading, context: Context) -> list[Finding]:
     """
     if reading.problem:
         return [finding("WIRE-2", "", reading.problem, reading.sender)]
-    present = _PARTS[reading.sender].intersection((*reading.message, *_parts(reading)))
-    if not present:
-        return []
-    return [
-        result
-        for rule, part, check in _TABLES[reading.sender]
-        if part in present
-        for result in islice(check(rule, reading, context), MOST)
-    ]
+    present = _PARTS[reading.sender].intersection(_parts(reading))
+    results: list[Finding] = []
+    for rule, check in _checks(reading.sender, present):
+        results += islice(check(rule, reading, context), MOST)
+    return results
 
 
-def _parts(reading: Reading) -> Iterator[str]:
-    """What else a rule may need of a message than a member at its top, as far as it is there."""
-    yield "*any"
-    canonical = reading.canonical
-    if canonical.has_remarks:
-        yield from ("*notation", "*unknown", "*elsewhere")
+@lru_cache(maxsize=256)
+def _checks(sender: Sender, present: frozenset[str]) -> list[tuple[str, Check]]:
+    """The rows of the table for messages of a sender that have these parts."""
+    return [(rule, check) for rule, senders, part, check in TABLE if senders in (sender, "both") and part in present]
+
+
+def _parts(reading: Reading) -> list[str]:
+    """What a rule may need of a message, as far as it is there: a member at its top, or one of these."""
+    parts = ["*any", *reading.message]
+    if reading.canonical.has_remarks:
+        parts += ("*notation", "*unknown", "*elsewhere")
     if reading.media:
-        yield "*media"
+        parts.append("*media")
     if reading.violations:
-        yield "*violations"
+        parts.append("*violations")
     if reading.broken or reading.noted:
-        yield "*transition"
+        parts.append("*transition")
+    return parts
 
 
 def check(sender: Sender, message: Any, target: ApiTarget | None = None) -> list[Finding]:
@@ -345,7 +347,9 @@ def _refusal(rule: str, reading: Reading, context: Context) -> Iterator[Finding]
     message, target = reading.message, context.target
     is_setup = isinstance(message.get("setup"), dict)
     profile = _served(reading, context) if is_setup else context.profile
-    for row in profile["refuses"] if profile else ():
+    if profile is None or profile["refusedIn"].isdisjoint(message):
+        return
+    for row in profile["refuses"]:
         if row["rule"] != rule or _steps(row["at"])[0] not in message:
             continue
         if not models.holds(row, target.surface, target.as_of):
@@ -353,7 +357,7 @@ def _refusal(rule: str, reading: Reading, context: Context) -> Iterator[Finding]
         setup = message["setup"] if is_setup else context.setup
         if "unless" in row and True in machine.values({"setup": setup}, _steps(row["unless"])):
             continue
-        if profile and machine.values(message, _steps(row["at"])):
+        if machine.values(message, _steps(row["at"])):
             words = f"{profile['name']} does not take {row['at'].rsplit('/', 1)[-1]} at {row['at']}"
             yield finding(rule, row["at"], words, close=closes.frame_for(row["close"]))
 
@@ -445,11 +449,10 @@ TABLE: tuple[tuple[str, Literal["client", "server", "both"], str, Check], ...] =
 )
 """Every rule that is judged here: id, whose messages, what they need of the message, function.
 "setup" is a member at the top, "*media" a part as in `_parts`. In the order of rules.json. WIRE-2 stands before all: what is no message is judged by nothing else."""
-_TABLES: dict[str, list[tuple[str, str, Check]]] = {
-    sender: [(rule, part, check) for rule, senders, part, check in TABLE if senders in (sender, "both")]
+_PARTS = {
+    sender: frozenset(part for _, senders, part, _ in TABLE if senders in (sender, "both"))
     for sender in ("client", "server")
 }
-_PARTS = {sender: frozenset(part for _, part, _ in rows) for sender, rows in _TABLES.items()}
 
 
 # Findings about what is no message
