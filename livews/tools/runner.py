@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, time
 from pathlib import PurePath
 from typing import Any, TypeVar
 
 import orjson
 
-from livews.core import codec, rules
+from livews.core import codec, machine, rules
 from livews.core.events import ANSWER_OWED, Event, ToolCall, ToolCancelled, TurnEnd
 from livews.core.models import Profile
 from livews.errors import BadRequest, Closed
@@ -138,10 +138,6 @@ class Toolbox:
         """The functions that `tools` of a message declares are answered by the caller."""
         self._callers |= set(_names(tools)) - set(self._tools)
 
-    def answers(self, name: str) -> bool:
-        """Whether a call of this function is answered here, perhaps with an error."""
-        return name in self._tools or name not in self._callers
-
     def declared(self, setup: dict[str, Any]) -> None:
         """Check the setup that will be sent. Raises BadRequest when the caller's own `setup` declares one of these tools."""
         twice = [name for name, count in Counter(_names(setup.get("tools"))).items() if count > 1]
@@ -161,8 +157,9 @@ class Toolbox:
     def take(self, event: Event) -> None:
         """Take an event of the session, in order. A turn after which only silent answers are sent is not `waiting`."""
         if isinstance(event, ToolCall):
-            event.handled = self.answers(event.name)
-            self._call(event)
+            event.handled = event.name in self._tools or event.name not in self._callers
+            if event.handled and not self._stopped:
+                self._call(event)
         elif isinstance(event, ToolCancelled):
             for run in [run for run in self._runs if run.key in event.ids]:
                 run.task.cancel()
@@ -196,15 +193,11 @@ class Toolbox:
             await asyncio.wait(tasks, timeout=_CLOSE_SECONDS)
 
     def _call(self, event: ToolCall) -> None:
-        tool = self._tools.get(event.name)
-        if tool is None and event.name in self._callers:
-            return
         key = event.id or event.name
-        if self._stopped or (event.id and any(run.key == key for run in self._runs)):
+        if event.id and any(run.key == key for run in self._runs):
             return  # a call that comes twice is one call
-        about = ToolRun(event.id, event.name, event.args)
-        run = _Run(key)
-        run.task = self._track(asyncio.create_task(self._serve(run, tool, about), name=f"livews-tool-{key[:60]}"))
+        run = _Run(key, self._tools.get(event.name), ToolRun(event.id, event.name, event.args))
+        run.task = self._track(asyncio.create_task(self._serve(run), name=f"livews-tool-{key[:60]}"))
         self._runs.add(run)
         run.task.add_done_callback(lambda task: self._runs.discard(run))
 
@@ -213,13 +206,14 @@ class Toolbox:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _serve(self, run: _Run, tool: Tool | None, about: ToolRun) -> None:
+    async def _serve(self, run: _Run) -> None:
         assert self._respond is not None
+        about = run.about
         clock = asyncio.get_running_loop().time
         started = clock()
         self._notify(about)
         try:
-            response, error = await self._outcome(run, tool, about)
+            response, error = await self._outcome(run)
         except asyncio.CancelledError:
             self._notify(replace(about, seconds=clock() - started, cancelled=True, done=True))
             raise
@@ -234,8 +228,9 @@ class Toolbox:
             if not self._stopped:
                 self._report(problem, f"the answer of {about.name} was not sent")
 
-    async def _outcome(self, run: _Run, tool: Tool | None, about: ToolRun) -> tuple[dict[str, Any], str]:
+    async def _outcome(self, run: _Run) -> tuple[dict[str, Any], str]:
         """The response, and the error in it."""
+        tool, about = run.tool, run.about
         if tool is None:
             return self._error(f"there is no function {about.name[:200]} here; known: {', '.join(self._tools)}")
         if len(self._runs) > _AT_ONCE:
@@ -283,16 +278,17 @@ class Toolbox:
         asyncio.get_running_loop().call_exception_handler({"message": f"livews: {message}", "exception": problem})
 
 
+@dataclass(eq=False)
 class _Run:
     """A running call. `work` is the function itself, once it has started."""
 
-    task: asyncio.Task[None]
+    key: str
+    tool: Tool | None
+    about: ToolRun
+    task: asyncio.Task[None] = field(init=False)
     work: asyncio.Task[Any] | None = None
-    why = ""
+    why: str = ""
     """Why it was stopped, for the model."""
-
-    def __init__(self, key: str) -> None:
-        self.key = key
 
 
 def _ignore_exception(work: asyncio.Future[Any]) -> None:
@@ -309,13 +305,11 @@ def _described(problem: BaseException) -> str:
         return kind
 
 
-def _names(tools: Any) -> Iterator[str]:
+def _names(tools: Any) -> list[str]:
     """The functions that `tools` of a message declares, in either spelling."""
-    for row in tools if isinstance(tools, list) else ():
-        rows = row.get("functionDeclarations", row.get("function_declarations")) if isinstance(row, dict) else None
-        for declaration in rows if isinstance(rows, list) else ():
-            if isinstance(declaration, dict):
-                yield str(declaration.get("name", ""))
+    spellings = ("functionDeclarations", "function_declarations")
+    rows = [row for spelling in spellings for row in machine.values(tools, ("*", spelling, "*"))]
+    return [str(row.get("name", "")) for row in rows if isinstance(row, dict)]
 
 
 def _encoded(value: Any) -> bytes:
