@@ -19,7 +19,7 @@ from typing import Any, Literal, NoReturn, TypedDict, Unpack, get_args, overload
 from livews import process
 from livews.errors import BadRequest
 from livews.tools import docstrings, schema_from_hints
-from livews.tools.schema_from_hints import ObjectMember, UnsupportedHint
+from livews.tools.schema_from_hints import HintSchema, UnsupportedHint
 
 Scheduling = Literal["SILENT", "WHEN_IDLE", "INTERRUPT"]
 SECONDS = 30.0
@@ -138,7 +138,7 @@ def tool(
     text, descriptions = docstrings.described(inspect.getdoc(inner))
     if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
         raise BadRequest(f"{name} is a generator", fix="return a value, such as a list")
-    arguments = schema_from_hints.object_schema(_parameters(fn, inner, name, descriptions), dict)
+    arguments = _arguments(fn, inner, name, descriptions)
     declaration: dict[str, Any] = {"name": name, "description": description or text or name.replace("_", " ")}
     if arguments.schema["properties"]:
         declaration["parameters"] = arguments.schema
@@ -154,9 +154,9 @@ def tool(
     return Tool(declaration, invoke, fn, blocking, scheduling, timeout)
 
 
-def _parameters(
-    fn: Callable[..., Any], inner: Any, name: str, descriptions: dict[str, str]
-) -> dict[str, ObjectMember]:
+def _arguments(fn: Callable[..., Any], inner: Any, name: str, descriptions: dict[str, str]) -> HintSchema:
+    """The parameters of a function as an object. `inner`: what has the hints. Raises BadRequest."""
+
     def refuse(what: str, fix: str, where: str = "") -> NoReturn:
         where = where and f"parameter {where}"
         raise BadRequest(f"{name} cannot be a tool: {what}", where=where, fix=fix) from None
@@ -168,7 +168,7 @@ def _parameters(
         refuse(problem.what, problem.fix)
     except (TypeError, ValueError):
         refuse("its signature cannot be read", "wrap it in a function of your own, with type hints")
-    members: dict[str, ObjectMember] = {}
+    members: dict[str, HintSchema] = {}
     for key, parameter in parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             stars = "*" if parameter.kind is parameter.VAR_POSITIONAL else "**"
@@ -185,10 +185,10 @@ def _parameters(
             refuse(problem.what, problem.fix, key)
         if parameter.default is None:
             hint = hint.nullable()
-        if hint.schema.get("description", "(").startswith("("):
-            hint = hint.described(descriptions.get(key, ""))
-        members[key] = ObjectMember(hint, parameter.default is parameter.empty)
-    return members
+        is_described = not hint.schema.get("description", "(").startswith("(")
+        members[key] = hint if is_described else hint.described(descriptions.get(key, ""))
+    required = [key for key, parameter in parameters.items() if parameter.default is parameter.empty]
+    return schema_from_hints.object_schema(members, required, dict)
 
 
 async def _in_thread(function: Callable[..., Any], arguments: dict[str, Any], name: str) -> Any:

@@ -56,14 +56,6 @@ class HintSchema:
         return HintSchema(schema, lambda value, at: None if value is None else self.read(value, at))
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectMember:
-    """A parameter of a function, or a field of a class."""
-
-    hint: HintSchema
-    required: bool
-
-
 def hint_schema(hint: Any, inside: tuple[Any, ...] = ()) -> HintSchema:
     """The schema of a hint. `inside`: the classes it is a part of. Raises UnsupportedHint."""
     if isinstance(hint, NewType):
@@ -95,11 +87,13 @@ def hint_schema(hint: Any, inside: tuple[Any, ...] = ()) -> HintSchema:
     raise UnsupportedHint(f"the type {_name(hint)} cannot be declared to a model", fix=fix)
 
 
-def object_schema(members: dict[str, ObjectMember], make: Callable[..., Any], title: str = "parameter") -> HintSchema:
+def object_schema(
+    members: dict[str, HintSchema], required: abc.Collection[str], make: Callable[..., Any], title: str = "parameter"
+) -> HintSchema:
     """An object with these members; `make` is called with those that are there, by name. `title`: what they are."""
-    schema: Schema = {"type": "OBJECT", "properties": {name: one.hint.schema for name, one in members.items()}}
-    if required := [name for name, member in members.items() if member.required]:
-        schema["required"] = required
+    schema: Schema = {"type": "OBJECT", "properties": {name: member.schema for name, member in members.items()}}
+    if required:
+        schema["required"] = [name for name in members if name in required]
 
     def read(value: Any, at: str) -> Any:
         if not isinstance(value, dict):
@@ -107,13 +101,13 @@ def object_schema(members: dict[str, ObjectMember], make: Callable[..., Any], ti
         values, errors = {}, []
         for name, member in members.items():
             path = f"{at}.{name}" if at else name
-            takes_null = member.required or member.hint.schema.get("nullable")
+            takes_null = name in required or member.schema.get("nullable")
             if name in value and (value[name] is not None or takes_null):
                 try:
-                    values[name] = member.hint.read(value[name], path)
+                    values[name] = member.read(value[name], path)
                 except ArgumentError as problem:
                     errors.append(str(problem))
-            elif member.required:
+            elif name in required:
                 errors.append(f"{path} is missing")
         if unknown := [str(name) for name in value if name not in members]:
             known = ", ".join(members) or "none"
@@ -273,17 +267,14 @@ def _class(kind: Any, inside: tuple[Any, ...]) -> HintSchema:
     if typing.is_typeddict(kind):
         # __required_keys__ knows the class's total=, and not what is written in annotations that are strings
         written = {Required: True, NotRequired: False}
-        required = {name: written.get(get_origin(hints[name]), name in kind.__required_keys__) for name in hints}
+        needed = {name: written.get(get_origin(hints[name]), name in kind.__required_keys__) for name in hints}
     else:
         parameters = inspect.signature(kind).parameters.values()
-        required = {parameter.name: parameter.default is parameter.empty for parameter in parameters}
+        needed = {parameter.name: parameter.default is parameter.empty for parameter in parameters}
     members = {
-        name: ObjectMember(
-            hint_schema(hints.get(name), (*inside, kind)).described(descriptions.get(name, "")), needed
-        )
-        for name, needed in required.items()
+        name: hint_schema(hints.get(name), (*inside, kind)).described(descriptions.get(name, "")) for name in needed
     }
-    return object_schema(members, kind, "field").described(text)
+    return object_schema(members, {name for name in needed if needed[name]}, kind, "field").described(text)
 
 
 def _name(hint: Any) -> str:
