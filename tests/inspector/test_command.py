@@ -27,10 +27,10 @@ from websockets.sync.server import serve as serve_here
 from websockets.typing import Origin
 
 from livews.core import protocol
-from tests.inspector.kit import HELLO, KEY
+from tests.inspector.kit import HELLO
 from tests.kit.browser import Browser
 from tests.kit.command import livews, running, serving
-from tests.kit.names import GEMINI
+from tests.kit.names import GEMINI, KEY
 from tests.report.kit import PAYLOADS, SETUP, Trace, conversation, hostile, row_of, started, text_of, tone
 
 WRONG = {"realtimeInput": {"text": "a", "colour": "red"}}

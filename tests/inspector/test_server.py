@@ -1,7 +1,5 @@
 """The server of the page: access, and pages that do not read."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import json
@@ -14,8 +12,9 @@ from websockets.frames import Opcode
 
 from livews.inspector import server as inspector_server
 from livews.inspector.sessions import SessionList
-from tests.inspector.kit import echo, framed, proxied
-from tests.kit import servers
+from tests.inspector.kit import proxied
+from tests.kit.servers import dial, echo, scripted
+from tests.proxy.kit import UPGRADE, ask, framed
 from tests.report.kit import SETUP
 
 
@@ -26,14 +25,9 @@ async def served(sessions: SessionList | None = None) -> AsyncIterator[inspector
         yield there
 
 
-async def get(port: int, target: str, **headers: str) -> tuple[int, dict[str, str], str]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    given = {"Host": f"127.0.0.1:{port}", **headers}
-    lines = [f"GET {target} HTTP/1.1", *(f"{name}: {value}" for name, value in given.items()), "", ""]
-    writer.write("\r\n".join(lines).encode())
-    async with asyncio.timeout(10):
-        raw = (await reader.read()).decode()
-    writer.close()
+async def get(port: int, target: str, host: str = "127.0.0.1") -> tuple[int, dict[str, str], str]:
+    """Status, headers and body of the answer to a GET."""
+    raw = (await ask(port, f"GET {target} HTTP/1.1", f"Host: {host}")).decode()
     head, _, body = raw.partition("\r\n\r\n")
     first, *rest = head.split("\r\n")
     return int(first.split()[1]), {line.split(":")[0].lower(): line.partition(": ")[2] for line in rest}, body
@@ -42,55 +36,57 @@ async def get(port: int, target: str, **headers: str) -> tuple[int, dict[str, st
 async def test_nobody_gets_in_without_the_token_or_by_another_name() -> None:
     async with served() as there:
         port, token = there.port, there.token
-        status, headers, body = await get(port, f"/?token={token}")
+        mine = f"127.0.0.1:{port}"
+        status, headers, body = await get(port, f"/?token={token}", mine)
         assert status == 200 and "livews" in body
-        assert headers["cache-control"] == "no-store" and headers["referrer-policy"] == "no-referrer"
+        assert (headers["cache-control"], headers["referrer-policy"]) == ("no-store", "no-referrer")
         assert headers["x-content-type-options"] == "nosniff"
         policy = headers["content-security-policy"]
-        assert f"connect-src ws://127.0.0.1:{port};" in policy and "frame-ancestors 'none'" in policy
+        assert f"connect-src ws://{mine};" in policy and "frame-ancestors 'none'" in policy
         assert "unsafe" not in policy and "default-src 'none'" in policy
         for target in ("/", "/?token=", "/?token=x", f"/?token={token}x", f"/?token={token[:-1]}", "/live"):
-            status, _, body = await get(port, target)
+            status, _, body = await get(port, target, mine)
             assert status == 403 and "the first line of its output" in body
             assert token not in body and "report" not in body
         for host in (f"evil.example:{port}", f"127.0.0.1.evil.example:{port}", "127.0.0.1:1", "", "127.0.0.1"):
-            status, _, body = await get(port, f"/?token={token}", Host=host)
+            status, _, body = await get(port, f"/?token={token}", host)
             assert status == 403 and "nowhere else" in body
-        assert (await get(port, f"/?token={token}", Host=f"localhost:{port}"))[0] == 200
-        assert (await get(port, f"/x?token={token}"))[0] == 404
-        live = f"ws://127.0.0.1:{port}/live?token="
-        for origin in (None, "null", "https://evil.example", f"http://localhost:{port}", f"http://127.0.0.1:{port}0"):
+        assert (await get(port, f"/?token={token}", f"localhost:{port}"))[0] == 200
+        assert (await get(port, f"/x?token={token}", mine))[0] == 404
+        live, own = f"ws://{mine}/live?token=", f"http://{mine}"
+        others = [None, "null", "https://evil.example", f"http://localhost:{port}", f"{own}0"]
+        for url, origin in [*((live + token, other) for other in others), (live + "x", own)]:
             with pytest.raises(InvalidStatus, match="403"):
-                await connect(live + token, origin=origin, proxy=None)  # type: ignore[arg-type]
-        mine = f"http://127.0.0.1:{port}"
-        with pytest.raises(InvalidStatus, match="403"):
-            await connect(live + "x", origin=mine, proxy=None)  # type: ignore[arg-type]
-        async with connect(live + token, origin=mine, proxy=None) as page_of_ours:  # type: ignore[arg-type]
-            assert "sessions" in json.loads(await page_of_ours.recv())
+                await connect(url, origin=origin, proxy=None)  # type: ignore[arg-type]
+        async with connect(live + token, origin=own, proxy=None) as page:  # type: ignore[arg-type]
+            assert "sessions" in json.loads(await page.recv())
             for wrong in ("no JSON", "[]", '{"id":1,"ask":"nothing"}', '{"id":1,"ask":"chunk","n":7}', '{"id":1,"ask":"send"}',
-                          '{"id":1,"ask":"open","text":"{}"}', '{"watch":{}}'):  # fmt: skip
-                await page_of_ours.send(wrong)
-            await page_of_ours.send('{"id":2,"ask":"close","n":1}')
-            told = [json.loads(await page_of_ours.recv()) for _ in range(5)]
+                          '{"id":1,"ask":"open","text":"{}"}', '{"watch":{}}', '{"id":2,"ask":"close","n":1}'):  # fmt: skip
+                await page.send(wrong)
+            told = [json.loads(await page.recv()) for _ in range(5)]
             assert all("does not understand" in one["told"] for one in told), told
 
 
 async def test_a_page_that_does_not_read_costs_the_sessions_nothing() -> None:
     big = json.dumps({"serverContent": {"modelTurn": {"parts": [{"text": "." * 3_000}]}}})
-    async with echo(compression=None) as (url, _), proxied(url) as house, served(house.sessions) as there:
+    async with scripted(echo) as url, proxied(url) as house, served(house.sessions) as there:
         reader, writer = await asyncio.open_connection("127.0.0.1", there.port)
+        place = f"127.0.0.1:{there.port}"
         lines = (
-            f"GET /live?token={there.token} HTTP/1.1", f"Host: 127.0.0.1:{there.port}", "Upgrade: websocket",
-            f"Origin: http://127.0.0.1:{there.port}", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
-            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "", "",
-        )  # fmt: skip
-        writer.write("\r\n".join(lines).encode())
+            f"GET /live?token={there.token} HTTP/1.1",
+            f"Host: {place}",
+            f"Origin: http://{place}",
+            *UPGRADE[3:7],
+        )
+        writer.write("\r\n".join([*lines, "", ""]).encode())
         await reader.readuntil(b"\r\n\r\n")
-        async with servers.dial(house.url, compression=None) as client:
+        async with dial(house.url) as client:
             await client.send(json.dumps(SETUP))
             await client.recv()
-            writer.write(framed(Opcode.TEXT, b'{"watch":1}'))
-            asks = b"".join(framed(Opcode.TEXT, b'{"id":1,"ask":"chunk","n":1,"chunk":0}') for _ in range(200))
+            writer.write(framed(Opcode.TEXT, b'{"watch":1}', mask=True))
+            asks = b"".join(
+                framed(Opcode.TEXT, b'{"id":1,"ask":"chunk","n":1,"chunk":0}', mask=True) for _ in range(200)
+            )
             for _ in range(300):
                 await client.send(big)
                 assert await client.recv() == big

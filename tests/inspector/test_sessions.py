@@ -1,7 +1,5 @@
 """The sessions an inspector shows: what pages get of them, and the limits of what is kept."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any
@@ -16,9 +14,9 @@ from livews.report import data as report_data
 from livews.report.message_excerpt import MemberDocs
 from livews.trace.session import follow
 from livews.trace.tail import Tail
-from tests.inspector.kit import CASES, HELLO, KEY, echo, proxied
-from tests.kit import servers
-from tests.kit.names import GEMINI
+from tests.inspector.kit import CASES, HELLO, proxied
+from tests.kit.names import GEMINI, KEY
+from tests.kit.servers import dial, echo, scripted
 from tests.report.kit import conversation, grow, started
 
 
@@ -47,9 +45,8 @@ def test_the_news_together_are_the_report(most: int) -> None:
 @pytest.mark.parametrize("secret", [KEY, "auth_tokens/" + "t" * 20])
 async def test_no_credential_of_a_session_is_in_the_page(secret: str) -> None:
     escaped = (f"\\u{ord(secret[0]):04x}{secret[1:]}", secret.replace("/", "\\/"))
-    async with echo() as (url, _), proxied(url) as house:
-        with_key = {"x-goog-api-key": secret}
-        async with servers.dial(house.url, compression="deflate", additional_headers=with_key) as client:
+    async with scripted(echo) as url, proxied(url) as house:
+        async with dial(house.url, additional_headers={"x-goog-api-key": secret}) as client:
             for said in (secret, *escaped):
                 for message in (f'{{"setup":{{"model":"{said}","{said}":1}}}}', f'{{"{said}":1}}'):
                     await client.send(message)
@@ -65,15 +62,13 @@ def test_a_growing_trace_is_followed_line_by_line(tmp_path: Path) -> None:
     tail, sessions = Tail(path), SessionList()
     assert not sessions.take(tail), "it is not there yet"
     lines = started().lines()
-    with path.open("wb") as file:
+    with path.open("wb", buffering=0) as file:
         file.write(b"".join(lines)[:-10])
-        file.flush()
         assert sessions.take(tail)
         assert sessions.all[1].page.rows == 1, "half a line is none"
         file.write(b"".join(lines)[-10:])
         file.write(b'{"t": 1, "dir": "send"\n')  # broken
         file.write(b'{"t": 2, "di' + b"".join(lines))  # a crash, and the next session in the same line
-        file.flush()
         assert sessions.take(tail)
         assert not sessions.take(tail)
     first, second = sessions.all.values()
