@@ -67,7 +67,7 @@ proxy --upstream nonsense                                     | invalid upstream
 proxy --allow-origin mine.example                             | invalid origin mine.example
 proxy --allow-origin https://mine.example/page                | invalid origin
 proxy --trace -                                               | every message is shown already
-proxy --upstream ws://127.0.0.1:18799 --port 18799            | would dial itself
+proxy --upstream http://localhost:18799 --port 18799          | would dial itself
 inspect a.jsonl --upstream ws://127.0.0.1:1                   | --upstream is about the proxy
 inspect --offline --vertex                                    | leave out --vertex
 inspect /                                                     | name a file

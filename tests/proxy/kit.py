@@ -24,9 +24,7 @@ from tests.kit.servers import tcp
 from tests.kit.talk import serving
 
 SETUP = '{"setup":{"model":"models/gemini-3.8-live","generationConfig":{"responseModalities":["AUDIO"]}}}'
-MODEL = "models/gemini-3.8-live"
 HELLO = '{"clientContent":{"turns":[{"role":"user","parts":[{"text":"Hello"}]}],"turnComplete":true}}'
-KEY = "AIza" + "k" * 35
 OTHER = "another-secret-of-the-client"
 CASES = random.Random(7)
 

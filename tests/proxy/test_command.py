@@ -13,9 +13,9 @@ from livews.cli import main, parse
 from livews.errors import TraceFailed
 from livews.trace.writer import TraceFile
 from tests.kit.command import running
-from tests.kit.names import GEMINI
+from tests.kit.names import GEMINI, KEY
 from tests.kit.servers import dial
-from tests.proxy.kit import HELLO, KEY, OTHER, SETUP, gate, stand_in
+from tests.proxy.kit import HELLO, OTHER, SETUP, gate, stand_in
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,10 @@ from livews.cli import main, parse
 from livews.cli import proxy as cli
 from livews.cli.console import Console
 from livews.core import closes, protocol
+from tests.kit.names import LIVE_38
 from tests.kit.servers import SETUP_COMPLETE, dial, frames, scripted
 from tests.kit.traces import load
-from tests.proxy.kit import HELLO, MODEL, SETUP, flat, proxied, shown, stand_in
+from tests.proxy.kit import HELLO, SETUP, flat, proxied, shown, stand_in
 
 
 @pytest.mark.parametrize("quiet", [False, True])
@@ -134,7 +135,7 @@ async def test_every_close_there_is_a_row_of_is_told_as_that_row(
         advice = closes.explain_http(row.get("http", 0))
         if row["code"]:
             close = next(line["close"] for line in load(trace) if "close" in line)
-            advice = closes.explain(close["code"], close["reason"], model=MODEL)
+            advice = closes.explain(close["code"], close["reason"], model=LIVE_38)
             assert f"close {row['code']}" in said
         alike = [other["meaning"] for other in protocol.closes() if other["match"] == row["match"]]
         assert any(advice.meaning.startswith(meaning[:20]) for meaning in alike), row["id"]

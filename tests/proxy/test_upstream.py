@@ -13,9 +13,9 @@ import pytest
 from livews.errors import BadRequest, Unreachable
 from livews.proxy.upstream import HttpProxy, UpstreamTarget
 from livews.proxy.upstream import dial as dial_through
-from tests.kit.names import GEMINI
+from tests.kit.names import GEMINI, KEY
 from tests.kit.servers import tcp
-from tests.proxy.kit import CASES, KEY, gate
+from tests.proxy.kit import CASES, gate
 
 
 @pytest.mark.parametrize(
