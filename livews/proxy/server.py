@@ -116,9 +116,8 @@ class ProxyServer:
             await _Connection(self, Peer(reader, writer)).serve()
         except TraceFailed as problem:
             self.config.on_fatal(problem)
-        except (
-            ssl.SSLError
-        ) as problem:  # with TLS 1.3 a client that refuses the certificate says so after the handshake
+        except ssl.SSLError as problem:
+            # with TLS 1.3 a client checks the certificate after this side has finished its handshake
             self.config.log(_tls_failure(problem))
         except (OSError, asyncio.CancelledError):
             pass  # the client is gone, or the proxy ends
