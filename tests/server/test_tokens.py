@@ -21,10 +21,13 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from livews.cli import parse
+from livews.cli.console import Console
+from livews.cli.serve import recording
 from livews.server.server import StandInServer
 from tests.kit import talk
 from tests.kit.command import serving
-from tests.kit.names import GEMINI, TEST, VERTEX
+from tests.kit.names import DATA, GEMINI, TEST, VERTEX
 from tests.kit.talk import Message
 from tests.kit.waiting import until
 
@@ -39,6 +42,7 @@ NOBODY = (
 )
 WRONG = (1007, "API key not valid. Please pass a valid API key.")
 MAKE = "/v1alpha/auth_tokens"
+REQUESTS = json.loads((DATA / "token_requests.json").read_text())
 
 
 def port_of(server: StandInServer) -> int:
@@ -162,12 +166,14 @@ async def test_a_key_is_counted_by_whom_it_belongs_to() -> None:
 # Tokens: uses and times
 
 
-async def test_a_token_opens_one_session() -> None:
-    """AUTH-2: one session unless it says otherwise; a second one closes 1011."""
+@pytest.mark.parametrize(("given", "sessions"), [({}, 1), ({"uses": 3}, 3), ({"uses": "2"}, 2), ({"uses": 2.0}, 2)])
+async def test_a_token_opens_one_session(given: Message, sessions: int) -> None:
+    """AUTH-2: one session unless it says otherwise; another one closes 1011. Each token counts by itself."""
     async with talk.serving() as server:
-        name = await token_of(server)
+        name = await token_of(server, **given)
         assert name.startswith("auth_tokens/")
-        assert await end_of(server, with_token(name)) == (0, "")
+        for _ in range(sessions):
+            assert await end_of(server, with_token(name)) == (0, "")
         assert await end_of(server, with_token(name)) == USED_UP
         assert await end_of(server, with_token(await token_of(server))) == (0, "")
 
@@ -193,15 +199,6 @@ async def test_every_way_to_show_a_token(shown: dict[str, Any]) -> None:
         query = shown.get("query", "").replace("NAME", name).replace("REST", name.removeprefix("auth_tokens/"))
         assert await end_of(server, CONSTRAINED + query, headers=headers) == (0, "")
         assert await end_of(server, CONSTRAINED + query, headers=headers) == USED_UP
-
-
-@pytest.mark.parametrize(("uses", "sessions"), [(1, 1), (3, 3), ("2", 2), (2.0, 2)])
-async def test_uses_are_counted(uses: Any, sessions: int) -> None:
-    async with talk.serving() as server:
-        name = await token_of(server, uses=uses)
-        for _ in range(sessions):
-            assert await end_of(server, with_token(name)) == (0, "")
-        assert await end_of(server, with_token(name)) == USED_UP
 
 
 async def test_no_uses_are_any_number() -> None:
@@ -352,16 +349,15 @@ async def test_what_is_no_setup_is_judged_with_a_locked_one_too() -> None:
 # Over HTTP
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["/v1alpha/auth_tokens", "/v1beta/auth_tokens", "/v1/auth_tokens", "//v1alpha/auth_tokens", "/gate/way/v1alpha/auth_tokens",
-     "///v1alpha//auth_tokens", "/v1alpha/auth_tokens?key=k&alt=json"],
-)  # fmt: skip
-async def test_a_token_is_made_at(path: str) -> None:
+@pytest.mark.parametrize(("method", "path", "status"), REQUESTS["places"])
+async def test_where_a_token_is_made(method: str, path: str, status: int) -> None:
     async with talk.serving(require_key="k") as server:
-        status, answer = await post(server, {"uses": 1}, path, headers={"x-goog-api-key": "k"})
-        assert status == 200
-        assert await end_of(server, with_token(answer["name"])) == (0, "")
+        got, answer = await post(server, {"uses": 1}, path, method, headers={"x-goog-api-key": "k"})
+        assert got == status
+        if status == 200:
+            assert await end_of(server, with_token(answer["name"])) == (0, "")
+        else:
+            assert answer["error"]["code"] == status
 
 
 @pytest.mark.parametrize(
@@ -384,31 +380,10 @@ async def test_making_a_token_wants_the_key(headers: dict[str, str], query: str,
             assert answer["error"]["status"] == "INVALID_ARGUMENT"
 
 
-@pytest.mark.parametrize(
-    ("body", "words"),
-    [
-        ({"bogus": 1}, 'Unknown name "bogus"'),
-        ({"expire_times": ""}, 'Unknown name "expireTimes"'),
-        ({"uses": "x"}, "uses is a number from 0"),
-        ({"uses": -1}, "uses is a number from 0"),
-        ({"uses": True}, "uses is a number from 0"),
-        ({"uses": 1.5}, "uses is a number from 0"),
-        ({"bidiGenerateContentSetup": "x"}, "bidiGenerateContentSetup an object"),
-        ({"bidiGenerateContentSetup": {}, "fieldMask": ["model"]}, "fieldMask a string"),
-        ({"expireTime": "tomorrow"}, "'expireTime': an RFC 3339 time"),
-        ({"expireTime": 5}, "'expireTime': an RFC 3339 time"),
-        ({"expireTime": "2026-01-01T00:00:00"}, "'expireTime': an RFC 3339 time"),
-        ({"newSessionExpireTime": "0001-01-01T00:00:00+23:59"}, "'newSessionExpireTime': an RFC 3339 time"),
-        ({"expireTime": "9999-12-31T23:59:59-23:59"}, "'expireTime'"),
-        ({"expireTime": "9999-01-01T00:00:00Z"}, "less than 20 hours ahead"),
-        ({"newSessionExpireTime": "2099-01-01T00:00:00Z"}, "less than 20 hours ahead"),
-        (b"{", "Invalid JSON payload received."),
-        (b"[]", "Invalid JSON payload received."),
-        (b"\xff", "Invalid JSON payload received."),
-        (b"[" * 5000, "Invalid JSON payload received."),
-    ],
-    ids=lambda value: str(value)[:60],
-)
+NO_JSON = [(body, "Invalid JSON payload received.") for body in (b"{", b"[]", b"\xff", b"[" * 5000)]
+
+
+@pytest.mark.parametrize(("body", "words"), [*REQUESTS["bodies"], *NO_JSON], ids=lambda value: str(value)[:60])
 async def test_a_body_that_is_refused(body: Any, words: str) -> None:
     async with talk.serving() as server:
         status, answer = await post(server, body)
@@ -423,17 +398,6 @@ async def test_members_in_snake_case_nulls_and_no_body_at_all() -> None:
             0
         ] == 200
         assert (await post(server, b""))[0] == 200
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "status"),
-    [("POST", "/v1alpha/auth_token", 404), ("POST", "/v1alpha/auth_tokens/x", 404), ("POST", "/", 404),
-     ("POST", "/v2/auth_tokens", 404), ("PUT", MAKE, 405), ("PATCH", MAKE, 405), ("DELETE", MAKE, 405), ("PUT", "/", 404)],
-)  # fmt: skip
-async def test_other_places_and_methods(method: str, path: str, status: int) -> None:
-    async with talk.serving() as server:
-        got, answer = await post(server, {}, path, method)
-        assert got == answer["error"]["code"] == status
 
 
 @pytest.mark.parametrize("size", [250_000, 300_000, 30_000_000])
@@ -467,40 +431,18 @@ async def raw(server: StandInServer, *pieces: bytes, eof: bool = False, seconds:
 HEAD = b"POST /v1alpha/auth_tokens HTTP/1.1\r\nHost: x\r\n"
 
 
-@pytest.mark.parametrize(
-    ("pieces", "status"),
-    [
-        ((HEAD + b"Content-Length: 2\r\n\r\n{", b"}"), 200),
-        ((*(bytes([one]) for one in HEAD + b"Content-Length: 2\r\n\r\n{}"),), 200),
-        ((HEAD + b"content-length:  2 \r\n\r\n{}trailing",), 200),
-        ((HEAD + b"\r\n",), 200),
-        ((HEAD + b"Content-Length: two\r\n\r\n{}",), 411),
-        ((HEAD + b"Content-Length: -2\r\n\r\n{}",), 411),
-        ((HEAD + b"Content-Length: \xb2\r\n\r\n{}",), 411),
-        ((HEAD + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n",), 413),
-        ((HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\n", b"{}\r\n0\r\n\r\n"), 411),
-        ((HEAD + b"X: " + b"a" * 300_000 + b"\r\n\r\n",), 413),
-        ((b"POST\r\n\r\n",), 404),
-        ((b"POST \xff\xfe\r\nA\r\n:\r\n\r\n",), 404),
-        ((b"PUT /v1alpha/auth_tokens HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}",), 405),
-        ((b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",), 426),
-        ((b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n",), 404),
-        ((b"OPTIONS / HTTP/1.1\r\nHost: x\r\n\r\n",), 404),
-        ((b"HEAD /v1alpha/auth_tokens HTTP/1.1\r\nHost: x\r\n\r\n",), 405),
-        ((b"GETUP / HTTP/1.1\r\n\r\n",), 404),
-        ((b"GET /livews/status HTTP/1.1\r\nHost: x\r\n\r\n",), 200),
-        ((b"GET\r\n\r\n",), 404),
-        ((b"GET / HTTP/3\r\n\r\n",), 0),
-        ((b"\x00\x01\x02garbage\r\n\r\n",), 0),
-        ((b"\r\n\r\n",), 0),
-        ((bytes.fromhex("16030100c8010000c40303") + bytes(189),), 0),
-        ((bytes(100_000),), 0),
-    ],
-    ids=lambda value: str(value)[:50],
-)
-async def test_bytes_on_the_port(pieces: tuple[bytes, ...], status: int, caplog: pytest.LogCaptureFixture) -> None:
+LONG = [
+    ([chr(byte) for byte in HEAD + b"Content-Length: 2\r\n\r\n{}"], 200),
+    ([HEAD.decode() + f"Content-Length: {'9' * 5000}\r\n\r\n"], 413),
+    ([HEAD.decode() + f"X: {'a' * 300_000}\r\n\r\n"], 413),
+    (["\0" * 100_000], 0),
+]
+
+
+@pytest.mark.parametrize(("pieces", "status"), [*REQUESTS["bytes"], *LONG], ids=lambda value: str(value)[:50])
+async def test_bytes_on_the_port(pieces: list[str], status: int, caplog: pytest.LogCaptureFixture) -> None:
     async with talk.serving() as server:
-        got = await raw(server, *pieces)
+        got = await raw(server, *(piece.encode("latin-1") for piece in pieces))
         assert got.startswith(f"HTTP/1.1 {status} ".encode() if status else b""), got[:100]
         assert bool(got) is bool(status)
         assert await end_of(server, GEMINI) == (0, ""), "it still serves"
@@ -611,31 +553,23 @@ async def test_a_post_in_pieces_from_many_at_once() -> None:
         assert len(names) == 30
 
 
-async def test_a_token_is_not_in_the_trace_of_its_session(tmp_path: Path) -> None:
-    from livews.cli import parse
-    from livews.cli.console import Console
-    from livews.cli.serve import recording
-
+async def traced(tmp_path: Path, setup: Message, says: str, **members: Any) -> tuple[str, str]:
+    """The trace of a session with a token of these members, and the token; NAME in what is said stands for it."""
     record = recording(parse("serve", ["--trace", str(tmp_path), "--quiet"]), Console(color="never"))
     async with talk.serving(record=record) as server:
-        name = await token_of(server)
-        async with talk.calling(server, TEST, path=with_token(name)) as caller:
-            await caller.turn(talk.content(f"my token is {name}"))
-    written = (tmp_path / "session-1.jsonl").read_text()
+        name = await token_of(server, **members)
+        async with talk.calling(server, setup, path=with_token(name)) as caller:
+            await caller.turn(talk.content(says.replace("NAME", name)))
+    return (tmp_path / "session-1.jsonl").read_text(), name
+
+
+async def test_a_token_is_not_in_the_trace_of_its_session(tmp_path: Path) -> None:
+    written, name = await traced(tmp_path, {"model": TEST}, "my token is NAME")
     assert "turnComplete" in written
     assert name.removeprefix("auth_tokens/") not in written
 
 
 async def test_the_trace_of_a_locked_session_has_what_the_client_sent(tmp_path: Path) -> None:
-    from livews.cli import parse
-    from livews.cli.console import Console
-    from livews.cli.serve import recording
-
     sent = {"model": TEST, "systemInstruction": {"parts": [{"text": "of the client"}]}}
-    record = recording(parse("serve", ["--trace", str(tmp_path), "--quiet"]), Console(color="never"))
-    async with talk.serving(record=record) as server:
-        name = await token_of(server, bidiGenerateContentSetup={"model": TEST}, uses=1)
-        async with talk.calling(server, sent, path=with_token(name)) as caller:
-            await caller.turn(talk.content("hello"))
-    first = json.loads((tmp_path / "session-1.jsonl").read_text().splitlines()[1])
-    assert first["message"] == {"setup": sent}
+    written, _ = await traced(tmp_path, sent, "hello", bidiGenerateContentSetup={"model": TEST}, uses=1)
+    assert json.loads(written.splitlines()[1])["message"] == {"setup": sent}
