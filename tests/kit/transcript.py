@@ -15,7 +15,8 @@ A file has `let NAME TEXT` lines, then blocks; a line with `#` in front is a com
 `== TITLE` begins it. A line of columns, in lower case, and the lines of values below it make it one conversation a row;
 several such tables are multiplied. `$column` is its value, `$NAME` what `let` says. Then, one step a line:
 
-- `config JSON`: settings of the stand-in, ahead of everything else.
+- `config JSON`: settings of the stand-in, ahead of everything else; `faults` as the command line has them, `scripts` as
+  lists of steps. A stand-in with neither is held against the form of the service at the end.
 - `setup MODEL JSON ...`: a connection that is set up; MODEL is a name of tests.kit.names or the name of a model, and one
   of Vertex is called there. Both transcriptions are on; each JSON object is merged into the setup, null takes a member
   out. A second one is another client; `leave` ends the newest, `lose` without a close frame. `$handle` is the newest
@@ -33,7 +34,7 @@ several such tables are multiplied. `$column` is its value, `$NAME` what `let` s
 - `pings` are sent from here on; `wait SECONDS`; `clock SECONDS` sets the clock of handles on. `after LEAST [MOST]`: so
   many seconds after the connection it is now. `idle`: for a reader no turn runs.
 - `status NAME JSON`, `ended HOW`, `log TEXT`: what the stand-in says of the newest session, how the only one that is over
-  ended, what a line of its log has (`no-log`: none).
+  ended, what a line of its log has (`no-log`: none); `differences N` from its script.
 - Any other line is one of CHECKS, on what the last `<`, `=`, `rest`, `setup` or `closed` took; after `all`, on
   everything that this client got.
 """
@@ -56,6 +57,7 @@ from websockets.exceptions import ConnectionClosed
 
 from livews.core import closes, codec, protocol
 from livews.server import synth
+from livews.server.script import Script
 from livews.server.server import StandInServer
 from tests.kit import names, sound, talk
 from tests.kit.service_form import keeps_to_the_form, read_by
@@ -220,7 +222,7 @@ class Player:
     async def closed(self, text: str) -> tuple[int, str]:
         before = len(self.caller.messages)
         code, reason = await self.caller.closed()
-        assert not text or f"{code} {reason}".strip() == text
+        assert not text or f"{code} {reason}".strip() == text, (code, reason)
         self.got = self.caller.messages[before:]
         return code, reason
 
@@ -250,6 +252,9 @@ class Player:
     async def ended(self, how: str) -> None:
         assert dict(self.server.endings) == {how: 1}
 
+    async def differences(self, count: str) -> None:
+        assert self.server.differences == int(count)
+
     async def has_logged(self, text: str) -> None:
         assert any(text in line for line in self.log), self.log
 
@@ -262,15 +267,18 @@ STEPS: dict[str, Callable[[Player, str], Awaitable[object]]] = {
     "leave": Player.leave, "lose": Player.lose, "nothing": Player.nothing, "rest": Player.rest, "closed": Player.closed, "closes": Player.closes, "dial": Player.dial,
     "pings": Player.pings, "wait": Player.wait, "clock": Player.clock, "after": Player.after, "idle": Player.idle,
     "status": Player.status, "ended": Player.ended, "log": Player.has_logged,
-    "no-log": Player.has_not_logged,
+    "no-log": Player.has_not_logged, "differences": Player.differences,
 }  # fmt: skip
 
 
 async def play(transcript: Transcript) -> None:
-    """Play a conversation on a stand-in of its own, and hold all of it against the form of the service."""
+    """Play a conversation on a stand-in of its own."""
     steps, changes, log = list(transcript.steps), {}, []
     if steps[0].startswith("config "):
         changes = json.loads(steps.pop(0).removeprefix("config "))
+    free = not changes.keys() & {"faults", "scripts"}
+    if "scripts" in changes:
+        changes["scripts"] = [Script("a scenario", steps=script) for script in changes["scripts"]]
     async with talk.serving(log=log.append, **changes) as server, contextlib.AsyncExitStack() as sockets:
         player = Player(server, log, sockets)
         for line in steps:
@@ -279,7 +287,7 @@ async def play(transcript: Transcript) -> None:
             except Exception as error:
                 error.add_note(f"at: {line[:500]}\ngot: {' '.join(talk.brief_all(player.got))}")
                 raise
-    for caller in player.callers if "faults" not in changes else ():
+    for caller in player.callers if free else ():
         keeps_to_the_form(caller)
 
 
