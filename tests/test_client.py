@@ -17,6 +17,7 @@ from livews.core import codec
 from livews.server import service_format
 from livews.server.server import StandInConfig, stand_in
 from tests.kit.names import KEY
+from tests.kit.recorder import MemoryRecorder
 from tests.kit.servers import SETUP_COMPLETE, frames, scripted
 from tests.kit.waiting import until
 
@@ -77,89 +78,73 @@ async def test_two_turns_with_voice_and_words() -> None:
             assert len(pcm) > 24000
 
 
-async def test_a_model_that_wants_realtime_text_gets_it() -> None:
-    async with at_standin(model="gemini-3.1-flash-live-preview") as session:
+@pytest.mark.parametrize(
+    ("options", "modality", "kind", "input_form"),
+    [
+        ({"model": "gemini-3.1-flash-live-preview"}, "AUDIO", livews.Transcript, "realtimeInput"),
+        ({"text": True}, "AUDIO", livews.Transcript, "clientContent"),  # a model that only speaks: its transcript
+        ({"text": True, "model": "test-model"}, "TEXT", livews.Text, "clientContent"),
+    ],
+)
+async def test_words_in_the_form_of_the_model(
+    options: dict[str, Any], modality: str, kind: type[livews.Transcript | livews.Text], input_form: str
+) -> None:
+    async with at_standin(**options) as session:
         await session.say("hi")
-        assert [type(e) async for e in session.turn()][-1] is livews.TurnEnd
-        assert session.conversation.profile["textInput"] == "realtimeInput"
+        seen = [event async for event in session.turn()]
+        assert session.conversation.setup["generationConfig"]["responseModalities"] == [modality]
+        assert session.conversation.profile["textInput"] == input_form
+    assert '"hi"' in "".join(event.text for event in seen if isinstance(event, kind))
 
 
-async def test_text_on_a_voice_only_model_is_its_transcript() -> None:
-    async with at_standin(text=True) as session:
-        assert session.conversation.setup["generationConfig"]["responseModalities"] == ["AUDIO"]
-        await session.say("hi")
-        words = "".join([e.text async for e in session.turn() if isinstance(e, livews.Transcript)])
-        assert '"hi"' in words
+def part(data: str, mime_type: str = "audio/pcm") -> dict[str, Any]:
+    return {"inlineData": {"mimeType": mime_type, "data": data}}
 
 
-async def test_text_on_a_model_that_writes_is_text() -> None:
-    async with at_standin(text=True, model="test-model") as session:
-        assert session.conversation.setup["generationConfig"]["responseModalities"] == ["TEXT"]
-        await session.say("hi")
-        words = "".join([e.text async for e in session.turn() if isinstance(e, livews.Text)])
-        assert '"hi"' in words
+SPEECH = part(codec.encode_base64(PCM))
+dump = service_format.dump_as_service
+BUNDLE = {
+    "serverContent": {
+        "turnComplete": True,
+        "generationComplete": True,
+        "outputTranscription": {"text": "hey"},
+        "modelTurn": {"parts": [SPEECH, SPEECH, {"text": "note", "thought": True}]},
+        "inputTranscription": {"text": "hello"},
+    },
+    "usageMetadata": {"totalTokenCount": 7},
+}
+ODD = (
+    b"{}", content(), content(outputTranscription={}), dump({"serverContent": {}, "somethingNew": {"a": 1}}),
+    b'{"server_content":{"model_turn":{"parts":[{"inline_data":{"mime_type":"audio/pcm","data":"AAAA"}}]}}}',
+    dump({"onlyNew": 1}), b"this is no JSON", b"\xff\xfe", b"[1]", content(interrupted=False),
+)  # fmt: skip
+PARTS = [{"text": "hi"}, SPEECH, {"executableCode": {"code": "1"}}, part("AAAA", "video/mp4"), part("*")]
+LATE = sound(b"\x7f\x7f" * 1000)
 
 
-async def test_every_part_of_a_bundled_frame_in_order() -> None:
-    parts = [{"inlineData": {"mimeType": "audio/pcm;rate=24000", "data": codec.encode_base64(PCM)}}] * 2
-    bundle = service_format.dump_as_service(
-        {
-            "serverContent": {
-                "turnComplete": True,
-                "generationComplete": True,
-                "outputTranscription": {"text": "hey"},
-                "modelTurn": {"parts": [*parts, {"text": "note", "thought": True}]},
-                "inputTranscription": {"text": "hello"},
-            },
-            "usageMetadata": {"totalTokenCount": 7},
-        }
-    )
-    seen, problem = await talk(bundle)
+@pytest.mark.parametrize(
+    ("payloads", "names", "facts"),
+    [
+        pytest.param([dump(BUNDLE)], "Transcript Audio Audio Text Transcript GenerationComplete Usage TurnEnd",
+                     {"total": 7, "thought": True}, id="a bundle, in order"),
+        pytest.param([sound(), END], "Audio TurnEnd", {"pcm": PCM}, id="binary frames"),
+        pytest.param([sound().decode(), END.decode()], "Audio TurnEnd", {"pcm": PCM}, id="text frames"),
+        pytest.param([*ODD, END], "Audio TurnEnd", {"rate": 24000}, id="normal, but looks odd"),
+        pytest.param([sound(bytes(1_600_000)), END], "Audio TurnEnd", {"pcm": bytes(1_600_000)}, id="two mebibytes"),
+        pytest.param([sound(), content(interrupted=True), LATE, LATE, END], "Audio Interrupted TurnEnd",
+                     {"interrupted": True}, id="audio after an interruption is dropped"),
+        pytest.param([content(modelTurn={"parts": PARTS}), END], "Text Audio Part Media TurnEnd", {}, id="parts"),
+        pytest.param([dump({"sessionResumptionUpdate": {"newHandle": "h-1", "resumable": True}}),
+                      dump({"goAway": {"timeLeft": "50s"}}), END],
+                     "Resumable GoAway TurnEnd", {"handle": "h-1", "seconds": 50.0}, id="resumable, goAway"),
+    ],
+)  # fmt: skip
+async def test_the_events_of_a_turn(payloads: list[bytes | str], names: str, facts: dict[str, Any]) -> None:
+    seen, problem = await talk(*payloads)
     assert problem is None
-    names = [type(event).__name__ for event in seen]
-    assert names == ["Transcript", "Audio", "Audio", "Text", "Transcript", "GenerationComplete", "Usage", "TurnEnd"]
-    assert seen[0].message["usageMetadata"] == {"totalTokenCount": 7}
-
-
-@pytest.mark.parametrize("as_text", [False, True])
-async def test_text_and_binary_frames(as_text: bool) -> None:
-    payloads = [sound(), END]
-    seen, problem = await talk(*[p.decode() if as_text else p for p in payloads])
-    assert problem is None
-    assert [type(event) for event in seen] == [livews.Audio, livews.TurnEnd]
-
-
-async def test_what_is_normal_but_looks_odd() -> None:
-    odd = [
-        b"{}",
-        content(),
-        content(outputTranscription={}),
-        b'{"server_content":{"model_turn":{"parts":[{"inline_data":{"mime_type":"audio/pcm","data":"AAAA"}}]}}}',
-        service_format.dump_as_service({"serverContent": {}, "somethingNew": {"a": 1}}),
-        service_format.dump_as_service({"onlyNew": 1}),
-        b"this is no JSON",
-        b"\xff\xfe",
-        b"[1]",
-        content(interrupted=False),
-    ]
-    seen, problem = await talk(*odd, END)
-    assert problem is None
-    assert [type(event) for event in seen] == [livews.Audio, livews.TurnEnd]
-    assert seen[0].rate == 24000  # type: ignore[attr-defined]
-
-
-async def test_a_message_of_two_mebibytes() -> None:
-    seen, problem = await talk(sound(bytes(1_600_000)), END)
-    assert problem is None
-    assert len(seen[0].pcm) == 1_600_000  # type: ignore[attr-defined]
-
-
-async def test_audio_that_trickles_in_after_an_interruption_is_dropped() -> None:
-    late = sound(b"\x7f\x7f" * 1000)
-    seen, problem = await talk(sound(), content(interrupted=True), late, late, END)
-    assert problem is None
-    assert [type(event) for event in seen] == [livews.Audio, livews.Interrupted, livews.TurnEnd]
-    assert seen[-1].interrupted  # type: ignore[attr-defined]
+    assert [type(event).__name__ for event in seen] == names.split()
+    for name, value in facts.items():
+        assert [getattr(event, name) for event in seen if hasattr(event, name)][:1] == [value]
 
 
 async def test_no_event_is_lost_between_two_turns() -> None:
@@ -180,16 +165,8 @@ async def test_the_socket_is_read_even_when_nobody_listens() -> None:
 
 
 async def test_a_faulty_frame_is_not_sent() -> None:
-    heard: list[str | bytes] = []
-
-    async def listen(socket: ServerConnection) -> None:
-        heard.append(await socket.recv())
-        await socket.send(SETUP_COMPLETE)
-        with contextlib.suppress(Exception):
-            while True:
-                heard.append(await socket.recv())
-
-    async with scripted(listen) as url, livews.connect(url=url) as session:
+    sent = MemoryRecorder()
+    async with at_standin(recorders=[lambda where: sent]) as session:
         with pytest.raises(livews.LocalProtocolError, match="ACTIVITY-1"):
             await session.activity_start()
         with pytest.raises(livews.LocalProtocolError, match="did you mean turnComplete"):
@@ -199,19 +176,19 @@ async def test_a_faulty_frame_is_not_sent() -> None:
         await session.send_audio(b"\0\0" * 320, 16000)
         with pytest.raises(livews.LocalProtocolError, match="AUDIO-2"):
             await session.send_audio(b"\0\0" * 320, 24000)
-    assert len(heard) == 2, "the setup and one piece of audio"
+    assert [step.kind for step in sent.steps if step.sender == "client"] == ["setup", "realtimeInput"], (
+        "and the audio"
+    )
 
 
 async def test_setup_is_merged_in_either_spelling() -> None:
-    async with at_standin(
-        setup={"generation_config": {"temperature": 0.5}}, voice="Puck", system="Be brief."
-    ) as session:
+    given = {"generation_config": {"temperature": 0.5}}
+    async with at_standin(setup=given, voice="Puck", system="Be brief.") as session:
         setup = session.conversation.setup
-        assert setup["generationConfig"]["temperature"] == 0.5
-        assert setup["generationConfig"]["responseModalities"] == ["AUDIO"]
-        voice = setup["generationConfig"]["speechConfig"]["voiceConfig"]["prebuiltVoiceConfig"]
-        assert voice == {"voiceName": "Puck"}
-        assert setup["systemInstruction"] == {"parts": [{"text": "Be brief."}]}
+    voice = {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": "Puck"}}}
+    generation = {"temperature": 0.5, "responseModalities": ["AUDIO"], "speechConfig": voice}
+    assert setup["generationConfig"] == generation
+    assert setup["systemInstruction"] == {"parts": [{"text": "Be brief."}]}
 
 
 async def test_a_trace_of_the_whole_session(tmp_path: Path) -> None:
@@ -222,16 +199,14 @@ async def test_a_trace_of_the_whole_session(tmp_path: Path) -> None:
             pass
     head, *lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert (head["trace"], head["version"], head["side"]) == ("livews", 1, "client")
-    first = [next(iter(line["message"])) for line in lines[:3]]
-    assert first == ["setup", "setupComplete", "clientContent"]
-    assert [line["dir"] for line in lines[:3]] == ["send", "recv", "send"]
-    assert [line["opcode"] for line in lines[:2]] == ["text", "binary"]
+    assert [(line["dir"], line["opcode"], *line["message"]) for line in lines[:3]] == [
+        ("send", "text", "setup"), ("recv", "binary", "setupComplete"), ("send", "text", "clientContent"),
+    ]  # fmt: skip
+    assert [(line["dir"], "close" in line) for line in lines[-2:]] == [("send", True), ("recv", True)]
     assert lines[-2]["close"] == {"code": 1000, "reason": ""}
-    assert lines[-1]["dir"] == "recv"
-    assert "close" in lines[-1]
+    assert lines[1]["size"] == len(SETUP_COMPLETE)
     times = [line["t"] for line in lines]
     assert times == sorted(times)
-    assert lines[1]["size"] == len(SETUP_COMPLETE)
 
 
 async def test_the_trace_of_a_failed_session_keeps_every_frame(tmp_path: Path) -> None:
@@ -267,27 +242,14 @@ async def test_no_key_in_trace_or_exception(tmp_path: Path) -> None:
     assert "[redacted]" in problem.reason
 
 
-async def test_every_kind_of_part_beside_sound() -> None:
-    parts = [
-        {"text": "hi"},
-        {"inlineData": {"mimeType": "audio/pcm", "data": codec.encode_base64(PCM)}},
-        {"executableCode": {"code": "1"}},
-        {"inlineData": {"mimeType": "video/mp4", "data": "AAAA"}},
-        {"inlineData": {"mimeType": "audio/pcm", "data": "*"}},
-    ]
-    seen, problem = await talk(content(modelTurn={"parts": parts}), END)
-    assert problem is None
-    assert [type(event).__name__ for event in seen] == ["Text", "Audio", "Part", "Media", "TurnEnd"]
-
-
 async def test_what_was_sent_is_in_the_trace_also_when_sending_was_cancelled(tmp_path: Path) -> None:
-    async def slow(socket: ServerConnection) -> None:
+    async def deaf(socket: ServerConnection) -> None:
         await socket.recv()
         await socket.send(SETUP_COMPLETE)
         socket.transport.pause_reading()
         await asyncio.sleep(2)
 
-    async with scripted(slow) as url:
+    async with scripted(deaf) as url:
         session = await livews.connect(url=url, trace=tmp_path / "t.jsonl")
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):
@@ -315,24 +277,7 @@ async def test_no_key_in_the_logs_of_the_socket(caplog: pytest.LogCaptureFixture
     assert KEY not in "".join(record.getMessage() for record in ours)
 
 
-async def test_resumable_and_go_away() -> None:
-    seen, problem = await talk(
-        service_format.dump_as_service({"sessionResumptionUpdate": {"newHandle": "h-1", "resumable": True}}),
-        service_format.dump_as_service({"goAway": {"timeLeft": "50s"}}),
-        END,
-    )
-    assert problem is None
-    assert [type(event).__name__ for event in seen] == ["Resumable", "GoAway", "TurnEnd"]
-    assert seen[1].seconds == 50.0  # type: ignore[attr-defined]
-
-
-async def test_pings_are_answered_and_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("livews.client.PING_EVERY", 0.02)
-    async with at_standin() as session:
-        await until(lambda: session.ping_seconds is not None)
-
-
-async def test_a_ping_of_ones_own_is_measured_and_recorded(tmp_path: Path) -> None:
+async def test_pings_are_measured_and_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trace = tmp_path / "t.jsonl"
     async with at_standin(trace=trace) as session:
         seconds = await session.ping()
@@ -343,3 +288,6 @@ async def test_a_ping_of_ones_own_is_measured_and_recorded(tmp_path: Path) -> No
             await session.ping()
     rows = [json.loads(line) for line in trace.read_text().splitlines()]
     assert [key for row in rows for key in row if key in ("ping", "pong")] == ["ping", "pong"]
+    monkeypatch.setattr("livews.client.PING_EVERY", 0.02)
+    async with at_standin() as session:
+        await until(lambda: session.ping_seconds is not None)
