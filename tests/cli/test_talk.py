@@ -6,13 +6,13 @@ import asyncio
 import contextlib
 import json
 import re
+import shlex
 import signal
-import struct
 import subprocess
 import sys
 import time
 import wave
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,8 @@ from livews.cli import main, replies, talk
 from livews.cli.environment import Environment
 from livews.cli.session_inputs import SessionInputs
 from livews.core.codec import decode_base64
-from tests.kit.command import Done, livews, serving
+from tests.golden.parts import png
+from tests.kit.command import LIVEWS, Done, livews, serving
 from tests.kit.screen import Terminal
 from tests.kit.servers import SETUP_COMPLETE, scripted
 from tests.kit.sound import tone, write_wav
@@ -42,17 +43,16 @@ def slow() -> Iterator[str]:
         yield url
 
 
-def rows(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()[1:]]
+def said_to(url: str, *words: str | Path) -> Done:
+    """`livews WORDS` against this server, which succeeds."""
+    done = livews(*words, "--mute", "--url", url)
+    assert done.returncode == 0, done.stderr
+    return done
 
 
 def sent(path: Path) -> list[dict[str, Any]]:
-    return [row["message"] for row in rows(path) if row["dir"] == "send" and "message" in row]
-
-
-def words_of(done: Done) -> str:
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    rows = [json.loads(line) for line in path.read_text().splitlines()[1:]]
+    return [row["message"] for row in rows if row["dir"] == "send" and "message" in row]
 
 
 # The user's voice, from a file
@@ -61,65 +61,61 @@ def words_of(done: Done) -> str:
 def test_a_file_is_spoken_and_answered(server: str, tmp_path: Path) -> None:
     """All of it is sent, and behind it the silence without which the service waits for ever."""
     trace, pcm = tmp_path / "t.jsonl", tone(0.7)
-    done = livews("--mic", write_wav(tmp_path / "a.wav", pcm), "--mute", f"--trace={trace}", "--url", server)
-    assert re.search(r"I heard 0\.\d seconds of sound", words_of(done))
-    assert "you: [0." in done.stderr
-    audio = [one["realtimeInput"]["audio"] for one in sent(trace) if "audio" in one.get("realtimeInput", {})]
+    done = said_to(server, "--mic", write_wav(tmp_path / "a.wav", pcm), f"--trace={trace}")
+    assert re.search(r"I heard 0\.\d seconds of sound", done.stdout)
+    assert "you: [0." in done.stderr and "1 reply, from the end of your words" in done.stderr
+    setup, *pieces, end = sent(trace)
+    assert setup["setup"]["inputAudioTranscription"] == {}
+    assert end == {"realtimeInput": {"audioStreamEnd": True}}
+    audio = [piece["realtimeInput"]["audio"] for piece in pieces]
     assert {blob["mimeType"] for blob in audio} == {"audio/pcm;rate=16000"}
     heard = b"".join(decode_base64(blob["data"]) for blob in audio)
-    assert heard.startswith(pcm)
+    assert heard == pcm + bytes(len(heard) - len(pcm))
     assert len(heard) - len(pcm) >= 2 * 16000 * 1.5
-    assert not any(heard[len(pcm) :])
-    assert sent(trace)[-1] == {"realtimeInput": {"audioStreamEnd": True}}
-    assert sent(trace)[0]["setup"]["inputAudioTranscription"] == {}
-    assert "1 reply, from the end of your words" in done.stderr
 
 
 def test_two_files_are_two_turns_and_the_words_come_first(server: str, tmp_path: Path) -> None:
     first, second = write_wav(tmp_path / "a.wav", tone(0.4)), write_wav(tmp_path / "b.wav", tone(0.6))
-    done = livews("--mic", first, "--mic", second, "Hello", "--mute", "--url", server)
-    said = words_of(done).splitlines()
-    assert len(said) == 3
-    assert '"Hello"' in said[0]
-    assert "seconds of sound" in said[1] and "seconds of sound" in said[2]
+    lines = said_to(server, "--mic", first, "--mic", second, "Hello").stdout.splitlines()
+    assert ["seconds of sound" in line for line in lines] == [False, True, True]
+    assert '"Hello"' in lines[0]
 
 
 def test_push_to_talk_marks_what_is_said(server: str, tmp_path: Path) -> None:
-    trace = tmp_path / "t.jsonl"
-    done = livews(
-        "--mic", write_wav(tmp_path / "a.wav", tone(0.5)), "--push-to-talk", "--mute", f"--trace={trace}", "--url", server
-    )  # fmt: skip
-    assert "seconds of sound" in words_of(done)
-    inputs = [one["realtimeInput"] for one in sent(trace) if "realtimeInput" in one]
-    assert inputs[0] == {"activityStart": {}}
-    assert inputs[-1] == {"activityEnd": {}}
-    assert {"audioStreamEnd": True} not in inputs
-    config = sent(trace)[0]["setup"]["realtimeInputConfig"]
-    assert config == {"automaticActivityDetection": {"disabled": True}}
+    trace, sound = tmp_path / "t.jsonl", write_wav(tmp_path / "a.wav", tone(0.5))
+    done = said_to(server, "--mic", sound, "--push-to-talk", f"--trace={trace}")
+    assert "seconds of sound" in done.stdout
+    setup, *inputs = sent(trace)
+    assert setup["setup"]["realtimeInputConfig"] == {"automaticActivityDetection": {"disabled": True}}
+    kinds = [next(iter(message["realtimeInput"])) for message in inputs]
+    assert kinds == ["activityStart", *["audio"] * (len(kinds) - 2), "activityEnd"]
 
 
 def test_a_file_without_speech_is_told_and_not_waited_for(server: str, tmp_path: Path) -> None:
     started = time.monotonic()
-    done = livews("--mic", write_wav(tmp_path / "a.wav", bytes(16000)), "--mute", "--url", server)
-    assert done.returncode == 0
+    done = said_to(server, "--mic", write_wav(tmp_path / "a.wav", bytes(16000)))
     assert "no sound in it that could be speech" in done.stderr
     assert time.monotonic() - started < 15
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
-    [(None, "No such file"), (b"", "empty"), (b"no wav at all, just words of some length", "WAV")],
+    ("option", "content", "told"),
+    [
+        ("--mic={}.wav", None, "No such file"),
+        ("--mic={}.wav", b"", "empty"),
+        ("--mic={}.wav", b"no wav at all, just words of some length", "WAV"),
+        ("--image={}.png", b"%PDF-1.7 and so on", "{}.png"),
+    ],
 )
-def test_a_file_that_cannot_speak_is_refused_before_dialling(
-    content: bytes | None, words: str, tmp_path: Path
+def test_a_file_that_cannot_be_sent_is_refused_before_dialling(
+    option: str, content: bytes | None, told: str, tmp_path: Path
 ) -> None:
-    path = tmp_path / "a.wav"
+    path = tmp_path / f"a{option[-4:]}"
     if content is not None:
         path.write_bytes(content)
-    done = livews("--mic", str(path), "--url", "ws://127.0.0.1:1")
+    done = livews(option.format(tmp_path / "a"), "What?", "--url", "ws://127.0.0.1:1")
     assert done.returncode == 2
-    assert words in done.stderr
-    assert str(path) in done.stderr
+    assert told.format(tmp_path / "a") in done.stderr and str(path) in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -176,33 +172,17 @@ def test_flags_add_to_the_setup_of_the_user(tmp_path: Path) -> None:
 # Pictures
 
 
-def png(path: Path) -> str:
-    """One red pixel."""
-    import zlib
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    head = struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0)
-    data = zlib.compress(b"\x00\xc8\x1e\x1e")
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", data) + chunk(b"IEND", b""))
+def picture(folder: Path) -> str:
+    path = folder / "a.png"
+    path.write_bytes(png())
     return str(path)
 
 
 def test_a_picture_is_shown_before_the_question(server: str, tmp_path: Path) -> None:
     trace = tmp_path / "t.jsonl"
-    done = livews("--image", png(tmp_path / "a.png"), "What is this?", "--mute", f"--trace={trace}", "--url", server)
-    assert "I saw 1 picture (image/png" in words_of(done)
-    kinds = [next(iter(one)) for one in sent(trace)]
-    assert kinds == ["setup", "realtimeInput", "clientContent"]
-
-
-def test_a_picture_that_is_none_is_refused_before_dialling(tmp_path: Path) -> None:
-    path = tmp_path / "a.png"
-    path.write_text("%PDF-1.7 and so on")
-    done = livews("--image", str(path), "What is this?", "--url", "ws://127.0.0.1:1")
-    assert done.returncode == 2
-    assert str(path) in done.stderr
+    done = said_to(server, "--image", picture(tmp_path), "What is this?", f"--trace={trace}")
+    assert "I saw 1 picture (image/png" in done.stdout
+    assert [next(iter(one)) for one in sent(trace)] == ["setup", "realtimeInput", "clientContent"]
 
 
 # Tools
@@ -227,10 +207,8 @@ def test_a_command_is_called_and_its_answer_spoken(
     """Also where the turn ends beside the call: the next TEXT waits for the answer's own turn."""
     schema = Path(weather[-1])
     schema.write_text(json.dumps({**json.loads(schema.read_text()), "behavior": behavior}))
-    done = livews(
-        *weather, "--model", model, 'What is the weather in "Paris"?', "And now?", "--mute", "--url", server
-    )
-    *beside, first, second = words_of(done).splitlines()
+    done = said_to(server, *weather, "--model", model, 'What is the weather in "Paris"?', "And now?")
+    *beside, first, second = done.stdout.splitlines()
     assert 'get_weather answered {"sky":"clear over Paris"}' in first
     assert '"And now?"' in second
     talks_on = model.startswith("gemini-2.5") and behavior == "NON_BLOCKING"
@@ -239,39 +217,31 @@ def test_a_command_is_called_and_its_answer_spoken(
 
 
 def test_a_tool_in_json(weather: list[str], server: str) -> None:
-    done = livews(*weather, 'What is the weather in "Paris"?', "--json", "--mute", "--url", server)
-    events = [json.loads(line) for line in words_of(done).splitlines()]
-    (ran,) = [row for row in events if row["event"] == "tool"]
+    done = said_to(server, *weather, 'What is the weather in "Paris"?', "--json")
+    events = {row["event"]: row for row in map(json.loads, done.stdout.splitlines())}
+    ran = events["tool"]
     assert (ran["name"], ran["error"], ran["cancelled"]) == ("get_weather", "", False)
-    assert [row["event"] for row in events].index("tool") > [row["event"] for row in events].index("toolCall")
+    assert [*events].index("tool") > [*events].index("toolCall")
 
 
-def test_a_tool_that_hangs_ends_in_a_line_and_the_session_goes_on(server: str) -> None:
-    done = livews(
-        "--tool", "get_weather=sleep 60", "--tool-timeout", "0.5", "Please get_weather", "Hello", "--mute", "--url", server
-    )  # fmt: skip
-    assert '"Hello"' in words_of(done).splitlines()[-1]
-    assert "did not finish within 0.5 s" in done.stderr
+SETUP = '{"tools": [{"functionDeclarations": [{"name": "other_thing"}]}]}'
 
 
-def test_a_function_of_the_setup_without_a_command_is_refused_to_the_model(server: str, tmp_path: Path) -> None:
-    """Also beside a tool that is there: nothing leaves the model waiting (TOOL-3)."""
-    own = tmp_path / "s.json"
-    own.write_text(json.dumps({"tools": [{"functionDeclarations": [{"name": "other_thing"}]}]}))
-    words = [
-        "--setup",
-        str(own),
-        "--tool",
-        "get_weather=cat",
-        "Please other_thing",
-        "Hello",
-        "--mute",
-        "--url",
-        server,
-    ]
-    done = livews(*words)
-    assert '"Hello"' in words_of(done).splitlines()[-1]
-    assert done.stderr.count("the model called other_thing(), which is not here") == 1
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("--tool-timeout 0.5 --tool get_weather=sleep\\ 60 get_weather", "did not finish within 0.5 s"),
+        # also beside a tool that is there: nothing leaves the model waiting (TOOL-3)
+        ("--setup {} --tool get_weather=cat other_thing", "the model called other_thing(), which is not here"),
+    ],
+)
+def test_a_call_without_a_result_is_answered_and_the_session_goes_on(
+    words: str, told: str, server: str, tmp_path: Path
+) -> None:
+    (tmp_path / "s.json").write_text(SETUP)
+    done = said_to(server, *shlex.split(words.format(tmp_path / "s.json")), "Hello")
+    assert '"Hello"' in done.stdout.splitlines()[-1]
+    assert done.stderr.count(told) == 1
 
 
 # What a result is still owed
@@ -302,8 +272,13 @@ LIVE_38, NATIVE, LIVE_31 = "gemini-3.8-live", "gemini-2.5-flash-native-audio-lat
 
 
 def against(
-    wire: Wire, tmp_path: Path, *words: str, behavior: str = "NON_BLOCKING", delay: float = 0.0
-) -> tuple[Done, float]:
+    wire: Wire,
+    tmp_path: Path,
+    *words: str,
+    behavior: str = "NON_BLOCKING",
+    delay: float = 0.0,
+    run: Callable[..., Any] = livews,
+) -> tuple[Any, float]:
     """`livews WORDS` with two tools, against a server that does this; and how long the run took after its last step."""
     schema = tmp_path / "tools.json"
     schema.write_text(json.dumps([{"name": name, "behavior": behavior} for name in ("one", "two")]))
@@ -326,10 +301,10 @@ def against(
         ended = time.monotonic()
         await socket.wait_closed()
 
-    async def go() -> Done:
+    async def go() -> Any:
         async with scripted(script) as url:
             given = [*tools, "--tool-schema", str(schema), "--mute", "--url", url, *words, "Hello"]
-            return await asyncio.to_thread(livews, *given)
+            return await asyncio.to_thread(run, *given)
 
     done = asyncio.run(go())
     return done, time.monotonic() - ended
@@ -370,14 +345,14 @@ def test_one_text_waits_for_the_spoken_answer(
     """TOOL-5. A run ends when the answer was spoken, and soon after, also where the service closes then."""
     done, seconds = against([PROMPT, *wire], tmp_path, "--model", model, behavior=behavior)
     expected = [one["serverContent"]["outputTranscription"]["text"] for one in words]
-    assert words_of(done).split("\n") == [*expected, ""]
+    assert (done.returncode, done.stdout.split("\n")) == (0, [*expected, ""]), done.stderr
     assert seconds < 8
 
 
 def test_json_tells_that_more_comes(tmp_path: Path) -> None:
     wire = [PROMPT, CALL, TALK_ON, GENERATED, ANSWER, CUT, USED, 0.5, SPOKEN, GENERATED, END]
     done, _ = against(wire, tmp_path, "--model", NATIVE, "--json")
-    rows = [json.loads(line) for line in words_of(done).splitlines()]
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert [(row["interrupted"], row["waiting"]) for row in rows if row["event"] == "turnEnd"] == [
         (True, True),
         (False, False),
@@ -408,41 +383,27 @@ def test_an_answer_that_does_not_come_is_not_waited_for_for_ever(
 def test_a_call_that_is_withdrawn_after_its_turn_ends_the_run(tmp_path: Path) -> None:
     wire = [PROMPT, CALL, TALK_ON, GENERATED, END, 0.5, {"toolCallCancellation": {"ids": ["one"]}}]
     done, seconds = against(wire, tmp_path, "--model", LIVE_38, delay=30)
-    assert words_of(done) == "Let me look.\n"
+    assert (done.returncode, done.stdout) == (0, "Let me look.\n")
     assert "one() → cancelled" in done.stderr
     assert seconds < 8
 
 
+@pytest.mark.parametrize(
+    ("delay", "told"),
+    [
+        (0, "no spoken answer to the result of one() has come for 0.5 s"),
+        (2, "nothing has come for 0.5 s; one() has not answered yet"),
+    ],
+)
 def test_an_answer_that_is_late_is_told_of(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    delay: float, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(replies, "STALL", 0.5)
-
-    async def script(socket: ServerConnection) -> None:
-        await socket.recv()
-        await socket.send(SETUP_COMPLETE)
-        await socket.recv()
-        for message in (made_call("one"), END):
-            await socket.send(json.dumps(message))
-        await socket.recv()
-        await asyncio.sleep(2)
-        for message in (SPOKEN, END):
-            await socket.send(json.dumps(message))
-        await socket.wait_closed()
-
-    async def go(delay: float) -> int:
-        schema = tmp_path / "tools.json"
-        schema.write_text(json.dumps({"name": "one", "behavior": "NON_BLOCKING"}))
-        tool = ["--tool", f"one=sleep {delay}", "--tool-schema", str(schema)]
-        async with scripted(script) as url:
-            return await asyncio.to_thread(main, [*tool, "--mute", "--url", url, "Hello"])
-
-    for delay, told in ((0, "no spoken answer to the result of one() has come for 0.5 s"),
-                        (2, "nothing has come for 0.5 s; one() has not answered yet")):  # fmt: skip
-        assert asyncio.run(go(delay)) == 0
-        out, err = capsys.readouterr()
-        assert out == "It is one.\n"
-        assert told in err
+    wire = [PROMPT, CALL, END, ANSWER, 2, SPOKEN, END]
+    assert against(wire, tmp_path, delay=delay, run=lambda *words: main(list(words)))[0] == 0
+    out, err = capsys.readouterr()
+    assert out == "It is one.\n"
+    assert told in err
 
 
 # What is told
@@ -450,7 +411,7 @@ def test_an_answer_that_is_late_is_told_of(
 
 def test_the_view_of_a_trace_has_a_line_a_second_for_the_microphone(server: str, tmp_path: Path) -> None:
     sound = write_wav(tmp_path / "a.wav", tone(0.5))
-    done = livews("--mic", sound, "--image", png(tmp_path / "a.png"), "--trace", "--mute", "--url", server)
+    done = said_to(server, "--mic", sound, "--image", picture(tmp_path), "--trace")
     lines = done.stderr.splitlines()
     held = [re.search(r"realtimeInput x(\d+) .* audio ([\d,]+) ms", line) for line in lines]
     merged = [(int(found[1]), int(found[2].replace(",", ""))) for found in held if found]
@@ -464,14 +425,14 @@ def test_the_view_of_a_trace_has_a_line_a_second_for_the_microphone(server: str,
 def test_a_warning_is_a_line_of_its_own_also_in_a_file_for_both(tmp_path: Path) -> None:
     """stdout and stderr in one file, as 2>&1 has it."""
     with serving("--pace", "0.2", "--voice", "tones", "--fault", "go-away=60@6") as (url, _):
-        command = [sys.executable, "-m", "livews", "--mute", "--url", url, "Hello there, my friend"]
+        command = [*LIVEWS, "--mute", "--url", url, "Hello there, my friend"]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=30)
     assert "\nlivews: the service closes this connection in 60 s (goAway)\n" in done.stdout
 
 
 def test_a_wav_of_several_turns_tells_how_long_it_is(server: str, tmp_path: Path) -> None:
     path = tmp_path / "v.wav"
-    done = livews("one", "two", "--mute", f"--wav={path}", "--url", server)
+    done = said_to(server, "one", "two", f"--wav={path}")
     first, second = [re.findall(r"(\d+\.\d) s", line) for line in done.stderr.splitlines() if "v.wav" in line]
     with wave.open(str(path)) as file:
         assert float(second[1]) == pytest.approx(file.getnframes() / 24000, abs=0.06)
@@ -493,31 +454,51 @@ def test_a_turn_that_stalls_is_given_up() -> None:
 # Ctrl-C, and the live view
 
 
-def test_ctrl_c_leaves_a_list_of_turns_at_once(slow: str, tmp_path: Path) -> None:
-    path = tmp_path / "v.wav"
-    command = [sys.executable, "-m", "livews", "Hello", "again", "--mute", f"--wav={path}", "--url", slow]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 20
-    while not (path.exists() and path.stat().st_size > 10000) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=10)
+@contextlib.contextmanager
+def talking(*words: str) -> Iterator[subprocess.Popen[str]]:
+    """`livews WORDS`, which is left with 130 and without a traceback."""
+    command = [*LIVEWS, *words, "--mute"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        yield process
+        _, err = process.communicate(timeout=10)
     assert process.returncode == 130
     assert "Traceback" not in err
+
+
+def test_ctrl_c_leaves_a_list_of_turns_at_once(slow: str, tmp_path: Path) -> None:
+    path = tmp_path / "v.wav"
+    with talking("Hello", "again", f"--wav={path}", "--url", slow) as process:
+        deadline = time.monotonic() + 20
+        while not (path.exists() and path.stat().st_size > 10000) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
     with wave.open(str(path)) as file:
         assert file.getnframes() > 2400, "the WAV is whole"
 
 
-def live(*words: str, rows: int = 24, columns: int = 90) -> Terminal:
-    return Terminal([sys.executable, "-m", "livews", "--mute", *words], rows=rows, columns=columns)
+def test_more_than_enough_ctrl_c(slow: str) -> None:
+    """Whoever hammers on the key gets out, also while livews puts things in order."""
+    with talking("Hello", "--url", slow) as process:
+        assert process.stdout is not None
+        process.stdout.read(10)
+        while process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.01)
+
+
+@contextlib.contextmanager
+def live(*words: str, line: str, shown: str) -> Iterator[Terminal]:
+    """The live view of `livews WORDS`, where `line` was typed and `shown` has appeared."""
+    with Terminal([*LIVEWS, "--mute", *words], rows=24, columns=110) as terminal:
+        terminal.wait_for("message >")
+        terminal.type(f"{line}\r")
+        terminal.wait_for(shown)
+        yield terminal
 
 
 def test_one_types_while_the_model_speaks(slow: str) -> None:
     """The second line interrupts the first reply, as the service has it; both are on the screen, whose is told."""
-    with live("--url", slow) as terminal:
-        terminal.wait_for("message >")
-        terminal.type("tell me everything you know\r")
-        terminal.wait_for("model  livews")
+    with live("--url", slow, line="tell me everything you know", shown="model  livews") as terminal:
         terminal.type("stop\r")
         terminal.wait_for('I heard "stop"')
         terminal.wait_for("interrupted")
@@ -531,10 +512,9 @@ def test_one_types_while_the_model_speaks(slow: str) -> None:
 
 
 def test_ctrl_c_once_ends_the_turn_and_twice_leaves(slow: str) -> None:
-    with live("--url", slow) as terminal:
-        terminal.wait_for("message >")
-        terminal.type("tell me everything you know, and then some more\r")
-        terminal.wait_for("model  livews")
+    with live(
+        "--url", slow, line="tell me everything you know, and then some more", shown="model  livews"
+    ) as terminal:
         terminal.type("\x03")
         terminal.wait_for("Ctrl-C again leaves")
         assert "stopped" in terminal.text
@@ -553,10 +533,7 @@ def test_ctrl_c_once_ends_the_turn_and_twice_leaves(slow: str) -> None:
 
 
 def test_a_second_ctrl_c_leaves_however_late(slow: str) -> None:
-    with live("--url", slow) as terminal:
-        terminal.wait_for("message >")
-        terminal.type("tell me everything you know\r")
-        terminal.wait_for("model  livews")
+    with live("--url", slow, line="tell me everything you know", shown="model  livews") as terminal:
         terminal.type("\x03")
         terminal.wait_for("stopped")
         time.sleep(2.5)  # the reply that was stopped would still be playing
@@ -565,10 +542,9 @@ def test_a_second_ctrl_c_leaves_however_late(slow: str) -> None:
 
 
 def test_ctrl_c_ends_a_command_that_runs_for_the_model(slow: str) -> None:
-    with live("--url", slow, "--tool", "get_weather=sleep 60") as terminal:
-        terminal.wait_for("message >")
-        terminal.type("please get_weather\r")
-        terminal.wait_for("● tool get_weather")
+    with live(
+        "--url", slow, "--tool", "get_weather=sleep 60", line="please get_weather", shown="● tool get_weather"
+    ) as terminal:
         terminal.type("\x03")
         terminal.wait_for("get_weather() → failed: stopped by the user")
         terminal.type("q\r")
@@ -576,13 +552,13 @@ def test_ctrl_c_ends_a_command_that_runs_for_the_model(slow: str) -> None:
 
 
 def test_a_close_ends_the_view_and_is_explained(tmp_path: Path) -> None:
-    with serving("--pace", "0", "--fault", "close=quota@4") as (url, _), live("--url", url, columns=110) as terminal:
-        terminal.wait_for("message >")
-        terminal.type("hello\r")
+    with (
+        serving("--pace", "0", "--fault", "close=quota@4") as (url, _),
+        live("--url", url, line="hello", shown="livews: closed: 1011") as terminal,
+    ):
         assert terminal.wait() in (3, 5)
         terminal.settle()
         assert terminal.restored()
-        assert "livews: closed: 1011" in terminal.text
         assert "  do  " in terminal.text
 
 
@@ -596,30 +572,3 @@ def test_the_reply_is_alone_on_a_stdout_that_is_no_terminal(server: str, tmp_pat
         terminal.type("q\r")
         assert terminal.wait() == 0
     assert out.read_text() == 'livews stand-in: I heard "hello".\n'
-
-
-def test_the_screen_gets_nothing_of_the_wire_unescaped(server: str) -> None:
-    with live("--url", server) as terminal:
-        terminal.wait_for("message >")
-        terminal.type("hello\r")
-        terminal.wait_for("I heard")
-        terminal.paste("\u202eevil\u202c")
-        terminal.type("\r")
-        terminal.wait_for("\\u202e")
-        terminal.type("q\r")
-        assert terminal.wait() == 0
-        assert "\u202e".encode() not in bytes(terminal.raw)
-
-
-def test_more_than_enough_ctrl_c(slow: str) -> None:
-    """Whoever hammers on the key gets out with 130 and no traceback, also while livews puts things in order."""
-    command = [sys.executable, "-m", "livews", "Hello", "--mute", "--url", slow]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    process.stdout.read(10)
-    while process.poll() is None:
-        process.send_signal(signal.SIGINT)
-        time.sleep(0.01)
-    _, err = process.communicate(timeout=10)
-    assert process.returncode == 130
-    assert "Traceback" not in err
