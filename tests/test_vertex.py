@@ -2,49 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
 import livews
 from livews import google_credentials
-from tests.kit.servers import Recorder
+from tests.kit.servers import Recorder, tcp
 
 NEEDS = "pip install 'livews[vertex]' to test it"
 
 
-@pytest.fixture
-def token_server() -> Iterator[str]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            body = json.dumps({"access_token": "bearer-of-the-test", "expires_in": 3600}).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/token"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+async def give_token(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    head = await reader.readuntil(b"\r\n\r\n")
+    await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].split()[0]))
+    body = json.dumps({"access_token": "bearer-of-the-test", "expires_in": 3600})
+    head_of_answer = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    writer.write(f"{head_of_answer}{body}".encode())
+    await writer.drain()
 
 
 @pytest.mark.filterwarnings("ignore")  # google-auth's own
-async def test_application_default_credentials(
-    token_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_application_default_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("google.auth.transport.requests", reason=NEEDS)
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import rsa
@@ -52,12 +33,12 @@ async def test_application_default_credentials(
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    account = {"type": "service_account", "client_email": "a@p.iam.gserviceaccount.com", "token_uri": token_server}
+    account = {"type": "service_account", "client_email": "a@p.iam.gserviceaccount.com"}
     account |= {"private_key": key.decode(), "private_key_id": "1", "project_id": "p"}
-    (tmp_path / "account.json").write_text(json.dumps(account))
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "account.json"))
     recorder = Recorder()
-    async with recorder.listening() as port:
+    async with tcp(give_token) as url, recorder.listening() as port:
+        (tmp_path / "account.json").write_text(json.dumps({**account, "token_uri": f"{url}/token"}))
         with pytest.raises(livews.LivewsError):
             await livews.connect(vertex=True, project="p", location="l", url=f"ws://127.0.0.1:{port}")
     assert "authorization: bearer bearer-of-the-test" in recorder.requests[0].lower()
