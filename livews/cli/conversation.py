@@ -62,6 +62,9 @@ async def talk(options: argparse.Namespace, console: Console) -> int:
         stack.push_async_callback(conversation.close)
         try:
             return await conversation.run(settings)
+        except asyncio.CancelledError:
+            ignore_interrupts()
+            raise
         except LivewsError as problem:
             conversation.output.failure(problem, conversation.seconds)
             raise
