@@ -12,6 +12,7 @@ import livews
 from livews import endpoint, redactor
 from livews.core import protocol
 from livews.endpoint import Settings
+from tests.kit.names import GEMINI, VERTEX
 from tests.kit.servers import Recorder
 
 VECTORS = json.loads((protocol.root() / "vectors/endpoints/endpoints.json").read_text())["tests"]
@@ -23,36 +24,28 @@ def test_vector(vector: dict[str, Any]) -> None:
     assert (where.url, dict(where.headers), where.model) == (vector["url"], vector["headers"], vector["named"])
 
 
-async def handshake(**options: Any) -> tuple[str, dict[str, str]]:
-    """The request line and headers (lower case) that `connect` sends to a base URL of ours."""
+@pytest.mark.parametrize(
+    ("prefix", "options", "path", "headers"),
+    [
+        ("", {"api_key": "secret-key-1"}, GEMINI, {"x-goog-api-key": "secret-key-1"}),
+        ("", {"token": "auth_tokens/abc"}, GEMINI.replace("v1beta", "v1alpha") + "Constrained",
+         {"authorization": "Token auth_tokens/abc", "x-goog-api-key": "auth_tokens/abc"}),
+        ("/gate/", {"vertex": True, "project": "p", "token": "bearer-1"}, f"/gate{VERTEX}",
+         {"authorization": "Bearer bearer-1"}),
+    ],
+    ids=["key", "ephemeral token", "Vertex with a prefix"],
+)  # fmt: skip
+async def test_the_handshake(prefix: str, options: dict[str, Any], path: str, headers: dict[str, str]) -> None:
     recorder = Recorder()
     async with recorder.listening() as port:
-        with pytest.raises(livews.LivewsError):
-            await livews.connect(url=f"ws://127.0.0.1:{port}{options.pop('prefix', '')}", **options)
+        with pytest.raises(livews.Refused):
+            await livews.connect(url=f"ws://127.0.0.1:{port}{prefix}", **options)
     line, *rest = recorder.requests[0].strip().split("\r\n")
-    return line, {name.lower(): value for name, value in (header.split(": ", 1) for header in rest)}
-
-
-async def test_handshake_of_a_key() -> None:
-    line, headers = await handshake(api_key="secret-key-1")
-    assert line == "GET /ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent HTTP/1.1"
-    assert headers["x-goog-api-key"] == "secret-key-1"
-    assert "sec-websocket-extensions" not in headers, "compression is not offered (WIRE-13)"
-    assert "origin" not in headers
-    assert headers["user-agent"] == f"livews/{livews.__version__}"
-
-
-async def test_handshake_of_an_ephemeral_token() -> None:
-    line, headers = await handshake(token="auth_tokens/abc")
-    assert line.split()[1].endswith("v1alpha.GenerativeService.BidiGenerateContentConstrained")
-    assert headers["authorization"] == "Token auth_tokens/abc"
-    assert headers["x-goog-api-key"] == "auth_tokens/abc"
-
-
-async def test_handshake_of_vertex_with_a_prefix() -> None:
-    line, headers = await handshake(prefix="/gate/", vertex=True, project="p", token="bearer-1")
-    assert line.split()[1] == "/gate/ws/google.cloud.aiplatform.v1beta1.LlmBidiService/BidiGenerateContent"
-    assert headers["authorization"] == "Bearer bearer-1"
+    assert line == f"GET {path} HTTP/1.1"
+    sent = {name.lower(): value for name, value in (header.split(": ", 1) for header in rest)}
+    assert {**headers, "user-agent": f"livews/{livews.__version__}"}.items() <= sent.items()
+    assert "origin" not in sent
+    assert "sec-websocket-extensions" not in sent, "compression is not offered (WIRE-13)"
 
 
 @pytest.mark.parametrize(
@@ -100,15 +93,17 @@ def test_environment(env: dict[str, str], settings: Settings) -> None:
     assert endpoint.from_environment(env) == settings
 
 
-def test_a_key_that_was_given_means_express_mode() -> None:
-    settings = endpoint.from_environment({"GOOGLE_CLOUD_PROJECT": "p"}, api_key="given", vertex=True)
-    assert dict(endpoint.resolve(settings, "m").headers) == {"x-goog-api-key": "given"}
-
-
-def test_a_flag_beats_the_environment() -> None:
-    env = {"GOOGLE_API_KEY": "g", "GOOGLE_GEMINI_BASE_URL": "http://h", "GOOGLE_GENAI_API_VERSION": "v1"}
-    settings = endpoint.from_environment(env, url="ws://x", api_key="k", version="v1alpha")
-    assert (settings.url, settings.api_key, settings.version) == ("ws://x", "k", "v1alpha")
+@pytest.mark.parametrize(
+    ("env", "given", "settings"),
+    [
+        ({"GOOGLE_API_KEY": "g", "GOOGLE_GEMINI_BASE_URL": "http://h", "GOOGLE_GENAI_API_VERSION": "v1"},
+         {"url": "ws://x", "api_key": "k", "version": "v1alpha"}, Settings("ws://x", "k", version="v1alpha")),
+        # a key that was given means express mode, which has no project
+        ({"GOOGLE_CLOUD_PROJECT": "p"}, {"api_key": "k", "vertex": True}, Settings(api_key="k", vertex=True)),
+    ],
+)  # fmt: skip
+def test_an_argument_beats_the_environment(env: dict[str, str], given: dict[str, Any], settings: Settings) -> None:
+    assert endpoint.from_environment(env, **given) == settings
 
 
 @pytest.mark.parametrize(
@@ -138,13 +133,9 @@ def test_what_does_not_fit_is_told_with_a_cure(settings: Settings, word: str) ->
 )
 def test_no_secret_of_a_url_is_shown(url: str) -> None:
     where = endpoint.resolve(Settings(url=url), "m")
-    for shown in (
-        where.shown,
-        repr(where),
-        repr(Settings(url=url, api_key="AIzaSecretSecret", token="tok-en-9")),
-    ):
-        for secret in ("AIzaSecretSecret", "tok%2Fen-99", "tok/en-99", "hunter22", "tok-en-9"):
-            assert secret not in shown
+    shown = f"{where.shown} {where!r} {Settings(url=url, api_key='AIzaSecretSecret', token='tok-en-9')!r}"
+    for secret in ("AIzaSecretSecret", "tok%2Fen-99", "tok/en-99", "hunter22", "tok-en-9"):
+        assert secret not in shown
     assert where.url.partition("?")[2] == url.partition("?")[2], "what is dialled keeps its query"
 
 
