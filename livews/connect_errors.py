@@ -5,8 +5,6 @@
 - websockets is imported only where it is needed: the words do not need it.
 """
 
-from __future__ import annotations
-
 import errno
 import re
 import socket

@@ -6,8 +6,6 @@
 - Arguments take precedence over the environment; the environment is read as Google's SDKs read it.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field

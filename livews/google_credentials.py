@@ -4,8 +4,6 @@
 - The text of its errors is never shown: it may quote the key file.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

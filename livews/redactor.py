@@ -5,8 +5,6 @@
 - The query parameters that hold a credential are listed here and nowhere else.
 """
 
-from __future__ import annotations
-
 import re
 from typing import overload
 from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit

@@ -5,8 +5,6 @@
 - Nothing is dropped silently: what the wire does not accept is a finding, reported before dialling.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

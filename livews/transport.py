@@ -6,8 +6,6 @@
 - A recorder that fails ends the connection; `failure` is what it raised.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """Tests see no key, proxy or endpoint of the machine they run on; each asks for what it needs."""
 
-from __future__ import annotations
-
 import asyncio
 import inspect
 import os

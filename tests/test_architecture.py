@@ -1,7 +1,5 @@
 """The arrows between the parts hold, and heavy packages are imported where they are used."""
 
-from __future__ import annotations
-
 import ast
 import re
 import subprocess

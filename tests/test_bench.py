@@ -1,7 +1,5 @@
 """The benchmarks run, and say what they found; no figure of theirs is judged here."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

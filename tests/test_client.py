@@ -1,7 +1,5 @@
 """The client against real sockets: the stand-in for how it should be, scripted servers for how it can be."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import json

@@ -3,8 +3,6 @@
 Why a connection fails is in tests/test_connect_errors.py.
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 from pathlib import Path

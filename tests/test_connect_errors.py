@@ -1,7 +1,5 @@
 """Why no connection came to be: every cause in its own words, and nothing in them that is secret."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import re

@@ -1,7 +1,5 @@
 """Where livews dials: every form of endpoint, and the handshake as a socket sees it."""
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Any

@@ -1,7 +1,5 @@
 """No two paths differ only in case: on macOS and Windows one of the two would be lost."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import pytest

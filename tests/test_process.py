@@ -1,7 +1,5 @@
 """Child processes and calls in threads: always stopped, never waited for without a bound."""
 
-from __future__ import annotations
-
 import asyncio
 import io
 import os

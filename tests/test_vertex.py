@@ -1,7 +1,5 @@
 """A bearer token for Vertex from google-auth: the real package, against a token server on loopback."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from pathlib import Path

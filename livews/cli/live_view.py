@@ -8,8 +8,6 @@
 - All methods must run on the event loop.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import contextlib

@@ -1,7 +1,5 @@
 """Reads the files that commands take: traces and messages, `-` for stdin, always as a stream."""
 
-from __future__ import annotations
-
 import argparse
 import tempfile
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """`livews talk`, the default command: its options. The conversation itself is in `conversation`."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Callable
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """Shows a session that passes the proxy on stderr: its messages, how to fix what is found, and why it closed."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """Latencies as the ear has them: counted from the first sample that is no silence, on a clock of the test."""
 
-from __future__ import annotations
-
 from array import array
 
 import pytest

@@ -1,7 +1,5 @@
 """The live view on a real pty: what is on the screen after what was typed, and what is left behind."""
 
-from __future__ import annotations
-
 import os
 import re
 import signal

@@ -1,7 +1,5 @@
 """Talking: voice, pictures, tools and keys, as a user does it. Sound cards are in tests/audio/test_conversation.py."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import json

@@ -6,8 +6,6 @@
 - Without the browser the fixture `browser` skips and says why; with LIVEWS_REQUIRE_BROWSER=1 that is a failure.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil

@@ -1,7 +1,5 @@
 """The command as a user runs it: a process of its own."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """Names that tests share: paths of the service and of this repository, models, a key."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]

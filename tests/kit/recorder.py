@@ -1,7 +1,5 @@
 """A recorder that keeps what it is given."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from livews.core.conversation import Step

@@ -11,8 +11,6 @@
 - `save` is for looking at a screen, never for judging it.
 """
 
-from __future__ import annotations
-
 import fcntl
 import os
 import pty

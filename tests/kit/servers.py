@@ -1,7 +1,5 @@
 """Servers for tests: real sockets on loopback that say what they are told and keep what they hear."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import ssl

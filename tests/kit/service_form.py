@@ -1,7 +1,5 @@
 """What the service keeps to in every session, whatever is said: the form of frames, where members stand, counts."""
 
-from __future__ import annotations
-
 import json
 import re
 

@@ -1,7 +1,5 @@
 """Sound for tests, as s16le mono bytes; times in seconds, rates in Hz."""
 
-from __future__ import annotations
-
 import random
 import wave
 from array import array

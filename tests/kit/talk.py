@@ -5,8 +5,6 @@
 - Sound is s16le mono; its mime type names the rate, or none for rate 0.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import json

@@ -1,7 +1,5 @@
 """Traces made by hand, row by row; times in seconds."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -39,8 +39,6 @@ several such tables are multiplied. `$column` is its value, `$NAME` what `let` s
   everything that this client got.
 """
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import contextlib

@@ -1,7 +1,5 @@
 """Wait for what another task, thread or process does."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 
