@@ -33,10 +33,10 @@ FADE_MS = 5
 class Session:
     """`livews --mic` and what came of it; `say` plays into the microphone."""
 
-    def __init__(self, pulse: PulseServer, trace: Path, *words: str) -> None:
+    def __init__(self, pulse: PulseServer, trace: Path, *words: str, mic: bool = True) -> None:
         self._env = {**os.environ, **pulse.env}
         self.trace = trace
-        command = [sys.executable, "-m", "livews", "--offline", "--mic", f"--trace={trace}", *words]
+        command = [sys.executable, "-m", "livews", "--offline", *["--mic"] * mic, f"--trace={trace}", *words]
         self.process = subprocess.Popen(
             command, cwd=ROOT, env=self._env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )  # fmt: skip
@@ -93,6 +93,19 @@ def sent(rows: list[dict[str, Any]]) -> bytes:
 
 def has(name: str, count: int = 1) -> Callable[[list[dict[str, Any]]], bool]:
     return lambda rows: sum(name in content(row) for row in rows) >= count
+
+
+def test_a_turn_without_a_microphone_is_heard_to_the_last_sample(pulse: PulseServer, tmp_path: Path) -> None:
+    for attempt in range(TRIES):
+        with pulse.record() as recording:
+            session = Session(pulse, tmp_path / f"t{attempt}.jsonl", "Hello", mic=False)
+            _, err = session.process.communicate(timeout=60)
+            assert session.process.returncode == 0, err
+            assert "no sound" not in err
+        voice = received(session.rows())
+        if voice in recording.pcm:
+            return
+    pytest.fail(f"{TRIES} times not all of the voice was heard")
 
 
 def test_spoken_and_answered_sample_for_sample(pulse: PulseServer, tmp_path: Path) -> None:

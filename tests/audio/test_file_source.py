@@ -144,58 +144,47 @@ async def test_without_soxr_the_file_s_own_rate_is_delivered(tmp_path: Path, mon
 
 # kinds of files
 
+
+def wav(head: bytes, data: bytes = b"12") -> bytes:
+    return riff(chunk(b"LIST", b"odd"), chunk(b"fmt ", head), chunk(b"fact", b"1234"), chunk(b"data", data))
+
+
+def floats(code: str) -> bytes:
+    return array(code, (s / 32768 for s in SIXTEEN)).tobytes()
+
+
 SIXTEEN = samples(0.02)
-SOUNDS: dict[str, tuple[bytes, bytes]] = {
-    "u8": (fmt(bits=8), bytes((s >> 8) + 128 for s in SIXTEEN)),
-    "s16": (fmt(), SIXTEEN.tobytes()),
-    "s24": (fmt(bits=24), b"".join((s << 8 | 0x7F).to_bytes(3, "little", signed=True) for s in SIXTEEN)),
-    "s32": (fmt(bits=32), b"".join((s << 16 | 0x7FFF).to_bytes(4, "little", signed=True) for s in SIXTEEN)),
-    "f32": (fmt(3, bits=32), array("f", (s / 32768 for s in SIXTEEN)).tobytes()),
-    "f64": (fmt(3, bits=64), array("d", (s / 32768 for s in SIXTEEN)).tobytes()),
-    "s16 extensible": (extensible(1), SIXTEEN.tobytes()),
-    "f32 extensible": (extensible(3, bits=32), array("f", (s / 32768 for s in SIXTEEN)).tobytes()),
-    "s16 stereo": (fmt(channels=2), array("h", (v for s in SIXTEEN for v in (s + 100, s - 100))).tobytes()),
-    "s24 extensible, 4 channels": (
-        extensible(1, channels=4, bits=24),
-        b"".join((s << 8).to_bytes(3, "little", signed=True) * 4 for s in SIXTEEN),
+SOUND = SIXTEEN.tobytes()
+LOW = array("h", (s >> 8 << 8 for s in SIXTEEN))
+STEREO = array("h", (s + d for s in SIXTEEN for d in (100, -100)))
+SOUNDS: dict[str, tuple[array[int], bytes]] = {
+    "u8": (LOW, wav(fmt(bits=8), bytes((s >> 8) + 128 for s in SIXTEEN))),
+    "s16": (SIXTEEN, wav(fmt(), SOUND)),
+    "s24": (SIXTEEN, wav(fmt(bits=24), b"".join(struct.pack("<i", s << 16 | 0x7FFF)[1:] for s in SIXTEEN))),
+    "s32": (SIXTEEN, wav(fmt(bits=32), array("i", (s << 16 | 0x7FFF for s in SIXTEEN)).tobytes())),
+    "f32": (SIXTEEN, wav(fmt(3, bits=32), floats("f"))),
+    "f64": (SIXTEEN, wav(fmt(3, bits=64), floats("d"))),
+    "s16 extensible": (SIXTEEN, wav(extensible(1), SOUND)),
+    "f32 extensible": (SIXTEEN, wav(extensible(3, bits=32), floats("f"))),
+    "s16 stereo": (SIXTEEN, wav(fmt(channels=2), STEREO.tobytes())),
+    "s24 of 4 channels": (LOW, wav(extensible(1, 4, bits=24), b"".join(struct.pack("<xh", s) * 4 for s in LOW))),
+    "floats too loud or no numbers": (
+        array("h", [32767, -32768, 32767, -32768, 0, 16384]),
+        wav(fmt(3, bits=32), struct.pack("<6f", 1.0, -1.0, 7.0, float("-inf"), float("nan"), 0.5)),
     ),
+    "no size": (SIXTEEN, riff(chunk(b"fmt ", fmt()), chunk(b"data", SOUND, 0xFFFFFFFF))),
+    "too large a size": (SIXTEEN, riff(chunk(b"fmt ", fmt()), chunk(b"data", SOUND + b"\1", 50_000))[:-1]),
+    "more after the sound": (SIXTEEN, wav(fmt(), SOUND) + chunk(b"LIST", b"a name")),
 }
-
-
-def whole(folder: Path, *chunks: bytes, end: int | None = None) -> array[int]:
-    """The samples of a file of these chunks, perhaps cut at `end`."""
-    path = folder / "a.wav"
-    path.write_bytes(riff(*chunks)[:end])
-    with closing(WavReader(path)) as reader:
-        pcm = b""
-        while piece := reader.read(77):
-            pcm += piece
-    return array("h", pcm)
 
 
 @pytest.mark.parametrize("kind", SOUNDS)
 def test_every_kind_of_sound_is_read(kind: str, tmp_path: Path) -> None:
-    head, data = SOUNDS[kind]
-    wanted = SIXTEEN if kind != "u8" else array("h", (s >> 8 << 8 for s in SIXTEEN))
-    others = chunk(b"LIST", b"odd"), chunk(b"fmt ", head), chunk(b"fact", b"1234")
-    assert whole(tmp_path, *others, chunk(b"data", data)) == wanted
-
-
-def test_floats_that_are_too_loud_or_no_numbers(tmp_path: Path) -> None:
-    data = struct.pack("<6f", 1.0, -1.0, 7.0, float("-inf"), float("nan"), 0.5)
-    heard = whole(tmp_path, chunk(b"fmt ", fmt(3, bits=32)), chunk(b"data", data))
-    assert list(heard) == [32767, -32768, 32767, -32768, 0, 16384]
-
-
-@pytest.mark.parametrize("size", [0xFFFFFFFF, 50_000])
-def test_a_file_without_an_end_is_read_to_its_end(size: int, tmp_path: Path) -> None:
-    data = chunk(b"data", SIXTEEN.tobytes() + b"\1", size)
-    assert whole(tmp_path, chunk(b"fmt ", fmt()), data, end=-1) == SIXTEEN
-
-
-def test_what_follows_the_sound_is_none(tmp_path: Path) -> None:
-    data = chunk(b"data", SIXTEEN.tobytes())
-    assert whole(tmp_path, chunk(b"fmt ", fmt()), data, chunk(b"LIST", b"a name")) == SIXTEEN
+    wanted, content = SOUNDS[kind]
+    (tmp_path / "a.wav").write_bytes(content)
+    with closing(WavReader(tmp_path / "a.wav")) as reader:
+        pcm = b"".join(iter(lambda: reader.read(77), b""))
+    assert array("h", pcm) == wanted
 
 
 GOOD = riff(chunk(b"fmt ", fmt()), chunk(b"data", SIXTEEN.tobytes()))
@@ -215,11 +204,11 @@ GOOD = riff(chunk(b"fmt ", fmt()), chunk(b"data", SIXTEEN.tobytes()))
         (riff(chunk(b"fmt ", fmt()), chunk(b"data", b"")), "there is no sound in it", "byte 36"),
         (riff(chunk(b"data", b"12")), "there is no fmt chunk", "byte 12"),
         (riff(chunk(b"fmt ", fmt()[:14]), chunk(b"data", b"12")), "its fmt chunk has 14 bytes", ""),
-        (riff(chunk(b"fmt ", fmt(2, bits=4)), chunk(b"data", b"12")), "ADPCM of 4 bits", ""),
-        (riff(chunk(b"fmt ", fmt(7, bits=8)), chunk(b"data", b"12")), "mu-law of 8 bits", ""),
-        (riff(chunk(b"fmt ", fmt(0x4321)), chunk(b"data", b"12")), "format 17185 of 16 bits", ""),
-        (riff(chunk(b"fmt ", fmt(channels=0)), chunk(b"data", b"12")), "its header contradicts itself", ""),
-        (riff(chunk(b"fmt ", fmt(rate=0)), chunk(b"data", b"12")), "its header says 0 Hz", ""),
+        (wav(fmt(2, bits=4)), "ADPCM of 4 bits", ""),
+        (wav(fmt(7, bits=8)), "mu-law of 8 bits", ""),
+        (wav(fmt(0x4321)), "format 17185 of 16 bits", ""),
+        (wav(fmt(channels=0)), "its header contradicts itself", ""),
+        (wav(fmt(rate=0)), "its header says 0 Hz", ""),
         (b"RIFF\0\0\0\0WAVE" + bytes(100_000), "no data chunk among the first 1000", "byte 8004"),
     ],
 )

@@ -11,6 +11,7 @@ import threading
 import time
 from array import array
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -71,55 +72,52 @@ def turn_one(chunks: int) -> PlaybackBuffer:
     return buffer
 
 
-@pytest.mark.parametrize("chunks", [0, 1, 2, 9])
-def test_a_flush_anywhere_cuts_turn_one_and_keeps_turn_two(chunks: int) -> None:
+def interrupted_everywhere(
+    chunks: int, interrupt: Callable[[PlaybackBuffer], None]
+) -> Iterator[tuple[PlaybackBuffer, list[int]]]:
+    """The buffer and the block for each place of a fill, and for one where it came after the fill."""
     at, reached = 0, True
     while reached:
         buffer = turn_one(chunks)
-
-        def flush_and_go_on(buffer: PlaybackBuffer = buffer) -> None:
-            buffer.flush()
-            for _ in range(5):
-                buffer.push(TWOS)
-
-        block, reached = fill_interrupted(buffer, flush_and_go_on, at)
+        block, reached = fill_interrupted(buffer, partial(interrupt, buffer), at)
         if not reached:
-            flush_and_go_on()
-        later = [*fill(buffer), *fill(buffer), *fill(buffer), *fill(buffer), *fill(buffer)]
+            interrupt(buffer)
+        yield buffer, block
+        at += 1
+    assert at > 100, "it was not traced"
+
+
+@pytest.mark.parametrize("chunks", [0, 1, 2, 9])
+def test_a_flush_anywhere_cuts_turn_one_and_keeps_turn_two(chunks: int) -> None:
+    def flush_and_go_on(buffer: PlaybackBuffer) -> None:
+        buffer.flush()
+        for _ in range(5):
+            buffer.push(TWOS)
+
+    for buffer, block in interrupted_everywhere(chunks, flush_and_go_on):
+        later = [sample for _ in range(5) for sample in fill(buffer)]
         assert 1 not in later
         assert [*block, *later].count(2) == 150
         one, two = buffer.turns
-        assert round(24 * one.played_ms) == FRAMES + block.count(1)
-        assert round(24 * two.played_ms) == 150
+        assert (round(24 * one.played_ms), round(24 * two.played_ms)) == (FRAMES + block.count(1), 150)
         assert one.cut
         assert buffer.idle
-        at += 1
-    assert at > 100, "it was not traced"
 
 
 @pytest.mark.parametrize("chunks", [0, 1, 2, 9])
 @pytest.mark.parametrize("ended", [False, True])
 def test_a_push_anywhere_is_played_once_and_in_order(chunks: int, ended: bool) -> None:
-    at, reached = 0, True
-    while reached:
-        buffer = turn_one(chunks)
+    def go_on(buffer: PlaybackBuffer) -> None:
+        buffer.push(ONES)
+        if ended:
+            buffer.end()
+            buffer.push(TWOS)
+            buffer.end()
 
-        def go_on(buffer: PlaybackBuffer = buffer) -> None:
-            buffer.push(ONES)
-            if ended:
-                buffer.end()
-                buffer.push(TWOS)
-                buffer.end()
-
-        block, reached = fill_interrupted(buffer, go_on, at)
-        if not reached:
-            go_on()
+    for buffer, block in interrupted_everywhere(chunks, go_on):
         heard = [*block, *(sample for _ in range(8) for sample in fill(buffer))]
-        spoken = [sample for sample in heard if sample > 0]
-        assert spoken == [1] * (30 * (chunks + 5) - FRAMES) + [2] * (30 * ended)
+        assert [sample for sample in heard if sample > 0] == [1] * (30 * (chunks + 5) - FRAMES) + [2] * (30 * ended)
         assert buffer.idle
-        at += 1
-    assert at > 100, "it was not traced"
 
 
 FILL = 480

@@ -105,20 +105,6 @@ def test_barge_in_falls_silent(pulse: PulseServer, tmp_path: Path) -> None:
     check_barge_in(pulse, tmp_path, late_ms=50 + FADE_MS, heard_ms=800)
 
 
-def test_a_turn_after_the_barge_in_is_heard(pulse: PulseServer, tmp_path: Path) -> None:
-    noise(tmp_path / "cut", 3000)
-    said = noise(tmp_path / "next", 500, seed=2)
-    heard, told = play(
-        pulse,
-        [
-            ["play", str(tmp_path / "cut"), RATE, 11520], ["wait", 0.5], ["flush"], ["end"],
-            ["play", str(tmp_path / "next"), RATE, 1001], ["end"], ["drain"], ["close"],
-        ],
-    )  # fmt: skip
-    assert told[1]["drained"] is True
-    assert sound_of(heard).endswith(said)
-
-
 def test_a_turn_at_another_rate_waits_for_the_first(pulse: PulseServer, tmp_path: Path) -> None:
     said = noise(tmp_path / "24k", 500)
     (tmp_path / "16k").write_bytes(b"\x88\x13" * 8000)  # 0.5 s of 5000, a level that resampling keeps

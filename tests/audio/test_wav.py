@@ -102,13 +102,6 @@ def test_a_killed_process_leaves_a_valid_file(tmp_path: Path) -> None:
         assert pcm == expected[: len(pcm)]
 
 
-def test_a_missing_folder_is_named_with_its_cure(tmp_path: Path) -> None:
-    with pytest.raises(WavWriteError) as refused:
-        WavTurns(tmp_path / "no" / "voice.wav")
-    assert refused.value.where == str(tmp_path / "no" / "voice.wav")
-    assert refused.value.fix == f"Create it: mkdir -p {tmp_path / 'no'}"
-
-
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full on this system")
 def test_a_full_disk_is_told() -> None:
     writer = WavTurns("/dev/full")
@@ -116,14 +109,25 @@ def test_a_full_disk_is_told() -> None:
         writer.write(b"\1\0")
 
 
-def test_a_file_without_permission_is_refused_before_the_first_audio(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("name", "why", "fix"),
+    [
+        ("no/voice.wav", "there is no folder {0}/no", "Create it: mkdir -p {0}/no"),
+        ("file/folder/", "Not a directory", "Choose another folder for --wav"),
+        ("locked/", "no permission to write there", "Choose another folder for --wav"),
+        ("locked/voice.wav", "no permission to write there", "Choose another place for --wav"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_the_first_audio(
+    name: str, why: str, fix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anywhere
-    with pytest.raises(WavWriteError, match="no permission"):
-        WavTurns(tmp_path / "voice.wav")
-    with pytest.raises(WavWriteError, match="no permission"):
-        WavTurns(tmp_path)
+    (tmp_path / "file").touch()
+    (tmp_path / "locked").mkdir()
+    monkeypatch.setattr(os, "access", lambda path, mode: "locked" not in str(path))  # root may write anywhere
+    with pytest.raises(WavWriteError) as refused:
+        WavTurns(f"{tmp_path}/{name}")
+    error = refused.value
+    assert (error.where, error.why, error.fix) == (str(tmp_path / name), why.format(tmp_path), fix.format(tmp_path))
 
 
 def test_one_file_holds_all_turns(tmp_path: Path) -> None:
@@ -156,9 +160,3 @@ def test_one_file_has_one_rate(tmp_path: Path) -> None:
         turns.write(b"\1\0")
         with pytest.raises(WavWriteError, match="24000 Hz and 16000 Hz"):
             turns.write(b"\1\0", rate=16000)
-
-
-def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(WavWriteError, match="cannot write"):
-        WavTurns(f"{tmp_path}/file/folder/")
