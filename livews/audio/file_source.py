@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Iterator
 
 from livews.audio.analysis.levels import last_sound
 from livews.audio.analysis.pcm import SAMPLE_BYTES, seconds_of
-from livews.audio.microphone import CHUNK_MS, AudioChunk, AudioChunker, checked_chunk_ms
+from livews.audio.microphone import CHUNK_MS, AudioChunk, AudioChunker
 from livews.audio.portaudio import AudioUnavailable
 from livews.audio.resample import resampler
 from livews.audio.wav import WavReader
@@ -25,22 +25,13 @@ class FileSource:
     """Delivers a WAV file in chunks, then silence.
 
     path: the file; see `WavReader` for the kinds it reads.
-    rate: Hz. Other rates are converted (extra `resample`) or, without soxr, delivered as they are: read `rate` after
-        `start`.
-    chunk_ms: length of a chunk, 20 to 100 milliseconds.
     silence: seconds of silence after the file.
     """
 
-    def __init__(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        rate: int = INPUT_RATE,
-        chunk_ms: int = CHUNK_MS,
-        silence: float = 2.0,
-    ) -> None:
-        self.rate = rate
-        """Hz of the chunks; final when `start` has returned."""
+    def __init__(self, path: str | os.PathLike[str], *, silence: float = 2.0) -> None:
+        self.rate = INPUT_RATE
+        """Hz of the chunks; final when `start` has returned. Other rates are converted (extra `resample`) or, without
+        soxr, delivered as they are."""
         self.muted = False
         self.heard = False
         """Whether any sample was not 0."""
@@ -50,7 +41,6 @@ class FileSource:
         """The time.monotonic() at which the last delivered sample that is not silence (`last_sound`) was captured; None
         before the first."""
         self._path = path
-        self._chunk_ms = checked_chunk_ms(chunk_ms)
         self._silence = silence
         self._reader: WavReader | None = None
         self._chunks: Iterator[AudioChunk] = iter(())
@@ -96,8 +86,8 @@ class FileSource:
 
     def _cut(self, reader: WavReader) -> Iterator[AudioChunk]:
         """All chunks, with times from 0."""
-        chunker = AudioChunker(self.rate, self._chunk_ms, resampler(reader.rate, self.rate))
-        frames = reader.rate * self._chunk_ms // 1000
+        chunker = AudioChunker(self.rate, resampler(reader.rate, self.rate))
+        frames = reader.rate * CHUNK_MS // 1000
         size = 0
         for pcm in _followed_by_silence(reader, frames, round(self._silence * reader.rate)):
             size += len(pcm)

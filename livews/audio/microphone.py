@@ -3,12 +3,10 @@
 - The sound thread copies a block, adds its time and wakes the reader: it does not convert, wait or log.
 - `start` and `close` block for milliseconds: from asyncio, `await asyncio.to_thread(microphone.start)`. All else
   returns at once and belongs to the event loop's thread. `chunks` has one reader at a time.
-- A slow reader delays nothing: the newest audio is kept, what is older than `hold` is dropped and counted.
+- A slow reader delays nothing: the newest audio is kept, what is older than `HOLD` is dropped and counted.
 - Audio captured while muted is never delivered, and nothing from before comes after it.
 - A lost device is reported once and is final: what was captured is delivered, then `chunks` ends; nothing raises.
 """
-
-from __future__ import annotations
 
 import asyncio
 import threading
@@ -22,9 +20,10 @@ from livews.audio.analysis.pcm import SAMPLE_BYTES, mono, seconds_of
 from livews.audio.portaudio import AudioEndpoint, AudioUnavailable, RateRefused
 from livews.audio.resample import Resampler, resampler
 from livews.core.codec import INPUT_RATE
-from livews.errors import BadRequest
 
 CHUNK_MS = 40
+HOLD = 5.0  # seconds of audio that are kept for a slow reader
+LATENCY = 0.060  # seconds, requested from the device
 STALLED = 5.0  # seconds without a block: a running device gives at least silence; the slowest first block took 2
 
 
@@ -36,41 +35,85 @@ class AudioChunk:
     at: float  # time.monotonic() when its last sample was captured
 
 
+class AudioChunker:
+    """Turns audio in pieces of any size into chunks of `CHUNK_MS` at `rate` Hz, by `resampler` where there is one."""
+
+    def __init__(self, rate: int, resampler: Resampler | None) -> None:
+        self._rate = rate
+        self._size = rate * CHUNK_MS // 1000 * SAMPLE_BYTES
+        self._resampler = resampler
+        self._rest = bytearray()
+
+    def push(self, pcm: bytes, at: float) -> list[AudioChunk]:
+        """The chunks that are complete now. `at`: when the last sample of `pcm` was captured."""
+        if self._resampler is not None:
+            pcm = self._resampler.push(pcm)
+            at -= self._resampler.delay
+        return self._full(pcm, at)
+
+    def end(self, at: float) -> list[AudioChunk]:
+        """The remaining chunks, the last of which may be shorter. Nothing can be pushed afterwards."""
+        chunks = self._full(self._resampler.end() if self._resampler is not None else b"", at)
+        return [*chunks, AudioChunk(bytes(self._rest), at)] if self._rest else chunks
+
+    def _full(self, pcm: bytes, at: float) -> list[AudioChunk]:
+        rest, size = self._rest, self._size
+        rest += pcm
+        chunks = []
+        while len(rest) >= size:
+            chunk = bytes(rest[:size])
+            del rest[:size]
+            chunks.append(AudioChunk(chunk, at - seconds_of(len(rest), self._rate)))
+        return chunks
+
+
+class _BlockQueue:
+    """Blocks on their way from the sound thread, which puts them, to the reader, which takes chunks."""
+
+    def __init__(self, channels: int, chunker: AudioChunker) -> None:
+        self._blocks: deque[tuple[bytes, float]] = deque()
+        self._most = int(1000 * HOLD / CHUNK_MS)
+        self._channels = channels
+        self._chunker = chunker
+
+    def put(self, pcm: bytes, at: float) -> int:
+        """Add a block; how many were dropped for it. Each block is taken here or by the reader, so the count is exact."""
+        self._blocks.append((pcm, at))
+        if len(self._blocks) <= self._most:
+            return 0
+        try:
+            self._blocks.popleft()
+        except IndexError:  # the reader has just taken all
+            return 0
+        return 1
+
+    def take(self) -> list[AudioChunk] | None:
+        """The chunks that the oldest block completes, perhaps none; None when there is no block."""
+        try:
+            pcm, at = self._blocks.popleft()
+        except IndexError:
+            return None
+        return self._chunker.push(mono(pcm, self._channels), at)
+
+
 class Microphone(AudioEndpoint):
     """Records s16le mono.
 
-    device: None, an index or a part of a name (see `portaudio.INPUT.device`).
-    rate: requested Hz. A device that refuses it is opened at its own rate, and converted (extra `resample`) or,
-        without soxr, delivered as it is: read `rate` after `start` and send it to the service.
-    chunk_ms: length of a chunk, 20 to 100 milliseconds.
-    hold: seconds of audio that are kept for a slow reader.
-    latency: requested from the device, in seconds.
-    on_lost: called once with the reason when the device is lost, in PortAudio's thread or the event loop's: use
-        `loop.call_soon_threadsafe` in it.
+    device: None, an index or a part of a name (see `portaudio.INPUT.device`). One that refuses 16 kHz is opened at its
+    own rate, and converted (extra `resample`) or, without soxr, delivered as it is.
     """
 
     side = sound.INPUT
 
-    def __init__(
-        self,
-        device: int | str | None = None,
-        *,
-        rate: int = INPUT_RATE,
-        chunk_ms: int = CHUNK_MS,
-        hold: float = 5.0,
-        latency: float = 0.060,
-        on_lost: Callable[[AudioUnavailable], None] | None = None,
-    ) -> None:
-        super().__init__(device, latency, on_lost)
-        self.rate = rate
-        """Hz of the chunks; final when `start` has returned."""
+    def __init__(self, device: int | str | None = None) -> None:
+        super().__init__(device, LATENCY)
+        self.rate = INPUT_RATE
+        """Hz of the chunks; final when `start` has returned. Send it to the service."""
         self.heard = False
         """Whether any sample was not 0. A microphone that the system refuses, or that is switched off, gives only zeros:
         see `portaudio.unmute_fix`."""
-        self._chunk_ms = checked_chunk_ms(chunk_ms)
-        self._most = max(1, int(1000 * hold / chunk_ms))  # blocks
         self._renewing = threading.Lock()  # held for microseconds, and never by the sound thread
-        self._own_rate = rate  # of the device
+        self._own_rate = self.rate  # of the device
         self._channels = 1
         self._queue: _BlockQueue | None = None  # None: what is captured is not wanted. Replaced as a whole
         self._muted = False
@@ -107,7 +150,7 @@ class Microphone(AudioEndpoint):
     @property
     def dropped_ms(self) -> float:
         """Milliseconds of audio that a slow reader has missed."""
-        return float(self._dropped * self._chunk_ms)
+        return float(self._dropped * CHUNK_MS)
 
     async def chunks(self) -> AsyncIterator[AudioChunk]:
         """The captured chunks, from `start` on, until the device is lost or closed."""
@@ -160,7 +203,7 @@ class Microphone(AudioEndpoint):
             device,
             rate=rate,
             latency=self._latency,
-            blocksize=rate * self._chunk_ms // 1000,
+            blocksize=rate * CHUNK_MS // 1000,
             handle=self._take,
             finished=self._finished(),
         )
@@ -178,73 +221,5 @@ class Microphone(AudioEndpoint):
         with self._renewing:
             self._queue = None
             if self._stream is not None and not self._muted and not self._closed:
-                chunker = AudioChunker(self.rate, self._chunk_ms, resampler(self._own_rate, self.rate))
-                self._queue = _BlockQueue(self._most, self._channels, chunker)
-
-
-class _BlockQueue:
-    """Blocks on their way from the sound thread, which puts them, to the reader, which takes chunks."""
-
-    def __init__(self, most: int, channels: int, chunker: AudioChunker) -> None:
-        self._blocks: deque[tuple[bytes, float]] = deque()
-        self._most = most
-        self._channels = channels
-        self._chunker = chunker
-
-    def put(self, pcm: bytes, at: float) -> int:
-        """Add a block; how many were dropped for it. Each block is taken here or by the reader, so the count is exact."""
-        self._blocks.append((pcm, at))
-        if len(self._blocks) <= self._most:
-            return 0
-        try:
-            self._blocks.popleft()
-        except IndexError:  # the reader has just taken all
-            return 0
-        return 1
-
-    def take(self) -> list[AudioChunk] | None:
-        """The chunks that the oldest block completes, perhaps none; None when there is no block."""
-        try:
-            pcm, at = self._blocks.popleft()
-        except IndexError:
-            return None
-        return self._chunker.push(mono(pcm, self._channels), at)
-
-
-class AudioChunker:
-    """Turns audio in pieces of any size into chunks of `chunk_ms` at `rate` Hz, by `resampler` where there is one."""
-
-    def __init__(self, rate: int, chunk_ms: int, resampler: Resampler | None) -> None:
-        self._rate = rate
-        self._size = rate * chunk_ms // 1000 * SAMPLE_BYTES
-        self._resampler = resampler
-        self._rest = bytearray()
-
-    def push(self, pcm: bytes, at: float) -> list[AudioChunk]:
-        """The chunks that are complete now. `at`: when the last sample of `pcm` was captured."""
-        if self._resampler is not None:
-            pcm = self._resampler.push(pcm)
-            at -= self._resampler.delay
-        return self._full(pcm, at)
-
-    def end(self, at: float) -> list[AudioChunk]:
-        """The remaining chunks, the last of which may be shorter. Nothing can be pushed afterwards."""
-        chunks = self._full(self._resampler.end() if self._resampler is not None else b"", at)
-        return [*chunks, AudioChunk(bytes(self._rest), at)] if self._rest else chunks
-
-    def _full(self, pcm: bytes, at: float) -> list[AudioChunk]:
-        rest, size = self._rest, self._size
-        rest += pcm
-        chunks = []
-        while len(rest) >= size:
-            chunk = bytes(rest[:size])
-            del rest[:size]
-            chunks.append(AudioChunk(chunk, at - seconds_of(len(rest), self._rate)))
-        return chunks
-
-
-def checked_chunk_ms(chunk_ms: int) -> int:
-    """`chunk_ms`; BadRequest when it is outside of 20 to 100."""
-    if not 20 <= chunk_ms <= 100:
-        raise BadRequest(f"invalid chunk length {chunk_ms} ms", why="it is 20 to 100 ms", fix=f"use {CHUNK_MS}")
-    return chunk_ms
+                chunker = AudioChunker(self.rate, resampler(self._own_rate, self.rate))
+                self._queue = _BlockQueue(self._channels, chunker)

@@ -237,7 +237,10 @@ class AudioEndpoint:
     side: AudioSide
 
     def __init__(
-        self, device: int | str | None, latency: float, on_lost: Callable[[AudioUnavailable], None] | None
+        self,
+        device: int | str | None,
+        latency: float,
+        on_lost: Callable[[AudioUnavailable], None] = lambda why: None,
     ) -> None:
         self.lost: AudioUnavailable | None = None
         self._device = device
@@ -297,8 +300,7 @@ class AudioEndpoint:
             if self.lost is not None or self._closed:
                 return
             self.lost = why
-        if self._on_lost is not None:
-            self._on_lost(why)
+        self._on_lost(why)
 
 
 def load(what: str = "no sound", instead: str = KEEP_IT) -> Any:

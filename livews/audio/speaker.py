@@ -23,6 +23,7 @@ from livews.audio.playback import PlaybackBuffer, PlayedTurn, TurnReport, new_ta
 from livews.audio.portaudio import AudioEndpoint, AudioUnavailable, OpenStream
 from livews.core.codec import OUTPUT_RATE
 
+BLOCK_SECONDS = 0.020
 DRAIN_GRACE = 2.0  # seconds a drain may last beyond what is queued
 
 
@@ -53,10 +54,8 @@ class NothingPlays(AudioUnavailable):
 class Speaker(AudioEndpoint):
     """Plays s16le mono.
 
-    rate: Hz of the first stream; audio at another rate gets its own.
     device: None, an index or a part of a name (see `portaudio.OUTPUT.device`).
     latency: requested from the device, in seconds.
-    blocksize: frames in a block, at `rate`.
     prebuffer: see `PlaybackBuffer`.
     on_lost: called once with the reason when the device is lost, in PortAudio's thread: use
         `loop.call_soon_threadsafe` in it.
@@ -67,13 +66,11 @@ class Speaker(AudioEndpoint):
 
     def __init__(
         self,
-        rate: int = OUTPUT_RATE,
         device: int | str | None = None,
-        latency: float = 0.060,
-        blocksize: int = 480,
         *,
+        latency: float = 0.060,
         prebuffer: float | None = None,
-        on_lost: Callable[[AudioUnavailable], None] | None = None,
+        on_lost: Callable[[AudioUnavailable], None] = lambda why: None,
         listened: bool = False,
     ) -> None:
         super().__init__(device, latency, on_lost)
@@ -81,11 +78,10 @@ class Speaker(AudioEndpoint):
         """What plays: "PortAudio: NAME" or the name of an external player; "" before the start."""
         self.fallback = ""
         """With an external player: a line that says so and why, for people."""
-        self._block_seconds = blocksize / rate
         self._prebuffer = prebuffer
         self._tap = new_tap() if listened else None
         # The first is played, the last is filled; there are two only at a change of rate.
-        self._buffers = deque([self._buffer(rate)])
+        self._buffers = deque([self._buffer(OUTPUT_RATE)])
         self._past: deque[TurnReport] = deque(maxlen=20)  # of buffers that are finished
         self._change: asyncio.Task[None] | None = None
         self._started = False
@@ -150,7 +146,7 @@ class Speaker(AudioEndpoint):
             self.flush()
         if self._stream is not None and self.lost is None and playing.turns:
             # Closing cuts off what the device holds: feed it silence until the last sample is out.
-            time.sleep(playing.remaining + 2 * self._block_seconds)
+            time.sleep(playing.remaining + 2 * BLOCK_SECONDS)
         self._close_stream()
 
     def _buffer(self, rate: int) -> PlaybackBuffer:
@@ -166,13 +162,13 @@ class Speaker(AudioEndpoint):
             if not wait and all(buffer.idle for buffer in buffers):
                 return True
             # Not longer than 0.1 s: a flush may make it shorter.
-            await asyncio.sleep(min(max(wait, self._block_seconds), 0.1))
+            await asyncio.sleep(min(max(wait, BLOCK_SECONDS), 0.1))
         return False
 
     async def _change_rate(self) -> None:
         while len(self._buffers) > 1 and not self._closed and self.lost is None:
             await self._heard_out(self._buffers[0])
-            await asyncio.sleep(2 * self._block_seconds)
+            await asyncio.sleep(2 * BLOCK_SECONDS)
             self._past.extend(self._buffers.popleft().turns)
             try:
                 await asyncio.to_thread(self._locked, self._reopen)
@@ -206,7 +202,7 @@ class Speaker(AudioEndpoint):
             device,
             rate=buffer.rate,
             latency=self._latency,
-            blocksize=round(self._block_seconds * buffer.rate),
+            blocksize=round(BLOCK_SECONDS * buffer.rate),
             handle=buffer.fill,
             finished=finished,
         )

@@ -13,13 +13,13 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import IO
 
 from livews import process
 from livews.media.image_file import size_of
-from livews.media.picture import MOST_PIXELS, ImageUnavailable, Picture, PictureSource
+from livews.media.picture import MOST_PIXELS, Picture, PictureSource
 from livews.terminal_text import one_line
 
 _MOST_BYTES = 8_000_000
@@ -29,9 +29,8 @@ class Camera(PictureSource):
     """Pictures of a camera as JPEG.
 
     `spec`: a device or its number, "" for the first: /dev/video0 on Linux, 0 on macOS; on Windows its name.
-    `every`: least seconds between two pictures, 1 at least. `most_pixels`: of the longer side; larger pictures are
-    scaled. `source`: ffmpeg arguments for another input, as in ["-re", "-f",
-    "lavfi", "-i", "testsrc"]. `on_lost`: see `PictureSource`.
+    `most_pixels`: of the longer side; larger pictures are scaled. `source`: ffmpeg arguments for another input, as in
+    ["-re", "-f", "lavfi", "-i", "testsrc"].
     """
 
     subject = "camera"
@@ -39,17 +38,10 @@ class Camera(PictureSource):
     late = "none came"
 
     def __init__(
-        self,
-        spec: str = "",
-        *,
-        every: float = 1.0,
-        most_pixels: int = MOST_PIXELS,
-        source: Sequence[str] | None = None,
-        on_lost: Callable[[ImageUnavailable], None] | None = None,
+        self, spec: str = "", *, most_pixels: int = MOST_PIXELS, source: Sequence[str] | None = None
     ) -> None:
-        super().__init__(every, on_lost)
+        super().__init__(most_pixels=most_pixels)
         self._spec = spec.strip()
-        self._most_pixels = most_pixels
         self._source = source
         self._process: subprocess.Popen[bytes] | None = None
 

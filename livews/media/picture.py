@@ -1,6 +1,6 @@
 """Pictures, why there are none, and the source of the latest picture that screen and camera are.
 
-- The slot holds one picture, whatever its writer and its reader do; those that are replaced are counted.
+- The slot holds one picture, whatever its writer and its reader do.
 - Only `frames` waits, and it ends when the slot does.
 """
 
@@ -46,22 +46,20 @@ class ImageUnavailable(LivewsError):
 class PictureSource:
     """A source of pictures with one slot between the thread that makes them and the one reader that takes them.
 
-    `put`, `end` and `drop` may be called in any thread; `frames` belongs to an event loop. `every`: least seconds
-    between two pictures, 1 at least. `on_lost(why)` is called once when the source is lost, in another thread: use
-    `loop.call_soon_threadsafe` in it.
+    `put`, `end` and `drop` may be called in any thread; `frames` belongs to an event loop. `most_pixels`: of the longer
+    side; larger pictures are scaled.
     """
 
     subject = ""  # in errors: "no picture of ..."
     instead = ""  # what to do without
     late = ""  # why there is no first picture in time
 
-    def __init__(self, every: float, on_lost: Callable[[ImageUnavailable], None] | None = None) -> None:
-        self.every = max(LEAST_SECONDS, every)
-        self.skipped = 0
-        """Number of pictures that were replaced before they were taken."""
+    def __init__(self, *, most_pixels: int = MOST_PIXELS) -> None:
+        self.every = LEAST_SECONDS
+        """Seconds between two pictures, at least."""
+        self._most_pixels = most_pixels
         self.lost: ImageUnavailable | None = None
         """Why there are no more pictures; None while there are, and after `close`."""
-        self._on_lost = on_lost
         self._starting = threading.Lock()  # one start or close at a time
         self._thread: threading.Thread | None = None
         self._closed = threading.Event()
@@ -127,8 +125,6 @@ class PictureSource:
             if self._ready.is_set():
                 self.lost = ImageUnavailable(f"no more pictures of the {self.subject}", problem.why, problem.fix)
                 self.end()
-                if self._on_lost is not None:
-                    self._on_lost(self.lost)
             self._refusal = problem
             self._ready.set()
 
@@ -137,7 +133,6 @@ class PictureSource:
         with self._lock:
             if self._ended:
                 return
-            self.skipped += self._picture is not None
             self._picture = picture
         self._ready.set()
         self._wake()

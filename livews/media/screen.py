@@ -10,12 +10,11 @@ import ctypes
 import os
 import sys
 import time
-from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
 from livews.media.image_file import EXTRA, encode, pillow
-from livews.media.picture import MOST_PIXELS, ImageUnavailable, Picture, PictureSource
+from livews.media.picture import ImageUnavailable, Picture, PictureSource
 from livews.terminal_text import one_line
 
 LIBRARIES = "libxcb1 libxcb-randr0 libxcb-render0 libxcb-shm0 libxcb-xfixes0"
@@ -24,28 +23,11 @@ _WAYLAND_FIX = "Log in to an X11 session"
 
 
 class Screen(PictureSource):
-    """The whole of one monitor as JPEG.
-
-    `every`: least seconds between two pictures, 1 at least. `most_pixels`: of the longer side; larger pictures are
-    scaled. `monitor`: counts from 1, 0 is all of them side by side. `on_lost`:
-    see `PictureSource`.
-    """
+    """The whole of the first monitor as JPEG. `most_pixels`: of the longer side; larger pictures are scaled."""
 
     subject = "screen"
     instead = "or send a picture of it with --image FILE"
     late = "the display does not answer"
-
-    def __init__(
-        self,
-        *,
-        every: float = 1.0,
-        most_pixels: int = MOST_PIXELS,
-        monitor: int = 1,
-        on_lost: Callable[[ImageUnavailable], None] | None = None,
-    ) -> None:
-        super().__init__(every, on_lost)
-        self._most_pixels = most_pixels
-        self._monitor = monitor
 
     def _capture(self) -> None:
         due = time.monotonic()
@@ -67,14 +49,9 @@ class Screen(PictureSource):
         self._check_session()
         try:
             with mss.MSS() as display:
-                monitors = display.monitors
-                shot = display.grab(monitors[self._monitor]) if 0 <= self._monitor < len(monitors) else None
+                shot = display.grab(display.monitors[1])  # 0 is all of them side by side
         except Exception as problem:  # ScreenShotError mostly; OSError and others of ctypes
             raise self._refused(_text(problem)) from problem
-        if shot is None:
-            monitor_list = ", ".join(f"{i}: {m['width']}x{m['height']}" for i, m in enumerate(monitors))
-            fix = f"Choose one of {monitor_list} (0 is all of them)"
-            raise self._refused(f"there is no monitor {self._monitor}", fix)
         try:
             pixels = image.frombytes("RGB", (shot.width, shot.height), bytes(shot.raw), "raw", "BGRX")
             black = _on_wayland() and not pixels.getbbox()

@@ -1,118 +1,26 @@
-"""The microphone: through PortAudio from a sound server, and beside a device whose blocks the test gives.
+"""The microphone over devices of our own, whose blocks the test gives.
 
-- A device that refuses a rate, or has no mono, cannot be had from a sound server, and a block at a given instant
-  neither: these come from a sounddevice of our own (devices.py). All else is real.
+Real sound, through PortAudio from a sound server, is sent and lost in test_conversation.py.
 """
 
 import asyncio
-import json
-import os
-import subprocess
 import sys
 import time
 from array import array
 from math import pi, sin
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from livews.audio import microphone as module
 from livews.audio.microphone import AudioChunk, Microphone
-from livews.audio.portaudio import AudioUnavailable, RateRefused
-from livews.errors import BadRequest
+from livews.audio.portaudio import RateRefused
 from tests.audio.devices import FakeDevices
-from tests.audio.pulse import ROOT, PulseServer
-from tests.kit.sound import RATE, noise
-
-# with a sound server
+from tests.kit.sound import RATE
 
 
-def listener(pulse: PulseServer, **plan: Any) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.audio.listener", json.dumps(plan)],
-        cwd=ROOT, env={**os.environ, **pulse.env}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-
-
-def said(process: subprocess.Popen[str]) -> dict[str, Any]:
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    assert line, "the listener has ended"
-    return json.loads(line)  # type: ignore[no-any-return]
-
-
-def speak(pulse: PulseServer, pcm: bytes) -> None:
-    """Into the microphone; returns when it has been said."""
-    done = subprocess.run(
-        ["pacat", "--playback", "--device=micin", "--raw", "--format=s16le", f"--rate={RATE}", "--channels=1",
-         "--latency-msec=200"],
-        env={**os.environ, **pulse.env}, input=pcm, timeout=20, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0
-
-
-def report(process: subprocess.Popen[str]) -> dict[str, Any]:
-    out, _ = process.communicate(timeout=20)
-    assert process.returncode == 0
-    return json.loads(out.splitlines()[-1])  # type: ignore[no-any-return]
-
-
-def test_what_is_said_arrives_sample_for_sample(pulse: PulseServer, tmp_path: Path) -> None:
-    spoken = noise(1.0)
-    for _ in range(3):  # a busy machine may tear what pacat plays
-        with listener(pulse, file=str(tmp_path / "heard")) as process:
-            assert said(process) == {"listening": True}
-            speak(pulse, spoken)
-            told = report(process)
-        heard = (tmp_path / "heard").read_bytes()
-        if spoken in heard:
-            break
-    assert spoken in heard
-    assert (told["rate"], told["dropped_ms"], told["heard"]) == (RATE, 0, True)
-    assert {size for size, _, _ in told["chunks"]} == {1280}
-    assert all(at <= seen for _, at, seen in told["chunks"]), "nothing is heard before it is said"
-    (_, first, _), *_, (_, last, _) = told["chunks"]
-    assert last - first == pytest.approx(0.040 * (len(told["chunks"]) - 1), abs=0.5)
-
-
-def test_a_slow_reader_misses_the_oldest_and_is_told_how_much(pulse: PulseServer, tmp_path: Path) -> None:
-    spoken = noise(2.0)
-    for _ in range(3):
-        with listener(pulse, file=str(tmp_path / "heard"), hold=0.4, rest=1.2) as process:
-            assert said(process) == {"listening": True}
-            speak(pulse, spoken)
-            rested = said(process)["rested"]
-            told = report(process)
-        heard = (tmp_path / "heard").read_bytes()
-        before = array("h", heard[:rested])
-        before = before[next(i for i, sample in enumerate(before) if sample) :]
-        after = heard[rested : rested + 200]
-        if spoken.startswith(before.tobytes()) and after in spoken:
-            break
-    missed = spoken.index(after) - len(before.tobytes())
-    assert missed / 32 == told["dropped_ms"] >= 400, "the gap in what was said is what was counted"
-    assert missed % 1280 == 0
-
-
-def test_a_lost_microphone_ends_and_is_told_once(pulse: PulseServer, tmp_path: Path) -> None:
-    with listener(pulse, file=str(tmp_path / "heard")) as process:
-        assert said(process) == {"listening": True}
-        pulse.kill()
-        assert said(process)["lost"].startswith("no more microphone: the device went away")
-        assert process.stdout is not None
-        told = json.loads(process.stdout.readline())  # without being asked: its stdin is open
-        assert told["ended"] is True
-        process.communicate(timeout=5)
-        assert process.returncode == 0
-
-
-# with blocks of our own
-
-
-def started(devices: FakeDevices, channels: int = 2, **options: Any) -> Microphone:
+def started(devices: FakeDevices, channels: int = 2) -> Microphone:
     devices.put("mic", inputs=channels)
-    return devices.started(Microphone, **options)  # type: ignore[no-any-return]
+    return devices.started(Microphone)  # type: ignore[no-any-return]
 
 
 def block(value: int, ms: int = 40, rate: int = RATE, channels: int = 1) -> bytes:
@@ -166,8 +74,9 @@ async def test_muted_before_the_start(devices: FakeDevices) -> None:
     assert values(await read(microphone, 1)) == [2]
 
 
-async def test_what_is_over_the_hold_goes_oldest_first(devices: FakeDevices) -> None:
-    microphone = started(devices, hold=0.2)
+async def test_what_is_over_the_hold_goes_oldest_first(devices: FakeDevices, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "HOLD", 0.2)
+    microphone = started(devices)
     devices.streams[-1].give(*map(block, range(1, 13)))
     assert microphone.dropped_ms == 7 * 40, "counted before anybody reads"
     assert values(await read(microphone, 5)) == [8, 9, 10, 11, 12]
@@ -196,37 +105,33 @@ async def test_closing_ends_the_chunks_of_a_reader_that_waits(devices: FakeDevic
 
 
 async def test_what_was_captured_before_the_loss_is_delivered(devices: FakeDevices) -> None:
-    told: list[AudioUnavailable] = []
-    microphone = started(devices, on_lost=told.append)
+    microphone = started(devices)
     devices.streams[-1].give(block(1), block(2))
     devices.streams[0].close()
     async with asyncio.timeout(3):
         assert values([chunk async for chunk in microphone.chunks()]) == [1, 2]
-    assert told == [microphone.lost]
-    microphone.close()
-    assert len(told) == 1
+    assert microphone.lost is not None
+    assert microphone.lost.sentence() == "no more microphone: the device went away. Connect it and start again."
 
 
 def test_closing_is_no_loss_and_nothing_opens_afterwards(devices: FakeDevices) -> None:
-    told: list[AudioUnavailable] = []
-    microphone = started(devices, on_lost=told.append)
+    microphone = started(devices)
     microphone.close()
     microphone.close()
     microphone.start()
-    assert (told, microphone.lost, devices.rates) == ([], None, [RATE])
+    assert (microphone.lost, devices.rates) == (None, [RATE])
 
 
 async def test_a_device_that_gives_nothing_any_more_is_lost(
     devices: FakeDevices, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "STALLED", 0.1)
-    told: list[AudioUnavailable] = []
-    microphone = started(devices, on_lost=told.append)
+    microphone = started(devices)
     devices.streams[-1].give(block(1))
     async with asyncio.timeout(3):
         assert values([chunk async for chunk in microphone.chunks()]) == [1]
-    (why,) = told
-    assert why.why == "the device has given nothing for 0.1 seconds"
+    assert microphone.lost is not None
+    assert microphone.lost.why == "the device has given nothing for 0.1 seconds"
 
 
 async def test_a_rate_that_is_refused_is_converted(devices: FakeDevices) -> None:
@@ -266,10 +171,10 @@ def test_a_device_that_refuses_its_own_rate_too_is_refused(devices: FakeDevices)
 
 async def test_many_channels_become_their_mean(devices: FakeDevices) -> None:
     devices.no_mono = True
-    microphone = started(devices, channels=4, chunk_ms=20)
-    devices.streams[-1].give(array("h", [32767, 32767, 32767, 32763, -4, -4, 0, 0] * 160).tobytes())
+    microphone = started(devices, channels=4)
+    devices.streams[-1].give(array("h", [32767, 32767, 32767, 32763, -4, -4, 0, 0] * 320).tobytes())
     (chunk,) = await read(microphone, 1)
-    assert chunk.pcm == array("h", [32766, -2] * 160).tobytes()
+    assert chunk.pcm == array("h", [32766, -2] * 320).tobytes()
 
 
 async def test_heard_tells_a_microphone_from_one_that_is_switched_off(devices: FakeDevices) -> None:
@@ -280,9 +185,3 @@ async def test_heard_tells_a_microphone_from_one_that_is_switched_off(devices: F
     devices.streams[-1].give(block(0)[:-2] + b"\1\0")
     await read(microphone, 1)
     assert microphone.heard
-
-
-@pytest.mark.parametrize("chunk_ms", [19, 101, 0, -40])
-def test_chunks_have_limits(chunk_ms: int) -> None:
-    with pytest.raises(BadRequest, match="20 to 100"):
-        Microphone(chunk_ms=chunk_ms)

@@ -170,15 +170,12 @@ class VoiceActivityDetector:
 
 
 class SpeechMeter:
-    """Measures speech whose start and end are marked by others: `VoiceActivityDetector.speech` without a start.
-
-    `threshold_db`: dBFS from which audio can be speech.
-    """
+    """Measures speech whose start and end are marked by others: `VoiceActivityDetector.speech` without a start."""
 
     __slots__ = ("_frames", "_noise", "_speech")
 
-    def __init__(self, *, threshold_db: float = THRESHOLD_DB) -> None:
-        self._noise = NoiseFloor(threshold_db)
+    def __init__(self) -> None:
+        self._noise = NoiseFloor(THRESHOLD_DB)
         self._frames = AnalysisFrames()
         self._speech = _SpeechFrames()
 
