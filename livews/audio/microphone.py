@@ -124,13 +124,14 @@ class Microphone(AudioEndpoint):
     def _start(self) -> None:
         if self._closed or self._stream is not None:
             return
+        self._called = time.monotonic()
         device = self.side.device(self._device)
         try:
-            stream = self._open(device, self.rate)
+            stream = self._open_device(device, self.rate, CHUNK_MS / 1000, self._take)
         except RateRefused:
             if device.rate == self.rate:
                 raise
-            stream = self._open(device, device.rate)
+            stream = self._open_device(device, device.rate, CHUNK_MS / 1000, self._take)
             self._own_rate = device.rate
             if resampler(device.rate, self.rate) is None:
                 self.rate = device.rate
@@ -195,18 +196,6 @@ class Microphone(AudioEndpoint):
     def _lose(self, why: AudioUnavailable) -> None:
         super()._lose(why)
         self._wake()
-
-    def _open(self, device: sound.Device, rate: int) -> sound.Stream:
-        self._called = time.monotonic()
-        return sound.Stream(
-            self.side,
-            device,
-            rate=rate,
-            latency=self._latency,
-            blocksize=rate * CHUNK_MS // 1000,
-            handle=self._take,
-            finished=self._finished(),
-        )
 
     def _take(self, pcm: bytes, age: float) -> None:
         """In the sound thread."""

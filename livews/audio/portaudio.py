@@ -231,7 +231,8 @@ class OpenStream(Protocol):
 class AudioEndpoint:
     """A loudspeaker or a microphone: at most one stream at a time, of `side`, and lost at most once.
 
-    A subclass opens its stream in `_start`, with `_finished()` for its end, and closes it in `_close`.
+    A subclass opens its stream in `_start`, by `_open_device` or with `_finished()` for its end, and closes it in
+    `_close`.
     """
 
     side: AudioSide
@@ -272,8 +273,19 @@ class AudioEndpoint:
         raise NotImplementedError
 
     def _close(self) -> None:
-        self._closed = True
-        self._close_stream()
+        raise NotImplementedError
+
+    def _open_device(self, device: Device, rate: int, seconds: float, handle: Callable[[Any, float], None]) -> Stream:
+        """A stream at `rate` Hz whose blocks last so many seconds. See `Stream`."""
+        return Stream(
+            self.side,
+            device,
+            rate=rate,
+            latency=self._latency,
+            blocksize=round(seconds * rate),
+            handle=handle,
+            finished=self._finished(),
+        )
 
     def _close_stream(self) -> None:
         self._stream_name = None

@@ -179,10 +179,10 @@ class Speaker(AudioEndpoint):
         if self._started and not self._closed:
             self._close_stream()
             buffer = self._buffers[0]
-            self._stream = self._open(buffer, self._finished())
+            self._stream = self._open(buffer)
             buffer.latency = self._stream.latency
 
-    def _open(self, buffer: PlaybackBuffer, finished: Callable[[], None]) -> OpenStream:
+    def _open(self, buffer: PlaybackBuffer) -> OpenStream:
         try:
             device = self.side.device(self._device)
         except AudioUnavailable as problem:
@@ -190,22 +190,14 @@ class Speaker(AudioEndpoint):
                 raise
             try:
                 stream = external_player.open_player(
-                    rate=buffer.rate, fill=buffer.fill, finished=finished, latency=self._latency
+                    rate=buffer.rate, fill=buffer.fill, finished=self._finished(), latency=self._latency
                 )
             except external_player.NoPlayer as silent:
                 raise NothingPlays(problem, silent) from None
             self.through = stream.name
             self.fallback = f"{stream.name} plays the voice, without PortAudio: {problem.why}. {problem.fix}"
             return stream
-        opened = sound.Stream(
-            self.side,
-            device,
-            rate=buffer.rate,
-            latency=self._latency,
-            blocksize=round(BLOCK_SECONDS * buffer.rate),
-            handle=buffer.fill,
-            finished=finished,
-        )
+        opened = self._open_device(device, buffer.rate, BLOCK_SECONDS, buffer.fill)
         self.through, self.fallback = f"PortAudio: {device.name}", ""
         return opened
 
