@@ -21,9 +21,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
+from livews import process as processes
 from tests.kit.names import ROOT
 
 RATE = 24000
@@ -45,37 +45,16 @@ class NoPulse(Exception):
 
 
 class Recording:
-    """Records the monitor of a sink while the `with` block runs; then `pcm` holds the bytes."""
+    """The monitor of a sink while the `with` block of `PulseServer.record` runs; then `pcm` holds the bytes."""
 
-    def __init__(self, env: dict[str, str], folder: Path, sink: str) -> None:
+    def __init__(self, file: Path) -> None:
         self.pcm = b""
-        self._env = env
-        self._file = folder / f"{sink}-{time.monotonic_ns()}.pcm"
-        self._command = [
-            "parec", f"--device={sink}.monitor", "--raw", "--format=s16le", f"--rate={RATE}", "--channels=1",
-            "--latency-msec=20", str(self._file),
-        ]  # fmt: skip
-
-    def __enter__(self) -> Self:
-        self._process = subprocess.Popen(self._command, env=self._env, stderr=subprocess.DEVNULL)
-        try:
-            wait_until(lambda: self.size > 0, 5, "parec records nothing")
-        except BaseException:
-            stop(self._process)
-            raise
-        return self
+        self._file = file
 
     @property
     def size(self) -> int:
         """Bytes recorded so far."""
         return self._file.stat().st_size if self._file.exists() else 0
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        time.sleep(0.3)  # the monitor is behind the sink
-        stop(self._process)
-        self.pcm = self._file.read_bytes()
 
 
 class PulseServer:
@@ -91,7 +70,7 @@ class PulseServer:
             "PULSE_RUNTIME_PATH": str(self.folder),
             "PULSE_COOKIE": str(self.folder / "cookie"),
         }
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes]
 
     def __enter__(self) -> Self:
         script = self.folder / "server.pa"
@@ -100,42 +79,53 @@ class PulseServer:
             "pulseaudio", "-n", "-F", str(script), "--daemonize=no", "--use-pid-file=no", "--exit-idle-time=-1",
             "--disallow-exit=yes", "--realtime=no", "--high-priority=no", f"--log-target=file:{self.folder}/log",
         ]  # fmt: skip
-        home = {**os.environ, **self.env, "HOME": str(self.folder)}
+        home = {**self.environ, "HOME": str(self.folder)}
         self._process = subprocess.Popen(command, env=home, stdin=subprocess.DEVNULL)
         try:
             wait_until(self._ready, 10, "pulseaudio does not start")
         except BaseException:
-            self.stop()
+            self.__exit__()
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
+    def __exit__(self, *about: object) -> None:
+        stop(self._process)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
-    def record(self, sink: str = "spk") -> Recording:
-        return Recording({**os.environ, **self.env}, self.folder, sink)
+    @property
+    def environ(self) -> dict[str, str]:
+        """The environment of a process that plays and records here."""
+        return {**os.environ, **self.env}
+
+    @contextlib.contextmanager
+    def record(self, sink: str = "spk") -> Iterator[Recording]:
+        file = self.folder / f"{sink}-{time.monotonic_ns()}.pcm"
+        command = [
+            "parec", f"--device={sink}.monitor", "--raw", "--format=s16le", f"--rate={RATE}", "--channels=1",
+            "--latency-msec=20", str(file),
+        ]  # fmt: skip
+        recording = Recording(file)
+        process = subprocess.Popen(command, env=self.environ, stderr=subprocess.DEVNULL)
+        try:
+            wait_until(lambda: recording.size > 0, 5, "parec records nothing")
+            yield recording
+            time.sleep(0.3)  # the monitor is behind the sink
+        finally:
+            stop(process)
+        recording.pcm = file.read_bytes()
 
     def check_portaudio(self) -> None:
         """Raise `NoPulse` when PortAudio does not find this server."""
         probe = "from livews.audio.portaudio import OUTPUT; OUTPUT.device('pulse')"
         done = subprocess.run(
             [sys.executable, "-c", probe],
-            cwd=ROOT, env={**os.environ, **self.env}, capture_output=True, text=True, timeout=20, check=False,
+            cwd=ROOT, env=self.environ, capture_output=True, text=True, timeout=20, check=False,
         )  # fmt: skip
         if done.returncode:
             raise NoPulse(f"PortAudio cannot use PulseAudio: {done.stderr.strip().splitlines()[-1]}")
 
-    def stop(self) -> None:
-        if self._process is not None:
-            stop(self._process)
-            self._process = None
-        shutil.rmtree(self.folder, ignore_errors=True)
-
     def kill(self) -> None:
         """What an unplugged device looks like."""
-        assert self._process is not None
         self._process.kill()
         self._process.wait(5)
 
@@ -143,13 +133,12 @@ class PulseServer:
         """From here on the microphone hears the loudspeaker, as it does on a laptop."""
         subprocess.run(
             ["pactl", "load-module", "module-loopback", "source=spk.monitor", "sink=micin", "latency_msec=60"],
-            env={**os.environ, **self.env}, check=True, capture_output=True, timeout=10,
+            env=self.environ, check=True, capture_output=True, timeout=10,
         )  # fmt: skip
 
     @contextlib.contextmanager
     def hanging(self) -> Iterator[None]:
         """What a device that stalls looks like: the server is there, and does nothing."""
-        assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
         try:
             yield
@@ -157,13 +146,12 @@ class PulseServer:
             self._process.send_signal(signal.SIGCONT)
 
     def _ready(self) -> bool:
-        assert self._process is not None
         if self._process.poll() is not None:
             log = self.folder / "log"
             raise NoPulse(f"pulseaudio ended at once: {log.read_text() if log.exists() else 'no log'}")
         asked = subprocess.run(
             ["pactl", "get-default-source"],
-            env={**os.environ, **self.env}, capture_output=True, text=True, timeout=5, check=False,
+            env=self.environ, capture_output=True, text=True, timeout=5, check=False,
         )  # fmt: skip
         return asked.stdout.strip() == "mic"
 
@@ -177,9 +165,4 @@ def wait_until(ready: Callable[[], bool], seconds: float, otherwise: str) -> Non
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(5)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait(5)
+    processes.stop(process, patience=5)

@@ -7,7 +7,6 @@
 
 import importlib.util
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -34,7 +33,7 @@ class Session:
     """`livews --mic` and what came of it; `say` plays into the microphone."""
 
     def __init__(self, pulse: PulseServer, trace: Path, *words: str, mic: bool = True) -> None:
-        self._env = {**os.environ, **pulse.env}
+        self._env = pulse.environ
         self.trace = trace
         command = [sys.executable, "-m", "livews", "--offline", *["--mic"] * mic, f"--trace={trace}", *words]
         self.process = subprocess.Popen(

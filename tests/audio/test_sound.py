@@ -6,7 +6,6 @@
 """
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -26,7 +25,7 @@ _HOLE = re.compile(bytes(2 * RATE // 1000))  # a millisecond of silence
 def player(pulse: PulseServer, plan: list[list[Any]], latency: float = 0.1) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "tests.audio.player", json.dumps(plan), str(latency)],
-        cwd=ROOT, env={**os.environ, **pulse.env}, stdout=subprocess.PIPE, text=True,
+        cwd=ROOT, env=pulse.environ, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
 
 
