@@ -57,7 +57,7 @@ async def talk(options: argparse.Namespace, console: Console) -> int:
     sys.setswitchinterval(0.001)
     async with contextlib.AsyncExitStack() as stack:
         inputs = stack.enter_context(contextlib.closing(session_inputs.SessionInputs(options, console.environment)))
-        settings = await network.connection_settings(options, console, stack, offline=OFFLINE, no_key=NO_KEY)
+        settings = await network.connection_settings(options, console, stack, (OFFLINE, NO_KEY))
         conversation = TerminalConversation(options, console, inputs)
         stack.push_async_callback(conversation.close)
         try:

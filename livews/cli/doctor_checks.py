@@ -312,12 +312,7 @@ async def sound_out() -> CheckResult:
     text = f"{speaker.through}, {report.rate} Hz, it holds {report.latency_ms:.0f} ms"
     if speaker.through.startswith("PortAudio"):
         return CheckResult("sound out", "ok", text, ms=took)
-    fix = portaudio.library_fix()
-    try:
-        portaudio.OUTPUT.device()
-    except AudioUnavailable as problem:
-        fix = problem.fix
-    fix = f"for a choice of devices and less delay get PortAudio to work: {fix}"
+    fix = f"PortAudio gives a choice of devices and less delay. {speaker.fallback}"
     return CheckResult("sound out", "warn", text, fix, took)
 
 

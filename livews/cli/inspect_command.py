@@ -30,7 +30,6 @@ from livews.inspector.server import PageActions, serve_inspector
 from livews.inspector.sessions import SessionList, followed
 from livews.proxy.injector import MessageInjector
 from livews.proxy.observer import ConnectionObserver
-from livews.proxy.server import serve_proxy
 from livews.recorder import Recorder
 from livews.redactor import Redactor, redact_url
 from livews.terminal_text import escape_unsafe
@@ -39,7 +38,11 @@ from livews.trace.writer import TraceFile
 from livews.transport import Transport
 from livews.version import __version__
 
-_HOST = "127.0.0.1"
+_OFFLINE = "offline, the built-in stand-in answers"
+_NO_KEY = (
+    "no key is set, so the proxy forwards to the built-in stand-in; to reach Gemini set GOOGLE_API_KEY, or "
+    f"if clients bring their own: --upstream wss://{endpoint.GEMINI_HOST}"
+)
 _SAID_WITHIN = 10.0
 """Seconds to send the first message of a session of our own."""
 _WORDS = 1_000
@@ -53,7 +56,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
 
 async def _inspect(options: argparse.Namespace, console: Console) -> int:
-    options.host = _HOST
+    options.host = "127.0.0.1"
     sessions = SessionList()
     async with server_run(options, console, "inspect") as run:
         run.stack.callback(sessions.close)
@@ -120,27 +123,24 @@ async def _forward(run: ServerRun, sessions: SessionList) -> None:
         sessions.note(f"session {number}: connection failed: {problem}" if number else str(problem))
         console.error(problem)
 
-    settings, offline = await _settings(run)
-    # each message is on the page; the terminal shows sessions, faults and closes only
-    quiet = argparse.Namespace(**{**vars(options), "quiet": True})
-    config = proxy.config_of(quiet, console, settings)
+    settings = network.settings_of(options, console)
+    stand_in = await network.offline_settings(settings, options, console, run.stack, (_OFFLINE, _NO_KEY))
+    settings = stand_in or settings
+    options.quiet = True  # each message is on the page; the terminal shows sessions, faults and closes only
+    config = proxy.config_of(options, console, settings)
     record_files, config.record = config.record, record
-    config.log, config.on_failure, config.on_fatal, config.on_session = console.note, failed, run.fail, on_session
-    if config.credentials:
-        await config.credentials()  # report a missing credential now, not at the first session
-    server = await run.listen(
-        serve_proxy(config, _HOST, options.proxy_port, run.tls()), options.proxy_port, "--proxy-port"
-    )
+    config.log, config.on_failure, config.on_session = console.note, failed, on_session
+    server = await proxy.listen(run, config, options.proxy_port, "--proxy-port")
     own = _OwnSessions(settings, server.url, run.ca, sessions)
     run.stack.push_async_callback(own.end)
-    about = {"name": server.url, "door": server.url, "upstream": config.upstream.shown, "offline": offline,
+    about = {"name": server.url, "door": server.url, "upstream": config.upstream.shown, "offline": bool(stand_in),
              "draft": own.draft}  # fmt: skip
     actions = PageActions(about, own.place.surface, own.place.version, completion.table(), own.open, own.close)
     await _serve_page(run, sessions, actions)
     console.note(
         f"livews inspect shows what passes {server.url}, which goes on to {proxy.shown(config)}; Ctrl-C ends it"
     )
-    if not offline:
+    if not stand_in:
         proxy.warn(options, console, config, settings)
     if run.ca is not None:
         run.say_how_to_trust(server.url)
@@ -148,21 +148,6 @@ async def _forward(run: ServerRun, sessions: SessionList) -> None:
         http = server.url.replace("ws", "http", 1)
         console.note(f"  livews                         livews --url {server.url}")
         console.note(f"  google-genai, @google/genai    GOOGLE_GEMINI_BASE_URL={http}")
-
-
-async def _settings(run: ServerRun) -> tuple[Settings, bool]:
-    """Where the proxy forwards to, and whether that is the built-in stand-in."""
-    settings = proxy.upstream_settings(run.options, run.console)
-    if not run.options.offline and settings.has_credentials:
-        return settings, False
-    note = "offline, the built-in stand-in answers"
-    if not run.options.offline:
-        note = (
-            "no key is set, so the proxy forwards to the built-in stand-in; to reach Gemini set GOOGLE_API_KEY, or "
-            f"if clients bring their own: --upstream wss://{endpoint.GEMINI_HOST}"
-        )
-    run.console.note(f"livews: {note}")
-    return await network.built_in(run.stack), True
 
 
 class _OwnSessions:

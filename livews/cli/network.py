@@ -10,33 +10,43 @@ from livews.endpoint import Settings
 
 
 def settings_of(options: argparse.Namespace, console: Console) -> Settings:
-    """What the options and the environment say; an option wins."""
+    """What the options, as far as the command has them, and the environment say; an option wins."""
+    given = vars(options)
     return endpoint.from_environment(
         console.environment.variables,
-        url=options.url,
-        token=options.token,
+        url=given.get("url", "") or given.get("upstream", ""),
+        token=given.get("token", ""),
         vertex=options.vertex,
-        project=options.project,
+        project=given.get("project", ""),
         location=options.location,
-        version=options.api_version,
+        version=given.get("api_version", ""),
     )
 
 
 async def connection_settings(
-    options: argparse.Namespace, console: Console, stack: contextlib.AsyncExitStack, *, offline: str, no_key: str
+    options: argparse.Namespace, console: Console, stack: contextlib.AsyncExitStack, notes: tuple[str, str]
 ) -> Settings:
-    """The settings with all credentials, or those of a stand-in that `stack` ends.
-
-    `offline` and `no_key` are the notes that say so, with --offline and without a key.
-    """
+    """The settings with all credentials, or those of a stand-in; `stack` and `notes` are those of `offline_settings`."""
     settings = settings_of(options, console)
-    if options.offline or not settings.has_credentials:
-        stand_in = await built_in(stack)
-        console.note(f"livews: {offline if options.offline else no_key}")
-        return stand_in
+    if offline := await offline_settings(settings, options, console, stack, notes):
+        return offline
     if settings.both_keys and settings.api_key:
         console.warn("GOOGLE_API_KEY and GEMINI_API_KEY are both set; GOOGLE_API_KEY is used")
     return await google_credentials.with_bearer(settings)
+
+
+async def offline_settings(
+    settings: Settings,
+    options: argparse.Namespace,
+    console: Console,
+    stack: contextlib.AsyncExitStack,
+    notes: tuple[str, str],
+) -> Settings | None:
+    """Those of a stand-in that `stack` ends, with --offline and without a key, which the two notes say; else None."""
+    if settings.has_credentials and not options.offline:
+        return None
+    console.note(f"livews: {notes[0] if options.offline else notes[1]}")
+    return await built_in(stack)
 
 
 async def built_in(stack: contextlib.AsyncExitStack) -> Settings:

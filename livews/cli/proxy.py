@@ -12,14 +12,15 @@ from typing import Any
 
 from livews import endpoint, google_credentials
 from livews.cli.console import Console
-from livews.cli.server_command import server_run
+from livews.cli.network import settings_of
+from livews.cli.server_command import ServerRun, server_run
 from livews.cli.session_files import SessionFiles
 from livews.cli.terminal_reporter import TerminalReporter
 from livews.endpoint import Settings
 from livews.errors import LivewsError, NoCredentials
 from livews.exit_codes import Exit
 from livews.loopback import is_loopback, proxy_for
-from livews.proxy.server import ProxyConfig, serve_proxy
+from livews.proxy.server import ProxyConfig, ProxyServer, serve_proxy
 from livews.proxy.upstream import HttpProxy, UpstreamTarget
 from livews.recorder import Recorder
 from livews.redactor import Redactor, redact_url
@@ -37,7 +38,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
 
 async def _proxy(options: argparse.Namespace, console: Console) -> int:
-    settings = upstream_settings(options, console)
+    settings = settings_of(options, console)
     config = config_of(options, console, settings)
     failures: list[LivewsError] = []
 
@@ -49,17 +50,22 @@ async def _proxy(options: argparse.Namespace, console: Console) -> int:
 
     config.on_failure = failed
     config.log = lambda text: _log(console, text)
-    if config.credentials:
-        await config.credentials()  # report a missing credential now, not at the first session
     async with server_run(options, console, "proxy") as run:
-        config.on_fatal = run.fail
         config.on_session_end = run.stop.set if options.once else lambda: None
-        server = await run.listen(serve_proxy(config, options.host, options.port, run.tls()), options.port)
+        server = await listen(run, config, options.port, "--port")
         console.say(server.url)
         console.note(f"livews proxy forwards to {shown(config)}; Ctrl-C ends it")
         warn(options, console, config, settings)
         run.say_how_to_trust(server.url)
     return failures[0].exit_code if options.once and failures else Exit.OK
+
+
+async def listen(run: ServerRun, config: ProxyConfig, port: int, flag: str) -> ProxyServer:
+    """Start the proxy on `port`, which was given with `flag`. NoCredentials when --inject-key has none to use."""
+    config.on_fatal = run.fail
+    if config.credentials:
+        await config.credentials()  # report a missing credential now, not at the first session
+    return await run.listen(serve_proxy(config, run.options.host, port, run.tls()), port, flag)
 
 
 def _log(console: Console, text: str) -> None:
@@ -99,14 +105,6 @@ def warn(options: argparse.Namespace, console: Console, config: ProxyConfig, set
 
 
 # The upstream and its credentials
-
-
-def upstream_settings(options: argparse.Namespace, console: Console) -> Settings:
-    """The upstream that the options and the environment name."""
-    variables = console.environment.variables
-    return endpoint.from_environment(
-        variables, url=options.upstream, vertex=options.vertex, location=options.location
-    )
 
 
 def upstream_of(settings: Settings) -> UpstreamTarget:

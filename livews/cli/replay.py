@@ -59,9 +59,7 @@ class _Run:
 
         first = next(sessions)  # a file that cannot be played is reported before anything else
         async with contextlib.AsyncExitStack() as stack:
-            settings = await connection_settings(
-                self._options, self._console, stack, offline=_OFFLINE, no_key=_NO_KEY
-            )
+            settings = await connection_settings(self._options, self._console, stack, (_OFFLINE, _NO_KEY))
             for session in chain([first], sessions):
                 if await self._play(session, settings):
                     return Exit.INTERRUPTED
