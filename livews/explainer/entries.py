@@ -31,7 +31,8 @@ _PROFILE = (
 )  # fmt: skip
 """Members of a model's profile that are in its JSON."""
 
-Rows = list[tuple[str, str]]
+Text = str | list[str] | dict[str, str]
+"""A paragraph, several of them, or names with a text beside each."""
 
 
 @dataclass(slots=True)
@@ -47,15 +48,18 @@ class Entry:
     """What it is, in a few words."""
     facts: dict[str, Any] = field(default_factory=dict)
     """JSON values by name."""
-    parts: list[tuple[str, str | Rows]] = field(default_factory=list)
-    """What a person reads: labels, each with a text or with names and their texts."""
+    parts: list[tuple[str, Text]] = field(default_factory=list)
+    """What a person reads, by label."""
 
     def to_dict(self) -> dict[str, Any]:
         return {"kind": self.kind, "name": self.name, "says": self.says, **self.facts}
 
-    def add(self, label: str, text: str | Rows, /, **facts: Any) -> None:
-        """Add facts, and their text unless it is empty."""
+    def add(self, label: str, text: Text | None = None, /, **facts: Any) -> None:
+        """Add facts, and their text unless it is empty; without a text, the only fact is the text or a list of words."""
         self.facts |= facts
+        if text is None:
+            (fact,) = facts.values()
+            text = ", ".join(fact) if isinstance(fact, list) else fact
         if text:
             self.parts.append((label, text))
 
@@ -65,7 +69,7 @@ class Entry:
         for sentences in filter(None, (old, default)):
             says = says.replace(sentences, "").replace("  ", " ").strip()
         self.add(label, says)
-        self.add("old", old, deprecated=old)
+        self.add("old", deprecated=old)
 
     def add_evidence(self, evidence: Iterable[str]) -> None:
         """How sure something is, and by which words of its evidence."""
@@ -83,17 +87,16 @@ class Entry:
         """The members of a type, or its values."""
         row, table = protocol.schema(type_id), schema.table(type_id)
         if table.values is not None:
-            values = {name: note.get("description", "") for name, note in row["x-livews"]["values"].items()}
-            self.add("values", list(values.items()), values=values)
+            notes = row["x-livews"]["values"].items()
+            self.add("values", values={name: note.get("description", "") for name, note in notes})
         elif table.members:
             typed = ((name, table.members[name]) for name in row["properties"])
             members = {name: {"type": shape_of(m), "says": says_of(type_id, m)} for name, m in typed}
-            rows = [(name, f"({member['type']}) {member['says']}") for name, member in members.items()]
-            self.add("has", rows, members=members)
+            texts = {name: f"({member['type']}) {member['says']}" for name, member in members.items()}
+            self.add("has", texts, members=members)
 
     def add_rules(self, rules: Iterable[str]) -> None:
-        titles = {rule: protocol.rules()[rule]["title"] for rule in rules}
-        self.add("rules", list(titles.items()), rules=titles)
+        self.add("rules", rules={rule: protocol.rules()[rule]["title"] for rule in rules})
 
     def add_example(self, sample: sample_message.Example | None) -> None:
         """An example, and the findings about it."""
@@ -129,8 +132,8 @@ def member_entry(place: MemberLocation, at: str = "") -> Entry:
     entry = Entry(kind, path or place.ask, place.says, f"a {about} the {' and '.join(senders)}")
     entry.facts |= {"in": owner["title"], "sender": senders, "shape": member.shape}
     if is_message:
-        title = protocol.load("asyncapi.json")["components"]["messages"].get(member.name, {}).get("title", "")
-        entry.add("what", title, title=title)
+        messages = protocol.load("asyncapi.json")["components"]["messages"]
+        entry.add("what", title=messages.get(member.name, {}).get("title", ""))
     default = _default(member, paths) or sample_message.pick(place.says, r"(?i)\b(default|unset|unspecified)")
     entry.add_description("" if is_message else "what", default)
 
@@ -151,13 +154,12 @@ def member_entry(place: MemberLocation, at: str = "") -> Entry:
     by_models = _models_of(note, paths)
     words = (f"{_MODELS.get(key, key)} {', '.join(names)}" for key, names in by_models.items())
     entry.add("models", "; ".join(words).replace("*", "every model known here"), models=by_models)
-    entry.add("unset", default, default=default)
+    entry.add("unset", default=default)
     limits = next((row for row in protocol.checks() if row["at"] in paths), {})
     if "within" in limits:
         entry.add("takes", "{} to {}".format(*limits["within"]), within=limits["within"])
     elif limits:
-        names = protocol.models()[limits["among"]]
-        entry.add("takes", ", ".join(names), among=names)
+        entry.add("takes", among=protocol.models()[limits["among"]])
     if is_message:
         _add_when(entry, paths)
     entry.add_evidence(note["evidence"])
@@ -274,11 +276,8 @@ def _states(name: str) -> Iterator[Entry]:
         rows = [row for row in _rows(name, "from") if row["region"] == region]
         others = ({**row, "from": [s for s in as_list(row["from"]) if s != name]} for row in _rows(name, "to"))
         into = [row for row in others if row["region"] == region and row["from"]]
-        entry.facts |= {"rows": rows, "into": into}
-        for i, row in enumerate(rows):
-            entry.add("out" * (i == 0), f"{_any(row['on'])}{_to(row)}{_if(row)}")
-        for i, row in enumerate(into):
-            entry.add("in" * (i == 0), f"{_any(row['on'])} while {_any(row['from'])}{_if(row)}")
+        entry.add("out", [f"{_any(row['on'])}{_to(row)}{_if(row)}" for row in rows], rows=rows)
+        entry.add("in", [f"{_any(row['on'])} while {_any(row['from'])}{_if(row)}" for row in into], into=into)
         yield entry
 
 
@@ -286,30 +285,31 @@ def _signal(name: str) -> Entry:
     signals = [row for row in protocol.machine()["signals"] if row["name"] == name]
     senders = ["client", "server"] if signals[0]["from"] == "both" else [signals[0]["from"]]
     about = f"a signal of the machine, from the {' and '.join(senders)}"
-    entry = Entry("signal", name, "", about, {"sender": senders, "ways": [], "rows": _rows(name, "on")})
+    entry = Entry("signal", name, "", about, {"sender": senders, "ways": []})
     for row in signals:
         way = {"at": as_list(row["at"]), **{key: row[key] for key in ("is", "startsWith", "if") if key in row}}
         entry.facts["ways"].append(way)
         wanted = f" is {_any([json.dumps(value) for value in as_list(way['is'])])}" if "is" in way else " is there"
         wanted = f" starts with {way['startsWith']}" if "startsWith" in way else wanted
         entry.add("is", f"in a message where {_any(way['at'])}{wanted}{_if(way)}")
-    for i, row in enumerate(entry.facts["rows"]):
-        entry.add("moves" * (i == 0), _move(row))
+    rows = _rows(name, "on")
+    entry.add("moves", [_move(row) for row in rows], rows=rows)
     return entry
 
 
 def _effect(name: str) -> Entry:
     entry = Entry("effect", name, protocol.machine()["effects"][name], "an effect of the machine")
-    entry.add("what", entry.says, rows=_rows(name, "effect"))
-    for i, row in enumerate(entry.facts["rows"]):
-        entry.add("moves" * (i == 0), f"{_move(row, name)} on {_any(row['on'])}")
+    entry.add("what", entry.says)
+    rows = _rows(name, "effect")
+    entry.add("moves", [f"{_move(row, name)} on {_any(row['on'])}" for row in rows], rows=rows)
     return entry
 
 
 def _region(name: str) -> Entry:
     about = "a part of a conversation that is followed: in one of these states at a time"
-    states = protocol.machine()["regions"][name]["states"]
-    return Entry("region", name, "", about, {"values": states}, [("states", list(states.items()))])
+    entry = Entry("region", name, "", about)
+    entry.add("states", values=protocol.machine()["regions"][name]["states"])
+    return entry
 
 
 def _trait(name: str) -> Entry:
@@ -395,19 +395,17 @@ def _model(name: str) -> Entry:
     for label, key in (("no", "refuses"), ("needs", "requires")):
         rules = {row["at"]: row["rule"] for row in profile.get(key, ()) if key == "requires" or "until" not in row}
         entry.add(label, ", ".join(f"{at} ({rule})" for at, rule in rules.items()), **{key: rules})
-    notes = profile.get("notes", "")
-    entry.add("notes", notes, notes=notes)
+    entry.add("notes", notes=profile.get("notes", ""))
     entry.add_evidence(profile.get("evidence", ()))
     return entry
 
 
 def _voice(name: str) -> Entry:
     checks = [row for row in protocol.checks() if row.get("among") == "voices"]
-    at, voices = [row["at"] for row in checks], protocol.models()["voices"]
     entry = Entry("voice", name, "a prebuilt voice", "a voice")
     entry.add("what", entry.says)
-    entry.add("at", ", ".join(at), at=at)
-    entry.add("others", ", ".join(voices), voices=voices)
+    entry.add("at", at=[row["at"] for row in checks])
+    entry.add("others", voices=protocol.models()["voices"])
     entry.add_rules(row["rule"] for row in checks)
     return entry
 
@@ -420,11 +418,9 @@ def _rule(name: str) -> Entry:
 def _close(name: str) -> Entry:
     row = protocol.close_row(name)
     about = f"a close with {row['code']}" if row["code"] else "a refused upgrade"
-    entry = Entry("close", name, row["meaning"], about, row)
-    texts = (("what", row["meaning"]), ("why", row["cause"]), ("do", row["do"]), ("again", RETRY[row["retry"]]))
-    for label, text in (*texts, ("reason", row.get("reason", ""))):
-        entry.add(label, text)
-    return entry
+    parts = [("what", row["meaning"]), ("why", row["cause"]), ("do", row["do"]), ("again", RETRY[row["retry"]])]
+    parts += [("reason", row["reason"])] if row["reason"] else []
+    return Entry("close", name, row["meaning"], about, row, parts)
 
 
 def _evidence(name: str) -> Entry:

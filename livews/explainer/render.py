@@ -8,7 +8,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from livews.explainer.entries import Entry, Rows
+from livews.explainer.entries import Entry
 from livews.explainer.locations import MemberLocation
 from livews.terminal_text import columns, escape_unsafe, one_line, paragraph
 
@@ -16,7 +16,11 @@ from livews.terminal_text import columns, escape_unsafe, one_line, paragraph
 def body(entry: Entry) -> Iterator[str]:
     """The lines below the first."""
     for label, text in entry.parts:
-        yield paragraph(label, escape_unsafe(text)) if isinstance(text, str) else _listing(label, text)
+        if isinstance(text, dict):
+            yield _listing(label, text)
+            continue
+        for i, part in enumerate([text] if isinstance(text, str) else text):
+            yield paragraph("" if i else label, escape_unsafe(part))
 
 
 def places(name: str, locations: Sequence[MemberLocation], also: bool) -> Iterator[str]:
@@ -40,12 +44,12 @@ def places(name: str, locations: Sequence[MemberLocation], also: bool) -> Iterat
         yield f"      {path}{f' and {more} more' if more > 0 else ''}"
 
 
-def _listing(label: str, rows: Rows) -> str:
+def _listing(label: str, texts: dict[str, str]) -> str:
     """Names with their texts beside them; those of members have one line only."""
-    wide = min(max(len(name) for name, _ in rows), 30)
+    wide = min(max(map(len, texts)), 30)
     indent = " " * (9 + wide + 2)
     lines = []
-    for i, (name, text) in enumerate(rows):
+    for i, (name, text) in enumerate(texts.items()):
         first = f"  {label if i == 0 else '':<6} {name:<{wide}}  "
         text = one_line(text, max(columns() - len(first), 20)) if label == "has" else escape_unsafe(text)
         wrapped = textwrap.wrap(

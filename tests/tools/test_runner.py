@@ -7,7 +7,7 @@ import contextlib
 import functools
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -166,69 +166,77 @@ async def test_an_answer_without_scheduling_where_the_model_takes_none() -> None
 
 
 async def test_several_calls_run_at_once() -> None:
-    meeting = threading.Barrier(2)
-    met = asyncio.Event()
-    waiting: list[str] = []
+    meeting, meeting_on_loop = threading.Barrier(2), asyncio.Barrier(2)
 
-    def book_table() -> int:
+    def in_thread() -> int:
         return meeting.wait(PATIENCE)
 
-    def order_wine() -> int:
-        return meeting.wait(PATIENCE)
+    async def on_loop() -> int:
+        return await meeting_on_loop.wait()
 
-    async def call_taxi() -> str:
-        waiting.append("taxi")
-        await met.wait()
-        return "here"
-
-    async def send_mail() -> str:
-        met.set()
-        return "sent"
-
-    for functions in ([book_table, order_wine], [call_taxi, send_mail]):
-        names = " and ".join(fn.__name__ for fn in functions)
-
+    for fn in (in_thread, on_loop):
+        functions = [livews.tool(fn, name=name) for name in ("book_table", "order_wine")]
         async with at_standin(functions) as (session, wire):
-            await reply(session, f"Please {names}")
-        assert sorted(one["name"] for one in wire.answers) == sorted(names.split(" and "))
-        assert not any("error" in one for one in wire.responses)
+            await reply(session, "Please book_table and order_wine")
+        assert sorted(answer["name"] for answer in wire.answers) == ["book_table", "order_wine"]
+        assert {response["result"] for response in wire.responses} == {0, 1}, "their places at the meeting"
 
 
-@pytest.mark.parametrize("kind", ["async", "thread", "command"])
-async def test_a_call_that_is_withdrawn_is_stopped_and_not_answered(kind: str, tmp_path: Path) -> None:
-    started, stopped, release = threading.Event(), threading.Event(), threading.Event()
-    pid = tmp_path / "pid"
+class Hanging:
+    """Functions that hang until they are stopped or released, and what became of them."""
 
-    async def wait_async() -> None:
-        started.set()
+    def __init__(self) -> None:
+        self.release = threading.Event()
+        self.did: list[str] = []
+
+    async def on_loop(self) -> None:
+        self.did.append("started")
         try:
             await asyncio.sleep(60)
         finally:
-            stopped.set()
+            self.did.append("stopped")
 
-    def wait_in_thread() -> str:
-        started.set()
-        release.wait(PATIENCE)
-        stopped.set()
+    def in_thread(self) -> str:
+        self.did.append("started")
+        self.release.wait(PATIENCE)
+        self.did.append("stopped")
         return "too late"
 
+    async def deaf(self) -> None:
+        while not self.release.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+def hanging() -> Iterator[Hanging]:
+    hanging = Hanging()
+    yield hanging
+    hanging.release.set()
+
+
+@pytest.mark.parametrize("kind", ["on_loop", "in_thread", "command"])
+async def test_a_call_that_is_withdrawn_is_stopped_and_not_answered(
+    kind: str, hanging: Hanging, tmp_path: Path
+) -> None:
+    pid = tmp_path / "pid"
     script = shell_script(tmp_path, f"sleep 60 & echo $! > {pid}.new; mv {pid}.new {pid}; wait")
-    functions: dict[str, Any] = {
-        "async": livews.tool(wait_async, name="wait_here"),
-        "thread": livews.tool(wait_in_thread, name="wait_here"),
-        "command": tools.command(f"wait_here={script}"),
-    }
+    one = (
+        tools.command(f"wait_here={script}")
+        if kind == "command"
+        else livews.tool(getattr(hanging, kind), name="wait_here")
+    )
     runs: list[livews.ToolRun] = []
-    async with at_standin([functions[kind]], NATIVE, on_tool=runs.append) as (session, wire):
+    async with at_standin([one], NATIVE, on_tool=runs.append) as (session, wire):
         await session.say("Please wait_here")
-        await until(lambda: started.is_set() or pid.exists())
+        await until(lambda: hanging.did or pid.exists())
         await session.send_text("Never mind. How are you?")  # this model withdraws what an interruption cuts
         await until(lambda: runs[-1].done)
-        release.set()
+        hanging.release.set()
         if kind == "command":
             await until(lambda: not is_alive(int(pid.read_text())))
         else:
-            await until(stopped.is_set)
+            await until(lambda: hanging.did == ["started", "stopped"])
         await asyncio.sleep(0.05)
     assert wire.answers == []
     assert [(run.done, run.cancelled) for run in runs] == [(False, False), (True, True)]
@@ -289,26 +297,11 @@ async def test_a_function_that_fails_is_answered_with_an_error(fn: Callable[...,
     assert "answered" in said
 
 
-@pytest.mark.parametrize("kind", ["async", "thread", "deaf"])
-async def test_a_function_that_hangs_is_given_up(kind: str) -> None:
-    release = threading.Event()
-
-    async def hang_async() -> None:
-        await asyncio.sleep(60)
-
-    def hang_in_thread() -> None:
-        release.wait(60)
-
-    async def hang_deaf() -> None:
-        while not release.is_set():
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.sleep(0.05)
-
-    fn: Any = {"async": hang_async, "thread": hang_in_thread, "deaf": hang_deaf}[kind]
-    async with at_standin([livews.tool(fn, name="hang_about", timeout=0.1)]) as (session, wire):
-        said = await reply(session, "Please hang_about")
-        assert "did not finish" in said
-        release.set()
+@pytest.mark.parametrize("kind", ["on_loop", "in_thread", "deaf"])
+async def test_a_function_that_hangs_is_given_up(kind: str, hanging: Hanging) -> None:
+    async with at_standin([livews.tool(getattr(hanging, kind), name="hang_about", timeout=0.1)]) as (session, wire):
+        assert "did not finish" in await reply(session, "Please hang_about")
+        hanging.release.set()
     assert wire.responses == [{"error": "hang_about did not finish within 0.1 s and was stopped"}]
 
 
@@ -345,29 +338,16 @@ async def test_functions_of_a_later_context_are_the_callers() -> None:
     assert wire.responses == [{"result": "red"}]
 
 
-@pytest.mark.parametrize("kind", ["async", "sync"])
-async def test_what_runs_can_be_stopped_and_the_model_is_told_why(kind: str) -> None:
-    release = threading.Event()
-
-    async def hangs() -> str:
-        await asyncio.Event().wait()
-        return ""
-
-    def hangs_too() -> str:
-        release.wait(10)
-        return ""
-
-    try:
-        async with at_standin([hangs if kind == "async" else hangs_too]) as (session, wire):
-            assert not session.stop_tools("nobody runs")
-            await session.say("Please hangs" if kind == "async" else "Please hangs_too")
-            async for event in session.turn():
-                if isinstance(event, livews.ToolCall):
-                    await asyncio.sleep(0.05)
-                    assert session.stop_tools("stopped by the user")
-        assert wire.responses == [{"error": "stopped by the user"}]
-    finally:
-        release.set()
+@pytest.mark.parametrize("kind", ["on_loop", "in_thread"])
+async def test_what_runs_can_be_stopped_and_the_model_is_told_why(kind: str, hanging: Hanging) -> None:
+    async with at_standin([livews.tool(getattr(hanging, kind), name="hangs")]) as (session, wire):
+        assert not session.stop_tools("nobody runs")
+        await session.say("Please hangs")
+        async for event in session.turn():
+            if isinstance(event, livews.ToolCall):
+                await asyncio.sleep(0.05)
+                assert session.stop_tools("stopped by the user")
+    assert wire.responses == [{"error": "stopped by the user"}]
 
 
 async def test_calls_without_an_id_and_calls_told_twice() -> None:
@@ -427,24 +407,16 @@ async def test_a_callback_that_fails_is_told_and_the_session_lives() -> None:
 
 
 @pytest.mark.parametrize("how", ["client", "server"])
-async def test_the_end_of_a_session_stops_what_runs(how: str) -> None:
-    stopped: list[str] = []
+async def test_the_end_of_a_session_stops_what_runs(how: str, hanging: Hanging) -> None:
     runs: list[livews.ToolRun] = []
-
-    async def wait() -> None:
-        try:
-            await asyncio.sleep(60)
-        finally:
-            stopped.append("stopped")
-
-    async with at_server([calls(("1", "wait", {}))], [wait], on_tool=runs.append) as (session, _):
-        await until(lambda: runs)
+    async with at_server([calls(("1", "on_loop", {}))], [hanging.on_loop], on_tool=runs.append) as (session, _):
+        await until(lambda: hanging.did)
         if how == "server":
             await session.send_text("Close it.")
             with pytest.raises(livews.Closed):
                 await session.wait_closed()
-            await until(lambda: stopped)
-    assert stopped == ["stopped"]
+            await until(lambda: runs[-1].done)
+    assert hanging.did == ["started", "stopped"]
     assert [(run.done, run.cancelled) for run in runs] == [(False, False), (True, True)]
 
 
