@@ -14,11 +14,9 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache
-from unittest import mock
 
 import livews
-from livews.cli import COMMANDS
-from livews.cli import main as livews_main
+from livews.cli.options import COMMANDS, parser_of
 from livews.exit_codes import Exit
 from livews.explainer import CONFIDENCE, RETRY
 from tests import structure
@@ -56,19 +54,11 @@ _EXITS = {
 def parsers() -> dict[str, argparse.ArgumentParser]:
     """The parser of every command and of every tool of `livews trace`, by the words that call it."""
     found: dict[str, argparse.ArgumentParser] = {}
-
-    def keep(words: tuple[str, ...]) -> None:
-        with mock.patch.object(argparse.ArgumentParser, "print_help", lambda self, file=None: seen.append(self)):
-            seen: list[argparse.ArgumentParser] = []
-            livews_main([*words, "--help"])
-        found[" ".join(words)] = seen[0]
-        for action in seen[0]._actions:
-            if isinstance(action, argparse._SubParsersAction):
-                for name in action.choices:
-                    keep((*words, name))
-
     for command in COMMANDS:
-        keep((command,))
+        found[command] = parser_of(command)
+        for action in found[command]._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                found |= {f"{command} {tool}": parser for tool, parser in action.choices.items()}
     return found
 
 
