@@ -35,7 +35,7 @@ from livews.trace.media import refilled
 from livews.trace.normalize import outline
 from livews.trace.reader import TraceRecord
 from livews.trace.session import RecordedSession
-from livews.transport import PONG_TIMEOUT, ConnectionClose, Transport
+from livews.transport import PONG_TIMEOUT, Transport
 
 NAMES = ("the recording", "the replay")
 _SETTLE = 2.0
@@ -234,7 +234,7 @@ class Replay:
         for line in self._lines():
             self._last_t = line.t
             if line.control == "close":
-                self._note_recorded_close(line)
+                self._result.was_closed |= _is_error_of_the_server(line)
             elif line.raw is not None and line.sender == "client":
                 first, rest = first or line.number, rest + 1
                 self._then.sent += 1
@@ -245,12 +245,8 @@ class Replay:
                 "client", "/messages", f"{rest} {'is' if rest == 1 else 'are'} only in {NAMES[0]}: not played", first
             )
 
-    def _note_recorded_close(self, line: TraceRecord) -> None:
-        if line.sender == "server":
-            self._result.was_closed |= closes.explain(*_close_frame(line)).kind != "normal"
-
     async def _recorded_close(self, line: TraceRecord) -> None:
-        self._note_recorded_close(line)
+        self._result.was_closed |= _is_error_of_the_server(line)
         code, reason = _close_frame(line)
         if line.sender == "client":
             await self._wait_for_server(line.number, "its close")
@@ -284,23 +280,20 @@ class Replay:
         await self._pace(line.t)
         raw = self._message(line, step, answers)
         if raw is not None:
-            await self._send_frame(raw, "text" if line.opcode == "text" else "binary")
+            if self._over or self._transport.closing:
+                raise _Ended
+            opcode: Opcode = "text" if line.opcode == "text" else "binary"
+            try:
+                async with asyncio.timeout(PONG_TIMEOUT):
+                    if not await self._transport.send(self._conversation.step("client", raw), opcode):
+                        raise _Ended
+            except TimeoutError:  # a server that does not read does not see a close frame either
+                self._transport.abort()
+                await self._transport.wait_read()
+                raise _Ended from None
             self._now.sent += 1
             await asyncio.sleep(0)  # at full speed, too, what arrives is read
         self._at, self._pending = line.number, 0
-
-    async def _send_frame(self, raw: bytes, opcode: Opcode) -> None:
-        if self._over or self._transport.closing:
-            raise _Ended
-        try:
-            async with asyncio.timeout(PONG_TIMEOUT):
-                sent = await self._transport.send(self._conversation.step("client", raw), opcode)
-        except TimeoutError:  # a server that does not read does not see a close frame either
-            self._transport.abort()
-            await self._transport.wait_read()
-            sent = False
-        if not sent:
-            raise _Ended
 
     def _message(self, line: TraceRecord, step: Step, answers: list[Call | None]) -> bytes | None:
         """The bytes to send; None when nothing is left of the message."""
@@ -440,23 +433,20 @@ class Replay:
         self._news.set()
 
     def _on_end(self) -> None:
-        close = self._transport.closed
-        if close is not None and not self._over and not self._transport.closing:
-            self._server_closed(close)
+        close, expected = self._transport.closed, self._over or self._transport.closing
         self._over = True
         self._news.set()
-
-    def _server_closed(self, close: ConnectionClose) -> None:
+        if close is None or expected:
+            return
         ready = "setupComplete" in self._now.signals
         error = self._transport.error(close, ready=ready)
         if close.by_websockets:
             self._differ("server", "/close", f"{error.what}; only in {NAMES[1]}", None, self._at)
-            self._result.failure = error
-            return
-        about = {"code": close.code, "reason": self._target.secrets.redact(close.reason)}
-        t = self._transport.clock()
-        self._now.receive(TraceRecord(self._at, t, "server", "text", None, "close", about), close.step, t)
-        if not ready or closes.explain(close.code, close.reason).kind != "normal":
+        else:
+            about = {"code": close.code, "reason": self._target.secrets.redact(close.reason)}
+            t = self._transport.clock()
+            self._now.receive(TraceRecord(self._at, t, "server", "text", None, "close", about), close.step, t)
+        if close.by_websockets or not ready or closes.explain(close.code, close.reason).kind != "normal":
             self._result.failure = error
 
     # Differences
@@ -518,6 +508,10 @@ def _value(message: dict[str, Any], path: str) -> Any:
 def _close_frame(line: TraceRecord) -> tuple[int, str]:
     code = line.about.get("code")
     return (code if type(code) is int else 1006), str(line.about.get("reason", ""))
+
+
+def _is_error_of_the_server(close: TraceRecord) -> bool:
+    return close.sender == "server" and closes.explain(*_close_frame(close)).kind != "normal"
 
 
 def _is_sendable(code: int) -> bool:

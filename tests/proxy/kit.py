@@ -16,7 +16,6 @@ from livews.errors import LivewsError
 from livews.proxy import server as proxy_server
 from livews.proxy.upstream import Streams, UpstreamTarget
 from livews.redactor import Redactor
-from livews.server import faults
 from livews.server.server import StandInServer
 from tests.kit.names import GEMINI
 from tests.kit.recorder import MemoryRecorder
@@ -31,7 +30,7 @@ CASES = random.Random(7)
 
 def stand_in(*wrong: str, **changes: Any) -> contextlib.AbstractAsyncContextManager[StandInServer]:
     """A stand-in at full speed, with these faults."""
-    return serving(pace=0, faults=[faults.parse(fault) for fault in wrong], **changes)
+    return serving(pace=0, faults=wrong, **changes)
 
 
 class RunningProxy:

@@ -1,7 +1,5 @@
 """Upstream URLs, and the way to an upstream through an HTTP proxy of the network."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 import ssl
@@ -44,17 +42,13 @@ def test_what_is_no_upstream(url: str) -> None:
 @pytest.mark.parametrize("around", ["nothing", "the upstream", "both"])
 async def test_a_tunnel(around: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The upstream's name is known to the other proxy alone; TLS is with the upstream, inside."""
+    there = here = trusting = None
     if around != "nothing":
         pytest.importorskip("trustme")
-    from livews.server.certificate import context
+        from livews.server.certificate import context
 
-    there, here = None, None
-    trusting = None
-    if around != "nothing":
-        there = context(tmp_path / "there.pem", "api.example")
+        there, here = context(tmp_path / "there.pem", "api.example"), context(tmp_path / "here.pem")
         trusting = ssl.create_default_context(cafile=str(tmp_path / "there.pem"))
-    if around == "both":
-        here = context(tmp_path / "here.pem")
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "here.pem"))
     said = CASES.randbytes(300_000)
 
@@ -63,7 +57,11 @@ async def test_a_tunnel(around: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
         await writer.drain()
         await reader.read()
 
-    async with asyncio.timeout(20), tcp(handle, there) as to, gate(to, tls=here) as (url, heads):
+    async with (
+        asyncio.timeout(20),
+        tcp(handle, there) as to,
+        gate(to, tls=here if around == "both" else None) as (url, heads),
+    ):
         via = HttpProxy.parse(url.replace("://", "://me%40corp:a%3Ab:c@"))
         assert via.shown == url and "corp" not in repr(via) and b64encode(b"me@corp").decode()[:9] not in repr(via)
         up = UpstreamTarget.parse("wss://api.example/p" if there else "ws://api.example/p")

@@ -9,7 +9,6 @@ from websockets.asyncio.server import ServerConnection
 
 from livews.cli import main
 from livews.core import codec
-from livews.server import faults
 from tests.kit.names import KEY
 from tests.kit.servers import SETUP_COMPLETE, Recorder, endless, frames
 from tests.kit.traces import Row, asked, got
@@ -30,7 +29,7 @@ from tests.replay.kit import ANSWERS, BYE, OVER, READY, TOOL, TURN, WHOLE, Run, 
 async def test_a_server_that_closes_early_is_explained(
     fault: str, code: int, says: list[str], replay: Run, tmp_path: Path
 ) -> None:
-    done = await replay(await record(tmp_path / "a.jsonl", two_turns), faults=[faults.parse(fault)])
+    done = await replay(await record(tmp_path / "a.jsonl", two_turns), faults=[fault])
     assert done.code == code
     assert [words for words in says if words not in done.err] == []
     if "internal-error" in fault:
