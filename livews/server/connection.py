@@ -16,24 +16,19 @@ from websockets.frames import DATA_OPCODES, CloseCode, Frame, Opcode
 from websockets.protocol import Event
 
 from livews.server import token_endpoint
+from livews.server.context import ServerContext
 
 _UNREAD_LIMIT = 1024 * 1024
 """Unsent bytes after which the client's frames are not read: the pongs they ask for would pile up in memory."""
 
 
 class StandInConnection(ServerConnection):
-    """`make_token` answers POST requests for ephemeral tokens; the connection is in `connections` while it is open.
+    """A connection to the stand-in with this `context`. Other arguments are those of ServerConnection."""
 
-    Other arguments are those of ServerConnection.
-    """
-
-    def __init__(
-        self, *args: Any, make_token: token_endpoint.MakeToken, connections: set[StandInConnection], **options: Any
-    ) -> None:
+    def __init__(self, *args: Any, context: ServerContext, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._connections = connections
+        self._context = context
         self.opened_at = self.last_received_at = self.loop.time()
-        self._make_token = make_token
         self._unparsed = b""
         """The start of a request whose method is not known yet, or all of a request that websockets cannot parse."""
         self._is_get: bool | None = None
@@ -50,10 +45,10 @@ class StandInConnection(ServerConnection):
     # Hook: the server ends connections that websockets would wait for.
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._connections.add(self)
+        self._context.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._connections.discard(self)
+        self._context.connections.discard(self)
         super().connection_lost(exc)
 
     # Hook: websockets stops reading when its queue is full, and would never see the client's answer to our close.
@@ -120,7 +115,7 @@ class StandInConnection(ServerConnection):
         if self._answered:
             return
         self._unparsed += data
-        answer = token_endpoint.answer_request(self._unparsed, self._make_token)
+        answer = token_endpoint.answer_request(self._unparsed, self._context.store, self._context.config.require_key)
         if answer is None:
             return
         self._unparsed, self._answered = b"", True

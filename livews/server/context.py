@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import accumulate
 from typing import Any
+
+from websockets.asyncio.server import ServerConnection
 
 from livews.core import closes
 from livews.recorder import Clock
-from livews.server import token_endpoint
 from livews.server.config import StandInConfig
-from livews.server.request_target import RequestTarget, credential_of
+from livews.server.request_target import RequestTarget
 from livews.server.speech import SpeechSynthesizer
 from livews.server.store import SessionStore
 
@@ -33,15 +35,13 @@ class LatenessHistogram:
 
     def to_dict(self) -> dict[str, Any]:
         """In milliseconds: upper bounds that hold for 50 and 99 % of the chunks, and the maximum."""
-        total = sum(self._chunks.values())
+        total = self._chunks.total()
+        within = list(accumulate(self._chunks[ms] for ms in _LATE_MS))
         result: dict[str, Any] = {"chunks": total}
         for percent in (50, 99) if total else ():
-            within = 0
-            for ms in _LATE_MS:
-                within += self._chunks[ms]
-                if within >= percent / 100 * total:
-                    result[f"p{percent}"] = ms
-                    break
+            result[f"p{percent}"] = next(
+                ms for ms, count in zip(_LATE_MS, within, strict=True) if count >= percent / 100 * total
+            )
         return {**result, "max": round(self._max * 1000, 1)}
 
 
@@ -58,6 +58,8 @@ class ServerContext:
         self.store = SessionStore(self.clock, scale=config.time_scale, seed=config.seed)
         self.speech = SpeechSynthesizer(config.voice, log=config.log)
         self.lateness = LatenessHistogram()
+        self.connections: set[ServerConnection] = set()
+        """Everything that is connected, also clients that never sent a request."""
         self.set_up: Counter[str] = Counter()
         """Open sessions that are set up, by credential."""
 
@@ -72,11 +74,3 @@ class ServerContext:
         if not required or credential == required:
             return None
         return closes.frame_for("key-not-valid" if credential else "no-credentials")
-
-    def make_token(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, Any]]:
-        """Answer POST auth_tokens: the HTTP status and the body."""
-        path, _, query = path.partition("?")
-        key = credential_of(headers.get("x-goog-api-key", ""), headers.get("authorization", ""), query)
-        if self.config.require_key and key != self.config.require_key:
-            return token_endpoint.refused(400, closes.frame_for("key-not-valid" if key else "no-credentials")[1])
-        return token_endpoint.create(self.store, body)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from livews.server import replies
 from livews.server.audio_input import AudioInput
@@ -39,7 +39,6 @@ class ReplyRunner:
 
     - `resumable`: counts its tokens. `style`: how its model puts turns on the wire.
     - `audio`: for a reply that plays the user's speech back. `calls`: its open calls, which a reply may add to.
-    - `turn_ended`: called after the turnComplete of every whole turn.
     """
 
     def __init__(
@@ -49,7 +48,6 @@ class ReplyRunner:
         style: WireStyle,
         audio: AudioInput,
         calls: PendingCalls,
-        turn_ended: Callable[[], Awaitable[None]],
     ) -> None:
         self.answers_to = UserInput()
         """The input that the running reply, or the last one, answers."""
@@ -58,7 +56,6 @@ class ReplyRunner:
         self._style = style
         self._audio = audio
         self._calls = calls
-        self._turn_ended = turn_ended
         self._pace = session.config.pace
         self._task: asyncio.Task[None] | None = None
         self._reminder: asyncio.Task[None] | None = None
@@ -102,7 +99,7 @@ class ReplyRunner:
             await self._session.send({"serverContent": {}})
         await self._session.send({"serverContent": {"interrupted": True}})
         await self._end_utterance(self.answers_to, "IDLE" if self._style.utterances else "")
-        await self._turn_ended()
+        await self._session.turn_ended()
 
     async def _run(self, user_input: UserInput) -> None:
         await self._turn(user_input)
@@ -125,7 +122,7 @@ class ReplyRunner:
         await self._utter(user_input, replies.answer(user_input), started)
         if self._style.utterances and not any(waiting.results for waiting in self._queue):
             await self._session.send({"serverContent": {"interactionStatus": "IDLE"}})
-        await self._turn_ended()
+        await self._session.turn_ended()
 
     async def _utter(self, user_input: UserInput, words: str, started: float, status: str = "") -> None:
         """Send one utterance, and turnComplete when its audio would have been played (TURN-3)."""
@@ -178,7 +175,7 @@ class ReplyRunner:
         else:
             await self._session.send({"serverContent": {"generationComplete": True}})
             await self._end_utterance(user_input, status)
-        await self._turn_ended()
+        await self._session.turn_ended()
 
     async def _remind(self) -> None:
         await asyncio.sleep(_PATIENCE_SECONDS)

@@ -42,11 +42,12 @@ def load(path: str) -> list[Script]:
     if "steps" in data:
         return [_scenario(path, data)]
     if raw.lstrip()[:16].startswith(b'{"trace"'):
-        traces = (
-            [r for r in records if r.control != "cut"] for _, records in sessions(raw.splitlines(keepends=True), path)
-        )
-        scripts = [Script(f"{Path(path).name}#{i}", records=records) for i, records in enumerate(traces, 1)]
-        if scripts := [script for script in scripts if any(record.raw for record in script.records)]:
+        scripts = []
+        for i, (_, records) in enumerate(sessions(raw.splitlines(keepends=True), path), 1):
+            if any(record.raw for record in records):
+                kept = [record for record in records if record.control != "cut"]
+                scripts.append(Script(f"{Path(path).name}#{i}", records=kept))
+        if scripts:
             return scripts
     raise BadRequest(
         "neither a scenario nor a trace",
@@ -83,9 +84,9 @@ def _problem(step: Any) -> str:
         return "the code of a close is a number"
     if verb == "wait" and not (isinstance(value, (int, float)) and 0 <= value <= 3600):
         return "wait holds seconds"
-    if verb == "fault":
-        try:
+    try:
+        if verb == "fault":
             faults.parse(str(value), here=1)
-        except ValueError as problem:
-            return str(problem)
+    except ValueError as problem:
+        return str(problem)
     return ""

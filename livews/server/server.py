@@ -55,8 +55,6 @@ class StandInServer(ServerContext):
 
     def __init__(self, config: StandInConfig) -> None:
         super().__init__(config)
-        self.connections: set[StandInConnection] = set()
-        """Everything that is connected, also clients that never sent a request."""
         self.sessions: dict[int, ServerSession] = {}
         """Open sessions by number."""
         self.total = 0
@@ -155,7 +153,7 @@ async def serve_stand_in(
         process_request=stand_in_server.answer_http,
         server_header=None,
         create_connection=functools.partial(  # type: ignore[arg-type]  # not a class, which nothing needs
-            StandInConnection, make_token=stand_in_server.make_token, connections=stand_in_server.connections
+            StandInConnection, context=stand_in_server
         ),
         ssl=tls,
         logger=_LOGGER,

@@ -104,6 +104,9 @@ class ServerSession(abc.ABC):
     def status(self) -> dict[str, Any]:
         """The session's part of GET /livews/status."""
 
+    async def turn_ended(self) -> None:  # noqa: B027
+        """Do what follows the turnComplete of a whole turn."""
+
     async def run(self) -> None:
         """Serve the client until its connection ends. TraceFailed if it cannot be recorded."""
         try:

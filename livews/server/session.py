@@ -197,7 +197,7 @@ class StandInSession(ServerSession):
         profile = self.conversation.profile
         if profile["retired"]:
             self.log(f"{one_line(self.model, 80)} is retired: the service refuses it (MODEL-2); so does --as-of")
-        self._turns = TurnTaking(self, self._resumable, self._turn_ended)
+        self._turns = TurnTaking(self, self._resumable)
         await asyncio.sleep(_SETUP_SECONDS * self.config.pace)
         wire = self._turns.wire
         if not wire["speaks"]:
@@ -229,7 +229,7 @@ class StandInSession(ServerSession):
             await asyncio.sleep(2.0 / self.config.time_scale)
             await self._send_handle(session)
 
-    async def _turn_ended(self) -> None:
+    async def turn_ended(self) -> None:
         if self._sends_updates("turn") and self._resumable is not None:
             await self._send_handle(self._resumable)
 

@@ -7,17 +7,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
-from livews.core import canonical, codec
+from livews.core import canonical, closes, codec
 from livews.server import service_format
+from livews.server.request_target import credential_of
 from livews.server.store import UNLIMITED, EphemeralToken, SessionStore
-
-MakeToken = Callable[[str, dict[str, str], bytes], tuple[int, dict[str, Any]]]
-"""Path, headers in lower case and body of a request to HTTP status and JSON of the answer."""
 
 _PATH = re.compile(r"/v1(alpha|beta)?/auth_tokens$")
 _LARGEST = 256 * 1024
@@ -29,8 +26,8 @@ _MOST_SECONDS = 20 * 3600
 _LENGTH_DIGITS = 9
 
 
-def answer_request(raw: bytes, make_token: MakeToken) -> bytes | None:
-    """The answer to a request other than GET, None while it is incomplete."""
+def answer_request(raw: bytes, store: SessionStore, require_key: str) -> bytes | None:
+    """The answer to a request other than GET, None while it is incomplete. `require_key`: the only key, "" for any."""
     head, complete, body = raw.partition(b"\r\n\r\n")
     if len(head) > _LARGEST:
         return response(*refused(413, "the request is too large"))
@@ -46,12 +43,15 @@ def answer_request(raw: bytes, make_token: MakeToken) -> bytes | None:
         return response(*refused(413, "the request is too large"))
     if len(body) < int(length):
         return None
-    path = rest.partition(" ")[0]
-    if not _PATH.search(re.sub("/+", "/", path.partition("?")[0])):
+    path, _, query = rest.partition(" ")[0].partition("?")
+    if not _PATH.search(re.sub("/+", "/", path)):
         return response(*refused(404, "livews answers POST only at /v1alpha/auth_tokens"))
     if method != "POST":
         return response(*refused(405, f"{method[:10]} is not allowed here, only POST"))
-    return response(*make_token(path, headers, body[: int(length)]))
+    key = credential_of(headers.get("x-goog-api-key", ""), headers.get("authorization", ""), query)
+    if require_key and key != require_key:
+        return response(*refused(400, closes.frame_for("key-not-valid" if key else "no-credentials")[1]))
+    return response(*create(store, body[: int(length)]))
 
 
 def response(status: int, body: dict[str, Any]) -> bytes:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any
 
 from livews.audio.analysis.vad import SpeechLevel, SpeechMark
@@ -38,17 +38,13 @@ _FINAL_SECONDS = 0.26
 class TurnTaking:
     """The turns of one session that is set up.
 
-    - `session`: the session on this connection. `resumable`: what outlives the connection.
-    - `turn_ended`: called after the turnComplete of every whole turn.
+    `session`: the session on this connection. `resumable`: what outlives the connection.
     """
 
-    def __init__(
-        self, session: ServerSession, resumable: ResumableSession, turn_ended: Callable[[], Awaitable[None]]
-    ) -> None:
+    def __init__(self, session: ServerSession, resumable: ResumableSession) -> None:
         setup, profile = session.conversation.setup, session.conversation.profile
         self._session = session
         self._resumable = resumable
-        self._turn_ended = turn_ended
         self._traits = session.conversation.traits
         self._style = WireStyle(session)
         self.wire = self._style.wire
@@ -70,7 +66,7 @@ class TurnTaking:
         self._audio = AudioInput(session)
         self._input = InputBuffer(resumable.context)
         self._calls = PendingCalls(session, resumable, self.wire)
-        self._replies = ReplyRunner(session, resumable, self._style, self._audio, self._calls, turn_ended)
+        self._replies = ReplyRunner(session, resumable, self._style, self._audio, self._calls)
 
     @property
     def speech_open(self) -> bool:
@@ -268,4 +264,4 @@ class TurnTaking:
         await self._send_transcript(user_input)
         await self._session.send({"serverContent": {"generationComplete": True}})
         await self._send_activity("ACTIVITY_END", offset)
-        await self._turn_ended()
+        await self._session.turn_ended()
