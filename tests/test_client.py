@@ -13,7 +13,7 @@ from websockets.asyncio.server import ServerConnection
 import livews
 from livews.core import codec
 from livews.server import service_format
-from livews.server.server import StandInConfig, stand_in
+from livews.server.server import StandInConfig, serve_stand_in
 from tests.kit.names import KEY
 from tests.kit.recorder import MemoryRecorder
 from tests.kit.servers import SETUP_COMPLETE, frames, scripted
@@ -51,8 +51,9 @@ async def talk(
 @contextlib.asynccontextmanager
 async def at_standin(**options: Any) -> AsyncIterator[livews.Session]:
     """A session with a stand-in of its own."""
-    async with stand_in(config=FAST) as url, livews.connect(url=url, **options) as session, asyncio.timeout(10):
-        yield session
+    async with serve_stand_in(config=FAST) as server, asyncio.timeout(10):
+        async with livews.connect(url=server.url, **options) as session:
+            yield session
 
 
 END = content(turnComplete=True)

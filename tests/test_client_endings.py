@@ -14,7 +14,7 @@ from websockets.protocol import State
 
 import livews
 from livews.exit_codes import Exit
-from livews.server.server import StandInConfig, stand_in
+from livews.server.server import StandInConfig, serve_stand_in
 from tests.kit.names import KEY
 from tests.kit.servers import SETUP_COMPLETE, Recorder, Script, scripted
 from tests.test_client import END, FAST, at_standin, sound, talk
@@ -75,9 +75,9 @@ async def test_a_refused_setup_says_why(code: int, reason: str, exit_code: Exit)
 
 
 async def test_a_dead_model_is_told_with_its_successor() -> None:
-    async with stand_in(config=StandInConfig(pace=0, as_of="2026-11")) as url:
+    async with serve_stand_in(config=StandInConfig(pace=0, as_of="2026-11")) as server:
         with pytest.raises(livews.Refused) as caught:
-            await livews.connect("gemini-2.0-flash-exp", url=url)
+            await livews.connect("gemini-2.0-flash-exp", url=server.url)
     assert caught.value.advice.id == "model-not-found"
     assert "use gemini-3.8-live" in caught.value.fix
 
@@ -205,9 +205,9 @@ async def test_a_recorder_that_fails_ends_the_session_and_is_told(frames: int) -
 
 async def test_a_ping_that_cannot_be_recorded_ends_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("livews.client.PING_EVERY", 0.3)
-    async with stand_in(config=FAST) as url, asyncio.timeout(10):
+    async with serve_stand_in(config=FAST) as server, asyncio.timeout(10):
         with pytest.raises(livews.TraceFailed):
-            async with livews.connect(url=url, recorders=[lambda where: Failing(controls=0)]) as session:
+            async with livews.connect(url=server.url, recorders=[lambda where: Failing(controls=0)]) as session:
                 await session.wait_closed()
         assert session._transport.socket is not None
         assert session._transport.socket.state is State.CLOSED, "the socket is not left to the server"

@@ -51,7 +51,8 @@ async def offline_settings(
 
 async def built_in(stack: contextlib.AsyncExitStack) -> Settings:
     """Start a stand-in that `stack` ends; it refuses what the service refuses today."""
-    from livews.server.server import StandInConfig, stand_in
+    from livews.server.server import StandInConfig, serve_stand_in
 
     config = StandInConfig(as_of=protocol.models()["asOf"])
-    return Settings(url=await stack.enter_async_context(stand_in(config=config)))
+    server = await stack.enter_async_context(serve_stand_in(config=config))
+    return Settings(url=server.url)

@@ -75,6 +75,8 @@ class WireStyle:
             self.wire["faster"] = fault.number
         if "burst-audio" in session.lasting_faults:
             self.wire["faster"] = 0
+        self.speed = float(self.wire["faster"]) or float("inf")
+        """How many times faster than it plays audio is sent."""
         generation = setup.get("generationConfig", {})
         self.text = "TEXT" in generation.get("responseModalities", ())
         """Replies are TEXT parts, not audio."""
@@ -83,11 +85,6 @@ class WireStyle:
         self.transcribes_input = "inputAudioTranscription" in setup
         self.utterances = profile["turnEndsAt"] == "interactionStatus"
         """turnComplete ends an utterance, and interactionStatus the turn."""
-
-    @property
-    def speed(self) -> float:
-        """How many times faster than it plays audio is sent."""
-        return float(self.wire["faster"]) or float("inf")
 
     def content(self, content: Message) -> Message:
         """A serverContent, with the role in modelTurn where this model has it."""

@@ -31,7 +31,7 @@ from livews.server.script_player import ScriptPlayer
 from livews.server.server_session import ServerSession
 from livews.server.session import StandInSession
 
-__all__ = ["StandInConfig", "StandInServer", "serve_stand_in", "stand_in"]
+__all__ = ["StandInConfig", "StandInServer", "serve_stand_in"]
 
 STATUS_PATH = "/livews/status"
 _MAX_SIZE = 16 * 1024 * 1024
@@ -169,12 +169,3 @@ async def serve_stand_in(
             if connection.protocol.state is State.CONNECTING:  # websockets would wait ten seconds for its request
                 connection.transport.abort()
         await server.wait_closed()
-
-
-@contextlib.asynccontextmanager
-async def stand_in(
-    host: str = "127.0.0.1", port: int = 0, config: StandInConfig | None = None, tls: ssl.SSLContext | None = None
-) -> AsyncIterator[str]:
-    """The URL of a stand-in that runs while the context is open. Arguments and errors as of `serve_stand_in`."""
-    async with serve_stand_in(host, port, config, tls) as server:
-        yield server.url

@@ -104,7 +104,8 @@ class TurnTaking:
         for blob in [*machine.values(message, ("video",)), *machine.values(message, ("mediaChunks", "*"))]:
             mime_type = str(blob.get("mimeType", ""))
             if not mime_type.startswith("audio/"):
-                self._input.add_picture(mime_type, str(blob.get("data", "")), in_speech=self._audio.user_speaks)
+                user_input = self._input.current if self._audio.user_speaks else self._input.between
+                user_input.add_picture(mime_type, str(blob.get("data", "")))
                 self._resumable.saw_video = True
         await self._hear(step.audio)
         if "audioStreamEnd" in step.signals:
@@ -208,7 +209,7 @@ class TurnTaking:
         user_input.transcript = self._configured_transcript()
         self._resumable.spoken_turns += 1
         if self._coverage == "TURN_INCLUDES_ONLY_ACTIVITY":
-            self._input.drop_pictures()
+            self._input.between = UserInput()
         if self.wire["speaks"]:
             await self._send_activity("ACTIVITY_END", offset)
             await self._send_transcript(user_input)

@@ -111,7 +111,7 @@ class InputBuffer:
         self.current = UserInput()
         """The turn that has not been answered yet."""
         self._context = context
-        self._between = UserInput()
+        self.between = UserInput()
         """Pictures that came while the user did not speak."""
         self._model_was_last = False
         """The last turn of clientContent was the model's."""
@@ -148,14 +148,6 @@ class InputBuffer:
                 self._context["TEXT"] += words_in(turn)
         return is_user
 
-    def add_picture(self, mime_type: str, data: str, *, in_speech: bool) -> None:
-        """Add a picture of realtimeInput, which asks for nothing."""
-        (self.current if in_speech else self._between).add_picture(mime_type, data)
-
-    def drop_pictures(self) -> None:
-        """Forget the pictures that came while the user did not speak."""
-        self._between = UserInput()
-
     def take(self) -> UserInput:
         """The input so far, as a turn that is answered now."""
         turn, self.current = self.current, UserInput()
@@ -163,8 +155,8 @@ class InputBuffer:
             turn.text = self._history.text or turn.text
             turn.is_history = self._history.turns > 1
         self._history = UserInput()
-        turn.pictures = [*self._between.pictures, *turn.pictures]
-        self._between = UserInput()
+        turn.pictures = [*self.between.pictures, *turn.pictures]
+        self.between = UserInput()
         return turn
 
 
