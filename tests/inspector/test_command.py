@@ -31,7 +31,8 @@ from tests.inspector.kit import HELLO
 from tests.kit.browser import Browser
 from tests.kit.command import livews, running, serving
 from tests.kit.names import GEMINI, KEY
-from tests.report.kit import PAYLOADS, SETUP, Trace, conversation, hostile, row_of, started, text_of, tone
+from tests.kit.sound import tone
+from tests.report.kit import PAYLOADS, SETUP, Trace, conversation, hostile, row_of, started, text_of
 
 WRONG = {"realtimeInput": {"text": "a", "colour": "red"}}
 
@@ -293,7 +294,7 @@ def test_a_session_that_does_not_come_to_be_is_told_once(browser: Browser) -> No
 
 def test_both_sides_are_played(opened: Any, command: Command) -> None:
     with ready(command, opened) as one:
-        data = base64.b64encode(tone(1.0, 16_000)).decode()
+        data = base64.b64encode(tone(1.0)).decode()
         say(one, {"realtimeInput": {"audio": {"mimeType": "audio/pcm;rate=16000", "data": data}}}, HELLO)
         row_of(opened, "turnComplete").wait_for()
         opened.click("#play")

@@ -4,30 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
-import math
-import struct
 from pathlib import Path
 from typing import Any
 
 from livews.report import data as report_data
 from livews.report.message_excerpt import MemberDocs
 from livews.trace.session import RecordedSession, follow
+from tests.kit.sound import silence, tone
 
 HEADER = {
     "trace": "livews", "version": 1, "started": "2026-11-22T10:00:00.000000Z", "side": "client", "livews": "0.1.0",
     "url": "wss://generativelanguage.googleapis.com/ws/x?key=AIzaSyThisIsNoKeyButLooksLikeOne000000", "protocol": "2026-11-22",
 }  # fmt: skip
 SETUP = {"setup": {"model": "models/gemini-3.8-live", "generationConfig": {"responseModalities": ["AUDIO"]}}}
-
-
-def tone(seconds: float, rate: int, hertz: float = 440, level: float = 0.4) -> bytes:
-    step = 2 * math.pi * hertz / rate
-    samples = (round(32767 * level * math.sin(i * step)) for i in range(round(seconds * rate)))
-    return b"".join(struct.pack("<h", sample) for sample in samples)
-
-
-def silence(seconds: float, rate: int) -> bytes:
-    return bytes(2 * round(seconds * rate))
 
 
 class Trace:
@@ -81,22 +70,20 @@ def conversation() -> Trace:
     """Asks by voice, is answered, cuts in after half a second was heard, calls a tool, is closed for an unknown member."""
     trace = started().control(0.2, "send", "ping", {"data": ""}).control(0.22, "recv", "pong", {"data": ""})
     trace.recv(0.25, {"sessionResumptionUpdate": {"newHandle": "h-1", "resumable": True}})
-    trace.mic(0.4, tone(0.8, 16_000) + silence(0.4, 16_000))
+    trace.mic(0.4, tone(0.8) + silence(0.4))
     trace.recv(1.85, {"serverContent": {"inputTranscription": {"text": "What is the weather in Oslo?"}}})
     trace.recv(1.9, {"serverContent": {"outputTranscription": {"text": "The weather in Oslo "}}})
-    trace.voice(2.0, silence(0.1, 24_000) + tone(0.9, 24_000, 220)).voice(2.05, tone(1.0, 24_000, 330))
+    trace.voice(2.0, silence(0.1, 24_000) + tone(0.9, 24_000)).voice(2.05, tone(1.0, 24_000))
     trace.recv(2.06, {"serverContent": {"outputTranscription": {"text": "is cold and wet."}}})
     trace.recv(2.5, {"serverContent": {"interrupted": True}})
     trace.recv(2.51, {"serverContent": {"turnComplete": True}})
-    heard = {"receivedMs": 2000.0, "heardMs": 560.0, "interrupted": True} | dict.fromkeys(
-        ("underruns", "underrunMs", "late"), 0
-    )
+    heard = {"receivedMs": 2000.0, "heardMs": 560.0, "interrupted": True, "underruns": 0, "underrunMs": 0, "late": 0}
     trace.control(2.52, "recv", "heard", heard)
     turn = {"role": "user", "parts": [{"text": "Turn on the lamp"}]}
     trace.send(3.0, {"clientContent": {"turns": [turn], "turnComplete": True}})
     trace.recv(3.2, {"toolCall": {"functionCalls": [{"id": "c1", "name": "lamp", "args": {"on": True}}]}})
     trace.send(3.5, {"toolResponse": {"functionResponses": [{"id": "c1", "name": "lamp", "response": {"ok": True}}]}})
-    trace.voice(3.7, tone(0.5, 24_000, 260))
+    trace.voice(3.7, tone(0.5, 24_000))
     trace.recv(3.75, {"serverContent": {"generationComplete": True}, "newThing": {"x": 1}})
     trace.recv(4.3, {"serverContent": {"turnComplete": True}, "usageMetadata": {"totalTokenCount": 83}})
     trace.recv(4.6, {"goAway": {"timeLeft": "50s"}})

@@ -17,7 +17,8 @@ from livews.report import render
 from livews.report.message_excerpt import MemberDocs
 from livews.trace.session import follow
 from tests.kit.command import livews
-from tests.report.kit import SETUP, Trace, conversation, data_of, fill, silence, started, tone
+from tests.kit.sound import silence, tone
+from tests.report.kit import SETUP, Trace, conversation, data_of, fill, started
 
 
 def test_the_models_sound_ends_where_it_was_heard_to_end() -> None:
@@ -49,7 +50,7 @@ def test_the_microphone_is_one_run_that_ends_when_its_last_frame_was_sent() -> N
 
 
 def test_peaks_follow_the_sound() -> None:
-    told = data_of(started().voice(1.0, silence(0.5, 24_000) + tone(0.5, 24_000, level=0.5)))["sound"]["model"]
+    told = data_of(started().voice(1.0, silence(0.5, 24_000) + tone(0.5, 24_000, level=16_384)))["sound"]["model"]
     peaks = told["peaks"]
     assert len(peaks) == 100 and set(peaks[:50]) == {0}
     assert all(120 <= peak <= 128 for peak in peaks[51:])
