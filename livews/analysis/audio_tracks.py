@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from livews.audio.analysis.pcm import Aligner, rate_of, samples_of
-from livews.core import events
 from livews.core.conversation import Step
 from livews.trace.spool import Spool
 
@@ -270,7 +269,4 @@ def ends_reply(step: Step) -> bool:
 
     It goes on where the model has yet to speak about a tool's result, unless the turn was cut.
     """
-    if not ("endTurn" in step.effects or "cutTurn" in step.effects):
-        return False
-    states = step.states
-    return step.interrupted or (states["turn"] != "waitingForTool" and states["answer"] not in events.ANSWER_OWED)
+    return ("endTurn" in step.effects or "cutTurn" in step.effects) and (step.interrupted or not step.waiting)

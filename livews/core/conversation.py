@@ -67,6 +67,12 @@ class Step:
         return dict(zip(machine.machine().regions, self.state, strict=True))
 
     @property
+    def waiting(self) -> list[str]:
+        """The regions in whose state more comes without another prompt."""
+        states = self.states
+        return [region for region, waiting in machine.machine().waiting.items() if states[region] in waiting]
+
+    @property
     def faults(self) -> tuple[Finding, ...]:
         """Findings of level "error" and "refused"."""
         judged = self._judged()

@@ -181,8 +181,6 @@ def events(step: Step) -> Iterator[Event]:
 
 
 _PLAY = ("playAudio",)
-ANSWER_OWED = ("owed", "owedSeveral")
-"""States of the region `answer` in which the next turn comes without another prompt."""
 
 
 def seconds(duration: Any) -> float | None:
@@ -295,8 +293,7 @@ def _usage(step: Step, body: dict[str, Any]) -> Iterator[Event]:
 
 def _turn_end(step: Step, body: dict[str, Any]) -> Iterator[Event]:
     reason = _text(_content(body).get("turnCompleteReason"))
-    waiting = step.states["turn"] == "waitingForTool" or step.states["answer"] in ANSWER_OWED
-    yield TurnEnd(step.interrupted, reason, waiting, step=step)
+    yield TurnEnd(step.interrupted, reason, bool(step.waiting), step=step)
 
 
 _MAKERS: dict[str, Callable[[Step, dict[str, Any]], Iterable[Event]]] = {

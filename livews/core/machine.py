@@ -51,6 +51,8 @@ class Machine:
         self.regions: tuple[str, ...] = tuple(data["regions"])
         self.initial: tuple[str, ...] = tuple(region["initial"] for region in data["regions"].values())
         self.effects: dict[str, str] = data["effects"]
+        self.waiting = {region: row["waiting"] for region, row in data["regions"].items() if "waiting" in row}
+        """By region: states in which more comes without another prompt."""
         self._end = (self.regions.index(data["end"]["region"]), data["end"]["state"])
         self._rows: dict[str, dict[int, dict[str, list[TransitionRow]]]] = {}
         """By signal, region and state before it."""

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import orjson
 
 from livews.core import codec, machine, rules
-from livews.core.events import ANSWER_OWED, Event, ToolCall, ToolCancelled, TurnEnd
+from livews.core.events import Event, ToolCall, ToolCancelled, TurnEnd
 from livews.core.models import Profile
 from livews.errors import BadRequest, Closed
 from livews.tools.function import Scheduling, Tool, ToolFailure
@@ -163,7 +163,7 @@ class Toolbox:
         elif isinstance(event, ToolCancelled):
             for run in [run for run in self._runs if run.key in event.ids]:
                 run.task.cancel()
-        elif isinstance(event, TurnEnd) and event.waiting and event.step.states["answer"] not in ANSWER_OWED:
+        elif isinstance(event, TurnEnd) and event.waiting and "answer" not in event.step.waiting:
             event.waiting = any(self._scheduling.get(name) != "SILENT" for name in self._open().values())
 
     def stop(self) -> None:

@@ -220,6 +220,7 @@ def test_the_words_of_the_machine_are_declared_and_used() -> None:
     effects: set[str] = set()
     for name, region in data["regions"].items():
         assert region["initial"] in region["states"]
+        assert {*region.get("waiting", ())} <= region["states"].keys()
         visited = {region["initial"]}
         for row in region["rows"]:
             assert row.keys() <= {"from", "on", "if", "to", "effect", "fault", "note"}, (name, row)
