@@ -114,7 +114,7 @@ def test_playing_moves_the_cursor_and_plays_what_was_heard(opened: Any) -> None:
     mine, models = ([one for one in opened.evaluate("window.started") if one[1] == rate] for rate in (16_000, 24_000))
     assert sum(one[0] for one in mine) == pytest.approx(1.2, abs=0.1)
     assert models[0][0] == pytest.approx(0.56, abs=0.01), "of the two seconds that came, what was heard"
-    assert models[0][2] == pytest.approx(0.4, abs=0.01), "the samples are the trace's own"
+    assert models[0][2] == pytest.approx(9_000 / 32_768, abs=0.01), "the samples are the trace's own"
 
 
 def test_the_close_box_leads_to_what_the_client_sent_before(browser: Browser, talk: Path) -> None:
