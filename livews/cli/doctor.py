@@ -104,30 +104,13 @@ class _Doctor:
             return await network.built_in(stack)
         row = checks.key(self._env, settings, is_option=bool(options.token))
         self._report(row)
-        if row.verdict == "fail":
-            return None
-        start = time.monotonic()
-        try:
-            async with asyncio.timeout(options.timeout):
-                complete = await google_credentials.with_bearer(settings)
-        except TimeoutError:
-            text = f"no answer within {options.timeout:g} s"
-            self._report(failed("bearer", NoCredentials(text, fix="try again; it may hang")))
-            return None
-        except LivewsError as problem:
-            self._report(failed("bearer", problem))
-            return None
-        if complete.token != settings.token:
-            self._redactor = Redactor(*self._secrets, complete.token)
-            self._report(CheckResult("bearer", "ok", "google-auth gave a token", ms=since(start)))
-        return complete
+        return settings if row.verdict != "fail" else None
 
     async def _network(self, settings: Settings | None) -> None:
-        """Where, DNS, TCP, TLS, upgrade, setup, ping, turn: what follows a failure is skipped."""
-        left = ["where", "dns", "tcp", "tls", "upgrade", "setup", "ping", *(["turn"] if self._options.turn else [])]
-        if settings is None:
-            left.remove("where")
-        else:
+        """Bearer, where, DNS, TCP, TLS, upgrade, setup, ping, turn: what follows a failure is skipped."""
+        left = ["dns", "tcp", "tls", "upgrade", "setup", "ping", *(["turn"] if self._options.turn else [])]
+        if settings is not None:
+            left = [*(["bearer"] if _needs_bearer(settings) else []), "where", *left]
             start = time.monotonic()
             try:
                 async for row in self._steps(settings):
@@ -145,6 +128,15 @@ class _Doctor:
     async def _steps(self, settings: Settings) -> AsyncIterator[CheckResult]:
         """The rows of the steps that succeed; raises the LivewsError of the first that fails."""
         timeout = self._options.timeout
+        if _needs_bearer(settings):
+            start = time.monotonic()
+            try:
+                async with asyncio.timeout(timeout):
+                    settings = await google_credentials.with_bearer(settings)
+            except TimeoutError:
+                raise NoCredentials(f"no answer within {timeout:g} s", fix="try again; it may hang") from None
+            self._redactor = Redactor(*self._secrets, settings.token)
+            yield CheckResult("bearer", "ok", "google-auth gave a token", ms=since(start))
         place = endpoint.resolve(settings, self._options.model or models.default_model())
         yield CheckResult("where", "ok", f"{place.shown}, {place.model}")
         async for row in checks.reach(place.url, timeout):
@@ -172,6 +164,10 @@ class _Doctor:
                 yield await _turn(session, max(timeout, 30.0))
         finally:
             await session.close()
+
+
+def _needs_bearer(settings: Settings) -> bool:
+    return bool(settings.vertex and settings.project and not settings.token)
 
 
 class _Times:

@@ -78,15 +78,9 @@ async def _follow(run: ServerRun, sessions: SessionList) -> None:
     options = run.options
     missing = not Path(options.file).exists()  # noqa: ASYNC240
 
-    async def keep_up() -> None:
-        try:
-            await followed(sessions, tail)
-        except Exception as problem:  # a page that stands still must not look like a quiet session
-            run.fail(problem)
-
-    async def stop() -> None:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (problem := task.exception()) is not None:
+            run.fail(problem)  # a page that stands still must not look like a quiet session
 
     tail = Tail(options.file)
     sessions.take(tail)  # a file that cannot be read is reported before there is a page
@@ -100,8 +94,9 @@ async def _follow(run: ServerRun, sessions: SessionList) -> None:
     does = "follows" if tail.session else "waits for sessions in"
     yet = ", which does not exist yet" if missing else ""
     run.console.note(f"livews inspect {does} {options.file}{yet}; Ctrl-C ends it")
-    task = asyncio.create_task(keep_up())
-    run.stack.push_async_callback(stop)
+    task = asyncio.create_task(followed(sessions, tail))
+    task.add_done_callback(ended)
+    run.stack.callback(task.cancel)
 
 
 async def _forward(run: ServerRun, sessions: SessionList) -> None:

@@ -30,17 +30,17 @@ if TYPE_CHECKING:
     from livews.cli.console import Console
 
 with open(os.path.join(os.path.dirname(__file__), "options.json"), encoding="utf-8") as _file:
-    _DATA: dict[str, Any] = json.load(_file)
+    DATA: dict[str, Any] = json.load(_file)
 
-COMMANDS: dict[str, str] = {name: command["about"] for name, command in _DATA["commands"].items()}
+COMMANDS: dict[str, str] = {name: command["about"] for name, command in DATA["commands"].items()}
 """Every command, and what it does."""
-TOOLS: dict[str, dict[str, Any]] = _DATA["commands"]["trace"]["tools"]
+TOOLS: dict[str, dict[str, Any]] = DATA["commands"]["trace"]["tools"]
 """The tools of `livews trace`."""
 
 
 def parser_of(name: str) -> argparse.ArgumentParser:
     """The parser of a command. The options that it gives have itself as `parser`, and what runs the command as `run`: MODULE:FUNCTION."""
-    command = _DATA["commands"][name]
+    command = DATA["commands"][name]
     parser = argparse.ArgumentParser(prog=command.get("prog", f"livews {name}"), **_texts(command))
     _add_options(parser, command)
     parser.set_defaults(run=command["run"])
@@ -74,7 +74,7 @@ def refuse_contradictions(options: argparse.Namespace) -> None:
             return wanted in value if isinstance(value, list) else bool(value == wanted)
         return value not in (None, [], options.parser.get_default(dest))
 
-    for *terms, message in (*_DATA["contradictions"], *options.contradictions):
+    for *terms, message in (*DATA["contradictions"], *options.contradictions):
         if all(given := [matching(term) for term in terms]):
             options.parser.error(message.format(option=given[0]))
 
@@ -118,7 +118,7 @@ def _add_options(parser: argparse.ArgumentParser, command: dict[str, Any]) -> No
     for title, rows in command["groups"].items():
         group = parser.add_argument_group(title) if title else parser
         for row in rows:
-            for name in _DATA["lists"].get(row, [row]) if isinstance(row, str) else [row]:
+            for name in DATA["lists"].get(row, [row]) if isinstance(row, str) else [row]:
                 flags, arguments = _arguments({"like": name} if isinstance(name, str) else name)
                 group.add_argument(*flags, **arguments)
     parser.set_defaults(parser=parser, contradictions=command.get("contradictions", []))
@@ -126,13 +126,13 @@ def _add_options(parser: argparse.ArgumentParser, command: dict[str, Any]) -> No
 
 def _arguments(row: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
     """The arguments of `add_argument` for a row: the names of an option, and the others."""
-    shared = _DATA["shared"][row["like"]] if "like" in row else {}
+    shared = DATA["shared"][row["like"]] if "like" in row else {}
     row = {"option": row.get("like"), **shared, **row}
     names = row.get("argument", row["option"]).split(", ")
     more = {key: value for key, value in row.items() if key not in ("option", "argument", "like", "more")}
     more["help"] += row.get("more", "")
     if "type" in row:
-        more["type"] = _TYPES.get(row["type"]) or _number(**_DATA["types"][row["type"]])
+        more["type"] = _TYPES.get(row["type"]) or _number(**DATA["types"][row["type"]])
     action = row.get("action")
     if action == "version":
         more["version"] = f"livews {__version__}"

@@ -7,6 +7,8 @@ import shlex
 import pytest
 
 from livews.cli import main
+from livews.cli.options import DATA as OPTIONS
+from tests.docs.generate import parsers
 from tests.kit.names import DATA
 
 NOWHERE = "--url ws://127.0.0.1:1"
@@ -98,3 +100,17 @@ def test_refusals(row: str, capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_wrong_option_of_a_tool_names_the_tool(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["trace", "cut", "a.jsonl", "-o", "b.jsonl"]) == 2
     assert "livews trace cut: error: name what to keep" in capsys.readouterr().err
+
+
+def test_contradictions_are_about_options_that_exist() -> None:
+    everywhere: set[str] = set()
+    for command, parser in parsers().items():
+        options = {name for action in parser._actions for name in (*action.option_strings, action.dest)}
+        own = {name for *terms, _ in parser.get_default("contradictions") for name in names_in(terms)}
+        assert own <= options, command
+        everywhere |= options
+    assert {name for *terms, _ in OPTIONS["contradictions"] for name in names_in(terms)} <= everywhere
+
+
+def names_in(terms: list[str]) -> list[str]:
+    return [name.partition("=")[0] for term in terms for name in term.removeprefix("not ").split("|")]
