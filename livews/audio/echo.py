@@ -12,7 +12,6 @@ from livews.audio.analysis.pcm import (
     check_whole,
     falling,
     last_sample,
-    ms_of,
     raise_in_place,
 )
 from livews.audio.echo_canceller import AEC_FIX
@@ -36,8 +35,6 @@ class EchoGate:
     """
 
     def __init__(self, hold: float = HOLD, *, rate: int = INPUT_RATE) -> None:
-        self.muted_ms = 0.0
-        """Milliseconds of the microphone that were replaced by silence."""
         self._hold = max(hold, FADE_SECONDS)  # the fade out has to end before it opens
         self._rate = rate
         self._fade = int(FADE_SECONDS * rate)
@@ -75,7 +72,6 @@ class EchoGate:
         tail = self._tail[:edge]
         self._tail = self._tail[edge:]
         out[:edge] = bytes(tail) + bytes(edge - len(tail))
-        self.muted_ms += ms_of(edge, self._rate)
         if muted < samples:
             self._open = True
             self._tail = memoryview(b"")

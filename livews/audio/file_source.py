@@ -11,6 +11,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Iterator
+from itertools import chain
 
 from livews.audio.analysis.levels import last_sound
 from livews.audio.analysis.pcm import SAMPLE_BYTES, seconds_of
@@ -88,16 +89,9 @@ class FileSource:
         """All chunks, with times from 0."""
         chunker = AudioChunker(self.rate, resampler(reader.rate, self.rate))
         frames = reader.rate * CHUNK_MS // 1000
+        silence = bytes(SAMPLE_BYTES * round(self._silence * reader.rate))
         size = 0
-        for pcm in _followed_by_silence(reader, frames, round(self._silence * reader.rate)):
+        for pcm in chain(iter(lambda: reader.read(frames), b""), [silence]):
             size += len(pcm)
             yield from chunker.push(pcm, seconds_of(size, reader.rate))
         yield from chunker.end(seconds_of(size, reader.rate))
-
-
-def _followed_by_silence(reader: WavReader, frames: int, silent: int) -> Iterator[bytes]:
-    while pcm := reader.read(frames):
-        yield pcm
-    while silent > 0:
-        yield bytes(SAMPLE_BYTES * min(frames, silent))
-        silent -= frames

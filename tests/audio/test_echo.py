@@ -64,28 +64,17 @@ def steepest(out: array[int]) -> int:
     return max(abs(a - b) for a, b in pairwise(out))
 
 
-@given(st.lists(st.integers(0, 700), max_size=20))
-def test_when_nothing_plays_the_microphone_passes_bit_by_bit(sizes: list[int]) -> None:
-    gate = EchoGate()
-    pieces = [(noise(size, size), False) for size in sizes]
-    assert passed(gate, pieces).tobytes() == b"".join(pcm for pcm, _ in pieces)
-    assert gate.muted_ms == 0
-
-
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.integers(1, 700), st.booleans()), min_size=1, max_size=40))
+@given(st.lists(st.tuples(st.integers(0, 700), st.booleans()), min_size=1, max_size=40))
 def test_silence_lasts_as_long_as_the_playing_and_the_hold_to_the_sample(steps: list[tuple[int, bool]]) -> None:
-    gate = EchoGate()
     pieces = [(noise(size, n), playing) for n, (size, playing) in enumerate(steps)]
     heard = array("h", b"".join(pcm for pcm, _ in pieces))
-    out = passed(gate, pieces)
-
+    out = passed(EchoGate(), pieces)
     muted, left = [], 0
     for size, playing in steps:
         left = size + HOLD if playing else left
         muted += [i < left for i in range(size)]
         left = max(0, left - size)
-    assert gate.muted_ms == pytest.approx(1000 * sum(muted) / RATE)
     since = FADE  # samples since the gate moved
     for i, (silent, before) in enumerate(zip(muted, [False, *muted], strict=False)):
         since = 0 if silent != before else since + 1
@@ -130,7 +119,6 @@ def test_lost_time_counts_for_the_hold() -> None:
     gate = EchoGate()
     gate.pass_on(steady(320), playing=True, at=1000.0)
     assert gate.pass_on(steady(320), playing=False, at=1000.3)[2 * FADE :] == steady(320 - FADE)
-    assert gate.muted_ms == 20
 
 
 def test_half_a_sample_is_refused() -> None:

@@ -6,7 +6,6 @@
 
 import dataclasses
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -18,39 +17,8 @@ import pytest
 from livews.audio import external_player
 from livews.audio.external_player import ExternalPlayer, PlayerStream, open_player
 from livews.audio.portaudio import AudioUnavailable
-from tests.audio.conftest import no_sound
 from tests.audio.pulse import RATE, ROOT, PulseServer
-from tests.audio.test_sound import check_barge_in, check_turn, lose
-
-NO_PORTAUDIO = {"LIVEWS_PORTAUDIO": "/no/such.so"}
-
-
-def only(folder: Path, *names: str) -> str:
-    """A PATH with these programs and no other. Skips where one of them is not installed."""
-    folder.mkdir()
-    for name in names:
-        where = shutil.which(name)
-        if where is None:
-            no_sound(f"{name} is not installed (pulseaudio-utils, alsa-utils)")
-        (folder / name).symlink_to(str(where))
-    return str(folder)
-
-
-@pytest.mark.parametrize("name", ["paplay", "aplay"])
-def test_a_turn_is_heard_sample_for_sample_and_a_barge_in_falls_silent(
-    pulse: PulseServer, tmp_path: Path, name: str
-) -> None:
-    pulse.env |= {**NO_PORTAUDIO, "PATH": only(tmp_path / "bin", name, "parec")}
-    check_turn(pulse, tmp_path, holes=False)
-    report = check_barge_in(pulse, tmp_path, late_ms=150, heard_ms=750, holes=False)
-    assert report["latency_ms"] == pytest.approx(100)
-
-
-def test_a_server_that_goes_away_is_told_with_the_players_words(pulse: PulseServer, tmp_path: Path) -> None:
-    pulse.env |= {**NO_PORTAUDIO, "PATH": only(tmp_path / "bin", "paplay")}
-    lost = lose(pulse, tmp_path)
-    assert lost.startswith("no more sound: paplay ended: ")
-    assert "Connection terminated" in lost
+from tests.audio.test_sound import NO_PORTAUDIO, only
 
 
 def start_speaker(device: str | None, **env: str) -> str:

@@ -243,5 +243,3 @@ def test_where_sound_begins_and_ends() -> None:
     assert (first_sound(pcm), last_sound(pcm)) == (3, 5)
     assert (first_sound(pcm + b"\x7f"), last_sound(b"")) == (3, None)
     assert (first_sound(bytes(640)), last_sound(bytes(640))) == (None, None)
-    assert first_sound(array("h", [-32768]).tobytes(), 0.0) == 0
-    assert first_sound(array("h", [32767]).tobytes(), 0.0) is None, "the range is not even"

@@ -6,11 +6,7 @@
 - Power is that RMS squared, in steps of a sample: it is compared, added and averaged. Decibels are for people.
 """
 
-from __future__ import annotations
-
-from array import array
 from collections import deque
-from collections.abc import Iterator
 from functools import lru_cache
 from itertools import pairwise
 from math import hypot, inf, log10, pow
@@ -31,17 +27,10 @@ _FULL = 32768.0
 
 def loudness(pcm: bytes, floor: float = FLOOR_DB) -> float:
     """dBFS of the RMS of s16le samples without their DC part; `floor` for silence and for an empty `pcm`."""
-    return decibels(power_of(pcm), floor)
-
-
-def power_of(pcm: bytes) -> float:
-    """The mean square of s16le samples without their DC part, in squared steps; 0 without a whole sample."""
     count = len(pcm) // 2
-    if not count:
-        return 0.0
     samples = unpack(f"<{count}h", pcm[: 2 * count])
     squares, total = sum(map(mul, samples, samples)), sum(samples)
-    return float((count * squares - total * total) / (count * count))
+    return decibels((count * squares - total * total) / (count * count or 1), floor)
 
 
 def decibels(power: float, floor: float = FLOOR_DB) -> float:
@@ -49,21 +38,20 @@ def decibels(power: float, floor: float = FLOOR_DB) -> float:
     return max(10 * log10(power / (_FULL * _FULL)), floor) if power > 0 else floor
 
 
-def first_sound(pcm: bytes, threshold_db: float = FIRST_SOUND_DB) -> int | None:
-    """Index of the first sample of at least `threshold_db` dBFS, of either sign; None when all are below."""
+def first_sound(pcm: bytes) -> int | None:
+    """Index of the first sample of at least `FIRST_SOUND_DB` dBFS, of either sign; None when all are below."""
+    return _loud_sample(pcm, 1)
+
+
+def last_sound(pcm: bytes) -> int | None:
+    """Index of the last sample of at least `FIRST_SOUND_DB` dBFS; None when all are below."""
+    return _loud_sample(pcm, -1)
+
+
+def _loud_sample(pcm: bytes, step: int) -> int | None:
     samples = samples_of(pcm)
-    return next(_loud(samples, range(len(samples)), threshold_db), None)
-
-
-def last_sound(pcm: bytes, threshold_db: float = FIRST_SOUND_DB) -> int | None:
-    """Index of the last sample of at least `threshold_db` dBFS; None when all are below."""
-    samples = samples_of(pcm)
-    return next(_loud(samples, range(len(samples) - 1, -1, -1), threshold_db), None)
-
-
-def _loud(samples: array[int], indices: range, threshold_db: float) -> Iterator[int]:
-    least = _FULL * pow(10, threshold_db / 20)
-    return (i for i in indices if not -least < samples[i] < least)
+    least = _FULL * pow(10, FIRST_SOUND_DB / 20)
+    return next((i for i in range(len(samples))[::step] if not -least < samples[i] < least), None)
 
 
 QUIET, SOFT, LOUD = 0, 1, 2
