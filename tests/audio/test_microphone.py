@@ -96,12 +96,13 @@ async def test_a_reader_that_waits_is_woken(devices: FakeDevices) -> None:
     assert values([chunk]) == [7]
 
 
-async def test_closing_ends_the_chunks_of_a_reader_that_waits(devices: FakeDevices) -> None:
+@pytest.mark.parametrize("lost", [False, True])
+async def test_closing_and_losing_end_the_chunks_of_a_reader_that_waits(devices: FakeDevices, lost: bool) -> None:
     microphone = started(devices)
-    asyncio.get_running_loop().call_later(0.05, microphone.close)
+    asyncio.get_running_loop().call_later(0.05, devices.streams[0].close if lost else microphone.close)
     async with asyncio.timeout(3):
         assert [chunk async for chunk in microphone.chunks()] == []
-    assert not devices.streams[0].running
+    assert (devices.streams[0].running, microphone.lost is not None) == (False, lost)
 
 
 async def test_what_was_captured_before_the_loss_is_delivered(devices: FakeDevices) -> None:

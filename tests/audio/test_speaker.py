@@ -100,6 +100,7 @@ async def test_a_lost_device_is_told_once_and_takes_nothing_more(devices: FakeDe
     speaker = started(devices, on_lost=told.append)
     speaker.play(SECOND * 10)
     devices.streams[0].close()
+    devices.streams[0].options["finished_callback"]()
     assert told == [speaker.lost]
     began = time.monotonic()
     assert not await speaker.drain()
