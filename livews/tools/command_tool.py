@@ -80,10 +80,7 @@ def command(
             raise ToolFailure(f"wrong arguments: {name} takes none, and got {', '.join(args)[:200]}")
         return await run(name, argv, args)
 
-    async def function(**args: Any) -> Any:
-        return await invoke(args)
-
-    return Tool(declaration, invoke, function, blocking, scheduling, timeout)
+    return Tool(declaration, invoke, lambda **args: invoke(args), blocking, scheduling, timeout)
 
 
 def commands(specs: Sequence[str], schemas: Sequence[Declared] = (), *, timeout: float = SECONDS) -> list[Tool]:
@@ -95,7 +92,7 @@ def commands(specs: Sequence[str], schemas: Sequence[Declared] = (), *, timeout:
     tools = [command(spec, rows, timeout=timeout) for spec in specs]
     names = Counter(tool.name for tool in tools)
     declared = Counter(str(row["name"]) for row in rows)
-    for name, count in [*names.items(), *declared.items()]:
+    for name, count in (names | declared).items():  # the larger count of each
         if count > 1:
             raise BadRequest(f"there are {count} tools called {name}", where="--tool", fix="give each its own name")
     for name in declared - names:
