@@ -16,7 +16,7 @@ from livews.server import service_format
 from livews.server.server import StandInConfig, serve_stand_in
 from tests.kit.names import KEY
 from tests.kit.recorder import MemoryRecorder
-from tests.kit.servers import SETUP_COMPLETE, frames, scripted
+from tests.kit.servers import SETUP_COMPLETE, acts, deaf, frames, scripted
 from tests.kit.waiting import until
 
 FAST = StandInConfig(pace=0)
@@ -242,13 +242,7 @@ async def test_no_key_in_trace_or_exception(tmp_path: Path) -> None:
 
 
 async def test_what_was_sent_is_in_the_trace_also_when_sending_was_cancelled(tmp_path: Path) -> None:
-    async def deaf(socket: ServerConnection) -> None:
-        await socket.recv()
-        await socket.send(SETUP_COMPLETE)
-        socket.transport.pause_reading()
-        await asyncio.sleep(2)
-
-    async with scripted(deaf) as url:
+    async with scripted(acts(deaf, 2, hold=False)) as url:
         session = await livews.connect(url=url, trace=tmp_path / "t.jsonl")
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):

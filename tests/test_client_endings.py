@@ -9,42 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from websockets.asyncio.server import ServerConnection
 from websockets.protocol import State
 
 import livews
 from livews.exit_codes import Exit
 from livews.server.server import StandInConfig, serve_stand_in
 from tests.kit.names import KEY
-from tests.kit.servers import SETUP_COMPLETE, Recorder, Script, scripted
+from tests.kit.servers import Recorder, Script, acts, deaf, scripted
 from tests.test_client import END, FAST, at_standin, sound, talk
 
 CLOSED, CREDENTIALS = Exit.CLOSED, Exit.CREDENTIALS
 RESUMABLE = '{"sessionResumptionUpdate": {"newHandle": "h", "resumable": true}}'
-
-
-def then(*acts: Any, setup: bool = True) -> Script:
-    """Take the setup, answer it if `setup`, then: None takes a message, a number waits, a tuple closes, "abort" and
-    "deaf" are what they say; anything else is sent."""
-
-    async def script(socket: ServerConnection) -> None:
-        await socket.recv()
-        for act in (SETUP_COMPLETE, *acts) if setup else acts:
-            match act:
-                case None:
-                    await socket.recv()
-                case "abort":
-                    socket.transport.abort()
-                case "deaf":
-                    socket.transport.pause_reading()
-                case int() | float():
-                    await asyncio.sleep(act)
-                case tuple():
-                    await socket.close(*act)
-                case _:
-                    await socket.send(act)
-
-    return script
 
 
 async def failure(script: Script, kind: type[livews.LivewsError], **options: Any) -> Any:
@@ -69,7 +44,7 @@ async def failure(script: Script, kind: type[livews.LivewsError], **options: Any
     ],
 )
 async def test_a_refused_setup_says_why(code: int, reason: str, exit_code: Exit) -> None:
-    problem = await failure(then((code, reason), setup=False), livews.Refused)
+    problem = await failure(acts((code, reason), setup=False), livews.Refused)
     assert (problem.code, problem.reason, problem.exit_code) == (code, reason, exit_code)
     assert reason in str(problem)
 
@@ -83,16 +58,16 @@ async def test_a_dead_model_is_told_with_its_successor() -> None:
 
 
 @pytest.mark.parametrize(
-    ("acts", "options", "seconds", "why"),
+    ("script", "options", "seconds", "why"),
     [
         ([10], {"setup_timeout": 0.1}, "0.1 s", "nothing came back"),
         ([RESUMABLE, 0.02] * 500, {"open_timeout": 1.0}, "1 s", 'the server sent "sessionResumptionUpdate"'),
     ],
 )
 async def test_the_wait_for_setup_complete_has_an_end(
-    acts: list[Any], options: dict[str, float], seconds: str, why: str
+    script: list[Any], options: dict[str, float], seconds: str, why: str
 ) -> None:
-    problem = await failure(then(*acts, setup=False), livews.RemoteProtocolError, **options)
+    problem = await failure(acts(*script, setup=False), livews.RemoteProtocolError, **options)
     assert f"no setupComplete within {seconds}" in problem.what and why in problem.why
 
 
@@ -120,7 +95,10 @@ async def test_an_end_in_mid_turn_keeps_what_came_before(
 
 
 async def test_a_socket_that_just_dies() -> None:
-    async with scripted(then(None, sound(), "abort")) as url, livews.connect(url=url) as session:
+    async with (
+        scripted(acts(None, sound(), lambda socket: socket.transport.abort())) as url,
+        livews.connect(url=url) as session,
+    ):
         await session.say("hello")
         with pytest.raises(livews.Lost) as caught:
             async with asyncio.timeout(5):
@@ -214,7 +192,7 @@ async def test_a_ping_that_cannot_be_recorded_ends_the_session(monkeypatch: pyte
 
 
 async def test_a_ping_into_a_close_tells_why_and_loses_nothing() -> None:
-    script = then('{"goAway":{"timeLeft":"5s"}}', (1011, "Internal error encountered."))
+    script = acts('{"goAway":{"timeLeft":"5s"}}', (1011, "Internal error encountered."))
     async with scripted(script) as url, asyncio.timeout(10):
         session = await livews.connect(url=url)
         with pytest.raises(livews.Closed, match="Internal error"):
@@ -228,7 +206,7 @@ async def test_a_ping_into_a_close_tells_why_and_loses_nothing() -> None:
 async def test_a_pong_that_never_comes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("livews.client.PING_EVERY", 0.02)
     monkeypatch.setattr("livews.transport.PONG_TIMEOUT", 0.1)
-    async with scripted(then("deaf", 1)) as url, asyncio.timeout(5):
+    async with scripted(acts(deaf, 1, hold=False)) as url, asyncio.timeout(5):
         session = await livews.connect(url=url)
         with pytest.raises(livews.Lost, match="keepalive ping timeout"):
             async for _ in session.events():

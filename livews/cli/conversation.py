@@ -62,9 +62,6 @@ async def talk(options: argparse.Namespace, console: Console) -> int:
         stack.push_async_callback(conversation.close)
         try:
             return await conversation.run(settings)
-        except asyncio.CancelledError:
-            ignore_interrupts()
-            raise
         except LivewsError as problem:
             conversation.output.failure(problem, conversation.seconds)
             raise
@@ -174,11 +171,12 @@ class TerminalConversation:
         speaking = asyncio.create_task(self._speak(session))
         self._tasks += [hearing, speaking]
         ends: list[asyncio.Future[Any]] = [hearing, speaking, self._left]
-        ends_turns = self._interactive and self._options.words != ["-"]  # else Ctrl-C leaves at once
-        with on_signal(signal.SIGINT, self.on_interrupt) if ends_turns else contextlib.nullcontext():
+        with on_signal(signal.SIGINT, self.on_interrupt):
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         if self._exit == Exit.INTERRUPTED:
             ignore_interrupts()
+            if not self._interactive:
+                raise KeyboardInterrupt
         if hearing.done():
             if self._replies.settle():
                 await asyncio.wait({speaking}, timeout=1.0)
@@ -347,10 +345,11 @@ class TerminalConversation:
     # Ctrl-C
 
     def on_interrupt(self) -> None:
+        """In an interactive session Ctrl-C ends the turn, and a second one leaves; else it leaves."""
         now = self._replies.watch.clock()
         is_second = now - self._interrupted_at < AGAIN
         self._interrupted_at = now
-        if self._replies.stop():
+        if self._interactive and self._replies.stop():
             self._hint("stopped; Ctrl-C again leaves")
         elif self._view is not None and not is_second and not self._replies.stopped:
             self._hint("Ctrl-C again leaves")

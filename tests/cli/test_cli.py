@@ -174,28 +174,17 @@ async def test_a_service_that_stalls_is_told(
 
 async def test_a_long_reply_is_no_stall(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """turnComplete comes when all has been heard: no frame for as long as the voice plays is as it should be."""
-    from websockets.asyncio.server import ServerConnection
 
     from livews.cli import conversation, replies, talk
     from livews.cli.console import Console
     from livews.core import codec
-    from tests.kit.servers import SETUP_COMPLETE, scripted
+    from tests.kit.servers import acts, scripted
 
     monkeypatch.setattr(replies, "STALL", 0.3)
 
-    async def long(socket: ServerConnection) -> None:
-        await socket.recv()
-        await socket.send(SETUP_COMPLETE)
-        await socket.recv()
-        await socket.send(
-            service_format.audio_as_service(codec.encode_base64(bytes(48_000)), "audio/pcm;rate=24000", None)
-        )
-        await socket.send('{"serverContent": {"generationComplete": true}}')
-        await asyncio.sleep(0.8)
-        await socket.send('{"serverContent": {"turnComplete": true}}')
-        await socket.wait_closed()
-
-    async with scripted(long) as url:
+    sound = service_format.audio_as_service(codec.encode_base64(bytes(48_000)), "audio/pcm;rate=24000", None)
+    ends = [{"serverContent": {name: True}} for name in ("generationComplete", "turnComplete")]
+    async with scripted(acts(None, sound, ends[0], 0.8, ends[1])) as url:
         assert await conversation.talk(talk.parse(["hi", "--mute", "--url", url]), Console()) == 0
     assert "nothing has come" not in capsys.readouterr().err
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from websockets.asyncio.server import ServerConnection
 
 from livews.cli import main, replies, talk
 from livews.cli.environment import Environment
@@ -24,7 +23,7 @@ from livews.core.codec import decode_base64
 from tests.golden.parts import png
 from tests.kit.command import LIVEWS, Done, livews, serving
 from tests.kit.screen import Terminal
-from tests.kit.servers import SETUP_COMPLETE, scripted
+from tests.kit.servers import acts, scripted
 from tests.kit.sound import tone, write_wav
 
 
@@ -244,9 +243,9 @@ def test_a_call_without_a_result_is_answered_and_the_session_goes_on(
 
 # What a result is still owed
 
-ANSWER, PROMPT = "the toolResponse", "the prompt"
+ANSWER = PROMPT = None
 Wire = list[Any]
-"""What a server does: send a message (a dict), wait for PROMPT or for an ANSWER, wait so many seconds, or close (a tuple)."""
+"""What a server does, as `acts` takes it. PROMPT and ANSWER, a toolResponse, are waited for."""
 
 
 def said(text: str) -> dict[str, Any]:
@@ -281,31 +280,15 @@ def against(
     schema = tmp_path / "tools.json"
     schema.write_text(json.dumps([{"name": name, "behavior": behavior} for name in ("one", "two")]))
     tools = [word for name in ("one", "two") for word in ("--tool", f"{name}=sh -c 'sleep {delay}; echo {name}'")]
-    ended = 0.0
-
-    async def script(socket: ServerConnection) -> None:
-        nonlocal ended
-        await socket.recv()
-        await socket.send(SETUP_COMPLETE)
-        for step in wire:
-            if step in (ANSWER, PROMPT):
-                await socket.recv()
-            elif isinstance(step, tuple):
-                await socket.close(*step)
-            elif isinstance(step, dict):
-                await socket.send(json.dumps(step))
-            else:
-                await asyncio.sleep(step)
-        ended = time.monotonic()
-        await socket.wait_closed()
+    ended: list[float] = []
 
     async def go() -> Any:
-        async with scripted(script) as url:
+        async with scripted(acts(*wire, lambda socket: ended.append(time.monotonic()))) as url:
             given = [*tools, "--tool-schema", str(schema), "--mute", "--url", url, *words, "Hello"]
             return await asyncio.to_thread(run, *given)
 
     done = asyncio.run(go())
-    return done, time.monotonic() - ended
+    return done, time.monotonic() - ended[0]
 
 
 @pytest.mark.parametrize(

@@ -58,23 +58,42 @@ async def echo(socket: ServerConnection) -> None:
         await socket.send(message)
 
 
-def frames(*payloads: Any, close: tuple[int, str] | None = None, hold: bool = True) -> Script:
-    """Take setup, answer it, take one message, send `payloads` (bytes, text, or what becomes JSON), then close as told or
-    wait for the client."""
+def acts(*acts: Any, setup: bool = True, hold: bool = True) -> Script:
+    """Take the setup, answer it if `setup`, act, and if `hold` wait for the client's close.
+
+    None takes a message, a number waits so many seconds, (code, reason) closes, a function is called with the socket;
+    anything else is sent, a dict as JSON.
+    """
 
     async def script(socket: ServerConnection) -> None:
         with contextlib.suppress(ConnectionClosed):
             await socket.recv()
-            await socket.send(SETUP_COMPLETE)
-            await socket.recv()
-            for payload in payloads:
-                await socket.send(codec.dump(payload) if isinstance(payload, dict) else payload)
-            if close is not None:
-                await socket.close(*close)
-            elif hold:
+            for act in (SETUP_COMPLETE, *acts) if setup else acts:
+                match act:
+                    case None:
+                        await socket.recv()
+                    case int() | float():
+                        await asyncio.sleep(act)
+                    case tuple():
+                        await socket.close(*act)
+                    case bytes() | str() | dict():
+                        await socket.send(codec.dump(act) if isinstance(act, dict) else act)
+                    case _:
+                        act(socket)
+            if hold:
                 await socket.wait_closed()
 
     return script
+
+
+def deaf(socket: ServerConnection) -> None:
+    """An act: read nothing more."""
+    socket.transport.pause_reading()
+
+
+def frames(*payloads: Any, close: tuple[int, str] | None = None, hold: bool = True) -> Script:
+    """Take setup, answer it, take one message, send `payloads`, then close as told or wait for the client."""
+    return acts(None, *payloads, *([close] if close is not None else []), hold=hold)
 
 
 def endless(payload: bytes, pause: float | None = None) -> Script:

@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 import pytest
-from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from livews.cli import main, parse
@@ -14,7 +13,7 @@ from livews.cli import proxy as cli
 from livews.cli.console import Console
 from livews.core import closes, protocol
 from tests.kit.names import LIVE_38
-from tests.kit.servers import SETUP_COMPLETE, dial, frames, scripted
+from tests.kit.servers import SETUP_COMPLETE, acts, dial, frames, scripted
 from tests.kit.traces import load
 from tests.proxy.kit import HELLO, SETUP, flat, proxied, shown, stand_in
 
@@ -57,11 +56,7 @@ async def test_a_catch_all_reason_gives_way_to_what_the_last_message_had(
 ) -> None:
     """With a message behind it that has no fault, what is known of the reason is told as ever."""
 
-    async def refuse(socket: ServerConnection) -> None:
-        for _ in sent:
-            await socket.recv()
-        await socket.close(1007, "Request contains an invalid argument.")
-
+    refuse = acts(*[None] * (len(sent) - 1), (1007, "Request contains an invalid argument."), setup=False)
     async with scripted(refuse) as url, proxied(url, record=shown()) as proxy:
         async with dial(proxy.url) as client:
             for message in sent:

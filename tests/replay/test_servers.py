@@ -5,12 +5,11 @@ import json
 from pathlib import Path
 
 import pytest
-from websockets.asyncio.server import ServerConnection
 
 from livews.cli import main
 from livews.core import codec
 from tests.kit.names import KEY
-from tests.kit.servers import SETUP_COMPLETE, Recorder, endless, frames
+from tests.kit.servers import Recorder, acts, deaf, endless, frames
 from tests.kit.traces import Row, asked, got
 from tests.replay.kit import ANSWERS, BYE, OVER, READY, TOOL, TURN, WHOLE, Run, close, record, two_turns
 
@@ -125,14 +124,7 @@ async def test_a_server_that_never_answers(replay: Run) -> None:
 
 async def test_a_server_that_does_not_read(replay: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("livews.replay.player.PONG_TIMEOUT", 0.5)
-
-    async def script(socket: ServerConnection) -> None:
-        await socket.recv()
-        await socket.send(SETUP_COMPLETE)
-        socket.transport.pause_reading()
-        await socket.wait_closed()
-
-    done = await replay([*READY, asked(0.02, "x" * 16_000_000), *BYE], server=script)
+    done = await replay([*READY, asked(0.02, "x" * 16_000_000), *BYE], server=acts(deaf))
     assert done.code == 4 and "lost: 1006" in done.err
     assert "1 of 2 messages sent" in done.err
 
