@@ -162,7 +162,9 @@ async def calling(
 
 def config(faults: Iterable[str | Fault] = (), **changes: Any) -> StandInConfig:
     """Quick, and the same on every machine; faults as the command line has them."""
-    return StandInConfig(**{"pace": PACE, "faults": [parse(str(one)) for one in faults], **changes})
+    return StandInConfig(
+        **{"pace": PACE, "faults": [parse(one) if isinstance(one, str) else one for one in faults], **changes}
+    )
 
 
 @contextlib.asynccontextmanager
