@@ -5,8 +5,6 @@
 - It has every member of every type that a sender may write; what is dead or only accepted elsewhere is marked.
 """
 
-from __future__ import annotations
-
 from base64 import b64encode
 from functools import cache
 from typing import Any

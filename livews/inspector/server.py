@@ -8,8 +8,6 @@
 - Messages and audio are sent on request.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import hmac

@@ -7,8 +7,6 @@
 - Relayed bytes are not changed and not held back.
 """
 
-from __future__ import annotations
-
 import asyncio
 
 from websockets.frames import Frame, Opcode

@@ -6,8 +6,6 @@
   others go on, and so does the session.
 """
 
-from __future__ import annotations
-
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Sequence

@@ -7,8 +7,6 @@
 - Both sockets send immediately (asyncio sets TCP_NODELAY).
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import socket

@@ -9,8 +9,6 @@
 - The upstream is dialled directly, or through an HTTP proxy of the network (`upstream`).
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import re

@@ -10,8 +10,6 @@
   sends without end is left.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from collections import Counter
