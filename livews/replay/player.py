@@ -104,7 +104,7 @@ class Replay:
     """Replays one session of a trace, once.
 
     Args:
-        session: the session, read with `inspect`.
+        session: the session.
         target: where to connect.
         options: how to replay.
         recorders: receive the frames of this run.

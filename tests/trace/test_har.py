@@ -16,14 +16,11 @@ def _in_chrome_form(har: Row) -> None:
     """What HAR 1.2 requires of an entry, and Chrome of its messages."""
     assert set(har) == {"log"} and har["log"]["version"] == "1.2" and har["log"]["creator"]["version"]
     for entry in har["log"]["entries"]:
-        assert {"startedDateTime", "time", "request", "response", "cache", "timings"} <= set(entry)
         request, response = entry["request"], entry["response"]
-        assert {
-            *["method", "url", "httpVersion", "cookies", "headers", "queryString", "headersSize", "bodySize"]
-        } <= set(request)
-        assert {*["status", "statusText", "httpVersion", "cookies", "headers", "content", "redirectURL"]} <= set(
-            response
-        )
+        both = ["httpVersion", "cookies", "headers", "headersSize", "bodySize"]
+        assert {"startedDateTime", "time", "request", "response", "cache", "timings"} <= set(entry)
+        assert {"method", "url", "queryString", *both} <= set(request)
+        assert {"status", "statusText", "content", "redirectURL", *both} <= set(response)
         assert response["status"] == 101 and {"send", "wait", "receive"} <= set(entry["timings"])
         assert entry["_resourceType"] == "websocket"
         for message in entry["_webSocketMessages"]:
