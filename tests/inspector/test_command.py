@@ -294,7 +294,7 @@ def test_a_session_that_does_not_come_to_be_is_told_once(browser: Browser) -> No
 
 def test_both_sides_are_played(opened: Any, command: Command) -> None:
     with ready(command, opened) as one:
-        data = base64.b64encode(tone(1.0)).decode()
+        data = base64.b64encode(tone(1.0, level=13_107)).decode()
         say(one, {"realtimeInput": {"audio": {"mimeType": "audio/pcm;rate=16000", "data": data}}}, HELLO)
         row_of(opened, "turnComplete").wait_for()
         opened.click("#play")
