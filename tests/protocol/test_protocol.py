@@ -7,6 +7,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from livews.core import canonical, closes, codec, machine, models, protocol, schema, validation
 from livews.core.conversation import Conversation
 from tests.kit import transcript as conversations
+from tests.kit.names import DATA as FOLDER
 from tests.kit.names import ROOT
 from tests.protocol import derive
 
@@ -67,6 +69,25 @@ def test_every_file_of_the_folder_is_in_the_readme() -> None:
         assert path.name in README, f"{path.name} is not in README.md"
 
 
+FORMS: dict[str, dict[str, Any]] = json.loads((FOLDER / "protocol_forms.json").read_text())
+"""What a file has to look like by itself, as JSON Schema."""
+
+
+@pytest.mark.parametrize(("pattern", "path"), [(one, path) for one in FORMS for path in sorted(PROTOCOL.glob(one))],
+                         ids=lambda value: rel(value) if isinstance(value, Path) else "")  # fmt: skip
+def test_a_file_has_its_form(pattern: str, path: Path) -> None:
+    errors = jsonschema_rs.Draft202012Validator(FORMS[pattern]).iter_errors(json.loads(path.read_bytes()))
+    assert [f"{error.instance_path}: {error.message}" for error in errors] == []
+
+
+@pytest.mark.parametrize("name", ["rules.json", "models.json"])
+def test_what_a_file_names_elsewhere_exists(name: str) -> None:
+    for _, row in walk(protocol.load(name)):
+        assert not isinstance(row.get("close"), str) or protocol.close_row(row["close"])
+        assert not isinstance(row.get("rule"), str) or row["rule"] in protocol.rules()
+        assert "at" not in row or _member("client", row["at"]), row["at"]
+
+
 # Schemas
 
 
@@ -81,10 +102,9 @@ def test_145_messages_44_enums_and_8_scalars() -> None:
 
 def test_a_schema_is_named_as_its_file() -> None:
     for path, one in SCHEMAS.items():
-        assert one["$id"] == f"https://livews.invalid/{rel(path)}"
-        assert one["$schema"] == "https://json-schema.org/draft/2020-12/schema"
-        assert len(one["title"]) <= 60
-        assert one["title"] == path.stem
+        assert (one["$id"], one["title"]) == (f"https://livews.invalid/{rel(path)}", path.stem)
+        for name, member in one.get("properties", {}).items():
+            assert member["x-livews"]["snake"] == schema.snake(name)
 
 
 @pytest.mark.parametrize("path", SCHEMAS, ids=rel)
@@ -106,24 +126,6 @@ def test_every_type_is_reached_from_an_envelope() -> None:
             waiting += [resolve(path, x["$ref"]) for _, x in walk(SCHEMAS[path]) if isinstance(x.get("$ref"), str)]
     left = {path.stem for path in set(SCHEMAS) - reached}
     assert left <= {"AuthToken", "Timestamp"}, "only the body of the token request stands apart"
-
-
-@pytest.mark.parametrize("path", SCHEMAS, ids=rel)
-def test_every_member_says_what_it_is_where_it_goes_and_who_says_so(path: Path) -> None:
-    one = SCHEMAS[path]
-    words = protocol.load("evidence.json")["evidence"]
-    assert one["description"].strip()
-    for name, member in one.get("properties", {}).items():
-        about = member["x-livews"]
-        assert member["description"].strip(), name
-        assert about["snake"] == re.sub(r"([A-Z])", lambda m: "_" + m[1].lower(), name)
-        assert about["presence"] in {"optional", "required"} or about["presence"].startswith("oneof:"), name
-        assert set(about["on"]) == {"v1beta", "v1alpha", "vertex"}
-        assert about["evidence"], name
-        assert {word.split()[0] for word in about["evidence"]} <= set(words), name
-    for value, about in one.get("x-livews", {}).get("values", {}).items():
-        assert re.fullmatch(r"[A-Z][A-Z0-9_]*", value) or path.stem == "ServiceTier", "one enum is in lower case"
-        assert {word.split()[0] for word in about["evidence"]} <= set(words), value
 
 
 @pytest.mark.parametrize("path", SCHEMAS, ids=rel)
@@ -151,7 +153,6 @@ def test_evidence_words_are_all_used_and_explained() -> None:
     used |= {word.split()[0] for row in protocol.rules().values() for word in row["evidence"]}
     used |= {word.split()[0] for row in protocol.models()["profiles"] for word in row["evidence"]}
     assert used == set(words)
-    assert all(text.endswith(".") and len(text) > 40 for text in words.values())
 
 
 def _evidence(value: dict[str, Any]) -> list[str]:
@@ -223,13 +224,11 @@ def test_the_words_of_the_machine_are_declared_and_used() -> None:
         assert {*region.get("waiting", ())} <= region["states"].keys()
         visited = {region["initial"]}
         for row in region["rows"]:
-            assert row.keys() <= {"from", "on", "if", "to", "effect", "fault", "note"}, (name, row)
             assert set(_list(row["from"])) <= set(region["states"]), (name, row)
             assert set(_list(row["on"])) <= signals, (name, row)
             assert row.get("to", region["initial"]) in region["states"], (name, row)
             assert row.get("effect") in {None, *data["effects"]}
             assert set(row.get("if", {})) <= set(data["traits"])
-            assert not ("fault" in row and ("to" in row or "effect" in row)), "a fault moves nothing"
             for word in ("fault", "note"):
                 assert row.get(word) in {None, *protocol.rules()}
             visited.add(row.get("to", region["initial"]))
@@ -237,7 +236,6 @@ def test_the_words_of_the_machine_are_declared_and_used() -> None:
         assert visited == set(region["states"]), f"{name} has a state nobody can be in"
     assert effects - {None} == set(data["effects"])
     for signal in data["signals"]:
-        assert signal["from"] in {"client", "server", "both"}
         assert set(signal.get("if", {})) <= set(data["traits"])
 
 
@@ -294,27 +292,12 @@ def test_faults_come_from_clients_and_are_musts() -> None:
 # Rules
 
 
-def test_rules_have_their_members_and_one_title_each() -> None:
+def test_rules_have_one_title_each() -> None:
     rows = protocol.load("rules.json")["rules"]
-    assert len({row["id"] for row in rows}) == len(rows)
-    assert len({row["title"] for row in rows}) == len(rows)
-    words = protocol.load("evidence.json")["evidence"]
-    for row in rows:
-        assert re.fullmatch(r"[A-Z]+-[1-9][0-9]*", row["id"])
-        assert row["level"] in LEVELS
-        assert len(row["title"]) <= 60
-        assert row["says"].endswith(".")
-        assert row["do"].endswith(".")
-        assert {word.split()[0] for word in row["evidence"]} <= set(words)
-        assert ("provedBy" in row) != ("unproven" in row), row["id"]
-        if "close" in row:
-            assert protocol.close_row(row["close"])
-    for check in protocol.load("rules.json")["checks"]:
-        assert check["rule"] in protocol.rules()
-        assert protocol.close_row(check["close"])
-        assert _member("client", check["at"])
+    assert len({row["id"] for row in rows}) == len({row["title"] for row in rows}) == len(rows)
 
 
+@cache
 def _proofs() -> set[str]:
     found = set()
     for folder, pattern in (("messages", "messages/*.json"), ("frames", "frames/*.json"), ("audio", "audio/*.json")):
@@ -339,15 +322,12 @@ def _proofs() -> set[str]:
 @pytest.mark.parametrize("row", protocol.load("rules.json")["rules"], ids=lambda row: row["id"])
 def test_what_proves_a_rule_exists(row: dict[str, Any]) -> None:
     assert set(row.get("provedBy", ())) <= _proofs()
-    assert row.get("provedBy", True), "an empty list proves nothing: say why in `unproven`"
-    assert row.get("unproven", "so.").endswith(".")
 
 
 def test_what_a_vector_or_scenario_names_is_a_rule_and_the_rule_knows_of_scenarios() -> None:
     for path in sorted((PROTOCOL / "scenarios").glob("*.json")):
         story = protocol.load(rel(path))
         assert set(story["proves"]) <= set(protocol.rules()), story["id"]
-        assert story["proves"], story["id"]
     for row in protocol.rules().values():
         for proof in row.get("provedBy", ()):
             if proof.startswith("scenario:"):
@@ -409,16 +389,10 @@ def _snake(pointer: str) -> str:
 # Closes
 
 
-def test_close_rows_have_their_members() -> None:
+def test_close_rows_have_one_id_each_and_a_reason_that_fits() -> None:
     rows = protocol.closes()
     assert len({row["id"] for row in rows}) == len(rows)
-    for row in rows:
-        assert row["retry"] in {"no", "yes", "backoff", "resume", "fresh"}, row["id"]
-        kinds = {"arguments", "credentials", "quota", "model", "session", "server", "network", "normal"}
-        assert row["kind"] in kinds, row["id"]
-        for word in ("meaning", "cause", "do"):
-            assert row[word].strip(), row["id"]
-        assert len(closes.cut(row["reason"]).encode()) <= closes.REASON_LIMIT
+    assert all(len(closes.cut(row["reason"]).encode()) <= closes.REASON_LIMIT for row in rows)
 
 
 @pytest.mark.parametrize("row", protocol.closes(), ids=lambda row: row["id"])
@@ -456,15 +430,9 @@ def test_models_hold_together() -> None:
     assert gone <= dead
     assert data["default"] in live
     for row in data["profiles"]:
-        assert row["evidence"], row["name"]
         assert row.get("replacedBy", data["default"]) in live, row["name"]
         for refusal in [*row.get("refuses", []), *data["defaults"]["refuses"]]:
-            assert protocol.close_row(refusal["close"]), row["name"]
             assert protocol.rules()[refusal["rule"]]["level"] == "model"
-            assert _member("client", refusal["at"]), refusal["at"]
-        for need in row.get("requires", []):
-            assert need["rule"] in protocol.rules()
-            assert _member("client", need["at"])
         allowed = set(data["defaults"]) | {"name", "ids", "title", "since", "context", "notes", "evidence", "requires",
                                            "replacedBy", "thinkingLevels"}  # fmt: skip
         assert set(row) <= allowed, set(row) - allowed
@@ -550,25 +518,18 @@ def test_asyncapi_payloads_judge_as_the_envelopes_do() -> None:
 # Vectors
 
 
-def test_vector_ids_are_unique_and_short() -> None:
-    for folder in ("messages", "frames", "audio"):
-        ids = []
-        for path in (PROTOCOL / "vectors" / folder).glob("*.json"):
-            for group in protocol.load(rel(path)):
-                assert group["description"]
-                ids += [test["id"] for test in group["tests"]]
-                assert all(test["description"] for test in group["tests"])
-        assert len(ids) == len(set(ids)), folder
-        assert all(re.fullmatch(r"[a-z0-9-]{2,50}", one) for one in ids), folder
-    assert (
-        sum(len(g["tests"]) for f in ("client", "server") for g in protocol.load(f"vectors/messages/{f}.json")) >= 60
-    )
+def test_vector_ids_are_unique() -> None:
+    for folder, least in (("messages", 60), ("frames", 1), ("audio", 1)):
+        groups = [
+            group for path in (PROTOCOL / "vectors" / folder).glob("*.json") for group in protocol.load(rel(path))
+        ]
+        ids = [test["id"] for group in groups for test in group["tests"]]
+        assert len(ids) == len(set(ids)) >= least, folder
 
 
-def test_scenario_titles_are_unique_and_short() -> None:
+def test_scenario_titles_are_unique() -> None:
     titles = [protocol.load(rel(path))["title"] for path in (PROTOCOL / "scenarios").glob("*.json")]
     assert len(titles) == len(set(titles)) >= 15
-    assert all(len(title) <= 90 for title in titles)
 
 
 # README
