@@ -222,7 +222,8 @@ ONLY_BY_FAULT = {
 
 
 def test_every_row_can_be_brought_about() -> None:
-    steps = [step.split() for path in FOLDER.glob("*.txt") for one in load(path) for step in one.steps]
+    free = [one for path in FOLDER.glob("*.txt") for one in load(path) if '"fault' not in one.steps[0]]
+    steps = [step.split() for one in free for step in one.steps]
     said = {step[1] for step in steps if step[0] == "closes"}
     natural = said | {"key-expired"} | {close_id for close_id, _ in WAYS}  # test_tokens has one that is expired
     assert len(ROWS) == 79
