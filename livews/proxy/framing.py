@@ -172,9 +172,9 @@ class FrameParser:
         buffer, size = self._buffer, size + 4 * masked
         while len(buffer) < size:
             yield
-        data = bytes(buffer[:size])
+        data = apply_mask(buffer[4:size], buffer[:4]) if masked else bytes(buffer[:size])
         del buffer[:size]
-        return apply_mask(memoryview(data)[4:], data[:4]) if masked else data
+        return data
 
     def _error(self, first: int, length: int, open_message: int) -> str:
         """Why this frame cannot be read, "" when it can be."""

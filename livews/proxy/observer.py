@@ -9,6 +9,7 @@
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from livews.core.conversation import Conversation, Step
 from livews.core.endpoint_paths import parse_endpoint_path
@@ -72,12 +73,12 @@ class ConnectionObserver:
     def on_bytes(self, side: Side, data: bytes) -> None:
         """These bytes of `side` were relayed."""
         if not self.frames[side].lost:
-            self._guarded(side, lambda: self._parse(self._clock(), side, data))
+            self._guarded(side, self._parse, side, data)
 
     def on_injected(self, side: Side, message: FramedMessage) -> None:
         """This message was written between two of `side`."""
         self.injected = True
-        self._guarded(side, lambda: self._message(self._clock(), side, message))
+        self._guarded(side, self._message, self._clock(), side, message)
         self.injected = False
 
     def on_end(self, side: Side, how: StreamEnd) -> None:
@@ -85,9 +86,8 @@ class ConnectionObserver:
         self._stream_end = (side, how)
         if self.first_close is None and not self._blind:
             self.close_step = self.conversation.close(side, 1006)
-            self._guarded(
-                side, lambda: self._record_control(self._clock(), side, "close", {"code": 1006, "reason": ""})
-            )
+            about = {"code": 1006, "reason": ""}
+            self._guarded(side, self._record_control, self._clock(), side, "close", about)
 
     def close(self) -> None:
         """Both streams have ended."""
@@ -111,18 +111,18 @@ class ConnectionObserver:
         faults = f", {self.faults} fault{'' if self.faults == 1 else 's'}" if self.faults else ""
         return f"{text}, {self._clock():.1f} s, {up} up, {down} down{faults}"
 
-    def _guarded(self, side: Side, observe: Callable[[], None]) -> None:
+    def _guarded(self, side: Side, observe: Callable[..., None], *args: Any) -> None:
         """Run a step of observing; the bytes are relayed on whatever fails."""
         try:
-            observe()
+            observe(*args)
         except TraceFailed as problem:
             self.frames[side].lost = "the trace cannot be written"
             self._on_fatal(problem)
         except Exception as problem:
             self._stop(side, f"{type(problem).__name__} in livews itself")
 
-    def _parse(self, t: float, side: Side, data: bytes) -> None:
-        frames = self.frames[side]
+    def _parse(self, side: Side, data: bytes) -> None:
+        t, frames = self._clock(), self.frames[side]
         for event in frames.feed(data):
             if isinstance(event, FramedMessage):
                 self._message(t, side, event)
