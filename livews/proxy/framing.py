@@ -135,10 +135,14 @@ class FrameParser:
 
     def _parse(self) -> Iterator[None]:
         """Parse frame after frame. A `yield` waits for more bytes; it returns when the direction is lost."""
+        buffer = self._buffer
         opcode, size, compressed, payload = 0, 0, False, bytearray()  # of the message that is being read
         while not self.lost:
             self._inside = opcode != 0
-            first, second = yield from self._read(2)
+            while len(buffer) < 2:
+                yield
+            first, second = buffer[0], buffer[1]
+            del buffer[:2]
             self._inside = True
             kind, length = first & 0x0F, second & 0x7F
             if length > 125:
