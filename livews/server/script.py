@@ -44,8 +44,8 @@ def load(path: str) -> list[Script]:
     if raw.lstrip()[:16].startswith(b'{"trace"'):
         scripts = []
         for i, (_, records) in enumerate(sessions(raw.splitlines(keepends=True), path), 1):
-            if any(record.raw for record in records):
-                kept = [record for record in records if record.control != "cut"]
+            kept = [record for record in records if record.control != "cut"]
+            if any(record.raw for record in kept):
                 scripts.append(Script(f"{Path(path).name}#{i}", records=kept))
         if scripts:
             return scripts
