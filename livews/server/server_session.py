@@ -301,8 +301,7 @@ class ServerSession(abc.ABC):
 
 async def cancel(*tasks: asyncio.Task[None] | None) -> None:
     """Cancel tasks and wait until they have ended."""
-    for task in tasks:
-        if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+    running = [task for task in tasks if task is not None]
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
