@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import re
 from collections.abc import Callable
@@ -154,7 +153,7 @@ def _number(what: str, low: float, high: float, expected: str, whole: bool = Fal
         try:
             result = int(text) if whole else float(text)
         except ValueError:
-            result = math.nan
+            result = float("nan")
         if not low <= result <= high:
             raise argparse.ArgumentTypeError(f"invalid {what} {text}: expected {expected}")
         return result
