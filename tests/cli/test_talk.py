@@ -20,7 +20,7 @@ from livews.cli import main, replies, talk
 from livews.cli.environment import Environment
 from livews.cli.session_inputs import SessionInputs
 from livews.core.codec import decode_base64
-from tests.golden.parts import png
+from tests.bench.golden.parts import png
 from tests.kit.command import LIVEWS, Done, livews, serving
 from tests.kit.screen import Terminal
 from tests.kit.servers import acts, scripted

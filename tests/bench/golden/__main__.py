@@ -1,4 +1,4 @@
-"""`python -m tests.golden record|compare`: see the package's docstring."""
+"""`python -m tests.bench.golden record|compare`: see the package's docstring."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tests.golden.cases import CASES
-from tests.golden.runner import Result, Tool, run_case
+from tests.bench.golden.cases import CASES
+from tests.bench.golden.runner import Result, Tool, run_case
 
 DATA = Path(__file__).with_name("data")
 
@@ -96,7 +96,7 @@ def _brief(value: Any) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.golden", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.golden", description=__doc__)
     parser.add_argument("what", choices=("record", "compare"))
     parser.add_argument("names", nargs="*", default=["*"], help="cases, also as in 'close-*' (default: all)")
     parser.add_argument("--livews", default="", help="the livews executable to run (default: this checkout's)")

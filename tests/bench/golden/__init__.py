@@ -4,11 +4,11 @@ They were recorded with the version before a redesign that had to change nothing
 names and order of JSON events, environment variables, the trace format, the bytes on the wire of client, stand-in and
 proxy, and the public names of the library. Wording for people and times are not compared; normalize.py has the list.
 
-    python -m tests.golden compare                      # this checkout against the recorded files: exit 1, a line each
-    python -m tests.golden compare 'close-*' -j 1       # some cases, one at a time
-    python -m tests.golden compare --livews PATH        # another version, by its executable
-    python -m tests.golden record --livews PATH         # write data/ anew
-    LIVEWS_GOLDEN=all python -m pytest tests/golden     # every case as a test; without the variable a part of them
+    python -m tests.bench.golden compare                      # this checkout against the recorded files: exit 1, a line each
+    python -m tests.bench.golden compare 'close-*' -j 1       # some cases, one at a time
+    python -m tests.bench.golden compare --livews PATH        # another version, by its executable
+    python -m tests.bench.golden record --livews PATH         # write data/ anew
+    LIVEWS_GOLDEN=all python -m pytest tests/bench/golden     # every case as a test; without the variable a part of them
 
 livews is run as a command only, against real sockets on loopback, so the cases fit any version of it.
 

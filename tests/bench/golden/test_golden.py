@@ -11,9 +11,9 @@ from fnmatch import fnmatch
 
 import pytest
 
-from tests.golden.__main__ import DATA, differences, kept, recorded
-from tests.golden.cases import CASES
-from tests.golden.runner import Tool, run_case
+from tests.bench.golden.__main__ import DATA, differences, kept, recorded
+from tests.bench.golden.cases import CASES
+from tests.bench.golden.runner import Tool, run_case
 
 FAMILIES = ("close-setup-*", "close-turn-*", "http-*", "dial-*", "tool-*", "fault-*", "refuses-*", "stand-in-*", "event-*",
             "*-usage-errors", "*-refusals", "*-words", "proxy-*", "talk-trace-*", "talk-setup-*", "replay-*", "doctor-*")  # fmt: skip

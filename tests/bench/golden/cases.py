@@ -13,12 +13,12 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from tests.golden.parts import (
+from tests.bench.golden.parts import (
     ANSWERED, ASKED, BYE, CLOSED, DONE, END, END_WITH_USAGE, GENERATED, READY, REPLY, SET_UP, SETUP, TURN, USAGE, VERTEX, VOICE,
     answer, ask, audio, call, content, faulty_trace, line, parts, png, said, scenario_client, setup, silence, speak, spoken_trace,
     steps, tone, trace, wav,
 )
-from tests.golden.sockets import masked, unmasked
+from tests.bench.golden.sockets import masked, unmasked
 
 INPUTS = Path(__file__).with_name("inputs")
 CLOSES: dict[str, tuple[int, str]] = json.loads((INPUTS / "closes.json").read_text())

@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.golden import forms, normalize
-from tests.golden.sockets import PATIENCE, ByteServer, ScriptedServer, Step, call, http, quiet, relay
+from tests.bench.golden import forms, normalize
+from tests.bench.golden.sockets import PATIENCE, ByteServer, ScriptedServer, Step, call, http, quiet, relay
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 GEMINI = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
 Result = dict[str, Any]
 
@@ -229,7 +229,7 @@ async def inspected(runner: Runner) -> Result:
 
 
 async def library(runner: Runner, part: str, steps: Sequence[Step] = (), *, given: Any = None) -> Result:
-    """tests/golden/library.py, run by the Python of the version under test."""
+    """tests/bench/golden/library.py, run by the Python of the version under test."""
     script = Path(__file__).with_name("library.py")
     async with ScriptedServer(steps).listening() as server:
         process = await runner.start([runner.tool.python, str(script), part, server.url, json.dumps(given)])

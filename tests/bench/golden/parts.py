@@ -10,7 +10,7 @@ from base64 import b64encode
 from io import BytesIO
 from typing import Any
 
-from tests.golden.sockets import Step
+from tests.bench.golden.sockets import Step
 
 Message = dict[str, Any]
 

@@ -10,7 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from tests.golden import normalize
+from tests.bench.golden import normalize
 
 
 def output(stdout: bytes, form: str, times: bool) -> Any:

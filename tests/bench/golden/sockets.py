@@ -20,7 +20,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.http11 import Request, Response
 
-from tests.golden import normalize
+from tests.bench.golden import normalize
 
 PATIENCE = 30.0
 """Seconds that any one wait may last; nothing comes near it, also on a busy machine."""
