@@ -29,12 +29,10 @@ from livews.inspector import completion
 from livews.inspector.server import PageActions, serve_inspector
 from livews.inspector.sessions import SessionList, followed
 from livews.proxy.injector import MessageInjector
-from livews.proxy.observer import ConnectionObserver
 from livews.recorder import Recorder
 from livews.redactor import Redactor, redact_url
 from livews.terminal_text import escape_unsafe
 from livews.trace.tail import Tail
-from livews.trace.writer import TraceFile
 from livews.transport import Transport
 from livews.version import __version__
 
@@ -102,17 +100,10 @@ async def _follow(run: ServerRun, sessions: SessionList) -> None:
 async def _forward(run: ServerRun, sessions: SessionList) -> None:
     """Show the sessions that pass a proxy."""
     options, console = run.options, run.console
-    files: dict[int, TraceFile] = {}
 
-    def record(number: int, url: str, redactor: Redactor) -> Sequence[Recorder]:
-        recorders = record_files(number, url, redactor)
-        files.update((number, recorder) for recorder in recorders if isinstance(recorder, TraceFile))
-        return [*recorders, sessions.record(number, redactor.redact(redact_url(url)), redactor)]
-
-    def on_session(number: int, observer: ConnectionObserver, injector: MessageInjector) -> None:
-        sessions.passes(number, observer, injector)
-        if number in files:
-            files.pop(number).inserted = lambda: observer.injected
+    def record(number: int, url: str, redactor: Redactor, injector: MessageInjector) -> Sequence[Recorder]:
+        recorders = record_files(number, url, redactor, injector)
+        return [*recorders, sessions.record(number, redactor.redact(redact_url(url)), redactor, injector)]
 
     def failed(number: int, problem: LivewsError) -> None:
         sessions.note(f"session {number}: connection failed: {problem}" if number else str(problem))
@@ -124,7 +115,7 @@ async def _forward(run: ServerRun, sessions: SessionList) -> None:
     options.quiet = True  # each message is on the page; the terminal shows sessions, faults and closes only
     config = proxy.config_of(options, console, settings)
     record_files, config.record = config.record, record
-    config.log, config.on_failure, config.on_session = console.note, failed, on_session
+    config.log, config.on_failure = console.note, failed
     server = await proxy.listen(run, config, options.proxy_port, "--proxy-port")
     own = _OwnSessions(settings, server.url, run.ca, sessions)
     run.stack.push_async_callback(own.end)

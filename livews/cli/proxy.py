@@ -20,7 +20,8 @@ from livews.endpoint import Settings
 from livews.errors import LivewsError, NoCredentials
 from livews.exit_codes import Exit
 from livews.loopback import is_loopback, proxy_for
-from livews.proxy.server import ProxyConfig, ProxyServer, serve_proxy
+from livews.proxy.injector import MessageInjector
+from livews.proxy.server import MakeRecorders, ProxyConfig, ProxyServer, serve_proxy
 from livews.proxy.upstream import HttpProxy, UpstreamTarget
 from livews.recorder import Recorder
 from livews.redactor import Redactor, redact_url
@@ -152,13 +153,13 @@ def credentials(settings: Settings, upstream: UpstreamTarget) -> Callable[[], Aw
 # Recorders
 
 
-def recording(options: argparse.Namespace, console: Console) -> Callable[[int, str, Redactor], Sequence[Recorder]]:
-    """What makes the recorders of a session from its number, URL and redaction."""
+def recording(options: argparse.Namespace, console: Console) -> MakeRecorders:
+    """What makes the recorders of a session."""
     files = SessionFiles(options.trace) if options.trace else None
     if files is not None:
         TraceFile.check(files.first)
 
-    def record(number: int, url: str, redactor: Redactor) -> Sequence[Recorder]:
+    def record(number: int, url: str, redactor: Redactor, injector: MessageInjector) -> Sequence[Recorder]:
         reporter = TerminalReporter(number, console, redactor.redact, quiet=options.quiet)
         if files is None:
             return [reporter]
@@ -174,6 +175,8 @@ def recording(options: argparse.Namespace, console: Console) -> Callable[[int, s
 
         url = redactor.redact(redact_url(url))
         media: Any = options.trace_media
-        return [File(path, url=url, side="proxy", redact=redactor.redact_known, media=media), reporter]
+        trace = File(path, url=url, side="proxy", redact=redactor.redact_known, media=media)
+        trace.inserted = lambda: injector.observer.injected
+        return [trace, reporter]
 
     return record

@@ -20,7 +20,6 @@ from livews.core.conversation import Conversation, Step
 from livews.core.rules import Finding
 from livews.core.schema import Sender
 from livews.proxy.injector import MessageInjector
-from livews.proxy.observer import ConnectionObserver
 from livews.recorder import Clock, Direction, Opcode
 from livews.redactor import Redactor
 from livews.report.data import ReportSession, SessionInfo
@@ -51,13 +50,15 @@ class SessionView:
 
     kept = "the trace that is followed has every message"
 
-    def __init__(self, number: int, info: SessionInfo, docs: MemberDocs) -> None:
+    def __init__(
+        self, number: int, info: SessionInfo, docs: MemberDocs, injector: MessageInjector | None = None
+    ) -> None:
         self.number = number
         self.info = info
         self.page = ReportSession(info, docs)
         self.running = True
         self.full = False
-        self.injector: MessageInjector | None = None
+        self.injector = injector
 
     @property
     def clock(self) -> float | None:
@@ -81,16 +82,18 @@ class LiveSession(SessionView):
 
     kept = "a file named with --trace keeps every message"
 
-    def __init__(self, number: int, url: str, redactor: Redactor, sessions: SessionList) -> None:
+    def __init__(
+        self, number: int, url: str, redactor: Redactor, injector: MessageInjector, sessions: SessionList
+    ) -> None:
         self.header = header(url, "proxy")
-        self.conversation = Conversation()
+        self.conversation = injector.observer.conversation
         self.cut_at: int | None = None
         self.url = url
         self._sessions = sessions
-        self.observer: ConnectionObserver | None = None
+        self._observer = injector.observer
         self._redactor = redactor
         self._clock = Clock()
-        super().__init__(number, self, sessions.docs)
+        super().__init__(number, self, sessions.docs, injector)
 
     @property
     def model(self) -> str:
@@ -102,8 +105,7 @@ class LiveSession(SessionView):
 
     def frame(self, t: float, direction: Direction, opcode: Opcode, step: Step) -> None:
         if self._sessions.has_room(self):
-            inserted, shown = self.observer is not None and self.observer.injected, _redacted(step, self._redactor)
-            size = len(step.raw)
+            size, shown, inserted = len(step.raw), _redacted(step, self._redactor), self._observer.injected
             self.page.push(TraceRecord(0, t, step.sender, opcode, shown.raw, size=size, inserted=inserted), shown)
         self._sessions.wake()  # its state and its clock go on
 
@@ -111,7 +113,7 @@ class LiveSession(SessionView):
         if self._sessions.has_room(self):
             redact, sender = self._redactor.redact, SENDERS[direction]
             about = {name: redact(value) if isinstance(value, str) else value for name, value in about.items()}
-            step = self.observer.close_step if self.observer is not None and kind == "close" else None
+            step = self._observer.close_step if kind == "close" else None
             self.page.push(TraceRecord(0, t, sender, "text", None, kind, about), step)
         self._sessions.wake()
 
@@ -146,17 +148,11 @@ class SessionList:
 
     # Filled by
 
-    def record(self, number: int, url: str, redactor: Redactor) -> LiveSession:
+    def record(self, number: int, url: str, redactor: Redactor, injector: MessageInjector) -> LiveSession:
         """A session of the proxy begins. `url` is redacted."""
-        session = LiveSession(number, url, redactor, self)
+        session = LiveSession(number, url, redactor, injector, self)
         self._add(session)
         return session
-
-    def passes(self, number: int, observer: ConnectionObserver, injector: MessageInjector) -> None:
-        """The messages of a session begin to pass the proxy."""
-        session = self.all.get(number)
-        if isinstance(session, LiveSession):
-            session.observer, session.conversation, session.injector = observer, observer.conversation, injector
 
     def take(self, tail: Tail) -> bool:
         """Add what is new in a trace; whether anything was. Raises BadRequest as `Tail.take` does."""

@@ -37,7 +37,7 @@ class MessageInjector:
         self.client_port = int(name[1]) if name else 0
         """The port the client dials from."""
         self._sinks: dict[Side, Peer] = {"client": server, "server": client}
-        self._observer = observer
+        self.observer = observer
         self._waiting: dict[Side, list[tuple[bytes, asyncio.Future[bool]]]] = {"client": [], "server": []}
         self._ended = False
 
@@ -72,12 +72,12 @@ class MessageInjector:
     def flush(self, side: Side) -> None:
         """Write what waits, if the direction is at a message boundary. Called after every read."""
         waiting = self._waiting[side]
-        while waiting and self._observer.frames[side].at_boundary and not self._refusal(side, 0):
+        while waiting and self.observer.frames[side].at_boundary and not self._refusal(side, 0):
             raw, written = waiting.pop(0)
             client = side == "client"
             frame = Frame(Opcode.TEXT if client else Opcode.BINARY, raw)
             self._sinks[side].writer.write(frame.serialize(mask=client))
-            self._observer.on_injected(side, FramedMessage("text" if client else "binary", raw, len(raw)))
+            self.observer.on_injected(side, FramedMessage("text" if client else "binary", raw, len(raw)))
             if not written.done():
                 written.set_result(True)
 
@@ -91,7 +91,7 @@ class MessageInjector:
 
     def _refusal(self, side: Side, size: int) -> str:
         """Why a message of `size` bytes cannot be injected now, "" when it can."""
-        sink, observer = self._sinks[side], self._observer
+        sink, observer = self._sinks[side], self.observer
         if self._ended or sink.ended or sink.writer.is_closing():
             return "the session has ended"
         if side in observer.closed_sides:

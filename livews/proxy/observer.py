@@ -8,7 +8,7 @@
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from livews.core.conversation import Conversation, Step
@@ -29,21 +29,17 @@ class ConnectionObserver:
     Args:
         path: path of the request target, which tells surface and API version.
         extensions: Sec-WebSocket-Extensions of the 101 response.
-        recorders: receive every message and control frame.
         log: receives a line of text for people.
         on_fatal: receives the error when the trace cannot be written.
     """
 
     def __init__(
-        self,
-        path: str,
-        extensions: str,
-        recorders: Sequence[Recorder],
-        log: Callable[[str], None],
-        on_fatal: Callable[[LivewsError], None],
+        self, path: str, extensions: str, log: Callable[[str], None], on_fatal: Callable[[LivewsError], None]
     ) -> None:
         surface, version = parse_endpoint_path(path)
         self.conversation = Conversation(surface=surface, version=version)
+        self.recorders: list[Recorder] = []
+        """They receive every message and control frame."""
         self.messages: Counter[Side] = Counter()
         self.faults = 0
         self.first_close: tuple[Side, int, str] | None = None
@@ -55,7 +51,6 @@ class ConnectionObserver:
         self.injected = False
         """The message being recorded was injected: neither side wrote it."""
         self._stream_end: tuple[Side, StreamEnd] | None = None
-        self._recorders = [*recorders]
         self._log = log
         self._on_fatal = on_fatal
         self._clock = Clock()
@@ -158,13 +153,13 @@ class ConnectionObserver:
         self._record(lambda recorder: recorder.control(t, _DIRECTIONS[side], kind, about))
 
     def _record(self, notify: Callable[[Recorder], None]) -> None:
-        for recorder in [*self._recorders]:
+        for recorder in [*self.recorders]:
             try:
                 notify(recorder)
             except TraceFailed:
                 raise
             except Exception as problem:  # a full disk for temporary files, or a bug
-                self._recorders.remove(recorder)
+                self.recorders.remove(recorder)
                 why = f"{type(problem).__name__} in livews itself"
                 if isinstance(problem, OSError):
                     why = f"{problem.strerror or problem}; is the disk of temporary files (TMPDIR) full?"

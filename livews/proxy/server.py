@@ -3,7 +3,7 @@
 - It connects to one upstream only: no CONNECT, no absolute URL, nothing that a web page of another site requests.
 - The upgrade is forwarded with another target and Host; after the 101, bytes are relayed unchanged (`relay`) and then
   observed (`observer`). A client notices only a fraction of a millisecond. Messages are injected only where
-  `ProxyConfig.on_session` hands out the injector.
+  `ProxyConfig.record` uses the injector.
 - Credentials of the client, and those that replace them, are redacted in everything that is logged and recorded.
 - Other HTTP requests (tokens, the list of models) are forwarded too, one per connection.
 - The upstream is dialled directly, or through an HTTP proxy of the network (`upstream`).
@@ -44,6 +44,7 @@ _READ_AHEAD = 64 * 1024
 _BACKLOG = 256
 
 T = TypeVar("T")
+MakeRecorders = Callable[[int, str, Redactor, MessageInjector], Sequence[Recorder]]
 
 
 def _ignore(*_: Any) -> None:
@@ -60,11 +61,10 @@ class ProxyConfig:
         credentials: gives the headers that replace a client's credentials; raises LivewsError if there are none.
         origins: origins of web pages that may connect, besides those of this machine; `*` for any.
         timeout: seconds to connect to the upstream, and again for its answer to an upgrade.
-        record: makes the recorders of a session, from its number, its URL and its redactor.
+        record: makes the recorders of a session, from its number, its URL, its redactor and its injector.
         log: receives a line of text about a session, redacted and escaped.
         on_failure: receives the number of a session whose connection failed, and why; 0 for another HTTP request.
         on_fatal: receives the error after which the proxy cannot go on: its trace cannot be written.
-        on_session: receives the number, the observer and the injector of each session that begins.
         on_session_end: called after each session.
     """
 
@@ -73,11 +73,10 @@ class ProxyConfig:
     credentials: Callable[[], Awaitable[Mapping[str, str]]] | None = None
     origins: Sequence[str] = ()
     timeout: float = 10.0
-    record: Callable[[int, str, Redactor], Sequence[Recorder]] = field(default=lambda number, url, redactor: ())
+    record: MakeRecorders = field(default=lambda number, url, redactor, injector: ())
     log: Callable[[str], None] = _ignore
     on_failure: Callable[[int, LivewsError], None] = _ignore
     on_fatal: Callable[[LivewsError], None] = _ignore
-    on_session: Callable[[int, ConnectionObserver, MessageInjector], None] = _ignore
     on_session_end: Callable[[], None] = _ignore
 
 
@@ -327,18 +326,16 @@ class _Connection:
         agent = self._shown(request.value("user-agent").strip(), 60)
         config.log(f"session {self._number}: {agent + ', ' if agent else ''}{self._shown(path, 160)}")
         url = f"{'wss' if config.upstream.secure else 'ws'}://{config.upstream.authority}{target}"
+        observer = ConnectionObserver(path, response.value("sec-websocket-extensions"), self._log, config.on_fatal)
+        injector = MessageInjector(client, server, observer)
         try:  # before the client gets its 101: a session that has to be recorded does not run unrecorded
-            recorders = config.record(self._number, url, self._redactor)
+            observer.recorders += config.record(self._number, url, self._redactor, injector)
         except TraceFailed:
             await client.answer(_response(500, "livews proxy: the trace cannot be written, so there is no session\n"))
             raise
         client.writer.write(response.raw)
-        extensions = response.value("sec-websocket-extensions")
-        observer = ConnectionObserver(path, extensions, recorders, self._log, config.on_fatal)
         if observer.compressed:
             self._log("the messages are compressed (permessage-deflate); they are shown inflated (WIRE-13)")
-        injector = MessageInjector(client, server, observer)
-        config.on_session(self._number, observer, injector)
 
         def on_bytes(side: Side, data: bytes) -> None:
             observer.on_bytes(side, data)

@@ -4,9 +4,9 @@ import contextlib
 import random
 from collections.abc import AsyncIterator
 
-from livews.inspector.sessions import SessionList
+from livews.inspector.sessions import LiveSession, SessionList
 from livews.proxy.injector import MessageInjector
-from livews.proxy.observer import ConnectionObserver
+from livews.redactor import Redactor
 from tests.proxy import kit
 
 HELLO = {"clientContent": {"turns": [{"role": "user", "parts": [{"text": "Hello"}]}], "turnComplete": True}}
@@ -14,18 +14,16 @@ CASES = random.Random(11)
 
 
 class House:
-    """What an inspector knows of the sessions of a proxy, with their observers and injectors."""
+    """What an inspector knows of the sessions of a proxy, with their injectors."""
 
     def __init__(self) -> None:
         self.url = ""
         self.sessions = SessionList()
         self.injectors: list[MessageInjector] = []
-        self.observers: list[ConnectionObserver] = []
 
-    def on_session(self, number: int, observer: ConnectionObserver, injector: MessageInjector) -> None:
-        self.sessions.passes(number, observer, injector)
+    def record(self, number: int, url: str, redactor: Redactor, injector: MessageInjector) -> list[LiveSession]:
         self.injectors.append(injector)
-        self.observers.append(observer)
+        return [self.sessions.record(number, redactor.redact(url), redactor, injector)]
 
     def words(self, number: int = 1) -> list[str]:
         told = self.sessions.all[number].page.data()
@@ -35,11 +33,7 @@ class House:
 @contextlib.asynccontextmanager
 async def proxied(upstream: str) -> AsyncIterator[House]:
     house = House()
-    async with kit.proxied(
-        upstream,
-        record=lambda number, url, redactor: [house.sessions.record(number, redactor.redact(url), redactor)],
-        on_session=house.on_session,
-    ) as proxy:
+    async with kit.proxied(upstream, record=house.record) as proxy:
         house.url = proxy.url
         with contextlib.closing(house.sessions):
             yield house

@@ -59,7 +59,7 @@ async def test_it_waits_for_the_end_of_a_message_that_is_on_its_way() -> None:
         assert heard[:at] == one + rest + two
         assert heard[at : at + 2] == bytes([0x81, 0x80 | 10]), "one whole masked text frame"
         writer.write(framed(Opcode.CLOSE, b"\x03\xe8", mask=True))
-        await until(lambda: "client" in house.observers[0].closed_sides)
+        await until(lambda: "client" in house.injectors[0].observer.closed_sides)
         assert "close frame" in await house.injectors[0].inject("client", "{}")
         assert [words.split()[0] for words in house.words()[:4]] == ["ping", "a", "b", "here"]
         writer.close()

@@ -3,12 +3,14 @@
 import json
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from livews.errors import BadRequest
 from livews.inspector import sessions as inspector_sessions
 from livews.inspector.sessions import SessionList
+from livews.proxy.observer import ConnectionObserver
 from livews.redactor import Redactor
 from livews.report import data as report_data
 from livews.report.message_excerpt import MemberDocs
@@ -91,7 +93,8 @@ def test_what_is_kept_of_a_running_session_has_a_bound(tmp_path: Path, monkeypat
     sessions, hides = SessionList(), Redactor()
 
     def passing(number: int, messages: int) -> inspector_sessions.LiveSession:
-        made = sessions.record(number, "ws://x" + GEMINI, hides)
+        observer = ConnectionObserver(GEMINI, "", print, print)
+        made = sessions.record(number, "ws://x" + GEMINI, hides, Mock(observer=observer, client_port=0))
         more(made, messages)
         return made
 

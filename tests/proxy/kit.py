@@ -14,6 +14,7 @@ from livews.cli.console import Console
 from livews.cli.terminal_reporter import TerminalReporter
 from livews.errors import LivewsError
 from livews.proxy import server as proxy_server
+from livews.proxy.injector import MessageInjector
 from livews.proxy.upstream import Streams, UpstreamTarget
 from livews.redactor import Redactor
 from livews.server.server import StandInServer
@@ -51,7 +52,7 @@ class RunningProxy:
     def port(self) -> int:
         return int(self.url.rpartition(":")[2])
 
-    def record(self, number: int, url: str, redactor: Redactor) -> Sequence[Any]:
+    def record(self, number: int, url: str, redactor: Redactor, injector: MessageInjector) -> Sequence[Any]:
         self.urls.append(url)
         self.recorders.append(MemoryRecorder())
         return [self.recorders[-1]]
@@ -149,7 +150,9 @@ async def in_chunks(writer: asyncio.StreamWriter, data: bytes) -> None:
 def shown(quiet: bool = False, **options: Any) -> Callable[..., list[Any]]:
     """What `record` of a proxy makes: reporters with these options."""
     console = Console(color="never")
-    return lambda number, url, redactor: [TerminalReporter(number, console, redactor.redact, quiet=quiet, **options)]
+    return lambda number, url, redactor, _: [
+        TerminalReporter(number, console, redactor.redact, quiet=quiet, **options)
+    ]
 
 
 def flat(said: str) -> str:

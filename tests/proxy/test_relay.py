@@ -15,6 +15,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.frames import Close, Opcode
 
 from livews.errors import TraceFailed
+from livews.proxy.injector import MessageInjector
 from livews.redactor import Redactor
 from livews.server import faults
 from livews.trace.reader import sessions
@@ -215,7 +216,7 @@ async def test_a_conversation_with_the_stand_in_is_the_same_on_both_sides(tmp_pa
     def theirs(number: int, url: str, credential: str) -> TraceFile:
         return TraceFile(tmp_path / "stand-in", url=url, side="stand-in", redact=bytes)
 
-    def ours(number: int, url: str, redactor: Redactor) -> list[TraceFile]:
+    def ours(number: int, url: str, redactor: Redactor, injector: MessageInjector) -> list[TraceFile]:
         return [TraceFile(tmp_path / "proxy", url=url, side="proxy", redact=redactor.redact_known)]
 
     async with stand_in("fragments=700", "big-message@3", record=theirs) as there:
@@ -242,7 +243,7 @@ async def test_a_conversation_with_the_stand_in_is_the_same_on_both_sides(tmp_pa
 
 
 async def test_a_trace_that_cannot_be_written_runs_no_session() -> None:
-    def record(number: int, url: str, redactor: Redactor) -> list[Any]:
+    def record(number: int, url: str, redactor: Redactor, injector: MessageInjector) -> list[Any]:
         raise TraceFailed("cannot write the trace")
 
     async with scripted(lambda socket: socket.wait_closed()) as url, proxied(url, record=record) as proxy:
