@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
-from livews.audio.analysis.pcm import SAMPLE_BYTES, Aligner, bytes_of, mono, native
+from livews.audio.analysis.pcm import SAMPLE_BYTES, Aligner, bytes_of, mono, native, seconds_of
 from livews.core.codec import OUTPUT_RATE
 from livews.errors import BadRequest
 
@@ -182,6 +182,8 @@ class WavTurns:
         self._path = Path(text)
         self._in_folder = text.endswith(separators) or self._path.is_dir()
         self._turn = 0
+        self.turn_seconds = self.file_seconds = 0.0
+        """How much was written of the present turn, and to the present file."""
         self._aligner = Aligner()
         self._rate: int | None = None  # of the present file
         self._file: BinaryIO | None = None
@@ -218,6 +220,8 @@ class WavTurns:
             except struct.error:  # a day of audio, which the 32-bit sizes of the header cannot say
                 self._file.seek(0, os.SEEK_END)
             self._file.flush()
+            self.turn_seconds += seconds_of(len(pcm), rate)
+            self.file_seconds += seconds_of(len(pcm), rate)
         except OSError as error:
             self.close()
             raise WavWriteError(self.path, error.strerror or str(error)) from error
@@ -228,6 +232,7 @@ class WavTurns:
         if self._in_folder:
             self._close_file()
         self._turn += 1
+        self.turn_seconds = 0.0
 
     def close(self) -> None:
         """Close the present file. May be called again."""
@@ -241,6 +246,7 @@ class WavTurns:
             with contextlib.suppress(OSError):
                 self._file.close()
         self._file = self._wave = self._rate = None
+        self.file_seconds = 0.0
 
 
 def _check_place(path: Path, is_folder: bool) -> None:

@@ -74,7 +74,6 @@ class TerminalConversation:
         self._options = options
         self._console = console
         self._inputs = inputs
-        self._stdin = console.environment.stdin
         self._is_typed = not (options.words or options.mic_files)
         """Turns are typed at a prompt."""
         self._interactive = options.mic_open or self._is_typed
@@ -109,6 +108,7 @@ class TerminalConversation:
             from livews.audio.wav import WavTurns
 
             replies.wav = WavTurns(options.wav)
+            self._closers.append(replies.wav.close)
         if options.device:
             await self._open_speaker()
         if options.mic_open:
@@ -120,7 +120,7 @@ class TerminalConversation:
                 self._canceller = EchoCanceller((self._microphone or self._inputs.files[0]).rate)
         camera = await self._open_camera()
         self._console.status("connecting …")
-        session = self._session = await self._connect(settings)
+        session = self._session = replies.session = await self._connect(settings)
         self._console.clear()
         self.output.ready(session)
         opening: list[asyncio.Task[None]] = []
@@ -141,7 +141,7 @@ class TerminalConversation:
             await replies.speaker.drain()
         await replies.finish()
         was_spoken = self._interactive or bool(options.mic)
-        self.output.summary(self._replies.watch.summary(), self.seconds, was_spoken=was_spoken)
+        self.output.summary(replies.watch.summary(), self.seconds, was_spoken=was_spoken)
         return self._exit
 
     async def close(self) -> None:
@@ -156,9 +156,6 @@ class TerminalConversation:
         closing = [asyncio.create_task(asyncio.to_thread(close)) for close in self._closers]
         with contextlib.suppress(OSError):
             await self._replies.finish()
-        if self._replies.wav is not None:
-            with contextlib.suppress(OSError):
-                self._replies.wav.close()
         if self._session is not None:
             await self._session.close()
         await asyncio.gather(*closing)
@@ -167,7 +164,7 @@ class TerminalConversation:
 
     async def _until_over(self, session: client.Session) -> None:
         """Hear and speak until either ends."""
-        hearing = asyncio.create_task(self._replies.run(session))
+        hearing = asyncio.create_task(self._replies.run())
         speaking = asyncio.create_task(self._speak(session))
         self._tasks += [hearing, speaking]
         ends: list[asyncio.Future[Any]] = [hearing, speaking, self._left]
@@ -201,7 +198,7 @@ class TerminalConversation:
         for name, file in zip(options.mic_files, self._inputs.files, strict=True):
             await self._speak_file(session, name, file)
         if options.words == ["-"]:
-            async for line in typed_lines(self._stdin):
+            async for line in typed_lines(self._console.environment.stdin):
                 if line.strip():
                     await self._say_all(session, [line])
         elif self._is_typed:
@@ -222,15 +219,15 @@ class TerminalConversation:
         if self._view is not None:
             await self._view.run()
             return
-        is_terminal = self._console.environment.stdin_is_terminal
-        if is_terminal:
+        env = self._console.environment
+        if env.stdin_is_terminal:
             self._console.note("livews: a line is a turn; q or Ctrl-D ends")
-        async for line in typed_lines(self._stdin, self._show_prompt):
+        async for line in typed_lines(env.stdin, self._show_prompt):
             if line.strip() == "q":
                 return
             if line.strip():
                 await self._say_all(session, [line])
-        if is_terminal:
+        if env.stdin_is_terminal:
             self._console.say("")
 
     def _show_prompt(self) -> None:
@@ -281,7 +278,7 @@ class TerminalConversation:
         """Take lines until q; at the end of stdin the microphone stays open."""
         how = "Enter begins and ends your turn" if self._options.push_to_talk else "speak; a line is a turn, too"
         self._console.note(f"livews: {how}; Ctrl-C stops the reply, a second one leaves, as q does")
-        async for line in typed_lines(self._stdin):
+        async for line in typed_lines(self._console.environment.stdin):
             if line.strip() == "q":
                 return
             if line.strip():
@@ -294,14 +291,13 @@ class TerminalConversation:
     # What the live view calls
 
     def on_line(self, line: str) -> None:
-        assert self._view is not None
-        assert self._session is not None
-        self._view.typed(line)
-        self._start(self._say(self._session, line))
+        self.output.typed(line)
+        self._start(self._say(self._replies.session, line))
 
     def on_talk(self) -> None:
         if self._sender is None or (self._sender.muted and not self._sender.open):
-            self._hint("the microphone is muted: Ctrl-T" if self._sender is not None else "there is no microphone")
+            why = "the microphone is muted: Ctrl-T" if self._sender is not None else "there is no microphone"
+            self.output.hint(why)
         else:
             self._start(self._sender.talk(not self._sender.open))
 
@@ -310,7 +306,6 @@ class TerminalConversation:
             self._start(self._sender.mute(not self._sender.muted))
 
     def fill(self, state: ViewState) -> None:
-        assert self._view is not None
         replies, sender, clock = self._replies, self._sender, self._replies.watch.clock()
         state.age = self.seconds
         state.closes_in = None if replies.closes_at is None else max(0.0, replies.closes_at - clock)
@@ -318,7 +313,6 @@ class TerminalConversation:
         state.out_db = replies.loudness() if replies.speaker is not None else None
         if replies.tokens is not None:
             state.tokens_in, state.tokens_out = replies.tokens.prompt_by, replies.tokens.response_by
-        state.who, state.detail = self._view.activity
         state.mic_db, state.closed, state.muted = None, False, False
         if sender is not None:
             state.mic_db, state.closed, state.muted = sender.db, sender.closed, sender.muted
@@ -350,18 +344,12 @@ class TerminalConversation:
         is_second = now - self._interrupted_at < AGAIN
         self._interrupted_at = now
         if self._interactive and self._replies.stop():
-            self._hint("stopped; Ctrl-C again leaves")
+            self.output.hint("stopped; Ctrl-C again leaves")
         elif self._view is not None and not is_second and not self._replies.stopped:
-            self._hint("Ctrl-C again leaves")
+            self.output.hint("Ctrl-C again leaves")
         else:
             self._exit = Exit.INTERRUPTED
             self._leave()
-
-    def _hint(self, text: str) -> None:
-        if self._view is not None:
-            self._view.hint(text)
-        else:
-            self._console.note(f"livews: {text}")
 
     # The parts
 
@@ -448,12 +436,9 @@ class TerminalConversation:
             return None
         from livews import media
 
-        what, size = "screen" if options.screen else "camera", options.picture_size
-        source: Screen | Camera
-        if options.screen:
-            source = media.Screen(most_pixels=size)
-        else:
-            source = media.Camera(options.camera_device, most_pixels=size)
+        what = "screen" if options.screen else "camera"
+        make = media.Screen if options.screen else partial(media.Camera, options.camera_device)
+        source = make(most_pixels=options.picture_size)
         with located(f"--{what}"):
             await asyncio.to_thread(source.start)
         self._closers.append(source.close)

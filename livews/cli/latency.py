@@ -21,6 +21,8 @@ from livews.audio.analysis.pcm import seconds_of
 if TYPE_CHECKING:
     from livews.audio.playback import PlaybackBuffer, PlayedTurn
 
+LATENCIES = ("firstByte", "firstSound", "firstPlayed")
+
 
 @dataclass(slots=True)
 class ReplyLatency(Turn):
@@ -58,18 +60,13 @@ class ReplyLatency(Turn):
         return any(turn.queued and not turn.cut for _, turn in self._turns)
 
     def after(self, at: float | None) -> float | None:
-        """Seconds from the end of the user's turn to `at`."""
-        return None if at is None or self.requested_at is None else max(0.0, at - self.requested_at)
+        """Seconds from the end of the user's turn to `at`, rounded to milliseconds."""
+        return None if at is None or self.requested_at is None else round(max(0.0, at - self.requested_at), 3)
 
     def latency(self) -> dict[str, float | None]:
-        """Seconds from the end of the user's turn, rounded to milliseconds; None for what did not happen."""
-        times = {
-            "firstByte": self.first_byte_at,
-            "firstSound": self.first_sound_at,
-            "firstPlayed": self.first_played_at,
-        }
-        after = {name: self.after(at) for name, at in times.items()}
-        return {name: None if seconds is None else round(seconds, 3) for name, seconds in after.items()}
+        """Seconds from the end of the user's turn; None for what did not happen."""
+        times = zip(LATENCIES, (self.first_byte_at, self.first_sound_at, self.first_played_at), strict=True)
+        return {name: self.after(at) for name, at in times}
 
     def playback(self) -> dict[str, float | int | bool]:
         """What the loudspeaker played, times in milliseconds; {} if nothing was played."""
@@ -99,7 +96,7 @@ class Stopwatch:
         self.reply: ReplyLatency | None = None
         """The reply that is being received."""
         self._requested_at: float | None = None
-        self._latencies: dict[str, list[float]] = {"firstByte": [], "firstSound": [], "firstPlayed": []}
+        self._latencies: dict[str, list[float]] = {name: [] for name in LATENCIES}
 
     def requested(self, at: float | None = None) -> None:
         """The user's turn ended at `at` (default: now)."""

@@ -79,7 +79,7 @@ class LiveView(Output):
 
     def __init__(self, options: argparse.Namespace, console: Console, controller: ViewController) -> None:
         super().__init__(options, console)
-        self.activity = ("", "")
+        self._activity = ("", "")
         """What goes on, as `status` has it."""
         self._controller = controller
         self._talks, self._mutes = options.push_to_talk, options.mic_open
@@ -110,16 +110,14 @@ class LiveView(Output):
                 self._app = self._console.above = None
                 self.model_done()
 
+    # Output
+
     def hint(self, text: str) -> None:
-        """Show what the next key would do, for a while."""
         self._state.hint, self._hint_ends = text, time.monotonic() + HINT_SECONDS
         self._refresh()
 
     def typed(self, text: str) -> None:
-        """A line was typed and is sent now."""
         self._print(text, "you", "you")
-
-    # Output
 
     def model(self, text: str) -> None:
         self.user_done()
@@ -136,9 +134,8 @@ class LiveView(Output):
             self._print(note, "dim")
 
     def user(self, text: str, *, interim: bool) -> None:
-        self._state.you = self._user + text
-        if not interim:
-            self._user = self._state.you
+        super().user(text, interim=interim)
+        self._state.you = self._user + text * interim
         self._refresh()
 
     def user_done(self) -> None:
@@ -147,7 +144,7 @@ class LiveView(Output):
             self._print(words, "you", "you")
 
     def status(self, state: str, detail: str = "") -> None:
-        self.activity = (state, detail)
+        self._activity = (state, detail)
         self._refresh()
 
     # Drawing
@@ -181,6 +178,7 @@ class LiveView(Output):
         try:
             if time.monotonic() > self._hint_ends:
                 self._state.hint = ""
+            self._state.who, self._state.detail = self._activity
             self._controller.fill(self._state)
             size = app.output.get_size()
             lines, columns = size.rows - self._buffer.document.line_count + 1, size.columns - 1

@@ -21,8 +21,6 @@ from livews.cli.replies import Replies
 from livews.errors import LocalProtocolError
 
 if TYPE_CHECKING:
-    from livews.audio.analysis.vad import VoiceActivityDetector
-    from livews.audio.echo import EchoGate
     from livews.audio.echo_canceller import EchoCanceller
     from livews.audio.file_source import FileSource
     from livews.audio.microphone import Microphone

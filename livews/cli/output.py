@@ -16,7 +16,7 @@ import orjson
 
 from livews.cli.console import Console
 from livews.core import codec
-from livews.core.events import Event, Transcript
+from livews.core.events import Event, Transcript, Usage
 from livews.errors import LivewsError
 from livews.terminal_text import one_line
 
@@ -88,6 +88,13 @@ class Output:
             self._console.clear()
         elif not self._console.mid_line:
             self._console.status({"thinking": "…", "model": "playing …"}.get(state, f"{state} {detail}".strip()))
+
+    def hint(self, text: str) -> None:
+        """What the next key would do, or why this one does nothing."""
+        self._console.note(f"livews: {text}")
+
+    def typed(self, text: str) -> None:
+        """A line was typed in the live view and is sent now."""
 
     def audio_received(self, mime_type: str, is_new: bool) -> None:
         """A piece of audio was written to a file; `is_new`: its type is another than before."""
@@ -164,6 +171,8 @@ def as_json(event: Event, t: float) -> str:
         elif field.name != "step" and not (isinstance(event, Transcript) and value is False):
             first, *more = field.name.split("_")
             members[first + "".join(map(str.title, more))] = value
+    if isinstance(event, Usage):
+        members["thoughts"] = members.pop("thoughts")  # after the counts by modality
     name = type(event).__name__
     return _json(name[0].lower() + name[1:], t, members)
 

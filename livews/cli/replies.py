@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Coroutine
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from livews import client
@@ -53,7 +52,8 @@ class Replies:
         self.wav: WavTurns | None = None
         self.echo: SelfInterruption | None = None
         """Warns when the loudspeaker may be what interrupts."""
-        self.session: client.Session | None = None
+        self.session: client.Session
+        """Set when it is open, before anything is awaited, stopped or run."""
         self.ended_at = float("-inf")
         """When the last reply was over, on the stopwatch's clock."""
         self.tokens: e.Usage | None = None
@@ -71,8 +71,6 @@ class Replies:
         """Runs while another turn may come."""
         self._called: dict[str, None] = {}
         """Functions that were called since the reply was requested, in their order."""
-        self._wav_seconds = self._wav_total = 0.0
-        self._wav_path: Path | None = None
         self._mime_type = ""
         self._last_event = 0.0
         self._reported: set[str] = set()
@@ -114,7 +112,7 @@ class Replies:
             limit = f"{self._options.turn_timeout:g} s"
             what = f"no reply: nothing has come for {limit}"
             why = "the connection is open and the service sends nothing, not even a reason"
-            if self._awaits_turn and not self._has_pending_calls:
+            if self._awaits_turn and not self.session.conversation.pending:
                 what = f"no spoken answer to the result of {self._tools()} within {limit}"
                 why = "the turn that called is over, the result was sent, and the service says nothing about it"
             elif after is not None:
@@ -123,15 +121,11 @@ class Replies:
             raise RemoteProtocolError(what, why=why, fix=fix)
 
     def _what_is_missing(self) -> str:
-        if self._has_pending_calls:
+        if self.session.conversation.pending:
             return f"nothing has come for {STALL:g} s; {self._tools()} has not answered yet"
         if self._awaits_turn:
             return f"no spoken answer to the result of {self._tools()} has come for {STALL:g} s"
         return f"nothing has come for {STALL:g} s; the service may have stalled"
-
-    @property
-    def _has_pending_calls(self) -> bool:
-        return self.session is not None and bool(self.session.conversation.pending)
 
     def _tools(self) -> str:
         return ", ".join(f"{name}()" for name in self._called) or "a tool"
@@ -139,7 +133,7 @@ class Replies:
     def stop(self) -> bool:
         """Silence the reply and what still comes of it; False if there is none."""
         playing = self.speaker is not None and not self.speaker.idle and not self.speaker.buffer.overdue
-        working = self.session is not None and self.session.stop_tools("stopped by the user")
+        working = self.session.stop_tools("stopped by the user")
         if self.stopped or not (self.watch.reply or playing or working):
             return False
         self.stopped = self.watch.reply is not None
@@ -150,21 +144,20 @@ class Replies:
 
     # Events
 
-    async def run(self, session: client.Session) -> None:
+    async def run(self) -> None:
         """Take every event until the session is over. Closed when the service closed it with an error."""
-        self.session = session
+        session = self.session
         self._start(self._watch_speaker())
         async for event in session.events():
             self._last_event = max(self._last_event, self.watch.clock())
             self._output.event(event, session.clock())
             self._take(event)
-            self._report_news(session)
+            self._report_news()
 
     def _take(self, event: e.Event) -> None:
         match event:
             case e.Audio():
-                self._reply_arrives()
-                self._audio(event)
+                self._audio(event, self._reply_arrives())
             case e.Transcript(of="model") | e.Text(thought=False):
                 self._reply_arrives()
                 if not self.stopped:
@@ -205,14 +198,13 @@ class Replies:
 
     async def _refuse_call(self, call: e.ToolCall) -> None:
         """Answer a call of an unknown function with an error, so that the model does not wait (TOOL-3)."""
-        assert self.session is not None
         self._console.warn(f"the model called {one_line(call.name)}(), which is not here; it was told so")
         with contextlib.suppress(Closed):  # `run` raises it
             await self.session.respond(call.id, call.name, {"error": f"there is no function {call.name} here"})
 
-    def _reply_arrives(self) -> None:
+    def _reply_arrives(self) -> ReplyLatency:
         self._reply_goes_on()
-        self.watch.received()
+        return self.watch.received()
 
     def _reply_goes_on(self) -> None:
         """Something of a reply came, or is on its way: it is not over."""
@@ -222,12 +214,10 @@ class Replies:
             self._lingering.cancel()
             self._lingering = None
 
-    def _audio(self, event: e.Audio) -> None:
-        reply = self.watch.received()
+    def _audio(self, event: e.Audio, reply: ReplyLatency) -> None:
         if self.wav is not None:
             self.wav.write(event.pcm, event.rate)
             self._output.audio_received(event.mime_type, event.mime_type != self._mime_type)
-            self._wav_seconds += seconds_of(len(event.pcm), event.rate)
             self._mime_type = event.mime_type
         if self.stopped:
             return
@@ -262,9 +252,8 @@ class Replies:
             self.speaker.turn_ended()
 
     def _generation_complete(self) -> None:
-        reply = self.watch.reply
-        if reply is not None:
-            self._last_event += reply.received  # turnComplete waits until all has been heard (TURN-3)
+        if self.watch.reply is not None:
+            self._last_event += self.watch.reply.received  # turnComplete waits until all has been heard (TURN-3)
         self._end_playback_turn()
         if not self.stopped:
             self._output.model_done()
@@ -348,10 +337,9 @@ class Replies:
                 await asyncio.sleep(0.1)  # the device still plays what it holds
         finally:
             self.watch.count(reply)
-            if self.session is not None:
-                self._output.reply_played(reply, self.session.clock())
-                if playback := reply.playback():
-                    self.session.note("heard", playback)
+            self._output.reply_played(reply, self.session.clock())
+            if playback := reply.playback():
+                self.session.note("heard", playback)
 
     async def finish(self) -> None:
         """Report what is still to be reported; nothing more is played."""
@@ -366,18 +354,15 @@ class Replies:
     def _end_wav_turn(self) -> None:
         if self.wav is None:
             return
-        if self._wav_seconds:
-            length = f"{self._wav_seconds:.1f} s"
-            if self.wav.path == self._wav_path:  # one file for all turns
-                length = f"{length} more, {self._wav_total + self._wav_seconds:.1f} s in all"
-            else:
-                self._wav_path, self._wav_total = self.wav.path, 0.0
-            self._wav_total += self._wav_seconds
+        if self.wav.turn_seconds:
+            length = f"{self.wav.turn_seconds:.1f} s"
+            if self.wav.file_seconds > self.wav.turn_seconds:  # one file for all turns
+                length = f"{length} more, {self.wav.file_seconds:.1f} s in all"
             self._console.note(f"{self.wav.path}: {one_line(self._mime_type)}, {length}")
         else:
             self._console.note("no audio came in this turn, so no WAV was written for it")
         self.wav.end_turn()
-        self._wav_seconds, self._mime_type = 0.0, ""
+        self._mime_type = ""
 
     def loudness(self) -> float | None:
         """dBFS of what leaves the loudspeaker now; None if nothing does."""
@@ -388,9 +373,9 @@ class Replies:
             self._meter.popleft()
         return self._meter[0][1] if self._meter else None
 
-    def _report_news(self, session: client.Session) -> None:
+    def _report_news(self) -> None:
         """Report, once each, names that no schema has and what the service sent that cannot be read."""
-        conversation = session.conversation
+        conversation = self.session.conversation
         for name in sorted(set(conversation.news) - self._reported) if conversation.news else ():
             self._reported.add(name)
             self._console.note(f"livews: the service sent {one_line(name)}, which no schema has yet")

@@ -8,6 +8,8 @@
 from dataclasses import dataclass, field
 
 from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.formatted_text.utils import fragment_list_width
+from prompt_toolkit.layout.utils import explode_text_fragments
 from prompt_toolkit.utils import get_cwidth
 
 from livews.terminal_text import escape_unsafe, one_line
@@ -24,11 +26,9 @@ CELLS = 6
 """Columns of a meter."""
 FLOOR, LOUD, CLIPPED = -60.0, -12.0, -3.0
 """Levels in dB below full scale: the softest that a meter shows, and where its colour changes."""
-# what is shortened first when the status line is too long: the part, and the form it takes then
-_SHORTER = (
-    ("tokens", 1), ("first", 1), ("mic", 1), ("out", 1), ("tokens", 2), ("age", 1), ("first", 2), ("closes", 1),
-    ("out", 2), ("mic", 2), ("closes", 2), ("hint", 1),
-)  # fmt: skip
+_SHORTER = ("tokens", "first", "mic", "out", "tokens", "age", "first", "closes", "out", "mic", "closes", "hint")
+"""The parts that take their next shorter form, in this order, while the status line is too long; after the shortest they
+are left out."""
 
 
 @dataclass
@@ -70,18 +70,12 @@ class ViewRows:
     def running(self, state: ViewState, columns: int, lines: int) -> list[Row]:
         """What is being said, on a terminal of so many columns and lines: the last lines of it."""
         room = max(min(MAX_RUNNING, lines - 5), 2 if lines > 4 else 0)
-        you, model = state.you, state.model
-        spoken: list[Row] = []
-        if model:
-            keep = room - 1 if you else room
-            spoken = self._tail("model", model, columns, keep)
-        if you:
-            spoken = self._tail("you", you, columns, room - len(spoken)) + spoken
-        return spoken
+        model = self._tail("model", state.model, columns, room - bool(state.you))
+        return self._tail("you", state.you, columns, room - len(model)) + model
 
     def _tail(self, label: str, text: str, columns: int, room: int) -> list[Row]:
         """The last lines of `text`; what was cut before them is an ellipsis."""
-        if room <= 0:
+        if room <= 0 or not text:
             return []
         # Cut at places that stay: the lines must not be broken anew at every word that comes.
         block = columns * room
@@ -99,20 +93,19 @@ class ViewRows:
     def status(self, state: ViewState, columns: int) -> Row:
         """The status line: as many parts as fit, in the longest forms that do."""
         forms = self._parts(state)
-        chosen = {name: 0 for name in forms}
 
         def row() -> Row:
             out: Row = []
-            for name, variants in forms.items():
-                if chosen[name] < len(variants):
-                    out += [("", "  ")] * bool(out) + variants[chosen[name]]
+            for variants in forms.values():
+                if variants:
+                    out += [("", "  ")] * bool(out) + variants[0]
             return out
 
-        for name, form in _SHORTER:
-            if width(row()) <= columns:
+        for name in _SHORTER:
+            if fragment_list_width([*row()]) <= columns:
                 break
-            if name in chosen:
-                chosen[name] = form
+            if name in forms:
+                del forms[name][0]
         return cut(row(), columns, self._more)
 
     def _parts(self, state: ViewState) -> dict[str, list[Row]]:
@@ -201,9 +194,7 @@ def labelled(label: str, text: str, columns: int, style: str) -> list[Row]:
 def wrapped(text: str, columns: int) -> list[str]:
     """Lines of at most `columns` cells, broken at spaces where there are any; never empty."""
     lines: list[str] = []
-    line: list[str] = []
-    width = stacked = 0
-    space = -1  # index of the last space, where the line may be broken
+    line, width, stacked = "", 0, 0
     for char in text:
         cells = max(get_cwidth(char), 0)
         stacked = 0 if cells else stacked + 1
@@ -211,39 +202,29 @@ def wrapped(text: str, columns: int) -> list[str]:
             continue
         if width + cells > columns:
             if char == " ":
-                lines.append("".join(line))
-                line, width, space = [], 0, -1
+                lines.append(line)
+                line, width = "", 0
                 continue
-            rest = line[space + 1 :] if space >= 0 else []
-            lines.append("".join(line[:space] if space >= 0 else line))
-            line, space = rest, -1
-            width = get_cwidth("".join(rest))
-        if char == " ":
-            space = len(line)
-        line.append(char)
+            before, space, rest = line.rpartition(" ")
+            lines.append(before if space else line)
+            line = rest if space else ""
+            width = get_cwidth(line)
+        line += char
         width += cells
-    return [*lines, "".join(line)]
-
-
-def width(row: Row) -> int:
-    """Columns that a row takes."""
-    return sum(get_cwidth(text) for _, text in row)
+    return [*lines, line]
 
 
 def cut(row: Row, columns: int, more: str) -> Row:
     """`row` in at most `columns` cells."""
-    if width(row) <= columns:
+    if fragment_list_width([*row]) <= columns:
         return row
     out: Row = []
     left = columns - 1
-    for style, text in row:
-        kept = ""
-        for char in text:
-            if get_cwidth(char) > left:
-                return [*out, (style, kept + more)]
-            kept += char
-            left -= get_cwidth(char)
-        out.append((style, kept))
+    for style, char, *_ in explode_text_fragments(row):
+        left -= get_cwidth(char)
+        if left < 0:
+            return [*out, (style, more)]
+        out.append((style, char))
     return out
 
 

@@ -23,14 +23,14 @@ from livews.cli.live_view import LiveView
 from livews.cli.view_rows import ViewState
 
 drawings = 0
-state = ViewState(who="listening", mic_db=-23.4, out_db=-90.0, first_sound=0.42, age=192.0,
+state = ViewState(mic_db=-23.4, out_db=-90.0, first_sound=0.42, age=192.0,
                   tokens_in={"AUDIO": 1200, "TEXT": 34}, tokens_out={"AUDIO": 310})
 
 async def spin():
     before, began = drawings, time.monotonic()
     for n in range(600):
         state.out_db = -n % 61 - 60
-        live.status("")
+        live.status("listening")
         await asyncio.sleep(0.0005)
     console.line(f"drawn {drawings - before} in {time.monotonic() - began:.2f}")
     state.out_db = 0
@@ -43,7 +43,7 @@ class Controller:
             running.cancel()
         live.hint("Ctrl-C again leaves")
     def on_talk(self):
-        state.who = "listening" if state.who == "talking" else "talking"
+        live.status("listening" if live._activity[0] == "talking" else "talking")
     def on_mute(self):
         state.muted = not state.muted
     def fill(self, state):
@@ -53,6 +53,7 @@ class Controller:
 async def main():
     global running
     live._state = state
+    live.status("listening")
     running = asyncio.create_task(live.run())
     await asyncio.sleep(0)
     live.typed("What is the weather?")
@@ -207,7 +208,7 @@ def test_hostile_text_does_no_harm() -> None:
             f"bad = '{HOSTILE}'; state.model = bad; state.you = bad; console.line(bad + ' over')",
         )
         terminal.wait_for(" over")
-        run(terminal, f"bad = '{HOSTILE}'; live.hint(bad); state.detail = bad; state.tokens_in = {{bad: 3}}")
+        run(terminal, f"bad = '{HOSTILE}'; live.hint(bad); live.status('tool', bad); state.tokens_in = {{bad: 3}}")
         run(terminal, "state.model = 'x' * 5_000_000 + ' tail'; console.line('y' * 5_000_000)")
         terminal.wait_for("tail")
         terminal.wait_for("(5,000,000 characters)")
