@@ -4,8 +4,6 @@
 - Names and values come from the wire and are not escaped here.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -89,15 +87,10 @@ def _value(visit: Visit) -> str:
     is_base64 = of and of.name == "bytes" and isinstance(value, str) and not value.startswith("elided:")
     if is_base64 and len(value) > _BASE64:
         return f"{len(value) * 3 // 4:,} bytes in base64"
-    if of is None or visit.member is None or not of.is_message:
+    shape = visit.member.shape if visit.member and not visit.is_item else "one"
+    if not (value and visit.member and of and of.is_message and isinstance(value, list if shape == "list" else dict)):
         return _short(value)
-    is_list = not visit.is_item and visit.member.shape == "list"
-    if not isinstance(value, list if is_list else dict):
-        return _short(value)
-    if not value:
-        return "[]" if is_list else "{}"
-    has_items = not visit.is_item and visit.member.shape != "one"
-    return f"{len(value):,} of them, the first {_ITEMS} read" if has_items and len(value) > _ITEMS else ""
+    return f"{len(value):,} of them, the first {_ITEMS} read" if shape != "one" and len(value) > _ITEMS else ""
 
 
 def _cut(text: str) -> str:

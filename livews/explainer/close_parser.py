@@ -5,8 +5,6 @@
 - A number is a code only in the place of one: a date, a size or a duration is none.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@
 - A fact stands in one place: `Entry.add` gets it as JSON, and as the text that a person reads under a label.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable, Iterator

@@ -4,8 +4,6 @@
 - Nothing is fetched.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches

@@ -1,7 +1,5 @@
 """Where members stand in the schemas, and where a path leads."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass

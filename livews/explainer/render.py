@@ -3,8 +3,6 @@
 - Every line is escaped for a terminal and has no colours.
 """
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Iterator, Sequence
 

@@ -4,8 +4,6 @@
 - A setup names the first model for which `livews check` finds no error. If there is none, the findings say so.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from itertools import islice

@@ -7,6 +7,7 @@
 
 from base64 import b64encode
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from livews import setup_message
@@ -14,30 +15,6 @@ from livews.core import codec, models, protocol, schema
 from livews.report.message_excerpt import short_type
 
 _SILENCE_MS = 100
-_TEMPLATES: dict[schema.Sender, tuple[tuple[str, str, str], ...]] = {
-    "client": (
-        ("content-turn", "a turn of text", "/clientContent/turns/0/parts/0/text"),
-        ("realtime-text", "text, as it is typed", "/realtimeInput/text"),
-        ("realtime-marks", "the user begins to speak: activityStart", ""),
-        ("realtime-end", "the user is done: activityEnd", ""),
-        ("realtime-stream-end", "the microphone is off: audioStreamEnd", ""),
-        ("answer", "the answer to a tool call", "/toolResponse/functionResponses/0/id"),
-        ("context-instruction", "a new instruction: contextUpdate", "/contextUpdate/systemInstruction/parts/0/text"),
-    ),
-    "server": (
-        ("ready", "setupComplete", ""),
-        ("transcripts", "both transcripts", "/serverContent/inputTranscription/text"),
-        ("cut", "interrupted", ""),
-        ("end", "the end of a turn with its tokens", ""),
-        ("call", "a tool call", "/toolCall/functionCalls/0/name"),
-        ("uncall", "a tool call withdrawn", "/toolCallCancellation/ids/0"),
-        ("leave", "goAway", "/goAway/timeLeft"),
-        ("handle", "a handle to resume by", "/sessionResumptionUpdate/newHandle"),
-        ("voice", "voiceActivity", ""),
-        ("empty-content", "an empty serverContent", ""),
-    ),
-}
-"""The id of a test vector, the name of the template, and the value that a person changes first."""
 
 
 @cache
@@ -54,6 +31,7 @@ def table() -> dict[str, Any]:
     `message` and `at`, the pointer to what one changes.
     """
     words, evidence = _Pool(), _Pool()
+    templates = codec.parse(Path(__file__).with_name("templates.json").read_bytes())
     words.number("")
     types = {short_type(schema_id): _type(schema_id, words, evidence) for schema_id in sorted(protocol.schemas())}
     for type_name, member, values in _known_values():
@@ -63,7 +41,7 @@ def table() -> dict[str, Any]:
         "types": types,
         "words": list(words),
         "evidence": [list(names) for names in evidence],
-        "templates": {sender: _templates(sender) for sender in _TEMPLATES},
+        "templates": {sender: _templates(sender, rows) for sender, rows in templates.items()},
     }
 
 
@@ -122,10 +100,12 @@ def _known_values() -> list[tuple[str, str, list[str]]]:
     ]
 
 
-def _templates(sender: schema.Sender) -> list[dict[str, Any]]:
+def _templates(sender: str, rows: list[dict[str, str]]) -> list[dict[str, Any]]:
+    """Rows of templates.json (the id of a test vector, the name of the template, and what a person changes first) with
+    their messages, and those that are made here."""
     groups = protocol.load(f"vectors/messages/{sender}.json")
     vectors = {test["id"]: test["message"] for group in groups for test in group["tests"]}
-    templates = [{"name": name, "message": vectors[test_id], "at": at} for test_id, name, at in _TEMPLATES[sender]]
+    templates = [{"name": row["name"], "message": vectors[row["vector"]], "at": row["at"]} for row in rows]
     if sender == "client":
         name = f"{_SILENCE_MS} ms of silence"
         message: dict[str, Any] = {"realtimeInput": {"audio": _silence(codec.INPUT_RATE)}}

@@ -59,15 +59,13 @@ class MessageInjector:
         self._waiting[side].append(entry)
         self.flush(side)
         try:
-            async with asyncio.timeout(_BOUNDARY_SECONDS):
-                return "" if await written else "the session ended before this could be sent"
-        except TimeoutError:
-            if not written.cancelled() and written.result():  # written in the last moment
-                return ""
-            return f"the message being relayed did not end within {_BOUNDARY_SECONDS:g} s, so this one was not sent"
+            await asyncio.wait({written}, timeout=_BOUNDARY_SECONDS)
         finally:
             if entry in self._waiting[side]:
                 self._waiting[side].remove(entry)
+        if not written.done():
+            return f"the message being relayed did not end within {_BOUNDARY_SECONDS:g} s, so this one was not sent"
+        return "" if written.result() else "the session ended before this could be sent"
 
     def flush(self, side: Side) -> None:
         """Write what waits, if the direction is at a message boundary. Called after every read."""
@@ -78,16 +76,14 @@ class MessageInjector:
             frame = Frame(Opcode.TEXT if client else Opcode.BINARY, raw)
             self._sinks[side].writer.write(frame.serialize(mask=client))
             self.observer.on_injected(side, FramedMessage("text" if client else "binary", raw, len(raw)))
-            if not written.done():
-                written.set_result(True)
+            written.set_result(True)
 
     def end(self) -> None:
         """The session has ended: what still waits is not sent."""
         self._ended = True
         for waiting in self._waiting.values():
             for _, written in waiting:
-                if not written.done():
-                    written.set_result(False)
+                written.set_result(False)
 
     def _refusal(self, side: Side, size: int) -> str:
         """Why a message of `size` bytes cannot be injected now, "" when it can."""
