@@ -5,15 +5,13 @@
 - Time is the audio received, never a clock.
 """
 
-from __future__ import annotations
-
 from array import array
 from collections.abc import Mapping
 from math import gcd
 from typing import Any
 
 from livews.audio.analysis.levels import THRESHOLD_DB
-from livews.audio.analysis.pcm import rate_of, seconds_of
+from livews.audio.analysis.pcm import bytes_of, rate_of, samples_of, seconds_of
 from livews.audio.analysis.vad import SpeechLevel, SpeechMark, SpeechMeter, VoiceActivityDetector
 from livews.core import codec, machine
 from livews.server.server_session import ServerSession
@@ -124,9 +122,9 @@ def turn_detector(setup: Mapping[str, Any], profile_vad: Mapping[str, Any]) -> V
 
 def resampled(pcm: bytes, rate: int) -> bytes:
     """s16le mono audio at `rate` as s16le mono at 24 kHz, by linear interpolation: enough to recognise a voice."""
-    samples = array("h", pcm[: len(pcm) & ~1])
+    samples = samples_of(pcm)
     if rate == RATE or len(samples) < 2:
-        return samples.tobytes()
+        return bytes_of(samples)
     common = gcd(rate, RATE)
     up, down = RATE // common, rate // common
     out = array("h", bytes((len(samples) - 1) * RATE // rate * 2))
@@ -136,4 +134,4 @@ def resampled(pcm: bytes, rate: int) -> bytes:
         count = len(range(first, len(out), up))
         pairs = zip(samples[left::down][:count], samples[left + 1 :: down][:count], strict=True)
         out[first::up] = array("h", [int(a + (b - a) * share) for a, b in pairs])
-    return out.tobytes()
+    return bytes_of(out)

@@ -4,8 +4,6 @@
 - Uses trustme, which only this module imports (extra `tls`).
 """
 
-from __future__ import annotations
-
 import ssl
 from pathlib import Path
 

@@ -4,8 +4,6 @@
   protocol/README.md, "What the stand-in leaves out".
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any

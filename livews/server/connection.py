@@ -5,8 +5,6 @@
 - A client that reads nothing cannot fill the server's memory with unsent pongs.
 """
 
-from __future__ import annotations
-
 import contextlib
 from collections import deque
 from typing import Any

@@ -3,8 +3,6 @@
 - A credential is checked as the service does it: not at the upgrade but after setup, by a close (CLOSE-3, AUTH-1).
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from itertools import accumulate
 from typing import Any

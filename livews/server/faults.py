@@ -6,12 +6,11 @@
 - Pure: parsing, and the shaping of one frame. `server_session` sends, drops and closes.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from livews.core import closes, protocol, schema
@@ -34,37 +33,17 @@ class FaultKind:
     """Value when none is written."""
     at: int = 2
     """Number of the message it happens at, when none is written."""
-    inserts: dict[str, Any] = field(default_factory=dict)
-    """The message it inserts."""
 
 
 _NEW_MEMBER = {"somethingNew": {"since": "tomorrow"}}
-_BIG_MESSAGE = {"serverContent": {"modelTurn": {"parts": [{"text": "." * BIG}]}}}
-KINDS: dict[str, FaultKind] = {
-    "drop": FaultKind("cut the TCP connection without a close frame", once=True),
-    "close": FaultKind("close with the code and reason of this row of protocol/closes.json", "ID", once=True, at=1),
-    "no-setup-complete": FaultKind("never answer setup"),
-    "go-away": FaultKind("send goAway with this many seconds left, then close", "SECONDS", once=True, default="5"),
-    "silent-after-goaway": FaultKind("send nothing between goAway and the close"),
-    "stall": FaultKind("send nothing more, and do not close", once=True),
-    "late-pong": FaultKind("answer pings this many seconds late", "SECONDS", default="10"),
-    "slow-audio": FaultKind("send audio at this fraction of its playback speed", "FACTOR", default="0.5"),
-    "burst-audio": FaultKind("send the whole reply in one burst"),
-    "text-frames": FaultKind("send text frames instead of binary ones"),
-    "fragments": FaultKind("split every message into fragments of this many bytes", "BYTES", default="1000"),
-    "compact": FaultKind("send JSON without white space"),
-    "utf8": FaultKind("send raw UTF-8 instead of \\u escapes"),
-    "snake": FaultKind("send member names in snake_case"),
-    "big-message": FaultKind("insert a message of 2 MiB", once=True, inserts=_BIG_MESSAGE),
-    "unknown-message": FaultKind("insert a message with only unknown members", once=True, inserts=_NEW_MEMBER),
-    "unknown-field": FaultKind("add an unknown member to every message"),
-    "empty-message": FaultKind("insert {} before every message"),
-    "truncated": FaultKind("truncate the JSON of one message", once=True),
-    "bundled": FaultKind("send a whole turn in one message"),
-    "usage-apart": FaultKind("send usageMetadata in a message of its own"),
-    "no-generation-complete": FaultKind("leave out generationComplete"),
-    "no-turn-complete": FaultKind("leave out turnComplete"),
+INSERTED: dict[str, dict[str, Any]] = {
+    "big-message": {"serverContent": {"modelTurn": {"parts": [{"text": "." * BIG}]}}},
+    "unknown-message": _NEW_MEMBER,
 }
+"""The messages that faults insert."""
+_FILE = Path(__file__).with_name("faults.json")
+KINDS = {name: FaultKind(**row) for name, row in json.loads(_FILE.read_bytes()).items()}
+"""Every kind by its name: the rows of faults.json."""
 
 _FORM = re.compile(r"([a-z0-9-]+)(?:=([^@]*))?(?:@([0-9]+))?")
 _NUMBERS = ("SECONDS", "FACTOR", "BYTES")
@@ -139,6 +118,38 @@ RESHAPING = {"unknown-field", "snake", "compact", "utf8"}
 """Names of the lasting faults that change the JSON of a message."""
 
 
+class FrameBundle:
+    """Collects the messages of a turn into one message."""
+
+    def __init__(self) -> None:
+        self._message: dict[str, Any] = {}
+
+    def add(self, message: dict[str, Any], ends_at: str) -> dict[str, Any]:
+        """Collect a message; the bundle if it ends the turn (with the member `ends_at`), {} if more is to come.
+
+        A message that belongs to no turn is returned as it is.
+        """
+        content = message.get("serverContent")
+        if not isinstance(content, dict) or not ({"serverContent", "usageMetadata"} >= set(message)):
+            return message
+        bundle = self._message.setdefault("serverContent", {})
+        for name, value in content.items():
+            if name == "modelTurn":
+                turn = bundle.setdefault("modelTurn", {**value, "parts": []})
+                turn["parts"] += value.get("parts", [])
+            elif name in ("outputTranscription", "inputTranscription"):
+                before = bundle.get(name, {}).get("text", "")
+                bundle[name] = {**value, "text": before + value.get("text", "")}
+            else:
+                bundle[name] = value
+        if "usageMetadata" in message:
+            self._message["usageMetadata"] = message["usageMetadata"]
+        if not content.keys() & {ends_at, "interrupted", "interactionStatus"}:
+            return {}
+        whole, self._message = self._message, {}
+        return whole
+
+
 def altered(
     message: dict[str, Any], names: Collection[str], bundle: FrameBundle, ends_at: str
 ) -> list[dict[str, Any] | bytes]:
@@ -186,35 +197,3 @@ def _snaked(value: Any) -> Any:
             for name, child in value.items()
         }
     return value
-
-
-class FrameBundle:
-    """Collects the messages of a turn into one message."""
-
-    def __init__(self) -> None:
-        self._message: dict[str, Any] = {}
-
-    def add(self, message: dict[str, Any], ends_at: str) -> dict[str, Any]:
-        """Collect a message; the bundle if it ends the turn (with the member `ends_at`), {} if more is to come.
-
-        A message that belongs to no turn is returned as it is.
-        """
-        content = message.get("serverContent")
-        if not isinstance(content, dict) or not ({"serverContent", "usageMetadata"} >= set(message)):
-            return message
-        bundle = self._message.setdefault("serverContent", {})
-        for name, value in content.items():
-            if name == "modelTurn":
-                turn = bundle.setdefault("modelTurn", {**value, "parts": []})
-                turn["parts"] += value.get("parts", [])
-            elif name in ("outputTranscription", "inputTranscription"):
-                before = bundle.get(name, {}).get("text", "")
-                bundle[name] = {**value, "text": before + value.get("text", "")}
-            else:
-                bundle[name] = value
-        if "usageMetadata" in message:
-            self._message["usageMetadata"] = message["usageMetadata"]
-        if not content.keys() & {ends_at, "interrupted", "interactionStatus"}:
-            return {}
-        whole, self._message = self._message, {}
-        return whole

@@ -17,8 +17,6 @@ default, an example or a sample that fits the schema instead.
   count properties; of several schemas for one value (allOf) the last one's limits count.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -113,28 +111,26 @@ def wanted(functions: list[DeclaredFunction], prompt: str) -> list[DeclaredFunct
     prompt = prompt[:_PROMPT]
     if named := _named(functions, prompt):
         return named[:_CALLS]
-    prompt_words = _words_of(prompt)
-    best: tuple[float, ...] = (0, 0, 0)
-    chosen: list[DeclaredFunction] = []
-    for function in functions:
-        name = _stems(function.name)
-        if any(
-            a in name - prompt_words and b in prompt_words - name for pair in _PAIRS for a, b in (pair, pair[::-1])
-        ):
-            continue
-        words = name - _STOP_STEMS
-        description = function.declaration.get("description")
-        about = _stems(description[:_DESCRIPTION]) - _STOP_STEMS if isinstance(description, str) else set()
-        score: tuple[float, ...] = (0, 0, len(about & prompt_words))
-        if 0 < len(words) <= 2 * len(words & prompt_words):
-            score = (len(words & prompt_words), len(words & prompt_words) / len(words), score[2])
-        elif score[2] < 2:
-            continue
-        if score > best:
-            best, chosen = score, [function]
-    if not chosen and len(functions) == 1 and prompt_words & {"tool", "function"}:
-        return list(functions)
-    return chosen
+    words = _words_of(prompt)
+    if scores := [_score(function, words) for function in functions]:
+        best = scores.index(max(scores))
+        if any(scores[best]) or (len(functions) == 1 and words & {"tool", "function"}):
+            return [functions[best]]
+    return []
+
+
+def _score(function: DeclaredFunction, prompt: set[str]) -> tuple[float, float, int]:
+    """How well a function fits the words of a prompt, zeros if it does not."""
+    name = _stems(function.name)
+    if any(a in name - prompt and b in prompt - name for pair in _PAIRS for a, b in (pair, pair[::-1])):
+        return 0, 0, 0
+    words = name - _STOP_STEMS
+    description = function.declaration.get("description")
+    about = _stems(description[:_DESCRIPTION]) - _STOP_STEMS if isinstance(description, str) else set()
+    in_name, in_description = len(words & prompt), len(about & prompt)
+    if 0 < len(words) <= 2 * in_name:
+        return in_name, in_name / len(words), in_description
+    return 0, 0, in_description if in_description >= 2 else 0
 
 
 def arguments(function: DeclaredFunction, prompt: str) -> dict[str, Any]:

@@ -5,8 +5,6 @@
 - Bounded: a client that never responds does not make the open calls endless.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -6,8 +6,6 @@
 - Times are seconds from the start of the reply, at the service's pace; equal times keep their order.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterator

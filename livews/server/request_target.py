@@ -1,7 +1,5 @@
 """What a client's upgrade request asks for: surface, API version, method and credential."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 

@@ -3,8 +3,6 @@
 - A file is read whole and checked before anything is played; errors name the place.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -5,7 +5,9 @@
 - A recorded session is replayed in its order: a server frame is sent once the client has sent as much as it had in the
   recording, by number of messages and seconds of audio, so that other chunks of the same audio do. Its timing is kept,
   unless `fast` is set.
-- Messages of the client are compared by meaning: spelling, chunks and base64 do not count.
+- Messages of the client are compared by meaning: spelling, chunks and base64 do not count. Of a scenario's pattern
+  (protocol/README.md, "Scenarios") an object fits if each of its members does, a list if it is as long and fits item by
+  item, anything else if it is equal; `true` is not `1`. Places are JSON pointers (RFC 6901).
 - The script decides: no rule closes a session that plays one.
 """
 
@@ -21,10 +23,10 @@ from livews.core.conversation import Conversation, Step
 from livews.server import faults, service_format
 from livews.server.connection import StandInConnection
 from livews.server.context import ServerContext
-from livews.server.pattern import differences, misfit
 from livews.server.script import Script
 from livews.server.server_session import ConnectionEnded, ServerSession
 from livews.terminal_text import one_line
+from livews.trace.json_diff import NOTHING, json_differences, shown
 from livews.trace.media import emptied, refilled
 from livews.trace.reader import TraceRecord
 
@@ -231,3 +233,27 @@ def _comparable(message: dict[str, Any]) -> dict[str, Any]:
     if isinstance(resumption, dict) and "handle" in resumption:
         message = {**message, "setup": {**message["setup"], "sessionResumption": {**resumption, "handle": "..."}}}
     return message
+
+
+def misfit(pattern: Any, value: Any) -> str:
+    """Why `value` does not fit, in words; "" if it does."""
+    for path, expected, actual in json_differences(pattern, value, subset=True):
+        if actual is NOTHING:
+            return f"{path}: {shown(expected)} is expected, nothing is there"
+        what = f"a list of {len(expected)}" if isinstance(expected, list) else shown(expected)
+        what = "an object" if isinstance(expected, dict) else what
+        return f"{path or '/'}: {what} is expected, {shown(actual)} is there"
+    return ""
+
+
+def differences(before: Any, now: Any) -> list[str]:
+    """Where two messages differ, both ways, each place once."""
+    out = []
+    for path, old, new in json_differences(before, now):
+        if new is NOTHING:
+            out.append(f"{path}: was {shown(old)}, now is left out")
+        elif old is NOTHING:
+            out.append(f"{path}: was left out, now is {shown(new)}")
+        else:
+            out.append(f"{path or '/'}: was {shown(old)}, now {shown(new)}")
+    return out

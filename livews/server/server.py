@@ -5,8 +5,6 @@
 - It never claims to be Gemini.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import logging

@@ -7,8 +7,6 @@
 - A session ends in one place, `run`, and leaves no task running.
 """
 
-from __future__ import annotations
-
 import abc
 import asyncio
 import contextlib
@@ -230,7 +228,7 @@ class ServerSession(abc.ABC):
 
     async def _trigger(self, fault: Fault) -> None:
         """Let a fault happen that happens once, before a message or instead of it."""
-        if inserted := faults.KINDS[fault.name].inserts:
+        if inserted := faults.INSERTED.get(fault.name):
             await self.send_raw(faults.serialised(inserted, self.lasting_faults.keys()))
         elif fault.name == "drop":
             self.drop()

@@ -1,7 +1,5 @@
 """JSON as the service writes it: two spaces of indent, one trailing newline, only ASCII (WIRE-1)."""
 
-from __future__ import annotations
-
 import json
 from functools import lru_cache
 from typing import Any

@@ -1,12 +1,10 @@
-"""One client's session: refusals, setup, resumption, and its end.
+"""One client's session: refusals, setup, resumption, and how long it lives.
 
 - Frames are judged by the same `Conversation` that clients use; closes have the code and reason of
   protocol/closes.json, cut at 123 bytes. There are no error frames.
 - Differences between models are read from the model's profile, not decided here. Turns are `turn_taking`'s.
 - Deterministic: the same frames in the same order get the same frames.
 """
-
-from __future__ import annotations
 
 import asyncio
 import contextlib
@@ -16,7 +14,7 @@ from typing import Any
 from livews.core import canonical, closes, codec, machine, models, protocol
 from livews.core.conversation import Step
 from livews.core.rules import Finding, not_found
-from livews.server import lifetime
+from livews.server import faults
 from livews.server.connection import StandInConnection
 from livews.server.context import ServerContext
 from livews.server.server_session import ConnectionEnded, ServerSession
@@ -55,7 +53,7 @@ class StandInSession(ServerSession):
         try:
             await super().run()
         finally:
-            if self._turns is not None and self._turns.speech_open:
+            if self._turns is not None and self._turns.audio.speech_open:
                 self.log("the user's speech never ended: no silence followed it as audio (ACTIVITY-6)")
             if self._resumable is not None:
                 self._resumable.pending = dict(self.conversation.pending)
@@ -63,7 +61,7 @@ class StandInSession(ServerSession):
                 self.context.set_up[self.target.credential] -= 1
 
     async def serve(self) -> None:
-        self.start_task(lifetime.close_when_idle(self))
+        self.start_task(self._close_when_idle())
         with contextlib.suppress(ConnectionEnded):
             await self.read()
 
@@ -210,7 +208,49 @@ class StandInSession(ServerSession):
                 await self.close(*closes.frame_for(protocol.rules()["RESUME-3"]["close"]))
             self.conversation.pending = dict(self._resumable.pending)
         self.start_task(self._send_updates(self._resumable))
-        self.start_task(lifetime.leave_in_time(self, self._resumable))
+        self.start_task(self._leave_in_time(self._resumable))
+
+    # Lifetime: the times are the profile's, divided by `time_scale`
+
+    async def _close_when_idle(self) -> None:
+        """Close the connection if nothing came from the client for too long, not even a ping."""
+        while True:
+            life = self.conversation.profile["life"]
+            idle = asyncio.get_running_loop().time() - self.connection.last_received_at
+            left = life["idleSeconds"] / self.config.time_scale - idle
+            if left <= 0:
+                self.close_cause = "nothing came from the client, not even a ping"
+                await self.close(*closes.frame_for(life["idleClose"]))
+            await asyncio.sleep(left)
+
+    async def _leave_in_time(self, session: ResumableSession) -> None:
+        """Send goAway when its time has come after setup, or close where a model sends none (GOAWAY-1)."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        life, scale = self.conversation.profile["life"], self.config.time_scale
+        if self.config.go_away:
+            await asyncio.sleep(self.config.go_away)
+        else:
+            while (left := started + self._seconds_to_go_away(session) / scale - loop.time()) > 0:  # noqa: ASYNC110
+                # in short steps, since the first picture shortens the time
+                await asyncio.sleep(min(left, max(0.01, 1.0 / scale)))
+            if not life["goAwaySeconds"] and loop.time() >= started + life["closeSeconds"] / scale:
+                self.context.store.expire(session)
+                await self.close(*faults.close_of(life["close"]))
+        await self.go_away(life["timeLeftSeconds"] / scale)
+
+    def _seconds_to_go_away(self, session: ResumableSession) -> float:
+        """Seconds, before scaling, from setup to goAway (to the close, if there is none): the limit of the connection
+        or of the session, whichever is shorter."""
+        life = self.conversation.profile["life"]
+        limit = float(life["goAwaySeconds"] or life["closeSeconds"])
+        if "contextWindowCompression" in self.conversation.setup:
+            return limit
+        age = self.context.clock() - session.began
+        connected = asyncio.get_running_loop().time() - self.connection.opened_at
+        before = (age - connected) * self.config.time_scale
+        session_limit = float(life["videoSeconds" if session.saw_video else "audioSeconds"])
+        return min(limit, max(0.0, session_limit - before - float(life["timeLeftSeconds"])))
 
     # Resumption
 

@@ -7,8 +7,6 @@
 - The event loop never waits for espeak-ng; one runs at a time, and none outlives its timeout.
 """
 
-from __future__ import annotations
-
 import asyncio
 import io
 import os

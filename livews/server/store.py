@@ -6,8 +6,6 @@
 - Handles are opaque, and the same for the same seed, so that a run can be repeated.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence

@@ -8,10 +8,11 @@
 from __future__ import annotations
 
 import re
-import sys
 from array import array
 from functools import cache
 from math import cos, exp, pi, sin
+
+from livews.audio.analysis.pcm import bytes_of
 
 RATE = 24_000
 _SYLLABLE = 0.12
@@ -47,9 +48,7 @@ def render(text: str) -> bytes:
                 degree = _next_degree(degree, token, i)
             out.extend(_note(_SCALE[degree], _LAST if is_last and not following[0].isalnum() else 1.0))
         out.extend(_silence(_WORD_GAP))
-    if sys.byteorder == "big":
-        out.byteswap()
-    return out.tobytes()
+    return bytes_of(out)
 
 
 def prepare() -> None:

@@ -4,8 +4,6 @@
 - Pure: bytes in, bytes out; the store keeps the tokens.
 """
 
-from __future__ import annotations
-
 import re
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus

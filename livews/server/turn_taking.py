@@ -1,29 +1,31 @@
-"""Who has the turn in one session: which input starts a reply, cuts one, or waits.
+"""Who has the turn in one session: which input starts a reply, cuts one, or waits; and the reply in flight.
 
-- A prompt interrupts the running reply, or waits for its end where setup asks for that.
-- The parts: `AudioInput` (when the user speaks), `InputBuffer` (what the user has put into the turn), `PendingCalls`
-  (functions) and `ReplyRunner` (the reply in flight).
+- One reply at a time. A prompt interrupts it, or waits for its end where setup asks for that.
+- A turn that waits for a function's result is still running, although nothing is sent.
+- The parts: `AudioInput` (when the user speaks), `InputBuffer` (what the user has put into the turn) and `PendingCalls`
+  (functions). What a reply looks like is decided in `replies`, from the profile; this module decides when.
+- Bounded: a client that never stops does not make the queues endless.
 - Nothing is invented: of audio without a configured transcript only length and level are reported.
 """
 
-from __future__ import annotations
-
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Coroutine
 from typing import Any
 
 from livews.audio.analysis.vad import SpeechLevel, SpeechMark
 from livews.core import machine
 from livews.core.conversation import Step
+from livews.server import replies
 from livews.server.audio_input import AudioInput
+from livews.server.function_calls import DeclaredFunction
 from livews.server.pending_calls import PendingCalls
 from livews.server.replies import WireStyle
-from livews.server.reply_runner import ReplyRunner, append_bounded
-from livews.server.server_session import ServerSession
+from livews.server.server_session import ServerSession, cancel
 from livews.server.service_format import format_duration
+from livews.server.speech import SynthesizedSpeech
 from livews.server.store import ResumableSession
-from livews.server.user_input import InputBuffer, UserInput, has_words, words_in
+from livews.server.user_input import TOKENS_PER_SECOND, InputBuffer, UserInput, has_words, words_in
 
 _ACK_SECONDS = 0.04
 """From activityStart to its voiceActivity."""
@@ -33,6 +35,17 @@ _WORDS_PER_SECOND = 2.5
 """How fast the words of an interim transcript grow."""
 _FINAL_SECONDS = 0.26
 """From the end of speech to its final transcript, on a model that only transcribes."""
+_BETWEEN_SECONDS = 0.5
+"""From one utterance to the next, where a turn has several."""
+_CALL_TOKENS = 6
+_PATIENCE_SECONDS = 5
+"""After these a call that holds the turn, and has no response, is mentioned in the log."""
+_WAITING = 100
+"""Turns that may wait for their reply."""
+_DURING_CALL = "One moment, please."
+"""What a model says during a call that does not hold the turn."""
+_FIRST_UTTERANCE = "One moment, I am thinking."
+"""What a model with several utterances in a turn says first."""
 
 
 class TurnTaking:
@@ -44,6 +57,7 @@ class TurnTaking:
     def __init__(self, session: ServerSession, resumable: ResumableSession) -> None:
         setup, profile = session.conversation.setup, session.conversation.profile
         self._session = session
+        self._pace = session.config.pace
         self._resumable = resumable
         self._traits = session.conversation.traits
         self._style = WireStyle(session)
@@ -63,15 +77,17 @@ class TurnTaking:
         """Results that wait for a talking user to finish."""
         self._announcement: asyncio.Task[None] | None = None
         """Sends what is still to come about the speech before."""
-        self._audio = AudioInput(session)
+        self.audio = AudioInput(session)
         self._input = InputBuffer(resumable.context)
         self._calls = PendingCalls(session, resumable, self.wire)
-        self._replies = ReplyRunner(session, resumable, self._style, self._audio, self._calls)
-
-    @property
-    def speech_open(self) -> bool:
-        """Speech began, and its end was never detected (ACTIVITY-6)."""
-        return self._audio.speech_open
+        self._reply: asyncio.Task[None] | None = None
+        self._answers_to = UserInput()
+        """The input that the running reply, or the last one, answers."""
+        self._queue: deque[UserInput] = deque()
+        """Turns that wait for the end of the reply."""
+        self._prompt_tokens: Counter[str] = Counter()
+        self._response_tokens: Counter[str] = Counter()
+        self._reminder: asyncio.Task[None] | None = None
 
     # Messages of the client
 
@@ -94,24 +110,24 @@ class TurnTaking:
             self._resumable.context["TEXT"] += words_in(update.get("systemInstruction", {}))
 
     async def _take_realtime(self, message: dict[str, Any], step: Step) -> None:
-        if "activityStart" in step.signals and not self._audio.marked:
+        if "activityStart" in step.signals and not self.audio.marked:
             await self._finish_announcement()
-            self._audio.start_activity()
+            self.audio.start_activity()
             self._input.user_continues()
             if self._interruptible:
-                await self._replies.interrupt()
-            self._announce(self._acknowledge(self._audio.offset))
+                await self._interrupt()
+            self._announce(self._acknowledge(self.audio.offset))
         for blob in [*machine.values(message, ("video",)), *machine.values(message, ("mediaChunks", "*"))]:
             mime_type = str(blob.get("mimeType", ""))
             if not mime_type.startswith("audio/"):
-                user_input = self._input.current if self._audio.user_speaks else self._input.between
+                user_input = self._input.current if self.audio.user_speaks else self._input.between
                 user_input.add_picture(mime_type, str(blob.get("data", "")))
                 self._resumable.saw_video = True
         await self._hear(step.audio)
         if "audioStreamEnd" in step.signals:
             if self.wire["audioStreamEnd"] == "flush":
-                await self._take_marks(self._audio.flush())
-            elif self._audio.speech_open:
+                await self._take_marks(self.audio.flush())
+            elif self.audio.speech_open:
                 self._session.log(
                     "audioStreamEnd came before enough silence: this model now stays silent (ACTIVITY-6)"
                 )
@@ -119,21 +135,21 @@ class TurnTaking:
             if has_words(text):
                 self._input.user_continues()
             self._input.current.add_text(str(text))
-            if not self._audio.marked:
+            if not self.audio.marked:
                 await self._prompt(interrupts=self._interruptible)
-        if "activityEnd" in step.signals and self._audio.marked:
-            self._audio.marked = False
-            await self._end_speech(self._audio.offset)
+        if "activityEnd" in step.signals and self.audio.marked:
+            self.audio.marked = False
+            await self._end_speech(self.audio.offset)
 
     async def _take_content(self, message: dict[str, Any], *, is_prompt: bool) -> None:
         """Take clientContent: a history, or a turn. Even if it is not a prompt it cuts a running reply (TURN-1)."""
         if self._traits["clientContent"] == "none":  # TURN-6: the model ignores it
             return
-        cut = self._replies.answers_to if self._replies.is_running else None
-        await self._replies.interrupt()
+        cut = self._answers_to if self._is_replying else None
+        await self._interrupt()
         user_was_last = self._input.add_turns(message.get("turns", []))
         if not is_prompt:
-            self._replies.start_next()  # a result that waited for the reply that was cut
+            self._start_next()  # a result that waited for the reply that was cut
             return
         is_history = self._traits["historySeed"] and not self._got_content
         is_history = is_history and not (user_was_last and self.wire["historyAnswers"])
@@ -149,7 +165,7 @@ class TurnTaking:
     async def _take_results(self, message: dict[str, Any]) -> None:
         continuation, words_by_scheduling = self._calls.respond(message)
         if continuation:
-            self._replies.start(UserInput(results=continuation), same_turn=True)
+            self._start_reply(UserInput(results=continuation), same_turn=True)
         for scheduling, words in words_by_scheduling.items():
             await self._schedule(UserInput(results=words), scheduling)
 
@@ -157,33 +173,33 @@ class TurnTaking:
         """Speak results that do not continue a turn, at the time that their scheduling asks for."""
         if scheduling == "SILENT":
             self._resumable.context += results.tokens()
-        elif self._audio.user_speaks:
-            append_bounded(self._results_for_later, results, self._session.log)  # even INTERRUPT lets the user finish
-        elif self._replies.is_running and scheduling != "INTERRUPT":
-            self._replies.enqueue(results)
+        elif self.audio.user_speaks:
+            self._wait(self._results_for_later, results)  # even INTERRUPT lets the user finish
+        elif self._is_replying and scheduling != "INTERRUPT":
+            self._wait(self._queue, results)
         else:
-            await self._replies.interrupt()
-            self._replies.start(results)
+            await self._interrupt()
+            self._start_reply(results)
 
     async def _prompt(self, *, interrupts: bool) -> None:
         """Answer the input so far."""
         user_input = self._input.take()
-        self._audio.since_turn = 0.0
-        if self._replies.is_running and not interrupts:
-            self._replies.enqueue(user_input)
+        self.audio.since_turn = 0.0
+        if self._is_replying and not interrupts:
+            self._wait(self._queue, user_input)
             return
-        await self._replies.interrupt()
-        self._replies.start(user_input)
+        await self._interrupt()
+        self._start_reply(user_input)
 
     # Speech
 
     async def _hear(self, sounds: tuple[tuple[str, bytes], ...]) -> None:
         """Take audio, as pairs of MIME type and PCM; where detection is automatic it may start or end speech."""
         for mime_type, pcm in sounds:
-            if marks := self._audio.push(mime_type, pcm):
+            if marks := self.audio.push(mime_type, pcm):
                 await self._take_marks(marks)
-            if self._sends_interims and self._audio.user_speaks:
-                await self._send_interim(self._audio.speech)
+            if self._sends_interims and self.audio.user_speaks:
+                await self._send_interim(self.audio.speech)
 
     async def _take_marks(self, marks: list[SpeechMark]) -> None:
         for mark in marks:
@@ -193,18 +209,18 @@ class TurnTaking:
         await self._finish_announcement()
         await self._send_activity("ACTIVITY_START", offset)
         self._input.user_continues()
-        if self._replies.is_running and self._interruptible:
-            await self._replies.interrupt()
+        if self._is_replying and self._interruptible:
+            await self._interrupt()
         elif self.wire["opener"]:
             await self._session.send({"serverContent": {}})
 
     async def _end_speech(self, offset: float) -> None:
         await self._finish_announcement()
         self._interim = 0.0
-        speech, user_input = self._audio.speech, self._input.current
+        speech, user_input = self.audio.speech, self._input.current
         user_input.spoken = True
         all_input = self._coverage == "TURN_INCLUDES_ALL_INPUT"
-        user_input.seconds = self._audio.since_turn if all_input else speech.seconds
+        user_input.seconds = self.audio.since_turn if all_input else speech.seconds
         user_input.db = speech.db
         user_input.transcript = self._configured_transcript()
         self._resumable.spoken_turns += 1
@@ -219,7 +235,7 @@ class TurnTaking:
                 await self._schedule(results, "WHEN_IDLE")
             return
         self._input.keep_as_context()
-        self._audio.since_turn = 0.0
+        self.audio.since_turn = 0.0
         self._announce(self._send_final(user_input, offset))
 
     def _configured_transcript(self) -> str:
@@ -256,13 +272,144 @@ class TurnTaking:
             await self._announcement
 
     async def _acknowledge(self, offset: float) -> None:
-        await asyncio.sleep(_ACK_SECONDS * self._session.config.pace)
+        await asyncio.sleep(_ACK_SECONDS * self._pace)
         await self._send_activity("ACTIVITY_START", offset)
 
     async def _send_final(self, user_input: UserInput, offset: float) -> None:
         """Send the end of speech on a model that only transcribes: the transcript comes before the mark."""
-        await asyncio.sleep(_FINAL_SECONDS * self._session.config.pace)
+        await asyncio.sleep(_FINAL_SECONDS * self._pace)
         await self._send_transcript(user_input)
         await self._session.send({"serverContent": {"generationComplete": True}})
         await self._send_activity("ACTIVITY_END", offset)
         await self._session.turn_ended()
+
+    # Replies
+
+    @property
+    def _is_replying(self) -> bool:
+        """A turn of the model is under way: it speaks, or waits for a function's result."""
+        return (self._reply is not None and not self._reply.done()) or self._calls.hold_turn
+
+    def _start_reply(self, user_input: UserInput, *, same_turn: bool = False) -> None:
+        """Start a reply. After a call it belongs to the `same_turn`, and so do the counts so far."""
+        self._answers_to = user_input
+        self._resumable.context += user_input.tokens()
+        self._prompt_tokens = Counter(self._resumable.context)
+        if not same_turn:
+            self._response_tokens = Counter()
+        self._reply = self._session.start_task(self._run_reply(user_input))
+
+    def _wait(self, queue: deque[UserInput], user_input: UserInput) -> None:
+        """Append to a queue of turns that wait, and drop the oldest if it is full."""
+        if len(queue) == _WAITING:
+            self._session.log(f"more than {_WAITING} turns wait for their reply: the oldest gets none")
+            queue.popleft()
+        queue.append(user_input)
+
+    def _start_next(self) -> None:
+        """Start the reply to the next turn that waits, if nothing runs."""
+        if self._queue and not self._is_replying:
+            self._start_reply(self._queue.popleft())
+
+    async def _interrupt(self) -> None:
+        """Cut the running turn: interrupted, then turnComplete (TURN-4). Waiting turns are dropped, but not results."""
+        self._queue = deque(waiting for waiting in self._queue if waiting.results)
+        if not self._is_replying:
+            return
+        await cancel(self._reply)
+        if self._calls.hold_turn and (withdrawn := self._calls.release_turn()):
+            await self._session.send({"toolCallCancellation": {"ids": withdrawn}})
+        if self.wire["opener"]:
+            await self._session.send({"serverContent": {}})
+        await self._session.send({"serverContent": {"interrupted": True}})
+        await self._end_utterance(self._answers_to, "IDLE" if self._style.utterances else "")
+        await self._session.turn_ended()
+
+    async def _run_reply(self, user_input: UserInput) -> None:
+        await self._turn(user_input)
+        self._reply = None
+        self._start_next()
+
+    async def _turn(self, user_input: UserInput) -> None:
+        started = asyncio.get_running_loop().time()
+        for timed in replies.opening(self._style, user_input, self._prompt_tokens):
+            await self._sleep_until(started + timed.at * self._pace)
+            await self._session.send(timed.frame)
+        if functions := self._calls.wanted(user_input):
+            await self._sleep_until(started + replies.THINK_SECONDS * self._pace)
+            await self._call(functions, user_input)
+            return
+        if self._style.utterances:
+            await self._utter(user_input, _FIRST_UTTERANCE, started, status="IN_PROGRESS")
+            await asyncio.sleep(_BETWEEN_SECONDS * self._pace)
+            started = asyncio.get_running_loop().time()
+        await self._utter(user_input, replies.answer(user_input), started)
+        if self._style.utterances and not any(waiting.results for waiting in self._queue):
+            await self._session.send({"serverContent": {"interactionStatus": "IDLE"}})
+        await self._session.turn_ended()
+
+    async def _utter(self, user_input: UserInput, words: str, started: float, status: str = "") -> None:
+        """Send one utterance, and turnComplete when its audio would have been played (TURN-3)."""
+        speech = None if self._style.text else await self._synthesize(user_input, words)
+        loop = asyncio.get_running_loop()
+        first_audio, seconds = 0.0, 0.0
+        for timed in replies.utterance(self._style, words, speech):
+            due = started + timed.at * self._pace
+            await self._sleep_until(due)
+            if timed.voice_seconds:
+                first_audio = first_audio or loop.time()
+                seconds += timed.voice_seconds
+                self._session.context.lateness.add(loop.time() - due)
+                self._response_tokens["AUDIO"] = round(seconds * TOKENS_PER_SECOND)
+            await self._session.send(timed.frame)
+        if speech is None:
+            self._response_tokens["TEXT"] += len(words.split())
+        await self._sleep_until(first_audio + seconds * self._pace)
+        await self._end_utterance(user_input, status)
+        self._prompt_tokens = Counter(self._resumable.context)
+
+    async def _end_utterance(self, user_input: UserInput, status: str) -> None:
+        """Send turnComplete with the counts, which are context from now on."""
+        await self._session.send(
+            replies.ending(self._style, user_input, self._prompt_tokens, self._response_tokens, status)
+        )
+        self._resumable.context += self._response_tokens
+        self._response_tokens = Counter()
+
+    async def _synthesize(self, user_input: UserInput, words: str) -> SynthesizedSpeech:
+        echo = self.audio.take_echo() if user_input.spoken else b""
+        speech = await self._session.context.speech.synthesize(words)
+        return SynthesizedSpeech(speech.pcm + echo) if echo else speech
+
+    async def _call(self, functions: list[DeclaredFunction], user_input: UserInput) -> None:
+        calls = self._calls.call(functions, user_input.prompt)
+        for call in calls if self.wire["executableCode"] else ():
+            arguments = ", ".join(f"{name}={value!r}" for name, value in call["args"].items())
+            code = {"language": "PYTHON", "code": f"print(default_api.{call['name']}({arguments}))"}
+            await self._session.send(self._style.content({"modelTurn": {"parts": [{"executableCode": code}]}}))
+        await self._session.send({"toolCall": {"functionCalls": calls}})
+        self._response_tokens["TEXT"] += _CALL_TOKENS * len(calls)
+        if self._calls.hold_turn:
+            await cancel(self._reminder)
+            self._reminder = self._session.start_task(self._remind())
+            return
+        status = "IN_PROGRESS" if self._style.utterances else ""
+        if self.wire["talksOn"] and all(function.behavior == "NON_BLOCKING" for function in functions):
+            await self._utter(user_input, _DURING_CALL, asyncio.get_running_loop().time(), status)
+        else:
+            await self._session.send({"serverContent": {"generationComplete": True}})
+            await self._end_utterance(user_input, status)
+        await self._session.turn_ended()
+
+    async def _remind(self) -> None:
+        await asyncio.sleep(_PATIENCE_SECONDS)
+        if self._calls.hold_turn:
+            self._session.log(
+                f"no response to {self._calls.held_names} yet, and this model is silent until there is one (TOOL-3); "
+                "for a client that waits for turnComplete first: --wire toolCallEndsTurn=true"
+            )
+
+    async def _sleep_until(self, time: float) -> None:
+        seconds = time - asyncio.get_running_loop().time()
+        if seconds > 0:  # at pace 0 not even a turn of the loop
+            await asyncio.sleep(seconds)

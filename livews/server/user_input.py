@@ -4,8 +4,6 @@
 - Nothing is invented: of audio only its length and level are known, unless a transcript was given.
 """
 
-from __future__ import annotations
-
 import contextlib
 from collections import Counter
 from dataclasses import dataclass, field

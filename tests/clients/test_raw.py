@@ -960,7 +960,7 @@ async def test_20_a_turn_ends_beside_its_call_or_not(model: str, switch: Message
 async def test_20_who_waits_for_ever_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """On the log: neither side sees it otherwise."""
     log: list[str] = []
-    monkeypatch.setattr("livews.server.reply_runner._PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr("livews.server.turn_taking._PATIENCE_SECONDS", 0.05)
     async with connected(log=log.append) as raw:
         await raw.setup(model=OLD, tools=[WEATHER])
         await raw.send(ASK)

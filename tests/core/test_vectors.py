@@ -19,7 +19,7 @@ from livews.cli.output import as_json
 from livews.core import canonical, closes, codec, events, machine, models, protocol, rules, schema
 from livews.core.conversation import Conversation, Step
 from livews.server import service_format
-from livews.server.pattern import misfit
+from livews.server.script_player import misfit
 
 VECTORS = protocol.root() / "vectors"
 SCENARIOS = protocol.root() / "scenarios"

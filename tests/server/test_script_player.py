@@ -17,9 +17,9 @@ import livews
 from livews.core import codec
 from livews.errors import BadRequest
 from livews.server.config import StandInConfig
-from livews.server.pattern import differences, misfit
 from livews.server.script import Script, load
 from livews.server.script import load_all as scripts
+from livews.server.script_player import differences, misfit
 from livews.server.server import StandInServer, serve_stand_in
 from livews.trace import reader
 from livews.trace.media import elided
