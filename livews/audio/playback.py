@@ -77,27 +77,6 @@ class PlayedTurn:
         return max(0, self.received - self.played)
 
 
-@dataclass(frozen=True, slots=True)
-class TurnReport:
-    """A turn in numbers, in milliseconds unless they are counts."""
-
-    received_ms: float
-    played_ms: float
-    """Given to the device; after a cut: what will have been heard in the end."""
-    heard_ms: float
-    """What had left the loudspeaker when the report was made."""
-    start_delay_ms: float | None
-    """From the first chunk to the first sample given to the device; None: not started."""
-    need_ms: float
-    """The start delay that would just have been enough."""
-    underruns: int
-    underrun_ms: float
-    late: int
-    dropped_ms: float
-    ended: bool
-    cut: bool
-
-
 class _Generation:
     """Everything queued between two flushes."""
 
@@ -144,7 +123,8 @@ class PlaybackBuffer:
         # Written by the event loop only.
         self._live = _Generation()
         self._open: PlayedTurn | None = None  # the turn that is being received
-        self._turns: deque[PlayedTurn] = deque(maxlen=TURNS_REMEMBERED)
+        self.turns: deque[PlayedTurn] = deque(maxlen=TURNS_REMEMBERED)
+        """The last turns, oldest first."""
         self._aligner = Aligner()
 
         # Written by the sound thread only.
@@ -172,7 +152,7 @@ class PlaybackBuffer:
         live, turn = self._live, self._open
         if turn is None:
             turn = self._open = PlayedTurn(now, self._start_after())
-            self._turns.append(turn)
+            self.turns.append(turn)
         if live.pushed - live.pulled + len(pcm) > self._cap:
             turn.dropped += len(pcm)
             return turn
@@ -198,7 +178,7 @@ class PlaybackBuffer:
         self._live = _Generation()
         self._open = None
         self._aligner.forget()
-        for turn in self._turns:
+        for turn in self.turns:
             turn.cut = turn.cut or not turn.ended or turn.queued > 0
         return heard
 
@@ -220,19 +200,15 @@ class PlaybackBuffer:
         """Seconds since the latest time at which the device should have asked for more; 0 while it plays or before."""
         return max(0.0, self._clock() - self._due)
 
-    @property
-    def turns(self) -> tuple[TurnReport, ...]:
-        """The last twenty turns, oldest first."""
-        return tuple(self.report(turn) for turn in self._turns)
-
-    def heard_ms(self) -> float:
-        """Milliseconds of the newest turn that have left the loudspeaker.
+    def heard_ms(self, turn: PlayedTurn | None = None) -> float:
+        """Milliseconds of a turn of this buffer, the newest unless given, that have left the loudspeaker.
 
         To count samples given to the device would be too much, by the 30 to 220 ms that the device holds.
         """
-        return self._heard_ms(self._turns[-1]) if self._turns else 0.0
-
-    def _heard_ms(self, turn: PlayedTurn) -> float:
+        if turn is None:
+            if not self.turns:
+                return 0.0
+            turn = self.turns[-1]
         now = self._clock()
         played = turn.played  # read before the log: every block is logged before it is counted
         blocks = [block for block in self._log.copy() if block[1] is turn]
@@ -244,31 +220,14 @@ class PlaybackBuffer:
         at, _, first, size = max(past, key=itemgetter(0))
         return ms_of(first, self.rate) + min(ms_of(size, self.rate), 1000 * (now - at))
 
-    def report(self, turn: PlayedTurn) -> TurnReport:
-        """The present numbers of a turn of this buffer."""
-        rate, started = self.rate, turn.started_at
-        return TurnReport(
-            received_ms=ms_of(turn.received, rate),
-            played_ms=ms_of(turn.played, rate),
-            heard_ms=self._heard_ms(turn),
-            start_delay_ms=None if started is None else 1000 * (started - turn.first_at),
-            need_ms=1000 * turn.need,
-            underruns=turn.underruns,
-            underrun_ms=ms_of(turn.underrun, rate),
-            late=turn.late,
-            dropped_ms=ms_of(turn.dropped, rate),
-            ended=turn.ended,
-            cut=turn.cut,
-        )
-
     def _start_after(self) -> float:
         """The start delay of the next turn: what the worst of the last turns would have needed."""
         if self._prebuffer is not None:
             return self._prebuffer
-        if not self._turns:
+        if not self.turns:
             return FIRST_START
-        delay = max(turn.need + MARGIN for turn in self._turns)
-        last = self._turns[-1]
+        delay = max(turn.need + MARGIN for turn in self.turns)
+        last = self.turns[-1]
         if last.underruns:
             delay = max(delay, last.start_after * AFTER_UNDERRUN)
         return min(max(delay, LEAST_START), MOST_START)

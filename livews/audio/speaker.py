@@ -14,27 +14,16 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from livews.audio import external_player
 from livews.audio import portaudio as sound
 from livews.audio.external_player import PlayerStream
-from livews.audio.playback import PlaybackBuffer, PlayedTurn, TurnReport, new_tap
+from livews.audio.playback import PlaybackBuffer, PlayedTurn, new_tap
 from livews.audio.portaudio import AudioEndpoint, AudioUnavailable, OpenStream
 from livews.core.codec import OUTPUT_RATE
 
 BLOCK_SECONDS = 0.020
 DRAIN_GRACE = 2.0  # seconds a drain may last beyond what is queued
-
-
-@dataclass(frozen=True, slots=True)
-class SpeakerReport:
-    """What a speaker has played."""
-
-    rate: int
-    latency_ms: float  # what the device granted
-    lost: AudioUnavailable | None
-    turns: tuple[TurnReport, ...]  # the last ones, oldest first
 
 
 class NothingPlays(AudioUnavailable):
@@ -82,7 +71,6 @@ class Speaker(AudioEndpoint):
         self._tap = new_tap() if listened else None
         # The first is played, the last is filled; there are two only at a change of rate.
         self._buffers = deque([self._buffer(OUTPUT_RATE)])
-        self._past: deque[TurnReport] = deque(maxlen=20)  # of buffers that are finished
         self._change: asyncio.Task[None] | None = None
         self._started = False
 
@@ -126,12 +114,6 @@ class Speaker(AudioEndpoint):
         tap = self._tap
         return [tap.popleft() for _ in range(len(tap))] if tap else []
 
-    def report(self) -> SpeakerReport:
-        """The device and the last turns, in numbers."""
-        turns = [*self._past, *(turn for buffer in self._buffers for turn in buffer.turns)]
-        playing = self._buffers[0]
-        return SpeakerReport(playing.rate, 1000 * playing.latency, self.lost, tuple(turns))
-
     async def drain(self) -> bool:
         """Wait until all has been heard, at most its duration and two seconds. False: not all was, or the device hangs."""
         return await self._heard_out(*self._buffers)
@@ -169,7 +151,7 @@ class Speaker(AudioEndpoint):
         while len(self._buffers) > 1 and not self._closed and self.lost is None:
             await self._heard_out(self._buffers[0])
             await asyncio.sleep(2 * BLOCK_SECONDS)
-            self._past.extend(self._buffers.popleft().turns)
+            self._buffers.popleft()
             try:
                 await asyncio.to_thread(self._locked, self._reopen)
             except AudioUnavailable as error:

@@ -304,12 +304,11 @@ async def sound_out() -> CheckResult:
             fix = "another program may hold the device: choose one with --device, livews devices lists them"
             why = f"{speaker.through} opens but accepts no audio"
             raise speaker.lost or AudioUnavailable("no sound", why, fix)
-        report = speaker.report()
     except NothingPlays as problem:
         raise problem.full from None
     finally:
         await asyncio.to_thread(speaker.close)
-    text = f"{speaker.through}, {report.rate} Hz, it holds {report.latency_ms:.0f} ms"
+    text = f"{speaker.through}, {speaker.buffer.rate} Hz, it holds {1000 * speaker.buffer.latency:.0f} ms"
     if speaker.through.startswith("PortAudio"):
         return CheckResult("sound out", "ok", text, ms=took)
     fix = f"PortAudio gives a choice of devices and less delay. {speaker.fallback}"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from livews.analysis.percentile import percentile
 from livews.analysis.turn import Turn
-from livews.audio.analysis.pcm import seconds_of
+from livews.audio.analysis.pcm import ms_of, seconds_of
 
 if TYPE_CHECKING:
     from livews.audio.playback import PlaybackBuffer, PlayedTurn
@@ -72,18 +72,17 @@ class ReplyLatency(Turn):
         """What the loudspeaker played, times in milliseconds; {} if nothing was played."""
         if not self._turns:
             return {}
-        reports = [buffer.report(turn) for buffer, turn in self._turns]
         result: dict[str, float | int | bool] = {
             "receivedMs": round(1000 * self.received, 1),
-            "heardMs": round(sum(report.heard_ms for report in reports), 1),
+            "heardMs": round(sum(buffer.heard_ms(turn) for buffer, turn in self._turns), 1),
             "interrupted": self.interrupted,
-            "underruns": sum(report.underruns for report in reports),
-            "underrunMs": round(sum(report.underrun_ms for report in reports), 1),
-            "late": sum(report.late for report in reports),
+            "underruns": sum(turn.underruns for _, turn in self._turns),
+            "underrunMs": round(sum(ms_of(turn.underrun, buffer.rate) for buffer, turn in self._turns), 1),
+            "late": sum(turn.late for _, turn in self._turns),
         }
         if self.heard_at_interruption is not None:
             result["heardAtInterruptionMs"] = round(1000 * self.heard_at_interruption, 1)
-        if dropped := sum(report.dropped_ms for report in reports):
+        if dropped := sum(ms_of(turn.dropped, buffer.rate) for buffer, turn in self._turns):
             result["droppedMs"] = round(dropped, 1)
         return result
 

@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from livews.audio.analysis.pcm import ms_of
+from livews.audio.playback import PlaybackBuffer, PlayedTurn
 from livews.audio.speaker import Speaker
 
 
@@ -17,15 +19,23 @@ def tell(**facts: Any) -> None:
     print(json.dumps(facts), flush=True)
 
 
+def in_numbers(buffer: PlaybackBuffer, turn: PlayedTurn) -> dict[str, float]:
+    sizes = {name: ms_of(getattr(turn, name), buffer.rate) for name in ("received", "played", "dropped", "underrun")}
+    times = {f"{name}_ms": value for name, value in sizes.items()} | {"heard_ms": buffer.heard_ms(turn)}
+    return {**times, "underruns": turn.underruns, "late": turn.late}
+
+
 async def perform(plan: list[list[Any]], files: dict[str, bytes], latency: float) -> None:
     speaker = Speaker(latency=latency, on_lost=lambda why: tell(lost=why.sentence()))
     await asyncio.to_thread(speaker.start)
+    played: dict[int, tuple[PlaybackBuffer, PlayedTurn]] = {}
     for verb, *values in plan:
         match verb:
             case "play":  # file, rate, bytes a piece
                 pcm = files[values[0]]
                 for at in range(0, len(pcm), values[2]):
-                    speaker.play(pcm[at : at + values[2]], values[1])
+                    if turn := speaker.play(pcm[at : at + values[2]], values[1]):
+                        played[id(turn)] = speaker.buffer, turn
             case "end":
                 speaker.turn_ended()
             case "wait":
@@ -37,12 +47,8 @@ async def perform(plan: list[list[Any]], files: dict[str, bytes], latency: float
                 tell(drained=await speaker.drain(), took=time.monotonic() - began)
             case "close":
                 await asyncio.to_thread(speaker.close)
-    report = speaker.report()
-    turns = [
-        {name: getattr(turn, name) for name in ("received_ms", "played_ms", "heard_ms", "underruns", "late")}
-        for turn in report.turns
-    ]
-    tell(rate=report.rate, latency_ms=report.latency_ms, turns=turns)
+    buffer = speaker.buffer
+    tell(rate=buffer.rate, latency_ms=1000 * buffer.latency, turns=[in_numbers(*turn) for turn in played.values()])
 
 
 if __name__ == "__main__":

@@ -70,11 +70,11 @@ def listen(network: Network, seed: int, prebuffer: float | None = None) -> Outco
             buffer.fill(block)
             next_block += BLOCK
         turn = buffer.turns[-1]
-        assert turn.played_ms == turn.received_ms == pytest.approx(1000 * len(arrivals) * network.chunk)
-        assert turn.start_delay_ms is not None
+        assert turn.played == turn.received == pytest.approx(2 * RATE * len(arrivals) * network.chunk)
+        assert turn.started_at is not None
         underruns += turn.underruns
-        spoken += turn.played_ms / 60_000
-        delays.append(turn.start_delay_ms)
+        spoken += turn.played / (2 * RATE * 60)
+        delays.append(1000 * (turn.started_at - turn.first_at))
     return Outcome(underruns / spoken, median(delays), max(delays))
 
 

@@ -10,12 +10,12 @@ import os
 import sys
 import time
 import tracemalloc
-from dataclasses import asdict
 from typing import Any
 
 import livews
-from livews.audio.playback import TurnReport
+from livews.audio.playback import PlaybackBuffer, PlayedTurn
 from livews.audio.speaker import Speaker
+from tests.audio.player import in_numbers
 
 
 def rss() -> int:
@@ -97,7 +97,7 @@ async def main(port: str, *flags: str) -> None:
     memory: list[int] = []
     received: list[float] = []
     flushes: list[dict[str, float]] = []
-    turns: list[TurnReport] = []
+    turns: dict[int, tuple[PlaybackBuffer, PlayedTurn]] = {}
     fresh = False
     async with livews.connect(url=f"ws://127.0.0.1:{port}") as session:
         if how:
@@ -108,10 +108,10 @@ async def main(port: str, *flags: str) -> None:
             match event:
                 case livews.Audio():
                     if not fresh:
-                        turns += speaker.report().turns[-1:]
                         fresh = True
                         began = time.monotonic()
-                    speaker.play(event.pcm, event.rate)
+                    if turn := speaker.play(event.pcm, event.rate):
+                        turns[id(turn)] = speaker.buffer, turn
                 case livews.Interrupted():
                     at = time.monotonic()
                     heard = speaker.flush()
@@ -126,20 +126,19 @@ async def main(port: str, *flags: str) -> None:
                     fresh = False
         spent = (time.process_time() - cpu) / (time.monotonic() - wall)
         drained = await speaker.drain()
-    turns += speaker.report().turns[-1:]
     if how:
         memory.append(held(how))
     told = {
         "player": "livews",
         "version": livews.__version__,
-        "latency_ms": speaker.report().latency_ms,
+        "latency_ms": 1000 * speaker.buffer.latency,
         "drained": drained,
         "cpu": spent,
         "received": received,
         "memory": memory,
         "peak": peak() if how else None,
         "flushes": flushes,
-        "turns": [asdict(turn) for turn in turns],
+        "turns": [in_numbers(*turn) for turn in turns.values()],
         "callbacks": times.told() if times else None,
     }
     await asyncio.to_thread(speaker.close)
