@@ -16,7 +16,7 @@ import os
 import platform
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -317,16 +317,23 @@ class AudioEndpoint:
 
 def load(what: str = "no sound", instead: str = KEEP_IT) -> Any:
     """The sounddevice module. Raises `AudioUnavailable`; it may be tried again."""
+    path, find = os.environ.get(LIBRARY_VARIABLE), ctypes.util.find_library
     with _loading:
         try:
-            with _library_from_environment():
-                import sounddevice
+            if path and "sounddevice" not in sys.modules:
+                if not os.path.isfile(path):
+                    raise OSError(f"{LIBRARY_VARIABLE} names {path}, which is not a file")
+                # it asks ctypes for PortAudio, once, when imported
+                ctypes.util.find_library = lambda name: path if name == "portaudio" else find(name)
+            import sounddevice
         except ImportError as error:
             why = f"the Python package sounddevice cannot be imported ({error})"
             raise AudioUnavailable(what, why, f"pip install sounddevice, {instead}") from error
         except Exception as error:
             # OSError: there is no library. PortAudioError, unknown before the import: it does not start.
             raise AudioUnavailable(what, str(error), library_fix(instead)) from error
+        finally:
+            ctypes.util.find_library = find
     return sounddevice
 
 
@@ -346,10 +353,12 @@ def library_fix(instead: str = KEEP_IT) -> str:
         return f"Correct or unset {LIBRARY_VARIABLE}={path}, {instead}"
     if sys.platform in ("darwin", "win32"):
         return f"pip install --force-reinstall sounddevice: its wheel carries PortAudio, {instead}"
-    ids = _this_distribution()
-    for names, _, command in PACKAGES:
-        if ids.intersection(names):
-            return f"{command}, {instead}"
+    with contextlib.suppress(OSError):
+        release = platform.freedesktop_os_release()
+        ids = [release.get("ID", ""), *release.get("ID_LIKE", "").split()]
+        for names, _, command in PACKAGES:
+            if any(name in ids for name in names):
+                return f"{command}, {instead}"
     commands = ", ".join(f"{command} ({name})" for _, name, command in PACKAGES)
     return f"Install PortAudio: {commands}; {instead}"
 
@@ -369,31 +378,6 @@ def within(seconds: float, what: str, work: Callable[[], T]) -> T:
         atexit.unregister(sd._exit_handler)
     fix = f"Restart the sound server, or {KEEP_IT.removeprefix('or ')}"
     raise AudioUnavailable(what, f"the sound system did not answer within {seconds:g} s", fix)
-
-
-@contextlib.contextmanager
-def _library_from_environment() -> Iterator[None]:
-    """Make sounddevice find the PortAudio that LIVEWS_PORTAUDIO names: it asks ctypes, once, when imported."""
-    path = os.environ.get(LIBRARY_VARIABLE)
-    if not path or "sounddevice" in sys.modules:
-        yield
-        return
-    if not os.path.isfile(path):
-        raise OSError(f"{LIBRARY_VARIABLE} names {path}, which is not a file")
-    find = ctypes.util.find_library
-    ctypes.util.find_library = lambda name: path if name == "portaudio" else find(name)
-    try:
-        yield
-    finally:
-        ctypes.util.find_library = find
-
-
-def _this_distribution() -> set[str]:
-    try:
-        release = platform.freedesktop_os_release()
-    except OSError:
-        return set()
-    return {release.get("ID", ""), *release.get("ID_LIKE", "").split()} - {""}
 
 
 class _ChannelsRefused(AudioUnavailable):

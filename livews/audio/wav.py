@@ -185,9 +185,7 @@ class WavTurns:
         self.turn_seconds = self.file_seconds = 0.0
         """How much was written of the present turn, and to the present file."""
         self._aligner = Aligner()
-        self._rate: int | None = None  # of the present file
-        self._file: BinaryIO | None = None
-        self._wave: wave.Wave_write | None = None
+        self._out: tuple[BinaryIO, wave.Wave_write] | None = None  # the present file
         self._closed = False
         _check_place(self._path, self._in_folder)
 
@@ -203,23 +201,23 @@ class WavTurns:
         """
         if self._closed:
             raise ValueError(f"{self.path} is closed")
-        if self._rate not in (None, rate):
-            why = f"it holds sound at {self._rate} Hz and {rate} Hz arrived"
+        if self._out is not None and (before := self._out[1].getframerate()) != rate:
+            why = f"it holds sound at {before} Hz and {rate} Hz arrived"
             raise WavWriteError(self.path, why, "Use --wav FOLDER/ for a file a turn")
-        self._rate = rate
         pcm = self._aligner.whole(pcm)
         if not pcm:
             return
         try:
-            if self._file is None or self._wave is None:
-                self._file = self.path.open("wb")
-                self._wave = wave_file(self._file, rate)
+            if self._out is None:
+                created = self.path.open("wb")
+                self._out = created, wave_file(created, rate)
+            file, wav = self._out
             try:
                 # It writes the data first: a header that says too little is valid, one that says too much is not.
-                self._wave.writeframes(pcm)
+                wav.writeframes(pcm)
             except struct.error:  # a day of audio, which the 32-bit sizes of the header cannot say
-                self._file.seek(0, os.SEEK_END)
-            self._file.flush()
+                file.seek(0, os.SEEK_END)
+            file.flush()
             self.turn_seconds += seconds_of(len(pcm), rate)
             self.file_seconds += seconds_of(len(pcm), rate)
         except OSError as error:
@@ -240,12 +238,11 @@ class WavTurns:
         self._close_file()
 
     def _close_file(self) -> None:
-        if self._file is not None and self._wave is not None:
-            with contextlib.suppress(OSError, struct.error):  # reported by the write that failed
-                self._wave.close()
-            with contextlib.suppress(OSError):
-                self._file.close()
-        self._file = self._wave = self._rate = None
+        if self._out is not None:
+            for out in reversed(self._out):
+                with contextlib.suppress(OSError, struct.error):  # reported by the write that failed
+                    out.close()
+            self._out = None
         self.file_seconds = 0.0
 
 

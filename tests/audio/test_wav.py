@@ -68,8 +68,8 @@ def test_closing_twice_is_fine_and_writing_then_is_not(tmp_path: Path) -> None:
 def test_audio_beyond_32_bit_sizes_is_kept_and_does_not_break_the_header(tmp_path: Path) -> None:
     with closing(WavTurns(tmp_path / "voice.wav")) as writer:
         writer.write(b"\1\0")
-        assert writer._wave is not None
-        writer._wave._datawritten = 0xFFFFFFFF  # type: ignore[attr-defined]
+        assert writer._out is not None
+        writer._out[1]._datawritten = 0xFFFFFFFF  # type: ignore[attr-defined]
         writer.write(b"\2\0")
         writer.write(b"\3\0")
     assert (tmp_path / "voice.wav").read_bytes()[44:] == b"\1\0\2\0\3\0"

@@ -93,16 +93,12 @@ class NoiseFloor:
         if self._frames == self._BLOCK:
             self._past.append(self._least)
             self._least, self._frames = inf, 0
-            self._set_limits()
+            past = self._past
+            long = min(past) if len(past) == self._LONG else 0.0
+            recent = min(past[i] for i in range(max(len(past) - self._RECENT, 0), len(past)))
+            self._loud = max(self._threshold, self._ABOVE * long)
+            self._soft = max(self._threshold / self._BELOW, self._ABOVE * recent)
         return judgement
-
-    def _set_limits(self) -> None:
-        """Set the limits by the noise of the blocks so far."""
-        past = self._past
-        long = min(past) if len(past) == self._LONG else 0.0
-        recent = min(past[i] for i in range(max(len(past) - self._RECENT, 0), len(past)))
-        self._loud = max(self._threshold, self._ABOVE * long)
-        self._soft = max(self._threshold / self._BELOW, self._ABOVE * recent)
 
 
 class AnalysisFrames:
@@ -117,12 +113,8 @@ class AnalysisFrames:
         """Samples at this rate that were measured or dropped."""
         self._rest = bytearray()
         """The bytes after them: less than a frame between two pieces, perhaps with half a sample."""
-        self._tune(codec.INPUT_RATE)
-
-    def _tune(self, rate: int) -> None:
-        self._rate = rate
-        self._size = _size(rate)
-        self._pick = _pick(rate)
+        self._rate = codec.INPUT_RATE
+        self._size, self._pick = _pick(self._rate)
 
     @property
     def offset(self) -> float:
@@ -145,7 +137,8 @@ class AnalysisFrames:
             self._before = self.offset
             self._done = 0
             self._rest.clear()
-            self._tune(rate)
+            self._rate = rate
+            self._size, self._pick = _pick(rate)
         rest = self._rest
         rest += pcm
         size = self._size
@@ -166,20 +159,17 @@ class AnalysisFrames:
         return frames
 
 
-def _size(rate: int) -> int:
-    """Samples in a frame of 20 ms, rounded up."""
-    return -(-rate // 50)
-
-
 @lru_cache(maxsize=16)
-def _pick(rate: int) -> Struct:
-    """Reads about a hundred samples of a frame: one in `step` of its first half, one in `step + 1` of its second.
+def _pick(rate: int) -> tuple[int, Struct]:
+    """The samples in a frame of 20 ms, rounded up, and what reads about a hundred of them.
+
+    It reads one in `step` of the first half, one in `step + 1` of the second.
 
     A hundred give the power to one decibel in a third of the time, but every third sample of a tone at a third of the
     rate is the same number, and looks like DC. The steps have no common factor, so no tone looks like DC, or crosses
     zero at each sample, in both halves (except at half the rate, where all its samples do): with one mean for both,
     a tone loses 4 dB at most. Little-endian on every machine.
     """
-    size, step = _size(rate), max(1, rate // 5000)
+    size, step = -(-rate // 50), max(1, rate // 5000)
     places = [*range(0, size // 2, step), *range(size // 2, size, step + 1), size]
-    return Struct("<" + "".join(f"h{2 * (after - at - 1)}x" for at, after in pairwise(places)))
+    return size, Struct("<" + "".join(f"h{2 * (after - at - 1)}x" for at, after in pairwise(places)))
