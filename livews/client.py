@@ -111,16 +111,8 @@ def connect(
         from livews.tools.runner import as_tools
 
         functions = as_tools(tools)
-    given = settings or endpoint.from_environment(
-        os.environ,
-        url=url,
-        api_key=api_key,
-        token=token,
-        vertex=vertex,
-        project=project,
-        location=location,
-        version=api_version,
-    )
+    arguments = endpoint.Settings(url, api_key, token, vertex, project, location, version=api_version)
+    given = settings or endpoint.from_environment(os.environ, arguments)
 
     def checked(findings: list[Finding]) -> list[Finding]:
         errors = [finding for finding in findings if finding.level == "error"]

@@ -55,7 +55,7 @@ class Settings:
         url: base URL; ws, wss, http or https, a path prefix is kept.
         api_key: API key.
         token: ephemeral token (auth_tokens/...), or with `vertex` an OAuth bearer token.
-        vertex: use Vertex AI instead of the Gemini API.
+        vertex: use Vertex AI instead of the Gemini API; None, for `from_environment`, means: not set.
         project: Google Cloud project, for Vertex.
         location: region, "us", "eu" or "global", for Vertex.
         version: API version; "" chooses the default of the surface.
@@ -65,7 +65,7 @@ class Settings:
     url: str = field(default="", repr=False)
     api_key: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
-    vertex: bool = False
+    vertex: bool | None = False
     project: str = ""
     location: str = ""
     version: str = ""
@@ -75,26 +75,20 @@ class Settings:
     def has_credentials(self) -> bool:
         return bool(self.api_key or self.token or self.vertex or self.url)
 
+    @property
+    def needs_bearer(self) -> bool:
+        """Whether google-auth has to fetch the token."""
+        return bool(self.vertex and self.project and not self.token)
 
-def from_environment(
-    env: Mapping[str, str],
-    *,
-    url: str = "",
-    api_key: str = "",
-    token: str = "",
-    vertex: bool | None = None,
-    project: str = "",
-    location: str = "",
-    version: str = "",
-) -> Settings:
+
+def from_environment(env: Mapping[str, str], given: Settings) -> Settings:
     """Settings from arguments, and for those not given from the variables that Google's SDKs read.
 
     Args:
         env: the environment, as in `os.environ`.
-        vertex: None takes GOOGLE_GENAI_USE_VERTEXAI or GOOGLE_GENAI_USE_ENTERPRISE.
-
-    The other arguments are those of `Settings`.
+        given: the arguments; `vertex=None` takes GOOGLE_GENAI_USE_VERTEXAI or GOOGLE_GENAI_USE_ENTERPRISE.
     """
+    api_key, token, vertex, project = given.api_key, given.token, given.vertex, given.project
     if vertex is None:
         flags = ("GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GENAI_USE_ENTERPRISE")
         vertex = any(env.get(flag, "").lower() in ("1", "true") for flag in flags)
@@ -108,14 +102,14 @@ def from_environment(
     if api_key.startswith("auth_tokens/") and not token:  # the Python SDK takes a token as a key, too
         api_key, token = "", api_key
     base = env.get("GOOGLE_VERTEX_BASE_URL" if vertex else "GOOGLE_GEMINI_BASE_URL", "")
-    version = version or env.get("GOOGLE_GENAI_API_VERSION", "")
+    version = given.version or env.get("GOOGLE_GENAI_API_VERSION", "")
     return Settings(
-        url=url or base,
+        url=given.url or base,
         api_key=api_key,
         token=token,
         vertex=vertex,
         project=project,
-        location=location or env.get("GOOGLE_CLOUD_LOCATION", ""),
+        location=given.location or env.get("GOOGLE_CLOUD_LOCATION", ""),
         version={"beta": "v1beta", "alpha": "v1alpha"}.get(version, version),
         both_keys=bool(google and gemini and google != gemini),
     )
@@ -140,7 +134,8 @@ def resolve(settings: Settings, model: str) -> Endpoint:
             fix = "copy it again: ASCII only, without spaces and without quotation marks around it"
             why = "it contains a space, a line break or another character that is not allowed in a header"
             raise NoCredentials(f"invalid {name}", where="credentials", why=why, fix=fix)
-    secrets = Redactor(settings.api_key, settings.token, *_url_credentials(given))
+    parts = urlsplit(given)
+    secrets = Redactor(settings.api_key, settings.token, *query_credentials(parts.query), parts.password or "")
     if settings.vertex:
         return _vertex(settings, given, model, secrets)
     ephemeral = settings.token.startswith("auth_tokens/")
@@ -240,8 +235,3 @@ def _join(url: str, path: str) -> str:
     if "BidiGenerateContent" in parts.path:
         return url
     return urlunsplit(parts._replace(path=parts.path.rstrip("/") + path, fragment=""))
-
-
-def _url_credentials(url: str) -> list[str]:
-    parts = urlsplit(url)
-    return [*query_credentials(parts.query), *([parts.password] if parts.password else [])]

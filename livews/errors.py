@@ -58,9 +58,7 @@ class LivewsError(Exception):
         return self.fix
 
     def __str__(self) -> str:
-        lines = [self.what]
-        lines += [f"{name}: {text}" for name, text in self.details() if text]
-        return "\n".join(lines)
+        return "\n".join([self.what, *(f"{name}: {text}" for name, text in self.details() if text)])
 
     def sentence(self) -> str:
         """What, why and what to do on one line, for a notice."""
@@ -146,10 +144,9 @@ class Closed(LivewsError):
         self.reason = advice.reason
         self.during = during
         close = f'{advice.code} "{advice.reason}"' if advice.reason else f"{advice.code}, no reason given"
-        if not advice.code:
-            close = advice.reason
-        super().__init__(f"{self.verb} {close}{during and f' {during}'}", where=where, fix=advice.do)
-        self.why = f"{advice.meaning} {advice.cause}".strip()
+        close = close if advice.code else advice.reason
+        what, why = f"{self.verb} {close}{during and f' {during}'}", f"{advice.meaning} {advice.cause}".strip()
+        super().__init__(what, where=where, why=why, fix=advice.do)
         self.exit_code = _EXITS.get(advice.kind, Exit.CLOSED)
 
 
@@ -175,8 +172,5 @@ class TraceFailed(LivewsError):
     exit_code = Exit.USAGE
 
 
-_EXITS = {
-    "credentials": Exit.CREDENTIALS,
-    "quota": Exit.CREDENTIALS,
-    "network": Exit.UNREACHABLE,  # any other kind is Exit.CLOSED, also a normal close in the middle of a turn
-}
+# any other kind is Exit.CLOSED, also a normal close in the middle of a turn
+_EXITS = {"credentials": Exit.CREDENTIALS, "quota": Exit.CREDENTIALS, "network": Exit.UNREACHABLE}

@@ -17,7 +17,7 @@ async def with_bearer(settings: Settings) -> Settings:
     Raises:
         NoCredentials: as `bearer`.
     """
-    if settings.vertex and settings.project and not settings.token:
+    if settings.needs_bearer:
         return replace(settings, token=await bearer())
     return settings
 

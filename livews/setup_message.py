@@ -8,7 +8,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from livews.core import models, rules, schema
+from livews.core import models, rules
 from livews.core.canonical import fold_setup
 from livews.core.reading import read
 from livews.core.rules import Finding
@@ -40,12 +40,13 @@ def compose(
         own["outputAudioTranscription"] = {}
     for row in profile.get("requires", ()):
         own[row["at"].rsplit("/", 1)[-1]] = {}
-    callers = fold_setup(bare(setup)).message if setup else {}
+    written = bare(setup or {})
+    callers = fold_setup(written).message
     generation = callers.get("generationConfig") if isinstance(callers, dict) else None
     modalities = generation.get("responseModalities") if isinstance(generation, dict) and not text else None
-    if (isinstance(modalities, list) and modalities and "AUDIO" not in modalities) or _is_removed(
-        setup, "outputAudioTranscription"
-    ):
+    transcription = ("outputAudioTranscription", "output_audio_transcription")
+    is_removed = any(written.get(name, {}) is None for name in transcription)
+    if is_removed or (isinstance(modalities, list) and modalities and "AUDIO" not in modalities):
         own.pop("outputAudioTranscription", None)
     if text and isinstance(generation, dict):
         generation.pop("responseModalities", None)  # `text` decides them
@@ -60,12 +61,6 @@ def compose(
         others = merged.get("tools")
         merged["tools"] = [*(others if isinstance(others, list) else ()), {"functionDeclarations": [*functions]}]
     return {"setup": merged}
-
-
-def _is_removed(setup: dict[str, Any] | None, name: str) -> bool:
-    """Whether the caller wrote `null` for a member that livews would add."""
-    members = bare(setup or {})
-    return any(key in members and members[key] is None for key in (name, schema.snake(name)))
 
 
 def bare(setup: dict[str, Any]) -> dict[str, Any]:

@@ -288,16 +288,17 @@ class Transport:
         by_websockets = closed.sent is not None and not closed.rcvd_then_sent and not self.closing
         frame = closed.sent if by_websockets else closed.rcvd
         code, reason = (frame.code, frame.reason) if frame is not None else (1006, "")
-        close = self._record_close("send" if by_websockets else "recv", code, reason)
-        self.closed = ConnectionClose(close.step, code, reason, by_websockets)
+        self.closed = self._record_close("send" if by_websockets else "recv", code, reason, by_websockets)
 
-    def _record_close(self, direction: Direction, code: int, reason: str) -> ConnectionClose:
+    def _record_close(
+        self, direction: Direction, code: int, reason: str, by_websockets: bool = False
+    ) -> ConnectionClose:
         if self._conversation is None:
             step = Step("client", "", b"")
         else:
             step = self._conversation.close("client" if direction == "send" else "server", code, reason)
         self._control(self.clock(), direction, "close", {"code": code, "reason": reason})
-        return ConnectionClose(step, code, reason)
+        return ConnectionClose(step, code, reason, by_websockets)
 
     def _control(self, t: float, direction: Direction, kind: str, about: dict[str, Any]) -> None:
         try:

@@ -88,7 +88,7 @@ ENVIRONMENTS = [
 
 @pytest.mark.parametrize(("env", "settings"), ENVIRONMENTS)
 def test_environment(env: dict[str, str], settings: Settings) -> None:
-    assert endpoint.from_environment(env) == settings
+    assert endpoint.from_environment(env, Settings(vertex=None)) == settings
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_environment(env: dict[str, str], settings: Settings) -> None:
     ],
 )  # fmt: skip
 def test_an_argument_beats_the_environment(env: dict[str, str], given: dict[str, Any], settings: Settings) -> None:
-    assert endpoint.from_environment(env, **given) == settings
+    assert endpoint.from_environment(env, Settings(**{"vertex": None, **given})) == settings
 
 
 @pytest.mark.parametrize(

@@ -242,7 +242,6 @@ class TerminalConversation:
         try:
             await sender.talk(True)
             await sender.run()
-            await sender.end()
         finally:
             source.close()
             self._sender = None
@@ -269,7 +268,6 @@ class TerminalConversation:
     async def _stream(self, sender: MicrophoneSender, microphone: Microphone) -> None:
         """Until the device goes away; the session goes on then, with what is typed."""
         await sender.run()
-        await sender.end()
         self._sender = None
         if microphone.lost is not None:
             self._console.warn(f"{microphone.lost.sentence()} You can go on typing.")

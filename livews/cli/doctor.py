@@ -110,7 +110,7 @@ class _Doctor:
         """Bearer, where, DNS, TCP, TLS, upgrade, setup, ping, turn: what follows a failure is skipped."""
         left = ["dns", "tcp", "tls", "upgrade", "setup", "ping", *(["turn"] if self._options.turn else [])]
         if settings is not None:
-            left = [*(["bearer"] if _needs_bearer(settings) else []), "where", *left]
+            left = [*(["bearer"] if settings.needs_bearer else []), "where", *left]
             start = time.monotonic()
             try:
                 async for row in self._steps(settings):
@@ -128,7 +128,7 @@ class _Doctor:
     async def _steps(self, settings: Settings) -> AsyncIterator[CheckResult]:
         """The rows of the steps that succeed; raises the LivewsError of the first that fails."""
         timeout = self._options.timeout
-        if _needs_bearer(settings):
+        if settings.needs_bearer:
             start = time.monotonic()
             try:
                 async with asyncio.timeout(timeout):
@@ -164,10 +164,6 @@ class _Doctor:
                 yield await _turn(session, max(timeout, 30.0))
         finally:
             await session.close()
-
-
-def _needs_bearer(settings: Settings) -> bool:
-    return bool(settings.vertex and settings.project and not settings.token)
 
 
 class _Times:

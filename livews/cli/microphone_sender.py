@@ -66,7 +66,7 @@ class MicrophoneSender:
         self._requested_at: float | None = None
 
     async def run(self) -> None:
-        """Until the source ends: a file at its end, a microphone when its device goes away."""
+        """Until the source ends, and say so: a file at its end, a microphone when its device goes away."""
         async for chunk in self._source.chunks():
             pcm = chunk.pcm
             speaker = self._replies.speaker
@@ -90,6 +90,11 @@ class MicrophoneSender:
                 self._replies.watch.requested(self._requested_at)
             await self._session.send_audio(pcm, self._source.rate)
             self._report_drops(self._replies.watch.clock())
+        if self._manual:
+            await self.talk(False)
+        elif not self.muted:
+            with contextlib.suppress(LocalProtocolError):
+                await self._session.audio_end()
 
     def _without_echo(self, pcm: bytes, canceller: EchoCanceller, speaker: Speaker | None) -> bytes:
         from livews.audio.portaudio import AudioUnavailable
@@ -128,14 +133,6 @@ class MicrophoneSender:
                 await self._session.audio_end()
             elif self.open:
                 await self.talk(False)
-
-    async def end(self) -> None:
-        """The source has ended: say so."""
-        if self._manual:
-            await self.talk(False)
-        elif not self.muted:
-            with contextlib.suppress(LocalProtocolError):
-                await self._session.audio_end()
 
     def _report_drops(self, now: float) -> None:
         dropped = self._source.dropped_ms

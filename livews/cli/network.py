@@ -12,8 +12,7 @@ from livews.endpoint import Settings
 def settings_of(options: argparse.Namespace, console: Console) -> Settings:
     """What the options, as far as the command has them, and the environment say; an option wins."""
     given = vars(options)
-    return endpoint.from_environment(
-        console.environment.variables,
+    arguments = Settings(
         url=given.get("url", "") or given.get("upstream", ""),
         token=given.get("token", ""),
         vertex=options.vertex,
@@ -21,6 +20,7 @@ def settings_of(options: argparse.Namespace, console: Console) -> Settings:
         location=options.location,
         version=given.get("api_version", ""),
     )
+    return endpoint.from_environment(console.environment.variables, arguments)
 
 
 async def connection_settings(

@@ -3,7 +3,7 @@
 import argparse
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -35,11 +35,11 @@ def open_file(name: str, console: Console) -> Iterator[BinaryIO]:
     if name == "-":
         yield console.environment.stdin.buffer
         return
-    with ExitStack() as stack:
-        try:
-            file = stack.enter_context(Path(name).open("rb"))
-        except OSError as problem:
-            raise unreadable(name, problem) from None
+    try:
+        file = Path(name).open("rb")  # noqa: SIM115  an error of whoever reads it is not one of opening it
+    except OSError as problem:
+        raise unreadable(name, problem) from None
+    with file:
         yield file
 
 

@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 
 from livews.cli import doctor_checks
-from livews.endpoint import from_environment
+from livews.endpoint import Settings, from_environment
 from livews.errors import Unreachable
 from livews.server import certificate
 from livews.server.config import StandInConfig
@@ -286,7 +286,7 @@ async def test_no_secret_is_shown_wherever_it_stands(tmp_path: Path) -> None:
     ],
 )
 def test_odd_keys_are_told(env: dict[str, str], verdict: str, text: str) -> None:
-    row = doctor_checks.key(env, from_environment(env))
+    row = doctor_checks.key(env, from_environment(env, Settings(vertex=None)))
     assert row.verdict == verdict and text in row.text
 
 
