@@ -54,7 +54,7 @@ def connect(
     recorders: Sequence[Callable[[Endpoint], Recorder]] = (),
     unchecked: bool = False,
     settings: endpoint.Settings | None = None,
-    remark: Callable[[Finding], None] = lambda finding: None,
+    remark: Callable[[Finding], None] | None = None,
     open_timeout: float = 10.0,
     setup_timeout: float | None = None,
 ) -> Opening:
@@ -139,8 +139,9 @@ def connect(
         if toolbox is not None:
             toolbox.declared(message["setup"])
             remarks += toolbox.remarks
-        for finding in remarks:
-            remark(finding)
+        if remark is not None:
+            for finding in remarks:
+                remark(finding)
         kept = [make(where) for make in recorders]
         if trace is not None:
             kept.append(TraceFile.of(trace, where))
