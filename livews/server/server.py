@@ -23,8 +23,7 @@ from livews.core import codec, protocol
 from livews.errors import TraceFailed
 from livews.server.config import StandInConfig
 from livews.server.connection import StandInConnection
-from livews.server.context import ServerContext
-from livews.server.request_target import parse_request_target
+from livews.server.context import ServerContext, parse_request_target
 from livews.server.script_player import ScriptPlayer
 from livews.server.server_session import ServerSession
 from livews.server.session import StandInSession

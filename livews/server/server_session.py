@@ -18,12 +18,12 @@ from websockets.exceptions import ConnectionClosed
 
 from livews.core import closes, codec
 from livews.core.conversation import Conversation, Step
-from livews.recorder import Clock, Recorder
+from livews.core.schema import Sender
+from livews.recorder import Clock, Direction, Recorder
 from livews.server import faults, service_format
 from livews.server.connection import StandInConnection
-from livews.server.context import ServerContext
+from livews.server.context import ServerContext, parse_request_target
 from livews.server.faults import Fault
-from livews.server.request_target import parse_request_target
 
 _FINISH_SECONDS = 5.0
 """Time for a fragmented message to be finished before a close."""
@@ -131,7 +131,7 @@ class ServerSession(abc.ABC):
         except ConnectionClosed:
             pass
         finally:
-            self._note_close()
+            self._note_other_close()
 
     def record_received(self, raw: bytes, text: bool, step: Step) -> None:
         """Record a message of the client: the bytes that came, even where a token replaced its setup."""
@@ -262,7 +262,7 @@ class ServerSession(abc.ABC):
             self.drop()
         if self._sending is not None:
             await asyncio.wait([self._sending], timeout=_FINISH_SECONDS)
-        self._note_own_close(code, reason)
+        self._note_close("server", code, reason)
         with contextlib.suppress(ConnectionClosed):
             await self.connection.close(code, closes.cut(reason))
         raise ConnectionEnded
@@ -274,26 +274,23 @@ class ServerSession(abc.ABC):
         self.connection.transport.abort()
         raise ConnectionEnded
 
-    def _note_close(self) -> None:
+    def _note_other_close(self) -> None:
         """Report a close that this class did not make: the client's, or one by websockets itself."""
         if self.ended:
             return
         protocol = self.connection.protocol
         sent, received = protocol.close_sent, protocol.close_rcvd
         if sent is not None and not protocol.close_rcvd_then_sent:  # the server stops, or a frame was malformed
-            self._note_own_close(sent.code, sent.reason)
-            return
-        code, reason = (received.code, received.reason) if received else (1006, "")
-        self.conversation.close("client", code, reason)
-        self._record_close("send", code, reason)
+            self._note_close("server", sent.code, sent.reason)
+        else:
+            self._note_close("client", *((received.code, received.reason) if received else (1006, "")))
 
-    def _note_own_close(self, code: int, reason: str) -> None:
-        self.ended = f"closed {code} {reason}".strip()
-        self.conversation.close("server", code, reason)
-        self._record_close("recv", code, reason)
-
-    def _record_close(self, direction: Any, code: int, reason: str) -> None:
+    def _note_close(self, sender: Sender, code: int, reason: str) -> None:
+        if sender == "server":
+            self.ended = f"closed {code} {reason}".strip()
+        self.conversation.close(sender, code, reason)
         if self._recorder is not None:
+            direction: Direction = "recv" if sender == "server" else "send"
             self._recorder.control(self._clock(), direction, "close", {"code": code, "reason": reason})
 
 

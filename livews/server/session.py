@@ -121,15 +121,14 @@ class StandInSession(ServerSession):
         """Observe a frame. Where a token fixes the setup, its setup counts, not the client's (AUTH-2)."""
         is_first = self.conversation.state("session") == "new"
         token = self.context.store.token(self.target.credential) if is_first else None
-        message: dict[str, Any] = {}
-        if token is not None:
+        step: Step | None = None
+        if token is not None and token.setup is not None:
             with contextlib.suppress(codec.WireError):
                 message = canonical.fold("client", codec.parse(raw)).message
-        if token is not None and token.setup is not None and isinstance(message.get("setup"), dict):
-            message["setup"] = token.applied(message["setup"])
-            step = self.conversation.step_message("client", message)
-        else:
-            step = self.conversation.step("client", raw)
+                if isinstance(message.get("setup"), dict):
+                    message["setup"] = token.applied(message["setup"])
+                    step = self.conversation.step_message("client", message)
+        step = step or self.conversation.step("client", raw)
         if "setup" in step.signals:
             self.reason_values = {"model": self.model, "version": self.target.version}
         return step

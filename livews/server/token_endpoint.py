@@ -11,7 +11,7 @@ from typing import Any
 
 from livews.core import canonical, closes, codec
 from livews.server import service_format
-from livews.server.request_target import credential_of
+from livews.server.context import credential_of
 from livews.server.store import UNLIMITED, EphemeralToken, SessionStore
 
 _PATH = re.compile(r"/v1(alpha|beta)?/auth_tokens$")

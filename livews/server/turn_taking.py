@@ -10,7 +10,6 @@
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Coroutine
 from typing import Any
 
 from livews.audio.analysis.vad import SpeechLevel, SpeechMark
@@ -116,7 +115,7 @@ class TurnTaking:
             self._input.user_continues()
             if self._interruptible:
                 await self._interrupt()
-            self._announce(self._acknowledge(self.audio.offset))
+            self._announcement = self._session.start_task(self._acknowledge(self.audio.offset))
         for blob in [*machine.values(message, ("video",)), *machine.values(message, ("mediaChunks", "*"))]:
             mime_type = str(blob.get("mimeType", ""))
             if not mime_type.startswith("audio/"):
@@ -175,21 +174,21 @@ class TurnTaking:
             self._resumable.context += results.tokens()
         elif self.audio.user_speaks:
             self._wait(self._results_for_later, results)  # even INTERRUPT lets the user finish
-        elif self._is_replying and scheduling != "INTERRUPT":
-            self._wait(self._queue, results)
         else:
-            await self._interrupt()
-            self._start_reply(results)
+            await self._answer(results, interrupts=scheduling == "INTERRUPT")
 
     async def _prompt(self, *, interrupts: bool) -> None:
         """Answer the input so far."""
-        user_input = self._input.take()
         self.audio.since_turn = 0.0
+        await self._answer(self._input.take(), interrupts=interrupts)
+
+    async def _answer(self, user_input: UserInput, *, interrupts: bool) -> None:
+        """Start a reply in place of the running one, or after it."""
         if self._is_replying and not interrupts:
             self._wait(self._queue, user_input)
-            return
-        await self._interrupt()
-        self._start_reply(user_input)
+        else:
+            await self._interrupt()
+            self._start_reply(user_input)
 
     # Speech
 
@@ -236,7 +235,7 @@ class TurnTaking:
             return
         self._input.keep_as_context()
         self.audio.since_turn = 0.0
-        self._announce(self._send_final(user_input, offset))
+        self._announcement = self._session.start_task(self._send_final(user_input, offset))
 
     def _configured_transcript(self) -> str:
         return next(iter(self._session.config.heard[self._resumable.spoken_turns :]), "")
@@ -262,9 +261,6 @@ class TurnTaking:
         await self._session.send({"serverContent": {"interimInputTranscription": {"text": text}}})
 
     # What comes a moment after its cause
-
-    def _announce(self, work: Coroutine[Any, Any, None]) -> None:
-        self._announcement = self._session.start_task(work)
 
     async def _finish_announcement(self) -> None:
         """Wait for messages that are still to come about the speech before, so that they keep their order."""
