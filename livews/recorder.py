@@ -39,9 +39,11 @@ class Recorder(Protocol):
             kind: its name.
             about: its members in the trace.
         """
+        return  # a recorder of messages only inherits this
 
     def close(self) -> None:
         """The session is over."""
+        return
 
 
 class Clock:

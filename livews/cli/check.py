@@ -72,7 +72,8 @@ def _report(console: Console, name: str, line: int, finding: Finding, level: str
 
 def _any(file: Iterator[bytes], side: Sender | None, name: str) -> Iterator[Judged]:
     """The findings of a file that holds a message, messages or a trace."""
-    blank, first = _first_line(file)
+    blank, first = next(((blank, line) for blank, line in enumerate(file) if line.strip()), (0, b""))
+    first = first.removeprefix(b"\xef\xbb\xbf")
     try:
         head = parse_any(first)
     except WireError:
@@ -108,14 +109,6 @@ def _rest(file: Iterable[bytes], name: str) -> bytes:
             fix = "give one message, messages one a line, or a trace"
             raise BadRequest(f"{name} holds more than {MAX_LINE >> 20} MiB and no message", where=name, fix=fix)
     return bytes(rest)
-
-
-def _first_line(file: Iterable[bytes]) -> tuple[int, bytes]:
-    """How many blank lines come first, and the line after them."""
-    for blank, line in enumerate(file):
-        if line.strip():
-            return blank, line.removeprefix(b"\xef\xbb\xbf")
-    return 0, b""
 
 
 def _message(message: Any, side: Sender | None) -> list[Finding]:

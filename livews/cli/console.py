@@ -33,7 +33,7 @@ class Console:
         self.quiet = quiet
         self.live = env.stderr_is_terminal and not quiet
         """Whether progress may be drawn."""
-        self.colored = env.colors(color, env.stderr)
+        self.colored = env.colors(color)
         self.paints_stdout = self.colored and (color == "always" or env.stdout_is_terminal)
         """Whether colour belongs on stdout, which may be redirected while stderr is a terminal."""
         self.above: Callable[[str, str], None] | None = None

@@ -29,22 +29,13 @@ class Environment:
         self.stdout = stdout or _stream("stdout", "w")
         self.stderr = stderr or _stream("stderr", "w")
         self.variables = variables
+        self.stdin_is_terminal = _is_terminal(self.stdin)
+        """Whether somebody is there to type."""
+        self.stdout_is_terminal = _is_terminal(self.stdout)
+        self.stderr_is_terminal = _is_terminal(self.stderr)
         for stream in (self.stdout, self.stderr):
             if hasattr(stream, "reconfigure"):  # a terminal of another encoding is no reason to fail
                 stream.reconfigure(errors="backslashreplace")
-
-    @property
-    def stdin_is_terminal(self) -> bool:
-        """Whether somebody is there to type."""
-        return _is_terminal(self.stdin)
-
-    @property
-    def stdout_is_terminal(self) -> bool:
-        return _is_terminal(self.stdout)
-
-    @property
-    def stderr_is_terminal(self) -> bool:
-        return _is_terminal(self.stderr)
 
     @property
     def is_dumb(self) -> bool:
@@ -64,12 +55,12 @@ class Environment:
         except (OSError, ValueError):
             return False
 
-    def colors(self, choice: str, stream: TextIO) -> bool:
-        """Whether to write colours to `stream`; `choice` is the value of --color."""
+    def colors(self, choice: str) -> bool:
+        """Whether to write colours; `choice` is the value of --color."""
         if choice != "auto":
             return choice == "always"
         no_color = self.variables.get("NO_COLOR") or self.variables.get("TERM") == "dumb"
-        return _is_terminal(stream) and not no_color
+        return self.stderr_is_terminal and not no_color
 
     def abandon_stdout(self) -> None:
         """Keep the interpreter from complaining at exit about a stdout that takes no more."""

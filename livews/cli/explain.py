@@ -22,7 +22,7 @@ from livews.explainer import CONFIDENCE, RETRY, close_parser
 from livews.explainer.close_parser import LoggedClose
 from livews.terminal_text import columns, one_line, paragraph
 
-_MOST_BYTES = 64 * 2**20
+_MOST_MIB = 64
 """Of stdin, which holds one message."""
 
 
@@ -49,24 +49,20 @@ class _Explanation:
         elif re.fullmatch(r"[A-Z]+-\d+", what):
             raise BadRequest(f"there is no rule {what}", fix="protocol/rules.json lists the rules")
         elif what[:1].isdigit() or re.search(r"\s", whole) or not self._name(whole):
-            self._close(whole)
+            logged = close_parser.parse_close(whole)
+            self._close(logged, may_be_name=not logged.code and not re.search(r"\s", whole))
         return 0
 
     def _stdin(self) -> str:
-        raw = self._console.environment.stdin.buffer.read(_MOST_BYTES + 1)
-        if len(raw) > _MOST_BYTES:
+        raw = self._console.environment.stdin.buffer.read((_MOST_MIB << 20) + 1)
+        if len(raw) > _MOST_MIB << 20:
             fix = "give one message; `livews trace show` reads traces of any size"
-            raise BadRequest(f"stdin holds more than {_MOST_BYTES >> 20} MiB", where="stdin", fix=fix)
+            raise BadRequest(f"stdin holds more than {_MOST_MIB} MiB", where="stdin", fix=fix)
         return raw.decode(errors="backslashreplace").removeprefix("\ufeff").strip()
 
     # Closes and rules
 
-    def _close(self, text: str) -> None:
-        """A close by its code, its reason, or a line of a log that has them."""
-        logged = close_parser.parse_close(text)
-        self._logged(logged, may_be_name=not logged.code and not re.search(r"\s", text))
-
-    def _logged(self, logged: LoggedClose, may_be_name: bool = False) -> None:
+    def _close(self, logged: LoggedClose, may_be_name: bool = False) -> None:
         """`may_be_name`: an unknown reason is reported as an unknown name."""
         code, reason, by = logged.code, logged.reason, logged.by
         if code and not (200 <= code < 600 or 1000 <= code < 5000):
@@ -154,17 +150,17 @@ class _Explanation:
         except WireError as problem:
             # of a program that prints an object of its own, or a date in brackets
             if (logged := close_parser.parse_close(text)).code:
-                self._logged(logged)
+                self._close(logged)
                 return
             fix = "give one whole message; `livews check` takes many, `livews trace show` a trace"
             raise BadRequest("this is not a JSON message", why=one_line(str(problem)), fix=fix) from None
         if isinstance(value, dict) and "dir" in value and isinstance(value.get("close"), dict):  # a line of a trace
             code, reason = value["close"].get("code"), value["close"].get("reason", "")
             by: Sender = "client" if value["dir"] == "send" else "server"
-            self._logged(LoggedClose(code if type(code) is int else 1006, str(reason or ""), by))
+            self._close(LoggedClose(code if type(code) is int else 1006, str(reason or ""), by))
             return
         if isinstance(value, dict) and "reason" in value and type(value.get("code")) is int:  # a CloseEvent as JSON
-            self._logged(LoggedClose(value["code"], str(value["reason"] or "")))
+            self._close(LoggedClose(value["code"], str(value["reason"] or "")))
             return
         sender, message = sender_and_message(value)
         if not isinstance(message, dict):

@@ -7,7 +7,6 @@
 
 import argparse
 import re
-import shutil
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 from livews.cli.console import Console
 from livews.cli.options import COMMANDS, parser_of
 from livews.errors import BadRequest
+from livews.terminal_text import columns
 
 _DOCS = Path(__file__).resolve().parents[1] / "docs"
 _ARCHITECTURE = _DOCS.parent / "README.md"
@@ -23,8 +23,7 @@ _ARCHITECTURE = _DOCS.parent / "README.md"
 def run(options: argparse.Namespace, console: Console) -> int:
     words = options.words
     if not words:
-        for line in _contents():
-            console.say(line)
+        console.say("\n".join(_contents()))
         return 0
     if words[0] in COMMANDS:
         parser_of(words[0]).parse_args([*words[1:], "--help"])  # which leaves
@@ -37,9 +36,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
             f"no page has the name {wanted}" if not names else f"{wanted} fits several pages",
             fix=f"{fix}; for a name, a close or a rule of the protocol: livews explain {' '.join(words)}",
         )
-    width = min(max(shutil.get_terminal_size((100, 24)).columns, 40), 100)
-    for line in plain_text(pages[names[0]].read_text(encoding="utf-8"), width):
-        console.say(line)
+    page = pages[names[0]].read_text(encoding="utf-8")
+    console.say("\n".join(plain_text(page, min(columns(), 100))))
     return 0
 
 
@@ -124,9 +122,8 @@ def _wrapped(text: str, width: int, first: str, indent: str) -> list[str]:
 def _inline(text: str) -> str:
     """A text without the marks of Markdown: links become their words, code and emphasis stay as they are."""
     text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text)
-    code = re.split(r"(`[^`]*`)", text)
     plain = [
         part.strip("`") if part.startswith("`") else re.sub(r"\*\*|(?<![\\\w])\*(?=\w)|(?<=[\w.])\*(?!\w)", "", part)
-        for part in code
+        for part in re.split(r"(`[^`]*`)", text)
     ]
     return "".join(plain).replace("\\|", "|").replace("\\*", "*").replace("&lt;", "<")

@@ -23,7 +23,7 @@ from livews.cli.server_command import ServerRun, server_run
 from livews.core import models
 from livews.core.conversation import Step
 from livews.endpoint import Endpoint, Settings
-from livews.errors import LivewsError, Refused, Unreachable
+from livews.errors import LivewsError, Unreachable
 from livews.exit_codes import Exit
 from livews.inspector import completion
 from livews.inspector.server import PageActions, serve_inspector
@@ -43,8 +43,6 @@ _NO_KEY = (
 )
 _SAID_WITHIN = 10.0
 """Seconds to send the first message of a session of our own."""
-_WORDS = 1_000
-"""Most characters shown of an answer that refuses a session."""
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
@@ -58,10 +56,7 @@ async def _inspect(options: argparse.Namespace, console: Console) -> int:
     sessions = SessionList()
     async with server_run(options, console, "inspect") as run:
         run.stack.callback(sessions.close)
-        if options.file:
-            await _follow(run, sessions)
-        else:
-            await _forward(run, sessions)
+        await (_follow if options.file else _forward)(run, sessions)
     return Exit.OK
 
 
@@ -82,12 +77,8 @@ async def _follow(run: ServerRun, sessions: SessionList) -> None:
 
     tail = Tail(options.file)
     sessions.take(tail)  # a file that cannot be read is reported before there is a page
-    command = f"livews --trace {shlex.quote(options.file)}"
-    about = {
-        "name": escape_unsafe(Path(options.file).name),
-        "missing": missing,
-        "command": escape_unsafe(command),
-    }
+    command = escape_unsafe(f"livews --trace {shlex.quote(options.file)}")
+    about = {"name": escape_unsafe(Path(options.file).name), "missing": missing, "command": command}
     await _serve_page(run, sessions, PageActions(about))
     does = "follows" if tail.session else "waits for sessions in"
     yet = ", which does not exist yet" if missing else ""
@@ -146,14 +137,11 @@ class _OwnSessions:
         self._sessions = sessions
         self._open: dict[int, Transport] = {}
         self.place = self._at_door(settings)
+        self.draft = json.dumps(setup_message.compose(self.place.model), indent=2)
+        """A setup to begin with, as JSON to be read."""
 
     def _at_door(self, settings: Settings) -> Endpoint:
         return endpoint.resolve(replace(settings, url=self._door), models.default_model())
-
-    @property
-    def draft(self) -> str:
-        """A setup to begin with, as JSON to be read."""
-        return json.dumps(setup_message.compose(self.place.model), indent=2)
 
     async def open(self, text: str) -> int:
         """Connect to the proxy and send `text`; the port it dials from. Raises LivewsError."""
@@ -161,7 +149,14 @@ class _OwnSessions:
         endpoint.resolve(settings, models.default_model())  # missing credentials are reported before dialling
         there = self._at_door(settings)
         agent = f"livews/{__version__} inspect"
-        transport = Transport(there, agent=agent, on_end=lambda: self._ended(transport))
+        port = 0
+
+        def ended() -> None:
+            self._open.pop(port, None)
+            self._sessions.own.discard(port)
+            self._sessions.wake()
+
+        transport = Transport(there, agent=agent, on_end=ended)
         options: dict[str, Any] = {"ssl": ssl.create_default_context(cafile=self._ca)} if self._ca else {}
         try:
             await transport.open(_SAID_WITHIN, max_size=None, ping_interval=None, **options)
@@ -175,13 +170,10 @@ class _OwnSessions:
         except (LivewsError, TimeoutError) as problem:
             why = f"the first message could not be written within {_SAID_WITHIN:g} s"
             if isinstance(problem, LivewsError):
-                why = (problem.body if isinstance(problem, Refused) else "") or problem.why
-            raise Unreachable(
-                "the session could not be opened",
-                where=self._door,
-                why=there.secrets.redact(why[:_WORDS]),
-                fix="look at what livews inspect says about it on stderr",
-            ) from None
+                why = getattr(problem, "body", "") or problem.why
+            why = there.secrets.redact(why[:1_000])
+            fix = "look at what livews inspect says about it on stderr"
+            raise Unreachable("the session could not be opened", where=self._door, why=why, fix=fix) from None
         return port
 
     async def close(self, port: int) -> None:
@@ -193,10 +185,4 @@ class _OwnSessions:
         """Close all of them."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(3):
-                await asyncio.gather(*(transport.close() for transport in [*self._open.values()]))
-
-    def _ended(self, transport: Transport) -> None:
-        for port in [port for port, other in self._open.items() if other is transport]:
-            del self._open[port]
-            self._sessions.own.discard(port)
-        self._sessions.wake()
+                await asyncio.gather(*(transport.close() for transport in self._open.values()))

@@ -8,13 +8,11 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from livews import endpoint, google_credentials
 from livews.cli.console import Console
 from livews.cli.network import settings_of
-from livews.cli.server_command import ServerRun, server_run
-from livews.cli.session_files import SessionFiles
+from livews.cli.server_command import ServerRun, SessionFiles, server_run
 from livews.cli.terminal_reporter import TerminalReporter
 from livews.endpoint import Settings
 from livews.errors import LivewsError, NoCredentials
@@ -77,9 +75,10 @@ def _log(console: Console, text: str) -> None:
 def config_of(options: argparse.Namespace, console: Console, settings: Settings) -> ProxyConfig:
     """The proxy that these options describe. BadRequest; TraceFailed when --trace cannot be written."""
     upstream = upstream_of(settings)
+    via = proxy_for(upstream.host, upstream.port, upstream.secure)  # as for `livews talk`
     return ProxyConfig(
         upstream=upstream,
-        via=http_proxy(upstream),
+        via=HttpProxy.parse(via) if via else None,
         credentials=credentials(settings, upstream) if options.inject_key else None,
         origins=options.allow_origin,
         timeout=options.timeout,
@@ -118,12 +117,6 @@ def upstream_of(settings: Settings) -> UpstreamTarget:
     if not settings.api_key:  # the client names the project
         settings = replace(settings, project=settings.project or "any", token="")
     return UpstreamTarget.parse(endpoint.resolve(settings, "").url)
-
-
-def http_proxy(upstream: UpstreamTarget) -> HttpProxy | None:
-    """The HTTP proxy that the environment names for this upstream, as for `livews talk`. BadRequest."""
-    url = proxy_for(upstream.host, upstream.port, upstream.secure)
-    return HttpProxy.parse(url) if url else None
 
 
 def credentials(settings: Settings, upstream: UpstreamTarget) -> Callable[[], Awaitable[Mapping[str, str]]]:
@@ -174,8 +167,7 @@ def recording(options: argparse.Namespace, console: Console) -> MakeRecorders:
                 free(path)
 
         url = redactor.redact(redact_url(url))
-        media: Any = options.trace_media
-        trace = File(path, url=url, side="proxy", redact=redactor.redact_known, media=media)
+        trace = File(path, url=url, side="proxy", redact=redactor.redact_known, media=options.trace_media)
         trace.inserted = lambda: injector.observer.injected
         return [trace, reporter]
 

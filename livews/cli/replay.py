@@ -87,7 +87,7 @@ class _Run:
             notify=lambda text: self._console.note(prefix + place.secrets.redact(text)),
         )
         result = await replay.run()
-        self._report(session, result)
+        self._report(session.number, prefix, result)
         failure = result.failure
         if failure is not None and result.count:
             self._console.error(failure)
@@ -107,34 +107,31 @@ class _Run:
             recorders.append(TraceFile.of(self._options.trace, place))
         return recorders
 
-    def _report(self, session: RecordedSession, result: ReplayResult) -> None:
+    def _report(self, session: int, prefix: str, result: ReplayResult) -> None:
         console = self._console
         for difference in result.differences:
             line = difference.lines[0] or difference.lines[1]
             side, path, words = difference.side, difference.path, difference.words
-            row = {"session": session.number, "line": line, "side": side, "path": path, "words": words}
+            row = {"session": session, "line": line, "side": side, "path": path, "words": words}
             console.row(row, f"{self._name}:{line} {side} {path}: {words}")
         (sent, to_send), (received, to_receive), (seconds, recorded) = result.sent, result.received, result.seconds
         if console.as_json:
-            total = {
-                "session": session.number,
+            total: dict[str, Any] = {
+                "session": session,
                 "differences": result.count,
                 "interrupted": result.interrupted,
-                "sent": {"replayed": sent, "recorded": to_send},
-                "received": {"replayed": received, "recorded": to_receive},
-                "seconds": {"replayed": round(seconds, 3), "recorded": round(recorded, 3)},
-                "failure": str(result.failure or ""),
             }
-            console.row(total, "")
+            for name, pair in (("sent", result.sent), ("received", result.received), ("seconds", result.seconds)):
+                total[name] = dict(zip(("replayed", "recorded"), (round(value, 3) for value in pair), strict=True))
+            console.row(total | {"failure": str(result.failure or "")}, "")
         count = reader.plural(result.count, "difference") if result.count else "no difference"
-        prefix = f"session {session.number}: " if session.number > 1 else ""
         console.note(
             f"{prefix}{sent:,} of {to_send:,} messages sent, {received:,} received ({to_receive:,} when recorded), "
             f"{seconds:.1f} s ({recorded:.1f} s): {count}{' so far, stopped' if result.interrupted else ''}"
         )
 
 
-class _Ticker:
+class _Ticker(Recorder):
     """Shows the progress on a terminal."""
 
     def __init__(self, console: Console) -> None:
@@ -147,9 +144,6 @@ class _Ticker:
         if t >= self._next:
             self._next = t + 0.2
             self._console.status(f"{t:.0f} s, {self._counts['send']:,} sent, {self._counts['recv']:,} received")
-
-    def control(self, t: float, direction: Direction, kind: str, about: dict[str, Any]) -> None:
-        pass
 
     def close(self) -> None:
         self._console.clear()

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from livews.cli.console import Console
-from livews.cli.server_command import server_run
-from livews.cli.session_files import SessionFiles
+from livews.cli.server_command import SessionFiles, server_run
 from livews.errors import BadRequest
 from livews.exit_codes import Exit
 from livews.recorder import Recorder
@@ -41,7 +40,6 @@ def _list_faults(console: Console) -> None:
 
 async def _serve(options: argparse.Namespace, console: Console) -> int:
     config = _config(options, console)
-    config.record = recording(options, console)
     async with server_run(options, console, "stand-in") as run:
         config.fail = run.fail
         try:
@@ -62,7 +60,7 @@ async def _serve(options: argparse.Namespace, console: Console) -> int:
     return Exit.CHECK_FAILED if server.differences else Exit.OK
 
 
-def recording(options: argparse.Namespace, console: Console) -> Callable[[int, str, str], Recorder] | None:
+def _recording(options: argparse.Namespace, console: Console) -> Callable[[int, str, str], Recorder] | None:
     """What makes the recorder of a session from its number, URL and credential; None without --trace."""
     if not options.trace:
         return None
@@ -92,5 +90,6 @@ def _config(options: argparse.Namespace, console: Console) -> StandInConfig:
         seed=os.urandom(8).hex(),
         scripts=load_all(options.scripts),
         log=console.note,
+        record=_recording(options, console),
         **{name: getattr(options, name) for name in alike},
     )

@@ -27,10 +27,6 @@ class _Watchdog:
         self._alarm = alarm
         self._timer: asyncio.TimerHandle | None = None
 
-    @property
-    def running(self) -> bool:
-        return self._timer is not None
-
     def start(self) -> None:
         """Wait for `seconds` from now on."""
         self.stop()
@@ -44,7 +40,7 @@ class _Watchdog:
         return timer is not None
 
     def _expire(self) -> None:
-        self._timer = None
+        self.stop()
         self._alarm()
 
 
@@ -147,7 +143,7 @@ class TerminalReporter:
                 self._stall.start()
         elif any(effect in step.effects for effect in ("endAudio", "endTurn", "callTools")):
             self._stall.stop()
-        elif self._stall.running or "modelTurn" in step.signals:
+        elif self._stall.stop() or "modelTurn" in step.signals:
             self._stall.start()
 
     def _setup_unanswered(self) -> None:

@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 
-from livews.cli import doctor_checks
+from livews.cli import doctor
 from livews.endpoint import Settings, from_environment
 from livews.errors import Unreachable
 from livews.server import certificate
@@ -42,7 +42,7 @@ NETWORK = ["dns", "tcp", "tls", "upgrade", "setup", "ping"]
 
 def clean(**env: str) -> dict[str, str]:
     """The environment without anything that is about livews."""
-    names = doctor_checks
+    names = doctor
     about = {*names.KEYS, *names.TOKENS, *names.URLS, *names.FILES, *names.PLAIN, *names.PROXIES, "NO_PROXY"}
     return {name: value for name, value in os.environ.items() if name.upper() not in about} | env
 
@@ -227,7 +227,7 @@ async def test_dates_of_a_certificate(
     ca = tmp_path / "ca.pem"
     with certificate_server(starts, ends, ca) as port:
         monkeypatch.setenv("SSL_CERT_FILE", str(ca))
-        reached = doctor_checks.reach(f"wss://localhost:{port}", 5)
+        reached = doctor.reach(f"wss://localhost:{port}", 5)
         if verdict:
             row = [row async for row in reached][-1]
             assert (row.name, row.verdict) == ("tls", verdict) and fix in row.fix
@@ -286,7 +286,7 @@ async def test_no_secret_is_shown_wherever_it_stands(tmp_path: Path) -> None:
     ],
 )
 def test_odd_keys_are_told(env: dict[str, str], verdict: str, text: str) -> None:
-    row = doctor_checks.key(env, from_environment(env, Settings(vertex=None)))
+    row = doctor.key(env, from_environment(env, Settings(vertex=None)))
     assert row.verdict == verdict and text in row.text
 
 
@@ -309,7 +309,7 @@ async def test_a_file_that_is_not_there_is_told_before_it_breaks_tls() -> None:
 def test_what_extras_lack_is_told_by_package(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = ["orjson", "no-such-package>=1; extra == 'screen'", "nor-this; extra == 'aec'", "ruff; extra == 'dev'"]
     monkeypatch.setattr("importlib.metadata.requires", lambda name: wanted)
-    row = doctor_checks.extras()
+    row = doctor.extras()
     assert row.text == "no screen (no-such-package), no aec (nor-this)"
     assert row.fix == "for these: pip install no-such-package nor-this"
 

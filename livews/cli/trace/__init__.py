@@ -21,8 +21,5 @@ def run(options: argparse.Namespace, console: Console) -> int:
         raise
     except OSError as problem:
         console.environment.abandon_stdout()
-        what, fix = (
-            f"the output cannot be written: {problem.strerror or problem}",
-            "free disk space, or redirect stdout",
-        )
-        raise BadRequest(what, where="stdout", fix=fix) from None
+        what = f"the output cannot be written: {problem.strerror or problem}"
+        raise BadRequest(what, where="stdout", fix="free disk space, or redirect stdout") from None

@@ -96,7 +96,12 @@ def export(options: argparse.Namespace, console: Console) -> int:
     if form not in _FORMATS:
         refuse("which format? name a file that ends in .har, .wav, .srt, .vtt or .md, or add --har, --wav ...")
     if form == "har":
-        return _har(options, console)
+        from livews.trace.har import write_har
+
+        with _sessions_and_output(options, console, number=options.session) as (sessions, out):
+            count = write_har(sessions, out)
+        console.note(f"{options.out}: {count:,} messages")
+        return 0
     if form == "wav":
         if options.out == "-":
             refuse("a WAV file begins with its length, so it cannot go to stdout: name a file after -o")
@@ -118,15 +123,6 @@ def export(options: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _har(options: argparse.Namespace, console: Console) -> int:
-    from livews.trace.har import write_har
-
-    with _sessions_and_output(options, console, number=options.session) as (sessions, out):
-        count = write_har(sessions, out)
-    console.note(f"{options.out}: {count:,} messages")
-    return 0
-
-
 def _wav(options: argparse.Namespace, console: Console) -> int:
     from livews.audio.resample import resampler
     from livews.report.mixdown import mix_down
@@ -142,12 +138,9 @@ def _wav(options: argparse.Namespace, console: Console) -> int:
         with reader.one_session(options.file, options.session, console) as session:
             result = mix_down(session, resampler, open_out)
             if session.elided:
-                raise BadRequest(
-                    "there is no audio in this trace",
-                    where=options.file,
-                    why="it was written with --trace-media elide, or redacted with --audio",
-                    fix="export a trace that has it",
-                )
+                why = "it was written with --trace-media elide, or redacted with --audio"
+                fix = "export a trace that has it"
+                raise BadRequest("there is no audio in this trace", where=options.file, why=why, fix=fix)
     if result.is_split:
         console.warn(
             "the two sides have different rates, and soxr, which resamples one of them, is not installed: two files, one "
