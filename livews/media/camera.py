@@ -19,7 +19,7 @@ from typing import IO
 
 from livews import process
 from livews.media.image_file import size_of
-from livews.media.picture import MOST_PIXELS, Picture, PictureSource
+from livews.media.picture import LEAST_SECONDS, MOST_PIXELS, Picture, PictureSource
 from livews.terminal_text import one_line
 
 _MOST_BYTES = 8_000_000
@@ -52,7 +52,7 @@ class Camera(PictureSource):
         source = list(self._source) if self._source is not None else self._camera()
         most = self._most_pixels
         shape = (
-            f"fps=1/{self.every:g},"
+            f"fps=1/{LEAST_SECONDS:g},"
             f"scale=w='min({most},iw)':h='min({most},ih)':force_original_aspect_ratio=decrease,format=yuvj420p"
         )
         # -q:v 4 gives files as large as Pillow's quality 75 (measured).

@@ -7,6 +7,7 @@
 """
 
 import io
+import json
 import os
 import re
 import struct
@@ -15,7 +16,7 @@ import warnings
 from importlib import import_module
 from typing import Any
 
-from livews.errors import BadRequest
+from livews.errors import BadRequest, located
 from livews.media.picture import MOST_PIXELS, QUALITY, Picture
 from livews.terminal_text import one_line
 
@@ -35,40 +36,11 @@ NAMES = {
 }
 _CONVERTED = ("BMP", "TIFF", "AVIF")  # pictures it does not take; Pillow converts them to JPEG
 
-_KINDS: tuple[tuple[bytes, str], ...] = (
-    (rb"\xff\xd8\xff", "image/jpeg"),
-    (rb"\x89PNG\r\n\x1a\n", "image/png"),
-    (rb"GIF8[79]a", "image/gif"),
-    (rb"RIFF....WEBP", "image/webp"),
-    (rb"RIFF....WAVE", "a WAV sound"),
-    (rb"RIFF....AVI ", "an AVI video"),
-    (rb"RIFF", "RIFF data"),
-    # ISO media files name what they are made for in their first box: one brand, a version, and others that fit too.
-    (rb"....ftyp(....){0,10}?avi[fs]", "AVIF"),
-    (rb"....ftyp(....){0,10}?hei[cxms]", "image/heic"),
-    (rb"....ftyp(....){0,10}?(mi|ms)f1", "image/heif"),
-    (rb"....ftypM4A ", "an M4A sound"),
-    (rb"....ftyp", "an MP4 or QuickTime video"),
-    (rb"II\*\0|MM\0\*", "TIFF"),
-    (rb"BM....\0\0\0\0", "BMP"),
-    # what is mistaken for a picture
-    (rb"%PDF-", "a PDF document"),
-    (rb"PK\x03\x04", "a ZIP archive or an office document"),
-    (rb"\x1f\x8b", "gzip data"),
-    (rb"\x1aE\xdf\xa3", "a Matroska or WebM video"),
-    (rb"ID3", "an MP3 sound"),
-    (rb"OggS", "an Ogg sound"),
-    (rb"fLaC", "a FLAC sound"),
-    (rb"\0\0\x01\0", "a Windows icon"),
-    (rb"8BPS", "a Photoshop document"),
-    (rb"\x7fELF", "a program"),
-    (rb"\0\0\0\x0cJXL |\xff\x0a", "a JPEG XL picture, which the service does not take"),
-    (rb"\0\0\0\x0cjP  ", "a JPEG 2000 picture, which the service does not take"),
-    (rb"(?i)(\xef\xbb\xbf)?\s*<(svg|\?xml.*<svg)", "an SVG drawing, which the service does not take"),
-    (rb"(?i)(\xef\xbb\xbf)?\s*<(!doctype html|html)", "a web page"),
-)
+with open(os.path.join(os.path.dirname(__file__), "file_kinds.json"), encoding="utf-8") as _file:
+    _KINDS: list[tuple[bytes, str]] = [(pattern.encode(), kind) for pattern, kind in json.load(_file)]
 """How the first bytes of a file begin, and what it is then: a MIME type of `NAMES`, a picture of `_CONVERTED`, or a name
-for people. The first that fits counts."""
+for people. The first that fits counts. ISO media files name what they are made for in their first box: one brand, a
+version, and others that fit too."""
 
 
 def load_image(path: str | os.PathLike[str], *, most_pixels: int = MOST_PIXELS) -> Picture:
@@ -78,21 +50,21 @@ def load_image(path: str | os.PathLike[str], *, most_pixels: int = MOST_PIXELS) 
     Raises `BadRequest`: no such file, empty, not a picture, broken, too large.
     """
     name = os.fspath(path)
-    shown = "stdin" if name == "-" else name
-    data = _read(name, shown)
-    if not data:
-        raise BadRequest("an empty picture", where=shown, fix="name a JPEG or PNG file with content")
-    kind = kind_of(data)
-    if kind in NAMES:
-        return _taken(data, kind, shown, most_pixels)
-    if kind not in _CONVERTED:
-        why = f"it seems to be {kind or 'data of no known kind'}"
-        raise BadRequest("not a picture", where=shown, why=why, fix="name a JPEG or PNG file")
-    image = _opened(data, shown)
-    if image is None:
-        why = f"it is a {kind} file, which the service does not take"
-        raise BadRequest("cannot send this picture", where=shown, why=why, fix=f"make it a JPEG or PNG, or {EXTRA}")
-    return _scaled(image, shown, most_pixels, f"{kind} is not taken by the service: sent as JPEG")
+    with located("stdin" if name == "-" else name):
+        data = _read(name)
+        if not data:
+            raise BadRequest("an empty picture", fix="name a JPEG or PNG file with content")
+        kind = kind_of(data)
+        if kind in NAMES:
+            return _taken(data, kind, most_pixels)
+        if kind not in _CONVERTED:
+            why = f"it seems to be {kind or 'data of no known kind'}"
+            raise BadRequest("not a picture", why=why, fix="name a JPEG or PNG file")
+        image = _opened(data)
+        if image is None:
+            why = f"it is a {kind} file, which the service does not take"
+            raise BadRequest("cannot send this picture", why=why, fix=f"make it a JPEG or PNG, or {EXTRA}")
+        return _scaled(image, most_pixels, f"{kind} is not taken by the service: sent as JPEG")
 
 
 def kind_of(data: bytes) -> str:
@@ -139,40 +111,38 @@ def encode(image: Any, most_pixels: int) -> Picture:
     return Picture(out.getvalue(), "image/jpeg", image.width, image.height)
 
 
-def _read(name: str, shown: str) -> bytes:
+def _read(name: str) -> bytes:
     fix = "name a picture that can be read, or - for stdin"
     try:
         if name == "-":
             if sys.stdin is None or sys.stdin.isatty():
                 fix = "pipe one in, as in: livews --image - < photo.jpg"
-                raise BadRequest("no picture on stdin", where=shown, why="it is a terminal", fix=fix)
+                raise BadRequest("no picture on stdin", why="it is a terminal", fix=fix)
             data = sys.stdin.buffer.read(_MOST_READ + 1)
         else:
             with open(name, "rb") as file:
                 data = file.read(_MOST_READ + 1)
     except (OSError, ValueError) as problem:  # ValueError: a NUL in the name
         why = getattr(problem, "strerror", None) or one_line(str(problem).strip(), 200)
-        raise BadRequest("cannot read the picture", where=shown, why=why, fix=fix) from None
+        raise BadRequest("cannot read the picture", why=why, fix=fix) from None
     if len(data) > _MOST_READ:
-        raise _too_large(shown, f"it has more than {_MOST_READ // 1_000_000} MB")
+        raise _too_large(f"it has more than {_MOST_READ // 1_000_000} MB")
     return data
 
 
-def _taken(data: bytes, kind: str, shown: str, most_pixels: int) -> Picture:
+def _taken(data: bytes, kind: str, most_pixels: int) -> Picture:
     """A picture of a kind that the service takes."""
     if _cut_short(data, kind):
         why = f"the {NAMES[kind]} data end too early"
-        raise BadRequest("a broken picture", where=shown, why=why, fix="get the whole file")
+        raise BadRequest("a broken picture", why=why, fix="get the whole file")
     width, height = size_of(data, kind)
     light = len(data) <= MOST_BYTES
-    if not (light and 0 < max(width, height) <= most_pixels) and (image := _opened(data, shown)) is not None:
+    if not (light and 0 < max(width, height) <= most_pixels) and (image := _opened(data)) is not None:
         width, height = image.size
         if not light or max(width, height) > most_pixels:
-            return _scaled(image, shown, most_pixels)
+            return _scaled(image, most_pixels)
     if not light:
-        raise _too_large(
-            shown, f"it has {len(data):,} bytes, more than {MOST_BYTES:,}", f"make it smaller, or {EXTRA}"
-        )
+        raise _too_large(f"it has {len(data):,} bytes, more than {MOST_BYTES:,}", f"make it smaller, or {EXTRA}")
     notes = []
     if not 0 < max(width, height) <= most_pixels:
         size = f"{width}x{height} pixels" if width else f"{NAMES[kind]} of unknown size"
@@ -184,7 +154,7 @@ def _taken(data: bytes, kind: str, shown: str, most_pixels: int) -> Picture:
     return Picture(data, kind, width, height, "; ".join(notes))
 
 
-def _opened(data: bytes, shown: str) -> Any:
+def _opened(data: bytes) -> Any:
     """The picture in Pillow's hands, not decoded yet; None without Pillow, or when it does not know the format."""
     try:
         image = pillow()
@@ -198,26 +168,26 @@ def _opened(data: bytes, shown: str) -> Any:
         return None
     except image.DecompressionBombError:
         most = 2 * image.MAX_IMAGE_PIXELS // 1_000_000
-        raise _too_large(shown, f"it has more than {most} million pixels") from None
+        raise _too_large(f"it has more than {most} million pixels") from None
     except Exception as problem:
-        raise _broken(problem, shown) from None
+        raise _broken(problem) from None
 
 
-def _scaled(image: Any, shown: str, most_pixels: int, note: str = "") -> Picture:
+def _scaled(image: Any, most_pixels: int, note: str = "") -> Picture:
     try:
         picture = encode(image, most_pixels)
     except Exception as problem:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and others
-        raise _broken(problem, shown) from None
+        raise _broken(problem) from None
     return Picture(picture.data, picture.mime_type, picture.width, picture.height, note)
 
 
-def _broken(problem: Exception, shown: str) -> BadRequest:
+def _broken(problem: Exception) -> BadRequest:
     why = f"Pillow says: {one_line(str(problem).strip(), 200)}"
-    return BadRequest("a broken picture", where=shown, why=why, fix="open it in a viewer and save it anew")
+    return BadRequest("a broken picture", why=why, fix="open it in a viewer and save it anew")
 
 
-def _too_large(shown: str, why: str, fix: str = "make it smaller") -> BadRequest:
-    return BadRequest("the picture is too large", where=shown, why=why, fix=fix)
+def _too_large(why: str, fix: str = "make it smaller") -> BadRequest:
+    return BadRequest("the picture is too large", why=why, fix=fix)
 
 
 def _cut_short(data: bytes, mime_type: str) -> bool:

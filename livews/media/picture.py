@@ -46,7 +46,7 @@ class ImageUnavailable(LivewsError):
 class PictureSource:
     """A source of pictures with one slot between the thread that makes them and the one reader that takes them.
 
-    `put`, `end` and `drop` may be called in any thread; `frames` belongs to an event loop. `most_pixels`: of the longer
+    `put` and `end` may be called in any thread; `frames` belongs to an event loop. `most_pixels`: of the longer
     side; larger pictures are scaled.
     """
 
@@ -55,8 +55,6 @@ class PictureSource:
     late = ""  # why there is no first picture in time
 
     def __init__(self, *, most_pixels: int = MOST_PIXELS) -> None:
-        self.every = LEAST_SECONDS
-        """Seconds between two pictures, at least."""
         self._most_pixels = most_pixels
         self.lost: ImageUnavailable | None = None
         """Why there are no more pictures; None while there are, and after `close`."""
@@ -83,18 +81,18 @@ class PictureSource:
             self._thread.start()
         try:
             if not self._ready.wait(WAIT):
-                self._refusal = self._refused(f"{self.late} for {WAIT:.0f} s")
-        finally:
-            if self._refusal is not None or not self._ready.is_set():
-                self.close()
-        if self._refusal is not None:
-            raise self._refusal
+                raise self._refused(f"{self.late} for {WAIT:.0f} s")
+            if self._refusal is not None:
+                raise self._refusal
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """No more pictures. Blocks until the present one is finished, for some seconds at most; may be called again."""
         with self._starting:
             self._closed.set()
-            self.drop()
+            self.end(drop=True)
             self._ready.set()
             self._interrupt()
             if self._thread is not None and self._thread is not threading.current_thread():
@@ -137,20 +135,16 @@ class PictureSource:
         self._ready.set()
         self._wake()
 
-    def end(self) -> None:
-        """No more pictures will come; the one that waits is still yielded."""
+    def end(self, *, drop: bool = False) -> None:
+        """No more pictures will come; the one that waits is still yielded unless `drop`."""
         with self._lock:
             self._ended = True
-        self._wake()
-
-    def drop(self) -> None:
-        """No more pictures are wanted, not even the one that waits."""
-        with self._lock:
-            self._ended, self._picture = True, None
+            if drop:
+                self._picture = None
         self._wake()
 
     async def frames(self) -> AsyncIterator[Picture]:
-        """The newest picture, at most one every `every` seconds, until `close()` or the loss. For one reader."""
+        """The newest picture, at most one every `LEAST_SECONDS`, until `close()` or the loss. For one reader."""
         loop = asyncio.get_running_loop()
         changed = asyncio.Event()
 
@@ -169,7 +163,7 @@ class PictureSource:
                 if wait <= 0:
                     self._picture = None
             if picture is not None and wait <= 0:
-                self._due = time.monotonic() + self.every
+                self._due = time.monotonic() + LEAST_SECONDS
                 yield picture
                 continue
             with suppress(TimeoutError):

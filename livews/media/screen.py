@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import Any
 
 from livews.media.image_file import EXTRA, encode, pillow
-from livews.media.picture import ImageUnavailable, Picture, PictureSource
+from livews.media.picture import LEAST_SECONDS, ImageUnavailable, Picture, PictureSource
 from livews.terminal_text import one_line
 
 LIBRARIES = "libxcb1 libxcb-randr0 libxcb-render0 libxcb-shm0 libxcb-xfixes0"
@@ -36,7 +36,7 @@ class Screen(PictureSource):
             try:
                 self.put(self._take())
                 failed = False
-                due = max(due + self.every, time.monotonic())
+                due = max(due + LEAST_SECONDS, time.monotonic())
             except ImageUnavailable:
                 if failed or not self._ready.is_set():
                     raise

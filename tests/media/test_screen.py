@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from livews.media import ImageUnavailable, Screen
+from livews.media import ImageUnavailable, Screen, picture
 from tests.media.conftest import BLUE, RED, Display, decoded, near, some
 
 
@@ -29,9 +29,9 @@ async def test_the_screen_is_seen_as_it_is_now(display: Display, pil: Any) -> No
     assert not [t for t in threading.enumerate() if t.name == "livews-screen"]
 
 
-async def test_closing_the_screen_ends_its_frames(display: Display) -> None:
+async def test_closing_the_screen_ends_its_frames(display: Display, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(picture, "LEAST_SECONDS", 60)
     screen = Screen()
-    screen.every = 60
     screen.start()
     frames = screen.frames()
     first = await some(frames, 1)
