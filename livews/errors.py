@@ -12,8 +12,9 @@
      │   ├─ Refused             ... instead of setupComplete, or refused the upgrade
      │   └─ Lost                ... or the connection broke without a close frame
      ├─ TraceFailed             the trace cannot be written any more
-     ├─ AudioUnavailable        no loudspeaker or microphone, or it was lost (livews.audio.portaudio)
-     └─ ImageUnavailable        no screen or camera, or it was lost (livews.media.picture)
+     └─ DeviceUnavailable       a device cannot be used, or was lost
+         ├─ AudioUnavailable    ... a loudspeaker or a microphone (livews.audio.portaudio)
+         └─ ImageUnavailable    ... the screen or a camera (livews.media.picture)
 
 - No exception of websockets, h11, orjson or sounddevice leaves livews.
 - No text holds a credential: what could hold one passes `livews.redactor.Redactor` first.
@@ -84,6 +85,15 @@ class BadRequest(LivewsError):
     """An option, a file or an argument that cannot work. Nothing was sent."""
 
     exit_code = Exit.USAGE
+
+
+class DeviceUnavailable(LivewsError):
+    """A device cannot be used, or was lost."""
+
+    exit_code = Exit.NO_SOUND
+
+    def __init__(self, what: str, why: str, fix: str) -> None:
+        super().__init__(what, why=why, fix=fix)
 
 
 class NoCredentials(BadRequest):

@@ -17,7 +17,7 @@ from livews.audio.analysis.pcm import (
 from livews.audio.echo_canceller import AEC_FIX
 from livews.core.codec import INPUT_RATE
 
-HOLD = 0.2  # the device and the room still sound after the last block was played
+HOLD = 0.2  # the device and the room still sound after the last block; longer than a fade, which ends before it opens
 
 # An echo is there as soon as the loudspeaker plays, and the service notices it after some 0.2 s; people who barge in
 # mostly hear the answer's beginning first. Once or twice it may still have been a person.
@@ -29,13 +29,12 @@ REPEAT_AFTER = 300.0  # seconds
 
 
 class EchoGate:
-    """Silence instead of the microphone while the loudspeaker plays and for `hold` seconds after.
+    """Silence instead of the microphone while the loudspeaker plays and for `HOLD` seconds after.
 
     There is no barge-in by voice then. Both edges are faded for 5 ms. `rate`: of the microphone, in Hz.
     """
 
-    def __init__(self, hold: float = HOLD, *, rate: int = INPUT_RATE) -> None:
-        self._hold = max(hold, FADE_SECONDS)  # the fade out has to end before it opens
+    def __init__(self, *, rate: int = INPUT_RATE) -> None:
         self._rate = rate
         self._fade = int(FADE_SECONDS * rate)
         self._opens_at = float("-inf")
@@ -53,7 +52,7 @@ class EchoGate:
         check_whole(pcm)
         samples = len(pcm) // SAMPLE_BYTES
         if playing:
-            self._opens_at = at + samples / self._rate + self._hold
+            self._opens_at = at + samples / self._rate + HOLD
             muted = samples
         elif self._open:
             muted = 0  # once open it stays open: chunks that come unevenly must not make it flap

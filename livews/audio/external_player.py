@@ -35,7 +35,7 @@ class ExternalPlayer:
     """A program that plays s16le mono from its stdin. `{rate}` is in Hz, `{ms}` and `{us}` are the requested latency."""
 
     name: str
-    arguments: tuple[str, ...]
+    arguments: str  # separated by spaces
     package: str  # of Debian and Ubuntu
     raw_flag: bool = False  # newer versions expect a file with a header unless given `--raw`
 
@@ -44,27 +44,17 @@ class ExternalPlayer:
 PLAYERS = (
     ExternalPlayer(
         "paplay",
-        (
-            "--raw", "--format=s16le", "--rate={rate}", "--channels=1", "--latency-msec={ms}",
-            "--process-time-msec=20", "--client-name=livews", "--stream-name=voice",
-        ),
+        "--raw --format=s16le --rate={rate} --channels=1 --latency-msec={ms} --process-time-msec=20 "
+        "--client-name=livews --stream-name=voice",
         "pulseaudio-utils",
     ),
     ExternalPlayer(
-        "pw-play",
-        ("--rate={rate}", "--channels=1", "--format=s16", "--latency={ms}ms", "-"),
-        "pipewire-bin",
-        raw_flag=True,
+        "pw-play", "--rate={rate} --channels=1 --format=s16 --latency={ms}ms -", "pipewire-bin", raw_flag=True
     ),
     ExternalPlayer(
-        "aplay",
-        (
-            "-q", "-t", "raw", "-f", "S16_LE", "-r", "{rate}", "-c", "1", "--buffer-time={us}",
-            "--period-time=20000", "-",
-        ),
-        "alsa-utils",
+        "aplay", "-q -t raw -f S16_LE -r {rate} -c 1 --buffer-time={us} --period-time=20000 -", "alsa-utils"
     ),
-)  # fmt: skip
+)
 
 
 class NoPlayer(AudioUnavailable):
@@ -199,7 +189,7 @@ def open_player(
 def _command(player: ExternalPlayer, rate: int, latency: float) -> list[str]:
     values = {"rate": rate, "ms": round(1000 * latency), "us": round(1_000_000 * latency)}
     raw = ["--raw"] if player.raw_flag and _knows_raw(player.name) else []
-    return [player.name, *raw, *(argument.format(**values) for argument in player.arguments)]
+    return [player.name, *raw, *player.arguments.format(**values).split()]
 
 
 def _knows_raw(name: str) -> bool:

@@ -57,11 +57,6 @@ class FileSource:
             self.rate = self._reader.rate
         self._chunks = self._cut(self._reader)
 
-    @property
-    def seconds(self) -> float:
-        """Duration of the file, without the silence after it; 0 before `start`."""
-        return self._reader.seconds if self._reader else 0.0
-
     async def chunks(self) -> AsyncIterator[AudioChunk]:
         """The chunks of the file and of the silence. Raises `BadRequest` when the file can no longer be read."""
         if self._began is None:

@@ -166,9 +166,8 @@ class Microphone(AudioEndpoint):
         self._wake = wake
         while True:
             woken.clear()
-            over = (
-                self._closed or self.lost is not None
-            )  # read before the queue: once it is so, no block can follow unseen
+            # read before the queue: once it is so, no block can follow unseen
+            over = self._closed or self.lost is not None
             queue = self._queue
             while queue is not None and queue is self._queue and (chunks := queue.take()) is not None:
                 for chunk in chunks:

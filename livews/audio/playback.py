@@ -97,7 +97,7 @@ class PlaybackBuffer:
     cap_bytes: most bytes that are queued; more are dropped and counted.
     latency: seconds the device holds. A callback later than that found it empty.
     clock: the time in seconds.
-    tap: from `new_tap()`, gets a copy of every block. ValueError if it is unbounded.
+    tap: from `new_tap()`, gets a copy of every block.
     """
 
     def __init__(
@@ -110,8 +110,6 @@ class PlaybackBuffer:
         clock: Callable[[], float] = time.monotonic,
         tap: Tap | None = None,
     ) -> None:
-        if tap is not None and tap.maxlen is None:
-            raise ValueError("a tap needs a bound: use new_tap()")
         self.rate = rate
         self.latency = latency
         self._prebuffer = prebuffer
@@ -254,7 +252,7 @@ class PlaybackBuffer:
                 if turn.heard_from is None:
                     turn.heard_from = heard + seconds_of(at, self.rate)
             if live.chunks and live.chunks[0][0] is turn:
-                end = self._copy(turn, live.chunks, block[:size], at)
+                end = self._copy(turn, live, block[:size], at)
                 self._log.append((heard + seconds_of(at, self.rate), turn, turn.played, end - at))
                 turn.played += end - at
                 live.pulled += end - at
@@ -308,11 +306,9 @@ class PlaybackBuffer:
             turn.underrun += position - turn.dry_at
             turn.risen = 0
 
-    def _copy(
-        self, turn: PlayedTurn, chunks: deque[tuple[PlayedTurn, memoryview]], block: memoryview, at: int
-    ) -> int:
+    def _copy(self, turn: PlayedTurn, live: _Generation, block: memoryview, at: int) -> int:
         """Move audio of `turn` to `block[at:]` until there is no more or the block is full. Returns where it ended."""
-        start = at
+        start, chunks = at, live.chunks
         while at < len(block) and chunks and chunks[0][0] is turn:
             chunk = chunks[0][1]
             count = min(len(chunk), len(block) - at)

@@ -21,8 +21,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
 from livews import process
-from livews.errors import LivewsError
-from livews.exit_codes import Exit
+from livews.errors import DeviceUnavailable
 
 T = TypeVar("T")
 
@@ -48,13 +47,8 @@ _loading = threading.Lock()
 _ports = threading.Lock()
 
 
-class AudioUnavailable(LivewsError):
+class AudioUnavailable(DeviceUnavailable):
     """A loudspeaker or a microphone cannot be used, or was lost."""
-
-    exit_code = Exit.NO_SOUND
-
-    def __init__(self, what: str, why: str, fix: str) -> None:
-        super().__init__(what, why=why, fix=fix)
 
 
 class RateRefused(AudioUnavailable):

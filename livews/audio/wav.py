@@ -39,7 +39,7 @@ class WavReader:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self.channels = self.rate = 0
-        self._frames = self._left = self._frame_bytes = 0
+        self._left = self._frame_bytes = 0
         if self.path.exists() and not self.path.is_file():
             self._refuse("it is not a regular file", fix="Name a WAV file")
         try:
@@ -51,11 +51,6 @@ class WavReader:
         except BaseException:
             self._file.close()
             raise
-
-    @property
-    def seconds(self) -> float:
-        """The duration of the file."""
-        return self._frames / self.rate
 
     def read(self, frames: int) -> bytes:
         """The next `frames` samples as s16le mono, fewer at the end and none after it."""
@@ -98,8 +93,8 @@ class WavReader:
         if not fmt:
             self._refuse("it does not say what its sound is: there is no fmt chunk before data", at=at)
         self._read_format(fmt)
-        self._frames = self._left = min(length, size - self._file.tell()) // self._frame_bytes
-        if not self._frames:
+        self._left = min(length, size - self._file.tell()) // self._frame_bytes
+        if not self._left:
             self._refuse("there is no sound in it", at=at)
 
     def _read_format(self, fmt: bytes) -> None:

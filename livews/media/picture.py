@@ -11,8 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from livews.errors import LivewsError
-from livews.exit_codes import Exit
+from livews.errors import DeviceUnavailable
 
 MOST_PIXELS = 768
 """Of the longer side. Google recommends 768x768 for Live; more costs time and is scaled down there."""
@@ -34,13 +33,8 @@ class Picture:
     note: str = ""
 
 
-class ImageUnavailable(LivewsError):
+class ImageUnavailable(DeviceUnavailable):
     """The screen or the camera cannot be captured, or was lost."""
-
-    exit_code = Exit.NO_SOUND
-
-    def __init__(self, what: str, why: str, fix: str) -> None:
-        super().__init__(what, why=why, fix=fix)
 
 
 class PictureSource:

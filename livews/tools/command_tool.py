@@ -217,7 +217,6 @@ class _Child(asyncio.SubprocessProtocol):
         self.out, self.err = bytearray(), bytearray()
         self.too_much = False
         self.gone, self.closed = asyncio.Event(), asyncio.Event()
-        self._open = {1, 2}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.SubprocessTransport)
@@ -233,10 +232,8 @@ class _Child(asyncio.SubprocessProtocol):
             if self._transport.get_returncode() is None:
                 process.kill_group(self._transport.get_pid())
 
-    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
-        self._open.discard(fd)
-        if not self._open:
-            self.closed.set()
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed.set()
 
     def process_exited(self) -> None:
         self.gone.set()

@@ -72,7 +72,7 @@ def script(folder: Path, *lines: str) -> ExternalPlayer:
     path = folder / "stand-in"
     path.write_text("\n".join(["#!/bin/sh", *lines, ""]))
     path.chmod(0o755)
-    return ExternalPlayer(str(path), (), "none")
+    return ExternalPlayer(str(path), "", "none")
 
 
 class Pulled:
@@ -140,7 +140,7 @@ def test_a_player_that_takes_nothing_is_passed_over(tmp_path: Path, monkeypatch:
     (tmp_path / "good").mkdir()
     deaf = script(tmp_path, "exec sleep 30")
     good = script(tmp_path / "good", "exec cat > /dev/null")
-    missing = ExternalPlayer(str(tmp_path / "no-such-player"), (), "none")
+    missing = ExternalPlayer(str(tmp_path / "no-such-player"), "", "none")
     stream = Pulled().open(missing, deaf, good)
     assert stream.name == good.name
     stream.close()
