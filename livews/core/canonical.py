@@ -59,12 +59,12 @@ def _object(
 ) -> dict[str, Json]:
     out: dict[str, Json] = {}
     for key, child in value.items():
-        here = f"{path}/{pointer(key)}"
         member = of.members.get(key)
         if member is None:
-            result.unknown.append((here, key, snake))
+            result.unknown.append((f"{path}/{pointer(key)}", key, snake))
             out[key] = child
             continue
+        here = f"{path}/{key}"  # a known name has nothing to escape
         target = member.target
         if child is None and not (target and target.endswith(_NULL_TYPES)):
             result.remarks.append(("WIRE-11", here, "null means that the member is not set; leave it out"))

@@ -210,17 +210,15 @@ class Conversation(rules.Context):
         body: dict[str, Any] = reading.message
         pending = self._calls_after(sender, body)
         is_first_setup = sender == "client" and isinstance(body.get("setup"), dict) and not self.setup
-        traits = {
-            **(self._traits_of(body["setup"]) if is_first_setup else self.traits),
-            "callsOpen": bool(pending),
-            "answerOwed": self._answer_owed(sender, body),
-        }
+        traits = self._traits_of(body["setup"]) if is_first_setup else self.traits
+        if pending or "toolResponse" in body:
+            traits = {**traits, "callsOpen": bool(pending), "answerOwed": self._answer_owed(sender, body)}
         reading.signals = self._machine.signals(sender, body, traits)
         transition = self._machine.run(self._state, reading.signals, traits)
         reading.broken, reading.noted = transition.faults, transition.notes
         step = Step(
             sender, "+".join(body) or "empty", raw, reading.signals, state=self._state, audio=reading.audio,
-            parsed=body, as_sent=message, undecodable=tuple(path for path, _ in reading.undecodable),
+            parsed=body, as_sent=message, undecodable=tuple(reading.undecodable),
         )  # fmt: skip
         if sender == "server":
             step.judgement = partial(rules.findings, reading, self)

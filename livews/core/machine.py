@@ -8,7 +8,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from livews.core import protocol
 
@@ -34,8 +34,7 @@ class Signal:
     guard: tuple[tuple[str, Any], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
+class Transition(NamedTuple):
     """What the signals of a frame do: the new states by region, the effects in order, and rules that are broken or noted."""
 
     states: tuple[str, ...]
@@ -80,7 +79,7 @@ class Machine:
             for number, signal, path in self._signals[sender].get(member, ()):
                 if len(path) > 1 and path[1] not in names:  # most signals end here
                     continue
-                if number in found or not _holds(signal.guard, traits):
+                if number in found or (signal.guard and not _holds(signal.guard, traits)):
                     continue
                 if any(_matches(signal, value) for value in values(message, path)):
                     found[number] = signal.name
@@ -99,8 +98,10 @@ class Machine:
         notes: list[str] = []
         for signal in signals:
             for region, rows in self._rows.get(signal, {}).items():
-                for row in rows.get(now[region], ()) if region == end or not is_over else ():
-                    if not _holds(row.guard, traits):
+                if is_over and region != end:
+                    continue
+                for row in rows.get(now[region], ()):
+                    if row.guard and not _holds(row.guard, traits):
                         continue
                     if row.fault:
                         faults.append(row.fault)
@@ -155,7 +156,7 @@ def _guard(row: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
 
 
 def _holds(guard: tuple[tuple[str, Any], ...], traits: Traits) -> bool:
-    return not guard or all(traits.get(name) == value for name, value in guard)
+    return all(traits.get(name) == value for name, value in guard)
 
 
 def _list(value: Any) -> list[Any]:

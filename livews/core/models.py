@@ -52,7 +52,9 @@ def _profile(model: str, surface: str) -> Profile:
         merged[name] = {**data["defaults"][name], **overlay.get(name, {}), **row.get(name, {})}
     if row.get("known", True):
         merged["refuses"] = [*data["defaults"]["refuses"], *row.get("refuses", [])]
-    merged["refusedIn"] = {row["at"].split("/")[1] for row in merged["refuses"]}  # members at the top
+    merged["refusals"] = {}  # by rule and member at the top
+    for refusal in merged["refuses"]:
+        merged["refusals"].setdefault((refusal["rule"], refusal["at"].split("/")[1]), []).append(refusal)
     old = retired(model_id)
     merged["retired"] = old is not None
     if old:

@@ -5,7 +5,7 @@
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from livews.core import codec, machine, validation
@@ -19,12 +19,14 @@ class Reading:
 
     sender: Sender
     canonical: Canonical
+    message: Any = None
+    """The message in canonical form."""
     media: tuple[tuple[str, dict[str, Any]], ...] = ()
     """Its streamed media, as (path, Blob)."""
     audio: tuple[tuple[str, bytes], ...] = ()
     """Its audio, as (mime type, bytes)."""
-    undecodable: tuple[tuple[str, str], ...] = ()
-    """Audio that is no base64, as (path, words)."""
+    undecodable: dict[str, str] = field(default_factory=dict)
+    """Audio that is no base64: path to words."""
     problem: str = ""
     """Why the frame is no message at all (WIRE-2)."""
     is_composed: bool = False
@@ -36,11 +38,6 @@ class Reading:
     noted: tuple[str, ...] = ()
     """Rules that are noted by the rows of machine.json."""
     _violations: list[validation.Violation] | None = None
-
-    @property
-    def message(self) -> Any:
-        """The message in canonical form."""
-        return self.canonical.message
 
     @property
     def is_clean(self) -> bool:
@@ -63,18 +60,18 @@ def read(sender: Sender, message: dict[str, Any], surface: str | None = None) ->
         message: the parsed message.
         surface: a column of `x-livews.on`, or None if it is not known.
     """
-    reading = Reading(sender, fold(sender, message, surface))
-    reading.media = tuple(_blobs(sender, reading.message))
-    audio, undecodable = [], []
+    canonical = fold(sender, message, surface)
+    reading = Reading(sender, canonical, canonical.message, tuple(_blobs(sender, canonical.message)))
+    audio = []
     for path, blob in reading.media:
         if is_audio(blob):
             try:
                 audio.append((blob["mimeType"], codec.decode_base64(blob["data"])))
             except codec.WireError as problem:
-                undecodable.append((f"{path}/data", str(problem)))
-                if len(undecodable) == validation.MOST:
+                reading.undecodable[f"{path}/data"] = str(problem)
+                if len(reading.undecodable) == validation.MOST:
                     break
-    reading.audio, reading.undecodable = tuple(audio), tuple(undecodable)
+    reading.audio = tuple(audio)
     return reading
 
 

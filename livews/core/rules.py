@@ -166,7 +166,7 @@ def check(sender: Sender, message: Any, target: ApiTarget | None = None) -> list
 
 
 def _undecodable(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
-    for path, problem in reading.undecodable:
+    for path, problem in reading.undecodable.items():
         yield finding(rule, path, f"{problem} at {path}", reading.sender)
     if reading.is_composed:
         return
@@ -346,20 +346,16 @@ def _refusal(rule: str, reading: Reading, context: Context) -> Iterator[Finding]
     """A member that the model refuses."""
     message, target = reading.message, context.target
     is_setup = isinstance(message.get("setup"), dict)
-    profile = _served(reading, context) if is_setup else context.profile
-    if profile is None or profile["refusedIn"].isdisjoint(message):
-        return
-    for row in profile["refuses"]:
-        if row["rule"] != rule or _steps(row["at"])[0] not in message:
-            continue
-        if not models.holds(row, target.surface, target.as_of):
-            continue
-        setup = message["setup"] if is_setup else context.setup
-        if "unless" in row and True in machine.values({"setup": setup}, _steps(row["unless"])):
-            continue
-        if machine.values(message, _steps(row["at"])):
-            words = f"{profile['name']} does not take {row['at'].rsplit('/', 1)[-1]} at {row['at']}"
-            yield finding(rule, row["at"], words, close=closes.frame_for(row["close"]))
+    profile = (_served(reading, context) if is_setup else context.profile) or {}
+    refusals = profile.get("refusals", {})
+    for name in message:
+        for row in refusals.get((rule, name), ()):
+            setup = message["setup"] if is_setup else context.setup
+            if "unless" in row and True in machine.values({"setup": setup}, _steps(row["unless"])):
+                continue
+            if models.holds(row, target.surface, target.as_of) and machine.values(message, _steps(row["at"])):
+                words = f"{profile['name']} does not take {row['at'].rsplit('/', 1)[-1]} at {row['at']}"
+                yield finding(rule, row["at"], words, close=closes.frame_for(row["close"]))
 
 
 def _other_surface(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
