@@ -13,7 +13,7 @@ from livews.core import protocol
 Sender = Literal["client", "server"]
 Json = Any
 
-ENVELOPE: dict[str, str] = {
+ENVELOPE: dict[Sender, str] = {
     "client": f"{protocol.SCHEMAS}client/BidiGenerateContentClientMessage.json",
     "server": f"{protocol.SCHEMAS}server/BidiGenerateContentServerMessage.json",
 }

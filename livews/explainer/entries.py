@@ -13,7 +13,7 @@ from typing import Any
 from livews.core import models, protocol, schema
 from livews.core.schema import Member
 from livews.explainer import RETRY, sample_message
-from livews.explainer.locations import ENVELOPES, MemberLocation, says_of, shape_of, users
+from livews.explainer.locations import MemberLocation, note_of, says_of, shape_of, users
 
 _MOST_PATHS = 6
 """Paths that are shown to a person."""
@@ -116,13 +116,13 @@ def member_entry(place: MemberLocation, at: str = "") -> Entry:
         at: the path that was asked for, "" for all of them.
     """
     member, owner = place.member, protocol.schema(place.type_id)
-    note = owner["properties"][member.name]["x-livews"]
-    is_message = place.type_id in ENVELOPES.values()
+    note = note_of(place.type_id, member)
+    is_message = place.type_id in schema.ENVELOPE.values()
     paths = list(dict.fromkeys(path for _, path in place.paths))
     senders = [sender for sender, path in place.paths if path == at] or place.senders or ["client"]
     tried = [pair for pair in place.paths if at in ("", pair[1])]
     if at and not tried:  # it goes round a circle of types, so it is in no list of paths
-        tops = {sender: schema.top(sender) for sender in ENVELOPES}
+        tops = {sender: schema.top(sender) for sender in schema.ENVELOPE}
         tried = [(sender, at) for sender, members in tops.items() if at.split("/")[1] in members]
     sample = sample_message.best(tried)
     path = sample[0] if sample else ""

@@ -52,19 +52,14 @@ def _named(name: str) -> LookupResult:
     entry describes have no entry of their own."""
     members = _members(name)
     high = [place for place in members if place.depth <= 2]
-    if any(place.type_id in locations.ENVELOPES.values() for place in high):
-        chosen = [max(high, key=_evidence)]
+    if any(place.type_id in schema.ENVELOPE.values() for place in high):
+        chosen = [max(high, key=lambda place: len(locations.note_of(place.type_id, place.member)["evidence"]))]
     else:
         chosen = members if len(members) == 1 else []
     entries = [member_entry(place) for place in chosen]
     signals = {signal["name"] for entry in entries for signal in entry.facts["signals"]}
     entries += (entry for entry in _others(name) if entry.kind != "signal" or entry.name not in signals)
     return LookupResult(entries, [place for place in members if place not in chosen])
-
-
-def _evidence(place: MemberLocation) -> int:
-    """How many sources have a member."""
-    return len(protocol.schema(place.type_id)["properties"][place.member.name]["x-livews"]["evidence"])
 
 
 def _others(name: str) -> Iterator[Entry]:
@@ -76,7 +71,7 @@ def _others(name: str) -> Iterator[Entry]:
         if kind == "value":
             yield value_entry(key, name)
         elif kind == "type":
-            tops = [p for p in locations.users(schema.table(key).name) if p.type_id in locations.ENVELOPES.values()]
+            tops = [p for p in locations.users(schema.table(key).name) if p.type_id in schema.ENVELOPE.values()]
             if not tops:
                 yield type_entry(key)
             elif name != tops[0].member.name:
@@ -90,7 +85,7 @@ def _at_path(name: str) -> LookupResult:
     steps = locations.steps_of(name)
     if not steps:
         return NOTHING
-    starts = [(envelope, steps) for envelope in locations.ENVELOPES.values()]
+    starts = [(envelope, steps) for envelope in schema.ENVELOPE.values()]
     ends = [end for start, rest in starts if (end := locations.follow(start, rest))]
     at = ends[0].path if ends else ""
     if not ends and not name.startswith("/"):

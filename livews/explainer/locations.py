@@ -9,8 +9,6 @@ from typing import Any
 from livews.core import protocol, schema
 from livews.core.schema import Member, Sender
 
-ENVELOPES: dict[Sender, str] = {"client": schema.ENVELOPE["client"], "server": schema.ENVELOPE["server"]}
-
 
 @dataclass(frozen=True, slots=True)
 class MemberLocation:
@@ -45,6 +43,11 @@ class MemberLocation:
         return {"ask": self.ask, "sender": self.senders, "paths": paths, "says": self.says}
 
 
+def note_of(type_id: str, member: Member) -> dict[str, Any]:
+    """x-livews of a member."""
+    return protocol.schema(type_id)["properties"][member.name]["x-livews"]  # type: ignore[no-any-return]
+
+
 def says_of(type_id: str, member: Member) -> str:
     """The description of a member, or else of its type."""
     own: str = protocol.schema(type_id)["properties"][member.name].get("description", "")
@@ -66,7 +69,7 @@ def all_members() -> dict[str, MemberLocation]:
             locations.setdefault(
                 f"{row['title']}.{name}", MemberLocation(type_id, schema.table(type_id).members[name], [])
             )
-    for sender, envelope in ENVELOPES.items():
+    for sender, envelope in schema.ENVELOPE.items():
         for ask, path in _paths(envelope, "", frozenset({envelope})):
             locations[ask].paths.append((sender, path))
     for location in locations.values():

@@ -11,6 +11,7 @@ from typing import Any
 
 from livews.core import models, protocol, rules, schema
 from livews.core.schema import Member, Sender
+from livews.explainer.locations import note_of
 
 _TRIED = 8
 """Paths of a member that are tried."""
@@ -79,7 +80,7 @@ def _models(sender: Sender, path: str) -> list[str]:
     default = models.default_model()
     if not path.startswith("/setup"):
         return [default]
-    notes = (_note(type_id, member) for type_id, member in _along(sender, path))
+    notes = (note_of(type_id, member) for type_id, member in _along(sender, path))
     names = [name for note in notes for name in note.get("models", {}).get("takenBy", ())]
     ids = [row["ids"][0] for row in protocol.models()["profiles"] if row["name"] in names]
     return list(dict.fromkeys([*ids, default, *models.live_ids("gemini"), *models.live_ids("vertex")]))
@@ -101,11 +102,6 @@ def _specified(values: dict[str, int | None]) -> list[str]:
     return [name for name in values if not name.endswith("_UNSPECIFIED")] or list(values)
 
 
-def _note(type_id: str, member: Member) -> dict[str, Any]:
-    """x-livews of a member."""
-    return protocol.schema(type_id)["properties"][member.name]["x-livews"]  # type: ignore[no-any-return]
-
-
 def _around(type_id: str, steps: list[str], leaf: Any) -> dict[str, Any]:
     """An object of a type with the member at the end of the steps, and what is required on the way there.
 
@@ -124,7 +120,7 @@ def _around(type_id: str, steps: list[str], leaf: Any) -> dict[str, Any]:
 
 def _required(type_id: str, above: set[str], but: set[str]) -> dict[str, Any]:
     members = (member for member in _members(type_id) if member.name not in but)
-    required = (member for member in members if _note(type_id, member)["presence"] == "required")
+    required = (member for member in members if note_of(type_id, member)["presence"] == "required")
     return {member.name: _shaped(member, _value(member, above)) for member in required}
 
 

@@ -323,16 +323,9 @@ async def serve_inspector(
             super().connection_lost(exc)
 
     server = await serve(
-        inspector.serve_page,
-        "127.0.0.1",
-        port,
-        process_request=inspector.process_request,
-        server_header=None,
-        compression=None,
-        max_size=2 * MAX_MESSAGE,
-        create_connection=Connection,
-        logger=_LOGGER,
-    )
+        inspector.serve_page, "127.0.0.1", port, process_request=inspector.process_request, server_header=None,
+        compression=None, max_size=2 * MAX_MESSAGE, create_connection=Connection, logger=_LOGGER,
+    )  # fmt: skip
     inspector.port = next(iter(server.sockets)).getsockname()[1]
     try:
         yield inspector

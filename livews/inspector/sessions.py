@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -250,14 +250,13 @@ def _redacted(step: Step, redactor: Redactor) -> Step:
     if raw == step.raw:
         return step
 
-    def redacted() -> Iterator[Finding]:
-        for f in step.findings:
-            path, complaint, fix = map(redactor.redact, (f.path, f.complaint, f.fix))
-            close = f.close and (f.close[0], redactor.redact(f.close[1]))
-            yield replace(f, path=path, complaint=complaint, fix=fix, close=close)
-
-    kind, found = redactor.redact(step.kind), tuple(redacted())
-    return replace(step, kind=kind, raw=raw, parsed=None, as_sent=None, template=None, judgement=found)
+    hide = redactor.redact
+    found = tuple(
+        replace(f, path=hide(f.path), complaint=hide(f.complaint), fix=hide(f.fix),
+                close=f.close and (f.close[0], hide(f.close[1])))
+        for f in step.findings
+    )  # fmt: skip
+    return replace(step, kind=hide(step.kind), raw=raw, parsed=None, as_sent=None, template=None, judgement=found)
 
 
 async def followed(sessions: SessionList, tail: Tail, every: float = 0.15) -> None:

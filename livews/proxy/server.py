@@ -17,7 +17,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mappi
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import h11
 
@@ -366,11 +365,8 @@ class _Connection:
 
 
 def _is_local_page(origin: str) -> bool:
-    try:
-        host = urlsplit(origin).hostname
-    except ValueError:
-        return False
-    return bool(host and re.match(r"https?://", origin) and is_loopback(host))
+    match = re.fullmatch(r"https?://(\[[\da-fA-F:.]+\]|[\w.-]+)(:\d+)?", origin)
+    return bool(match and is_loopback(match[1]))
 
 
 def _response(status: int, text: str) -> bytes:
@@ -413,12 +409,9 @@ async def serve_proxy(
         own_port: int = server.sockets[0].getsockname()[1]
         upstream = config.upstream
         if upstream.port == own_port and (is_loopback(upstream.host) or upstream.host == host):
-            raise BadRequest(
-                "the proxy would dial itself",
-                where=upstream.shown,
-                why="its upstream is the address it listens on; GOOGLE_GEMINI_BASE_URL may be set here, too",
-                fix="set that variable for the client only, or pass --upstream",
-            )
+            why = "its upstream is the address it listens on; GOOGLE_GEMINI_BASE_URL may be set here, too"
+            fix = "set that variable for the client only, or pass --upstream"
+            raise BadRequest("the proxy would dial itself", where=upstream.shown, why=why, fix=fix)
         proxy.url = f"{'wss' if tls else 'ws'}://{f'[{host}]' if ':' in host else host}:{own_port}"
         yield proxy
     finally:

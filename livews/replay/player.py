@@ -245,7 +245,7 @@ class Replay:
 
     async def _recorded_close(self, line: TraceRecord) -> None:
         self._result.was_closed |= _is_error_of_the_server(line)
-        code, reason = _close_frame(line)
+        code, reason = line.close
         if line.sender == "client":
             await self._wait_for_server(line.number, "its close")
             await self._settle()
@@ -503,13 +503,8 @@ def _value(message: dict[str, Any], path: str) -> Any:
     return next((visit.value for visit in walk("client", message) if visit.canonical_path == path), None)
 
 
-def _close_frame(line: TraceRecord) -> tuple[int, str]:
-    code = line.about.get("code")
-    return (code if type(code) is int else 1006), str(line.about.get("reason", ""))
-
-
 def _is_error_of_the_server(close: TraceRecord) -> bool:
-    return close.sender == "server" and closes.explain(*_close_frame(close)).kind != "normal"
+    return close.sender == "server" and closes.explain(*close.close).kind != "normal"
 
 
 def _is_sendable(code: int) -> bool:

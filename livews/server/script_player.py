@@ -198,8 +198,7 @@ class ScriptPlayer(ServerSession):
             last_t, last_at = record.t, loop.time()
             if is_close:
                 self.differences += self._sent.differences(recorded)
-                code = record.about.get("code")
-                await self.close(code if isinstance(code, int) else 1006, str(record.about.get("reason", "")))
+                await self.close(*record.close)
             elif not is_client and self.config.faults:  # which may change the form
                 await self.send(raw)
             elif not is_client:

@@ -63,6 +63,12 @@ class TraceRecord:
     def direction(self) -> Direction:
         return "send" if self.sender == "client" else "recv"
 
+    @property
+    def close(self) -> tuple[int, str]:
+        """Code and reason of a close; 1006 where there is no valid code."""
+        code = self.about.get("code")
+        return code if type(code) is int else 1006, str(self.about.get("reason", ""))
+
 
 def lines_of(file: BinaryIO, name: str, *, headed: bool = True) -> Iterator[bytes]:
     """The lines of a file with their ends, as they arrive. It is read in pieces, so that Ctrl-C is not delayed.

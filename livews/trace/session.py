@@ -72,9 +72,7 @@ class RecordedSession:
             self.elided = True
             return conversation.step(record.sender, refilled(record.raw))
         if record.control == "close":
-            code = record.about.get("code")
-            reason = str(record.about.get("reason", ""))
-            return conversation.close(record.sender, code if type(code) is int else 1006, reason)
+            return conversation.close(record.sender, *record.close)
         return None
 
 
