@@ -20,14 +20,8 @@ from livews.trace.reader import TraceRecord
 _FRAME = 200
 """The weight of a frame besides its bytes."""
 _ANSWER = "the answer"
-_EVENTS = {
-    "setupComplete": "setupComplete",
-    "modelTurn": _ANSWER,
-    "outputTranscription": _ANSWER,
-    "toolCall": "toolCall",
-    "toolCallCancellation": "toolCallCancellation",
-    "interrupted": "interrupted",
-    "generationComplete": "generationComplete",
+_EVENTS = {"modelTurn": _ANSWER, "outputTranscription": _ANSWER} | {
+    name: name for name in ("setupComplete", "toolCall", "toolCallCancellation", "interrupted", "generationComplete")
 }
 """Signals that a client's next message may depend on, and how they are called in reports."""
 _Milestone = tuple[int, str, int]
