@@ -169,25 +169,22 @@ def resolve(settings: Settings, model: str) -> Endpoint:
 def _vertex(settings: Settings, given: str, model: str, secrets: Redactor) -> Endpoint:
     version = settings.version or "v1beta1"
     path = endpoint_paths.VERTEX.format(version=version)
-    if settings.api_key and not settings.project:  # express mode
-        url = _join(given or f"wss://{VERTEX_HOST}", path)
-        name = _publisher(model)
-        return Endpoint(url, {"x-goog-api-key": settings.api_key}, name, "vertex", version, secrets)
-    location = settings.location or ("us-central1" if settings.project else "")
-    if not settings.project and not given:
+    headers = {"Authorization": f"Bearer {settings.token}"} if settings.token else {}
+    url, name = given, _publisher(model)  # without a project the user's own gateway: its URL is dialled unchanged
+    if settings.project:
+        location = settings.location or "us-central1"
+        url = _join(given or f"wss://{_host(location)}", path)
+        if not name.startswith("projects/"):
+            name = f"projects/{settings.project}/locations/{location}/{name}"
+    elif settings.api_key:  # express mode
+        url, headers = _join(given or f"wss://{VERTEX_HOST}", path), {"x-goog-api-key": settings.api_key}
+    elif not given:
         raise BadRequest(
             "no project for Vertex",
             where="--project",
             why="no project was given and GOOGLE_CLOUD_PROJECT is not set",
             fix="set GOOGLE_CLOUD_PROJECT (and GOOGLE_CLOUD_LOCATION), or an API key for express mode",
         )
-    headers = {"Authorization": f"Bearer {settings.token}"} if settings.token else {}
-    if not settings.project:  # the user's own gateway: its URL is dialled unchanged
-        return Endpoint(given, headers, _publisher(model), "vertex", version, secrets)
-    url = _join(given or f"wss://{_host(location)}", path)
-    name = model
-    if not model.startswith("projects/"):
-        name = f"projects/{settings.project}/locations/{location}/{_publisher(model)}"
     return Endpoint(url, headers, name, "vertex", version, secrets)
 
 
@@ -203,11 +200,8 @@ def _publisher(model: str) -> str:
     """`publishers/google/models/ID` of a bare ID, `publishers/P/models/ID` of `P/ID`; full names stay."""
     if model.startswith(("publishers/", "projects/")):
         return model
-    model = model.removeprefix("models/")
-    if "/" in model:
-        publisher, _, name = model.partition("/")
-        return f"publishers/{publisher}/models/{name}"
-    return f"publishers/google/models/{model}"
+    publisher, slash, name = model.removeprefix("models/").partition("/")
+    return f"publishers/{publisher}/models/{name}" if slash else f"publishers/google/models/{publisher}"
 
 
 def _websocket_url(url: str) -> str:

@@ -196,7 +196,7 @@ class TerminalConversation:
         if options.words != ["-"]:
             await self._say_all(session, options.words)
         for name, file in zip(options.mic_files, self._inputs.files, strict=True):
-            await self._speak_file(session, name, file)
+            await self._speak_file(name, file)
         if options.words == ["-"]:
             async for line in typed_lines(self._console.environment.stdin):
                 if line.strip():
@@ -236,9 +236,9 @@ class TerminalConversation:
         stream.write(PROMPT)
         stream.flush()
 
-    async def _speak_file(self, session: client.Session, name: str, source: FileSource) -> None:
+    async def _speak_file(self, name: str, source: FileSource) -> None:
         """Stream a WAV file as if it were spoken now, and wait for the reply to the last of it."""
-        sender = self._sender = self._sender_of(source, session)
+        sender = self._sender = self._sender_of(source)
         try:
             await sender.talk(True)
             await sender.run()
@@ -254,7 +254,7 @@ class TerminalConversation:
 
     async def _listen(self, session: client.Session, microphone: Microphone) -> None:
         """The microphone is open, from the first TEXT on; lines may be typed as well, until the user leaves."""
-        sender = self._sender = self._sender_of(microphone, session)
+        sender = self._sender = self._sender_of(microphone)
         microphone.muted = False
         typing = asyncio.create_task(self._view.run() if self._view is not None else self._type(session, sender))
         others = (self._stream(sender, microphone), self._say_all(session, self._options.words))
@@ -418,14 +418,13 @@ class TerminalConversation:
             await asyncio.to_thread(microphone.start)
         self._microphone = microphone
         self._closers.append(microphone.close)
-
-    def _sender_of(self, source: Any, session: client.Session) -> MicrophoneSender:
-        options = self._options
-        if not (options.half_duplex or options.echo_cancel) and source is self._microphone:
+        if not (self._options.half_duplex or self._options.echo_cancel):
             from livews.audio.echo import SelfInterruption
 
             self._replies.echo = SelfInterruption()
-        return MicrophoneSender(source, session, self._replies, self._console, options, self._canceller)
+
+    def _sender_of(self, source: Microphone | FileSource) -> MicrophoneSender:
+        return MicrophoneSender(source, self._replies, self._console, self._options, self._canceller)
 
     async def _open_camera(self) -> Screen | Camera | None:
         """The screen or the camera, if requested; nothing else is ever captured."""

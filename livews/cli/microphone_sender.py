@@ -11,7 +11,6 @@ import argparse
 import contextlib
 from typing import TYPE_CHECKING
 
-from livews import client
 from livews.audio.analysis import levels
 from livews.audio.analysis.pcm import seconds_of
 from livews.audio.analysis.vad import VoiceActivityDetector
@@ -30,7 +29,7 @@ _REPORT_DROPS_EVERY = 5.0
 
 
 class MicrophoneSender:
-    """Streams one source to one session.
+    """Streams one source to the session of `replies`.
 
     options: with --push-to-talk audio is sent only while `talk(True)`; with --half-duplex only while nothing plays.
     canceller: against the echo of the loudspeaker, if wanted.
@@ -39,14 +38,12 @@ class MicrophoneSender:
     def __init__(
         self,
         source: Microphone | FileSource,
-        session: client.Session,
         replies: Replies,
         console: Console,
         options: argparse.Namespace,
         canceller: EchoCanceller | None,
     ) -> None:
         self._source = source
-        self._session = session
         self._replies = replies
         self._console = console
         self._manual: bool = options.push_to_talk
@@ -88,13 +85,13 @@ class MicrophoneSender:
             elif self.vad.ended_at is not None and self.vad.ended_at != self._requested_at:
                 self._requested_at = self.vad.ended_at
                 self._replies.watch.requested(self._requested_at)
-            await self._session.send_audio(pcm, self._source.rate)
+            await self._replies.session.send_audio(pcm, self._source.rate)
             self._report_drops(self._replies.watch.clock())
         if self._manual:
             await self.talk(False)
         elif not self.muted:
             with contextlib.suppress(LocalProtocolError):
-                await self._session.audio_end()
+                await self._replies.session.audio_end()
 
     def _without_echo(self, pcm: bytes, canceller: EchoCanceller, speaker: Speaker | None) -> bytes:
         from livews.audio.portaudio import AudioUnavailable
@@ -114,12 +111,12 @@ class MicrophoneSender:
             return
         if on:
             self._has_sent, self.open = False, True
-            await self._session.activity_start()
+            await self._replies.session.activity_start()
             return
         self.open = False
         if not self._has_sent:  # ACTIVITY-2: an empty activity would close the session
-            await self._session.send_audio(bytes(640 * 2), self._source.rate)
-        await self._session.activity_end()
+            await self._replies.session.send_audio(bytes(640 * 2), self._source.rate)
+        await self._replies.session.activity_end()
         self._replies.requested()
 
     async def mute(self, on: bool) -> None:
@@ -130,7 +127,7 @@ class MicrophoneSender:
         if on:
             self.db = None
             if not self._manual:
-                await self._session.audio_end()
+                await self._replies.session.audio_end()
             elif self.open:
                 await self.talk(False)
 
