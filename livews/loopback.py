@@ -3,8 +3,6 @@
 - Every part of livews that dials asks `proxy_for`: a loopback host is never dialled through a proxy.
 """
 
-from __future__ import annotations
-
 import contextlib
 import re
 import socket

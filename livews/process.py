@@ -5,8 +5,6 @@
 - A call that hangs stays in its thread, which does not keep the program from ending.
 """
 
-from __future__ import annotations
-
 import contextlib
 import contextvars
 import os

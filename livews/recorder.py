@@ -4,13 +4,10 @@
 - Times are seconds since the start of the session on a monotonic clock.
 """
 
-from __future__ import annotations
-
 import time
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
-if TYPE_CHECKING:
-    from livews.core.conversation import Step
+from livews.core.conversation import Step
 
 Direction = Literal["send", "recv"]
 """As the client sees it."""

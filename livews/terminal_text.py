@@ -4,8 +4,6 @@
   escapes. Line breaks and tabs stay, unless a single line is asked for.
 """
 
-from __future__ import annotations
-
 import re
 
 # C0 except tab and newline, DEL and C1, line and paragraph separators, bidirectional controls, zero-width space, BOM,

@@ -394,14 +394,13 @@ class TerminalConversation:
         try:
             await asyncio.to_thread(speaker.start)
         except AudioUnavailable as why:
-            self._replies.speaker = None
             if device:
                 why.where = f"--device {device}"
                 raise
             self._no_sound(why)
-            return
-        if speaker.fallback:
-            self._console.note(f"livews: {speaker.fallback}")
+        else:
+            if speaker.fallback:
+                self._console.note(f"livews: {speaker.fallback}")
 
     def _no_sound(self, why: AudioUnavailable) -> None:
         self._replies.speaker = None
