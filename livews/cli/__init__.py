@@ -13,8 +13,7 @@ import os.path
 import sys
 from collections.abc import Sequence
 
-from livews.cli.console import Console, ignore_interrupts
-from livews.cli.environment import Environment
+from livews.cli.console import Console, Environment, ignore_interrupts
 from livews.cli.options import COMMANDS as COMMANDS
 from livews.cli.options import TOOLS, function, parser_of, refuse_contradictions
 

@@ -205,9 +205,8 @@ class _Doctor:
             yield row
         first = _FirstFrames()
         times = first.times
-        connecting = client.connect(
-            self._options.model, settings=settings, recorders=(lambda where: first,), open_timeout=timeout
-        )
+        recorders = (lambda where: first,)
+        connecting = client.connect(self._options.model, settings=settings, recorders=recorders, open_timeout=timeout)
         try:
             session = await connecting
         except LivewsError:
@@ -251,8 +250,8 @@ async def _turn(session: client.Session, timeout: float) -> CheckResult:
     start = time.monotonic()
     first: float | None = None
     words, seconds = "", 0.0
-    failure = LivewsError(f"not complete within {timeout:g} s", fix="try again, or another --model")
-    async with _within(timeout, failure):
+    fix = "try again, or another --model"
+    async with _within(timeout, LivewsError(f"not complete within {timeout:g} s", fix=fix)):
         await session.say(TURN)
         async for event in session.turn():
             if isinstance(event, e.Audio | e.Text | e.Transcript) and first is None:

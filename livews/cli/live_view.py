@@ -30,8 +30,7 @@ from prompt_toolkit.output import ColorDepth, create_output
 from prompt_toolkit.renderer import print_formatted_text
 from prompt_toolkit.styles import Style
 
-from livews.cli.console import Console, on_signal
-from livews.cli.environment import Environment
+from livews.cli.console import Console, Environment, on_signal
 from livews.cli.output import PROMPT, Output
 from livews.cli.view_rows import ViewRows, ViewState, formatted, labelled
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from livews import setup_message
-from livews.cli.environment import Environment
+from livews.cli.console import Environment
 from livews.core import models
 from livews.errors import BadRequest
 

@@ -295,7 +295,7 @@ def test_the_view_writes_to_stderr_alone() -> None:
 
 def test_where_there_is_no_terminal_to_draw_on() -> None:
     program = (
-        "import os, sys\nfrom livews.cli.environment import Environment\n"
+        "import os, sys\nfrom livews.cli.console import Environment\n"
         "def usable(): return Environment().can_draw\n"
         "for term in ('xterm', 'dumb', ''):\n os.environ['TERM'] = term\n print(term, usable())\n"
         "os.environ['TERM'] = 'xterm'\nsys.stdin.close()\nprint('closed', usable())\n"

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from livews.cli import main, replies, talk
-from livews.cli.environment import Environment
+from livews.cli.console import Environment
 from livews.cli.session_inputs import SessionInputs
 from livews.core.codec import decode_base64
 from tests.bench.golden.parts import png
