@@ -6,7 +6,6 @@
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,13 +31,12 @@ _PARTS = {
 }
 
 
-def _forms() -> Iterator[re.Pattern[str]]:
-    for line in Path(__file__).with_name("close_forms.txt").read_text(encoding="utf-8").splitlines():
-        if line and not line.startswith("#"):
-            yield re.compile(re.sub("<[A-Z]+>", lambda part: _PARTS[part[0]], line), re.DOTALL)
-
-
-_FORMS = tuple(_forms())
+_LINES = Path(__file__).with_name("close_forms.txt").read_text(encoding="utf-8").splitlines()
+_FORMS = [
+    re.compile(re.sub("<[A-Z]+>", lambda part: _PARTS[part[0]], line), re.DOTALL)
+    for line in _LINES
+    if line and not line.startswith("#")
+]
 _QUOTED = re.compile(r"""b?(?P<quote>["'])(?P<text>.*?)(?<!\\)(?P=quote)\s*(?=[,;})\]]|$)""", re.DOTALL)
 _NO_REASON = re.compile(
     r"(?:no reason\b|None\b|null\b|undefined\b|<none>|wasClean\b|type\b|\w+=|[})\]]).*", re.DOTALL

@@ -147,7 +147,10 @@ class _Page:
                 except codec.WireError:
                     continue
                 if "watch" in request:
-                    self._watch(request["watch"])
+                    number = request["watch"]
+                    self._watched = self._sessions.all.get(number) if type(number) is int else None
+                    self._cursor, self._state = NewsCursor(), None
+                    self._changed.set()
                     continue
                 while len(self._tasks) >= _MAX_REQUESTS:
                     await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -159,11 +162,6 @@ class _Page:
             for task in (updates, *self._tasks):
                 task.cancel()
             await asyncio.gather(updates, *self._tasks, return_exceptions=True)
-
-    def _watch(self, number: Any) -> None:
-        self._watched = self._sessions.all.get(number) if type(number) is int else None
-        self._cursor, self._state = NewsCursor(), None
-        self._changed.set()
 
     async def _send(self, value: Any) -> None:
         await self._socket.send(codec.dump(value), text=True)

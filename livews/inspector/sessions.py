@@ -20,7 +20,7 @@ from livews.core.conversation import Conversation, Step
 from livews.core.rules import Finding
 from livews.core.schema import Sender
 from livews.proxy.injector import MessageInjector
-from livews.recorder import Clock, Direction, Opcode
+from livews.recorder import Direction, Opcode
 from livews.redactor import Redactor
 from livews.report.data import ReportSession, SessionInfo
 from livews.report.message_excerpt import MemberDocs
@@ -92,7 +92,6 @@ class LiveSession(SessionView):
         self._sessions = sessions
         self._observer = injector.observer
         self._redactor = redactor
-        self._clock = Clock()
         super().__init__(number, self, sessions.docs, injector)
 
     @property
@@ -101,7 +100,7 @@ class LiveSession(SessionView):
 
     @property
     def clock(self) -> float | None:
-        return self._clock()
+        return self._observer.clock()
 
     def frame(self, t: float, direction: Direction, opcode: Opcode, step: Step) -> None:
         if self._sessions.has_room(self):

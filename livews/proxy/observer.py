@@ -53,7 +53,8 @@ class ConnectionObserver:
         self._stream_end: tuple[Side, StreamEnd] | None = None
         self._log = log
         self._on_fatal = on_fatal
-        self._clock = Clock()
+        self.clock = Clock()
+        """The time of everything that is recorded."""
         up, down, unknown = deflate_contexts(extensions)
         self.frames: dict[Side, FrameParser] = {
             "client": FrameParser(masked=True, inflate=up),
@@ -73,7 +74,7 @@ class ConnectionObserver:
     def on_injected(self, side: Side, message: FramedMessage) -> None:
         """This message was written between two of `side`."""
         self.injected = True
-        self._guarded(side, self._message, self._clock(), side, message)
+        self._guarded(side, self._message, self.clock(), side, message)
         self.injected = False
 
     def on_end(self, side: Side, how: StreamEnd) -> None:
@@ -82,7 +83,7 @@ class ConnectionObserver:
         if self.first_close is None and not self._blind:
             self.close_step = self.conversation.close(side, 1006)
             about = {"code": 1006, "reason": ""}
-            self._guarded(side, self._record_control, self._clock(), side, "close", about)
+            self._guarded(side, self._record_control, self.clock(), side, "close", about)
 
     def close(self) -> None:
         """Both streams have ended."""
@@ -104,7 +105,7 @@ class ConnectionObserver:
                 text += ", in the middle of a message"
         up, down = self.messages["client"], self.messages["server"]
         faults = f", {self.faults} fault{'' if self.faults == 1 else 's'}" if self.faults else ""
-        return f"{text}, {self._clock():.1f} s, {up} up, {down} down{faults}"
+        return f"{text}, {self.clock():.1f} s, {up} up, {down} down{faults}"
 
     def _guarded(self, side: Side, observe: Callable[..., None], *args: Any) -> None:
         """Run a step of observing; the bytes are relayed on whatever fails."""
@@ -117,7 +118,7 @@ class ConnectionObserver:
             self._stop(side, f"{type(problem).__name__} in livews itself")
 
     def _parse(self, side: Side, data: bytes) -> None:
-        t, frames = self._clock(), self.frames[side]
+        t, frames = self.clock(), self.frames[side]
         for event in frames.feed(data):
             if isinstance(event, FramedMessage):
                 self._message(t, side, event)
