@@ -117,7 +117,8 @@ class Microphone(AudioEndpoint):
         self._channels = 1
         self._queue: _BlockQueue | None = None  # None: what is captured is not wanted. Replaced as a whole
         self._muted = False
-        self._dropped = 0  # blocks; written by the sound thread
+        self.dropped_ms = 0.0
+        """Milliseconds of audio that a slow reader has missed; written by the sound thread."""
         self._called = 0.0  # when the last block came
         self._wake: Callable[[], object] = lambda: None
 
@@ -147,11 +148,6 @@ class Microphone(AudioEndpoint):
         if muted != self._muted:
             self._muted = muted
             self._renew_queue()
-
-    @property
-    def dropped_ms(self) -> float:
-        """Milliseconds of audio that a slow reader has missed."""
-        return float(self._dropped * CHUNK_MS)
 
     async def chunks(self) -> AsyncIterator[AudioChunk]:
         """The captured chunks, from `start` on, until the device is lost or closed."""
@@ -201,7 +197,7 @@ class Microphone(AudioEndpoint):
         self._called = now = time.monotonic()
         queue = self._queue
         if queue is not None:
-            self._dropped += queue.put(pcm, now - age)
+            self.dropped_ms += CHUNK_MS * queue.put(pcm, now - age)
             self._wake()
 
     def _renew_queue(self) -> None:

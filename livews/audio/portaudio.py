@@ -181,8 +181,8 @@ class Stream:
         options = {"blocksize": blocksize, "callback": callback, "finished_callback": finished}
         try:
             self._open(side, device, rate, 1, options)
-        except _ChannelsRefused:
-            if side is OUTPUT or device.channels < 2:
+        except AudioUnavailable as refused:
+            if side is OUTPUT or device.channels < 2 or "number of channels" not in refused.why:
                 raise
             self._open(side, device, rate, device.channels, options)
 
@@ -374,10 +374,6 @@ def within(seconds: float, what: str, work: Callable[[], T]) -> T:
     raise AudioUnavailable(what, f"the sound system did not answer within {seconds:g} s", fix)
 
 
-class _ChannelsRefused(AudioUnavailable):
-    pass
-
-
 def _refusal(side: AudioSide, device: Device, rate: int, why: str) -> AudioUnavailable:
     what = f"{side.what} on {device.name!r} at {rate} Hz"
     if "sample rate" in why:
@@ -386,4 +382,4 @@ def _refusal(side: AudioSide, device: Device, rate: int, why: str) -> AudioUnava
     fix = f"Another program may hold it: choose another device, {side.instead}"
     if side is INPUT:
         fix += f". {unmute_fix()}"
-    return (_ChannelsRefused if "number of channels" in why else AudioUnavailable)(what, why, fix)
+    return AudioUnavailable(what, why, fix)

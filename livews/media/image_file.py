@@ -92,7 +92,7 @@ def pillow() -> Any:
     return image
 
 
-def encode(image: Any, most_pixels: int) -> Picture:
+def encode(image: Any, most_pixels: int, note: str = "") -> Picture:
     """A Pillow image as JPEG: upright, never enlarged, on white where it is transparent. Raises what Pillow does."""
     if image.mode.startswith("I"):  # 16 bits a sample; Pillow would clip it to white
         image = image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
@@ -108,7 +108,7 @@ def encode(image: Any, most_pixels: int) -> Picture:
     image = import_module("PIL.ImageOps").exif_transpose(image)
     out = io.BytesIO()
     image.convert("RGB").save(out, "JPEG", quality=QUALITY)
-    return Picture(out.getvalue(), "image/jpeg", image.width, image.height)
+    return Picture(out.getvalue(), "image/jpeg", image.width, image.height, note)
 
 
 def _read(name: str) -> bytes:
@@ -175,10 +175,9 @@ def _opened(data: bytes) -> Any:
 
 def _scaled(image: Any, most_pixels: int, note: str = "") -> Picture:
     try:
-        picture = encode(image, most_pixels)
+        return encode(image, most_pixels, note)
     except Exception as problem:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and others
         raise _broken(problem) from None
-    return Picture(picture.data, picture.mime_type, picture.width, picture.height, note)
 
 
 def _broken(problem: Exception) -> BadRequest:

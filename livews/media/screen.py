@@ -11,7 +11,6 @@ import os
 import sys
 import time
 from importlib import import_module
-from typing import Any
 
 from livews.media.image_file import EXTRA, encode, pillow
 from livews.media.picture import LEAST_SECONDS, ImageUnavailable, Picture, PictureSource
@@ -45,7 +44,10 @@ class Screen(PictureSource):
 
     def _take(self) -> Picture:
         """The monitor as it is now. Blocks for some 20 ms; raises `ImageUnavailable`."""
-        mss, image = self._load()
+        try:
+            mss, image = import_module("mss"), pillow()
+        except Exception as problem:  # ImportError; what a half installed one raises
+            raise self._refused(f"a Python package is missing ({_text(problem)})", EXTRA) from problem
         self._check_session()
         try:
             with mss.MSS() as display:
@@ -61,13 +63,6 @@ class Screen(PictureSource):
         if black:  # Xwayland lets X programs see each other, and nothing else
             raise self._refused("under Wayland an X program sees only black", _WAYLAND_FIX)
         return picture
-
-    def _load(self) -> tuple[Any, Any]:
-        """mss and PIL.Image."""
-        try:
-            return import_module("mss"), pillow()
-        except Exception as problem:  # ImportError; what a half installed one raises
-            raise self._refused(f"a Python package is missing ({_text(problem)})", EXTRA) from problem
 
     def _check_session(self) -> None:
         """Problems that mss does not report, or not clearly."""

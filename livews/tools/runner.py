@@ -236,7 +236,8 @@ class Toolbox:
         if len(self._runs) > _AT_ONCE:
             return self._error(f"{_AT_ONCE} functions run already; call {about.name} again when some have finished")
         work = run.work = self._track(asyncio.create_task(tool.invoke(about.args)))
-        work.add_done_callback(_ignore_exception)
+        # an exception that a function raises after its call was cancelled is not reported
+        work.add_done_callback(lambda work: work.cancelled() or work.exception())
         try:
             await asyncio.wait({work}, timeout=tool.timeout)
         finally:
@@ -289,12 +290,6 @@ class _Run:
     work: asyncio.Task[Any] | None = None
     why: str = ""
     """Why it was stopped, for the model."""
-
-
-def _ignore_exception(work: asyncio.Future[Any]) -> None:
-    """An exception that a function raises after its call was cancelled is not reported."""
-    if not work.cancelled():
-        work.exception()
 
 
 def _described(problem: BaseException) -> str:
