@@ -100,7 +100,7 @@ def _is_number(text: str) -> bool:
 
 
 def close_of(close_id: str, **values: str) -> tuple[int, str]:
-    """Code and reason of a row of protocol/closes.json.
+    """Code and reason of a row of protocol/closes.json, for the fault `close`.
 
     Placeholders of the reason are filled with `values` if all are known, else the reason is the recorded one, or has
     the names of the placeholders where none was recorded.

@@ -34,7 +34,7 @@ class PendingCalls:
         """A response to no call starts a turn (TOOL-2)."""
         self._default = self._tools.get("default", "BLOCKING")
         self._held_results = ""
-        self._holding: set[str] = set()
+        self.holding: set[str] = set()
         """Ids of the calls whose responses the turn waits for."""
         self._functions: list[DeclaredFunction] = []
         self.declare(conversation.setup.get("tools"))
@@ -49,14 +49,9 @@ class PendingCalls:
         self._functions = function_calls.declared(tools, self._default)
 
     @property
-    def hold_turn(self) -> bool:
-        """Whether the turn waits for a response."""
-        return bool(self._holding)
-
-    @property
     def held_names(self) -> str:
         """The functions whose responses the turn waits for."""
-        return ", ".join(one_line(call.name, 60) for call_id, call in self._open.items() if call_id in self._holding)
+        return ", ".join(one_line(call.name, 60) for call_id, call in self._open.items() if call_id in self.holding)
 
     def wanted(self, user_input: UserInput) -> list[DeclaredFunction]:
         """The functions to call for this input."""
@@ -77,7 +72,7 @@ class PendingCalls:
             call_id = self._new_id()
             self._open[call_id] = function
             if not ends_turn:
-                self._holding.add(call_id)
+                self.holding.add(call_id)
             arguments = function_calls.arguments(function, prompt)
             calls.append({"name": function.name, "args": arguments, "id": call_id})
         return calls
@@ -97,24 +92,24 @@ class PendingCalls:
         Returns the words with which a held turn goes on, "" while it does not, and the words to speak by scheduling.
         Results that may be spoken at the same time are spoken together.
         """
-        was_held = self.hold_turn
+        was_held = bool(self.holding)
         words_by_scheduling: dict[str, str] = {}
         for item in tool_response.get("functionResponses", []):
             name, response = str(item.get("name", "")), item.get("response")
             oldest = next((call_id for call_id, call in self._open.items() if call.name == name), "")
             call_id = str(item.get("id", "")) or oldest
-            call, held = self._open.get(call_id), call_id in self._holding
+            call, held = self._open.get(call_id), call_id in self.holding
             words = replies.result_in_words(name or (call.name if call else ""), response)
             if item.get("willContinue") is not True:
                 self._open.pop(call_id, None)
-                self._holding.discard(call_id)
+                self.holding.discard(call_id)
             if held:
                 self._held_results = _joined(self._held_results, words)
             elif call is not None or self._starts_turns:
                 scheduling = self._scheduling(item, call) if call is not None else "INTERRUPT"
                 words_by_scheduling[scheduling] = _joined(words_by_scheduling.get(scheduling, ""), words)
         continuation = ""
-        if was_held and not self.hold_turn:
+        if was_held and not self.holding:
             continuation, self._held_results = self._held_results, ""
         return continuation, words_by_scheduling
 
@@ -127,7 +122,7 @@ class PendingCalls:
 
     def release_turn(self) -> list[str]:
         """The user cut the turn that waits: the ids of calls that are withdrawn. Others stay open (TOOL-4)."""
-        held, self._holding = self._holding, set()
+        held, self.holding = self.holding, set()
         withdrawn = [call_id for call_id in self._open if call_id in held and self._wire["openCalls"] == "cancel"]
         for call_id in withdrawn:
             del self._open[call_id]

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from livews.audio.analysis.pcm import audio_seconds
+from livews.core import closes
 from livews.core.conversation import Conversation, Step
 from livews.server import faults, service_format
 from livews.server.connection import StandInConnection
@@ -175,7 +176,7 @@ class ScriptPlayer(ServerSession):
                         self.differences.append(f"{waits}; {name} came: {difference}")
         except TimeoutError:
             self.differences.append(f"{waits}, and nothing that fits came in {self.config.patience:g} s")
-            await self.close(*faults.close_of("deadline-expired"))
+            await self.close(*closes.frame_for("deadline-expired"))
 
     # A recorded session
 

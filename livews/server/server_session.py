@@ -248,7 +248,7 @@ class ServerSession(abc.ABC):
 
     async def _leave(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
-        await self.close(*faults.close_of("goaway-ignored"))
+        await self.close(*closes.frame_for("goaway-ignored"))
 
     async def close(self, code: int, reason: str) -> None:
         """Close as the service would, and end the session: always raises ConnectionEnded.

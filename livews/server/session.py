@@ -14,7 +14,6 @@ from typing import Any
 from livews.core import canonical, closes, codec, machine, models, protocol
 from livews.core.conversation import Step
 from livews.core.rules import Finding, not_found
-from livews.server import faults
 from livews.server.connection import StandInConnection
 from livews.server.context import ServerContext
 from livews.server.server_session import ConnectionEnded, ServerSession
@@ -235,7 +234,7 @@ class StandInSession(ServerSession):
                 await asyncio.sleep(min(left, max(0.01, 1.0 / scale)))
             if not life["goAwaySeconds"] and loop.time() >= started + life["closeSeconds"] / scale:
                 self.context.store.expire(session)
-                await self.close(*faults.close_of(life["close"]))
+                await self.close(*closes.frame_for(life["close"]))
         await self.go_away(life["timeLeftSeconds"] / scale)
 
     def _seconds_to_go_away(self, session: ResumableSession) -> float:

@@ -284,7 +284,7 @@ class TurnTaking:
     @property
     def _is_replying(self) -> bool:
         """A turn of the model is under way: it speaks, or waits for a function's result."""
-        return (self._reply is not None and not self._reply.done()) or self._calls.hold_turn
+        return (self._reply is not None and not self._reply.done()) or bool(self._calls.holding)
 
     def _start_reply(self, user_input: UserInput, *, same_turn: bool = False) -> None:
         """Start a reply. After a call it belongs to the `same_turn`, and so do the counts so far."""
@@ -313,7 +313,7 @@ class TurnTaking:
         if not self._is_replying:
             return
         await cancel(self._reply)
-        if self._calls.hold_turn and (withdrawn := self._calls.release_turn()):
+        if self._calls.holding and (withdrawn := self._calls.release_turn()):
             await self._session.send({"toolCallCancellation": {"ids": withdrawn}})
         if self.wire["opener"]:
             await self._session.send({"serverContent": {}})
@@ -385,7 +385,7 @@ class TurnTaking:
             await self._session.send(self._style.content({"modelTurn": {"parts": [{"executableCode": code}]}}))
         await self._session.send({"toolCall": {"functionCalls": calls}})
         self._response_tokens["TEXT"] += _CALL_TOKENS * len(calls)
-        if self._calls.hold_turn:
+        if self._calls.holding:
             await cancel(self._reminder)
             self._reminder = self._session.start_task(self._remind())
             return
@@ -399,7 +399,7 @@ class TurnTaking:
 
     async def _remind(self) -> None:
         await asyncio.sleep(_PATIENCE_SECONDS)
-        if self._calls.hold_turn:
+        if self._calls.holding:
             self._session.log(
                 f"no response to {self._calls.held_names} yet, and this model is silent until there is one (TOOL-3); "
                 "for a client that waits for turnComplete first: --wire toolCallEndsTurn=true"
