@@ -38,34 +38,25 @@ class UserSpeech:
     """When the user spoke, and when the user was done."""
 
     def __init__(self) -> None:
-        self._detector = VoiceActivityDetector()
+        self.speech = VoiceActivityDetector()
+        """When the current speech, or the last one, began and ended, as far as it is known."""
         self._prompted_at: float | None = None
         """When a text or activityEnd was sent last."""
 
     def take(self, t: float, step: Step) -> float | None:
         """Take a frame of the client; when speech began in it or a text was sent, which may interrupt the model."""
-        began_at = self._detector.began_at
+        began_at = self.speech.began_at
         for mime_type, pcm in step.audio:
-            self._detector.push(pcm, rate_of(mime_type, "client"), t)
+            self.speech.push(pcm, rate_of(mime_type, "client"), t)
         if "prompt" in step.signals:
             self._prompted_at = t
             if "activityEnd" not in step.signals:
                 return t
-        return None if self._detector.began_at == began_at else self._detector.began_at
-
-    @property
-    def began_at(self) -> float | None:
-        """When the current speech, or the last one, began."""
-        return self._detector.began_at
-
-    @property
-    def ended_at(self) -> float | None:
-        """When it ended, as far as it is known."""
-        return self._detector.ended_at
+        return None if self.speech.began_at == began_at else self.speech.began_at
 
     def done_at(self, after: float | None) -> float | None:
         """When the user was done, if that was later than `after`."""
-        ends = (self._prompted_at, self.ended_at)
+        ends = (self._prompted_at, self.speech.ended_at)
         return max((end for end in ends if end is not None and (after is None or end > after)), default=None)
 
     def done_by(self, t: float) -> Literal["text", "voice"]:

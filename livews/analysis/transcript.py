@@ -153,7 +153,8 @@ class _TranscriptBuilder:
                 self._add("goAway", t, f"the service goes away in {seconds} s")
 
     def _user_said(self, text: str, t: float) -> None:
-        began_at, ended_at = self._timeline.user.began_at, self._timeline.user.ended_at
+        speech = self._timeline.user.speech
+        began_at, ended_at = speech.began_at, speech.ended_at
         if self._user_words is None:
             start = max(0.0, min(t - 1.0 if began_at is None else began_at, t))
             end = max(t if ended_at is None else min(ended_at, t), start + 0.5)

@@ -11,7 +11,8 @@ from typing import Any
 from livews.core import codec
 from livews.errors import BadRequest
 from livews.server import faults
-from livews.trace.reader import TraceRecord, sessions
+from livews.trace.reader import TraceRecord
+from livews.trace.session import follow
 
 _VERBS = ("client", "server", "close", "wait", "fault", "drive", "report")
 
@@ -41,10 +42,10 @@ def load(path: str) -> list[Script]:
         return [_scenario(path, data)]
     if raw.lstrip()[:16].startswith(b'{"trace"'):
         scripts = []
-        for i, (_, records) in enumerate(sessions(raw.splitlines(keepends=True), path), 1):
-            kept = [record for record in records if record.control != "cut"]
-            if any(record.raw for record in kept):
-                scripts.append(Script(f"{Path(path).name}#{i}", records=kept))
+        for session in follow(raw.splitlines(keepends=True), path):
+            records = [*session.lines()]
+            if any(record.raw for record in records):
+                scripts.append(Script(f"{Path(path).name}#{session.number}", records=records))
         if scripts:
             return scripts
     raise BadRequest(

@@ -10,6 +10,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, BinaryIO
@@ -21,7 +22,7 @@ from livews.core import codec
 from livews.core.endpoint_paths import parse_endpoint_path
 from livews.errors import BadRequest
 from livews.redactor import HIDDEN, Redactor, redact_url
-from livews.trace.reader import CONTROLS
+from livews.trace.reader import record_of
 from livews.trace.session import RecordedSession
 from livews.trace.writer import header as trace_header
 from livews.trace.writer import iso_time
@@ -105,17 +106,14 @@ def _pairs(pairs: Any) -> list[dict[str, str]]:
 
 def _epoch(value: Any) -> float | None:
     """A time in any form that a HAR has it: seconds or milliseconds since 1970, or ISO 8601."""
-    try:
-        if isinstance(value, str):
+    if isinstance(value, str):
+        with suppress(ValueError):
             when = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", value))
             return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
-    except ValueError:
-        pass
-    try:
+    with suppress(TypeError, ValueError):
         seconds = float(value)
-    except (TypeError, ValueError):
-        return None
-    return seconds / 1000 if seconds > 1e11 else seconds
+        return seconds / 1000 if seconds > 1e11 else seconds
+    return None
 
 
 def _iso(epoch: float) -> str:
@@ -187,10 +185,8 @@ def _payload(message: dict[str, Any]) -> tuple[bytes, str]:
         raise ValueError("it has no data")
     is_text = message.get("opcode", 1) != 2
     if not is_text and not data.lstrip().startswith("{"):  # some tools write the text of a binary message as it is
-        try:
+        with suppress(codec.WireError):
             return codec.decode_base64(data), "binary"
-        except codec.WireError:
-            pass
     return data.encode(errors="surrogatepass"), "text" if is_text else "binary"
 
 
@@ -223,18 +219,13 @@ def write(socket: HarWebSocket, out: BinaryIO) -> tuple[int, int]:
         except codec.WireError:
             row["raw"] = codec.encode_base64(raw)
         rows.append(row)
-    rows += [control for control in socket.own.get("controls", ()) if _is_control(control)]
+    for row in socket.own.get("controls", ()):
+        if isinstance(row, dict) and (record := record_of(0, row, b"")) and record.control:
+            rows.append(row)
     out.write(orjson.dumps(header) + b"\n")
     for row in sorted(rows, key=lambda row: float(row["t"])):
         out.write(orjson.dumps(row) + b"\n")
     return len(socket.messages) - unreadable, unreadable
-
-
-def _is_control(row: Any) -> bool:
-    """Whether it can be a control of a trace."""
-    if not isinstance(row, dict) or row.get("dir") not in ("send", "recv"):
-        return False
-    return isinstance(row.get("t"), (int, float)) and any(isinstance(row.get(kind), dict) for kind in CONTROLS)
 
 
 def shown(url: str) -> str:

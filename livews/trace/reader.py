@@ -8,7 +8,7 @@
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
@@ -115,30 +115,6 @@ def check_partial_line(partial: bytes | bytearray, name: str, number: int, *, he
         )
 
 
-def sessions(
-    lines: Iterable[bytes], name: str, *, lenient: bool = False, texts: bool = False
-) -> Iterator[tuple[dict[str, Any], Iterator[TraceRecord]]]:
-    """Each session of a trace as (header, records), read by a `TraceParser`. Take its records before the next session."""
-    parser = TraceParser(name, lenient=lenient, texts=texts)
-    items = (item for line in lines for item in parser.take(line))
-    header: Any = next(items, None)
-
-    def records() -> Iterator[TraceRecord]:
-        nonlocal header
-        header = None
-        for item in items:
-            if isinstance(item, dict):
-                header = item
-                return
-            yield item
-
-    while header is not None:
-        session = records()
-        yield header, session
-        for _ in session:
-            pass
-
-
 class TraceParser:
     """Reads the lines of a trace, one by one.
 
@@ -180,7 +156,7 @@ class TraceParser:
             if row.get("trace") == "livews":
                 yield self._header(text)
                 return
-            record = _record(self.number, row, text.rstrip(b"\r\n") if self._texts else b"")
+            record = record_of(self.number, row, text.rstrip(b"\r\n") if self._texts else b"")
         except codec.WireError as problem:
             why = str(problem)
             # A session that follows one that crashed may begin in the middle of its last line.
@@ -234,7 +210,8 @@ def object_of(text: bytes) -> dict[str, Any]:
     return row if isinstance(row, dict) else codec.parse(text)
 
 
-def _record(number: int, row: dict[str, Any], text: bytes) -> TraceRecord | None:
+def record_of(number: int, row: dict[str, Any], text: bytes) -> TraceRecord | None:
+    """The record of a row, None if it is neither a frame nor a control."""
     sender, t = SENDERS.get(str(row.get("dir"))), row.get("t")
     if sender is None or not isinstance(t, (int, float)) or isinstance(t, bool):
         return None

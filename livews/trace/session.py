@@ -13,7 +13,7 @@ from livews.core.conversation import Conversation, Step
 from livews.core.endpoint_paths import parse_endpoint_path
 from livews.errors import BadRequest
 from livews.trace.media import refilled
-from livews.trace.reader import TraceRecord, lines_of, sessions
+from livews.trace.reader import TraceParser, TraceRecord, lines_of
 
 
 class RecordedSession:
@@ -27,9 +27,12 @@ class RecordedSession:
         turn: the turn of the last record, from 1: what the user said up to the end of the answer.
         cut_at: the number of the line that a crash cut off.
         elided: media were left out of what was read so far.
+        next: the header that ended it.
     """
 
-    def __init__(self, header: dict[str, Any], records: Iterator[TraceRecord], number: int, name: str) -> None:
+    def __init__(
+        self, header: dict[str, Any], items: Iterator[dict[str, Any] | TraceRecord], number: int, name: str
+    ) -> None:
         self.header = header
         self.number = number
         self.name = name
@@ -38,7 +41,8 @@ class RecordedSession:
         self.turn = 1
         self.cut_at: int | None = None
         self.elided = False
-        self._records = records
+        self.next: dict[str, Any] | None = None
+        self._items = items
 
     @property
     def url(self) -> str:
@@ -50,11 +54,14 @@ class RecordedSession:
 
     def lines(self) -> Iterator[TraceRecord]:
         """The records only, without steps. Iterate either these or the session."""
-        for record in self._records:
-            if record.control == "cut":
-                self.cut_at = record.number
+        for item in self._items if self.next is None else ():
+            if isinstance(item, dict):
+                self.next = item
+                return
+            if item.control == "cut":
+                self.cut_at = item.number
             else:
-                yield record
+                yield item
 
     def __iter__(self) -> Iterator[tuple[TraceRecord, Step | None]]:
         for record in self.lines():
@@ -98,12 +105,19 @@ def follow(
         except OSError as problem:
             raise unreadable(str(source), problem) from None
         return
-    number = 0
-    for number, (header, records) in enumerate(sessions(source, name, lenient=lenient, texts=texts), 1):
-        yield RecordedSession(header, records, number, name)
-    if not number:
+    parser = TraceParser(name, lenient=lenient, texts=texts)
+    items = (item for line in source for item in parser.take(line))
+    header: Any = next(items, None)
+    if header is None:
         fix = "name a file that was written with --trace"
         raise BadRequest(f"there is no session in {name}", where=name, fix=fix)
+    number = 1
+    while header is not None:
+        session = RecordedSession(header, items, number, name)
+        yield session
+        for _ in session.lines():
+            pass
+        header, number = session.next, number + 1
 
 
 def unreadable(name: str, problem: OSError) -> BadRequest:

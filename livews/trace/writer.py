@@ -163,9 +163,7 @@ def _failed(path: Path, problem: OSError) -> TraceFailed:
 
 def _on_one_line(raw: bytes) -> bytes:
     """JSON without raw line breaks: between tokens any white space will do, and no string holds one."""
-    if b"\n" in raw:
-        raw = raw.replace(b"\n", b" ")
-    return raw.replace(b"\r", b" ") if b"\r" in raw else raw
+    return raw.replace(b"\n", b" ").replace(b"\r", b" ")
 
 
 def iso_time(when: datetime) -> str:

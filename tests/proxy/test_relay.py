@@ -18,7 +18,7 @@ from livews.errors import TraceFailed
 from livews.proxy.injector import MessageInjector
 from livews.redactor import Redactor
 from livews.server import faults
-from livews.trace.reader import sessions
+from livews.trace.session import follow
 from livews.trace.writer import TraceFile
 from tests.kit.names import GEMINI
 from tests.kit.recorder import MemoryRecorder
@@ -231,7 +231,7 @@ async def test_a_conversation_with_the_stand_in_is_the_same_on_both_sides(tmp_pa
     written = []
     for side in ("stand-in", "proxy"):
         with (tmp_path / side).open("rb") as file:
-            ((header, lines),) = ((header, list(lines)) for header, lines in sessions(file, side))
+            ((header, lines),) = ((session.header, list(session.lines())) for session in follow(file, side))
         assert header["side"] == side
         lines = [line for line in lines if line.raw is not None]
         written.append(

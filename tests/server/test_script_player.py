@@ -21,8 +21,8 @@ from livews.server.script import Script, load
 from livews.server.script import load_all as scripts
 from livews.server.script_player import differences, misfit
 from livews.server.server import StandInServer, serve_stand_in
-from livews.trace import reader
 from livews.trace.media import elided
+from livews.trace.session import follow
 from tests.kit import command
 from tests.kit.names import ROOT
 from tests.kit.waiting import until
@@ -125,8 +125,8 @@ def frames(path: Path, sender: str) -> list[bytes]:
     with path.open("rb") as file:
         return [
             line.raw
-            for _, lines in reader.sessions(file, "x")
-            for line in lines
+            for session in follow(file, "x")
+            for line in session.lines()
             if line.sender == sender and line.raw
         ]
 

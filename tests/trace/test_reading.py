@@ -210,8 +210,8 @@ def test_a_frame_as_deep_as_the_wire_takes_it(trace: Run, tmp_path: Path) -> Non
 def test_reading_keeps_the_lines_only_when_asked(tmp_path: Path) -> None:
     raw = write(tmp_path / "t.jsonl", *talk()).read_bytes()
     for texts in (False, True):
-        for _, lines in trace_reader.sessions(io.BytesIO(raw), "t", texts=texts):
-            assert all(bool(line.text) is texts for line in lines)
+        for session in follow(io.BytesIO(raw), "t", texts=texts):
+            assert all(bool(line.text) is texts for line in session.lines())
 
 
 @pytest.mark.skipif(not hasattr(os, "wait4"), reason="no wait4() on this system")
