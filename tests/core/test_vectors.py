@@ -126,6 +126,11 @@ def reported(line: dict[str, Any], step: Step) -> Iterator[dict[str, Any]]:
         yield {"event": "closed", "code": advice.code, "reason": advice.reason, "id": advice.id}
 
 
+def test_usage_in_json_has_its_members_in_their_order() -> None:
+    row = json.loads(as_json(events.Usage(1, 2, 3, 4, {"TEXT": 1}, {}, step=Step("server", "", b"")), 0.0))
+    assert list(row)[2:] == ["prompt", "response", "total", "promptBy", "responseBy", "thoughts"]
+
+
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story["id"])
 def test_scenarios(story: dict[str, Any]) -> None:
     conversation = Conversation()
