@@ -63,7 +63,7 @@ async def main(port: str, seconds: float) -> None:
     speaking = False
 
     def count_last() -> None:
-        for turn in speaker.report().turns[-1:]:
+        for turn in list(speaker.buffer.turns)[-1:]:
             counts["underruns"] += turn.underruns
             counts["late"] += turn.late
 
