@@ -58,7 +58,7 @@ class EchoGate:
             muted = 0  # once open it stays open: chunks that come unevenly must not make it flap
         else:
             muted = min(max(round((self._opens_at - at) * self._rate), 0), samples)
-        if self._open and muted:
+        if self._open and (playing or muted):
             self._close()
         if not muted and self._risen >= self._fade:
             self._open = True
