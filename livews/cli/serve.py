@@ -60,7 +60,7 @@ async def _serve(options: argparse.Namespace, console: Console) -> int:
     return Exit.CHECK_FAILED if server.differences else Exit.OK
 
 
-def _recording(options: argparse.Namespace, console: Console) -> Callable[[int, str, str], Recorder] | None:
+def recording(options: argparse.Namespace, console: Console) -> Callable[[int, str, str], Recorder] | None:
     """What makes the recorder of a session from its number, URL and credential; None without --trace."""
     if not options.trace:
         return None
@@ -90,6 +90,6 @@ def _config(options: argparse.Namespace, console: Console) -> StandInConfig:
         seed=os.urandom(8).hex(),
         scripts=load_all(options.scripts),
         log=console.note,
-        record=_recording(options, console),
+        record=recording(options, console),
         **{name: getattr(options, name) for name in alike},
     )
