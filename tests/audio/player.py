@@ -22,7 +22,7 @@ def tell(**facts: Any) -> None:
 def in_numbers(buffer: PlaybackBuffer, turn: PlayedTurn) -> dict[str, float]:
     sizes = {name: ms_of(getattr(turn, name), buffer.rate) for name in ("received", "played", "dropped", "underrun")}
     times = {f"{name}_ms": value for name, value in sizes.items()} | {"heard_ms": buffer.heard_ms(turn)}
-    return {**times, "underruns": turn.underruns, "late": turn.late}
+    return {**times, "underruns": turn.underruns, "late": turn.late, "cut": turn.cut}
 
 
 async def perform(plan: list[list[Any]], files: dict[str, bytes], latency: float) -> None:
