@@ -89,7 +89,7 @@ def test_a_turn_is_heard_sample_for_sample_and_a_barge_in_falls_silent(
     assert drained["drained"] is True
     assert 4.9 < drained["took"] < 6
     whole = {"received_ms": 5000, "played_ms": 5000, "heard_ms": 5000}
-    assert report["turns"] == [{**whole, "dropped_ms": 0, "underrun_ms": 0, "underruns": 0, "late": 0}]
+    assert report["turns"] == [{**whole, "dropped_ms": 0, "underrun_ms": 0, "underruns": 0, "late": 0, "cut": False}]
     assert sound_of(heard) == said
 
     plan = [["play", turn, RATE, 11520], ["wait", 0.9], ["flush"], ["wait", 0.4], ["close"]]
