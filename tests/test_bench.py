@@ -38,9 +38,9 @@ def test_a_measurement_runs(name: str) -> None:
         pytest.skip("no wait4() on this system")
     ran = bench("--json", "--only", name)
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    told: dict[str, Any] = json.loads(ran.stdout)
-    assert told["failures"] == []
-    rows = told["rows"]
+    report: dict[str, Any] = json.loads(ran.stdout)
+    assert report["failures"] == []
+    rows = report["rows"]
     assert len(rows) == ROWS[name] * (2 if name == "startup" and has("trustme") else 1)
     for row in rows:
         assert row["livews"]
@@ -49,7 +49,7 @@ def test_a_measurement_runs(name: str) -> None:
             assert (row["other"] is not None) == has("google.genai")
             assert (row["value"] is not None) == has("google.genai")
         assert row["verdict"] in ("ok", "SHORT", "-")
-    assert any("google-genai" in words for words in told["missing"]) != has("google.genai")
+    assert any("google-genai" in words for words in report["missing"]) != has("google.genai")
 
 
 def test_the_table_and_its_last_line() -> None:
@@ -100,5 +100,5 @@ def test_what_the_proxy_adds_is_measured() -> None:
     words = ("proxy", "--sessions", "2", "--ms", "40", "--seconds", "0.2", "--rounds", "1", "--json")
     ran = python("-m", "tests.bench", *words)
     assert ran.returncode == 0, ran.stderr
-    told = json.loads(ran.stdout)
-    assert told["frames"] == 10 and told["proxied"]["p50"] > 0
+    report = json.loads(ran.stdout)
+    assert report["frames"] == 10 and report["proxied"]["p50"] > 0

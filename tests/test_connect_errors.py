@@ -216,14 +216,14 @@ async def test_loopback_is_never_dialled_through_a_proxy(
             "replay": ["trace", "replay", str(DATA / "barge_in.jsonl"), "--url", url, "--fast"],
         }
         code = await asyncio.to_thread(main, words[command])
-    told = capsys.readouterr()
+    report = capsys.readouterr()
     if command == "doctor":
-        rows = {row.get("check"): row.get("verdict") for row in map(json.loads, told.out.splitlines())}
-        assert {rows[name] for name in ("dns", "tcp", "upgrade", "setup", "ping")} <= {"ok", "skip"}, told.out
+        rows = {row.get("check"): row.get("verdict") for row in map(json.loads, report.out.splitlines())}
+        assert {rows[name] for name in ("dns", "tcp", "upgrade", "setup", "ping")} <= {"ok", "skip"}, report.out
     elif command == "replay":
-        assert "connection" not in told.err
+        assert "connection" not in report.err
     else:
-        assert code == 0, told.err
+        assert code == 0, report.err
 
 
 @pytest.mark.usefixtures("unused_proxy")

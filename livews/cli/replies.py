@@ -198,7 +198,9 @@ class Replies:
 
     async def _refuse_call(self, call: e.ToolCall) -> None:
         """Answer a call of an unknown function with an error, so that the model does not wait (TOOL-3)."""
-        self._console.warn(f"the model called {one_line(call.name)}(), which is not here; it was told so")
+        self._console.warn(
+            f"the model called {one_line(call.name)}(), which is not here; livews answered with an error"
+        )
         with contextlib.suppress(Closed):  # `run` raises it
             await self.session.respond(call.id, call.name, {"error": f"there is no function {call.name} here"})
 

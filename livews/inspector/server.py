@@ -218,13 +218,13 @@ class _Page:
         try:
             answer = await self._answer(request)
         except (KeyError, TypeError, ValueError):
-            answer = {"told": "livews does not understand the request of this page"}
+            answer = {"message": "livews does not understand the request of this page"}
         except LivewsError as problem:
             # `noted`: the page gets the reason in a note as well
-            answer = {"ok": False, "told": str(problem), "noted": self._sessions.noted > noted}
+            answer = {"ok": False, "message": str(problem), "noted": self._sessions.noted > noted}
         except Exception:  # the page waits for an answer
             _LOGGER.exception("livews inspect cannot answer a page")
-            answer = {"ok": False, "told": "livews itself failed; the reason is on its stderr"}
+            answer = {"ok": False, "message": "livews itself failed; the reason is on its stderr"}
         with contextlib.suppress(ConnectionClosed):
             await self._send({"re": request.get("id"), **answer})
 
@@ -246,19 +246,19 @@ class _Page:
             case "send" if actions.table is not None:
                 session, side = sessions.get(request["n"]), _side(request["side"])
                 if session is None or session.injector is None:
-                    return {"ok": False, "told": "there is no session to send it to"}
+                    return {"ok": False, "message": "there is no session to send it to"}
                 problem = await session.injector.inject(side, str(request["text"]))
-                return {"ok": not problem, "told": problem or f"sent to the {_OTHER[side]}"}
+                return {"ok": not problem, "message": problem or f"sent to the {_OTHER[side]}"}
             case "open" if actions.open is not None:
                 port = await actions.open(str(request["text"]))
                 number = next((s.number for s in sessions.values() if s.running and s.client_port == port), None)
-                return {"ok": True, "told": "a session was opened", "n": number}
+                return {"ok": True, "message": "a session was opened", "n": number}
             case "close" if actions.close is not None:
                 session = sessions.get(request["n"])
                 if session is None or not session.running or session.client_port not in self._sessions.own:
-                    return {"ok": False, "told": "livews closes only the sessions it opened itself"}
+                    return {"ok": False, "message": "livews closes only the sessions it opened itself"}
                 await actions.close(session.client_port)
-                return {"ok": True, "told": "closed with 1000"}
+                return {"ok": True, "message": "closed with 1000"}
         raise ValueError
 
 

@@ -251,15 +251,15 @@ def cancelled(far: bytes, mic: bytes, sizes: Callable[[], int] = lambda: 320, la
     now = [100.0]
     canceller = EchoCanceller(clock=lambda: now[0])
     luck = random.Random(1)
-    out, at, told = b"", 0, 0
+    out, at, expected = b"", 0, 0
     while at < len(mic):
         pcm = mic[at : at + 2 * sizes()]
         at += len(pcm)
         now[0] = 100 + at / 2 / RATE + luck.uniform(0, late)
-        while told * 960 < len(far) and told * 0.02 <= now[0] - 100 + 0.06:
-            heard_at = 100 + told * 0.02 + luck.uniform(-0.006, 0.006)
-            canceller.far(far[960 * told : 960 * told + 960], 24000, heard_at)
-            told += 1
+        while expected * 960 < len(far) and expected * 0.02 <= now[0] - 100 + 0.06:
+            heard_at = 100 + expected * 0.02 + luck.uniform(-0.006, 0.006)
+            canceller.far(far[960 * expected : 960 * expected + 960], 24000, heard_at)
+            expected += 1
         clean = canceller.near(pcm)
         assert len(clean) == len(pcm)
         out += clean
@@ -294,8 +294,8 @@ def test_a_voice_that_speaks_at_the_same_time_survives(np: Any) -> None:
     assert -6 < loudness(pcm_of(np, clean[3 * RATE : -RATE])) - loudness(pcm_of(np, spoken)) < 1
 
 
-@pytest.mark.parametrize("told", [-0.06, 0.02])
-def test_lost_microphone_sound_is_made_up_for(np: Any, told: float) -> None:
+@pytest.mark.parametrize("expected", [-0.06, 0.02])
+def test_lost_microphone_sound_is_made_up_for(np: Any, expected: float) -> None:
     """Half a second of the microphone is missing: the reference finds its place again, told in time or late."""
     mic, played = pcm_of(np, echo(np, 9, 0.06)), pcm_of(np, voice(9, 24000))
     now = [100.0]
@@ -303,7 +303,7 @@ def test_lost_microphone_sound_is_made_up_for(np: Any, told: float) -> None:
     heard, clean, block = b"", b"", 0
     for n in range(len(mic) // 640):
         now[0] = 100.0 + 0.02 * (n + 1)
-        while 100 + 0.02 * block + told <= now[0]:
+        while 100 + 0.02 * block + expected <= now[0]:
             canceller.far(played[960 * block : 960 * block + 960], 24000, 100 + 0.02 * block)
             block += 1
         if not 150 <= n < 175:
@@ -351,11 +351,11 @@ def test_the_reference_lies_where_it_is_heard(np: Any, rate: int) -> None:
     canceller.near(bytes(640))  # position 0 is at 99.98
     tone = np.rint(np.sin(2 * np.pi * 1000 * np.arange(rate) / rate) * 20000)
     canceller.far(bytes(rate // 5), rate, 100.1)  # and nothing until 100.5: what the converter holds is older
-    source, told = pcm_of(np, tone), 0
-    while told < len(source):
+    source, expected = pcm_of(np, tone), 0
+    while expected < len(source):
         size = 2 * luck.randint(1, rate // 20)
-        canceller.far(source[told : told + size], rate, 100.5 + told / 2 / rate)
-        told += size
+        canceller.far(source[expected : expected + size], rate, 100.5 + expected / 2 / rate)
+        expected += size
     canceller.near(bytes(2 * RATE))
     start = round((100.5 - 99.98 - LEAD) * RATE)
     assert max(map(abs, array("h", spy.far)[: start - 400])) <= 2, "silence, but for dither and what a filter rings"
@@ -413,7 +413,7 @@ def turns(
 
     Returns the turns at which advice was given.
     """
-    told = []
+    expected = []
     for n, kind in enumerate(plan):
         at = start + 10 * n
         for db, after in sorted([*mic, (0.0, 0.0)], key=itemgetter(1)):
@@ -422,12 +422,12 @@ def turns(
             else:
                 detector.playback_started(at)
         if kind != "." and detector.interrupted(at + (0.4 if kind == "e" else SOON + 0.1)):
-            told.append(n)
-    return told
+            expected.append(n)
+    return expected
 
 
 @pytest.mark.parametrize(
-    ("told", "plans"),
+    ("expected", "plans"),
     [
         ([], ("ee", "e.e.e.e", "ee..ee..ee", "llllll", "......", "e..e..e")),
         ([2], ("eee", "e" * 20)),
@@ -435,9 +435,9 @@ def turns(
         ([4], ("lleee",)),
     ],
 )
-def test_three_early_cuts_in_four_turns_are_told_once(told: list[int], plans: tuple[str, ...]) -> None:
+def test_three_early_cuts_in_four_turns_are_told_once(expected: list[int], plans: tuple[str, ...]) -> None:
     for plan in plans:
-        assert turns(SelfInterruption(), plan) == told, plan
+        assert turns(SelfInterruption(), plan) == expected, plan
 
 
 def test_it_is_told_again_when_it_goes_on_long_after() -> None:
@@ -455,7 +455,7 @@ def test_an_interruption_of_nothing_is_not_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mic", "told"),
+    ("mic", "expected"),
     [
         ([(-70.0, 0.2)], []),  # silent: typed text interrupted
         ([(-30.0, 0.2)], [2]),
@@ -463,8 +463,8 @@ def test_an_interruption_of_nothing_is_not_counted() -> None:
         ([(-20.0, -2 * JUST_BEFORE), (-30.0, 0.2)], [2]),  # the question before the answer is no excuse
     ],
 )
-def test_only_a_microphone_that_hears_the_voice_counts(mic: list[tuple[float, float]], told: list[int]) -> None:
-    assert turns(SelfInterruption(), "eee", mic=mic) == told
+def test_only_a_microphone_that_hears_the_voice_counts(mic: list[tuple[float, float]], expected: list[int]) -> None:
+    assert turns(SelfInterruption(), "eee", mic=mic) == expected
 
 
 def test_the_advice_names_every_cure() -> None:

@@ -43,8 +43,8 @@ def start_speaker(device: str | None, **env: str) -> str:
 def test_the_speaker_says_what_plays(pulse: PulseServer, tmp_path: Path) -> None:
     alone = only(tmp_path / "bin", "paplay")
     assert start_speaker(None, **pulse.env).startswith("through PortAudio: ")
-    told = start_speaker(None, **pulse.env, **NO_PORTAUDIO, PATH=alone)
-    assert told.startswith("through paplay paplay plays the voice, without PortAudio: LIVEWS_PORTAUDIO names /no/")
+    losses = start_speaker(None, **pulse.env, **NO_PORTAUDIO, PATH=alone)
+    assert losses.startswith("through paplay paplay plays the voice, without PortAudio: LIVEWS_PORTAUDIO names /no/")
     named = start_speaker("pulse", **pulse.env, **NO_PORTAUDIO, PATH=alone)
     assert named.startswith("no sound: LIVEWS_PORTAUDIO names /no/such.so")
     assert "paplay" not in named, "a device that was named is PortAudio's alone"
@@ -52,17 +52,17 @@ def test_the_speaker_says_what_plays(pulse: PulseServer, tmp_path: Path) -> None
 
 def test_all_that_was_tried_is_named(tmp_path: Path) -> None:
     nowhere = {"PULSE_SERVER": f"unix:{tmp_path}/no", **NO_PORTAUDIO}
-    short, told = start_speaker(None, **nowhere, PATH=only(tmp_path / "bin", "paplay", "aplay")).split("\n")
+    short, losses = start_speaker(None, **nowhere, PATH=only(tmp_path / "bin", "paplay", "aplay")).split("\n")
     assert short == (
         "no sound: LIVEWS_PORTAUDIO names /no/such.so, which is not a file, and paplay, aplay cannot play either. Start "
         "the sound server (PipeWire, PulseAudio), or keep the voice in a file with --wav PATH; `livews doctor` tells more."
     )
-    assert told.startswith("no sound: LIVEWS_PORTAUDIO names /no/such.so, which is not a file; paplay: ")
-    assert "Connection refused; aplay: " in told
-    assert "--wav PATH" in told
-    short, told = start_speaker(None, **nowhere, PATH=str(tmp_path / "empty")).split("\n")
+    assert losses.startswith("no sound: LIVEWS_PORTAUDIO names /no/such.so, which is not a file; paplay: ")
+    assert "Connection refused; aplay: " in losses
+    assert "--wav PATH" in losses
+    short, losses = start_speaker(None, **nowhere, PATH=str(tmp_path / "empty")).split("\n")
     assert ", and none of paplay, pw-play, aplay is installed. " in short
-    assert "; none of paplay, pw-play, aplay is installed. " in told
+    assert "; none of paplay, pw-play, aplay is installed. " in losses
 
 
 # Players that misbehave

@@ -28,17 +28,17 @@ def play(
     """The recording, what of the turns is in it, what the player told, and the sender."""
     for _ in range(3):
         with Monitor(pulse) as monitor, sending(plan) as sender:
-            told = played(pulse, "livews", sender.port, 30, *flags)
+            report = played(pulse, "livews", sender.port, 30, *flags)
             log = sender.log()
-        if not any(turn["late"] for turn in told["turns"]):
-            return monitor, find(monitor.pcm, {i: turn.sound for i, turn in enumerate(plan)}), told, log
+        if not any(turn["late"] for turn in report["turns"]):
+            return monitor, find(monitor.pcm, {i: turn.sound for i, turn in enumerate(plan)}), report, log
     pytest.fail("three times the sound thread was not called in time: this machine is too busy")
 
 
 def test_a_minute_that_arrives_within_a_second(pulse: PulseServer) -> None:
     plan = [Turn(1, CHUNK_MS, [0.0] * MINUTE, interrupt=2.0, pause=0.5), Turn(2, CHUNK_MS, [0.0] * 4, pause=0.2)]
-    monitor, heard, told, log = play(pulse, plan, "--memory=traced")
-    minute, after = told["turns"]
+    monitor, heard, report, log = play(pulse, plan, "--memory=traced")
+    minute, after = report["turns"]
 
     assert minute["received_ms"] == 60_000 and minute["dropped_ms"] == 0
     assert log[0]["sent"] < log[0]["interrupted"], "all of it came long before it could be heard"
@@ -56,7 +56,7 @@ def test_a_minute_that_arrives_within_a_second(pulse: PulseServer) -> None:
     assert after["underruns"] == 0
 
     size = len(plan[0].sound)
-    before, received, _, end = told["memory"]
+    before, received, _, end = report["memory"]
     assert received - before > 0.9 * size, "this measures: it is held"
     assert received - before < 1.25 * size, "once, and not as JSON or base64 beside"
     assert end - before < 0.25 * size, "and let go of"
@@ -67,16 +67,16 @@ def test_what_livews_says_was_heard_is_what_was_heard(pulse: PulseServer) -> Non
     luck = random.Random(seed)
     for left in (2, 1, 0):  # a callback that waited for the processor tells a time that is late by as much
         plan = [Turn(luck.randrange(1 << 30), CHUNK_MS, [0.0] * 20, luck.uniform(0.3, 1.1), 0.35) for _ in range(4)]
-        monitor, heard, told, _ = play(pulse, plan)
+        monitor, heard, report, _ = play(pulse, plan)
         off = [
             flush["heard_ms"] - 1000 * heard[i].position(monitor.frame_at(flush["at"])) / RATE
-            for i, flush in enumerate(told["flushes"])
+            for i, flush in enumerate(report["flushes"])
         ]
         assert len(off) == len(plan)
         if all(abs(error) <= 20 for error in off):
             break
-        assert left, f"off by {[round(error, 1) for error in off]} ms, seed {seed}, {json.dumps(told['flushes'])}"
-    for i, turn in enumerate(told["turns"]):
+        assert left, f"off by {[round(error, 1) for error in off]} ms, seed {seed}, {json.dumps(report['flushes'])}"
+    for i, turn in enumerate(report["turns"]):
         assert turn["cut"]
         assert 1000 * heard[i].until / RATE == turn["played_ms"], "in the end all the device held was heard"
 

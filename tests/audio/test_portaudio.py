@@ -55,13 +55,13 @@ def test_a_missing_library_is_explained_each_time() -> None:
 
 
 def test_the_variable_must_name_a_library(tmp_path: Path) -> None:
-    told = child(WITHOUT_PORTAUDIO, LIVEWS_PORTAUDIO="/no/such.so").splitlines()[0]
-    assert "LIVEWS_PORTAUDIO names /no/such.so, which is not a file" in told
-    assert "Correct or unset LIVEWS_PORTAUDIO=/no/such.so" in told
+    losses = child(WITHOUT_PORTAUDIO, LIVEWS_PORTAUDIO="/no/such.so").splitlines()[0]
+    assert "LIVEWS_PORTAUDIO names /no/such.so, which is not a file" in losses
+    assert "Correct or unset LIVEWS_PORTAUDIO=/no/such.so" in losses
     (tmp_path / "text.so").write_text("not a library")
-    told = child(WITHOUT_PORTAUDIO, LIVEWS_PORTAUDIO=str(tmp_path / "text.so")).splitlines()[0]
-    assert "no sound: " in told
-    assert "Correct or unset" in told
+    losses = child(WITHOUT_PORTAUDIO, LIVEWS_PORTAUDIO=str(tmp_path / "text.so")).splitlines()[0]
+    assert "no sound: " in losses
+    assert "Correct or unset" in losses
 
 
 def test_the_variable_is_used_and_only_around_the_import(tmp_path: Path) -> None:
@@ -86,13 +86,13 @@ def test_the_variable_is_used_and_only_around_the_import(tmp_path: Path) -> None
 
 
 def test_a_missing_package_is_explained() -> None:
-    told = child(
+    losses = child(
         "import sys; sys.modules['sounddevice'] = None\n"
         "from livews.audio.portaudio import AudioUnavailable, load\n"
         "try: load()\n"
         "except AudioUnavailable as error: print(error.fix)"
     )
-    assert told.startswith("pip install sounddevice, ")
+    assert losses.startswith("pip install sounddevice, ")
 
 
 @pytest.mark.parametrize(

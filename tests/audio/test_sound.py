@@ -39,11 +39,11 @@ def play(
         with pulse.record() as recording, player(pulse, plan, latency) as process:
             out, _ = process.communicate(timeout=30)
             assert process.returncode == 0
-        told = [json.loads(line) for line in out.splitlines()]
-        if not any(turn["late"] for turn in told[-1]["turns"]) and (
+        output = [json.loads(line) for line in out.splitlines()]
+        if not any(turn["late"] for turn in output[-1]["turns"]) and (
             holes or not _HOLE.search(sound_of(recording.pcm))
         ):
-            return recording.pcm, told
+            return recording.pcm, output
     pytest.fail("three times the sound was broken: by a machine that is too busy, or by livews each time")
 
 
@@ -108,14 +108,14 @@ def test_a_turn_is_heard_sample_for_sample_and_a_barge_in_falls_silent(
 def test_a_turn_at_another_rate_waits_for_the_first(pulse: PulseServer, tmp_path: Path) -> None:
     said = noise(tmp_path / "24k", 500)
     (tmp_path / "16k").write_bytes(b"\x88\x13" * 8000)  # 0.5 s of 5000, a level that resampling keeps
-    heard, told = play(
+    heard, output = play(
         pulse,
         [
             ["play", str(tmp_path / "24k"), 24000, 1921], ["play", str(tmp_path / "16k"), 16000, 1921], ["end"],
             ["drain"], ["close"],
         ],
     )  # fmt: skip
-    drained, report = told
+    drained, report = output
     assert drained["drained"] is True
     assert report["rate"] == 16000
     assert [turn["heard_ms"] for turn in report["turns"]] == [500, 500]

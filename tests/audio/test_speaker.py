@@ -96,26 +96,26 @@ def test_closing_an_unused_speaker_takes_no_time(devices: FakeDevices) -> None:
 
 
 async def test_a_lost_device_is_told_once_and_takes_nothing_more(devices: FakeDevices) -> None:
-    told: list[AudioUnavailable] = []
-    speaker = started(devices, on_lost=told.append)
+    losses: list[AudioUnavailable] = []
+    speaker = started(devices, on_lost=losses.append)
     speaker.play(SECOND * 10)
     devices.streams[0].close()
     devices.streams[0].options["finished_callback"]()
-    assert told == [speaker.lost]
+    assert losses == [speaker.lost]
     began = time.monotonic()
     assert not await speaker.drain()
     speaker.play(SECOND)
     assert speaker.buffer.turns[0].received == len(SECOND * 10)
     speaker.close()
     assert time.monotonic() - began < 0.1
-    assert len(told) == 1
+    assert len(losses) == 1
 
 
 def test_closing_is_not_losing(devices: FakeDevices) -> None:
-    told: list[AudioUnavailable] = []
-    speaker = started(devices, on_lost=told.append)
+    losses: list[AudioUnavailable] = []
+    speaker = started(devices, on_lost=losses.append)
     speaker.close()
-    assert (told, speaker.lost) == ([], None)
+    assert (losses, speaker.lost) == ([], None)
 
 
 async def test_each_rate_gets_its_own_stream_in_order(devices: FakeDevices) -> None:
@@ -149,12 +149,12 @@ async def test_a_flush_empties_the_rates_that_wait(devices: FakeDevices) -> None
 
 async def test_a_rate_the_device_refuses_loses_it(devices: FakeDevices) -> None:
     devices.refused = (16000,)
-    told: list[AudioUnavailable] = []
-    speaker = started(devices, on_lost=told.append)
+    losses: list[AudioUnavailable] = []
+    speaker = started(devices, on_lost=losses.append)
     speaker.play(SECOND[:96], rate=16000)
     assert not await speaker.drain()
     speaker.close()
-    assert [type(error) for error in told] == [RateRefused]
+    assert [type(error) for error in losses] == [RateRefused]
 
 
 def test_a_device_that_cannot_be_opened_says_so_at_the_start(devices: FakeDevices) -> None:

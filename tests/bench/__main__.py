@@ -64,8 +64,8 @@ def main() -> int:
             failures.append(f"{name}: {type(problem).__name__}: {problem}")
     short = [row.measurement for row in rows if row.verdict == SHORT]
     if options.json:
-        told = {"environment": environment(), "rows": [row.as_json() for row in rows]}
-        print(json.dumps({**told, "short": short, "missing": missing(), "failures": failures}, indent=2))
+        report = {"environment": environment(), "rows": [row.as_json() for row in rows]}
+        print(json.dumps({**report, "short": short, "missing": missing(), "failures": failures}, indent=2))
     else:
         print("\n".join(f"{name}: {value}" for name, value in environment().items()))
         print(f"\n{HOW_TO_READ}\n\n{table(rows)}\n")

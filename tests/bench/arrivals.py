@@ -121,8 +121,8 @@ class Sender:
         out, _ = self._process.communicate(timeout=seconds)
         if self._process.returncode:
             raise RuntimeError(f"the sender ended with {self._process.returncode}")
-        told: list[dict[str, Any]] = json.loads(out)
-        return told
+        report: list[dict[str, Any]] = json.loads(out)
+        return report
 
 
 @contextmanager

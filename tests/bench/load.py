@@ -41,15 +41,15 @@ class Load:
 
 def measure(effort: Effort) -> list[Row]:
     load = Load(200, 30) if effort is FULL else Load(50, 5) if effort is QUICK else Load(3, 2)
-    told = run(load)
-    if wrong := troubles(load, told):
+    report = run(load)
+    if wrong := troubles(load, report):
         raise RuntimeError("; ".join(wrong))
     what = f"{load.sessions} voice sessions"
-    client, rss = told["client"], told["rss"]
+    client, rss = report["client"], report["rss"]
     return [
         Row(f"{what}, p99 late as the clients see it", "cost", "ms", [client["late"]["p99"]], target=IN_TIME),
-        Row(f"{what}, p99 late as the server does", "cost", "ms", [float(told["lateMs"]["p99"])], target=IN_TIME),
-        Row(f"{what}, CPU a session a second", "cost", "ms", [told["cpuMs"]], target=A_CORE_HOLDS),
+        Row(f"{what}, p99 late as the server does", "cost", "ms", [float(report["lateMs"]["p99"])], target=IN_TIME),
+        Row(f"{what}, CPU a session a second", "cost", "ms", [report["cpuMs"]], target=A_CORE_HOLDS),
         Row(f"{what}, memory a session", "cost", "kB", [rss["session"]], target=SMALL),
         Row(f"{what}, growth a session from half time on", "cost", "kB", [rss["growth"]]),
     ]
@@ -71,10 +71,13 @@ def main(argv: list[str]) -> int:
     bad = False
     for sessions in options.sessions:
         load = Load(sessions, options.seconds, options.ms)
-        told = run(load)
-        wrong = troubles(load, told)
+        report = run(load)
+        wrong = troubles(load, report)
         bad = bad or bool(wrong)
-        print(json.dumps({**vars(load), **told, "troubles": wrong}) if options.json else line(load, told), flush=True)
+        print(
+            json.dumps({**vars(load), **report, "troubles": wrong}) if options.json else line(load, report),
+            flush=True,
+        )
         for words in wrong:
             print(f"    {words}", file=sys.stderr)
     return 1 if bad else 0
@@ -86,30 +89,30 @@ HEADING = (
 )
 
 
-def line(load: Load, told: dict[str, Any]) -> str:
+def line(load: Load, report: dict[str, Any]) -> str:
     """One number of sessions as a line under `HEADING`."""
-    server, client, rss = told["lateMs"], told["client"], told["rss"]
+    server, client, rss = report["lateMs"], report["client"], report["rss"]
     late, needed = client["late"], client["needed"]
     base = rss["idle"]
     start, half, end = (max(0, rss[name] - base) / load.sessions for name in ("start", "half", "end"))
     return (
-        f"{load.sessions:8}  {told['cpu'] * 100:5.1f}  {server['chunks']:6}   "
+        f"{load.sessions:8}  {report['cpu'] * 100:5.1f}  {server['chunks']:6}   "
         f"{server.get('p50', 0):3}  {server.get('p99', 0):3}  {server['max']:4.0f}   "
         f"{late['p50']:5.1f} {late['p99']:5.1f}  {late['max']:5.0f}   {needed['p99']:5.1f}  {needed['max']:5.0f}      "
         f"{start:5.0f} {half:5.0f} {end:5.0f}    {client['clientLag']['p99']:6.1f}  {client['clientCpu'] * 100:5.1f}"
     )
 
 
-def troubles(load: Load, told: dict[str, Any]) -> list[str]:
+def troubles(load: Load, report: dict[str, Any]) -> list[str]:
     """What must not be, whatever the figures."""
-    client, sessions = told["client"], told["sessions"]
+    client, sessions = report["client"], report["sessions"]
     wanted = {
-        f"{load.sessions - told['ready']} sessions were not set up": told["ready"] == load.sessions,
+        f"{load.sessions - report['ready']} sessions were not set up": report["ready"] == load.sessions,
         f"{client['gone']} sessions were lost: {client['lost']}": client["gone"] == 0,
         f"{sessions['failures']} sessions failed in the server": sessions["failures"] == 0,
         f"{client['silent']} sessions were never answered": load.seconds < 6 or client["silent"] == 0,
-        f"{told['closed']} sockets were closed with 1000": told["closed"] == load.sessions,
-        f"the server wrote: {told['stderr'][:500]}": not told["stderr"],
+        f"{report['closed']} sockets were closed with 1000": report["closed"] == load.sessions,
+        f"the server wrote: {report['stderr'][:500]}": not report["stderr"],
     }
     return [words for words, is_so in wanted.items() if not is_so]
 
@@ -169,8 +172,8 @@ def _status(server: Server) -> dict[str, Any]:
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=_PATIENCE)
     try:
         connection.request("GET", "/livews/status")
-        told: dict[str, Any] = json.loads(connection.getresponse().read())
-        return told
+        report: dict[str, Any] = json.loads(connection.getresponse().read())
+        return report
     finally:
         connection.close()
 
@@ -191,8 +194,8 @@ def _line(client: subprocess.Popen[str]) -> dict[str, Any]:
     said = client.stdout.readline()
     if not said:
         raise RuntimeError(f"the clients ended with {client.wait()}")
-    told: dict[str, Any] = json.loads(said)
-    return told
+    report: dict[str, Any] = json.loads(said)
+    return report
 
 
 def _spoken(client: subprocess.Popen[str]) -> dict[str, Any]:

@@ -44,23 +44,23 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--seconds", type=float, default=20.0, help="of callbacks, a load (default 20)")
     parser.add_argument("--json", action="store_true", help="everything that was measured")
     options = parser.parse_args(argv)
-    told: dict[str, Any] = {"machine": machine()}
+    report: dict[str, Any] = {"machine": machine()}
     failures: list[str] = []
     if not options.json:
-        print(told["machine"])
+        print(report["machine"])
     for name in options.only or PARTS:
         print(f"measuring {name} ...", file=sys.stderr, flush=True)
         measure, lines = PARTS[name]
         try:
             with sound_card() as pulse:
-                told[name] = measure(pulse, options)
+                report[name] = measure(pulse, options)
         except Exception as problem:  # the others still say what they found
             failures.append(f"{name}: {type(problem).__name__}: {problem}")
             continue
         if not options.json:
-            print("\n".join(["", *lines(told[name])]), flush=True)
+            print("\n".join(["", *lines(report[name])]), flush=True)
     if options.json:
-        print(json.dumps({**told, "failures": failures}, indent=2))
+        print(json.dumps({**report, "failures": failures}, indent=2))
     for failure in failures:
         print(f"could not run: {failure}", file=sys.stderr)
     return 1 if failures else 0
@@ -120,22 +120,22 @@ def _traced(pulse: PulseServer, plan: list[Turn]) -> list[int]:
     return memory
 
 
-def long_reply_lines(told: dict[str, Any]) -> list[str]:
-    size, grown = told["reply_bytes"], told["rss_received"] - told["rss_before"]
-    gaps = told["gaps_ms"]
+def long_reply_lines(report: dict[str, Any]) -> list[str]:
+    size, grown = report["reply_bytes"], report["rss_received"] - report["rss_before"]
+    gaps = report["gaps_ms"]
     return [
-        f"A reply of {REPLY_MS // 1000} s, {told['messages']} messages, {_mb(size)} of sound",
-        f"  received in             {told['received_s']:.2f} s",
-        f"  first sample recorded   {told['latency_ms']:.0f} ms after the first chunk was sent",
-        f"  heard                   {told['listened_s']:.1f} s: {len(gaps)} gaps ({sum(gaps):.0f} ms), {told['lost_ms']:.0f} ms lost;"
-        f" livews counted {told['own_underruns']} dry, {told['own_late']} called late",
-        f"  memory                  {_mb(told['rss_before'])} before, {_mb(grown)} more when received ({grown / size:.2f} of the sound), "
-        f"{_mb(told['rss_peak'] - told['rss_before'])} more at most, {_mb(told['rss_after'] - told['rss_before'])} more after",
-        f"  of that in use          {_mb(told['traced_received'] - told['traced_before'])} more when received, "
-        f"{_mb(told['traced_after'] - told['traced_before'])} more after (tracemalloc)",
-        f"  interrupted             with {told['queued_s']:.0f} s queued: flushed {told['interrupted_to_flushed_ms']:.2f} ms after it was sent"
-        f" (flush() {told['flush_us']:.0f} us), silent {told['silent_ms']:.0f} ms after",
-        f"  heard by then           {told['heard_ms']:.0f} ms says livews, {told['recorded_ms']:.0f} ms shows the recording",
+        f"A reply of {REPLY_MS // 1000} s, {report['messages']} messages, {_mb(size)} of sound",
+        f"  received in             {report['received_s']:.2f} s",
+        f"  first sample recorded   {report['latency_ms']:.0f} ms after the first chunk was sent",
+        f"  heard                   {report['listened_s']:.1f} s: {len(gaps)} gaps ({sum(gaps):.0f} ms), {report['lost_ms']:.0f} ms lost;"
+        f" livews counted {report['own_underruns']} dry, {report['own_late']} called late",
+        f"  memory                  {_mb(report['rss_before'])} before, {_mb(grown)} more when received ({grown / size:.2f} of the sound), "
+        f"{_mb(report['rss_peak'] - report['rss_before'])} more at most, {_mb(report['rss_after'] - report['rss_before'])} more after",
+        f"  of that in use          {_mb(report['traced_received'] - report['traced_before'])} more when received, "
+        f"{_mb(report['traced_after'] - report['traced_before'])} more after (tracemalloc)",
+        f"  interrupted             with {report['queued_s']:.0f} s queued: flushed {report['interrupted_to_flushed_ms']:.2f} ms after it was sent"
+        f" (flush() {report['flush_us']:.0f} us), silent {report['silent_ms']:.0f} ms after",
+        f"  heard by then           {report['heard_ms']:.0f} ms says livews, {report['recorded_ms']:.0f} ms shows the recording",
     ]
 
 
@@ -171,16 +171,16 @@ def long_talk(pulse: PulseServer, options: argparse.Namespace) -> dict[str, Any]
     }
 
 
-def long_talk_lines(told: dict[str, Any]) -> list[str]:
-    kilobytes = [size for _, size in told["rss"]]
-    slope = told["slope_kb_a_minute"]
+def long_talk_lines(report: dict[str, Any]) -> list[str]:
+    kilobytes = [size for _, size in report["rss"]]
+    slope = report["slope_kb_a_minute"]
     return [
-        f"A spoken conversation of {told['seconds']:.0f} s: {told['sent']} chunks out (p99 {figure(told['late_p99'])} ms late), "
-        f"{told['chunks']} in, {told['received'] / RATE / SAMPLE:.0f} s of voice, {told['turns']} turns, {told['interrupted']} interrupted",
-        f"  CPU                     {100 * told['cpu']:.1f} % of a core",
+        f"A spoken conversation of {report['seconds']:.0f} s: {report['sent']} chunks out (p99 {figure(report['late_p99'])} ms late), "
+        f"{report['chunks']} in, {report['received'] / RATE / SAMPLE:.0f} s of voice, {report['turns']} turns, {report['interrupted']} interrupted",
+        f"  CPU                     {100 * report['cpu']:.1f} % of a core",
         f"  memory                  {kilobytes[0] / 1000:.1f} MB at first, {max(kilobytes) / 1000:.1f} at most, {kilobytes[-1] / 1000:.1f} at the end; "
         + (f"from {SETTLED:.0%} of it on {slope:+.0f} kB a minute" if slope is not None else "too short for a slope"),
-        f"  the voice               {told['underruns']} dry, {told['late']} called late{', ' + told['lost'] if told['lost'] else ''}",
+        f"  the voice               {report['underruns']} dry, {report['late']} called late{', ' + report['lost'] if report['lost'] else ''}",
     ]
 
 
@@ -196,24 +196,24 @@ def callbacks(pulse: PulseServer, options: argparse.Namespace) -> dict[str, Any]
         "receiving at 4x": [Turn(1, CHUNK_MS, steady, options.seconds, 0.0)],
         "flood": [Turn(1, CHUNK_MS, flood, 0.01, 0.0)] * max(1, round(FLOODS * options.seconds)),
     }
-    told = {}
+    report = {}
     for name, plan in plans.items():
         with sending(plan) as sender:
             limit = sum(turn.over + turn.pause for turn in plan) + 120
             player = played(pulse, "livews", sender.port, limit, "--callbacks")
             log = sender.log()
         lasted = log[-1]["ended"] - log[0]["first"]
-        told[name] = {**player["callbacks"], "messages_a_second": sum(turn["chunks"] for turn in log) / lasted}
-    return told
+        report[name] = {**player["callbacks"], "messages_a_second": sum(turn["chunks"] for turn in log) / lasted}
+    return report
 
 
-def callback_lines(told: dict[str, Any]) -> list[str]:
+def callback_lines(report: dict[str, Any]) -> list[str]:
     names = {"wall": "fill(), by the clock", "cpu": "fill(), by the processor", "felt": "as PortAudio felt it"}
     lines = [
         "The sound thread, a block of 20 ms, in milliseconds",
         f"  {'':16}  {'':24}  {'p50':>7}  {'p99':>7}  {'max':>7}",
     ]
-    for load, found in told.items():
+    for load, found in report.items():
         for what, words in names.items():
             times = found[what]
             about = f"{found['messages_a_second']:.0f} a second" if what == "cpu" else load if what == "wall" else ""

@@ -124,10 +124,10 @@ def measure(pulse: PulseServer, pattern: str, player: str, plan: list[Turn]) -> 
     """Let the player play the plan; what was recorded of it."""
     seconds = sum(turn.over + turn.pause for turn in plan) + 60
     with Monitor(pulse) as monitor, sending(plan) as sender:
-        told = played(pulse, player, sender.port, seconds)
+        report = played(pulse, player, sender.port, seconds)
         log = sender.log()
     heard = find(monitor.pcm, {i: turn.sound for i, turn in enumerate(plan)})
-    return _cell(pattern, player, plan, told, log, heard, monitor)
+    return _cell(pattern, player, plan, report, log, heard, monitor)
 
 
 def played(pulse: PulseServer, player: str, port: int, seconds: float, *flags: str) -> dict[str, Any]:
@@ -136,15 +136,15 @@ def played(pulse: PulseServer, player: str, port: int, seconds: float, *flags: s
         out, errors = process.communicate(timeout=seconds)
         if process.returncode:
             raise RuntimeError(f"play_{player} ended with {process.returncode}: {errors.strip()[-300:]}")
-    told: dict[str, Any] = json.loads(out)
-    return told
+    report: dict[str, Any] = json.loads(out)
+    return report
 
 
 def _cell(
     pattern: str,
     player: str,
     plan: list[Turn],
-    told: dict[str, Any],
+    report: dict[str, Any],
     log: list[dict[str, Any]],
     heard: dict[int, Heard],
     monitor: Monitor,
@@ -153,15 +153,15 @@ def _cell(
     gaps = [gap for turn, _ in here for gap in turn.gaps]
     silences = list(_silences(plan, log, heard, monitor))
     dry = late = own_total = agrees = None
-    if "turns" in told:
-        dry, late = (sum(turn[name] for turn in told["turns"]) for name in ("underruns", "late"))
-        own_total = sum(turn["underrun_ms"] for turn in told["turns"])
+    if "turns" in report:
+        dry, late = (sum(turn[name] for turn in report["turns"]) for name in ("underruns", "late"))
+        own_total = sum(turn["underrun_ms"] for turn in report["turns"])
         # How long the device had been out at a late callback is not for livews to know.
         agrees = dry + late == len(gaps) and (late > 0 or abs(own_total - sum(gaps)) < _ALIKE)
     return Cell(
         pattern=pattern,
         player=player,
-        version=told["version"],
+        version=report["version"],
         turns=len(plan),
         speech=sum(turn.until for turn in heard.values()) / RATE,
         gaps=len(gaps),

@@ -46,7 +46,7 @@ class Rounds:
     proxied: list[list[float]] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
 
-    def told(self) -> dict[str, Any]:
+    def figures(self) -> dict[str, Any]:
         direct, proxied = [one for got in self.direct for one in got], [one for got in self.proxied for one in got]
         added = [median(b) - median(a) for a, b in zip(self.direct, self.proxied, strict=True)]
         return {
@@ -71,11 +71,11 @@ HEADING = (
 )
 
 
-def line(told: dict[str, Any]) -> str:
-    direct, proxied, added = told["direct"], told["proxied"], told["added"]
-    cpu = f"{told['cpu'] * 100:5.2f} % of a core" if told["cpu"] is not None else "    -"
+def line(figures: dict[str, Any]) -> str:
+    direct, proxied, added = figures["direct"], figures["proxied"], figures["added"]
+    cpu = f"{figures['cpu'] * 100:5.2f} % of a core" if figures["cpu"] is not None else "    -"
     return (
-        f"{told['sessions']:8}  {told['ms']:2} ms  {told['frames']:11}  {direct['p50']:6.2f} {direct['p99']:6.2f}   "
+        f"{figures['sessions']:8}  {figures['ms']:2} ms  {figures['frames']:11}  {direct['p50']:6.2f} {direct['p99']:6.2f}   "
         f"{proxied['p50']:6.2f} {proxied['p99']:6.2f}   {added['p50']:6.2f} ({added['min']:.2f}..{added['max']:.2f}) "
         f"{added['p99']:6.2f}   {cpu}"
     )
@@ -107,9 +107,9 @@ def main(argv: list[str]) -> int:
                             rounds, direct.url, proxied.url, proxied.process.pid, options.rounds, options.seconds
                         )
                     )
-                    told = rounds.told()
-                    print(json.dumps(told) if options.json else line(told), flush=True)
-                    if told["added"]["p50"] > TARGET_MS:
+                    figures = rounds.figures()
+                    print(json.dumps(figures) if options.json else line(figures), flush=True)
+                    if figures["added"]["p50"] > TARGET_MS:
                         short.append(f"{sessions} sessions, {ms} ms")
     if not options.json:
         print(f"SHORT of at most {TARGET_MS:g} ms: {'; '.join(short)}" if short else f"all within {TARGET_MS:g} ms")

@@ -56,7 +56,7 @@ async def _receive(name: str, port: int, wanted: int) -> float:
         raise RuntimeError(f"receive_{name} did not end within {_PATIENCE:g} s") from None
     if process.returncode:
         raise RuntimeError(f"receive_{name} ended with {process.returncode}")
-    told: dict[str, Any] = json.loads(said)
-    if told["bytes"] != wanted:
-        raise RuntimeError(f"receive_{name} got {told['bytes']} bytes of sound, not {wanted}")
-    return float(told["cpu"] / told["messages"] * 1e6)
+    report: dict[str, Any] = json.loads(said)
+    if report["bytes"] != wanted:
+        raise RuntimeError(f"receive_{name} got {report['bytes']} bytes of sound, not {wanted}")
+    return float(report["cpu"] / report["messages"] * 1e6)

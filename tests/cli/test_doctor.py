@@ -59,13 +59,13 @@ async def examine(*options: str, env: dict[str, str] | None = None, mute: bool =
     )  # fmt: skip
     try:
         async with asyncio.timeout(40):
-            out, told = (text.decode() for text in await process.communicate())
+            out, report = (text.decode() for text in await process.communicate())
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
-    assert "Traceback" not in told, told
+    assert "Traceback" not in report, report
     rows = [json.loads(line) for line in out.splitlines()]
-    return process.returncode or 0, {row["check"]: row for row in rows}, out + told
+    return process.returncode or 0, {row["check"]: row for row in rows}, out + report
 
 
 def verdicts(rows: dict[str, dict[str, Any]], *names: str) -> str:

@@ -96,7 +96,7 @@ def test_a_file_without_speech_is_told_and_not_waited_for(server: str, tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("option", "content", "told"),
+    ("option", "content", "report"),
     [
         ("--mic={}.wav", None, "No such file"),
         ("--mic={}.wav", b"", "empty"),
@@ -105,14 +105,14 @@ def test_a_file_without_speech_is_told_and_not_waited_for(server: str, tmp_path:
     ],
 )
 def test_a_file_that_cannot_be_sent_is_refused_before_dialling(
-    option: str, content: bytes | None, told: str, tmp_path: Path
+    option: str, content: bytes | None, report: str, tmp_path: Path
 ) -> None:
     path = tmp_path / f"a{option[-4:]}"
     if content is not None:
         path.write_bytes(content)
     done = livews(option.format(tmp_path / "a"), "What?", "--url", "ws://127.0.0.1:1")
     assert done.returncode == 2
-    assert told.format(tmp_path / "a") in done.stderr and str(path) in done.stderr
+    assert report.format(tmp_path / "a") in done.stderr and str(path) in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -225,7 +225,7 @@ SETUP = '{"tools": [{"functionDeclarations": [{"name": "other_thing"}]}]}'
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "report"),
     [
         ("--tool-timeout 0.5 --tool get_weather=sleep\\ 60 get_weather", "did not finish within 0.5 s"),
         # also beside a tool that is there: nothing leaves the model waiting (TOOL-3)
@@ -233,12 +233,12 @@ SETUP = '{"tools": [{"functionDeclarations": [{"name": "other_thing"}]}]}'
     ],
 )
 def test_a_call_without_a_result_is_answered_and_the_session_goes_on(
-    words: str, told: str, server: str, tmp_path: Path
+    words: str, report: str, server: str, tmp_path: Path
 ) -> None:
     (tmp_path / "s.json").write_text(SETUP)
     done = said_to(server, *shlex.split(words.format(tmp_path / "s.json")), "Hello")
     assert '"Hello"' in done.stdout.splitlines()[-1]
-    assert done.stderr.count(told) == 1
+    assert done.stderr.count(report) == 1
 
 
 # What a result is still owed
@@ -342,7 +342,7 @@ def test_json_tells_that_more_comes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wire", "words", "code", "told"),
+    ("wire", "words", "code", "report"),
     [
         ([CALL, END, ANSWER], ["--turn-timeout", "2"], 5, "no spoken answer to the result of one() within 2 s"),
         ([BOTH, END, ANSWER, ANSWER], ["--turn-timeout", "2"], 5, "the result of one(), two() within 2 s"),
@@ -353,11 +353,11 @@ def test_json_tells_that_more_comes(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_an_answer_that_does_not_come_is_not_waited_for_for_ever(
-    wire: Wire, words: list[str], code: int, told: str, tmp_path: Path
+    wire: Wire, words: list[str], code: int, report: str, tmp_path: Path
 ) -> None:
     done, seconds = against([PROMPT, *wire], tmp_path, "--model", LIVE_38, *words)
     assert done.returncode == code, done.stderr
-    assert told in done.stderr
+    assert report in done.stderr
     assert seconds < 8
 
 
@@ -370,21 +370,21 @@ def test_a_call_that_is_withdrawn_after_its_turn_ends_the_run(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("delay", "told"),
+    ("delay", "report"),
     [
         (0, "no spoken answer to the result of one() has come for 0.5 s"),
         (2, "nothing has come for 0.5 s; one() has not answered yet"),
     ],
 )
 def test_an_answer_that_is_late_is_told_of(
-    delay: float, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    delay: float, report: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(replies, "STALL", 0.5)
     wire = [PROMPT, CALL, END, ANSWER, 2, SPOKEN, END]
     assert against(wire, tmp_path, delay=delay, run=lambda *words: main(list(words)))[0] == 0
     out, err = capsys.readouterr()
     assert out == "It is one.\n"
-    assert told in err
+    assert report in err
 
 
 # What is told

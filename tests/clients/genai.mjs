@@ -17,9 +17,9 @@ const { GoogleGenAI, Modality } = await import(pathToFileURL(`${folder}/${about.
 
 const MODEL = 'gemini-3.8-live';
 const OLDER = 'gemini-2.5-flash-native-audio-latest';
-const TOLD = JSON.parse(readFileSync(0, 'utf8'));
-const SPEECH = readFileSync(TOLD.speech);
-const PICTURE = readFileSync(TOLD.picture);
+const SETTINGS = JSON.parse(readFileSync(0, 'utf8'));
+const SPEECH = readFileSync(SETTINGS.speech);
+const PICTURE = readFileSync(SETTINGS.picture);
 const RATE = 16000;
 const CHUNK = (RATE / 10) * 2;
 const SPOKEN = { responseModalities: [Modality.AUDIO], outputAudioTranscription: {} };
@@ -198,7 +198,7 @@ const realtime_text = () =>
   });
 
 const speech = () =>
-  talk({ baseUrl: TOLD.told, inputAudioTranscription: {} }, async (one) => {
+  talk({ baseUrl: SETTINGS.knowing, inputAudioTranscription: {} }, async (one) => {
     await one.sound(Buffer.concat([SPEECH, Buffer.alloc(1.6 * RATE * 2)]));
     return { turns: [await one.hear()] };
   });
@@ -260,7 +260,7 @@ const resumption = async () => {
 };
 
 const go_away = () =>
-  talk({ model: OLDER, baseUrl: TOLD.leaving }, async (one) => {
+  talk({ model: OLDER, baseUrl: SETTINGS.leaving }, async (one) => {
     await one.hear({ until: 'goAway' });
     const warned = performance.now();
     const turn = await one.ask('Are you still there?');
@@ -287,8 +287,8 @@ const refused_setup = async () => {
 async function report(conversation) {
   let result;
   try {
-    const late = pause(TOLD.seconds * 1000, null, { ref: false }).then(() => {
-      throw new Error(`not over after ${TOLD.seconds} s`);
+    const late = pause(SETTINGS.seconds * 1000, null, { ref: false }).then(() => {
+      throw new Error(`not over after ${SETTINGS.seconds} s`);
     });
     result = await Promise.race([conversation(), late]);
   } catch (problem) {

@@ -23,9 +23,9 @@ from google.genai import errors, types
 
 MODEL = "gemini-3.8-live"
 OLDER = "gemini-2.5-flash-native-audio-latest"
-TOLD = json.load(sys.stdin)
-SPEECH = Path(TOLD["speech"]).read_bytes()
-PICTURE = Path(TOLD["picture"]).read_bytes()
+SETTINGS = json.load(sys.stdin)
+SPEECH = Path(SETTINGS["speech"]).read_bytes()
+PICTURE = Path(SETTINGS["picture"]).read_bytes()
 RATE = 16_000
 CHUNK = RATE // 10 * 2
 SPOKEN = {"response_modalities": ["AUDIO"], "output_audio_transcription": {}}
@@ -159,7 +159,7 @@ async def realtime_text() -> dict[str, Any]:
 
 
 async def speech() -> dict[str, Any]:
-    async with talk(base_url=TOLD["told"], input_audio_transcription={}) as one:
+    async with talk(base_url=SETTINGS["knowing"], input_audio_transcription={}) as one:
         await one.sound(SPEECH + bytes(int(1.6 * RATE) * 2))
         return {"turns": [await one.hear()]}
 
@@ -224,7 +224,7 @@ async def resumption() -> dict[str, Any]:
 
 
 async def go_away() -> dict[str, Any]:
-    async with talk(OLDER, base_url=TOLD["leaving"]) as one:
+    async with talk(OLDER, base_url=SETTINGS["leaving"]) as one:
         await one.hear(until="goAway")
         warned = time.monotonic()
         turn = await one.ask("Are you still there?")
@@ -254,7 +254,7 @@ async def refused_setup() -> dict[str, Any]:
 
 async def report(conversation: Callable[[], Awaitable[dict[str, Any]]]) -> None:
     try:
-        async with asyncio.timeout(TOLD["seconds"]):
+        async with asyncio.timeout(SETTINGS["seconds"]):
             result = await conversation()
     except Exception:
         result = {"error": traceback.format_exc()}

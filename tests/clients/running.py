@@ -76,7 +76,7 @@ def environment(**more: str) -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(ROOT), **more}
 
 
-NAMES = ("plain", "told", "leaving")
+NAMES = ("plain", "knowing", "leaving")
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,8 @@ class Servers:
     vouch for them."""
 
     plain: str
-    told: str
-    """Was told the words it hears."""
+    knowing: str
+    """Knows the words it hears."""
     leaving: str
     """Says goAway soon."""
     trust: Path | None
@@ -97,7 +97,7 @@ def servers(folder: Path, *, tls: bool, heard: str) -> Iterator[Servers]:
     """`livews serve` three times, side by side, on free ports."""
     flags = {
         "plain": [],
-        "told": ["--heard", heard],
+        "knowing": ["--heard", heard],
         "leaving": ["--go-away", "1", "--time-scale", "20"],
     }
     with _three(
@@ -188,9 +188,9 @@ def talk(command: list[str], to: Servers, media: Mapping[str, Path], extra: Mapp
 
     The program reads one JSON object from stdin and writes a JSON line a conversation.
     """
-    told = {
+    settings = {
         "plain": to.plain,
-        "told": to.told,
+        "knowing": to.knowing,
         "leaving": to.leaving,
         "seconds": _TALK_SECONDS,
         **{name: str(path) for name, path in media.items()},
@@ -204,7 +204,7 @@ def talk(command: list[str], to: Servers, media: Mapping[str, Path], extra: Mapp
         text=True,
     ) as process:
         try:
-            out, errors = process.communicate(json.dumps(told), timeout=_CLIENT_SECONDS)
+            out, errors = process.communicate(json.dumps(settings), timeout=_CLIENT_SECONDS)
         finally:
             process.kill()
     lines = [json.loads(line) for line in out.splitlines() if line.startswith("{")]

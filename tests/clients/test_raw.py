@@ -679,14 +679,14 @@ async def test_11_base64(urlsafe: bool, padded: bool) -> None:
     async with connected() as raw:
         await raw.setup(model=OLD, realtimeInputConfig={"automaticActivityDetection": {"disabled": True}})
         await raw.send({"realtimeInput": {"activityStart": {}}})
-        told = ""
+        sent = ""
         for at in range(0, len(pcm), 1000):
             data = encode(pcm[at : at + 1000]).decode()
-            told += data
+            sent += data
             await raw.send(
                 {"realtimeInput": {"audio": {"mimeType": "audio/pcm", "data": data if padded else data.rstrip("=")}}}
             )
-        assert any(sign in told for sign in ("-_" if urlsafe else "+/")) and "=" in told
+        assert any(sign in sent for sign in ("-_" if urlsafe else "+/")) and "=" in sent
         assert await raw.turn({"realtimeInput": {"activityEnd": {}}}) == HEARD_SPEECH
 
 

@@ -159,8 +159,8 @@ def test_the_traces_are_judged(passed: dict[str, Passed], client: str, capsys: p
     """Google's own SDKs and the stand-in break no rule; the two sessions that end badly are told, with what to do."""
     paths = sorted(map(str, passed[client].traces.glob("*/session-*.jsonl")))
     assert main(["trace", "check", *paths]) == 0
-    told = capsys.readouterr()
-    assert {line.split(" ")[1] for line in told.out.splitlines()} == {"note"}
+    report = capsys.readouterr()
+    assert {line.split(" ")[1] for line in report.out.splitlines()} == {"note"}
     for words in ("1007", "1008", "not in TEXT (MODEL-3)", "GoAway signal"):
-        assert words in told.out
-    assert "ask for AUDIO" in told.err and " 0 errors" in told.err
+        assert words in report.out
+    assert "ask for AUDIO" in report.err and " 0 errors" in report.err

@@ -59,11 +59,11 @@ def follow(conversation: Conversation, line: dict[str, Any]) -> Step:
 def test_message_vectors(group: dict[str, Any], test: dict[str, Any]) -> None:
     before = json.dumps(test["message"])
     found = rules.check(group["sender"], test["message"])
-    told = [(one.rule, one.path) for one in found]
+    report = [(one.rule, one.path) for one in found]
     errors = [(one.rule, one.path) for one in found if one.level == "error"]
-    assert (not errors) is test["valid"], told
+    assert (not errors) is test["valid"], report
     if test["valid"]:
-        assert told == ([(test["rule"], test["path"])] if "rule" in test else [])
+        assert report == ([(test["rule"], test["path"])] if "rule" in test else [])
     else:
         assert errors == [(test["rule"], test["path"])]
         assert not [one for one in found if one.level == "note"], "one complaint a place"

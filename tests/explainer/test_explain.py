@@ -72,26 +72,26 @@ def test_every_member_of_every_schema_is_explained_by_its_path() -> None:
     paths = members()
     assert len(paths) > 600
     for sender, path in paths:
-        told = entry(path)
+        output = entry(path)
         name = path.rsplit("/", 1)[-1]
-        assert told.kind in ("member", "message")
-        assert told.name == re.sub(r"/0(?=/)", "/*", path)
-        assert told.says
-        assert sender in told.facts["sender"]
-        assert told.facts["spelling"] == [name, schema.snake(name)]
-        assert told.facts["sure"] in ("seen", "reported", "written")
+        assert output.kind in ("member", "message")
+        assert output.name == re.sub(r"/0(?=/)", "/*", path)
+        assert output.says
+        assert sender in output.facts["sender"]
+        assert output.facts["spelling"] == [name, schema.snake(name)]
+        assert output.facts["sure"] in ("seen", "reported", "written")
 
 
 def test_every_example_has_the_member_and_is_judged_without_error() -> None:
     refused = set()
     for sender, path in members():
-        told = entry(path)
-        message = told.facts["example"]
+        output = entry(path)
+        message = output.facts["example"]
         inner: Any = message
         for step in path.split("/")[1:]:
             inner = inner[int(step) if isinstance(inner, list) else step if step in inner else "key"]
         found = [one for one in rules.check(sender, message) if one.level != "note"]
-        assert [str(one) for one in found] == told.facts["against"], path
+        assert [str(one) for one in found] == output.facts["against"], path
         assert not [one for one in found if one.level == "error"], path
         refused |= {path} if found else set()
     told_refused = {row["at"] for row in protocol.models()["defaults"]["refuses"]}
@@ -112,8 +112,8 @@ def test_a_name_of_several_types_lists_them_and_how_to_ask() -> None:
     places = index.look_up("mimeType").places
     assert len(places) == 9
     for place in places:
-        (told,) = index.look_up(place.ask).entries
-        assert told.facts["in"] == schema.table(place.type_id).name
+        (output,) = index.look_up(place.ask).entries
+        assert output.facts["in"] == schema.table(place.type_id).name
 
 
 # Messages, types, values
@@ -122,9 +122,9 @@ def test_a_name_of_several_types_lists_them_and_how_to_ask() -> None:
 def test_every_message_is_explained(explain: Out) -> None:
     for sender, envelope in schema.ENVELOPE.items():
         for name in protocol.schemas()[envelope]["properties"]:
-            told = entry(f"/{name}")
-            assert told.kind == "message"
-            assert told.facts["title"], "from asyncapi.json"
+            output = entry(f"/{name}")
+            assert output.kind == "message"
+            assert output.facts["title"], "from asyncapi.json"
             assert explain(f"/{name}").startswith(f"{name}  (a message of the {sender})\n")
 
 
@@ -133,10 +133,10 @@ def test_every_type_and_value_is_explained() -> None:
         title = of["title"]
         assert {one.kind for one in index.look_up(title).entries} & {"type", "message"}, title
         for value, about in of.get("x-livews", {}).get("values", {}).items():
-            told = {one.facts["type"]: one for one in index.look_up(value).entries if one.kind == "value"}
-            assert told[title].says == about.get("description", "")
-            assert told[title].facts.get("number") == about.get("number")
-            assert value in json.dumps(told[title].facts.get("example", value))
+            output = {one.facts["type"]: one for one in index.look_up(value).entries if one.kind == "value"}
+            assert output[title].says == about.get("description", "")
+            assert output[title].facts.get("number") == about.get("number")
+            assert value in json.dumps(output[title].facts.get("example", value))
 
 
 # All else by a name
@@ -187,8 +187,8 @@ def test_a_line_as_a_log_has_it(row: dict[str, Any], explain: Out) -> None:
     line, code = row["line"], row["code"]
     assert close_parser.parse_close(line) == close_parser.LoggedClose(code, row["reason"], row["by"])
     for asked in ([line], ["--", *line.split()]):
-        told = json.loads(explain("--json", *asked))
-        assert (told["id"], told["code"]) == (row["row"], code if code >= 1000 else 0)
+        output = json.loads(explain("--json", *asked))
+        assert (output["id"], output["code"]) == (row["row"], code if code >= 1000 else 0)
 
 
 REASONS = [row["reason"].strip() for row in protocol.closes() if row["reason"] and "http" not in row]
@@ -207,9 +207,9 @@ def test_any_line_is_read(line: str) -> None:
 
 
 def test_json_is_one_object_each(explain: Out, capsys: pytest.CaptureFixture[str]) -> None:
-    told = json.loads(explain("--json", "responseModalities"))
-    assert told["found"][0]["on"] == {"v1beta": True, "v1alpha": True, "vertex": True}
-    assert told["found"][0]["example"]["setup"]["model"]
+    output = json.loads(explain("--json", "responseModalities"))
+    assert output["found"][0]["on"] == {"v1beta": True, "v1alpha": True, "vertex": True}
+    assert output["found"][0]["example"]["setup"]["model"]
     assert len(json.loads(explain("--json", "mimeType"))["places"]) == 9
     assert json.loads(explain("--json", "1011", "Internal error"))["retry"] == "backoff"
     assert json.loads(explain("--json", "SETUP-1"))["id"] == "SETUP-1"

@@ -874,8 +874,8 @@ def status(port: int) -> Message:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     try:
         connection.request("GET", "/livews/status")
-        told: Message = json.loads(connection.getresponse().read())
-        return told
+        output: Message = json.loads(connection.getresponse().read())
+        return output
     finally:
         connection.close()
 

@@ -26,8 +26,10 @@ class House:
         return [self.sessions.record(number, redactor.redact(url), redactor, injector)]
 
     def words(self, number: int = 1) -> list[str]:
-        told = self.sessions.all[number].page.data()
-        return [f"{told['kinds'][kind]} {words}" for kind, words in zip(told["kind"], told["words"], strict=True)]
+        report = self.sessions.all[number].page.data()
+        return [
+            f"{report['kinds'][kind]} {words}" for kind, words in zip(report["kind"], report["words"], strict=True)
+        ]
 
 
 @contextlib.asynccontextmanager

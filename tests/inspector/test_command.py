@@ -287,9 +287,9 @@ def test_a_session_that_does_not_come_to_be_is_told_once(browser: Browser) -> No
         with inspecting("--proxy-port", "0", "--upstream", upstream) as command, shown(browser, command) as opened:
             opened.click("#composer .composer-send:text-is('Open session')")
             opened.wait_for_selector("#notes .banner:has-text('connection refused')")
-            opened.wait_for_selector("#composer .composer-told.bad")
-            told = text_of(opened, "#composer .composer-told")
-            assert told == "No session was opened: the box at the top of the page says why."
+            opened.wait_for_selector("#composer .composer-answer.bad")
+            output = text_of(opened, "#composer .composer-answer")
+            assert output == "No session was opened: the box at the top of the page says why."
 
 
 def test_both_sides_are_played(opened: Any, command: Command) -> None:
@@ -411,10 +411,12 @@ def test_a_session_that_does_not_come_to_be_is_told_without_the_key() -> None:
             live = f"{base.replace('http', 'ws', 1)}/live?{token}"
             with dial(live, origin=Origin(base), proxy=None) as page:
                 page.send('{"id":1,"ask":"open","text":"{}"}')
-                while "re" not in (told := json.loads(page.recv(timeout=10))):
+                while "re" not in (output := json.loads(page.recv(timeout=10))):
                     pass
-    assert not told["ok"] and "x-goog-api-key: [redacted]" in told["told"] and "do: look at" in told["told"]
-    assert KEY not in told["told"] + command.said
+    assert (
+        not output["ok"] and "x-goog-api-key: [redacted]" in output["message"] and "do: look at" in output["message"]
+    )
+    assert KEY not in output["message"] + command.said
     assert "that upstream is from GOOGLE_GEMINI_BASE_URL" in command.said
 
 

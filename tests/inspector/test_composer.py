@@ -31,7 +31,7 @@ import { work } from "./src/composer/tokens.js";
 window.work = work;
 window.anew = () => {
   const sent = (window.sent = []), checked = (window.checked = []); // a composer before this one may still be checking
-  window.findings = []; window.answer = { ok: true, told: "Sent." };
+  window.findings = []; window.answer = { ok: true, message: "Sent." };
   window.composer = mount(document.getElementById("here"), {
     table: JSON.parse(document.getElementById("table").textContent), sides: ["client", "server"],
     send: async (text, side) => {
@@ -55,11 +55,11 @@ def test_every_member_and_value_of_every_type_is_there_with_its_words() -> None:
     words = completion.table()["words"]
     seen = 0
     for schema_id, said in protocol.schemas().items():
-        told = types()[schema_id.removeprefix(protocol.SCHEMAS).removesuffix(".json")]
-        assert told["is"] == said["title"] and words[told["doc"]] == said.get("description", "")
-        assert set(told.get("members", ())) == set(said.get("properties", ()))
+        answer = types()[schema_id.removeprefix(protocol.SCHEMAS).removesuffix(".json")]
+        assert answer["is"] == said["title"] and words[answer["doc"]] == said.get("description", "")
+        assert set(answer.get("members", ())) == set(said.get("properties", ()))
         for name, prop in said.get("properties", {}).items():
-            member = told["members"][name]
+            member = answer["members"][name]
             inner = prop.get("items", prop if prop.get("type") != "object" else prop["additionalProperties"])
             assert words[member["doc"]] == prop["description"]
             assert member.get("shape", "") == {"array": "list", "object": "map"}.get(prop.get("type", ""), "")
@@ -69,7 +69,7 @@ def test_every_member_and_value_of_every_type_is_there_with_its_words() -> None:
             assert completion.table()["evidence"][member["from"]] == prop["x-livews"]["evidence"]
             seen += 1
         names = {name for one in said.get("anyOf", ()) for name in (*one.get("enum", ()), one.get("const")) if name}
-        assert set(told.get("values", ())) == names
+        assert set(answer.get("values", ())) == names
     assert seen > 600
     assert all(of in types() for of in completion.table()["envelope"].values())
 
@@ -180,8 +180,8 @@ class Composer:
         )
 
     @property
-    def told(self) -> str:
-        return str(self.page.inner_text(".composer-told"))
+    def answer(self) -> str:
+        return str(self.page.inner_text(".composer-answer"))
 
     @property
     def button(self) -> str:
@@ -199,7 +199,7 @@ class Composer:
 
     def sends(self, number: int) -> None:
         """Until so many were sent and answered."""
-        busy = "document.querySelector('.composer-told').textContent.startsWith('Sending')"
+        busy = "document.querySelector('.composer-answer').textContent.startsWith('Sending')"
         self.page.wait_for_function(f"() => window.sent.length === {number} && !{busy}")
 
 
@@ -306,7 +306,7 @@ def test_findings_and_syntax_errors_lead_to_their_place(composer: Composer) -> N
 def test_format_keeps_what_it_cannot_parse_and_is_undone_however_large(composer: Composer) -> None:
     broken = '{"a": 1,\n "b" 2}'
     composer.write(broken).page.click("text=Format")
-    assert composer.text == broken and "a colon is missing before 2 (2:6)" in composer.told
+    assert composer.text == broken and "a colon is missing before 2 (2:6)" in composer.answer
     text = json.dumps({"x": [{"a": i} for i in range(300)]})
     composer.write(text).page.click("text=Format")
     pretty = composer.text
@@ -318,11 +318,11 @@ def test_format_keeps_what_it_cannot_parse_and_is_undone_however_large(composer:
 
 def test_what_is_sent_and_what_comes_of_it(composer: Composer) -> None:
     composer.write('{"a": ').type("<Control+Enter>")
-    assert composer.sent == [] and "it is no JSON (1:5)" in composer.told and composer.button == "Send it as it is"
+    assert composer.sent == [] and "it is no JSON (1:5)" in composer.answer and composer.button == "Send it as it is"
     composer.type("1")
     assert composer.button == "Send", "another text needs its own two"
     composer.type("<Control+Enter>", "<Control+Enter>").sends(1)
-    assert composer.told == "Sent." and composer.sent == [['{"a": 1', "client"]]
+    assert composer.answer == "Sent." and composer.sent == [['{"a": 1', "client"]]
     composer.write('{"b": 2}').type("<Control+Enter>").sends(2)
     composer.write('{"new": ')
     seen = [composer.type(f"<Alt+Arrow{key}>").text for key in ("Up", "Up", "Up", "Down", "Down", "Down")]
@@ -332,20 +332,20 @@ def test_what_is_sent_and_what_comes_of_it(composer: Composer) -> None:
     assert "for a message of the service" in composer.page.inner_text(".composer-explain")
     composer.page.focus(".composer-text")
     composer.type("<Alt+ArrowUp>")
-    assert "Nothing was sent" in composer.told, "each side has its own"
+    assert "Nothing was sent" in composer.answer, "each side has its own"
     composer.page.evaluate("window.answer = 'gone'")
     composer.write("{}").page.click(".composer-send")
-    composer.page.wait_for_selector(".composer-told:has-text('socket is gone <b>')")
+    composer.page.wait_for_selector(".composer-answer:has-text('socket is gone <b>')")
     assert composer.sent[-1] == ["{}", "server"]
     composer.write("").type("<Control+Enter>")
-    assert "nothing to send" in composer.told and len(composer.sent) == 3
+    assert "nothing to send" in composer.answer and len(composer.sent) == 3
     assert composer.page.evaluate("[localStorage.length, sessionStorage.length]") == [0, 0]
 
 
 def test_nothing_is_sent_while_it_is_off(composer: Composer) -> None:
     composer.page.evaluate("composer.setEnabled(false, 'No session is open.')")
     composer.write('{"a": 1}').type("<Control+Enter>").page.click(".composer-send", force=True)
-    assert composer.sent == [] and composer.told == ""
+    assert composer.sent == [] and composer.answer == ""
     assert composer.page.inner_text(".composer-why") == "No session is open."
     assert composer.page.get_attribute(".composer-send", "aria-disabled") == "true"
     composer.page.evaluate(
@@ -392,14 +392,14 @@ def test_a_megabyte_is_not_looked_at_with_every_key(browser: Browser, place: str
     assert end == 'A", "mimeType": ""}}}'
     composer.page.wait_for_function("() => window.checked.length === 1")
     composer.write("[" * 300_000 + "|").type("<Control+ >", "<Control+Enter>")
-    assert "it is no JSON" in composer.told
+    assert "it is no JSON" in composer.answer
     composer.close()
 
 
 def test_hostile_text_stays_text(composer: Composer) -> None:
     every = " ".join(PAYLOADS)
     composer.page.evaluate(
-        "([every, found]) => { window.findings = found; window.answer = { ok: false, told: every }; composer.setSession({ model: every, surface: every, state: every }); composer.setEnabled(false, every); composer.setEnabled(true, every); }",
+        "([every, found]) => { window.findings = found; window.answer = { ok: false, message: every }; composer.setSession({ model: every, surface: every, state: every }); composer.setEnabled(false, every); composer.setEnabled(true, every); }",
         [every, [{"level": one, "rule": one, "path": f"/{one}", "complaint": one, "cure": one} for one in PAYLOADS]],
     )
     composer.write(json.dumps({one: {one: [one]} for one in PAYLOADS}, ensure_ascii=False))
@@ -407,7 +407,9 @@ def test_hostile_text_stays_text(composer: Composer) -> None:
     for payload in (*PAYLOADS, "{" + every, f'{{"{every}": {{|'):
         composer.write(payload).type("<Control+ >", "<Escape>")
     composer.write(json.dumps({"__proto__": {"pwned": every}})).type("<Control+Enter>")
-    composer.page.wait_for_function("() => document.querySelector('.composer-told').textContent.includes('pwned=1')")
+    composer.page.wait_for_function(
+        "() => document.querySelector('.composer-answer').textContent.includes('pwned=1')"
+    )
     assert composer.page.evaluate("[window.pwned, ({}).pwned]") == [None, None]
     tags = "(all) => [...new Set(all.map((one) => one.tagName))].sort()"
     assert composer.page.locator(".composer *").evaluate_all(tags) == [

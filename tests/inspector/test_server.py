@@ -63,8 +63,8 @@ async def test_nobody_gets_in_without_the_token_or_by_another_name() -> None:
             for wrong in ("no JSON", "[]", '{"id":1,"ask":"nothing"}', '{"id":1,"ask":"chunk","n":7}', '{"id":1,"ask":"send"}',
                           '{"id":1,"ask":"open","text":"{}"}', '{"watch":{}}', '{"id":2,"ask":"close","n":1}'):  # fmt: skip
                 await page.send(wrong)
-            told = [json.loads(await page.recv()) for _ in range(5)]
-            assert all("does not understand" in one["told"] for one in told), told
+            output = [json.loads(await page.recv()) for _ in range(5)]
+            assert all("does not understand" in one["message"] for one in output), output
 
 
 async def test_a_page_that_does_not_read_costs_the_sessions_nothing() -> None:

@@ -24,24 +24,24 @@ from tests.report.kit import conversation, grow, started
 
 @pytest.mark.parametrize("most", [1, 3, 1000])
 def test_the_news_together_are_the_report(most: int) -> None:
-    told: dict[str, Any] = {}
+    page_data: dict[str, Any] = {}
     session = next(follow(conversation().lines(), "t"))
     docs = MemberDocs()
     made, mark = report_data.ReportSession(session, docs), report_data.NewsCursor()
     for line, step in session:
         made.push(line, step)
         if (most == 3 or CASES.random() < 0.4) and (news := made.news(mark, most)) is not None:
-            grow(told, json.loads(json.dumps(news)))
+            grow(page_data, json.loads(json.dumps(news)))
     made.finish()
     for _ in range(100):
         if (news := made.news(mark, most)) is None:
             break
         assert len(news["t"]) <= most
-        grow(told, json.loads(json.dumps(news)))
+        grow(page_data, json.loads(json.dumps(news)))
     late = json.loads(json.dumps(made.news(report_data.NewsCursor())))
     made.close()
-    assert len(told["t"]) == 34 and told["docs"] == docs.types
-    assert told == grow({}, late), "who comes late learns the same"
+    assert len(page_data["t"]) == 34 and page_data["docs"] == docs.types
+    assert page_data == grow({}, late), "who comes late learns the same"
 
 
 @pytest.mark.parametrize("secret", [KEY, "auth_tokens/" + "t" * 20])
@@ -54,8 +54,10 @@ async def test_no_credential_of_a_session_is_in_the_page(secret: str) -> None:
                     await client.send(message)
                     await client.recv()
         shown = house.sessions.all[1]
-        told = json.dumps([shown.page.data(), shown.page.head(), house.sessions.list()]) + str(shown.page.chunk(0))
-        assert secret not in told and "[redacted]" in told
+        page_data = json.dumps([shown.page.data(), shown.page.head(), house.sessions.list()]) + str(
+            shown.page.chunk(0)
+        )
+        assert secret not in page_data and "[redacted]" in page_data
         assert not any(one in str(shown.page.chunk(0)) for one in escaped)
 
 
@@ -74,9 +76,9 @@ def test_a_growing_trace_is_followed_line_by_line(tmp_path: Path) -> None:
         assert sessions.take(tail)
         assert not sessions.take(tail)
     first, second = sessions.all.values()
-    told = first.page.data()
-    assert [told["kinds"][kind] for kind in told["kind"]] == ["setup", "setupComplete", "broken"]
-    assert told["cutOff"] and not first.running
+    page_data = first.page.data()
+    assert [page_data["kinds"][kind] for kind in page_data["kind"]] == ["setup", "setupComplete", "broken"]
+    assert page_data["cutOff"] and not first.running
     assert second.page.rows == 2 and second.running
     path.write_bytes(b"".join(lines))  # begun anew
     sessions.take(tail)

@@ -338,15 +338,15 @@ def test_what_a_vector_or_scenario_names_is_a_rule_and_the_rule_knows_of_scenari
 
 def test_a_vector_that_proves_a_must_shows_it_broken_or_kept() -> None:
     """Each must and model rule is really told by one of the vectors or by a named test."""
-    told: set[str] = set()
+    report: set[str] = set()
     for path in (PROTOCOL / "vectors").glob("messages/*.json"):
-        told |= {test.get("rule", "") for group in protocol.load(rel(path)) for test in group["tests"]}
+        report |= {test.get("rule", "") for group in protocol.load(rel(path)) for test in group["tests"]}
     for path in (PROTOCOL / "vectors").glob("frames/*.json"):
         for group in protocol.load(rel(path)):
             for test in group["tests"]:
-                told.update(test["outcome"]["faults"] + test["outcome"]["notes"])
+                report.update(test["outcome"]["faults"] + test["outcome"]["notes"])
     for row in protocol.rules().values():
-        if row["level"] in {"must", "model", "should"} and row["id"] not in told:
+        if row["level"] in {"must", "model", "should"} and row["id"] not in report:
             named = [proof for proof in row.get("provedBy", ()) if proof.startswith(("test:", "vector:audio/"))]
             assert named, row["id"]
 

@@ -121,8 +121,8 @@ def test_a_file_that_can_be_no_trace_is_told_at_the_start(
 ) -> None:
     (tmp_path / "notes.txt").write_text("mine\n")
     assert main([*command, "--port", "0", "--trace", f"{tmp_path}/{name}"]) == 2
-    told = capsys.readouterr()
-    assert says in told.err and told.out == ""
+    report = capsys.readouterr()
+    assert says in report.err and report.out == ""
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
     assert (tmp_path / "notes.txt").read_text() == "mine\n"
 

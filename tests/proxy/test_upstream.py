@@ -102,10 +102,10 @@ async def test_a_proxy_of_a_network_that_does_not_let_through(answer: bytes, wha
             assert isinstance(caught.value, OSError)
             return
         assert isinstance(caught.value, Unreachable)
-        told = str(caught.value)
-        assert what in caught.value.what and says in told and f"where: {url}" in told
+        report = str(caught.value)
+        assert what in caught.value.what and says in report and f"where: {url}" in report
         assert all(text for _, text in caught.value.details())
-        assert "hunter2" not in told and "\x9b" not in told
+        assert "hunter2" not in report and "\x9b" not in report
 
 
 async def test_what_comes_right_behind_the_answer_of_a_proxy_is_the_upstreams() -> None:

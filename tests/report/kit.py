@@ -98,7 +98,7 @@ def fill(page: report_data.ReportSession, session: RecordedSession) -> None:
     page.finish()
 
 
-def grow(told: dict[str, Any], news: dict[str, Any]) -> dict[str, Any]:
+def grow(page_data: dict[str, Any], news: dict[str, Any]) -> dict[str, Any]:
     """What the page does with news."""
 
     def put(items: list[Any], changed: dict[str, Any]) -> None:
@@ -108,24 +108,24 @@ def grow(told: dict[str, Any], news: dict[str, Any]) -> dict[str, Any]:
     for name, value in news.items():
         match name:
             case "kinds" | "t" | "kind" | "size" | "words" | "findings":
-                told.setdefault(name, []).extend(value)
+                page_data.setdefault(name, []).extend(value)
             case "flags":
-                told[name] = told.get(name, b"") + base64.b64decode(value)
+                page_data[name] = page_data.get(name, b"") + base64.b64decode(value)
             case "found" | "docs":
-                told.setdefault(name, {}).update(value)
+                page_data.setdefault(name, {}).update(value)
             case "tools" | "marks" | "turns":
-                put(told.setdefault(name, []), value)
+                put(page_data.setdefault(name, []), value)
             case "states" | "texts":
                 for key, changed in value.items():
-                    put(told.setdefault(name, {}).setdefault(key, []), changed)
+                    put(page_data.setdefault(name, {}).setdefault(key, []), changed)
             case "sound":
                 for key, side in value.items():
-                    mine = told.setdefault(name, {}).setdefault(key, {"runs": [], "peaks": b""})
+                    mine = page_data.setdefault(name, {}).setdefault(key, {"runs": [], "peaks": b""})
                     put(mine["runs"], side["runs"])
                     mine["peaks"] += base64.b64decode(side["peaks"])
             case _:
-                told[name] = value
-    return told
+                page_data[name] = value
+    return page_data
 
 
 def data_of(trace: Trace, **options: Any) -> dict[str, Any]:
@@ -133,9 +133,9 @@ def data_of(trace: Trace, **options: Any) -> dict[str, Any]:
     for session in follow(trace.lines(), "t"):
         made = report_data.ReportSession(session, MemberDocs(), **options)
         fill(made, session)
-        told = grow({}, made.data())
+        page_data = grow({}, made.data())
         made.close()
-    return told
+    return page_data
 
 
 PAYLOADS = [

@@ -22,8 +22,8 @@ from tests.report.kit import SETUP, Trace, conversation, data_of, fill, started
 
 
 def test_the_models_sound_ends_where_it_was_heard_to_end() -> None:
-    told = data_of(conversation())
-    first, second = told["sound"]["model"]["runs"]
+    page_data = data_of(conversation())
+    first, second = page_data["sound"]["model"]["runs"]
     assert first[0] == 2.0 and first[5] == 48_000
     assert first[6] == round(0.560 * 24_000)
     assert second[0] == 3.7 and second[6] == second[5] == 12_000
@@ -50,8 +50,10 @@ def test_the_microphone_is_one_run_that_ends_when_its_last_frame_was_sent() -> N
 
 
 def test_peaks_follow_the_sound() -> None:
-    told = data_of(started().voice(1.0, silence(0.5, 24_000) + tone(0.5, 24_000, level=16_384)))["sound"]["model"]
-    peaks = told["peaks"]
+    page_data = data_of(started().voice(1.0, silence(0.5, 24_000) + tone(0.5, 24_000, level=16_384)))["sound"][
+        "model"
+    ]
+    peaks = page_data["peaks"]
     assert len(peaks) == 100 and set(peaks[:50]) == {0}
     assert all(120 <= peak <= 128 for peak in peaks[51:])
 
@@ -81,8 +83,8 @@ def test_heard_is_measured_only_where_the_trace_says_that_it_was() -> None:
 
 
 def test_a_setup_without_an_answer_is_among_the_findings() -> None:
-    told = data_of(Trace().send(0.1, SETUP).control(9.0, "send", "close", {"code": 1000}))
-    assert told["found"] == {"0": [0]} and "setupComplete did not come" in told["findings"][0]["complaint"]
+    page_data = data_of(Trace().send(0.1, SETUP).control(9.0, "send", "close", {"code": 1000}))
+    assert page_data["found"] == {"0": [0]} and "setupComplete did not come" in page_data["findings"][0]["complaint"]
     refused = {"code": 1007, "reason": "no"}
     assert not data_of(Trace().send(0.1, SETUP).control(9.0, "recv", "close", refused))["found"]
 
@@ -152,9 +154,9 @@ def test_the_file_holds_messages_words_and_sound_once(tmp_path: Path) -> None:
     text = out.read_text()
     assert written.size == out.stat().st_size and written.sessions == 1 and not written.cut_off
     held = blocks(text)
-    told = held["report"]["sessions"][0]
-    frames = sum(not flags & 2 for flags in base64.b64decode(told["flags"]))
-    assert written.messages == frames == 30 and len(told["t"]) == len(held["messages-0-0"]) == 34
+    page_data = held["report"]["sessions"][0]
+    frames = sum(not flags & 2 for flags in base64.b64decode(page_data["flags"]))
+    assert written.messages == frames == 30 and len(page_data["t"]) == len(held["messages-0-0"]) == 34
     assert len(base64.b64decode(held["sound-0-user"])) == 2 * 19_200
     assert len(base64.b64decode(held["sound-0-model"])) == 2 * (48_000 + 12_000)
     docs = held["report"]["docs"]
@@ -181,9 +183,9 @@ def test_a_trace_that_was_cut_off_and_one_of_two_sessions(tmp_path: Path) -> Non
     path.write_bytes(b"".join([*conversation().lines(), *started().lines()]) + b'{"t":9,"dir":"re')
     written = render.write(path, tmp_path / "out.html")
     assert (written.sessions, written.cut_off) == (2, True)
-    told = blocks((tmp_path / "out.html").read_text())["report"]["sessions"]
-    assert [one["cutOff"] for one in told] == [False, True]
-    assert told[1]["end"] is None
+    page_data = blocks((tmp_path / "out.html").read_text())["report"]["sessions"]
+    assert [one["cutOff"] for one in page_data] == [False, True]
+    assert page_data[1]["end"] is None
 
 
 def test_what_cannot_be_done_is_told_and_leaves_nothing(tmp_path: Path) -> None:
@@ -195,9 +197,9 @@ def test_what_cannot_be_done_is_told_and_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(BadRequest):
         render.write(tmp_path / "nothing.jsonl", tmp_path / "out.html")
     trace.write_bytes(kept + b"no line of a trace\n")
-    with pytest.raises(BadRequest) as told:
+    with pytest.raises(BadRequest) as raised:
         render.write(trace, tmp_path / "out.html")
-    assert "s.jsonl:" in told.value.where
+    assert "s.jsonl:" in raised.value.where
     assert sorted(path.name for path in tmp_path.iterdir()) == ["s.jsonl"]
 
 

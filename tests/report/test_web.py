@@ -42,8 +42,8 @@ def run(*command: str | Path, **more: str) -> str:
 def test_the_modules_do_what_they_say(packages: Path, tmp_path: Path) -> None:
     table = tmp_path / "table.json"
     table.write_text(json.dumps(completion.table()))
-    told = run("node", "--test", TESTS, LIVEWS_TABLE=str(table))
-    assert re.search(r"^# pass [1-9]", told, re.M) and "# fail 0" in told and "# skipped 0" in told, told
+    report = run("node", "--test", TESTS, LIVEWS_TABLE=str(table))
+    assert re.search(r"^# pass [1-9]", report, re.M) and "# fail 0" in report and "# skipped 0" in report, report
 
 
 def test_their_types_agree(packages: Path) -> None:

@@ -268,21 +268,21 @@ def test_the_load_bench_runs() -> None:
     command = [sys.executable, "-m", "tests.bench", "load", "--sessions", "3", "--seconds", "4", "--json"]
     ran = subprocess.run(command, cwd=fuzz.ROOT, capture_output=True, text=True, timeout=100)
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    told = json.loads(ran.stdout)
-    assert told["troubles"] == []
-    assert told["ready"] == told["closed"] == 3
-    assert told["client"]["sent"] == 300, "3 sessions, 4 seconds, 25 frames a second"
-    assert told["client"]["unsent"] == 0
-    assert 0 < told["client"]["chunks"] <= told["lateMs"]["chunks"]
-    assert told["client"]["late"]["p50"] <= told["client"]["late"]["p99"] <= told["client"]["late"]["max"]
-    assert told["cpu"] > 0
-    assert told["rss"]["idle"] > 10_000
+    report = json.loads(ran.stdout)
+    assert report["troubles"] == []
+    assert report["ready"] == report["closed"] == 3
+    assert report["client"]["sent"] == 300, "3 sessions, 4 seconds, 25 frames a second"
+    assert report["client"]["unsent"] == 0
+    assert 0 < report["client"]["chunks"] <= report["lateMs"]["chunks"]
+    assert report["client"]["late"]["p50"] <= report["client"]["late"]["p99"] <= report["client"]["late"]["max"]
+    assert report["cpu"] > 0
+    assert report["rss"]["idle"] > 10_000
 
 
 def test_the_load_bench_tells_what_went_wrong() -> None:
     client = {"gone": 1, "lost": ["1011 x"], "silent": 0}
-    told = {"ready": 2, "client": client, "sessions": {"failures": 3}, "closed": 2, "stderr": "Traceback"}
-    assert load.troubles(load.Load(3, 2.0), told) == [
+    report = {"ready": 2, "client": client, "sessions": {"failures": 3}, "closed": 2, "stderr": "Traceback"}
+    assert load.troubles(load.Load(3, 2.0), report) == [
         "1 sessions were not set up",
         "1 sessions were lost: ['1011 x']",
         "3 sessions failed in the server",

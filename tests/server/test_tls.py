@@ -156,16 +156,16 @@ def serving(*options: str) -> Iterator[tuple[str, list[str], subprocess.Popen[st
         yield url, [server.stderr.readline().rstrip("\n") for _ in range(5)], server
 
 
-def ca_of(told: list[str]) -> Path:
-    return Path(told[1].rpartition(": ")[2])
+def ca_of(report: list[str]) -> Path:
+    return Path(report[1].rpartition(": ")[2])
 
 
 async def test_the_command_tells_how_to_trust_it_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    with serving("--tls") as (url, told, server):
-        ca = ca_of(told)
+    with serving("--tls") as (url, report, server):
+        ca = ca_of(report)
         assert ca.is_file()
         https = url.replace("wss://127.0.0.1", "https://localhost")
-        assert [line.split() for line in told[2:]] == [
+        assert [line.split() for line in report[2:]] == [
             ["google-genai", "(Python)", f"GOOGLE_GEMINI_BASE_URL={https}", f"SSL_CERT_FILE={ca}"],
             ["@google/genai", "(Node)", f"GOOGLE_GEMINI_BASE_URL={https}", f"NODE_EXTRA_CA_CERTS={ca}"],
             ["livews", f"SSL_CERT_FILE={ca}", "livews", "--url", url],
@@ -180,8 +180,8 @@ async def test_the_command_tells_how_to_trust_it_and_leaves_nothing_behind(tmp_p
 
 async def test_the_line_for_livews_does_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ca = tmp_path / "mine.pem"
-    with serving("--tls", "--ca", str(ca)) as (url, told, server):
-        assert ca_of(told) == ca
+    with serving("--tls", "--ca", str(ca)) as (url, report, server):
+        assert ca_of(report) == ca
         monkeypatch.setenv("SSL_CERT_FILE", str(ca))
 
         async def say() -> list[livews.Event]:
@@ -201,9 +201,9 @@ async def test_the_line_for_livews_does_what_it_says(tmp_path: Path, monkeypatch
 
 @pytest.mark.skipif(not has_ipv6(), reason="this machine has no ::1")
 async def test_the_command_on_ipv6(tmp_path: Path) -> None:
-    with serving("--tls", "--ca", str(tmp_path / "ca.pem"), "--host", "::1") as (url, told, _):
+    with serving("--tls", "--ca", str(tmp_path / "ca.pem"), "--host", "::1") as (url, report, _):
         assert url.startswith("wss://[::1]:")
-        assert "https://localhost:" in told[2]
+        assert "https://localhost:" in report[2]
         assert await talk(url, ssl.create_default_context(cafile=str(tmp_path / "ca.pem")))
 
 
@@ -226,8 +226,8 @@ def test_without_trustme_the_extra_is_named(tmp_path: Path) -> None:
         "sys.meta_path.insert(0, Missing())\n"
     )
     path = os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]])
-    told = refused("--tls", PYTHONPATH=path)
-    assert told == [
+    report = refused("--tls", PYTHONPATH=path)
+    assert report == [
         "livews: --tls needs the package trustme, which is not installed",
         "  where  --tls",
         "  do     pip install trustme",
@@ -238,15 +238,15 @@ def test_without_trustme_the_extra_is_named(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     for place, why in ((tmp_path / "no" / "ca.pem", "No such file or directory"), (tmp_path, "Is a directory")):
-        told = refused("--tls", "--ca", str(place))
-        assert told[0] == f"livews: cannot write {place}: {why}"
-        assert told[1].split() == ["where", "--ca"]
-        assert told[2].split(maxsplit=1) == ["do", "name a file in a folder that exists"]
+        report = refused("--tls", "--ca", str(place))
+        assert report[0] == f"livews: cannot write {place}: {why}"
+        assert report[1].split() == ["where", "--ca"]
+        assert report[2].split(maxsplit=1) == ["do", "name a file in a folder that exists"]
 
 
 def test_ca_goes_with_tls() -> None:
-    told = refused("--ca", "ca.pem")
-    assert told[-1] == "livews serve: error: --ca needs --tls"
+    report = refused("--ca", "ca.pem")
+    assert report[-1] == "livews serve: error: --ca needs --tls"
 
 
 async def test_livews_without_the_authority_says_so(tmp_path: Path) -> None:

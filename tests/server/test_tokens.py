@@ -537,11 +537,11 @@ async def test_nothing_of_it_is_a_traceback_on_the_command_line() -> None:
         with sockets.create_connection(address, timeout=5):
             time.sleep(0.1)
             server.send_signal(signal.SIGTERM)
-            _, told = server.communicate(timeout=8)
+            _, report = server.communicate(timeout=8)
         assert server.returncode == 0
-        assert "Traceback" not in told
-        assert "Error" not in told
-        assert [line for line in told.splitlines() if line.startswith("session 1: test, ")]
+        assert "Traceback" not in report
+        assert "Error" not in report
+        assert [line for line in report.splitlines() if line.startswith("session 1: test, ")]
 
 
 async def test_a_post_in_pieces_from_many_at_once() -> None:

@@ -73,7 +73,7 @@ async def reply(session: livews.Session, prompt: str = "") -> str:
             return words
 
 
-async def told(functions: Sequence[Any], prompt: str, model: str = "", **options: Any) -> tuple[str, Message]:
+async def answer_to(functions: Sequence[Any], prompt: str, model: str = "", **options: Any) -> tuple[str, Message]:
     """One prompt that calls one function: what is said in the end, and the response that was sent."""
     said = ""
     async with at_standin(functions, model, **options) as (session, wire):

@@ -14,7 +14,7 @@ import pytest
 import livews
 from livews import tools
 from tests.kit.waiting import until
-from tests.tools.sessions import NATIVE, PATIENCE, Message, calls, is_alive, served, shell_script, told
+from tests.tools.sessions import NATIVE, PATIENCE, Message, answer_to, calls, is_alive, served, shell_script
 
 WEATHER: Message = {
     "name": "get_weather",
@@ -30,7 +30,7 @@ async def test_a_command_is_called_and_its_answer_spoken(tmp_path: Path) -> None
     parameters = {"type": "OBJECT", "properties": {"city": {"type": "STRING"}}, "required": ["city"]}
     assert one.declaration["parameters"] == parameters
     for model in ("", NATIVE):
-        said, response = await told([one], 'Please get_weather of "Paris"', model)
+        said, response = await answer_to([one], 'Please get_weather of "Paris"', model)
         assert response == {"city": "Paris"}
         assert "Paris" in said
 

@@ -26,6 +26,7 @@ from tests.tools.sessions import (
     Place,
     Unit,
     all_over,
+    answer_to,
     at_server,
     at_standin,
     calls,
@@ -33,7 +34,6 @@ from tests.tools.sessions import (
     reply,
     served,
     shell_script,
-    told,
 )  # fmt: skip
 
 
@@ -56,10 +56,10 @@ async def count_sheep(count: int) -> int:
 @pytest.mark.parametrize("blocking", [True, False])
 async def test_a_function_is_called_and_its_answer_spoken(model: str, blocking: bool) -> None:
     both = [livews.tool(fn, blocking=blocking) for fn in (get_weather, count_sheep)]
-    said, response = await told(both, 'Please get_weather of "Paris" for 3 days', model)
+    said, response = await answer_to(both, 'Please get_weather of "Paris" for 3 days', model)
     assert response == {"sky": "clear over Paris", "days": 3}
     assert '"sky":"clear over Paris"' in said
-    said, response = await told(both, "Please count_sheep up to 41", model)
+    said, response = await answer_to(both, "Please count_sheep up to 41", model)
     assert response == {"result": 42}
     assert "42" in said
 
@@ -161,7 +161,7 @@ async def test_a_model_gets_what_it_takes_and_the_rest_is_remarked(
 
 async def test_an_answer_without_scheduling_where_the_model_takes_none() -> None:
     one = livews.tool(get_weather, blocking=False, scheduling="SILENT")
-    said, _ = await told([one], 'Please get_weather of "Paris"', "gemini-3.1-flash-live-preview")
+    said, _ = await answer_to([one], 'Please get_weather of "Paris"', "gemini-3.1-flash-live-preview")
     assert "clear over Paris" in said
 
 
@@ -292,7 +292,7 @@ CANNOT = "the result of run_it cannot be sent: "
     ],
 )  # fmt: skip
 async def test_a_function_that_fails_is_answered_with_an_error(fn: Callable[..., Any], error: str) -> None:
-    said, response = await told([livews.tool(fn, name="run_it")], "Please run_it", api_key="swordfish-42")
+    said, response = await answer_to([livews.tool(fn, name="run_it")], "Please run_it", api_key="swordfish-42")
     assert response == {"error": error}
     assert "answered" in said
 

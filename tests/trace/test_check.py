@@ -49,8 +49,8 @@ def test_a_recording_is_judged_by_the_version_of_its_path(way: str, refused: str
     setup = {"model": "models/nobody-knows", "proactivity": {}, "explicitVadSignal": True}
     head = {**HEAD, "url": f"wss://example.com/ws/google.{way}"}
     path = write(tmp_path / "t.jsonl", sent(0.0, {"setup": setup}), head=head)
-    told = trace("check", path).out.splitlines()
-    found = sorted(line.split()[2].rstrip(":").rpartition("/")[2] for line in told if "(MODEL-7)" in line)
+    report = trace("check", path).out.splitlines()
+    found = sorted(line.split()[2].rstrip(":").rpartition("/")[2] for line in report if "(MODEL-7)" in line)
     assert " ".join(found) == refused
 
 
@@ -61,7 +61,7 @@ def told_by_all(trace: Run, path: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("closes", "told", "times"),
+    ("closes", "report", "times"),
     [
         ([("recv", 1011, "Internal error encountered."), ("send", 1011, "")], "failed inside the service", 1),
         ([("recv", 1007, "API key not valid."), ("send", 1000, "")], "The API key was rejected", 1),
@@ -77,12 +77,12 @@ def told_by_all(trace: Run, path: Path) -> dict[str, str]:
     ],
 )
 def test_a_close_is_told_once_and_laid_on_whoever_sent_it(
-    closes: list[tuple[str, int, str]], told: str, times: int, trace: Run, tmp_path: Path
+    closes: list[tuple[str, int, str]], report: str, times: int, trace: Run, tmp_path: Path
 ) -> None:
     rows = [control(1 + i, side, "close", code=code, reason=why) for i, (side, code, why) in enumerate(closes)]
     said = told_by_all(trace, write(tmp_path / "t.jsonl", *READY, *rows))
     for tool in ("check", "stats", "export"):
-        assert said[tool].count(told) == times, said[tool]
+        assert said[tool].count(report) == times, said[tool]
     assert said["check"].count("CLOSE-3") == times
     assert "quota" not in "".join(said.values()), "what the code alone may mean is the service's"
 

@@ -85,9 +85,9 @@ def test_captions(trace: Run, tmp_path: Path) -> None:
     assert "<v Model>&lt;b&gt;Good&lt;/b&gt; --&gt; &amp;day." in vtt.read_text()
     if shutil.which("ffprobe"):
         for file, name in ((srt, "subrip"), (vtt, "webvtt")):
-            told = ["ffprobe", "-v", "error", "-count_packets", "-of", "csv=p=0"]
-            told += ["-show_entries", "stream=codec_name,nb_read_packets", str(file)]
-            assert subprocess.run(told, capture_output=True, text=True).stdout.strip() == f"{name},5"
+            report = ["ffprobe", "-v", "error", "-count_packets", "-of", "csv=p=0"]
+            report += ["-show_entries", "stream=codec_name,nb_read_packets", str(file)]
+            assert subprocess.run(report, capture_output=True, text=True).stdout.strip() == f"{name},5"
 
 
 def test_spoken_words_stand_where_they_were_spoken(trace: Run) -> None:

@@ -83,6 +83,6 @@ def test_a_foreign_har(trace: Run, tmp_path: Path) -> None:
     assert trace("import", har, "--all", "-o", out).code == 0
     assert len(list(follow(out))) == 3
     none = '{"log":{"entries":[]}}'
-    for text, told in (("{}", "entries"), ("no", "not a JSON object"), (none, "no WebSocket messages")):
+    for text, report in (("{}", "entries"), ("no", "not a JSON object"), (none, "no WebSocket messages")):
         har.write_text(text)
-        assert (done := trace("import", har, "-o", tmp_path / "none")).code == 2 and told in done.err
+        assert (done := trace("import", har, "-o", tmp_path / "none")).code == 2 and report in done.err

@@ -27,12 +27,12 @@ def devtools(browser: Browser, profile: Path) -> Iterator[str]:
                "--remote-allow-origins=*", "about:blank"]  # fmt: skip
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        told = profile / "DevToolsActivePort"
+        output = profile / "DevToolsActivePort"
         deadline = time.monotonic() + 20
-        while not (told.exists() and told.read_text().count("\n")):
+        while not (output.exists() and output.read_text().count("\n")):
             assert time.monotonic() < deadline, "Chromium tells no port"
             time.sleep(0.05)
-        place = f"127.0.0.1:{told.read_text().split()[0]}"
+        place = f"127.0.0.1:{output.read_text().split()[0]}"
         pages = browser.context.request.get(f"http://{place}/json").json()
         page = next(page["id"] for page in pages if page["type"] == "page")
         yield f"http://{place}/devtools/inspector.html?ws={place}/devtools/page/{page}&panel=network"

@@ -52,7 +52,7 @@ def test_a_session_behind_half_a_line(trace: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "output"),
     [
         ("", "no session"),
         ('{"setup":{}}\n', "no header"),
@@ -60,12 +60,12 @@ def test_a_session_behind_half_a_line(trace: Run, tmp_path: Path) -> None:
         (json.dumps(HEAD) + "\nnonsense\n" + json.dumps(READY[0]) + "\n", ":2"),
     ],
 )
-def test_what_is_no_trace_is_refused(text: str, told: str, trace: Run, tmp_path: Path) -> None:
+def test_what_is_no_trace_is_refused(text: str, output: str, trace: Run, tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     path.write_text(text)
     for words in (["show"], ["stats"], ["cut", "--turn", "1", "-o", str(tmp_path / "o")]):
         done = trace(words[0], path, *words[1:])
-        assert done.code == 2 and told in done.err and "do " in done.err
+        assert done.code == 2 and output in done.err and "do " in done.err
     assert not (tmp_path / "o").exists()
 
 
@@ -81,8 +81,8 @@ def test_what_has_no_lines_is_refused_by_its_first_bytes(tool: str) -> None:
             process.stdin.flush()
             assert process.wait(20) == 2
             assert process.stderr is not None
-            told = process.stderr.read()
-            assert (b"not a JSON object" if tool == "import" else b"stdin:1") in told
+            output = process.stderr.read()
+            assert (b"not a JSON object" if tool == "import" else b"stdin:1") in output
         finally:
             process.kill()
 
@@ -96,10 +96,10 @@ def test_a_line_has_a_bound(opening: Callable[[Path], Any], tmp_path: Path, monk
     path = write(tmp_path / "t.jsonl", *READY, asked(1.0, "a" * 8000))
     assert len(list(next(follow(opening(path))))) == 3
     write(path, *READY, asked(1.0, "a" * 20_000))
-    with pytest.raises(BadRequest, match=r"line 4 of .* is too long") as told:
+    with pytest.raises(BadRequest, match=r"line 4 of .* is too long") as output:
         for session in follow(opening(path)):
             list(session)
-    assert told.value.where.endswith(":4")
+    assert output.value.where.endswith(":4")
     path.write_text(json.dumps(HEAD) + "\n" + "a" * 20_000)
     with pytest.raises(BadRequest, match="too long"):
         tail = Tail(path)
@@ -158,9 +158,9 @@ def test_a_damaged_line_is_the_file_s(trace: Run, tmp_path: Path) -> None:
                 if line is not None:
                     page.push(line, step)
     assert page is not None
-    told = [text for text in page.data()["words"] if "cannot be read" in text]
+    output = [text for text in page.data()["words"] if "cannot be read" in text]
     page.close()
-    assert [text.split(" of ")[0] for text in told] == ["line 5", f"line {len(lines) + 2}"]
+    assert [text.split(" of ")[0] for text in output] == ["line 5", f"line {len(lines) + 2}"]
 
 
 def _hostile() -> list[Row]:
@@ -219,9 +219,9 @@ def test_a_long_trace_takes_no_more_memory() -> None:
     command = [sys.executable, "-m", "tests.bench", "trace-tools", "--messages", "6000", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=DATA.parents[1])
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["bytes"] > 10_000_000
-    for name, row in told["tools"].items():
+    output = json.loads(done.stdout)
+    assert output["bytes"] > 10_000_000
+    for name, row in output["tools"].items():
         assert row["MB"] - row["MB of a tenth"] < 6, f"{name}: the file is 10 MB larger"
 
 

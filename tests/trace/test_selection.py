@@ -48,8 +48,8 @@ def test_what_was_put_in_is_marked(trace: Run, tmp_path: Path) -> None:
     path = write(tmp_path / "t.jsonl", *rows)
     marked = [line for line in trace("show", path).out.splitlines() if "written by hand" in line]
     assert len(marked) == 1 and marked[0].lstrip().startswith(f"{rows[3]['t']:.3f}")
-    told = [json.loads(line) for line in trace("show", path, "--json").out.splitlines()]
-    assert [row["line"] for row in told if row.get("inserted")] == [5]
+    report = [json.loads(line) for line in trace("show", path, "--json").out.splitlines()]
+    assert [row["line"] for row in report if row.get("inserted")] == [5]
 
 
 def test_all_tools_count_alike(trace: Run, tmp_path: Path) -> None:

@@ -184,10 +184,10 @@ const FAULTS = [
   ["]", "1:1 ] closes nothing"],
   ["", "1:1 there is no message"],
 ];
-test("a fault is told with line and column", () => {
-  for (const [text, told] of FAULTS) {
+test("a fault is shown with line and column", () => {
+  for (const [text, expected] of FAULTS) {
     const { at, words } = faultOf(text);
-    assert.equal(`${lineAndColumn(text, at).join(":")} ${words}`, told);
+    assert.equal(`${lineAndColumn(text, at).join(":")} ${words}`, expected);
   }
 });
 

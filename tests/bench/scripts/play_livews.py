@@ -66,7 +66,7 @@ class Times:
         speaker.buffer.fill = timed  # type: ignore[assignment,method-assign]
         sounddevice.RawOutputStream = opened
 
-    def told(self) -> dict[str, Any]:
+    def figures(self) -> dict[str, Any]:
         values = {
             "wall": [value / 1e6 for value in self.wall],
             "cpu": [value / 1e6 for value in self.cpu],
@@ -128,7 +128,7 @@ async def main(port: str, *flags: str) -> None:
         drained = await speaker.drain()
     if how:
         memory.append(held(how))
-    told = {
+    figures = {
         "player": "livews",
         "version": livews.__version__,
         "latency_ms": 1000 * speaker.buffer.latency,
@@ -139,10 +139,10 @@ async def main(port: str, *flags: str) -> None:
         "peak": peak() if how else None,
         "flushes": flushes,
         "turns": [in_numbers(*turn) for turn in turns.values()],
-        "callbacks": times.told() if times else None,
+        "callbacks": times.figures() if times else None,
     }
     await asyncio.to_thread(speaker.close)
-    print(json.dumps(told))
+    print(json.dumps(figures))
 
 
 asyncio.run(main(*sys.argv[1:]))

@@ -33,25 +33,25 @@ async def until(moment: float) -> None:
 
 async def send(socket: ServerConnection, turn: Turn, pieces: list[bytes]) -> dict[str, Any]:
     began = time.monotonic() + 0.02
-    told: dict[str, Any] = {"first": None, "sent": None, "interrupted": None, "chunks": 0}
+    report: dict[str, Any] = {"first": None, "sent": None, "interrupted": None, "chunks": 0}
     cut = float("inf") if turn.interrupt is None else began + turn.interrupt
     for at, piece in zip(turn.at, pieces, strict=True):
         if began + at >= cut:
             break
         await until(began + at)
-        told["first"] = told["first"] or time.monotonic()
+        report["first"] = report["first"] or time.monotonic()
         await socket.send(piece, text=True)
-        told["chunks"] += 1
+        report["chunks"] += 1
     else:
-        told["sent"] = time.monotonic()
+        report["sent"] = time.monotonic()
         await socket.send(frames.GENERATION_COMPLETE, text=True)
     await until(began + turn.over)
     if turn.interrupt is not None:
-        told["interrupted"] = time.monotonic()
+        report["interrupted"] = time.monotonic()
         await socket.send(INTERRUPTED, text=True)
     await socket.send(frames.TURN_COMPLETE, text=True)
     await asyncio.sleep(turn.pause)
-    return {**told, "ended": time.monotonic()}
+    return {**report, "ended": time.monotonic()}
 
 
 async def main() -> None:

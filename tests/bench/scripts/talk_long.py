@@ -95,8 +95,8 @@ async def main(port: str, seconds: float) -> None:
     await listening
     count_last()
     await asyncio.to_thread(speaker.close)
-    told = {"sent": len(late), "late_p99": late[int(0.99 * len(late))], "late_max": late[-1], "received": received}
-    print(json.dumps({**told, **counts, "lost": str(speaker.lost) if speaker.lost else ""}), flush=True)
+    report = {"sent": len(late), "late_p99": late[int(0.99 * len(late))], "late_max": late[-1], "received": received}
+    print(json.dumps({**report, **counts, "lost": str(speaker.lost) if speaker.lost else ""}), flush=True)
 
 
 asyncio.run(main(sys.argv[1], float(sys.argv[2])))

@@ -195,7 +195,7 @@ async def main(port: int, sessions: int, seconds: float, ms: int) -> None:
     print(json.dumps({"ready": sum(not voice.closed for voice in voices)}), flush=True)
     cpu, wall = time.process_time(), time.perf_counter()
     lag = await speak(voices, sounds, seconds, ms)
-    told = {
+    report = {
         "sent": len(lag),
         "clientLag": spread(lag),
         "clientCpu": round((time.process_time() - cpu) / (time.perf_counter() - wall), 3),
@@ -210,7 +210,7 @@ async def main(port: int, sessions: int, seconds: float, ms: int) -> None:
         "lost": [voice.closed for voice in voices if voice.closed][:5],
         "gone": sum(bool(voice.closed) for voice in voices),
     }
-    print(json.dumps(told), flush=True)
+    print(json.dumps(report), flush=True)
     await loop.run_in_executor(None, sys.stdin.readline)
     for voice in voices:
         voice.transport.write(frame((1000).to_bytes(2, "big"), opcode=8))

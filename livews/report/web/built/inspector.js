@@ -941,7 +941,7 @@ ${indent}`, caret };
     const popup = createPopup(id, area2, { accept, more: (entry) => guide.more(entry) });
     const wherePath = line("code"), whereWords = line("span");
     const where = Object.assign(el("p", "composer-where", wherePath, " ", whereWords), { id: `${id}-where` });
-    const findings = el("ul", "composer-findings"), said = el("output", "composer-told");
+    const findings = el("ul", "composer-findings"), said = el("output", "composer-answer");
     findings.setAttribute("aria-label", "what is wrong with it");
     const reason = line("span", "composer-why"), explain = el("p", "composer-explain");
     reason.setAttribute("role", "status");
@@ -1170,7 +1170,7 @@ ${indent}`, caret };
       if (!now2 || now2.start !== here?.start || now2.at !== here.at) close();
     });
     function say(words, how) {
-      said.className = `composer-told ${how}`;
+      said.className = `composer-answer ${how}`;
       said.textContent = visible(cut(String(words), 2e3));
     }
     function format() {
@@ -1208,7 +1208,7 @@ ${indent}`, caret };
       say("Sending ...", "");
       try {
         const answer = await options.send(text, side);
-        say(answer?.told || (answer?.ok ? "Sent." : "Not sent."), answer?.ok ? "ok" : "bad");
+        say(answer?.message || (answer?.ok ? "Sent." : "Not sent."), answer?.ok ? "ok" : "bad");
         if (answer?.ok) {
           if (mine.sent.at(-1) !== text) mine.sent.push(text);
           if (mine.sent.length > KEPT) mine.sent.shift();
@@ -2767,9 +2767,9 @@ GOOGLE_GEMINI_BASE_URL=${http}   # google-genai, @google/genai`),
   var opensNew = () => isFresh || !listed.length;
   var hasEnded = () => !opensNew() && !watched()?.running;
   var isSuggested = (text) => text === FIRST || text === SETUP;
-  var failed = (problem) => ({ ok: false, told: problem.message });
+  var failed = (problem) => ({ ok: false, message: problem.message });
   var closing = button("Close", "Close this session with code 1000", () => {
-    const shown2 = (answer) => answer.ok || note(answer.told);
+    const shown2 = (answer) => answer.ok || note(answer.message);
     ask({ ask: "close", n: number2 }).catch(failed).then(shown2);
   });
   closing.id = "close-button";
@@ -2807,9 +2807,9 @@ GOOGLE_GEMINI_BASE_URL=${http}   # google-genai, @google/genai`),
       beside: [opening],
       async send(text, side) {
         if (isHalf.test(text))
-          return { ok: false, told: "there is half a character in it (a lone surrogate), which no message can carry" };
+          return { ok: false, message: "there is half a character in it (a lone surrogate), which no message can carry" };
         if (!opensNew()) return ask({ ask: "send", n: number2, text, side }).catch(failed);
-        if (side !== "client") return { ok: false, told: "a new session begins with a message to the service" };
+        if (side !== "client") return { ok: false, message: "a new session begins with a message to the service" };
         const answer = await ask({ ask: "open", text }).catch(failed), { n } = answer;
         if (!answer.ok)
           return answer.noted ? failed(Error("No session was opened: the box at the top of the page says why.")) : answer;

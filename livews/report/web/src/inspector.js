@@ -1,4 +1,4 @@
-// The inspector: the page of the report, told over one socket what happens while it happens.
+// The inspector: the page of the report, which learns over one socket what happens while it happens.
 // - What a person chose stays chosen: another session is shown by itself only to who has not picked one, and not while
 //   a message is written to one that runs: it would go to the other.
 // - What is lost is said: a connection that is gone, a message that was not sent.
@@ -130,9 +130,9 @@ const opensNew = () => isFresh || !listed.length;
 const hasEnded = () => !opensNew() && !watched()?.running;
 /** Is it a text that no person wrote? @param {string} text */
 const isSuggested = (text) => text === FIRST || text === SETUP;
-const failed = (/** @type {Error} */ problem) => ({ ok: false, told: problem.message });
+const failed = (/** @type {Error} */ problem) => ({ ok: false, message: problem.message });
 const closing = button("Close", "Close this session with code 1000", () => {
-  const shown = (/** @type {{ ok?: boolean, told: string }} */ answer) => answer.ok || note(answer.told);
+  const shown = (/** @type {{ ok?: boolean, message: string }} */ answer) => answer.ok || note(answer.message);
   ask({ ask: "close", n: number }).catch(failed).then(shown);
 });
 closing.id = "close-button";
@@ -165,9 +165,9 @@ function mountComposer() {
     beside: [opening],
     async send(text, side) {
       if (isHalf.test(text))
-        return { ok: false, told: "there is half a character in it (a lone surrogate), which no message can carry" };
+        return { ok: false, message: "there is half a character in it (a lone surrogate), which no message can carry" };
       if (!opensNew()) return ask({ ask: "send", n: number, text, side }).catch(failed);
-      if (side !== "client") return { ok: false, told: "a new session begins with a message to the service" };
+      if (side !== "client") return { ok: false, message: "a new session begins with a message to the service" };
       const answer = await ask({ ask: "open", text }).catch(failed), { n } = answer;
       if (!answer.ok)
         return answer.noted ? failed(Error("No session was opened: the box at the top of the page says why.")) : answer;

@@ -15,7 +15,7 @@ import { createPopup } from "./popup.js";
 import { MOST } from "./tokens.js";
 /** @import { Caret } from "./caret.js" */
 /** @import { Entry, Fault, Finding, Side, Table } from "../types.js" */
-/** @typedef {{ ok: boolean, told?: string }} Answer */
+/** @typedef {{ ok: boolean, message?: string }} Answer */
 /** `state` and `surface`: what it is; `own`: it has no other client; `sends`: the words of the button that sends.
  * @typedef {{ model: string, surface?: string, state: string, own?: boolean, sends?: string }} Target */
 /** @typedef {{ table: Table, sides?: Side[], beside?: HTMLElement[], send(text: string, side: Side): Promise<Answer>,
@@ -56,7 +56,7 @@ export function mount(/** @type {HTMLElement} */ root, /** @type {Options} */ op
   const popup = createPopup(id, area, { accept, more: (entry) => guide.more(entry) });
   const wherePath = line("code"), whereWords = line("span");
   const where = Object.assign(el("p", "composer-where", wherePath, " ", whereWords), { id: `${id}-where` });
-  const findings = el("ul", "composer-findings"), said = el("output", "composer-told");
+  const findings = el("ul", "composer-findings"), said = el("output", "composer-answer");
   findings.setAttribute("aria-label", "what is wrong with it");
   const reason = line("span", "composer-why"), explain = el("p", "composer-explain");
   reason.setAttribute("role", "status");
@@ -291,7 +291,7 @@ export function mount(/** @type {HTMLElement} */ root, /** @type {Options} */ op
   // Doing something with it
 
   function say(/** @type {unknown} */ words, /** @type {string} */ how) {
-    said.className = `composer-told ${how}`;
+    said.className = `composer-answer ${how}`;
     said.textContent = visible(cut(String(words), 2_000));
   }
   function format() {
@@ -329,7 +329,7 @@ export function mount(/** @type {HTMLElement} */ root, /** @type {Options} */ op
     say("Sending ...", "");
     try {
       const answer = await options.send(text, side);
-      say(answer?.told || (answer?.ok ? "Sent." : "Not sent."), answer?.ok ? "ok" : "bad");
+      say(answer?.message || (answer?.ok ? "Sent." : "Not sent."), answer?.ok ? "ok" : "bad");
       if (answer?.ok) {
         if (mine.sent.at(-1) !== text) mine.sent.push(text);
         if (mine.sent.length > KEPT) mine.sent.shift();
