@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 from livews import client, endpoint
 from livews.cli import network, session_inputs
 from livews.cli.console import Console, ignore_interrupts, on_signal
-from livews.cli.microphone_sender import MicrophoneSender
 from livews.cli.output import PROMPT, JsonOutput, Output
 from livews.cli.replies import Replies
 from livews.cli.stdin import typed_lines
@@ -29,7 +28,6 @@ from livews.core.rules import Finding
 from livews.errors import Closed, LivewsError, LocalProtocolError, located
 from livews.exit_codes import Exit
 from livews.recorder import Recorder
-from livews.trace.view import TraceView
 from livews.trace.writer import TraceFile
 
 if TYPE_CHECKING:
@@ -38,6 +36,7 @@ if TYPE_CHECKING:
     from livews.audio.microphone import Microphone
     from livews.audio.portaudio import AudioUnavailable
     from livews.cli.live_view import LiveView
+    from livews.cli.microphone_sender import MicrophoneSender
     from livews.cli.view_rows import ViewState
     from livews.media import Camera, Screen
     from livews.tools import ToolRun
@@ -357,6 +356,8 @@ class TerminalConversation:
             partial(TraceFile.of, name, media=options.trace_media) for name in options.trace_files
         ]
         if options.trace_view:
+            from livews.trace.view import TraceView
+
             recorders.append(lambda where: TraceView(console.line, console.paint, where.secrets.redact))
         try:
             return await client.connect(
@@ -423,6 +424,8 @@ class TerminalConversation:
             self._replies.echo = SelfInterruption()
 
     def _sender_of(self, source: Microphone | FileSource) -> MicrophoneSender:
+        from livews.cli.microphone_sender import MicrophoneSender
+
         return MicrophoneSender(source, self._replies, self._console, self._options, self._canceller)
 
     async def _open_camera(self) -> Screen | Camera | None:
