@@ -6,7 +6,6 @@
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -15,8 +14,7 @@ from livews.core import protocol
 Traits = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class TransitionRow:
+class TransitionRow(NamedTuple):
     to: str | None
     effect: str | None
     fault: str | None
@@ -24,8 +22,7 @@ class TransitionRow:
     guard: tuple[tuple[str, Any], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
+class Signal(NamedTuple):
     name: str
     sender: str
     paths: tuple[tuple[str, ...], ...]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from itertools import islice
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from livews.core import closes, codec, machine, models, protocol, schema
 from livews.core.reading import Reading, is_audio, read
@@ -47,8 +47,7 @@ class Finding:
         return self.fix
 
 
-@dataclass(frozen=True, slots=True)
-class ApiTarget:
+class ApiTarget(NamedTuple):
     """Where and when a message is judged."""
 
     surface: str = "gemini"

@@ -4,9 +4,8 @@
 - Paths are JSON pointers (RFC 6901), as in `/setup/tools/0`.
 """
 
-from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from livews.core import protocol
 
@@ -23,8 +22,7 @@ SCALARS = frozenset({"int32", "int64", "double", "bytes", "Duration", "Timestamp
 _STRUCTS = frozenset({"Struct", "Value"})
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """One member of a type."""
 
     name: str
@@ -42,8 +40,7 @@ class Member:
     """Surface (v1alpha, v1beta, vertex) to whether it takes the member; None if that is not known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """One type: its members, or the values of an enum."""
 
     name: str

@@ -8,9 +8,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from livews.core import protocol
 from livews.core.schema import ENVELOPE, Json, Sender, Table, kind_of, pointer, short, top
@@ -25,8 +24,7 @@ _LARGE = 5_000
 """Values in a message from which only its first violation is reported."""
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
+class Violation(NamedTuple):
     """One place where a canonical message breaks the schemas."""
 
     path: str

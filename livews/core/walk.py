@@ -6,14 +6,12 @@
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from livews.core.schema import ENVELOPE, Member, Sender, Table, pointer, table
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
+class Visit(NamedTuple):
     """One value of a message."""
 
     path: str
@@ -72,8 +70,7 @@ def _members(
                 yield from _members(item, member.target, here + step, there + step, depth + 2, items)
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(NamedTuple):
     """What the schemas say of one place in canonical messages."""
 
     member: Member | None
