@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import io
+import shutil
 import subprocess
 import sys
 import tokenize
@@ -180,9 +181,10 @@ def long_files() -> Iterator[str]:
 
 
 def repository() -> list[str]:
-    """The files that git tracks; without a repository, as in an unpacked archive, all files there are."""
-    if not (ROOT / ".git").exists():
-        return [path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*") if path.is_file()]
+    """The files that git tracks; without git or a repository, as in an unpacked archive, all files there are."""
+    if not (ROOT / ".git").exists() or shutil.which("git") is None:
+        paths = (path.relative_to(ROOT) for path in ROOT.rglob("*") if path.is_file())
+        return [path.as_posix() for path in paths if not {".git", ".venv", "node_modules"} & set(path.parts)]
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
     return [name for name in listed.stdout.decode().split("\0") if name]
 
