@@ -34,7 +34,11 @@ STALL = 20.0
 """Seconds without a frame in a turn until there is a warning."""
 ANOTHER = 3.0
 """Seconds in which another turn may begin after the model has spoken about some of several results."""
-_SKIPPED = {"WIRE-2": "a frame that is not a JSON object", "WIRE-3": "media that is not base64"}
+_SKIPPED = {
+    "WIRE-2": "a frame that is not a JSON object",
+    "WIRE-3": "media that is not base64",
+    "WIRE-15": "a message that is too large to be read",
+}
 _METER_SECONDS = 0.05
 _SILENT_DEVICE = 3.0
 """Seconds in which a playing device has requested nothing until there is a warning."""

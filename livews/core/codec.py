@@ -2,6 +2,7 @@
 
 - A frame is a JSON object in UTF-8, in a text or binary WebSocket frame.
 - `parse()` never guesses: what is no JSON object is a WireError that says what it is and where it breaks.
+- A message that would take long to read is a WireError before it is parsed: its cost is estimated from its bytes.
 - base64 is read in the standard or URL-safe alphabet, padded or not, and written standard and padded.
 - livews sends compact JSON. An audio frame is a constant head, the base64 and a constant tail.
 """
@@ -21,6 +22,14 @@ INPUT_RATE = 16_000
 DEPTH = 100
 """Levels of lists and objects a message may have; the reference protobuf parser takes no more (WIRE-2)."""
 
+BUDGET = 50_000
+"""What a message may cost to read, as `is_too_complex` counts it: some 50 ms (WIRE-15)."""
+_BYTES_A_VALUE = 160
+"""Bytes of text or base64 that take about as long to read as one more value in a list."""
+LONGEST = BUDGET * _BYTES_A_VALUE
+"""Bytes of a message that is over the budget whatever is in it."""
+_SLICE = 1 << 16
+
 _LONG = 1_000
 """Characters of the longest mime type whose rate is cached."""
 _RATE = re.compile(r";\s*rate=([0-9]{1,7})(?![0-9])")
@@ -31,18 +40,46 @@ _URL_SAFE = str.maketrans("-_", "+/")
 class WireError(ValueError):
     """A frame is no message, or a value has no JSON form or is no base64. The text says what was found instead."""
 
+    rule = "WIRE-2"
+    """The rule of rules.json that such a frame breaks."""
+
+
+class TooComplex(WireError):
+    """A frame would take too long to read: see `is_too_complex`."""
+
+    rule = "WIRE-15"
+
 
 def parse(raw: bytes) -> dict[str, Any]:
     """The JSON object of a frame.
 
     Raises:
+        TooComplex: it is over the budget.
         WireError: it is no JSON object, or nested deeper than `DEPTH` levels.
     """
+    if is_too_complex(raw):
+        raise TooComplex(f"the message of {len(raw):,} bytes has more text or values than are read")
     message = parse_any(raw)
     if not isinstance(message, dict):
         kind = {list: "a list", str: "a string", bool: "a bool", type(None): "null"}.get(type(message), "a number")
         raise WireError(f"expected a JSON object, got {kind}")
     return message
+
+
+def is_too_complex(raw: bytes) -> bool:
+    """Whether a frame would take longer to read than a program with other sessions may wait (WIRE-15).
+
+    The cost is the number of `{`, `[` and `,` in it, also inside strings, and one for every 160 bytes. A frame of less
+    than 50 kB is never over the budget; of a larger one only as much is looked at as it takes to know.
+    """
+    if len(raw) <= BUDGET:
+        return False
+    left = BUDGET - len(raw) // _BYTES_A_VALUE
+    for start in range(0, len(raw), _SLICE):
+        if left < 0:
+            break
+        left -= sum(raw.count(mark, start, start + _SLICE) for mark in (b"{", b"[", b","))
+    return left < 0
 
 
 def parse_any(raw: bytes, depth: int = DEPTH) -> Any:

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from livews.core import codec, fastpath, machine, models, protocol, rules
-from livews.core.canonical import Canonical, fold
+from livews.core.canonical import fold
 from livews.core.reading import Reading, read
 from livews.core.rules import ApiTarget, Finding
 from livews.core.schema import Sender
@@ -56,7 +56,7 @@ class Step:
         if self.parsed is None:
             try:
                 self.parsed = fold(self.sender, codec.parse(self.raw)).message
-            except codec.WireError:
+            except codec.WireError:  # a Step that somebody else made
                 self.parsed = {}
         assert self.parsed is not None
         return self.parsed
@@ -163,9 +163,9 @@ class Conversation(rules.Context):
             message = codec.parse(raw)
         except codec.WireError as problem:
             if sender == "server":
-                self.server_faults["WIRE-2"] += 1
-            reading = Reading(sender, Canonical(None), problem=str(problem))
-            return Step(sender, "unreadable", raw, state=self._state, judgement=tuple(rules.findings(reading, self)))
+                self.server_faults[problem.rule] += 1
+            found = (rules.finding(problem.rule, "", str(problem), sender),)
+            return Step(sender, "unreadable", raw, state=self._state, judgement=found, parsed={})
         return self._step(sender, raw, message, composed)
 
     def step_message(self, sender: Sender, message: dict[str, Any], *, composed: bool = False) -> Step:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pybase64
 
+from livews.core import codec
 from livews.core.machine import Transition
 from livews.core.schema import Sender
 
@@ -20,6 +21,8 @@ _LONGEST = 1_000
 """Bytes of a template beside the base64."""
 _SHORTEST = 16
 """Characters of base64 from which a frame can be a template: shorter ones may also stand elsewhere in it."""
+_LARGEST = codec.LONGEST // 2
+"""Bytes of a frame that is compared with the templates; what a larger one costs to read is looked at first."""
 
 
 KnownFrame = tuple[str, tuple[str, ...], Transition]
@@ -33,12 +36,13 @@ class Template:
     other audio: no base64 character can close the string around it.
     """
 
-    __slots__ = ("head", "meaning", "mime_type", "tail")
+    __slots__ = ("_shortest", "head", "meaning", "mime_type", "tail")
 
     def __init__(self, head: bytes, tail: bytes, mime_type: str) -> None:
         self.head = head
         self.tail = tail
         self.mime_type = mime_type
+        self._shortest = len(head) + len(tail)
         self.meaning: dict[tuple[str, ...], KnownFrame] = {}
         """By the states before the frame."""
 
@@ -53,7 +57,7 @@ class Template:
 
     def pcm(self, raw: bytes) -> bytes | None:
         """The decoded audio of a frame of this shape, None for any other frame."""
-        if raw.startswith(self.head) and raw.endswith(self.tail) and len(raw) >= len(self.head) + len(self.tail):
+        if raw.startswith(self.head) and raw.endswith(self.tail) and self._shortest <= len(raw) <= _LARGEST:
             try:
                 return pybase64.b64decode(memoryview(raw)[len(self.head) : -len(self.tail)], validate=True)
             except ValueError:  # not plain base64: the full parse decides

@@ -27,8 +27,6 @@ class Reading:
     """Its audio, as (mime type, bytes)."""
     undecodable: dict[str, str] = field(default_factory=dict)
     """Audio that is no base64: path to words."""
-    problem: str = ""
-    """Why the frame is no message at all (WIRE-2)."""
     is_composed: bool = False
     """Whether livews composed it from plain strings and bytes, so that the schemas need not be asked."""
     signals: tuple[str, ...] = ()

@@ -114,8 +114,6 @@ def findings(reading: Reading, context: Context) -> list[Finding]:
         reading: the message, with its signals and what the machine's rows say of them.
         context: its session before the message.
     """
-    if reading.problem:
-        return [finding("WIRE-2", "", reading.problem, reading.sender)]
     present = _PARTS[reading.sender].intersection(_parts(reading))
     results: list[Finding] = []
     for rule, check in _checks(reading.sender, present):
@@ -443,7 +441,7 @@ TABLE: tuple[tuple[str, Literal["client", "server", "both"], str, Check], ...] =
     ("CLOSE-1", "both", "*transition", _transition),
 )
 """Every rule that is judged here: id, whose messages, what they need of the message, function.
-"setup" is a member at the top, "*media" a part as in `_parts`. In the order of rules.json. WIRE-2 stands before all: what is no message is judged by nothing else."""
+"setup" is a member at the top, "*media" a part as in `_parts`. In the order of rules.json. WIRE-2 and WIRE-15 are not among them: what cannot be read is judged by nothing else."""
 _PARTS = {
     sender: frozenset(part for _, senders, part, _ in TABLE if senders in (sender, "both"))
     for sender in ("client", "server")

@@ -1,0 +1,119 @@
+"""What a message may cost to read (WIRE-15): counted on its bytes, before it is parsed."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from livews.core import codec, rules
+from livews.core.conversation import Conversation
+from livews.core.events import events
+from livews.core.schema import Sender
+
+SETUP = b'{"setup":{"model":"models/test"}}'
+
+
+def turns(count: int, turn: str = "{}") -> bytes:
+    return b'{"clientContent":{"turns":[%s]}}' % ",".join([turn] * count).encode()
+
+
+OVER: dict[str, tuple[Sender, bytes]] = {
+    "empty turns": ("client", turns(100_000)),
+    "numbers": ("client", turns(60_000, "1")),
+    "texts": ("client", turns(30_000, '{"parts":[{"text":"a"}]}')),
+    "deep lists": ("client", turns(1_000, "[" * 60 + "]" * 60)),
+    "one long text": ("client", b'{"realtimeInput":{"text":"%s"}}' % (b"a" * codec.LONGEST)),
+    "a long and full one": ("client", turns(25_000) + b" " * (codec.LONGEST // 2)),
+    "calls": ("server", b'{"toolCall":{"functionCalls":[%s{}]}}' % (b"{}," * 279_000)),
+    "members": ("server", b"{%s}" % b",".join(b'"a%d":1' % i for i in range(700_000))),
+    "not even JSON": ("server", b"[" * 60_000),
+    "commas in a text": ("server", b'{"x":"%s"}' % (b"," * 60_000)),
+}
+READ: dict[str, tuple[Sender, bytes]] = {
+    "a history of 2,000 turns": (
+        "client",
+        turns(
+            2_000, '{"role":"user","parts":[{"text":"%s"}]}' % ("Well, to tell you the truth, I do not know. " * 5)
+        ),
+    ),
+    "128 functions of 50 parameters": (
+        "client",
+        orjson.dumps(
+            {
+                "setup": {
+                    "model": "models/test",
+                    "tools": [
+                        {
+                            "functionDeclarations": [
+                                {
+                                    "name": f"function_{i}",
+                                    "description": "Does a thing, then another.",
+                                    "parameters": {
+                                        "type": "OBJECT",
+                                        "properties": {
+                                            f"parameter_{k}": {"type": "STRING", "description": "What, and how much."}
+                                            for k in range(50)
+                                        },
+                                    },
+                                }
+                                for i in range(128)
+                            ]
+                        }
+                    ],
+                }
+            },
+            option=orjson.OPT_INDENT_2,
+        ),
+    ),
+    "a picture of 5 MB": (
+        "client",
+        b'{"realtimeInput":{"video":{"mimeType":"image/jpeg","data":"%s"}}}' % (b"AAAA" * (5_000_000 // 3)),
+    ),
+    "a minute of audio": (
+        "server",
+        b'{"serverContent":{"modelTurn":{"parts":[{"inlineData":{"mimeType":"audio/pcm","data":"%s"}}]}}}'
+        % (b"AAAA" * 960_000),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OVER)
+def test_a_message_over_the_budget_is_not_parsed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sender, raw = OVER[name]
+    conversation = Conversation()
+    conversation.step("client", SETUP)
+    before, refused = conversation.states, rules.closes.frame_for("invalid-argument")
+
+    def parsed(raw: bytes) -> Any:
+        raise AssertionError("it was parsed")
+
+    monkeypatch.setattr("livews.core.codec.parse_any", parsed)
+    assert codec.is_too_complex(raw)
+    step = conversation.step(sender, raw)
+    assert (step.kind, step.body, list(events(step))) == ("unreadable", {}, [])
+    (found,) = step.findings
+    assert (found.level, found.rule) == ("error", "WIRE-15")
+    assert f"{len(raw):,} bytes" in found.complaint and found.fix
+    assert found.close == (refused if sender == "client" else None)
+    assert (step.states, conversation.server_faults["WIRE-15"]) == (before, int(sender == "server"))
+
+
+@pytest.mark.parametrize("name", READ)
+def test_large_messages_of_real_sessions_are_read(name: str) -> None:
+    sender, raw = READ[name]
+    conversation = Conversation()
+    if b"setup" not in raw:
+        conversation.step("client", SETUP)
+        conversation.step("server", b'{"setupComplete":{}}')
+    step = conversation.step(sender, raw)
+    assert step.kind != "unreadable" and not step.faults
+
+
+def test_a_long_frame_like_one_before_is_not_decoded() -> None:
+    conversation = Conversation()
+    conversation.step("client", SETUP)
+    conversation.step("server", b'{"setupComplete":{}}')
+    frame = b'{"serverContent":{"modelTurn":{"parts":[{"inlineData":{"mimeType":"audio/pcm","data":"%s"}}]}}}'
+    steps = [conversation.step("server", frame % (b"AAAA" * count)) for count in (16, 16, 16, codec.LONGEST // 4)]
+    assert [step.kind for step in steps] == ["serverContent"] * 3 + ["unreadable"]
+    assert steps[2].template
