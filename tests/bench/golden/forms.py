@@ -32,7 +32,11 @@ def output(stdout: bytes, form: str, times: bool) -> Any:
             }
         case "doctor":
             rows = normalize.lines(stdout, also=normalize.DOCTOR)
-            extras = {"check": "extras", "verdict": "<machine>", "text": "<text>"}  # what is installed decides about it
+            extras = {
+                "check": "extras",
+                "verdict": "<machine>",
+                "text": "<text>",
+            }  # what is installed decides about it
             return [extras if row["check"] == "extras" else row for row in rows]
         case _:
             return _latency_last(normalize.lines(stdout, times=times))
