@@ -14,7 +14,7 @@ import orjson
 
 from livews import setup_message
 from livews.cli.console import Environment
-from livews.core import models
+from livews.core import codec, machine, models
 from livews.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _MARGIN = 0.8
 """Seconds of silence beyond what the service requires: audio and audioStreamEnd with 0.8 s got no answer, 1.5 s did."""
+_MOST_SILENCE = 3_600_000
+"""Milliseconds of silence that a setup may require; more is taken as a mistake."""
 
 
 class SessionInputs:
@@ -115,10 +117,10 @@ def _silence(model: str, setup: dict[str, Any]) -> float:
     """Seconds of silence after which the service ends a turn."""
     model = model or str(setup.get("model") or models.default_model())
     message = setup_message.compose(model, setup=setup)["setup"]
-    config = message.get("realtimeInputConfig", {}).get("automaticActivityDetection", {})
-    silence = config.get("silenceDurationMs") if isinstance(config, dict) else None
+    path = ("realtimeInputConfig", "automaticActivityDetection", "silenceDurationMs")
+    silence = next((codec.whole(value) for value in machine.values(message, path)), None)
     usual = models.profile(message["model"])["vad"]["silenceMs"]
-    return (silence if isinstance(silence, (int, float)) else usual) / 1000
+    return (silence if silence is not None and 0 <= silence < _MOST_SILENCE else usual) / 1000
 
 
 def device_of(spec: str) -> int | str | None:

@@ -88,23 +88,23 @@ def parse_any(raw: bytes, depth: int = DEPTH) -> Any:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as problem:
         raise WireError(_not_json(raw, problem)) from None
-    if raw.count(b"{") + raw.count(b"[") > depth and isinstance(value, (dict, list)) and _depth(value) > depth:
+    if raw.count(b"{") + raw.count(b"[") > depth and levels(value) > depth:
         raise WireError(f"the JSON is nested deeper than {depth} levels")
     return value
 
 
-def _depth(message: Any) -> int:
-    """Levels of lists and objects, counted without recursion."""
-    levels, level = 0, [message]
+def levels(value: Any) -> int:
+    """How deep lists and objects are nested in a value, counted without recursion; 0 for a string or a number."""
+    count, level = 0, [value] if isinstance(value, (dict, list)) else []
     while level:
-        levels += 1
+        count += 1
         level = [
             child
             for value in level
             for child in (value.values() if isinstance(value, dict) else value)
             if isinstance(child, (dict, list))
         ]
-    return levels
+    return count
 
 
 def _not_json(raw: bytes, problem: orjson.JSONDecodeError) -> str:

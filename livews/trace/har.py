@@ -22,7 +22,7 @@ from livews.core import codec
 from livews.core.endpoint_paths import parse_endpoint_path
 from livews.errors import BadRequest
 from livews.redactor import HIDDEN, Redactor, redact_url
-from livews.trace.reader import record_of
+from livews.trace.reader import MAX_LEVELS, MAX_TIME, header_of, record_of
 from livews.trace.session import RecordedSession
 from livews.trace.writer import header as trace_header
 from livews.trace.writer import iso_time
@@ -110,9 +110,10 @@ def _epoch(value: Any) -> float | None:
         with suppress(ValueError):
             when = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", value))
             return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
-    with suppress(TypeError, ValueError):
+    with suppress(TypeError, ValueError, OverflowError):
         seconds = float(value)
-        return seconds / 1000 if seconds > 1e11 else seconds
+        seconds = seconds / 1000 if seconds > 1e11 else seconds
+        return seconds if abs(seconds) < 1e11 else None  # not a number, or no year with four digits
     return None
 
 
@@ -128,12 +129,13 @@ def _iso(epoch: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class HarWebSocket:
-    """One WebSocket of a HAR. `own`: what livews wrote into it; {} in a HAR of another tool."""
+    """One WebSocket of a HAR, and what livews wrote into it: the header of its trace and the controls, if any."""
 
     url: str
     started: float
     messages: list[dict[str, Any]]
-    own: dict[str, Any]
+    header: dict[str, Any] | None
+    controls: list[dict[str, Any]]
 
     @property
     def is_live(self) -> bool:
@@ -160,20 +162,42 @@ def load(raw: bytes, name: str) -> list[HarWebSocket]:
     entries = log.get("entries") if isinstance(log, dict) else None
     if not isinstance(entries, list):
         raise _not_har(name, "it has no /log/entries")
-    return [socket for entry in entries if isinstance(entry, dict) for socket in _sockets(entry)]
+    sockets: list[HarWebSocket] = []
+    for i, entry in enumerate(entries):
+        try:
+            sockets += _sockets(entry) if isinstance(entry, dict) else ()
+        except ValueError:
+            where, fix = f"{name}, /log/entries/{i}/request/url", "correct it, or remove the entry"
+            raise BadRequest(f"an entry of {name} has an invalid URL", where=where, fix=fix) from None
+    return sockets
 
 
 def _sockets(entry: dict[str, Any]) -> Iterator[HarWebSocket]:
+    """The WebSocket of an entry, if it is one. ValueError if its URL is invalid."""
     messages = next((entry[member] for member in _MEMBERS if isinstance(entry.get(member), list)), None)
     if messages is None:
         return
     messages = [message for message in messages if isinstance(message, dict)]
-    request, own = entry.get("request"), entry.get("_livews")
-    url = str(request.get("url", "")) if isinstance(request, dict) else ""
+    request = entry.get("request")
+    url = request.get("url") if isinstance(request, dict) else None
+    url = re.sub(r"^http", "ws", url) if isinstance(url, str) else ""
+    urlsplit(url)  # what is written later has to read it
     first = next((t for message in messages if (t := _epoch(message.get("time"))) is not None), 0.0)
     start = _epoch(entry.get("startedDateTime"))
-    start = first if start is None else start
-    yield HarWebSocket(re.sub(r"^http", "ws", url), start, messages, own if isinstance(own, dict) else {})
+    yield HarWebSocket(url, first if start is None else start, messages, *_own(entry.get("_livews")))
+
+
+def _own(own: Any) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
+    """The header and the controls that livews wrote; other tools may have a `_livews` of any form, which is ignored."""
+    if not isinstance(own, dict) or codec.levels(own) > MAX_LEVELS:
+        return None, []
+    header, controls = own.get("header"), own.get("controls")
+    try:
+        header = header_of(header) if isinstance(header, dict) else None
+    except codec.WireError:
+        header = None
+    rows = [row for row in controls if isinstance(row, dict)] if isinstance(controls, list) else []
+    return header, [row for row in rows if (record := record_of(0, row, b"")) and record.control]
 
 
 def _payload(message: dict[str, Any]) -> tuple[bytes, str]:
@@ -193,9 +217,9 @@ def _payload(message: dict[str, Any]) -> tuple[bytes, str]:
 def write(socket: HarWebSocket, out: BinaryIO) -> tuple[int, int]:
     """Write a WebSocket as a session of a trace; the number of its messages, and of those that could not be read."""
     redactor = Redactor()
-    header = socket.own.get("header")
-    if not isinstance(header, dict) or header.get("trace") != "livews" or header.get("version") != 1:
-        header = trace_header(shown(socket.url), "client") | {"started": _iso(socket.started), "from": "HAR"}
+    header = socket.header or (
+        trace_header(shown(socket.url), "client") | {"started": _iso(socket.started), "from": "HAR"}
+    )
     rows: list[dict[str, Any]] = []
     unreadable = 0
     t = 0.0
@@ -203,7 +227,7 @@ def write(socket: HarWebSocket, out: BinaryIO) -> tuple[int, int]:
         if message.get("opcode", 1) not in (1, 2):
             continue  # pings and pongs, which some tools record
         time = _epoch(message.get("time"))
-        t = t if time is None else time - socket.started
+        t = t if time is None else max(-MAX_TIME, min(time - socket.started, MAX_TIME))
         direction = _DIRECTIONS.get(str(message.get("type", message.get("direction", ""))).lower())
         try:
             raw, opcode = _payload(message)
@@ -219,11 +243,8 @@ def write(socket: HarWebSocket, out: BinaryIO) -> tuple[int, int]:
         except codec.WireError:
             row["raw"] = codec.encode_base64(raw)
         rows.append(row)
-    for row in socket.own.get("controls", ()):
-        if isinstance(row, dict) and (record := record_of(0, row, b"")) and record.control:
-            rows.append(row)
     out.write(orjson.dumps(header) + b"\n")
-    for row in sorted(rows, key=lambda row: float(row["t"])):
+    for row in sorted([*rows, *socket.controls], key=lambda row: float(row["t"])):
         out.write(orjson.dumps(row) + b"\n")
     return len(socket.messages) - unreadable, unreadable
 

@@ -11,8 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
-
-import orjson
+from urllib.parse import urlsplit
 
 from livews.core import codec
 from livews.core.schema import Sender
@@ -27,6 +26,11 @@ _PIECE = 256 * 1024
 _BOM = b"\xef\xbb\xbf"
 _HEADER = re.compile(rb'\{\s*"trace"\s*:\s*"livews"')
 _NO_HEADER = "it is not a trace: its first line is no header"
+_HEADER_TEXTS = ("started", "url", "side", "livews", "protocol")
+MAX_LEVELS = 245
+"""Levels of a line: what JSON is written with takes 254, and exports put a line inside of others."""
+MAX_TIME = 1e9
+"""Seconds: 30 years, in microseconds still exact."""
 SENDERS: dict[str, Sender] = {"send": "client", "recv": "server"}
 """Who sends a frame, by its `dir` in the trace."""
 
@@ -150,7 +154,7 @@ class TraceParser:
         if not self.in_session:
             yield self._header(text.removeprefix(_BOM))
             return
-        record, why = None, f"the line is neither a frame nor one of {', '.join(CONTROLS)}"
+        record, why = None, f"the line is neither a frame nor one of {', '.join(CONTROLS)} with its dir and t"
         try:
             row = object_of(text)
             if row.get("trace") == "livews":
@@ -176,16 +180,12 @@ class TraceParser:
 
     def _header(self, text: bytes) -> dict[str, Any]:
         try:
-            row = object_of(text)
-        except codec.WireError:
-            row = {}
-        if row.get("trace") != "livews":
-            raise _not_a_trace(self._name, self.number, _NO_HEADER)
-        if row.get("version") != 1:
-            why = f"version {row.get('version')} of the format is not supported"
-            raise _not_a_trace(self._name, self.number, why)
+            header = header_of(object_of(text))
+        except codec.WireError as problem:
+            is_header = _HEADER.match(text.lstrip()) is not None
+            raise _not_a_trace(self._name, self.number, str(problem) if is_header else _NO_HEADER) from None
         self._t, self.in_session = 0.0, True
-        return row
+        return header
 
     def _unread(self, control: str, why: str) -> TraceRecord:
         return TraceRecord(self.number, self._t, "server", "text", None, control, {"why": why})
@@ -199,21 +199,29 @@ def _not_a_trace(name: str, number: int, why: str) -> BadRequest:
 
 
 def object_of(text: bytes) -> dict[str, Any]:
-    """A line of a trace as a JSON object; WireError if it is none.
-
-    A frame may be nested as deep as the wire allows, and its line is one level deeper.
-    """
-    try:
-        row = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        row = None
+    """A line of a trace as a JSON object; WireError if it is none, or nested so deep that it could not be written again."""
+    row = codec.parse_any(text, MAX_LEVELS)
     return row if isinstance(row, dict) else codec.parse(text)
+
+
+def header_of(row: dict[str, Any]) -> dict[str, Any]:
+    """A header without known members that are no text; WireError with the reason if it is none that can be used."""
+    if row.get("trace") != "livews":
+        raise codec.WireError(_NO_HEADER)
+    if row.get("version") != 1:
+        raise codec.WireError(f"version {str(row.get('version'))[:20]} of the format is not supported")
+    header = {name: value for name, value in row.items() if name not in _HEADER_TEXTS or isinstance(value, str)}
+    try:
+        urlsplit(header.get("url", ""))
+    except ValueError:
+        raise codec.WireError("the url in its header is invalid") from None
+    return header
 
 
 def record_of(number: int, row: dict[str, Any], text: bytes) -> TraceRecord | None:
     """The record of a row, None if it is neither a frame nor a control."""
     sender, t = SENDERS.get(str(row.get("dir"))), row.get("t")
-    if sender is None or not isinstance(t, (int, float)) or isinstance(t, bool):
+    if sender is None or not isinstance(t, (int, float)) or isinstance(t, bool) or not abs(t) <= MAX_TIME:
         return None
     opcode: Opcode = "text" if row.get("opcode") == "text" else "binary"
     raw: bytes | None = None
@@ -225,7 +233,8 @@ def record_of(number: int, row: dict[str, Any], text: bytes) -> TraceRecord | No
     except codec.WireError:
         return None
     if raw is not None:
-        size, inserted = codec.whole(row.get("size")) or len(raw), row.get("inserted") is True
+        size, inserted = codec.whole(row.get("size")), row.get("inserted") is True
+        size = size if size is not None and 0 < size <= MAX_LINE else len(raw)
         return TraceRecord(number, float(t), sender, opcode, raw, "", {}, size, text, inserted, b'"elided:' in raw)
     for control in CONTROLS:
         if isinstance(row.get(control), dict):
