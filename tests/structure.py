@@ -27,6 +27,7 @@ BASE = (
     "livews.errors",
     "livews.exit_codes",
     "livews.loopback",
+    "livews.listening",
     "livews.terminal_text",
     "livews.redactor",
 )
@@ -36,6 +37,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "livews.version": (),
     "livews.exit_codes": (),
     "livews.loopback": (),
+    "livews.listening": ("livews.loopback", "livews.terminal_text"),
     "livews.terminal_text": (),
     "livews.redactor": (),
     "livews.errors": ("livews.core", "livews.exit_codes"),

@@ -88,6 +88,7 @@ def _config(options: argparse.Namespace, console: Console) -> StandInConfig:
         wire=dict(options.wire),
         faults=wrong,
         seed=os.urandom(8).hex(),
+        origins=options.allow_origin,
         scripts=load_all(options.scripts),
         log=console.note,
         record=recording(options, console),

@@ -2,6 +2,7 @@
 
 - The first line of stdout is the URL; everything else is on stderr.
 - Ctrl-C and SIGTERM stop the command, which is no failure; a further signal changes nothing.
+- As many files may be open as the system allows; when none is left, that is reported once (`livews.listening`).
 - With --tls the certificate of the authority is a file while the command runs; one named with --ca stays.
 """
 
@@ -24,6 +25,7 @@ from typing import Any, TypeVar
 
 from livews.cli.console import Console
 from livews.errors import BadRequest, Unreachable
+from livews.listening import raise_descriptor_limit, report_descriptors_once
 
 T = TypeVar("T")
 
@@ -32,6 +34,8 @@ T = TypeVar("T")
 async def server_run(options: argparse.Namespace, console: Console, name: str) -> AsyncIterator[ServerRun]:
     """One run of a command that listens. At the end of the block it waits until a signal, `stop` or `fail` stops it;
     then it raises the failure, if there was one."""
+    raise_descriptor_limit()
+    report_descriptors_once(console.warn)
     run = ServerRun(options, console, name)
     async with run.stack:
         run.stack.enter_context(stopped_by_signals(run.stop))

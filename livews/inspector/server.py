@@ -30,6 +30,7 @@ from websockets.protocol import State
 from livews.core import codec
 from livews.errors import LivewsError
 from livews.inspector.sessions import SessionList, SessionView, findings
+from livews.listening import ACCEPTED_AT_ONCE, deepen_backlog
 from livews.loopback import is_loopback
 from livews.proxy.injector import MAX_MESSAGE
 from livews.report import render
@@ -323,7 +324,9 @@ async def serve_inspector(
     server = await serve(
         inspector.serve_page, "127.0.0.1", port, process_request=inspector.process_request, server_header=None,
         compression=None, max_size=2 * MAX_MESSAGE, create_connection=Connection, logger=_LOGGER,
+        backlog=ACCEPTED_AT_ONCE,
     )  # fmt: skip
+    deepen_backlog(server.sockets)
     inspector.port = next(iter(server.sockets)).getsockname()[1]
     try:
         yield inspector

@@ -2,12 +2,15 @@
 
 - h11 parses; the bytes of a head are kept as they came.
 - A head that two parsers could read differently is refused: line breaks are CRLF, no line is folded, there are no
-  control characters, a target is a path.
+  control characters, a target is a path, and the length of a request's body is given at most once.
+- Only one request is taken from a connection. One that comes together with the first is refused; what a client sends
+  later is relayed as a body or, after an upgrade, as frames, to a connection that no other client shares.
 - The credentials in a head are found here, so that they can be redacted.
 """
 
 import asyncio
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import h11
@@ -19,7 +22,10 @@ from livews.redactor import query_credentials
 LIMIT = 64 * 1024
 """Bytes of one head at most."""
 _TOO_LONG = f"the head is longer than {LIMIT:,} bytes"
+_LENGTH_HEADERS = "Content-Length, Transfer-Encoding"
 _SECRET_HEADERS = (b"x-goog-api-key", b"authorization", b"proxy-authorization", b"cookie")
+_BODY_LENGTH = re.compile(rb"\r\n(content-length|transfer-encoding):([^\r]*)", re.IGNORECASE)
+_REQUEST_LINE = re.compile(rb"[A-Z]+ [!-~]+ HTTP/")
 _AMBIGUOUS = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)|(?<!\r)\n|\n[ \t]")
 
 
@@ -124,7 +130,47 @@ async def read_head(reader: asyncio.StreamReader, parser: h11.Connection) -> Htt
         raise HeadRefused("CONNECT is not supported: this is not a proxy for HTTPS_PROXY", 403)
     if not head.target.startswith("/"):
         raise HeadRefused("the target is not a path: this is not a proxy for HTTP_PROXY", 403)
+    lengths = _BODY_LENGTH.findall(raw)  # h11 merges repeated ones
+    if len(lengths) > 1 or any(b"," in value for _, value in lengths):
+        raise HeadRefused(f"the length of the body is given more than once ({_LENGTH_HEADERS})")
+    if lengths and (head.is_upgrade or event.http_version == b"1.0") and lengths[0][1].strip() != b"0":
+        if head.is_upgrade:
+            raise HeadRefused(f"an upgrade with a body ({_LENGTH_HEADERS})")
+        if lengths[0][0].lower() == b"transfer-encoding":
+            raise HeadRefused("Transfer-Encoding in a request of HTTP/1.0")
     return head
+
+
+async def read_response(
+    reader: asyncio.StreamReader, parser: h11.Connection, informational: Callable[[HttpHead], Awaitable[None]]
+) -> HttpHead:
+    """Read the head of a response. Those before it with another status 1xx than 101 are passed to `informational`.
+
+    Raises HeadRefused and OSError as `read_head` does.
+    """
+    while True:
+        head = await read_head(reader, parser)
+        if head.status == 101 or head.status >= 200:
+            return head
+        await informational(head)
+
+
+def final_status(parser: h11.Connection, data: bytes) -> str:
+    """The status of a response after these bytes of it, "" if they have none yet. Those of 1xx are skipped."""
+    parser.receive_data(data)
+    try:
+        while isinstance(event := parser.next_event(), h11.InformationalResponse):
+            pass
+    except h11.RemoteProtocolError:
+        return "an invalid response"
+    return str(event.status_code) if isinstance(event, h11.Response) else ""
+
+
+def is_pipelined(head: HttpHead, parser: h11.Connection) -> bool:
+    """Whether another request came with this one, whose head was just read."""
+    if head.is_upgrade:
+        return _REQUEST_LINE.match(parser.trailing_data[0]) is not None
+    return is_complete(parser) and parser.trailing_data[0] != b""
 
 
 def is_complete(parser: h11.Connection) -> bool:

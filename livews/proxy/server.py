@@ -11,7 +11,6 @@
 
 import asyncio
 import contextlib
-import re
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from typing import Any, TypeVar
 
 import h11
 
+from livews import listening
 from livews.connect_errors import NOT_THIS_API, UPSTREAM, unreachable
 from livews.core import closes
 from livews.errors import BadRequest, LivewsError, Refused, TraceFailed, Unreachable
@@ -40,7 +40,6 @@ _LAST_SECONDS = 2.0
 """Seconds the upstream may still take for its answer after the client has left or ended its stream."""
 _READ_AHEAD = 64 * 1024
 """Bytes read from a client before its upgrade is answered; the rest stays in its socket."""
-_BACKLOG = 256
 
 T = TypeVar("T")
 MakeRecorders = Callable[[int, str, Redactor, MessageInjector], Sequence[Recorder]]
@@ -92,6 +91,7 @@ class ProxyServer:
         self.config = config
         self.host = host
         self.url = ""
+        self.access = listening.PageAccess("proxy", host, config.origins)
         self.sessions = 0
         """Number of upgrades that were accepted."""
         self.tasks: set[asyncio.Task[Any]] = set()
@@ -140,12 +140,13 @@ class _Connection:
         try:
             head = await self._request()
             self._redactor = Redactor(*self._config.upstream.credentials, *head.credentials)
-            self._authorize(head)
-        except HeadRefused as refusal:
-            status = f", HTTP {refusal.status}" if refusal.status else ""
-            self._config.log(f"refused{status}: {self._shown(refusal.what, 200)}")
-            if refusal.status:
-                await self._client.answer(_response(refusal.status, f"{refusal}\n"))
+            if refusal := self._proxy.access.refusal(head.values, is_upgrade=head.is_upgrade):
+                raise HeadRefused(refusal[0], 403, refusal[1])
+        except HeadRefused as problem:
+            status = f", HTTP {problem.status}" if problem.status else ""
+            self._config.log(f"refused{status}: {self._shown(problem.what, 200)}")
+            if problem.status:
+                await self._client.answer(_response(problem.status, f"{problem}\n"))
             return
         if not head.is_upgrade:
             await self._forward(head)
@@ -183,24 +184,9 @@ class _Connection:
             )
             raise
         self._early = parser.trailing_data[0]
+        if http_head.is_pipelined(head, parser):
+            raise HeadRefused("another request follows at once", 400, "send one request per connection")
         return head
-
-    def _authorize(self, head: HttpHead) -> None:
-        """Refuse what a web page of another site requests."""
-        any_origin = "*" in self._config.origins
-        origins = head.values("origin")
-        for origin in origins:
-            if not (_is_local_page(origin) or origin in self._config.origins or any_origin):
-                shown = one_line(origin, 120)
-                fix = f"if that page is yours: livews proxy --allow-origin {shown}"
-                raise HeadRefused(f"a web page of {shown} may not use this proxy", 403, fix)
-        if not origins and head.value("sec-fetch-site") == "cross-site" and not any_origin:
-            raise HeadRefused("a web page of another site may not use this proxy", 403)
-        # DNS rebinding: a page whose name resolves to this machine sends no Origin with a GET, but its name in Host.
-        # With an upgrade browsers always send an Origin.
-        host = re.sub(r":\d+$", "", head.value("host"))
-        if not head.is_upgrade and is_loopback(self._proxy.host) and not is_loopback(host):
-            raise HeadRefused(f"this proxy is not {one_line(host, 120)}", 403, "dial it as 127.0.0.1 or localhost")
 
     # The upstream
 
@@ -271,6 +257,9 @@ class _Connection:
         try:
             return Peer(*await dial(upstream, self._proxy.upstream_tls, self._config.via, timeout))
         except (OSError, ValueError) as problem:
+            if listening.is_out_of_descriptors(problem):
+                what, why, fix = "the upstream was not dialled", listening.NO_DESCRIPTORS, listening.MORE_DESCRIPTORS
+                raise Unreachable(what, where=upstream.shown, why=why, fix=fix) from None
             raise unreachable(
                 problem, UPSTREAM, where=upstream.shown, redact=self._redactor.redact, seconds=timeout,
                 secure=upstream.secure,
@@ -279,13 +268,14 @@ class _Connection:
     async def _response(self, server: Peer, parser: h11.Connection) -> HttpHead:
         """The response to the upgrade; informational ones before it (100, 103) are forwarded."""
         timeout, where = self._config.timeout, self._config.upstream.shown
+
+        async def forward(head: HttpHead) -> None:
+            self._client.writer.write(head.raw)
+            await self._client.writer.drain()
+
         try:
             async with asyncio.timeout(timeout):
-                while True:
-                    head = await http_head.read_head(server.reader, parser)
-                    if head.status == 101 or head.status >= 200:
-                        return head
-                    self._client.writer.write(head.raw)
+                return await http_head.read_response(server.reader, parser, forward)
         except TimeoutError:
             what = f"the upstream did not answer the upgrade within {timeout:g} s"
             fix = f"{NOT_THIS_API}, or it hangs; --timeout S waits longer"
@@ -329,9 +319,12 @@ class _Connection:
         injector = MessageInjector(client, server, observer)
         try:  # before the client gets its 101: a session that has to be recorded does not run unrecorded
             observer.recorders += config.record(self._number, url, self._redactor, injector)
-        except TraceFailed:
+        except TraceFailed as problem:
             await client.answer(_response(500, "livews proxy: the trace cannot be written, so there is no session\n"))
-            raise
+            if not listening.is_out_of_descriptors(problem):  # which passes
+                raise
+            self._log(f"not recorded, and so refused with HTTP 500: {listening.NO_DESCRIPTORS}")
+            return
         client.writer.write(response.raw)
         if observer.compressed:
             self._log("the messages are compressed (permessage-deflate); they are shown inflated (WIRE-13)")
@@ -349,24 +342,17 @@ class _Connection:
 
     async def _exchange(self, server: Peer, head: HttpHead) -> None:
         """One HTTP request and its response."""
-        start = b""
+        status, parser = "", http_head.response_parser(head.method)
         request = f"HTTP {head.method} {self._shown(head.target.partition('?')[0], 160)}"
 
         def on_bytes(side: Side, data: bytes) -> None:
-            nonlocal start
-            if side == "server" and len(start) < 12:
-                start += data[:12]
-                if len(start) >= 12:  # HTTP/1.1 200
-                    self._config.log(f"{request}: {one_line(start[9:12].decode('latin-1'))}")
+            nonlocal status
+            if side == "server" and not status and (status := http_head.final_status(parser, data)):
+                self._config.log(f"{request}: {status}")
 
         await relay(self._client, server, (self._early, b""), on_bytes)
-        if len(start) < 12:
+        if not status:
             self._config.log(f"{request}: no response")
-
-
-def _is_local_page(origin: str) -> bool:
-    match = re.fullmatch(r"https?://(\[[\da-fA-F:.]+\]|[\w.-]+)(:\d+)?", origin)
-    return bool(match and is_loopback(match[1]))
 
 
 def _response(status: int, text: str) -> bytes:
@@ -404,7 +390,8 @@ async def serve_proxy(
     """
     warm_up()
     proxy = ProxyServer(config, host, tls)
-    server = await asyncio.start_server(proxy.accept, host, port, backlog=_BACKLOG)
+    server = await asyncio.start_server(proxy.accept, host, port, backlog=listening.ACCEPTED_AT_ONCE)
+    listening.deepen_backlog(server.sockets)
     try:
         own_port: int = server.sockets[0].getsockname()[1]
         upstream = config.upstream

@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 
 from livews.connect_errors import Words, unreachable
 from livews.errors import BadRequest, Unreachable
-from livews.proxy.http_head import HeadRefused, HttpHead, read_head, response_parser
+from livews.proxy.http_head import HeadRefused, HttpHead, read_response, response_parser
 from livews.redactor import query_credentials
 from livews.terminal_text import one_line
 
@@ -30,7 +30,6 @@ _EYEBALLS_SECONDS = 0.25
 """Delay between the addresses of a host that are tried at once (RFC 8305)."""
 _TLS_SHUTDOWN_SECONDS = 2.0
 """Time for the peer to answer the end of a TLS connection."""
-_METHOD_PATH = re.compile(r"/+ws/google\..*$")
 _DIRECT = "NO_PROXY=HOST dials that host directly"
 _ASK = f"ask the administrator of that proxy; {_DIRECT}"
 _CHECK = f"check that it runs and that HTTPS_PROXY names it, or unset that; {_DIRECT}"
@@ -87,7 +86,7 @@ class UpstreamTarget:
         if why or not parts.hostname:
             raise BadRequest(what, where="--upstream", why=why, fix=fix)
         secure = parts.scheme in ("wss", "https")
-        prefix = _METHOD_PATH.sub("", parts.path).rstrip("/")
+        prefix = parts.path.partition("/ws/google.")[0].rstrip("/")
         return cls(secure, parts.hostname, port or (443 if secure else 80), prefix, parts.query)
 
     @property
@@ -213,7 +212,7 @@ async def dial(
                 )
                 on_failure.callback(writer.transport.abort)
                 writer.write("\r\n".join([*lines, "", ""]).encode())
-                head = await read_head(reader, parser)
+                head = await read_response(reader, parser, _skip)
         except HeadRefused as problem:
             raise _failure(via, "what answers is not a proxy for HTTPS_PROXY", problem.what, _CHECK) from None
         except (OSError, ValueError) as problem:  # TimeoutError is an OSError
@@ -238,6 +237,10 @@ async def dial(
                 raise _failure(via, f"the certificate that came through {_PROXY} is not trusted", why, fix) from None
         on_failure.pop_all()
         return reader, writer
+
+
+async def _skip(informational: HttpHead) -> None:
+    """Drop a response 1xx of the network's proxy."""
 
 
 async def _connect(host: str, port: int, tls: ssl.SSLContext | None) -> Streams:

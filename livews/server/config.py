@@ -24,6 +24,8 @@ class StandInConfig:
     """Divisor for long times (lifetime of a connection or a handle, idle timeout): 60 makes ten minutes ten seconds."""
     require_key: str = ""
     """The only key accepted; others are refused as the service does it, after setup. Empty: any key, or none."""
+    origins: Sequence[str] = ()
+    """Origins of web pages that may connect, besides those of this machine; `*` for any."""
     as_of: str = ""
     """A month such as "2026-03": refuse what the service refused then, retired models included. Empty: today's rules,
     and every model livews knows is served."""

@@ -113,7 +113,7 @@ class StandInConnection(ServerConnection):
         if self._answered:
             return
         self._unparsed += data
-        answer = token_endpoint.answer_request(self._unparsed, self._context.store, self._context.config.require_key)
+        answer = token_endpoint.answer_request(self._unparsed, self._context)
         if answer is None:
             return
         self._unparsed, self._answered = b"", True

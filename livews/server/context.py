@@ -13,6 +13,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request
 
 from livews.core import closes, endpoint_paths
+from livews.listening import PageAccess
 from livews.recorder import Clock
 from livews.server.config import StandInConfig
 from livews.server.speech import SpeechSynthesizer
@@ -82,11 +83,12 @@ def credential_of(key: str, authorization: str, query: str) -> str:
 class ServerContext:
     """The shared state of one stand-in.
 
-    `config`: its settings; ValueError when the voice they name is not there.
+    `config`: its settings; ValueError when the voice they name is not there. `host`: the address it listens on.
     """
 
-    def __init__(self, config: StandInConfig) -> None:
+    def __init__(self, config: StandInConfig, host: str) -> None:
         self.config = config
+        self.access = PageAccess("stand-in", host, config.origins)
         self.url = ""
         self.clock = Clock()
         self.store = SessionStore(self.clock, scale=config.time_scale, seed=config.seed)

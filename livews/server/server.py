@@ -21,6 +21,7 @@ from websockets.protocol import State
 
 from livews.core import codec, protocol
 from livews.errors import TraceFailed
+from livews.listening import ACCEPTED_AT_ONCE, deepen_backlog, is_out_of_descriptors
 from livews.server.config import StandInConfig
 from livews.server.connection import StandInConnection
 from livews.server.context import ServerContext, parse_request_target
@@ -33,7 +34,6 @@ __all__ = ["StandInConfig", "StandInServer", "serve_stand_in"]
 STATUS_PATH = "/livews/status"
 _MAX_SIZE = 16 * 1024 * 1024
 """Bytes of one client message. The service's limit was never measured; it takes pictures of 10 MB."""
-_BACKLOG = 1024
 _ENDINGS = 1000
 """Endings counted one by one; the rest is "otherwise", since a close reason may quote anything a client sends."""
 _METHOD = re.compile(r"[./]BidiGenerateContent(Constrained|/locations/[^/]+)?$")
@@ -50,8 +50,8 @@ Connect a client to {url}, or see {path} here for its state.
 class StandInServer(ServerContext):
     """A running stand-in: it accepts connections and answers plain HTTP requests."""
 
-    def __init__(self, config: StandInConfig) -> None:
-        super().__init__(config)
+    def __init__(self, config: StandInConfig, host: str) -> None:
+        super().__init__(config, host)
         self.sessions: dict[int, ServerSession] = {}
         """Open sessions by number."""
         self.total = 0
@@ -75,7 +75,8 @@ class StandInServer(ServerContext):
         try:
             await session.run()
         except TraceFailed as problem:  # a session that is to be recorded does not go on unrecorded
-            self.config.fail(problem)
+            if not is_out_of_descriptors(problem):  # which passes
+                self.config.fail(problem)
         except Exception:
             self.failures += 1  # websockets logs it with the traceback, and closes 1011
             raise
@@ -106,6 +107,11 @@ class StandInServer(ServerContext):
 
     def answer_http(self, connection: ServerConnection, request: Request) -> Response | None:
         """The answer to a GET request that opens no session, None to go on with the upgrade."""
+        wanted = ",".join(request.headers.get_all("Connection")).lower().split(",")
+        is_upgrade = "upgrade" in map(str.strip, wanted)
+        if refusal := self.access.refusal(request.headers.get_all, is_upgrade=is_upgrade):
+            self.config.log(f"refused, HTTP 403: {refusal[0]}")
+            return connection.respond(HTTPStatus.FORBIDDEN, "\n".join([*filter(None, refusal), ""]))
         if request.path.partition("?")[0] == STATUS_PATH:
             response = connection.respond(HTTPStatus.OK, codec.dump(self.status()).decode() + "\n")
             del response.headers["Content-Type"]  # assigning would add a second one
@@ -119,8 +125,7 @@ class StandInServer(ServerContext):
             return connection.respond(HTTPStatus.UNAUTHORIZED, "no bearer token\n")
         if "/ws/google." in target.path and not _METHOD.search(target.path):
             return connection.respond(HTTPStatus.NOT_FOUND, "no such method\n")
-        wanted = ",".join(request.headers.get_all("Connection")).lower().split(",")
-        if "upgrade" not in map(str.strip, wanted):
+        if not is_upgrade:
             response = connection.respond(HTTPStatus.UPGRADE_REQUIRED, _ROOT_PAGE.format(url=self.url))
             response.headers["Upgrade"] = "websocket"
             return response
@@ -139,7 +144,7 @@ async def serve_stand_in(
 
     Raises OSError when it cannot listen there, ValueError when the voice of `config` is not there.
     """
-    stand_in_server = StandInServer(config or StandInConfig())
+    stand_in_server = StandInServer(config or StandInConfig(), host)
     server = await serve(
         stand_in_server.handle,  # type: ignore[arg-type]  # it gets what create_connection makes
         host,
@@ -154,8 +159,9 @@ async def serve_stand_in(
         ),
         ssl=tls,
         logger=_LOGGER,
-        backlog=_BACKLOG,
+        backlog=ACCEPTED_AT_ONCE,
     )
+    deepen_backlog(server.sockets)
     port = next(iter(server.sockets)).getsockname()[1]
     stand_in_server.url = f"{'wss' if tls else 'ws'}://{f'[{host}]' if ':' in host else host}:{port}"
     try:

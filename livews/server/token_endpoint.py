@@ -1,17 +1,18 @@
 """Ephemeral tokens over HTTP: `POST /v1alpha/auth_tokens`, as the SDKs make them.
 
 - A request is read whole and answered once, then the connection closes. Errors have the form of Google's JSON errors.
-- Pure: bytes in, bytes out; the store keeps the tokens.
+- Bytes in, bytes out; the store of the context keeps the tokens.
 """
 
 import re
+from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
 from livews.core import canonical, closes, codec
 from livews.server import service_format
-from livews.server.context import credential_of
+from livews.server.context import ServerContext, credential_of
 from livews.server.store import UNLIMITED, EphemeralToken, SessionStore
 
 _PATH = re.compile(r"/v1(alpha|beta)?/auth_tokens$")
@@ -24,8 +25,8 @@ _MOST_SECONDS = 20 * 3600
 _LENGTH_DIGITS = 9
 
 
-def answer_request(raw: bytes, store: SessionStore, require_key: str) -> bytes | None:
-    """The answer to a request other than GET, None while it is incomplete. `require_key`: the only key, "" for any."""
+def answer_request(raw: bytes, context: ServerContext) -> bytes | None:
+    """The answer to a request other than GET, None while it is incomplete."""
     head, complete, body = raw.partition(b"\r\n\r\n")
     if len(head) > _LARGEST:
         return response(*refused(413, "the request is too large"))
@@ -33,9 +34,11 @@ def answer_request(raw: bytes, store: SessionStore, require_key: str) -> bytes |
         return None
     lines = head.decode("latin-1").split("\r\n")
     method, _, rest = lines[0].partition(" ")
-    headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
-    length = headers.get("content-length", "0")
-    if not (length.isascii() and length.isdigit()) or "transfer-encoding" in headers:
+    headers: defaultdict[str, list[str]] = defaultdict(list)
+    for name, _, value in (line.partition(":") for line in lines[1:]):
+        headers[name.strip().lower()].append(value.strip())
+    length = ",".join(headers["content-length"] or ["0"])
+    if not (length.isascii() and length.isdigit()) or headers["transfer-encoding"]:
         return response(*refused(411, "a Content-Length is needed"))
     if len(length) > _LENGTH_DIGITS or int(length) > _LARGEST:
         return response(*refused(413, "the request is too large"))
@@ -46,10 +49,14 @@ def answer_request(raw: bytes, store: SessionStore, require_key: str) -> bytes |
         return response(*refused(404, "livews answers POST only at /v1alpha/auth_tokens"))
     if method != "POST":
         return response(*refused(405, f"{method[:10]} is not allowed here, only POST"))
-    key = credential_of(headers.get("x-goog-api-key", ""), headers.get("authorization", ""), query)
-    if require_key and key != require_key:
+    if refusal := context.access.refusal(lambda name: headers[name], is_upgrade=False):
+        context.config.log(f"refused, HTTP 403: {refusal[0]}")
+        return response(*refused(403, ". ".join(filter(None, refusal))))
+    key, authorization = ("".join(headers[name][:1]) for name in ("x-goog-api-key", "authorization"))
+    key = credential_of(key, authorization, query)
+    if (require_key := context.config.require_key) and key != require_key:
         return response(*refused(400, closes.frame_for("key-not-valid" if key else "no-credentials")[1]))
-    return response(*create(store, body[: int(length)]))
+    return response(*create(context.store, body[: int(length)]))
 
 
 def response(status: int, body: dict[str, Any]) -> bytes:
@@ -61,7 +68,7 @@ def response(status: int, body: dict[str, Any]) -> bytes:
 
 def refused(status: int, message: str) -> tuple[int, dict[str, Any]]:
     """An error: the HTTP status and the body of the answer."""
-    kind = {400: "INVALID_ARGUMENT", 404: "NOT_FOUND"}.get(status, "FAILED_PRECONDITION")
+    kind = {400: "INVALID_ARGUMENT", 403: "PERMISSION_DENIED", 404: "NOT_FOUND"}.get(status, "FAILED_PRECONDITION")
     return status, {"error": {"code": status, "message": message, "status": kind}}
 
 

@@ -61,6 +61,9 @@ async def test_without_it_the_clients_key_goes_through() -> None:
         assert b"setupComplete" in first.frames[1][2] and "API key not valid" in second.controls[0][2]["reason"]
 
 
+POST = ("POST / HTTP/1.1", "Host: localhost")
+
+
 @pytest.mark.parametrize(
     ("lines", "status", "says"),
     [
@@ -88,6 +91,18 @@ async def test_without_it_the_clients_key_goes_through() -> None:
         (["GET / HTTP/1.1", "Host: localhost", "X: \x01"], 400, "a control character"),
         (["GET /a b HTTP/1.1", "Host: localhost"], 400, "illegal request line"),
         (["PRI * HTTP/2.0"], 400, "not HTTP/1.1"),
+        ([*POST, "Content-Length: 5", "Transfer-Encoding: chunked"], 400, "given more than once"),
+        ([*POST, "Content-Length: 5", "Content-Length: 5"], 400, "given more than once"),
+        ([*POST, "Content-Length: 5, 5"], 400, "given more than once"),
+        ([*POST, "Content-Length: 5", "content-LENGTH: 6"], 400, "Content-Length"),
+        ([*POST, "Transfer-Encoding: chunked", "Transfer-Encoding: chunked"], 501, ""),
+        ([*POST, "Transfer-Encoding: identity, chunked"], 501, ""),
+        (["POST / HTTP/1.0", "Host: localhost", "Transfer-Encoding: chunked"], 400, "of HTTP/1.0"),
+        ([*UPGRADE, "Content-Length: 5"], 400, "an upgrade with a body"),
+        ([*UPGRADE, "Transfer-Encoding: chunked"], 400, "an upgrade with a body"),
+        ([*UPGRADE, "", "GET /v1beta/models HTTP/1.1", "Host: localhost"], 400, "another request follows"),
+        ([*POST, "Content-Length: 2", "", "{}POST / HTTP/1.1"], 400, "another request follows"),
+        (["GET / HTTP/1.1", "Host: localhost", "", "GET / HTTP/1.1", "Host: localhost"], 400, "one request per conn"),
     ],
 )
 async def test_what_is_refused(lines: list[str], status: int, says: str) -> None:
@@ -193,6 +208,10 @@ async def test_informational_responses_before_the_101_are_forwarded() -> None:
         writer.close()
         await proxy.ended()
         assert [raw for _, _, raw in proxy.recorders[0].frames] == [b"{}"]
+    whole = early + b"HTTP/1.1 204 Done\r\n\r\n"
+    async with answering(whole, end=True) as proxy:
+        assert await ask(proxy.port, *POST, "Expect: 100-continue", "Content-Length: 0") == whole
+        assert proxy.log == ["HTTP POST /: 204"]
 
 
 @pytest.mark.parametrize(
@@ -204,7 +223,7 @@ async def test_an_upgrade_that_is_refused_is_passed_back_and_explained(line: str
     head = f"HTTP/1.1 {line}\r\nLocation: https://login.example\r\nX-Odd:  1\r\nContent-Length: 9\r\n"
     refusal = f"{head}Connection: keep-alive\r\n\r\nforbidden".encode("latin-1")
     async with answering(refusal) as proxy:
-        assert await ask(proxy.port, *UPGRADE, body=b"GET / HTTP/1.1\r\n\r\n") == refusal
+        assert await ask(proxy.port, *UPGRADE, body=b"\x81\x80mask") == refusal
         await proxy.ended()
         (problem,) = proxy.failed
         assert f"HTTP {line[:3]}" in problem.what and problem.why and fix in problem.fix

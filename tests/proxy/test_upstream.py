@@ -23,6 +23,8 @@ from tests.proxy.kit import CASES, gate
         ("https://gw.example/a/b/", "wss://gw.example/a/b"),
         (f"wss://gw.example:8443/p{GEMINI}", "wss://gw.example:8443/p"),
         (f"http://[::1]:80/?key={KEY}", "ws://[::1]"),
+        (f"ws://gw.example/p/{GEMINI}", "ws://gw.example/p"),
+        ("ws://gw.example" + "/" * 60_000, "ws://gw.example"),  # in no time
     ],
 )
 def test_upstreams(url: str, shown: str) -> None:
@@ -109,7 +111,7 @@ async def test_a_proxy_of_a_network_that_does_not_let_through(answer: bytes, wha
 
 
 async def test_what_comes_right_behind_the_answer_of_a_proxy_is_the_upstreams() -> None:
-    async with gate("", b"HTTP/1.1 200 OK\r\n\r\n\x81\x02{}") as (url, _):
+    async with gate("", b"HTTP/1.1 103 Wait\r\n\r\nHTTP/1.1 200 OK\r\n\r\n\x81\x02{}") as (url, _):
         reader, writer = await dial_through(UpstreamTarget.parse("ws://api.example"), None, HttpProxy.parse(url), 5)
         assert await reader.read() == b"\x81\x02{}"
         writer.close()

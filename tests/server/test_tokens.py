@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from livews.cli import parse
 from livews.cli.console import Console
@@ -428,7 +428,7 @@ async def raw(server: StandInServer, *pieces: bytes, eof: bool = False, seconds:
         writer.close()
 
 
-HEAD = b"POST /v1alpha/auth_tokens HTTP/1.1\r\nHost: x\r\n"
+HEAD = b"POST /v1alpha/auth_tokens HTTP/1.1\r\nHost: localhost\r\n"
 
 
 LONG = [
@@ -484,7 +484,7 @@ async def test_a_connection_that_asks_for_nothing_does_not_keep_the_stand_in_fro
 
 async def test_the_root_says_what_this_is() -> None:
     async with talk.serving() as server:
-        got = (await raw(server, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")).decode()
+        got = (await raw(server, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")).decode()
         assert "\r\nUpgrade: websocket\r\n" in got
         assert "livews stand-in" in got
         assert server.url in got
@@ -496,9 +496,9 @@ async def test_the_status_is_json() -> None:
         async with talk.calling(server, TEST, path=f"{GEMINI}?key=k") as caller:
             await caller.turn(talk.content("hello"))
             await end_of(server, GEMINI)
-            head, _, body = (await raw(server, b"GET /livews/status?x HTTP/1.1\r\nHost: x\r\n\r\n")).partition(
-                b"\r\n\r\n"
-            )
+            head, _, body = (
+                await raw(server, b"GET /livews/status?x HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            ).partition(b"\r\n\r\n")
             assert head.lower().count(b"content-type:") == 1
             assert b"\r\nContent-Type: application/json" in head
             assert f"\r\nContent-Length: {len(body)}".encode() in head
@@ -573,3 +573,39 @@ async def test_the_trace_of_a_locked_session_has_what_the_client_sent(tmp_path: 
     sent = {"model": TEST, "systemInstruction": {"parts": [{"text": "of the client"}]}}
     written, _ = await traced(tmp_path, sent, "hello", bidiGenerateContentSetup={"model": TEST}, uses=1)
     assert json.loads(written.splitlines()[1])["message"] == {"setup": sent}
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed", "status"),
+    [
+        ("http://evil.example", (), 403),
+        ("http://mine.example", ("http://mine.example",), 0),
+        ("http://evil.example", ("*",), 0),
+        ("http://localhost:3000", (), 0),
+        ("", (), 0),
+    ],
+)
+async def test_web_pages_of_other_sites_are_kept_out(origin: str, allowed: tuple[str, ...], status: int) -> None:
+    """Of the WebSocket, the status and the tokens alike."""
+    logged: list[str] = []
+    async with talk.serving(origins=allowed, log=logged.append) as server:
+        headers = {"Origin": origin} if origin else {}
+        with pytest.raises(InvalidStatus, match="403") if status else contextlib.nullcontext():
+            assert await end_of(server, GEMINI, headers=headers) == (0, "")
+        line = f"Origin: {origin}\r\n".encode() if origin else b""
+        page = await raw(server, b"GET /livews/status HTTP/1.1\r\nHost: localhost\r\n" + line + b"\r\n")
+        token = await raw(server, HEAD + line + b"Content-Length: 2\r\n\r\n{}")
+        for answer in (page, token):
+            assert answer.startswith(b"HTTP/1.1 403 " if status else b"HTTP/1.1 200 ")
+            assert (b"--allow-origin http://evil.example" in answer) is bool(status)
+        assert sum("HTTP 403: a web page of http://evil.example" in line for line in logged) == (3 if status else 0)
+
+
+async def test_names_that_lead_here_are_refused() -> None:
+    """DNS rebinding: the page's own name in Host, and no Origin with a GET."""
+    async with talk.serving() as server:
+        for start in (
+            b"GET /livews/status HTTP/1.1\r\n",
+            b"POST /v1alpha/auth_tokens HTTP/1.1\r\nContent-Length: 0\r\n",
+        ):
+            assert (await raw(server, start + b"Host: rebound.example\r\n\r\n")).startswith(b"HTTP/1.1 403 ")
