@@ -12,7 +12,7 @@ from typing import Any
 
 from livews.audio.analysis.levels import THRESHOLD_DB
 from livews.audio.analysis.pcm import bytes_of, rate_of, samples_of, seconds_of
-from livews.audio.analysis.vad import SpeechLevel, SpeechMark, SpeechMeter, VoiceActivityDetector
+from livews.audio.analysis.vad import SpeechLevel, SpeechMark, VoiceActivityDetector
 from livews.core import codec, machine
 from livews.server.server_session import ServerSession
 from livews.server.synth import RATE
@@ -23,6 +23,7 @@ _LOW_END_FACTOR = 2
 """How many times the silence of the profile END_SENSITIVITY_LOW waits for."""
 _LONGEST_START_MS = 10_000
 _LONGEST_SILENCE_MS = 60_000
+_NEVER_MS = 10**9
 _ECHO_SECONDS = 30
 """Seconds of audio kept to be played back."""
 _ECHO_RATE = 48_000
@@ -34,7 +35,8 @@ class AudioInput:
 
     def __init__(self, session: ServerSession) -> None:
         conversation = session.conversation
-        manual = conversation.traits["manualActivity"]
+        self._manual = conversation.traits["manualActivity"]
+        """The client marks its speech."""
         self.offset = 0.0
         """Seconds received, which audioOffset counts."""
         self.since_turn = 0.0
@@ -42,8 +44,11 @@ class AudioInput:
         self.marked = False
         """Between activityStart and activityEnd."""
         self._marked_at = 0.0
-        self._detector = None if manual else turn_detector(conversation.setup, conversation.profile["vad"])
-        self._meter = SpeechMeter()
+        self._detector = (
+            VoiceActivityDetector(start_ms=0, silence_ms=_NEVER_MS)  # measures what is marked
+            if self._manual
+            else turn_detector(conversation.setup, conversation.profile["vad"])
+        )
         self._echo = bytearray()
         self._echo_rate = codec.INPUT_RATE
         self._keeps_echo = session.config.reply == "echo"
@@ -51,7 +56,7 @@ class AudioInput:
     @property
     def speech_open(self) -> bool:
         """Speech was detected, and its end was not yet (ACTIVITY-6)."""
-        return self._detector is not None and self._detector.talking
+        return not self._manual and self._detector.talking
 
     @property
     def user_speaks(self) -> bool:
@@ -61,14 +66,13 @@ class AudioInput:
     @property
     def speech(self) -> SpeechLevel:
         """Length and level of the speech that is going on, or of the last one."""
-        if self._detector is not None:
-            return self._detector.speech
-        return SpeechLevel(self.offset - self._marked_at, self._meter.speech.db)
+        speech = self._detector.speech
+        return SpeechLevel(self.offset - self._marked_at, speech.db) if self._manual else speech
 
     def start_activity(self) -> None:
         """The client's activityStart."""
         self.marked, self._marked_at = True, self.offset
-        self._meter.reset()
+        self._detector.reset()
 
     def push(self, mime_type: str, pcm: bytes) -> list[SpeechMark]:
         """Add s16le mono audio; the starts and ends of speech that it makes certain."""
@@ -78,10 +82,10 @@ class AudioInput:
         self.since_turn += seconds
         keeps = self._keeps_echo and self.user_speaks
         marks: list[SpeechMark] = []
-        if self._detector is not None:
+        if not self._manual:
             marks = self._detector.push(pcm, rate)
         elif self.marked:  # ACTIVITY-4: outside of an activity audio is only counted
-            self._meter.push(pcm, rate)
+            self._detector.push(pcm, rate)
         if keeps or (self._keeps_echo and any(mark.kind == "start" for mark in marks)):
             self._echo += pcm[: max(0, _ECHO_SECONDS * min(rate, _ECHO_RATE) * 2 - len(self._echo))]
             self._echo_rate = rate
@@ -89,7 +93,7 @@ class AudioInput:
 
     def flush(self) -> list[SpeechMark]:
         """audioStreamEnd: the end of speech that is going on."""
-        return self._detector.flush() if self._detector is not None else []
+        return [] if self._manual else self._detector.flush()
 
     def take_echo(self) -> bytes:
         """The speech kept since the last call, s16le mono at 24 kHz."""

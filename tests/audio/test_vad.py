@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livews.audio.analysis.levels import FLOOR_DB, loudness
-from livews.audio.analysis.vad import SILENCE_DB, SpeechLevel, SpeechMark, SpeechMeter, VoiceActivityDetector
+from livews.audio.analysis.vad import SILENCE_DB, SpeechLevel, SpeechMark, VoiceActivityDetector
 from livews.server import synth
 
 RATES = (8000, 11025, 16000, 22050, 24000, 44100, 48000)
@@ -74,6 +74,11 @@ def kinds(marks: Iterable[SpeechMark]) -> str:
 def service(**options: Any) -> VoiceActivityDetector:
     """A detector as the models' profiles set it, unless `options` say otherwise."""
     return VoiceActivityDetector(**{"start_ms": 160, "silence_ms": 800} | options)
+
+
+def meter_of_speech() -> VoiceActivityDetector:
+    """A detector that measures speech whose start and end others mark: it starts with a loud frame and never ends."""
+    return service(start_ms=0, silence_ms=10**9)
 
 
 def hear(audio: bytes, rate: int = 16000, **options: Any) -> list[SpeechMark]:
@@ -248,7 +253,7 @@ def test_the_pieces_do_not_matter(rate: int, sizes: list[int], stop: int) -> Non
     before, after = audio[: stop & ~1], audio[stop & ~1 :]
 
     def listen(cut: Callable[[bytes], Iterable[bytes]]) -> tuple[Any, ...]:
-        detector, meter = service(), SpeechMeter()
+        detector, meter = service(), meter_of_speech()
         marks = []
         for half in (before, after):
             for piece in cut(half):
@@ -299,7 +304,7 @@ def test_half_a_sample_and_nothing_at_all() -> None:
 )
 def test_nothing_breaks_it(pieces: list[tuple[bytes, int, bool]]) -> None:
     detector, offset = service(start_ms=0, silence_ms=0), 0.0
-    meter = SpeechMeter()
+    meter = meter_of_speech()
     marks = []
     for data, rate, stop in pieces:
         marks += detector.push(data, rate)
@@ -379,7 +384,7 @@ def test_a_click_long_before_is_no_part_of_the_speech() -> None:
 @pytest.mark.parametrize("rate", RATES)
 def test_the_meter_tells_the_same_as_the_ear(rate: int) -> None:
     audio = pcm(over(noise(4.0, -58, rate), silence(1.0, rate) + speech(1.5, -15, rate)))
-    detector, meter = service(), SpeechMeter()
+    detector, meter = service(), meter_of_speech()
     detector.push(audio, rate)
     meter.push(audio, rate)
     assert meter.speech == detector.speech
@@ -387,7 +392,7 @@ def test_the_meter_tells_the_same_as_the_ear(rate: int) -> None:
 
 
 def test_the_meter_hears_what_is_too_short_for_a_start_and_forgets_it() -> None:
-    meter = SpeechMeter()
+    meter = meter_of_speech()
     assert meter.speech == SpeechLevel()
     meter.push(pcm(silence(0.1), tone(0.06, -20), noise(1.0, -60)), 16000)
     assert meter.speech.seconds == pytest.approx(0.06)

@@ -64,7 +64,7 @@ class _SpeechFrames:
 
 
 class VoiceActivityDetector:
-    """Detects speech in a stream of s16le mono.
+    """Detects speech in a stream of s16le mono, and measures it.
 
     `start_ms`: milliseconds of speech that make a start. `silence_ms`: milliseconds of silence that make an end; no
     shorter silence does. Both are counted in whole frames, of which there is at least one. `threshold_db`: dBFS (RMS
@@ -159,6 +159,11 @@ class VoiceActivityDetector:
         self._forget()
         return []
 
+    def reset(self) -> None:
+        """Forget the speech so far. What is known of the noise is kept."""
+        self.flush()
+        self._last = None
+
     def _end(self, offset: float) -> SpeechMark:
         self.talking = False
         self._forget()
@@ -167,31 +172,3 @@ class VoiceActivityDetector:
     def _forget(self) -> None:
         self._current = _SpeechFrames()
         self._count = self._spare = 0
-
-
-class SpeechMeter:
-    """Measures speech whose start and end are marked by others: `VoiceActivityDetector.speech` without a start."""
-
-    __slots__ = ("_frames", "_noise", "_speech")
-
-    def __init__(self) -> None:
-        self._noise = NoiseFloor(THRESHOLD_DB)
-        self._frames = AnalysisFrames()
-        self._speech = _SpeechFrames()
-
-    def reset(self) -> None:
-        """A new activity. What is known of the noise is kept."""
-        self._frames.drop()
-        self._speech = _SpeechFrames()
-
-    def push(self, pcm: bytes, rate: int = INPUT_RATE) -> None:
-        """Measure the next piece of s16le mono at `rate` Hz, of any size."""
-        for power, begin, end in self._frames.cut(pcm, rate):
-            judgement = self._noise.judge(power)
-            if judgement == LOUD or (judgement and self._speech.count):
-                self._speech.add(power, begin, end)
-
-    @property
-    def speech(self) -> SpeechLevel:
-        """The speech since the last `reset`."""
-        return self._speech.level()
