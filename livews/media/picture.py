@@ -7,6 +7,7 @@
 import asyncio
 import threading
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -58,10 +59,9 @@ class PictureSource:
         self._ready = threading.Event()
         """Set when the first picture is there, or will not come."""
         self._refusal: ImageUnavailable | None = None  # why it will not come
-        self._picture: Picture | None = None
+        self._slot: deque[Picture] = deque(maxlen=1)
         self._ended = False
         self._due = 0.0
-        self._lock = threading.Lock()
         self._wake: Callable[[], object] = lambda: None
 
     def start(self) -> None:
@@ -86,7 +86,7 @@ class PictureSource:
         """No more pictures. Blocks until the present one is finished, for some seconds at most; may be called again."""
         with self._starting:
             self._closed.set()
-            self.end(drop=True)
+            self.end()
             self._ready.set()
             self._interrupt()
             if self._thread is not None and self._thread is not threading.current_thread():
@@ -122,19 +122,14 @@ class PictureSource:
 
     def put(self, picture: Picture) -> None:
         """Replace the picture that waits."""
-        with self._lock:
-            if self._ended:
-                return
-            self._picture = picture
-        self._ready.set()
-        self._wake()
+        if not self._ended:
+            self._slot.append(picture)
+            self._ready.set()
+            self._wake()
 
-    def end(self, *, drop: bool = False) -> None:
-        """No more pictures will come; the one that waits is still yielded unless `drop`."""
-        with self._lock:
-            self._ended = True
-            if drop:
-                self._picture = None
+    def end(self) -> None:
+        """No more pictures will come; the one that waits is still yielded, unless `close` follows."""
+        self._ended = True
         self._wake()
 
     async def frames(self) -> AsyncIterator[Picture]:
@@ -150,15 +145,11 @@ class PictureSource:
         while True:
             changed.clear()
             wait = self._due - time.monotonic()
-            with self._lock:
-                picture = self._picture
-                if picture is None and self._ended:
-                    return
-                if wait <= 0:
-                    self._picture = None
-            if picture is not None and wait <= 0:
+            if self._closed.is_set() or (self._ended and not self._slot):
+                return
+            if self._slot and wait <= 0:
                 self._due = time.monotonic() + LEAST_SECONDS
-                yield picture
+                yield self._slot.popleft()
                 continue
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait if wait > 0 else None):

@@ -33,7 +33,7 @@ async def test_the_last_picture_is_read_after_the_end_and_none_after_a_drop() ->
     for newest in (ended, dropped):
         newest.put(picture(1))
     ended.end()
-    dropped.end(drop=True)
+    dropped.close()
     ended.put(picture(2))
     assert [p.data for p in await some(ended.frames(), 5)] == [b"\1"]
     assert await some(dropped.frames(), 5) == []
@@ -43,5 +43,5 @@ async def test_a_reader_that_waits_hears_of_a_drop() -> None:
     newest = PictureSource()
     waiting = asyncio.create_task(some(newest.frames(), 1))
     await asyncio.sleep(0.05)
-    newest.end(drop=True)
+    newest.close()
     assert await waiting == []
