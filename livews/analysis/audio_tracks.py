@@ -103,9 +103,6 @@ class AudioTrack:
         """The runs that changed after the first `moves` changes, each with its index."""
         return [(i, run) for i, run in enumerate(self.runs) if run.moved > moves] if moves < self.moves else []
 
-    def close(self) -> None:
-        self.store.close()
-
     def add(self, mime_type: str, rate: int, pcm: bytes, t: float, *, elided: bool) -> None:
         """A chunk of audio at `t`. `elided`: its samples are unknown, `pcm` only has their number."""
         if not pcm:
@@ -243,6 +240,7 @@ class AudioTracks:
     def __init__(self, limit: int = MAX_AUDIO) -> None:
         self.user = UserTrack(limit)
         self.model = ModelTrack(limit)
+        self.by_side: dict[str, AudioTrack] = {"user": self.user, "model": self.model}
 
     def take(self, t: float, step: Step, *, elided: bool = False) -> None:
         """Lay out the audio of a frame. `elided`: it was left out of the trace, and is silence of its length."""
@@ -256,12 +254,12 @@ class AudioTracks:
 
     def finish(self) -> None:
         """No more audio comes."""
-        self.user.finish()
-        self.model.finish()
+        for track in self.by_side.values():
+            track.finish()
 
     def close(self) -> None:
-        self.user.close()
-        self.model.close()
+        for track in self.by_side.values():
+            track.store.close()
 
 
 def ends_reply(step: Step) -> bool:

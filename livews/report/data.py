@@ -106,7 +106,6 @@ class ReportSession:
         self.moves = 1
         """How many records came, the header included."""
         self.tracks = audio_tracks.AudioTracks(max_audio)
-        self._tracks = (("user", self.tracks.user), ("model", self.tracks.model))
         self._info = info
         self._docs = docs
         self._timeline = Timeline(self.tracks)
@@ -158,7 +157,7 @@ class ReportSession:
 
     def _frame(self, t: float, record: TraceRecord, raw: bytes, step: Step) -> None:
         row = self.rows
-        self._ending.take_message(row, step)
+        self._ending.take(record, step, row)
         words = [*([INSERTED] if record.inserted else []), *describe(step)]
         if step.state and step.state != self._state:
             words += self._change_state(step, t)
@@ -193,7 +192,7 @@ class ReportSession:
         values = (str(value) for value in about.values() if value not in ("", None))
         words = [one_line(" ".join(values), _MAX_WORDS)]
         if kind == "close":
-            close = self._ending.take_close(record.sender, about)
+            close = self._ending.take(record, step)
             if close is not None and self._end is None:
                 self._end = _end(t, close)
                 level = 0 if close.is_fine else _ERROR
@@ -424,7 +423,7 @@ class ReportSession:
             "texts": {name: lane.since(moves) for name, lane in self._texts.items()},
             "sound": {},
         }
-        for name, track in self._tracks:
+        for name, track in self.tracks.by_side.items():
             drawn["sound"][name] = {
                 "runs": {str(i): run.row() for i, run in track.moved_since(cursor[f"{name} runs"])},
                 "peaks": base64.b64encode(track.peaks[cursor[f"{name} peaks"] :]).decode(),

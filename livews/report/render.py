@@ -146,7 +146,7 @@ def _stored(number: int, session: ReportSession) -> Iterator[bytes]:
         yield _block(f"messages-{number}-{i}", "application/json")
         yield _inert(session.chunk(i))
         yield b"</script>\n"
-    for name, track in (("user", session.tracks.user), ("model", session.tracks.model)):
+    for name, track in session.tracks.by_side.items():
         yield _block(f"sound-{number}-{name}", "text/plain")
         for offset in range(0, track.store.size, _BLOCK):
             yield b64encode(track.store.read(offset, _BLOCK))

@@ -8,7 +8,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from livews.core import closes
 from livews.core.closes import Advice
@@ -44,29 +43,20 @@ class SessionEnding:
         self._first: SessionClose | None = None
         self._model = ""
 
-    def take(self, record: TraceRecord, step: Step | None) -> SessionClose | None:
-        """Take the next record; its close, if it is one and not the answer to one."""
-        if step is None:
-            return None
+    def take(self, record: TraceRecord, step: Step | None, number: int | None = None) -> SessionClose | None:
+        """Take the next record, by a number or that of its line; its close, if it is one and not the answer to one."""
         if record.control == "close":
-            return self.take_close(record.sender, record.about)
-        self.take_message(record.number, step)
-        return None
-
-    def take_message(self, number: int, step: Step) -> None:
-        """Take a message, by its number."""
-        if "setup" in step.signals and self.unanswered is None:
-            self.unanswered = number
+            return self._take_close(record)
+        if step is not None and "setup" in step.signals and self.unanswered is None:
+            self.unanswered = record.number if number is None else number
             setup = step.body.get("setup")
             self._model = self._model or str(setup.get("model", "") if isinstance(setup, dict) else "")
-        if "setupComplete" in step.signals:
+        if step is not None and "setupComplete" in step.signals:
             self.unanswered = None
+        return None
 
-    def take_close(self, sender: Sender, about: dict[str, Any]) -> SessionClose | None:
-        """Take a close; None if it is the answer to an earlier one."""
-        code, reason = about.get("code"), str(about.get("reason", ""))
-        code = code if type(code) is int else _NO_FRAME
-        first = self._first
+    def _take_close(self, record: TraceRecord) -> SessionClose | None:
+        (code, reason), sender, first = record.close, record.sender, self._first
         if first is not None and (
             sender == first.by
             or code == _NO_FRAME
