@@ -7,6 +7,7 @@
 """
 
 import json
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -232,11 +233,8 @@ def transcript_of(session: RecordedSession) -> SessionTranscript:
 
 def _pieces(utterance: Utterance) -> Iterator[Utterance]:
     """The utterance as captions, each with its share of the time."""
-    lines = [""]
-    for word in utterance.text.split():
-        if lines[-1] and len(lines[-1]) + 1 + len(word) > _CAPTION:
-            lines.append("")
-        lines[-1] = f"{lines[-1]} {word}".strip()
+    text = " ".join(utterance.text.split())
+    lines = textwrap.wrap(text, _CAPTION, break_long_words=False, break_on_hyphens=False)
     size = sum(map(len, lines)) + len(lines) - 1
     each = max(utterance.end - utterance.start, 0.2 * len(lines)) / size
     start = utterance.start

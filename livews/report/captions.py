@@ -1,5 +1,7 @@
 """Captions of a session: SRT and WebVTT. Text from the wire is written so that it is no markup."""
 
+import html
+
 from livews.analysis.transcript import SessionTranscript
 from livews.terminal_text import one_line
 
@@ -18,7 +20,7 @@ def srt(transcript: SessionTranscript) -> str:
 def vtt(transcript: SessionTranscript) -> str:
     """WebVTT captions, the speaker as their voice."""
     blocks = [
-        f"{_clock(u.start, '.')} --> {_clock(u.end, '.')}\n<v {SPEAKERS[u.who]}>{_vtt_text(u.text)}\n"
+        f"{_clock(u.start, '.')} --> {_clock(u.end, '.')}\n<v {SPEAKERS[u.who]}>{html.escape(one_line(u.text), quote=False)}\n"
         for u in transcript.captions()
     ]
     return "\n".join(["WEBVTT\n", *blocks])
@@ -32,7 +34,3 @@ def _clock(seconds: float, separator: str) -> str:
 def _srt_text(text: str) -> str:
     # players interpret <i> and {\an8}; SRT has no escapes, so similar signs replace these
     return one_line(text).translate({ord("<"): "‹", ord(">"): "›", ord("{"): "(", ord("}"): ")"})
-
-
-def _vtt_text(text: str) -> str:
-    return one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -4,8 +4,6 @@
 - The description is the text before the first section. A docstring in no known form is all description.
 """
 
-from __future__ import annotations
-
 import inspect
 import re
 
