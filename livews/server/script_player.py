@@ -113,16 +113,7 @@ class ScriptPlayer(ServerSession):
         return "\n".join(lines + ([f"  and {count - _SHOWN} more"] if count > _SHOWN else []))
 
     def status(self) -> dict[str, Any]:
-        return {
-            "session": self.number,
-            "script": self._script.name,
-            "model": self.model,
-            "states": self.conversation.states,
-            "received": self.received,
-            "sent": self.sent,
-            "differences": self.differences[:_SHOWN],
-            "ended": self.ended,
-        }
+        return super().status() | {"script": self._script.name, "differences": self.differences[:_SHOWN]}
 
     async def _read(self) -> None:
         try:

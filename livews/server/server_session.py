@@ -98,9 +98,16 @@ class ServerSession(abc.ABC):
     def summary(self, seconds: float) -> str:
         """The session in a line or more for the log; it took so many seconds."""
 
-    @abc.abstractmethod
     def status(self) -> dict[str, Any]:
         """The session's part of GET /livews/status."""
+        return {
+            "session": self.number,
+            "model": self.model,
+            "states": self.conversation.states,
+            "received": self.received,
+            "sent": self.sent,
+            "ended": self.ended,
+        }
 
     async def turn_ended(self) -> None:  # noqa: B027
         """Do what follows the turnComplete of a whole turn."""

@@ -84,16 +84,10 @@ class StandInSession(ServerSession):
         return ", ".join(parts) + (f" [{one_line(self.close_cause, 160)}]" if self.close_cause else "")
 
     def status(self) -> dict[str, Any]:
-        return {
-            "session": self.number,
-            "model": self.model,
+        return super().status() | {
             "surface": self.target.surface,
-            "states": self.conversation.states,
-            "received": self.received,
-            "sent": self.sent,
             "turns": self.conversation.turns,
             "openCalls": len(self.conversation.pending),
-            "ended": self.ended,
             "broken": self.close_cause,
         }
 

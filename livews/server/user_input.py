@@ -138,7 +138,7 @@ class InputBuffer:
         for turn in turns:
             is_user = str(turn.get("role") or "user").lower() == "user"
             if is_user:
-                if has_content(turn):
+                if any("inlineData" in part or has_words(part.get("text", "")) for part in turn.get("parts", [])):
                     self.user_continues()
                 self.current.add_turn(turn)
             else:
@@ -166,8 +166,3 @@ def words_in(content: dict[str, Any]) -> int:
 def has_words(text: Any) -> bool:
     """Whether a text has letters or digits. Clients send " " or "." to get a reply to what they sent before."""
     return any(map(str.isalnum, str(text)))
-
-
-def has_content(turn: dict[str, Any]) -> bool:
-    """Whether a turn of clientContent has words or media."""
-    return any("inlineData" in part or has_words(part.get("text", "")) for part in turn.get("parts", []))

@@ -58,8 +58,6 @@ class _SpeechFrames:
         self.end = end
 
     def level(self) -> SpeechLevel:
-        if not self.count:
-            return SpeechLevel()
         return SpeechLevel(self.end - self.begin, decibels(self._power / self.count, SILENCE_DB))
 
 
