@@ -25,7 +25,6 @@ MAX_AUDIO = 48 * 1024 * 1024
 """Bytes of samples kept for each side: about 17 minutes of the model, 26 of a microphone."""
 PEAKS = 100
 """Peaks per second, each from 0 to 255."""
-_RATES = range(4_000, 192_001)
 _GAP = 0.25
 """Seconds a frame of a microphone may be late and still follow the one before without a gap."""
 _REPLIES = 64
@@ -77,7 +76,7 @@ class AudioTrack:
         self.queued_until = 0.0
         """When all that came so far will have been played."""
         self.skipped = 0
-        """Chunks that cannot be played: not PCM, or an odd rate."""
+        """Chunks that cannot be played: not PCM."""
         self.skipped_types: list[str] = []
         """The first few of their MIME types."""
         self._limit = limit
@@ -107,7 +106,7 @@ class AudioTrack:
         """A chunk of audio at `t`. `elided`: its samples are unknown, `pcm` only has their number."""
         if not pcm:
             return
-        if not mime_type.lower().startswith(("audio/pcm", "audio/l16")) or rate not in _RATES:
+        if not mime_type.lower().startswith(("audio/pcm", "audio/l16")):
             self.skipped += 1
             if mime_type not in self.skipped_types and len(self.skipped_types) < _MIME_TYPES:
                 self.skipped_types.append(mime_type)

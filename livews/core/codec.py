@@ -29,11 +29,13 @@ _BYTES_A_VALUE = 160
 LONGEST = BUDGET * _BYTES_A_VALUE
 """Bytes of a message that is over the budget whatever is in it."""
 _SLICE = 1 << 16
+RATES = range(4_000, 192_001)
+"""Sample rates in Hz that audio can have. Another one in a mime type counts as none (AUDIO-3)."""
 
 _LONG = 1_000
-"""Characters of the longest mime type whose rate is cached."""
-_RATE = re.compile(r";\s*rate=([0-9]{1,7})(?![0-9])")
-_WHOLE = re.compile(r"[+-]?[0-9]{1,20}(\.0+)?")
+"""Characters of a mime type in which its rate is looked for."""
+_RATE = re.compile(r";\s*rate=(?:([0-9]{1,7})(?![0-9]))?")
+_WHOLE = re.compile(r"([+-]?[0-9]{1,30})(\.0+)?")
 _URL_SAFE = str.maketrans("-_", "+/")
 
 
@@ -146,23 +148,32 @@ def encode_base64(data: bytes) -> str:
 
 
 def whole(value: Any) -> int | None:
-    """The value of an int32 or int64 member, which is a number or a string (WIRE-14); None for anything else."""
+    """The value of an int32 or int64 member, a number or a string (WIRE-14); None for anything else, also out of range."""
     if isinstance(value, str):
-        return int(value.split(".")[0]) if _WHOLE.fullmatch(value) else None
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+        value = int(match[1]) if (match := _WHOLE.fullmatch(value)) else None
+    elif isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and -(2**63) <= value < 2**63 else None
 
 
 def rate_of(mime_type: str, default: int) -> int:
-    """The sample rate in Hz of a mime type such as `audio/pcm;rate=24000`; `default` if it has none."""
-    return (_rate_of if len(mime_type) <= _LONG else _rate_of.__wrapped__)(mime_type, default)
+    """The sample rate in Hz of a mime type such as `audio/pcm;rate=24000`; `default` if it has none of `RATES`."""
+    return _stated_rate(mime_type[:_LONG]) or default
+
+
+def has_odd_rate(mime_type: str) -> bool:
+    """Whether a mime type states a rate that is not taken: no number, or outside `RATES`."""
+    return _stated_rate(mime_type[:_LONG]) == 0
 
 
 @lru_cache(maxsize=64)
-def _rate_of(mime_type: str, default: int) -> int:
+def _stated_rate(mime_type: str) -> int | None:
+    """The rate in a mime type, 0 for one that is not taken, None if there is none."""
     match = _RATE.search(mime_type)
-    return int(match[1]) if match and int(match[1]) else default
+    if match is None:
+        return None
+    rate = int(match[1] or 0)
+    return rate if rate in RATES else 0
 
 
 @lru_cache(maxsize=16)

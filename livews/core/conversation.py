@@ -19,6 +19,8 @@ from livews.core.reading import Reading, read
 from livews.core.rules import ApiTarget, Finding
 from livews.core.schema import Sender
 
+_RATES = 10
+"""Mime types with an odd rate that are noted in a session."""
 _CALL_MEMBERS = {"toolCall", "toolCallCancellation", "toolResponse"}
 
 
@@ -113,6 +115,7 @@ class Conversation(rules.Context):
         self._interrupted = False
         self._holding: set[str] = set()
         """The open calls that hold the turn that runs: it goes on until they are answered (TOOL-3)."""
+        self._odd_rates: set[str] = set()
         self._behaviors: dict[str, str] = {}
         """Function to `behavior`, for those that are declared with one."""
         super().__init__(ApiTarget(surface or "gemini", version or "v1beta", as_of))
@@ -207,6 +210,8 @@ class Conversation(rules.Context):
     def _step(self, sender: Sender, raw: bytes, message: dict[str, Any], composed: bool) -> Step:
         reading = read(sender, message, self._column)
         reading.is_composed = composed
+        if reading.odd_rates:
+            self._note_rates_once(reading)
         body: dict[str, Any] = reading.message
         pending = self._calls_after(sender, body)
         is_first_setup = sender == "client" and isinstance(body.get("setup"), dict) and not self.setup
@@ -281,6 +286,13 @@ class Conversation(rules.Context):
             self.server_faults[rule] += 1
         if reading.undecodable:
             self.server_faults["WIRE-3"] += len(reading.undecodable)
+
+    def _note_rates_once(self, reading: Reading) -> None:
+        """Keep the finding about a rate that is not taken to the first frame that has it, and to some rates a session."""
+        known = self._odd_rates
+        for mime_type in [mime_type for mime_type in reading.odd_rates if mime_type in known or len(known) >= _RATES]:
+            del reading.odd_rates[mime_type]
+        known.update(reading.odd_rates)
 
     # Calls
 

@@ -5,6 +5,7 @@
 - Every event keeps its Step: `event.message` is the whole message in canonical form.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -183,12 +184,13 @@ def events(step: Step) -> Iterator[Event]:
 _PLAY = ("playAudio",)
 
 
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{0,9})?)s")  # up to 31 years: no timer takes much more
+
+
 def seconds(duration: Any) -> float | None:
-    """A protobuf Duration string such as "0.440s" in seconds; None for anything else."""
-    try:
-        return float(duration[:-1]) if isinstance(duration, str) and duration.endswith("s") else None
-    except ValueError:
-        return None
+    """A protobuf Duration string such as "0.440s" in seconds, 0 to 1e9; None for anything else."""
+    match = _DURATION.fullmatch(duration) if isinstance(duration, str) else None
+    return float(match[1]) if match else None
 
 
 def _content(body: dict[str, Any]) -> dict[str, Any]:
@@ -268,18 +270,24 @@ def _grounding(step: Step, body: dict[str, Any]) -> Iterator[Event]:
             yield Grounding(metadata, step=step)
 
 
+def _tokens(count: Any) -> int:
+    """A number of tokens; 0 for what is no int32, or negative."""
+    number = codec.whole(count) or 0
+    return number if 0 <= number < 2**31 else 0
+
+
 def _usage(step: Step, body: dict[str, Any]) -> Iterator[Event]:
     usage = _dict(body["usageMetadata"])
     if not usage:
         return
 
     def count(*names: str) -> int:
-        return codec.whole(next((usage[name] for name in names if name in usage), 0)) or 0
+        return _tokens(next((usage[name] for name in names if name in usage), 0))
 
     def by(*names: str) -> dict[str, int]:
         rows: list[Any] = next((usage[name] for name in names if isinstance(usage.get(name), list)), [])
         return {
-            _text(row.get("modality")): codec.whole(row.get("tokenCount", 0)) or 0
+            _text(row.get("modality")): _tokens(row.get("tokenCount", 0))
             for row in rows
             if isinstance(row, dict)
         }

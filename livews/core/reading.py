@@ -27,6 +27,8 @@ class Reading:
     """Its audio, as (mime type, bytes)."""
     undecodable: dict[str, str] = field(default_factory=dict)
     """Audio that is no base64: path to words."""
+    odd_rates: dict[str, str] = field(default_factory=dict)
+    """Mime types of its audio whose rate is not taken, each with the path of the first."""
     is_composed: bool = False
     """Whether livews composed it from plain strings and bytes, so that the schemas need not be asked."""
     signals: tuple[str, ...] = ()
@@ -40,7 +42,9 @@ class Reading:
     @property
     def is_clean(self) -> bool:
         """Whether reading it and the machine's rows show nothing that a rule could find."""
-        return not (self.broken or self.noted or self.undecodable or self.canonical.has_remarks)
+        return not (
+            self.broken or self.noted or self.undecodable or self.odd_rates or self.canonical.has_remarks
+        )
 
     @property
     def violations(self) -> list[validation.Violation]:
@@ -63,6 +67,8 @@ def read(sender: Sender, message: dict[str, Any], surface: str | None = None) ->
     audio = []
     for path, blob in reading.media:
         if is_audio(blob):
+            if codec.has_odd_rate(blob["mimeType"]):
+                reading.odd_rates.setdefault(blob["mimeType"], path)
             try:
                 audio.append((blob["mimeType"], codec.decode_base64(blob["data"])))
             except codec.WireError as problem:

@@ -363,6 +363,16 @@ def _other_surface(rule: str, reading: Reading, context: Context) -> Iterator[Fi
         yield finding(rule, path, f"{key} is not taken on {surface} at {path}", close=close)
 
 
+# Audio
+
+
+def _odd_rate(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
+    default = codec.OUTPUT_RATE if reading.sender == "server" else codec.INPUT_RATE
+    for mime_type, path in reading.odd_rates.items():
+        words = f"{schema.short(mime_type)} has no rate from {codec.RATES[0]:,} to {codec.RATES[-1]:,} Hz at {path}/mimeType"
+        yield finding(rule, f"{path}/mimeType", f"{words}; {default} is assumed", reading.sender, level="note")
+
+
 # Client messages, by their session so far
 
 
@@ -428,7 +438,9 @@ TABLE: tuple[tuple[str, Literal["client", "server", "both"], str, Check], ...] =
     ("MODEL-6", "client", "setup", _requirement),
     ("MODEL-7", "client", "*elsewhere", _other_surface),
     ("MODEL-8", "client", "setup", _limit),
+    ("AUDIO-1", "client", "*media", _odd_rate),
     ("AUDIO-2", "client", "realtimeInput", _changed_rate),
+    ("AUDIO-3", "server", "*media", _odd_rate),
     ("AUDIO-4", "client", "realtimeInput", _refusal),
     ("TURN-6", "client", "clientContent", _content_in_mid_session),
     ("ACTIVITY-1", "client", "*transition", _transition),

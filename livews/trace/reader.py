@@ -22,6 +22,8 @@ CONTROLS = ("ping", "pong", "close", "heard")
 MAX_LINE = 256 << 20
 """Bytes of a line: several times those of the largest frame that a client of livews accepts, as base64."""
 _MAX_HEADER = 1 << 20
+_MAX_NUMBER = 1e9
+"""The largest number of a control: in milliseconds it is eleven days, and no sum of many overflows."""
 _PIECE = 256 * 1024
 _BOM = b"\xef\xbb\xbf"
 _HEADER = re.compile(rb'\{\s*"trace"\s*:\s*"livews"')
@@ -238,5 +240,11 @@ def record_of(number: int, row: dict[str, Any], text: bytes) -> TraceRecord | No
         return TraceRecord(number, float(t), sender, opcode, raw, "", {}, size, text, inserted, b'"elided:' in raw)
     for control in CONTROLS:
         if isinstance(row.get(control), dict):
-            return TraceRecord(number, float(t), sender, opcode, None, control, row[control], text=text)
+            about = {name: _bounded(value) for name, value in row[control].items()}
+            return TraceRecord(number, float(t), sender, opcode, None, control, about, text=text)
     return None
+
+
+def _bounded(value: Any) -> Any:
+    """The number that is nearest to `value` within the limits of a trace; what is no number as it is."""
+    return min(max(value, -_MAX_NUMBER), _MAX_NUMBER) if type(value) in (int, float) else value
