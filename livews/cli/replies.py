@@ -195,7 +195,7 @@ class Replies:
             case e.GoAway():
                 if event.seconds is not None:
                     self.closes_at = self.watch.clock() + event.seconds
-                left = f"in {event.seconds:g} s" if event.seconds is not None else "soon"
+                left = f"in {round(event.seconds, 1):g} s" if event.seconds is not None else "soon"
                 self._console.warn(f"the service closes this connection {left} (goAway)")
             case e.TurnEnd():
                 self._turn_ended(event)
