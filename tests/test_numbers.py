@@ -165,8 +165,8 @@ def odd_trace(tmp_path_factory: pytest.TempPathFactory) -> Path:
         kinds = ("heardMs", "receivedMs", "underruns", "underrunMs", "late")
         rows.append(control(0.4, "send", "heard", **dict.fromkeys(kinds, value)))
         rows += [control(0.4, "recv", "ping", size=value), {**got(0.5, of_rate("1")), "size": value}]
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            rows += [{**got(0.0, message), "t": value} for message in (of_rate("24000"), *END)]
+    for t in (0, -1e9, 1e9, 0.5, -0.0):
+        rows += [{**got(0.0, message), "t": t} for message in (of_rate("24000"), *END)]
     rows += [control(0.6, "recv", "close", code=value, reason="") for value in VALUES]
     head = {"trace": "livews", "version": 1, "started": "2026-01-01T00:00:00Z", "url": "wss://x/", "side": "client"}
     return write(tmp_path_factory.mktemp("numbers") / "odd.jsonl", head, *rows)
@@ -176,7 +176,7 @@ def odd_trace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "command",
     [
         ("trace", "show"), ("trace", "show", "--json"), ("trace", "check"), ("trace", "check", "--json"), ("check",),
-        ("trace", "stats"), ("trace", "stats", "--json"), ("trace", "compare", "odd.jsonl"), ("trace", "html", "-o", "x.html"),
+        ("trace", "stats"), ("trace", "stats", "--json"), ("trace", "diff", "odd.jsonl"), ("trace", "html", "-o", "x.html"),
         ("trace", "export", "-o", "x.har"), ("trace", "export", "-o", "x.md"), ("trace", "export", "-o", "x.wav"),
         ("trace", "export", "-o", "x.srt"),
     ],
@@ -190,7 +190,7 @@ def test_trace_tools_survive_the_numbers_of_a_trace(
         for word in command
     ]
     place = 2 if command[0] == "trace" else 1
-    assert main([*words[:place], str(odd_trace), *words[place:]]) in (0, 1, 2)
+    assert main([*words[:place], str(odd_trace), *words[place:]]) in ((2,) if "x.wav" in command else (0, 1))
     shown = capsys.readouterr()
     assert "Traceback" not in shown.err
     if "--json" in command:

@@ -287,9 +287,7 @@ def _usage(step: Step, body: dict[str, Any]) -> Iterator[Event]:
     def by(*names: str) -> dict[str, int]:
         rows: list[Any] = next((usage[name] for name in names if isinstance(usage.get(name), list)), [])
         return {
-            _text(row.get("modality")): _tokens(row.get("tokenCount", 0))
-            for row in rows
-            if isinstance(row, dict)
+            _text(row.get("modality")): _tokens(row.get("tokenCount", 0)) for row in rows if isinstance(row, dict)
         }
 
     response = ("responseTokensDetails", "candidatesTokensDetails")

@@ -42,9 +42,7 @@ class Reading:
     @property
     def is_clean(self) -> bool:
         """Whether reading it and the machine's rows show nothing that a rule could find."""
-        return not (
-            self.broken or self.noted or self.undecodable or self.odd_rates or self.canonical.has_remarks
-        )
+        return not (self.broken or self.noted or self.undecodable or self.odd_rates or self.canonical.has_remarks)
 
     @property
     def violations(self) -> list[validation.Violation]:

@@ -158,7 +158,27 @@ def test_odd_values_where_a_rule_looks_for_a_number(tokens: Any) -> None:
 @pytest.mark.parametrize(
     ("value", "number"),
     [(5, 5), ("5", 5), ("-5", -5), ("+5", 5), ("5.0", 5), (5.0, 5), (2**63 - 1, 2**63 - 1), (-(2**63), -(2**63))]
-    + [(odd, None) for odd in (2**63, "9223372036854775808", "-" + "9" * 20, 1e308, 5.5, "5.5", "²", "--5", "", " 5", "9" * 40, True, None, [5], {}, float("inf"))],
+    + [
+        (odd, None)
+        for odd in (
+            2**63,
+            "9223372036854775808",
+            "-" + "9" * 20,
+            1e308,
+            5.5,
+            "5.5",
+            "²",
+            "--5",
+            "",
+            " 5",
+            "9" * 40,
+            True,
+            None,
+            [5],
+            {},
+            float("inf"),
+        )
+    ],
 )
 def test_whole_numbers_in_either_form(value: Any, number: int | None) -> None:
     assert codec.whole(value) == number
