@@ -30,6 +30,7 @@ BASE = (
     "livews.listening",
     "livews.terminal_text",
     "livews.redactor",
+    "livews.whole_file",
 )
 """What every part but the core may import."""
 ARROWS: dict[str, tuple[str, ...]] = {
@@ -40,6 +41,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "livews.listening": ("livews.loopback", "livews.terminal_text"),
     "livews.terminal_text": (),
     "livews.redactor": (),
+    "livews.whole_file": ("livews.errors",),
     "livews.errors": ("livews.core", "livews.exit_codes"),
     "livews.process": BASE,
     "livews.recorder": BASE,

@@ -164,21 +164,30 @@ def wave_file(out: BinaryIO, rate: int, channels: int = 1, frames: int = 0) -> w
     return file
 
 
+_MOST_PARTS = 100
+"""Files for the rates of one voice: a peer may change the rate with every chunk."""
+
+
 class WavTurns:
     """What `--wav PATH` means: the turns of a voice as s16le mono. What was there before goes at the first audio.
 
     A PATH that ends in `/` or is a folder gets `audio_0.wav`, `audio_1.wav` ... one a turn (a turn without
     audio makes no file but counts); any other PATH is one file for all turns.
+
+    A file has one rate, that of its first audio. Audio at another rate goes on in a further file, `PATH-2.wav`.
+    `notify` gets one line about that, and one if such audio has to be left out.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], notify: Callable[[str], None] = lambda text: None) -> None:
         text = os.fspath(path)
         separators = tuple(filter(None, (os.sep, os.altsep)))
         self._path = Path(text)
         self._in_folder = text.endswith(separators) or self._path.is_dir()
-        self._turn = 0
+        self._turn, self._part = 0, 1
+        self._notify = notify
+        self._notified: set[bool] = set()
         self.turn_seconds = self.file_seconds = 0.0
-        """How much was written of the present turn, and to the present file."""
+        """How much was written to the present file: of the present turn, and in all."""
         self._aligner = Aligner()
         self._out: tuple[BinaryIO, wave.Wave_write] | None = None  # the present file
         self._closed = False
@@ -187,18 +196,17 @@ class WavTurns:
     @property
     def path(self) -> Path:
         """Where the audio of the present turn goes."""
-        return self._path / f"audio_{self._turn}.wav" if self._in_folder else self._path
+        return self._path_of(self._part)
 
     def write(self, pcm: bytes, rate: int = OUTPUT_RATE) -> None:
         """Append audio of the present turn, in pieces of any size; half a sample waits for its other half.
 
-        The first audio of a file decides its rate. Raises WavWriteError.
+        Raises WavWriteError.
         """
         if self._closed:
             raise ValueError(f"{self.path} is closed")
-        if self._out is not None and (before := self._out[1].getframerate()) != rate:
-            why = f"it holds sound at {before} Hz and {rate} Hz arrived"
-            raise WavWriteError(self.path, why, "Use --wav FOLDER/ for a file a turn")
+        if self._out is not None and self._out[1].getframerate() != rate and not self._begin_part(rate):
+            return
         pcm = self._aligner.whole(pcm)
         if not pcm:
             return
@@ -224,6 +232,7 @@ class WavTurns:
         self._aligner.forget()
         if self._in_folder:
             self._close_file()
+            self._part = 1
         self._turn += 1
         self.turn_seconds = 0.0
 
@@ -231,6 +240,27 @@ class WavTurns:
         """Close the present file. May be called again."""
         self._closed = True
         self._close_file()
+
+    def _path_of(self, part: int) -> Path:
+        path = self._path / f"audio_{self._turn}.wav" if self._in_folder else self._path
+        return path if part == 1 else path.with_name(f"{path.stem}-{part}{path.suffix}")
+
+    def _begin_part(self, rate: int) -> bool:
+        """Let what follows go to a further file; False if there can be none, for a pipe or too many changes."""
+        full, part = self.path, self._part + 1
+        while not self._in_folder and self._path_of(part).exists():  # nobody named it, so nothing is overwritten
+            part += 1
+        further = self._path_of(part)
+        can_be = part <= _MOST_PARTS and full.is_file() and os.access(full.parent, os.W_OK)
+        if can_be not in self._notified:
+            self._notified.add(can_be)
+            rest = f"it goes on in {further}" if can_be else "that part of it is not written"
+            self._notify(f"{full} has one sample rate, and the voice now has {rate} Hz: {rest}")
+        if can_be:
+            self._aligner.forget()
+            self._close_file()
+            self._part, self.turn_seconds = part, 0.0
+        return can_be
 
     def _close_file(self) -> None:
         if self._out is not None:

@@ -60,8 +60,12 @@ def _run(options: argparse.Namespace, environment: Environment | None) -> int:
         console.environment.abandon_stdout()
         return 0
     except Exception as problem:
-        from livews.errors import LivewsError
+        from livews.errors import BadRequest, LivewsError
+        from livews.listening import is_out_of_descriptors
 
+        if is_out_of_descriptors(problem):
+            fix = "raise the limit of open files before the start: ulimit -n 1024"
+            problem = BadRequest("no file descriptors are left", where="this process", fix=fix)
         if not isinstance(problem, LivewsError):
             raise
         console.error(problem)

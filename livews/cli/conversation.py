@@ -106,7 +106,7 @@ class TerminalConversation:
         if options.wav:
             from livews.audio.wav import WavTurns
 
-            replies.wav = WavTurns(options.wav)
+            replies.wav = WavTurns(options.wav, self._console.warn)
             self._closers.append(replies.wav.close)
         if options.device:
             await self._open_speaker()

@@ -7,6 +7,7 @@ from livews import endpoint, google_credentials
 from livews.cli.console import Console
 from livews.core import protocol
 from livews.endpoint import Settings
+from livews.listening import report_descriptors_once
 
 
 def settings_of(options: argparse.Namespace, console: Console) -> Settings:
@@ -46,6 +47,7 @@ async def offline_settings(
     if settings.has_credentials and not options.offline:
         return None
     console.note(f"livews: {notes[0] if options.offline else notes[1]}")
+    report_descriptors_once(console.warn)
     return await built_in(stack)
 
 

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -16,6 +15,7 @@ from livews import setup_message
 from livews.cli.console import Environment
 from livews.core import codec, machine, models
 from livews.errors import BadRequest
+from livews.whole_file import read_whole
 
 if TYPE_CHECKING:
     from livews.audio.file_source import FileSource
@@ -60,11 +60,9 @@ def _setup(options: argparse.Namespace, environment: Environment) -> dict[str, A
 
 def _read_setup(name: str, environment: Environment) -> dict[str, Any]:
     """The JSON object of a file, `-` for stdin. BadRequest with file, line and fix."""
-    try:
-        raw = environment.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    except OSError as problem:
-        fix = "name a JSON file with members of the setup message"
-        raise BadRequest(f"cannot read the setup: {problem.strerror}", where=name, fix=fix) from None
+    fix = "name a JSON file with members of the setup message"
+    name, stdin = ("stdin", environment.stdin.buffer) if name == "-" else (name, None)
+    raw = read_whole(name, "the setup", fix=fix, stdin=stdin)
     try:
         message = orjson.loads(raw.removeprefix(b"\xef\xbb\xbf"))
     except orjson.JSONDecodeError as problem:

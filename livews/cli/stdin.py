@@ -6,10 +6,17 @@ from collections.abc import AsyncIterator, Callable
 from typing import TextIO
 
 from livews import process
+from livews.errors import BadRequest
+
+MAX_LINE = 4 << 20
+"""Bytes of a line, far more than a turn may have."""
 
 
 async def typed_lines(stdin: TextIO, prompt: Callable[[], None] = lambda: None) -> AsyncIterator[str]:
-    """Each line without its line break; `prompt` is called before each is read."""
+    """Each line without its line break; `prompt` is called before each is read.
+
+    BadRequest when a line is longer than `MAX_LINE`.
+    """
 
     def read() -> bytes:
         # os.read and not the stream: a thread inside the stream keeps the interpreter from ending
@@ -22,6 +29,9 @@ async def typed_lines(stdin: TextIO, prompt: Callable[[], None] = lambda: None) 
     while True:
         prompt()
         while b"\n" not in buffer and not at_end:
+            if len(buffer) > MAX_LINE:
+                why, fix = f"it has no end within {MAX_LINE >> 20} MiB", "send lines of text: each is a turn"
+                raise BadRequest("a line of stdin is too long", where="stdin", why=why, fix=fix)
             piece = await asyncio.wrap_future(process.in_thread(read, "livews-stdin"))
             at_end = not piece
             buffer += piece

@@ -19,6 +19,7 @@ from typing import Any
 from livews.errors import BadRequest, located
 from livews.media.picture import MOST_PIXELS, QUALITY, Picture
 from livews.terminal_text import one_line
+from livews.whole_file import read_whole
 
 MOST_BYTES = 10_000_000
 """Of one picture. The limit of the service was never measured; in base64 this is 13.4 MB, the stand-in takes 16 MiB."""
@@ -113,21 +114,12 @@ def encode(image: Any, most_pixels: int, note: str = "") -> Picture:
 
 def _read(name: str) -> bytes:
     fix = "name a picture that can be read, or - for stdin"
-    try:
-        if name == "-":
-            if sys.stdin is None or sys.stdin.isatty():
-                fix = "pipe one in, as in: livews --image - < photo.jpg"
-                raise BadRequest("no picture on stdin", why="it is a terminal", fix=fix)
-            data = sys.stdin.buffer.read(_MOST_READ + 1)
-        else:
-            with open(name, "rb") as file:
-                data = file.read(_MOST_READ + 1)
-    except (OSError, ValueError) as problem:  # ValueError: a NUL in the name
-        why = getattr(problem, "strerror", None) or one_line(str(problem).strip(), 200)
-        raise BadRequest("cannot read the picture", why=why, fix=fix) from None
-    if len(data) > _MOST_READ:
-        raise _too_large(f"it has more than {_MOST_READ // 1_000_000} MB")
-    return data
+    if name != "-":
+        return read_whole(name, "the picture", fix=fix, most=_MOST_READ)
+    if sys.stdin is None or sys.stdin.isatty():
+        fix = "pipe one in, as in: livews --image - < photo.jpg"
+        raise BadRequest("no picture on stdin", why="it is a terminal", fix=fix)
+    return read_whole("stdin", "the picture", fix=fix, stdin=sys.stdin.buffer, most=_MOST_READ)
 
 
 def _taken(data: bytes, kind: str, most_pixels: int) -> Picture:

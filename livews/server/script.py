@@ -13,7 +13,9 @@ from livews.errors import BadRequest
 from livews.server import faults
 from livews.trace.reader import TraceRecord
 from livews.trace.session import follow
+from livews.whole_file import read_whole
 
+_MOST_BYTES = 1 << 30
 _VERBS = ("client", "server", "close", "wait", "fault", "drive", "report")
 
 
@@ -28,12 +30,9 @@ class Script:
 
 def load(path: str) -> list[Script]:
     """The scripts of a file: one scenario, or each session of a trace. BadRequest if it is neither, or invalid."""
-    try:
-        raw = Path(path).read_bytes()
-    except OSError as problem:
-        raise BadRequest(
-            f"cannot read {path}: {problem.strerror}", where=path, fix="name a scenario (.json) or a trace (.jsonl)"
-        ) from None
+    raw = read_whole(
+        path, path, fix="name a scenario (.json) or a trace (.jsonl)", most=_MOST_BYTES, json_object=True
+    )
     try:
         data = codec.parse(raw)
     except codec.WireError:

@@ -24,6 +24,7 @@ from livews import process
 from livews.core import canonical, codec, models, rules
 from livews.errors import BadRequest
 from livews.tools.function import SECONDS, Scheduling, Tool, ToolFailure
+from livews.whole_file import read_whole
 
 SIZE = 1024 * 1024
 """Bytes of stdout."""
@@ -107,12 +108,12 @@ def declarations(source: Declared) -> list[dict[str, Any]]:
     value: Any = source
     if isinstance(source, (str, Path)):
         where = str(source)
+        raw = read_whole(source, "the schema", fix="name a JSON file of function declarations")
         try:
-            value = codec.parse_any(Path(source).read_bytes())
-        except OSError as problem:
-            raise BadRequest("the schema cannot be read", where=where, why=problem.strerror or "") from None
+            value = codec.parse_any(raw)
         except codec.WireError as problem:
-            raise BadRequest("the schema is not JSON", where=where, why=str(problem)) from None
+            fix = "JSON needs double quotes, no comments and no comma before a closing bracket"
+            raise BadRequest("the schema is not JSON", where=where, why=str(problem), fix=fix) from None
     if value is None:
         return []
     if isinstance(value, dict):

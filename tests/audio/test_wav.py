@@ -155,8 +155,29 @@ def test_a_folder_gets_a_file_a_turn(tmp_path: Path, name: str) -> None:
     assert read(folder / "audio_0.wav") == (24000, b"\1\0\2\0")
 
 
-def test_one_file_has_one_rate(tmp_path: Path) -> None:
-    with closing(WavTurns(tmp_path / "all.wav")) as turns:
-        turns.write(b"\1\0")
-        with pytest.raises(WavWriteError, match="24000 Hz and 16000 Hz"):
-            turns.write(b"\1\0", rate=16000)
+@pytest.mark.parametrize("name", ["all.wav", "folder/"])
+def test_another_rate_goes_on_in_a_further_file(name: str, tmp_path: Path) -> None:
+    """Also in the middle of a turn, and with half a sample on the way; a file that nobody named is not overwritten."""
+    notices: list[str] = []
+    path = str(tmp_path / name) + "/" * name.endswith("/")
+    first = tmp_path / "folder/audio_0.wav" if name.endswith("/") else tmp_path / name
+    (tmp_path / "all-2.wav").write_text("of the user")
+    numbers = (2, 3) if name.endswith("/") else (3, 4)
+    with closing(WavTurns(path, notices.append)) as turns:
+        for value, rate in ((b"\1\0\7", 24000), (b"\2\0", 16000), (b"\3\0", 16000), (b"\4\0", 24000)):
+            turns.write(value, rate=rate)
+        assert turns.path == first.with_name(f"{first.stem}-{numbers[1]}.wav")
+        turns.end_turn()
+    further = [read(first.with_name(f"{first.stem}-{number}.wav")) for number in numbers]
+    assert [read(first), *further] == [(24000, b"\1\0"), (16000, b"\2\0\3\0"), (24000, b"\4\0")]
+    assert len(notices) == 1 and "16000 Hz" in notices[0] and f"{first.stem}-{numbers[0]}.wav" in notices[0]
+    assert (tmp_path / "all-2.wav").read_text() == "of the user"
+
+
+def test_a_peer_that_changes_the_rate_all_the_time(tmp_path: Path) -> None:
+    notices: list[str] = []
+    with closing(WavTurns(tmp_path / "all.wav", notices.append)) as turns:
+        for i in range(1000):
+            turns.write(b"\1\0", rate=8000 + i)
+    assert len(list(tmp_path.iterdir())) == 100 and len(notices) == 2
+    assert "not written" in notices[1]

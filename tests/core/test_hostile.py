@@ -1,5 +1,6 @@
 """Hostile input to the command, made by hypothesis: it may be refused, it may not break anything."""
 
+import errno
 import json
 from pathlib import Path
 from typing import Any
@@ -86,3 +87,13 @@ def test_main_hides_no_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("livews.cli.explain.run", broken)
     with pytest.raises(ZeroDivisionError):
         main(["explain", "1006"])
+
+
+def test_no_file_descriptors_are_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def broken(*given: Any) -> int:
+        raise RuntimeError("livews is not completely installed") from OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("livews.cli.explain.run", broken)
+    assert main(["explain", "1006"]) == 2
+    err = capsys.readouterr().err
+    assert "no file descriptors are left" in err and "ulimit -n" in err

@@ -73,7 +73,7 @@ async def test_a_scenario_is_played_as_it_is_written(path: Path) -> None:
 
 BAD = [
     ("{}", "neither a scenario nor a trace"),
-    ("not json", "neither a scenario nor a trace"),
+    ("not json", "cannot read"),
     ('{"steps": []}', "without steps"),
     ('{"steps": [{}]}', "one of client"),
     ('{"steps": [{"client": {}, "server": {}}]}', "one of client"),

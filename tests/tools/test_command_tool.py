@@ -170,5 +170,5 @@ def test_a_schema_that_is_none_is_told(content: str, what: str, tmp_path: Path) 
         tools.command("x=cat", file)
     assert what in refused.value.what
     assert str(file) in refused.value.where
-    with pytest.raises(livews.BadRequest, match="cannot be read"):
+    with pytest.raises(livews.BadRequest, match="cannot read the schema"):
         tools.command("x=cat", tmp_path / "nowhere.json")

@@ -13,7 +13,8 @@ from livews.cli import reader
 from livews.cli.console import Console
 from livews.errors import BadRequest
 from livews.trace.atomic_output import atomic_output
-from livews.trace.session import RecordedSession, unreadable
+from livews.trace.session import RecordedSession
+from livews.whole_file import read_whole
 
 _FORMATS = ("har", "wav", "srt", "vtt", "md")
 _SUFFIXES = {"webvtt": "vtt", "markdown": "md"}
@@ -157,8 +158,9 @@ def import_har(options: argparse.Namespace, console: Console) -> int:
     from livews.trace import har
 
     shown = reader.shown_name(options.file)
-    with reader.open_file(options.file, console) as file:
-        sockets = har.load(_read_har(file, shown), shown)
+    stdin = console.environment.stdin.buffer if options.file == "-" else None
+    raw = read_whole(shown, "the HAR", fix="name a .har file", stdin=stdin, most=_MOST_BYTES, json_object=True)
+    sockets = har.load(raw, shown)
     wanted = [socket for socket in sockets if options.all or socket.is_live]
     if not wanted:
         why = "it has no WebSocket messages: the recorder did not keep them"
@@ -174,18 +176,3 @@ def import_har(options: argparse.Namespace, console: Console) -> int:
                 console.warn(f"{left_out} unreadable messages of {har.shown(socket.url)} are left out")
             console.note(f"{messages:,} messages of {har.shown(socket.url)}")
     return 0
-
-
-def _read_har(file: BinaryIO, name: str) -> bytes:
-    """A file to its end, in pieces, so that it has a bound and Ctrl-C works."""
-    whole, read = bytearray(), getattr(file, "read1", file.read)  # read would wait for the whole piece
-    try:
-        while piece := read(1 << 20):
-            whole += piece
-            is_long = len(whole) > _MOST_BYTES
-            if is_long or bytes(whole[:64]).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] not in (b"", b"{"):
-                why = f"it is larger than {_MOST_BYTES >> 30} GiB" if is_long else "it is not a JSON object"
-                raise BadRequest(f"{name} is no HAR that can be read", where=name, why=why, fix="name a .har file")
-    except OSError as problem:  # a folder, a disk that fails
-        raise unreadable(name, problem) from None
-    return bytes(whole)
