@@ -11,7 +11,6 @@ import asyncio
 import os
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,7 @@ from livews.core.conversation import Conversation, Step
 from livews.core.events import Event, Ready, TurnEnd, events
 from livews.core.rules import Finding
 from livews.endpoint import Endpoint
-from livews.errors import BadRequest, Closed, LocalProtocolError, Lost, Refused, RemoteProtocolError
+from livews.errors import BadRequest, Closed, LocalProtocolError, Refused, RemoteProtocolError
 from livews.recorder import Opcode, Recorder
 from livews.trace.writer import TraceFile
 from livews.transport import Transport
@@ -29,9 +28,6 @@ from livews.transport import Transport
 if TYPE_CHECKING:
     from livews.tools.function import Tool
     from livews.tools.runner import Toolbox, ToolRun
-
-PING_EVERY = 20.0
-"""Seconds between two pings. A pong has to come within `transport.PONG_TIMEOUT`."""
 
 
 def connect(
@@ -149,7 +145,7 @@ def connect(
         try:
             await session._start(message, open_timeout, open_timeout if setup_timeout is None else setup_timeout)
         except BaseException:
-            await session.close()
+            await session._close(transport.LINGER)  # the caller waits for the reason
             raise
         return session
 
@@ -200,7 +196,6 @@ class Session:
         self.conversation = Conversation(surface=where.surface, version=where.version)
         self.remarks = remarks
         self.session_id = ""
-        self.ping_seconds: float | None = None
         self._transport = Transport(
             where, self.conversation, recorders, on_message=self._on_message, on_end=self._on_end
         )
@@ -208,16 +203,21 @@ class Session:
         self._unchecked = unchecked
         self._queue: deque[Event] = deque()
         self._more = asyncio.Event()
+        self._is_set_up = False
         self._ready = asyncio.Event()
+        """It is set up, or has ended."""
         self._first_kind = ""
         """The kind of the server's first message, if that is not setupComplete."""
         self._done = asyncio.Event()
         self._error: Exception | None = None
         self._closing = False
-        self._pinging: asyncio.Task[None] | None = None
         self._tools = tools
         if tools is not None:
             tools.open(self.respond, where.secrets.redact, lambda: self.conversation.pending)
+
+    @property
+    def ping_seconds(self) -> float | None:
+        return self._transport.round_trip
 
     # Sending
 
@@ -433,7 +433,6 @@ class Session:
         seconds = None if self._done.is_set() else await self._transport.ping()
         if seconds is None:
             raise self._ended()
-        self.ping_seconds = seconds
         return seconds
 
     async def wait_closed(self) -> None:
@@ -452,25 +451,28 @@ class Session:
         Raises:
             TraceFailed: the trace cannot be written.
         """
+        await self._close(None if self._error is None else transport.LINGER)
+
+    async def _close(self, patience: float | None) -> None:
         self._closing = True
         try:
             if self._tools is not None:
                 await self._tools.close()
-            await self._transport.close()
+            await self._transport.close(patience=patience)
         finally:
-            if self._pinging is not None:
-                self._pinging.cancel()
             self._finish(None)
 
     # The connection
 
     async def _start(self, message: dict[str, Any], open_timeout: float, setup_timeout: float) -> None:
-        await self._transport.open(open_timeout, ping_interval=None)  # livews pings itself: _keep_alive
-        self._pinging = asyncio.create_task(self._keep_alive(), name="livews-ping")
+        await self._transport.open(open_timeout)
+
+        async def set_up() -> None:
+            await self._send(message, composed=True)  # validated before the connection was opened
+            await self._ready.wait()
+
         try:
-            async with asyncio.timeout(setup_timeout):
-                await self._send(message, composed=True)  # validated before the connection was opened
-                await self._ready.wait()
+            await transport.within(setup_timeout, set_up())
         except TimeoutError:
             answer = f"the server sent {schema.short(self._first_kind)}" if self._first_kind else "nothing came back"
             raise RemoteProtocolError(
@@ -479,6 +481,8 @@ class Session:
                 why=f"the connection is open, setup was sent, and {answer}",
                 fix="see with --trace what came instead; a proxy or another server may be answering",
             ) from None
+        if self._is_set_up:
+            return  # an end that came with it is for `events`, after what came before it
         if self._error is not None:
             raise self._error
         if self._done.is_set():
@@ -490,6 +494,7 @@ class Session:
         for event in events(step):
             if isinstance(event, Ready):
                 self.session_id = event.session_id
+                self._is_set_up = True
                 self._ready.set()
             else:
                 if self._tools is not None:
@@ -500,8 +505,8 @@ class Session:
     def _on_end(self) -> None:
         close, error = self._transport.closed, self._transport.failure
         if error is None and close is not None and not self._closing:
-            ready = self._ready.is_set()
-            if close.by_websockets or close.code != 1000 or close.during or not ready:
+            ready = self._is_set_up
+            if close.cause != "server" or close.code != 1000 or close.during or not ready:
                 error = self._transport.error(close, ready=ready)
         self._finish(error)
 
@@ -517,26 +522,6 @@ class Session:
     def _ended(self) -> Exception:
         """What to raise where the session is over already."""
         return self._error or Closed(closes.explain(1000), where=self.endpoint.shown)
-
-    async def _keep_alive(self) -> None:
-        """Ping, allow a minute for the pong, and say who gave up when none comes."""
-        while True:
-            await asyncio.sleep(PING_EVERY)
-            try:
-                async with asyncio.timeout(transport.PONG_TIMEOUT):
-                    await self.ping()
-            except TimeoutError:
-                advice = replace(
-                    closes.explain(1011, "keepalive ping timeout"),
-                    cause=f"livews gave up: no pong came for {transport.PONG_TIMEOUT:g} s.",
-                    do="The network or the service has stalled: connect again, with the newest handle.",
-                )
-                close = self._transport.give_up(advice.code, advice.reason)
-                self._finish(Lost(advice, where=self.endpoint.shown, during=close.during))
-                await self._transport.leave(advice.code, advice.reason)
-                return
-            except Exception:  # the session is over, which `events` raises
-                return
 
     async def _send(self, message: dict[str, Any], *, composed: bool = False) -> None:
         """Validate a message and send it. `composed`: the caller wrote nothing of it but plain strings and bytes, so that

@@ -16,12 +16,16 @@ from urllib.parse import urlsplit
 from livews.core import closes
 from livews.endpoint import Endpoint
 from livews.errors import BadRequest, LivewsError, Refused, Unreachable
+from livews.terminal_text import one_line
 
 NOT_THIS_API = "check host, port and path: something other than this API is listening"
 
-Cause = Literal["timeout", "certificate", "no TLS", "DNS", "refused", "other"]
-"""No answer in time; a certificate of an unknown authority; no TLS where it was wanted; a host name that does not resolve;
-a port that refuses; anything else."""
+Cause = Literal["timeout", "unfinished", "certificate", "no TLS", "TLS", "DNS", "refused", "reset", "closed", "other"]
+"""No answer in time; one that had begun; a certificate of an unknown authority; no TLS where it was wanted; TLS where it was
+not; a host name that does not resolve; a port that refuses; a connection that was reset, or closed, without an answer;
+anything else."""
+_SAYS_TLS = re.compile(rb"plain HTTP|HTTP request to an HTTPS|^[\x15\x16]\x03", re.IGNORECASE)
+"""What a server with TLS answers to a request without: in words of web servers, or a record of TLS."""
 _CERTIFICATE = "for a server of your own set SSL_CERT_FILE to its CA file; else check the clock"
 _START = "start the server there (for the stand-in: livews serve), or correct"
 _CAUSES: dict[Cause, tuple[str, str, str]] = {
@@ -29,10 +33,22 @@ _CAUSES: dict[Cause, tuple[str, str, str]] = {
         "{server} did not answer within {seconds:g} s", "the handshake was not finished",
         "check the network, a firewall or a proxy (HTTPS_PROXY)",
     ),
+    "unfinished": (
+        "the answer of {server} was not complete within {seconds:g} s", "it had begun, and it has no end", NOT_THIS_API,
+    ),
     "certificate": ("the certificate of {server} is not trusted", "", f"{_CERTIFICATE} and the proxy"),
     "no TLS": ("{server} does not speak TLS", "", "a server without TLS is dialled with ws://, not wss://"),
+    "TLS": ("{server} speaks TLS", "it was dialled without", "write wss:// and not ws://"),
     "DNS": ("the host name of {server} does not resolve", "", "check the name, the network and DNS"),
     "refused": ("nothing is listening at {server}", "connection refused", f"{_START} the port"),
+    "reset": (
+        "{server} reset the connection", "",
+        "check that its program is well, and a firewall between; a server with TLS is dialled with wss://",
+    ),
+    "closed": (
+        "{server} closed the connection without an answer", "",
+        f"{NOT_THIS_API}; a server with TLS is dialled with wss://",
+    ),
     "other": ("no connection to {server}", "", "check the network"),
 }  # fmt: skip
 """What happened, the reason where it is not the text of the exception, and what to do."""
@@ -66,7 +82,14 @@ UPSTREAM = Words(
 
 
 def dial_failure(
-    problem: Exception, endpoint: Endpoint, *, flag: str, seconds: float, proxied: bool
+    problem: Exception,
+    endpoint: Endpoint,
+    *,
+    flag: str,
+    seconds: float,
+    proxied: bool,
+    answer: bytes | None = None,
+    lost: BaseException | None = None,
 ) -> LivewsError | None:
     """Explain an exception of `websockets.connect`.
 
@@ -76,6 +99,8 @@ def dial_failure(
         flag: the option that a wrong URL came from.
         seconds: the timeout.
         proxied: whether a proxy of the network was used.
+        answer: the beginning of what came in answer to the request; None where none was sent.
+        lost: how the connection broke, if it did.
 
     Returns:
         None where the exception is not about the connection.
@@ -84,11 +109,18 @@ def dial_failure(
 
     redact, where = endpoint.secrets.redact, endpoint.shown
     text = redact(str(problem))
+    words = SERVER
+    if proxied:
+        fix = "a proxy is set (HTTPS_PROXY or its like): check that it runs, or unset it"
+        words = SERVER._replace(fixes={"refused": fix})
+
+    def failed(cause: Cause, why: str = "") -> Unreachable:
+        return _failure(cause, words, where=where, why=why, seconds=seconds)
+
+    if answer and _SAYS_TLS.search(answer):
+        return failed("TLS")
     if isinstance(problem, InvalidStatus):
-        status, host = problem.response.status_code, urlsplit(endpoint.url).hostname or ""
-        refused = Refused(closes.explain_http(status, model=endpoint.model, host=host), where=where)
-        refused.body = redact(bytes(problem.response.body or b"").decode(errors="replace")).strip()
-        return refused
+        return _refused(problem.response.status_code, bytes(problem.response.body or b""), endpoint)
     if isinstance(problem, (InvalidURI, UnicodeError)):
         fix = "write it as in ws://127.0.0.1:8765"
         return BadRequest("not a valid URL", where=flag, why=text, fix=fix)
@@ -98,18 +130,30 @@ def dial_failure(
         why = text if isinstance(problem, (ProxyError, ImportError)) else "its URL is invalid"
         fix = "check HTTPS_PROXY, or unset it; for a SOCKS proxy pip install python-socks"
         return Unreachable("the network's proxy refused the connection", where=where, why=why, fix=fix)
-    if old := re.search(r"\bHTTP/1\.0 [1-5]\d\d\b", str(problem.__cause__)):
-        what, why = "a server that is not a WebSocket server answered", f"{old[0]}; WebSocket needs HTTP/1.1"
-        return Unreachable(what, where=where, why=why, fix=NOT_THIS_API)
+    if answer and (status := re.match(rb"HTTP/1\.([01]) +([1-5]\d\d)", answer)):
+        if status[1] == b"0":
+            what, why = (
+                "a server that is not a WebSocket server answered",
+                f"{status[0].decode()}; WebSocket needs HTTP/1.1",
+            )
+            return Unreachable(what, where=where, why=why, fix=NOT_THIS_API)
+        if status[2] != b"101":  # a head or a body that is not valid, or has no end
+            return _refused(int(status[2]), answer.replace(b"\r\n", b"\n").partition(b"\n\n")[2], endpoint)
+    if answer and isinstance(problem, TimeoutError):
+        return failed("unfinished")
     if isinstance(problem, (WebSocketException, EOFError)):
-        return Unreachable("the server does not speak WebSocket", where=where, why=text, fix=NOT_THIS_API)
+        if answer == b"":
+            return failed("reset" if isinstance(lost, OSError) else "closed", redact(str(lost or "")))
+        why = redact(str(problem.__cause__ or problem))
+        if answer and not answer.startswith(b"HTTP/"):
+            why = f"it answered {one_line(redact(answer.decode(errors='replace')), 60)!r}"
+        return Unreachable("the server does not speak WebSocket", where=where, why=why, fix=NOT_THIS_API)
     if not isinstance(problem, OSError):
         return None
-    words = SERVER
-    if proxied:
-        fix = "a proxy is set (HTTPS_PROXY or its like): check that it runs, or unset it"
-        words = SERVER._replace(fixes={"refused": fix})
     secure = endpoint.url.startswith("wss:")
+    if secure and answer is None:
+        fix = f"{_CAUSES['timeout'][2]}; {_CAUSES['no TLS'][2]}"
+        words = words._replace(fixes={**words.fixes, "timeout": fix})
     return unreachable(problem, words, where=where, redact=redact, seconds=seconds, secure=secure)
 
 
@@ -126,13 +170,25 @@ def unreachable(
         seconds: the timeout.
         secure: TLS was wanted, and the handshake is not finished.
     """
-    cause = _cause(problem, secure)
-    what, why, fix = _CAUSES[cause]
     text = getattr(problem, "verify_message", None) or getattr(problem, "strerror", None) or str(problem)
+    return _failure(_cause(problem, secure), words, where=where, why=redact(text), seconds=seconds)
+
+
+def _failure(cause: Cause, words: Words, *, where: str, why: str, seconds: float) -> Unreachable:
+    """The error about a cause. `why`: the reason where its row has none."""
+    what, reason, fix = _CAUSES[cause]
     return Unreachable(
         what.format(server=words.server, seconds=seconds), where=where,
-        why=words.reasons.get(cause) or why or redact(text), fix=words.fixes.get(cause, fix),
+        why=words.reasons.get(cause) or reason or why, fix=words.fixes.get(cause, fix),
     )  # fmt: skip
+
+
+def _refused(status: int, body: bytes, endpoint: Endpoint) -> Refused:
+    """The error about an HTTP status in answer to the upgrade."""
+    advice = closes.explain_http(status, model=endpoint.model, host=urlsplit(endpoint.url).hostname or "")
+    refused = Refused(advice, where=endpoint.shown)
+    refused.body = endpoint.secrets.redact(body.decode(errors="replace")).strip()
+    return refused
 
 
 def _cause(problem: Exception, secure: bool) -> Cause:
@@ -147,4 +203,4 @@ def _cause(problem: Exception, secure: bool) -> Cause:
     # for a host with several addresses asyncio joins the texts of their errors
     if isinstance(problem, ConnectionRefusedError) or f"[Errno {errno.ECONNREFUSED}]" in str(problem):
         return "refused"
-    return "other"
+    return "reset" if isinstance(problem, ConnectionResetError) else "other"

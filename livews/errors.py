@@ -144,18 +144,21 @@ class Closed(LivewsError):
         advice: close code, reason, what it means and what to do.
         where: the URL without credentials.
         during: when it happened, as in "in the middle of a turn".
+        announced: seconds since the service had announced it with goAway; None if it had not.
     """
 
     verb = "closed:"
 
-    def __init__(self, advice: Advice, *, where: str = "", during: str = "") -> None:
+    def __init__(self, advice: Advice, *, where: str = "", during: str = "", announced: float | None = None) -> None:
         self.advice = advice
         self.code = advice.code
         self.reason = advice.reason
         self.during = during
         close = f'{advice.code} "{advice.reason}"' if advice.reason else f"{advice.code}, no reason given"
         close = close if advice.code else advice.reason
-        what, why = f"{self.verb} {close}{during and f' {during}'}", f"{advice.meaning} {advice.cause}".strip()
+        close = f"{close} {during}".strip()
+        close += "" if announced is None else f", as announced {announced:.0f} s before"
+        what, why = f"{self.verb} {close}", f"{advice.meaning} {advice.cause}".strip()
         super().__init__(what, where=where, why=why, fix=advice.do)
         self.exit_code = _EXITS.get(advice.kind, Exit.CLOSED)
 

@@ -1,16 +1,17 @@
 """The client side of one WebSocket: dial, read, send, ping, close, and one error that explains the end.
 
 - Every frame of both directions goes through `Conversation.step` and to the recorders, in the order of the wire.
-- The socket is read all the time, to its end, whatever the caller does.
+- The socket is read all the time, to its end, whatever the caller does. The end is the close frame, not the end of TCP.
 - No exception of websockets leaves this module. Redirects are not followed: the key would go to another host.
 - A recorder that fails ends the connection; `failure` is what it raised.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+import re
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeVar
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -26,10 +27,18 @@ from livews.loopback import proxy_for
 from livews.recorder import Clock, Direction, Opcode, Recorder
 from livews.version import __version__
 
+T = TypeVar("T")
+
 MAX_SIZE = 64 * 1024 * 1024
 """Bytes of one inbound message: well above the 1 MiB that websockets allows by default (WIRE-13)."""
+PING_EVERY = 20.0
+"""Seconds between two pings."""
 PONG_TIMEOUT = 60.0
 """Seconds. Pongs of 8 to 30 s were measured under load, so a default of 20 kills living sessions (CLOSE-4)."""
+LINGER = 0.5
+"""Seconds until a TCP connection on which nothing more can come is dropped, and those a failed session leaves in."""
+_HEAD = 16 * 1024
+"""Bytes of the answer to the handshake that are kept to explain it."""
 
 # At DEBUG websockets logs every header and frame, the key among them.
 _LOGGER = logging.getLogger("livews.websockets")
@@ -44,18 +53,79 @@ class ConnectionClose:
         step: what the end did to the conversation.
         code: close code; 1006 where there was no close frame.
         reason: reason of the close frame, "" if there is none.
-        by_websockets: websockets closed by itself, since a frame was invalid or too large.
+        cause: who ended it: the server; livews, since a frame was "invalid" or too large, or a "pong" did not come.
+        announced: seconds since the first goAway, None without one.
     """
 
     step: Step
     code: int
     reason: str
-    by_websockets: bool = False
+    cause: Literal["server", "invalid", "pong"] = "server"
+    announced: float | None = None
 
     @property
     def during(self) -> str:
         """When it happened, for an error."""
         return "in the middle of a turn" if "cutTurn" in self.step.effects else ""
+
+
+class _Connection(ClientConnection):
+    """A connection that ends with the close frame, or with an answer that refuses the handshake.
+
+    websockets waits until the peer closes TCP, which it may never do.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.head = bytearray()
+        """The beginning of what came in answer to the handshake."""
+        self._waits_for_body = False
+
+    def data_received(self, data: bytes) -> None:
+        protocol = self.protocol
+        if connecting := protocol.state is State.CONNECTING:
+            self.head += data[: _HEAD - len(self.head)]
+        super().data_received(data)
+        if connecting:
+            self._check_answer()
+        elif protocol.close_rcvd is not None or protocol.parser_exc is not None:
+            self._drop(LINGER)
+
+    def _check_answer(self) -> None:
+        if self.protocol.handshake_exc is not None or self.head[:5] != b"HTTP/"[: len(self.head)]:
+            self._drop(0)
+        elif self.response is None and not self._waits_for_body and re.search(rb"\n\r?\n", self.head):
+            self._waits_for_body = True  # of a refusal; it may have no end
+            self.loop.call_later(LINGER, self.transport.abort)
+
+    def _drop(self, seconds: float) -> None:
+        """Close TCP after what was sent, in so many seconds at most."""
+        if not self.transport.is_closing():
+            self.transport.close()
+            self.loop.call_later(seconds, self.transport.abort)
+
+
+async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`.
+
+    Only seconds in which this process runs count: while it is stopped, or the machine sleeps, nothing is read from the
+    socket, and what is there afterwards came in time.
+
+    Raises:
+        TimeoutError: it takes longer; it is cancelled then.
+    """
+    task, clock = asyncio.ensure_future(work), asyncio.get_running_loop().time
+    slices, length = 12, seconds / 12
+    try:
+        while slices and not task.done():
+            start = clock()
+            await asyncio.wait({task}, timeout=length)
+            slices -= clock() - start < length + 1
+        if not task.done():
+            raise TimeoutError
+        return task.result()
+    finally:
+        task.cancel()
 
 
 class Transport:
@@ -92,6 +162,8 @@ class Transport:
         """How the connection ended, unless a recorder ended it."""
         self.failure: Exception | None = None
         """What a recorder raised."""
+        self.round_trip: float | None = None
+        """Seconds from the last ping to its pong."""
         self._endpoint = endpoint
         self._agent = agent
         self._flag = flag
@@ -101,6 +173,9 @@ class Transport:
         self._on_end = on_end
         self._close_timeout = close_timeout
         self._reading: asyncio.Task[None] | None = None
+        self._pinging: asyncio.Task[None] | None = None
+        self._announced_at: float | None = None
+        """When the first goAway came."""
         self._ended = False
 
     @property
@@ -108,11 +183,12 @@ class Transport:
         """The port it dials from."""
         return int(self.socket.local_address[1]) if self.socket is not None else 0
 
-    async def open(self, timeout: float, **options: Any) -> None:
+    async def open(self, timeout: float, *, keep_alive: bool = True, **options: Any) -> None:
         """Dial, and begin to read.
 
         Args:
             timeout: seconds for the connection and the upgrade.
+            keep_alive: ping regularly, and end the connection when a pong does not come.
             options: passed to `websockets.connect`.
 
         Raises:
@@ -122,6 +198,12 @@ class Transport:
         """
         endpoint = self._endpoint
         proxy: str | None = None
+        dialled: list[_Connection] = []
+
+        def create(*args: Any, **settings: Any) -> _Connection:
+            dialled.append(_Connection(*args, **settings))
+            return dialled[-1]
+
         try:
             uri = parse_uri(endpoint.url)
             proxy = proxy_for(uri.host, uri.port, uri.secure)
@@ -130,9 +212,11 @@ class Transport:
                 "user_agent_header": self._agent,
                 "compression": None,  # base64 audio gains little and costs 3 to 10 times the CPU (WIRE-13)
                 "open_timeout": timeout,
-                "close_timeout": self._close_timeout,
+                "close_timeout": LINGER,  # where the server or websockets ends it; `leave` has its own
+                "create_connection": create,
                 "max_size": MAX_SIZE,
                 "max_queue": None,  # reading never pauses
+                "ping_interval": None,  # those of websockets are neither recorded nor explained
                 "logger": _LOGGER,
                 "proxy": proxy,
             }
@@ -140,9 +224,15 @@ class Transport:
             dialling.process_redirect = lambda problem: problem  # type: ignore[method-assign, assignment]
             self.socket = await dialling
         except Exception as problem:
-            error = dial_failure(problem, endpoint, flag=self._flag, seconds=timeout, proxied=proxy is not None)
+            error = dial_failure(
+                problem, endpoint, flag=self._flag, seconds=timeout, proxied=proxy is not None,
+                answer=bytes(dialled[-1].head) if dialled else None,
+                lost=dialled[-1].connection_exc if dialled else None,
+            )  # fmt: skip
             raise (error or problem) from None
         self._reading = asyncio.create_task(self._read(self.socket), name="livews-read")
+        if keep_alive:
+            self._pinging = asyncio.create_task(self._keep_alive(), name="livews-ping")
 
     async def send(self, step: Step, opcode: Opcode = "text") -> bool:
         """Record and send a message; False when the connection has ended (`closed` and `failure` say how)."""
@@ -180,7 +270,7 @@ class Transport:
         except ConnectionClosed:
             await self.wait_read()
             return None
-        seconds = self.clock() - sent
+        self.round_trip = seconds = self.clock() - sent
         self._control(self.clock(), "recv", "pong", {"seconds": round(seconds, 6)})
         return seconds
 
@@ -188,19 +278,19 @@ class Transport:
         """Give the recorders a control of the caller's own."""
         self._control(self.clock(), "recv", kind, about)
 
-    def give_up(self, code: int, reason: str) -> ConnectionClose:
-        """Record a close frame that `leave` sends next; what the server does after it is not recorded."""
-        close = self._record_close("send", code, reason)
-        self.closing = self._ended = True
-        return close
-
     def abort(self) -> None:
         """Drop the connection without a close frame."""
         if self.socket is not None:
             self.socket.transport.abort()
 
-    async def leave(self, code: int = 1000, reason: str = "") -> None:
-        """Close the connection and wait for the server's close frame; with 1006 drop it without a close frame."""
+    async def leave(self, code: int = 1000, reason: str = "", *, patience: float | None = None) -> None:
+        """Close the connection and wait for the server's close frame.
+
+        Args:
+            code: the close code; 1006 drops the connection without a close frame.
+            reason: the reason.
+            patience: seconds for the server to answer. Default: `close_timeout`.
+        """
         socket = self.socket
         if socket is None:
             return
@@ -211,23 +301,25 @@ class Transport:
         if code == 1006:
             self.abort()
             return
+        socket.close_timeout = None
         try:
-            async with asyncio.timeout(2 * self._close_timeout):
+            async with asyncio.timeout(self._close_timeout if patience is None else patience):
                 await socket.close(code, closes.cut(reason))
-        except TimeoutError:  # the server does not read
+        except TimeoutError:  # the server does not answer, or does not read
             self.abort()
 
-    async def close(self) -> None:
-        """Leave, read what is still arriving, and close the recorders."""
+    async def close(self, *, patience: float | None = None) -> None:
+        """Leave, read what is still arriving, and close the recorders. `patience` as in `leave`."""
         try:
-            await self.leave()
+            await self.leave(patience=patience)
             if self._reading is not None:
                 await asyncio.wait({self._reading}, timeout=self._close_timeout)
                 self._reading.cancel()
                 await asyncio.gather(self._reading, return_exceptions=True)
         finally:
-            if self._reading is not None:
-                self._reading.cancel()
+            for task in (self._reading, self._pinging):
+                if task is not None:
+                    task.cancel()
             self._end()
             recorders, self._recorders = self._recorders, ()
             for recorder in recorders:
@@ -239,22 +331,24 @@ class Transport:
             await asyncio.wait({self._reading})
 
     def error(self, close: ConnectionClose, *, ready: bool) -> LivewsError:
-        """The error that explains a close of the server or of websockets.
+        """The error that explains a close of the server, or one for which livews gave up.
 
         Args:
             ready: setupComplete came before.
         """
         reason, where = self._endpoint.secrets.redact(close.reason), self._endpoint.shown
         model = str(self._conversation.setup.get("model", "")) if self._conversation is not None else ""
-        advice = closes.explain(close.code, reason, model=model)
-        if close.by_websockets:
+        if close.cause == "invalid":
+            advice = closes.explain(close.code, reason, by="client")
             what = f"given up: {close.code} {reason}".strip()
-            return RemoteProtocolError(what, where=where, why=advice.meaning, fix=advice.do)
-        if close.code == 1006:
-            return Lost(advice, where=where, during=close.during)
-        if not ready:
-            return Refused(advice, where=where)
-        return Closed(advice, where=where, during=close.during)
+            return RemoteProtocolError(what, where=where, why=f"{advice.meaning} {advice.cause}", fix=advice.do)
+        advice = closes.explain(close.code, reason, model=model, announced=close.announced is not None)
+        if close.cause == "pong":
+            cause = f"livews gave up: no pong came for {PONG_TIMEOUT:g} s."
+            do = "The network or the service has stalled: connect again, with the newest handle."
+            advice = replace(advice, cause=cause, do=do)
+        kind = Lost if close.code == 1006 or close.cause == "pong" else Closed if ready else Refused
+        return kind(advice, where=where, during=close.during, announced=close.announced)
 
     async def _read(self, socket: ClientConnection) -> None:
         receive, conversation, on_message = socket.recv, self._conversation, self._on_message
@@ -270,6 +364,8 @@ class Transport:
                     opcode, frame = "text", frame.encode(errors="surrogatepass")
                 step = step_of("server", frame)
                 t = self.clock()
+                if step.kind == "goAway" and self._announced_at is None:
+                    self._announced_at = t
                 for recorder in self._recorders:
                     recorder.frame(t, "recv", opcode, step)
                 on_message(step, t, opcode)
@@ -281,24 +377,44 @@ class Transport:
         finally:
             self._end()
 
+    async def _keep_alive(self) -> None:
+        """Ping until the connection ends, and end it when a pong does not come."""
+        while True:
+            await asyncio.sleep(PING_EVERY)
+            try:
+                if await within(PONG_TIMEOUT, self.ping()) is None:
+                    return
+            except TimeoutError:
+                break
+        if not self._ended:
+            self.closed = self._record_close("send", 1011, "keepalive ping timeout", "pong")
+            self._end()
+            await self.leave(1011, self.closed.reason, patience=LINGER)
+
     def _was_closed(self, closed: ConnectionClosed) -> None:
         if self._ended:
             return
         # websockets closes first where a frame is invalid or too large
-        by_websockets = closed.sent is not None and not closed.rcvd_then_sent and not self.closing
-        frame = closed.sent if by_websockets else closed.rcvd
+        invalid = closed.sent is not None and not closed.rcvd_then_sent and not self.closing
+        frame = closed.sent if invalid else closed.rcvd
         code, reason = (frame.code, frame.reason) if frame is not None else (1006, "")
-        self.closed = self._record_close("send" if by_websockets else "recv", code, reason, by_websockets)
+        self.closed = (
+            self._record_close("send", code, reason, "invalid")
+            if invalid
+            else self._record_close("recv", code, reason)
+        )
 
     def _record_close(
-        self, direction: Direction, code: int, reason: str, by_websockets: bool = False
+        self, direction: Direction, code: int, reason: str, cause: Literal["server", "invalid", "pong"] = "server"
     ) -> ConnectionClose:
         if self._conversation is None:
             step = Step("client", "", b"")
         else:
             step = self._conversation.close("client" if direction == "send" else "server", code, reason)
-        self._control(self.clock(), direction, "close", {"code": code, "reason": reason})
-        return ConnectionClose(step, code, reason, by_websockets)
+        t = self.clock()
+        self._control(t, direction, "close", {"code": code, "reason": reason})
+        announced = None if self._announced_at is None else t - self._announced_at
+        return ConnectionClose(step, code, reason, cause, announced)
 
     def _control(self, t: float, direction: Direction, kind: str, about: dict[str, Any]) -> None:
         try:

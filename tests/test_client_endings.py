@@ -4,16 +4,21 @@ Why a connection fails is in tests/test_connect_errors.py.
 """
 
 import asyncio
+import contextlib
 import os
+import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.asyncio.server import ServerConnection
 from websockets.protocol import State
 
 import livews
 from livews.exit_codes import Exit
 from livews.server.server import StandInConfig, serve_stand_in
+from livews.transport import within
 from tests.kit.names import KEY
 from tests.kit.servers import Recorder, Script, acts, deaf, scripted
 from tests.test_client import END, FAST, at_standin, sound, talk
@@ -182,7 +187,7 @@ async def test_a_recorder_that_fails_ends_the_session_and_is_told(frames: int) -
 
 
 async def test_a_ping_that_cannot_be_recorded_ends_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("livews.client.PING_EVERY", 0.3)
+    monkeypatch.setattr("livews.transport.PING_EVERY", 0.3)
     async with serve_stand_in(config=FAST) as server, asyncio.timeout(10):
         with pytest.raises(livews.TraceFailed):
             async with livews.connect(url=server.url, recorders=[lambda where: Failing(controls=0)]) as session:
@@ -204,10 +209,112 @@ async def test_a_ping_into_a_close_tells_why_and_loses_nothing() -> None:
 
 
 async def test_a_pong_that_never_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("livews.client.PING_EVERY", 0.02)
+    monkeypatch.setattr("livews.transport.PING_EVERY", 0.02)
     monkeypatch.setattr("livews.transport.PONG_TIMEOUT", 0.1)
     async with scripted(acts(deaf, 1, hold=False)) as url, asyncio.timeout(5):
         session = await livews.connect(url=url)
         with pytest.raises(livews.Lost, match="keepalive ping timeout"):
             async for _ in session.events():
                 pass
+
+
+def wire(opcode: int, payload: bytes = b"", fin: int = 0x80) -> Any:
+    """An act: these bytes, and nothing is read any more, so that TCP stays open."""
+
+    def write(socket: Any) -> None:
+        deaf(socket)
+        socket.transport.write(bytes([fin | opcode, len(payload)]) + payload)
+
+    return write
+
+
+@contextlib.asynccontextmanager
+async def held(*what: Any, setup: bool) -> AsyncIterator[str]:
+    """A server that acts, and keeps TCP open until the block ends."""
+    over = asyncio.Event()
+
+    async def script(socket: ServerConnection) -> None:
+        await acts(*what, setup=setup, hold=False)(socket)
+        await over.wait()
+        socket.transport.abort()
+
+    async with scripted(script) as url:
+        try:
+            yield url
+        finally:
+            over.set()
+
+
+CLOSES = {
+    "closed": (wire(8, b"\x03\xf3Internal error encountered."), livews.Closed, "closed: 1011", "inside the service"),
+    "no reason": (wire(8, b"\x03\xe9"), livews.Closed, "closed: 1001", "going away"),
+    "invalid": (wire(3), livews.RemoteProtocolError, "given up: 1002", "violates the WebSocket protocol"),
+    "compressed": (wire(1, b"x", 0xC0), livews.RemoteProtocolError, "given up: 1002", "Nothing that the client sent"),
+    "too large": (wire(2, bytes(100)), livews.RemoteProtocolError, "given up: 1009", "larger than your client"),
+    "not UTF-8": (wire(1, b"\xff"), livews.RemoteProtocolError, "given up: 1007", "not UTF-8"),
+}
+"""What the server does, and the error; TCP stays open in all of them."""
+
+
+@pytest.mark.parametrize("name", CLOSES)
+@pytest.mark.parametrize("setup", [False, True], ids=["at setup", "in a turn"])
+async def test_an_end_is_told_while_tcp_stays_open(name: str, setup: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    act, kind, what, why = CLOSES[name]
+    monkeypatch.setattr("livews.transport.MAX_SIZE", 99)
+    async with held(*[None] * setup, act, setup=setup) as url, asyncio.timeout(4):
+        with pytest.raises(kind if setup or kind is not livews.Closed else livews.Refused) as caught:
+            async with livews.connect(url=url) as session:
+                await session.say("hello")
+                async for _ in session.turn():
+                    pass
+    assert (what if setup else what.replace("closed", "refused")) in caught.value.what and why in caught.value.why
+    assert "last frame sent" not in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("acts_", "what", "exit_code"),
+    [
+        ((1001, ""), "closed: 1001, no reason given, as announced 0 s before", Exit.UNREACHABLE),
+        ((1001, "bye"), 'closed: 1001 "bye", as announced 0 s before', Exit.UNREACHABLE),
+        ((1008, "The session has lasted too long."), "as announced 0 s before", Exit.CLOSED),
+        (lambda socket: socket.transport.abort(), "lost: 1006, no reason given, as announced", Exit.UNREACHABLE),
+    ],
+)
+async def test_an_end_that_was_announced_says_so(acts_: Any, what: str, exit_code: Exit) -> None:
+    async with scripted(acts({"goAway": {"timeLeft": "50s"}}, 0.05, acts_)) as url, asyncio.timeout(10):
+        with pytest.raises(livews.Closed) as caught:
+            async with livews.connect(url=url) as session:
+                await session.wait_closed()
+    problem = caught.value
+    assert what in problem.what and "announced that with goAway" in problem.why and "handle" in problem.fix
+    assert "last frame sent" not in problem.fix and problem.exit_code == exit_code
+
+
+@pytest.mark.parametrize("reason", ["", "going away"])
+async def test_a_reason_does_not_change_what_1001_is(reason: str) -> None:
+    async with scripted(acts((1001, reason))) as url, asyncio.timeout(10):
+        with pytest.raises(livews.Closed) as caught:
+            async with livews.connect(url=url) as session:
+                await session.wait_closed()
+    assert caught.value.exit_code == Exit.UNREACHABLE and caught.value.advice.id == "going-away"
+
+
+async def test_a_setup_that_failed_does_not_wait_for_the_answer_to_the_close() -> None:
+    async with held(deaf, setup=False) as url, asyncio.timeout(4):
+        with pytest.raises(livews.RemoteProtocolError, match="no setupComplete within"):
+            await livews.connect(url=url, setup_timeout=0.1)
+
+
+async def test_what_comes_while_the_process_is_stopped_is_in_time() -> None:
+    """The deadline has passed when the process runs again, and what came meanwhile is read only then."""
+    loop, came = asyncio.get_running_loop(), asyncio.Event()
+
+    async def stopped() -> str:
+        time.sleep(1.5)  # as SIGSTOP does
+        loop.call_soon(loop.call_soon, loop.call_soon, came.set)  # what the socket holds
+        await came.wait()
+        return "pong"
+
+    assert await within(0.3, stopped()) == "pong"
+    with pytest.raises(TimeoutError):
+        await within(0.05, asyncio.Event().wait())

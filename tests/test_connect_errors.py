@@ -5,9 +5,11 @@ import json
 import re
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -25,7 +27,7 @@ from livews.transport import Transport
 from tests.kit.command import livews as run
 from tests.kit.command import running
 from tests.kit.names import DATA
-from tests.kit.servers import Recorder
+from tests.kit.servers import Recorder, tcp
 
 SECRET = "hunter2-hunter2"
 PLACES = {"server": connect_errors.SERVER, "upstream": connect_errors.UPSTREAM}
@@ -57,7 +59,7 @@ def certificate() -> ssl.SSLCertVerificationError:
         (certificate(), True, "is not trusted", "self-signed certificate"),
         (ssl.SSLError(1, "WRONG_VERSION_NUMBER"), True, "does not speak TLS", "WRONG_VERSION_NUMBER"),
         (ConnectionResetError(104, "Connection reset"), True, "does not speak TLS", "Connection reset"),
-        (ConnectionResetError(104, "Connection reset"), False, "no connection", "Connection reset"),
+        (ConnectionResetError(104, "Connection reset"), False, "reset the connection", "Connection reset"),
         (socket.gaierror(-2, "Name or service not known"), False, "does not resolve", "Name or service not known"),
         (ConnectionRefusedError(111, "Connect call failed"), False, "nothing is listening", "connection refused"),
         (
@@ -249,3 +251,56 @@ async def test_other_hosts_go_through_the_proxy_but_for_those_of_no_proxy(monkey
         for count, url in enumerate(("ws://there.invalid", "wss://there.invalid"), 1):
             assert "proxy" in (await failure(url)).what
             assert len(proxy.requests) == count
+
+
+ENDLESS = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 1000000\r\n\r\nthe database is gone"
+
+
+@pytest.mark.parametrize(
+    ("answer", "what", "why"),
+    [
+        (None, "reset the connection", "reset by peer"),
+        (b"", "closed the connection without an answer", ""),
+        (b"SSH-2.0-OpenSSH_9", "does not speak WebSocket", "SSH-2.0"),
+        (b"\x00\x01garbage" * 500, "does not speak WebSocket", "garbage"),
+        (b"HTTP/1.1 101 Switching Protocols\r\n" + b"A: b\r\n" * 100_000, "does not speak WebSocket", "no more than 128"),
+        (b"HTTP/1.1 101 Switching Protocols\r\nA: " + b"b" * 5_000_000, "does not speak WebSocket", "no more than 8192"),
+        (b"HTTP/1.1 503 No\r\n" + b"A: b\r\n" * 100_000, "refused: HTTP 503", "The server is up"),
+        (ENDLESS, "refused: HTTP 500", "failed before there was a session"),
+        (b"\x15\x03\x01\x00\x02\x02\x46", "the server speaks TLS", "without"),
+        (b"HTTP/1.1 400 Bad Request\r\nContent-Length: 48\r\n\r\n"
+         b"Client sent an HTTP request to an HTTPS server.\n", "the server speaks TLS", "without"),
+        (b"HTTP/1.1 101 Swit", "not complete within", "had begun"),
+    ],
+)  # fmt: skip
+async def test_what_came_at_once_is_told_at_once(answer: bytes | None, what: str, why: str) -> None:
+    over = asyncio.Event()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if answer is None:
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            return
+        await reader.readuntil(b"\r\n\r\n")
+        if answer:
+            writer.write(answer)
+            await over.wait()
+
+    seconds = 0.5 if "within" in what else 60.0
+    async with tcp(handle) as url, asyncio.timeout(10):
+        with pytest.raises(LivewsError) as caught:
+            await Transport(at(url.replace("http", "ws"))).open(seconds)
+        over.set()
+    assert what in caught.value.what and why in caught.value.why
+    if answer == ENDLESS:
+        assert isinstance(caught.value, Refused) and caught.value.body == "the database is gone"
+
+
+async def test_a_port_with_tls_that_is_dialled_without(tmp_path: Path) -> None:
+    from livews.server.certificate import context
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with tcp(handle, context(tmp_path / "ca.pem", "127.0.0.1", "test")) as url:
+        problem = await failure(url.replace("http", "ws"))
+    assert "wss://" in problem.fix

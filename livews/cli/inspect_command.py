@@ -159,7 +159,7 @@ class _OwnSessions:
         transport = Transport(there, agent=agent, on_end=ended)
         options: dict[str, Any] = {"ssl": ssl.create_default_context(cafile=self._ca)} if self._ca else {}
         try:
-            await transport.open(_SAID_WITHIN, max_size=None, ping_interval=None, **options)
+            await transport.open(_SAID_WITHIN, max_size=None, keep_alive=False, **options)
             port = transport.local_port
             self._open[port] = transport
             self._sessions.own.add(port)

@@ -30,7 +30,7 @@ _CLASSES = {
     1011: "an internal error, a deadline, a quota or an unavailable backend",
 }
 """What a code means without its reason: the service maps its status codes onto four of them (CLOSE-3)."""
-_KINDS = {0: "network", 1000: "normal", 1006: "network", 1007: "arguments", 1008: "arguments"}
+_KINDS = {0: "network", 1000: "normal", 1006: "network", 1009: "network", 1007: "arguments", 1008: "arguments"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,9 @@ def is_fine(code: int, by: Sender = "server") -> bool:
     return code in (1000, 1005) or (code == 1001 and by == "client")
 
 
-def explain(code: int, reason: str = "", *, model: str = "", by: Sender = "server") -> Advice:
+def explain(
+    code: int, reason: str = "", *, model: str = "", by: Sender = "server", announced: bool = False
+) -> Advice:
     """The advice for a close.
 
     Args:
@@ -113,9 +115,14 @@ def explain(code: int, reason: str = "", *, model: str = "", by: Sender = "serve
         reason: the reason in the close frame.
         model: the model of the session, if it is known.
         by: who sent the close frame; for 1006, whose end of the connection went away.
+        announced: the service had sent goAway before.
     """
     advice = _explain(code, reason, model)
-    return advice if by == "server" else _by_client(advice)
+    if by == "client":
+        return _by_client(advice)
+    if announced and not (advice.known and protocol.close_row(advice.id)["match"]):
+        return replace(advice, **protocol.close_texts("announced"))
+    return advice
 
 
 def _by_client(advice: Advice) -> Advice:
@@ -126,6 +133,10 @@ def _by_client(advice: Advice) -> Advice:
         do = "Nothing, if you ended it; otherwise let it close with 1000 before it leaves."
     elif is_fine(advice.code, "client") or (advice.known and protocol.close_row(advice.id)["surface"] == "client"):
         return advice
+    elif row := next((row for row in _without_reason(advice.code) if row["surface"] == "client"), None):
+        return _advice(advice.code, advice.reason, row, {}, "")
+    elif texts := protocol.close_texts("byClient").get(str(advice.code)):
+        meaning, cause, do = texts["meaning"], texts["cause"], texts["do"]
     else:
         meaning = f"The client closed with {advice.code}; the service did not."
         cause = "Its program ended with an error, or its WebSocket library gave up."
@@ -148,8 +159,13 @@ def _explain(code: int, reason: str, model: str) -> Advice:
             best = (rank, row, values)
     if best is not None:
         return _advice(code, reason, best[1], best[2], model)
-    rows = [] if reason else [row for row in protocol.closes() if row["code"] == code and not row["match"]]
+    rows = [row for row in _without_reason(code) if not reason or row.get("anyReason")]
     return _advice(code, reason, rows[0], {}, model) if rows else _unknown(code, reason)
+
+
+def _without_reason(code: int) -> list[dict[str, Any]]:
+    """The rows that a code has without a reason."""
+    return [row for row in protocol.closes() if row["code"] == code and not row["match"]]
 
 
 def explain_http(status: int, *, model: str = "", host: str = "") -> Advice:

@@ -57,6 +57,11 @@ def closes() -> list[dict[str, Any]]:
     return load("closes.json")["closes"]  # type: ignore[no-any-return]
 
 
+def close_texts(name: str) -> dict[str, Any]:
+    """The texts beside the rows of closes: "announced", "byClient"."""
+    return load("closes.json")[name]  # type: ignore[no-any-return]
+
+
 @cache
 def close_row(close_id: str) -> dict[str, Any]:
     return next(row for row in closes() if row["id"] == close_id)

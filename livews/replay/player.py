@@ -171,7 +171,7 @@ class Replay:
         """
         result, transport = self._result, self._transport
         try:
-            await transport.open(self._options.timeout, ping_interval=20, ping_timeout=PONG_TIMEOUT)
+            await transport.open(self._options.timeout)
             try:
                 await self._play()
             except _Ended:
@@ -438,13 +438,13 @@ class Replay:
             return
         ready = "setupComplete" in self._now.signals
         error = self._transport.error(close, ready=ready)
-        if close.by_websockets:
+        if close.cause != "server":
             self._differ("server", "/close", f"{error.what}; only in {NAMES[1]}", None, self._at)
         else:
             about = {"code": close.code, "reason": self._target.secrets.redact(close.reason)}
             t = self._transport.clock()
             self._now.receive(TraceRecord(self._at, t, "server", "text", None, "close", about), close.step, t)
-        if close.by_websockets or not ready or closes.explain(close.code, close.reason).kind != "normal":
+        if close.cause != "server" or not ready or closes.explain(close.code, close.reason).kind != "normal":
             self._result.failure = error
 
     # Differences
