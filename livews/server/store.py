@@ -2,7 +2,7 @@
 
 - Pure, except for the clock it is given: seconds on any monotonic scale.
 - A handle refers to the live session, not to a copy (RESUME-1); it belongs to one model (RESUME-3).
-- Bounded: a session keeps its newest handles, the store its newest sessions and tokens.
+- Bounded: a session keeps its newest handles, the store the newest handles of all sessions, and the newest tokens.
 - Handles are opaque, and the same for the same seed, so that a run can be repeated.
 """
 
@@ -16,7 +16,8 @@ from livews.core import codec
 
 _HANDLES = 8
 """Handles kept per session; some models send one every two seconds."""
-_SESSIONS = 10_000
+_ALL_HANDLES = 80_000
+"""Handles kept of all sessions together."""
 _TOKENS = 10_000
 _URL_SAFE = str.maketrans("+/", "-_")
 UNLIMITED = -1
@@ -83,8 +84,7 @@ class SessionStore:
         self._seed = seed
         self._ids = 0
         self._begun = 0
-        self._handles: dict[str, tuple[ResumableSession, float]] = {}
-        self._newest: OrderedDict[int, ResumableSession] = OrderedDict()
+        self._handles: OrderedDict[str, tuple[ResumableSession, float]] = OrderedDict()
         self._tokens: OrderedDict[str, EphemeralToken] = OrderedDict()
 
     def new_id(self, kind: str) -> str:
@@ -109,16 +109,11 @@ class SessionStore:
             handle = codec.encode_base64(hashlib.sha512(handle.encode()).digest()).translate(_URL_SAFE).rstrip("=")
         self._handles[handle] = (session, self.clock() + seconds / self._scale)
         session.handles.append(handle)
-        self._forget(session, keep=_HANDLES)
-        self._newest[id(session)] = session
-        self._newest.move_to_end(id(session))
-        while len(self._newest) > _SESSIONS:
-            self._forget(self._newest.popitem(last=False)[1], keep=0)
-        return handle
-
-    def _forget(self, session: ResumableSession, *, keep: int) -> None:
-        while len(session.handles) > keep:
+        while len(session.handles) > _HANDLES:
             self._handles.pop(session.handles.pop(0), None)
+        while len(self._handles) > _ALL_HANDLES:
+            self._handles.popitem(last=False)
+        return handle
 
     def find(self, handle: str) -> tuple[ResumableSession | None, str]:
         """The session of a handle and "", or None and the id of the close that refuses it."""

@@ -87,7 +87,6 @@ async def test_only_the_newest_handles_are_kept() -> None:
         async with talk.calling(server, talk.resuming(handles[-8], NATIVE)) as caller:
             assert await caller.turn(talk.content("x"))
         assert len(server.store._handles) <= 8
-        assert [len(one.handles) for one in server.store._newest.values()] == [8]
 
 
 async def test_the_same_seed_gives_the_same_handles() -> None:

@@ -220,7 +220,7 @@ async def test_a_thousand_sessions_leave_nothing_behind() -> None:
 @pytest.mark.parametrize("what", ["prompts", "models", "mime types", "reasons", "handles"])
 async def test_what_clients_say_is_not_kept(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each session says something nobody said before."""
-    monkeypatch.setattr("livews.server.store._SESSIONS", 20)  # what is kept on purpose, sooner full
+    monkeypatch.setattr("livews.server.store._ALL_HANDLES", 20)  # what is kept on purpose, sooner full
     monkeypatch.setattr("livews.server.server._ENDINGS", 20)
     named = {"model": "publishers/google/models/gemini-live-2.5-flash",
              "generationConfig": {"responseModalities": ["TEXT"]}}  # fmt: skip
