@@ -1,4 +1,4 @@
-"""A short run of tests.fuzz.__main__, and what long runs found: each of these once hung, failed or closed the wrong way."""
+"""A short run of tests.fuzz.server, and what long runs found: each of these once hung, failed or closed the wrong way."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.frames import Frame, Opcode
 
-import tests.fuzz.__main__ as fuzz
+import tests.fuzz.server as fuzz
 from livews.core import closes, validation
 from livews.core.conversation import Conversation
 from livews.server.audio_input import resampled

@@ -25,7 +25,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-import tests.fuzz.__main__ as fuzz
+import tests.fuzz.server as fuzz
 from livews.core import codec
 from livews.server.server import StandInServer, serve_stand_in
 from tests.bench import load

@@ -1,0 +1,51 @@
+"""The short form of tests.fuzz, and that it finds what it looks for."""
+
+from pathlib import Path
+
+import pytest
+
+from livews.errors import BadRequest
+from tests.fuzz import readers
+from tests.fuzz.mutation import mutation
+from tests.fuzz.worker import Run
+
+
+@pytest.mark.parametrize("kind", readers.READERS)
+def test_a_short_run_finds_nothing(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.fuzz.worker._limit_memory", lambda: None)  # of this process
+    run = Run(kind, tmp_path)
+    for number in range(6 if kind == "traces" else 40):
+        run.feed(mutation(11, number, run.seeds, run.reader.tokens))
+    readers.clean()
+    assert [finding.why for finding in run.result.findings] == []
+
+
+def _loop(data: bytes) -> None:
+    for _ in range(len(data) * 3_000_000):
+        pass
+
+
+def _refuse(data: bytes) -> None:
+    raise BadRequest("no")
+
+
+@pytest.mark.parametrize(
+    ("read", "why"),
+    [
+        (_refuse, ""),
+        (lambda data: data.decode("ascii"), "UnicodeDecodeError in ?"),
+        (_loop, "slow: "),
+        (lambda data: b"x" * len(data) * (300 << 20), "memory: "),
+    ],
+    ids=["refused", "exception", "slow", "memory"],
+)
+def test_it_finds(read: readers.Read, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.fuzz.worker._limit_memory", lambda: None)
+    monkeypatch.setitem(readers.READERS, "bad", lambda: readers.Reader(lambda: [b""], {"read": read}))
+    run = Run("bad", tmp_path)
+    run._usual["read"] = 0.0
+    run.feed(b"\xff")
+    readers.clean()
+    found = [finding for finding in run.result.findings if why and why in finding.why]
+    assert bool(found) == bool(why)
+    assert all(Path(finding.path).read_bytes() == b"\xff" for finding in run.result.findings)
