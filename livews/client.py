@@ -46,6 +46,7 @@ def connect(
     project: str = "",
     location: str = "",
     api_version: str = "",
+    insecure: bool = False,
     trace: str | Path | None = None,
     recorders: Sequence[Callable[[Endpoint], Recorder]] = (),
     unchecked: bool = False,
@@ -81,17 +82,18 @@ def connect(
         project: Google Cloud project, for Vertex. Default: GOOGLE_CLOUD_PROJECT.
         location: region, "us", "eu" or "global", for Vertex. Default: GOOGLE_CLOUD_LOCATION, or us-central1.
         api_version: as in "v1alpha". Default: v1beta; v1alpha with an ephemeral token; v1beta1 on Vertex.
+        insecure: allow a credential to go without TLS to a host that is not loopback. Default: LIVEWS_INSECURE.
         trace: file to which the session's trace is appended. Default: none.
         recorders: each makes a recorder of all frames for an endpoint. Default: none.
         unchecked: skip client-side validation of what is sent.
-        settings: where to connect, in the place of `url` to `api_version`.
+        settings: where to connect, in the place of `url` to `insecure`.
         remark: called before dialling with each finding that is no error, but likely to be refused. They are in
             `Session.remarks` too.
         open_timeout: seconds for the connection and the upgrade. Default: 10.
         setup_timeout: seconds for setupComplete. Default: the same as `open_timeout`.
 
     Raises:
-        BadRequest: an argument cannot work, or there are no credentials.
+        BadRequest: an argument cannot work, there are no credentials, or they would go to another host without TLS.
         LocalProtocolError: the service would refuse the setup message.
         Unreachable: the connection failed.
         Refused: the service refused the upgrade, or closed instead of sending setupComplete.
@@ -107,7 +109,9 @@ def connect(
         from livews.tools.runner import as_tools
 
         functions = as_tools(tools)
-    arguments = endpoint.Settings(url, api_key, token, vertex, project, location, version=api_version)
+    arguments = endpoint.Settings(
+        url, api_key, token, vertex, project, location, version=api_version, insecure=insecure, url_from="url"
+    )
     given = settings or endpoint.from_environment(os.environ, arguments)
 
     def checked(findings: list[Finding]) -> list[Finding]:

@@ -122,8 +122,10 @@ def dial_failure(
     if isinstance(problem, InvalidStatus):
         return _refused(problem.response.status_code, bytes(problem.response.body or b""), endpoint)
     if isinstance(problem, (InvalidURI, UnicodeError)):
-        fix = "write it as in ws://127.0.0.1:8765"
-        return BadRequest("not a valid URL", where=flag, why=text, fix=fix)
+        why = (
+            "its host name is not allowed in DNS" if isinstance(problem, UnicodeError) else ""
+        )  # theirs quotes the URL
+        return BadRequest(f"not a valid URL: {where}", where=flag, why=why, fix="write it as in ws://127.0.0.1:8765")
     is_value_error = isinstance(problem, ValueError) and not isinstance(problem, OSError)  # of TLS both are
     if is_value_error or isinstance(problem, (ProxyError, InvalidProxy, ImportError)):
         # ImportError: SOCKS needs another package. The text of the others may quote the proxy's password.

@@ -4,6 +4,7 @@
   express) and any base URL with a path prefix.
 - Credentials travel in headers, never in a URL that livews makes. A `key=` in a user's own URL is sent, but never shown.
 - Arguments take precedence over the environment; the environment is read as Google's SDKs read it.
+- A credential goes to another host only with TLS, unless the user allows it: `refuse_plain`.
 """
 
 import re
@@ -14,7 +15,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from livews.core import endpoint_paths
 from livews.errors import BadRequest, NoCredentials
-from livews.redactor import Redactor, query_credentials, redact_url
+from livews.loopback import is_local
+from livews.redactor import Redactor, redact_url, url_credentials
 
 GEMINI_HOST = "generativelanguage.googleapis.com"
 VERTEX_HOST = "aiplatform.googleapis.com"
@@ -60,6 +62,8 @@ class Settings:
         location: region, "us", "eu" or "global", for Vertex.
         version: API version; "" chooses the default of the surface.
         both_keys: GOOGLE_API_KEY and GEMINI_API_KEY are set and differ: worth a warning.
+        insecure: credentials may go to another host without TLS.
+        url_from: the option, argument or variable that `url` comes from.
     """
 
     url: str = field(default="", repr=False)
@@ -70,6 +74,8 @@ class Settings:
     location: str = ""
     version: str = ""
     both_keys: bool = False
+    insecure: bool = False
+    url_from: str = "--url"
 
     @property
     def has_credentials(self) -> bool:
@@ -101,10 +107,10 @@ def from_environment(env: Mapping[str, str], given: Settings) -> Settings:
         token = env.get("GOOGLE_OAUTH_ACCESS_TOKEN", "") or env.get("CLOUDSDK_AUTH_ACCESS_TOKEN", "")
     if api_key.startswith("auth_tokens/") and not token:  # the Python SDK takes a token as a key, too
         api_key, token = "", api_key
-    base = env.get("GOOGLE_VERTEX_BASE_URL" if vertex else "GOOGLE_GEMINI_BASE_URL", "")
+    base = "GOOGLE_VERTEX_BASE_URL" if vertex else "GOOGLE_GEMINI_BASE_URL"
     version = given.version or env.get("GOOGLE_GENAI_API_VERSION", "")
     return Settings(
-        url=given.url or base,
+        url=given.url or env.get(base, ""),
         api_key=api_key,
         token=token,
         vertex=vertex,
@@ -112,6 +118,8 @@ def from_environment(env: Mapping[str, str], given: Settings) -> Settings:
         location=given.location or env.get("GOOGLE_CLOUD_LOCATION", ""),
         version={"beta": "v1beta", "alpha": "v1alpha"}.get(version, version),
         both_keys=bool(google and gemini and google != gemini),
+        insecure=given.insecure or env.get("LIVEWS_INSECURE", "").lower() in ("1", "true"),
+        url_from=given.url_from if given.url or not env.get(base) else base,
     )
 
 
@@ -125,19 +133,39 @@ def resolve(settings: Settings, model: str) -> Endpoint:
         model: an ID, or a name with a prefix (models/ID, publishers/P/models/ID, projects/...).
 
     Raises:
-        BadRequest: the settings do not fit together.
+        BadRequest: the settings do not fit together, or a credential would go to another host without TLS.
         NoCredentials: no credentials, or some that no header can carry.
     """
-    given = _websocket_url(settings.url) if settings.url else ""
+    secrets = Redactor(settings.api_key, settings.token, *url_credentials(settings.url))
+    given = _websocket_url(settings) if settings.url else ""
     for name, value in (("key", settings.api_key), ("token", settings.token)):
         if value and not re.fullmatch(r"[!-~]+", value):
             fix = "copy it again: ASCII only, without spaces and without quotation marks around it"
             why = "it contains a space, a line break or another character that is not allowed in a header"
             raise NoCredentials(f"invalid {name}", where="credentials", why=why, fix=fix)
-    parts = urlsplit(given)
-    secrets = Redactor(settings.api_key, settings.token, *query_credentials(parts.query), parts.password or "")
-    if settings.vertex:
-        return _vertex(settings, given, model, secrets)
+    place = _vertex if settings.vertex else _gemini
+    where = place(settings, given, model, secrets)
+    if where.headers or url_credentials(where.url):
+        refuse_plain(where.url, settings)
+    return where
+
+
+def refuse_plain(url: str, settings: Settings) -> None:
+    """Raise BadRequest if `url` is another host without TLS, where a credential must not go unless `settings` allow it."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme in ("wss", "https") or is_local(host) or settings.insecure:
+        return
+    raise BadRequest(
+        f"refused to send a credential to {host} without TLS",
+        where=settings.url_from,
+        why=f"{parts.scheme}:// is not encrypted: everybody on the way can read the key and the conversation",
+        fix="use wss:// or https://; in a network you trust, allow it with --insecure, LIVEWS_INSECURE=1 or, in a "
+        "program, insecure=True",
+    )
+
+
+def _gemini(settings: Settings, given: str, model: str, secrets: Redactor) -> Endpoint:
     ephemeral = settings.token.startswith("auth_tokens/")
     if settings.token and not ephemeral:
         raise BadRequest(
@@ -204,22 +232,26 @@ def _publisher(model: str) -> str:
     return f"publishers/{publisher}/models/{name}" if slash else f"publishers/google/models/{publisher}"
 
 
-def _websocket_url(url: str) -> str:
-    """The URL with the scheme ws or wss."""
+def _websocket_url(settings: Settings) -> str:
+    """The URL of the settings with the scheme ws or wss."""
+    what, where = f"not a valid URL: {redact_url(settings.url)}", settings.url_from
     fix = "write it as in ws://127.0.0.1:8765 or wss://example.com/prefix"
     try:
-        parts = urlsplit(url)
-        scheme = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}.get(parts.scheme)
-    except ValueError as problem:
-        raise BadRequest("not a valid URL", where="--url", why=str(problem), fix=fix) from None
+        parts = urlsplit(settings.url)
+    except ValueError:  # its text may quote a password
+        raise BadRequest(what, where=where, why="its host is malformed", fix=fix) from None
+    scheme = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}.get(parts.scheme)
     if scheme is None or not parts.hostname:
         why = "a WebSocket URL starts with ws:// or wss:// and names a host"
-        raise BadRequest(f"not a valid URL: {redact_url(url)}", where="--url", why=why, fix=fix)
+        raise BadRequest(what, where=where, why=why, fix=fix)
+    if parts.username is not None and parts.password is None:
+        why, fix = "it has a user without a password", "write USER:PASSWORD@HOST; a key belongs in GOOGLE_API_KEY"
+        raise BadRequest(what, where=where, why=why, fix=fix)
     try:
         _ = parts.port
     except ValueError:
-        fix = "a port is a number from 1 to 65535"
-        raise BadRequest(f"invalid port: {redact_url(url)}", where="--url", fix=fix) from None
+        what, fix = f"invalid port: {redact_url(settings.url)}", "a port is a number from 1 to 65535"
+        raise BadRequest(what, where=where, fix=fix) from None
     return urlunsplit(parts._replace(scheme=scheme))
 
 

@@ -17,7 +17,7 @@
          └─ ImageUnavailable    ... the screen or a camera (livews.media.picture)
 
 - No exception of websockets, h11, orjson or sounddevice leaves livews.
-- No text holds a credential: what could hold one passes `livews.redactor.Redactor` first.
+- Every text is safe to print: credentials are hidden, and control characters of a peer are escaped, when it is made.
 - `exit_code` is the exit code of the command line.
 """
 
@@ -28,6 +28,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from livews.exit_codes import Exit
+from livews.redactor import hide
+from livews.terminal_text import escape_unsafe, one_line
 
 if TYPE_CHECKING:
     from livews.core.closes import Advice
@@ -47,11 +49,9 @@ class LivewsError(Exception):
     exit_code = Exit.CLOSED
 
     def __init__(self, what: str, *, where: str = "", why: str = "", fix: str = "") -> None:
-        self.what = what
-        self.where = where
-        self.why = why
-        self.fix = fix
-        super().__init__(what)
+        self.what = one_line(hide(what))
+        self.where, self.why, self.fix = (escape_unsafe(hide(text)) for text in (where, why, fix))
+        super().__init__(self.what)
 
     @property
     def cure(self) -> str:
@@ -77,7 +77,7 @@ def located(where: str) -> Iterator[None]:
     try:
         yield
     except LivewsError as problem:
-        problem.where = problem.where or where
+        problem.where = problem.where or escape_unsafe(where)
         raise
 
 

@@ -35,19 +35,23 @@ def is_loopback(host: str) -> bool:
     return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
+def is_local(host: str) -> bool:
+    """Whether dialling a host ends on this machine: a loopback host, or 0.0.0.0, which servers print as their own."""
+    return is_loopback(host) or host in ("0.0.0.0", "::")
+
+
 def proxy_for(host: str, port: int, secure: bool) -> str | None:
     """The URL of the network's proxy for a host; None to dial it directly.
 
     The environment (HTTPS_PROXY, NO_PROXY and so on; on Windows and macOS the system's settings) is read as websockets
-    reads it. A loopback host is always dialled directly, and so is 0.0.0.0, which servers print as their own address:
-    a proxy would look for it on its own machine.
+    reads it. A host that is this machine is always dialled directly: a proxy would look for it on its own machine.
 
     Args:
         host: a name or an address.
         port: the port.
         secure: with TLS (wss).
     """
-    if is_loopback(host) or host in ("0.0.0.0", "::"):
+    if is_local(host):
         return None
     from websockets.proxy import get_proxy
     from websockets.uri import WebSocketURI

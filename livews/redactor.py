@@ -1,93 +1,289 @@
-"""Redaction of credentials in text, frames and URLs.
+"""Redaction of credentials and resumption handles in text, frames and URLs.
 
 - What must never be shown, written or raised is removed in one place, here.
-- Values known to the session are removed in every spelling that JSON and URLs allow; well-known shapes always.
-- The query parameters that hold a credential are listed here and nowhere else.
+- Values known to a session are removed in every spelling that JSON and URLs allow. Well-known shapes are removed always,
+  and so is what a name announces: `?apiKey=`, `X-Goog-Signature:`, `ws://USER:PASSWORD@host`.
+- A resumption handle is shown as a pseudonym, so that it stays visible which belong together. Only traces hold handles.
+- `hide` is the last step of all output: of the terminal, of `--json` and of errors. It knows the sessions of this process.
 """
 
 import re
-from typing import overload
-from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
+import threading
+import weakref
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any, overload
+from urllib.parse import parse_qsl, unquote
 
 HIDDEN = "[redacted]"
 """What stands in the place of a credential."""
-SECRET_QUERY_NAMES = ("key", "access_token", "token", "api_key")
-"""Query parameters, in lower case, whose value is a credential."""
+_SHORTEST = 4
+"""Characters of a known credential; what is shorter would be found in any text."""
+_SHORTEST_HANDLE = 12
+_ELLIPSIS = "…".encode()
+_MOST_HANDLES = 64
+"""Handles that a session remembers: some models send one every two seconds."""
+
+# Names
+
+_SECRET_WORD = re.compile(
+    r"sig|pwd|jwt|bearer|passcode|(?:db|user|http|proxy|admin|my)?pass|authcode|(?:secret(?!ar)|password|apikey)[a-z]*"
+    r"|[a-z]*(?:token|secrets?|passwords?|passwd|passphrase|signature|credentials?|cookies?|authorization|auth"
+    r"|(?<!mon)(?<!don)(?<!tur)(?<!hoc)(?<!joc)(?<!whis)key)"
+)
+_ABOUT_IT = {
+    "count", "type", "config", "details", "version", "name", "length", "limit", "budget", "uri", "url", "ttl", "mode", "provider",
+}  # fmt: skip
+"""Last words of a name that is about a credential, or about tokens of text."""
+_SECRET_KEYS = {"api", "private", "access", "secret", "auth", "signing", "encryption", "subscription", "shared"}
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+
+
+@lru_cache(4096)
+def is_secret_name(name: str, *, is_member: bool = False) -> bool:
+    """Whether a query parameter, a header, a variable or a member of a message holds a credential by its name.
+
+    So do `apiKey`, `X-Goog-Signature`, `GH_TOKEN` and `password`; `maxOutputTokens`, `tokenCount`, `author`, `keyboard` and
+    `thoughtSignature` do not. In messages `key`, `sortKey` and `pass` are words of any application.
+    """
+    words = [word.lower() for word in _WORDS.findall(name)]
+    if not words or words[-1] in _ABOUT_IT or words[0] == "thought" or name.lower().startswith("sec-websocket-"):
+        return False
+    secret = {word for word in words if _SECRET_WORD.fullmatch(word)}
+    if is_member and _SECRET_KEYS.isdisjoint(words):
+        secret -= {"key", "pass"}
+    return bool(secret)
+
 
 # Shapes of credentials that are removed even when they are not among the known values.
 _SHAPES = re.compile(
-    rb"AIza[0-9A-Za-z_-]{30,}|ya29\.[0-9A-Za-z._-]{10,}|auth_tokens/[0-9A-Za-z._-]{8,}"
-    rb"|(?<=[?&]key=)[^&\s\"']+|(?<=[?&]access_token=)[^&\s\"']+|(?<=Bearer )[0-9A-Za-z._~+/=-]{8,}"
+    rb"AIza[0-9A-Za-z_-]{30,}|\bAQ\.[0-9A-Za-z_-]{30,}|ya29\.[0-9A-Za-z._-]{10,}|auth_tokens/[0-9A-Za-z._-]{8,}"
+    rb"|\beyJ[0-9A-Za-z_-]{10,}\.eyJ[0-9A-Za-z_-]{10,}\.[0-9A-Za-z_-]*"
+)
+_BEARER = re.compile(rb"(?<=Bearer )[0-9A-Za-z._~+/=-]{8,}")
+# `name=value` in a URL, which may itself be escaped in JSON, HTML or another URL
+_QUERY = re.compile(rb"(?:[?&;#]|\\u0026|%26|%3[Ff])(?P<name>[^=&;#?\s\"'<>\\]{1,100}?)(?:=|\\u003[dD]|%3[Dd])")
+_QUERY_VALUE = re.compile(rb"(?:(?!%26|\\u0026|;[\w.%-]{1,100}=)[^&#\s\"'<>])*")
+_HEADER = re.compile(
+    rb"(?<![\w-])(?P<name>(?i:(?:proxy-)?authorization|(?:set-)?cookie|(?:x|api|access|auth)-[\w-]{1,100}))"
+    rb"[\"']?\s?:\s?[\"']?"
+)
+_HEADER_VALUE = re.compile(rb"(?:[A-Z][a-z]+ )?[^\s\"',;]+(?:; ?[^\s\"',;]+)*")
+_USERINFO = re.compile(
+    rb"(?P<before>://|:\\/\\/|%3[Aa]%2[Ff]%2[Ff])"
+    rb"(?!USER:PASSWORD@)"  # that is advice
+    rb"(?:[^\s/?#\"'<>\\]+@|[^\s/?#\"'<>\\%]+%40"
+    # a password with a slash or a question mark in it: what follows the colon is no port
+    rb"|(?!\[)[^\s/?#\"'<>@:]*:(?!\d{1,5}(?:[/?#\s\"'<>]|$))[^\s\"'<>]*@)"
 )
 
 
+class _Known:
+    """A value that must not be shown, in all its spellings, and what stands in its place."""
+
+    def __init__(self, value: str, instead: str) -> None:
+        self.plain = value.encode(errors="surrogatepass")
+        self.instead = instead.encode()
+        self._escaped: re.Pattern[bytes] | None = None
+
+    def begins_at_end(self, raw: bytes) -> int:
+        """How many bytes at the end of `raw` are the beginning of the value."""
+        longest = min(len(self.plain) - 1, len(raw))
+        return next((n for n in range(longest, 0, -1) if raw.endswith(self.plain[:n])), 0)
+
+    def replaced(self, raw: bytes) -> bytes:
+        if self.plain in raw:
+            raw = raw.replace(self.plain, self.instead)
+        if b"\\" in raw or b"%" in raw:
+            self._escaped = self._escaped or _escaped(self.plain.decode(errors="surrogatepass"))
+            raw = self._escaped.sub(lambda _: self.instead, raw)
+        return raw
+
+
 class Redactor:
-    """Removes the credentials of one session.
+    """Removes the credentials of one session, and shows its resumption handles as pseudonyms.
 
     Args:
-        values: credentials that are known. Values of fewer than 4 characters are ignored, "" too.
+        values: credentials that are known, as they are or as a URL spells them. Values of fewer than 4 characters are
+            ignored, "" too.
     """
 
     def __init__(self, *values: str) -> None:
-        self._values = tuple(value for value in values if len(value) >= 4)
-        spellings = {spelling for value in self._values for spelling in (value, quote(value, safe=""))}
-        self._spellings = sorted((spelling.encode() for spelling in spellings), key=len, reverse=True)
-        self._escaped: list[re.Pattern[bytes]] | None = None
+        spellings = {form for value in values for form in (value, unquote(value)) if len(form) >= _SHORTEST}
+        self.known = [_Known(value, HIDDEN) for value in sorted(spellings, key=len, reverse=True)]
+        self._handles: dict[str, _Known] = {}
+        with _lock:
+            _redactors.add(self)
 
     @overload
     def redact(self, text: str) -> str: ...
     @overload
     def redact(self, text: bytes) -> bytes: ...
     def redact(self, text: str | bytes) -> str | bytes:
-        """The text without known credentials and without anything in the shape of one."""
+        """The text without known credentials, without anything in the shape of one, and with pseudonyms of handles."""
         if isinstance(text, str):
-            return self.redact(text.encode(errors="surrogateescape")).decode(errors="surrogateescape")
-        return _SHAPES.sub(HIDDEN.encode(), self.redact_known(text))
+            return self.redact(text.encode(errors="surrogatepass")).decode(errors="surrogatepass")
+        return _without_named(self.replaced(text))
 
     def redact_known(self, raw: bytes) -> bytes:
-        """The cheap form for frames: removes the known credentials only."""
-        for spelling in self._spellings:
-            if spelling in raw:
-                raw = raw.replace(spelling, HIDDEN.encode())
-        if b"\\u" in raw or b"\\/" in raw:
-            if self._escaped is None:
-                self._escaped = [_json_spellings(value) for value in self._values]
-            for pattern in self._escaped:
-                raw = pattern.sub(HIDDEN.encode(), raw)
+        """The cheap form for the frames of a trace: removes the known credentials only."""
+        for value in self.known:
+            raw = value.replaced(raw)
         return raw
 
+    def replaced(self, raw: bytes) -> bytes:
+        """Removes the known credentials, and replaces handles."""
+        raw = self.redact_known(raw)
+        for value in tuple(self._handles.values()):
+            raw = value.replaced(raw)
+        return raw
 
-def _json_spellings(value: str) -> re.Pattern[bytes]:
-    """A value in which any letter may be written as a JSON escape."""
+    def follow(self, message: Any) -> None:
+        """Learn the resumption handle of a message (canonical or not), if it has one."""
+        for _, handle in _handles_in(message):
+            if len(handle) >= _SHORTEST_HANDLE and handle not in self._handles:
+                self._handles[handle] = _Known(handle, pseudonym(handle))
+                while len(self._handles) > _MOST_HANDLES:
+                    del self._handles[next(iter(self._handles))]
+
+
+_redactors: "weakref.WeakSet[Redactor]" = weakref.WeakSet()
+_lock = threading.Lock()
+
+
+def hide(text: str) -> str:
+    """`text` as it may leave the process: without the credentials and handles of all its sessions, and without anything
+    that is certainly a credential."""
+    raw = text.encode(errors="surrogatepass")
+    for redactor in _all():
+        raw = _without_cut(redactor.replaced(raw), redactor.known)
+    return _without_shapes(raw).decode(errors="surrogatepass")
+
+
+def unfinished(text: str) -> int:
+    """How many characters at the end of a text may be the beginning of a credential, the rest of which is to come."""
+    raw = text.encode(errors="surrogatepass")
+    return max((known.begins_at_end(raw) for redactor in _all() for known in redactor.known), default=0)
+
+
+def hide_in(value: Any) -> Any:
+    """The same for a JSON value: its texts, the names of its members and, where they spell a credential, its numbers."""
+    if isinstance(value, dict):
+        return {hide(name): hide_in(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [hide_in(item) for item in value]
+    text = value if isinstance(value, str) else str(value)
+    return value if (hidden := hide(text)) == text else hidden
+
+
+def _all() -> tuple[Redactor, ...]:
+    with _lock:
+        return tuple(_redactors)
+
+
+def _without_cut(raw: bytes, known: Iterable[_Known]) -> bytes:
+    """Without the beginning of a credential that a text was cut in, which an ellipsis follows."""
+    *cut, rest = raw.split(_ELLIPSIS)
+    for i, part in enumerate(cut):
+        if (longest := max((value.begins_at_end(part) for value in known), default=0)) >= _SHORTEST:
+            cut[i] = part[:-longest] + HIDDEN.encode()
+    return _ELLIPSIS.join([*cut, rest])
+
+
+def _without_shapes(raw: bytes) -> bytes:
+    """Without what is a credential wherever it is."""
+    return _USERINFO.sub(rb"\g<before>" + HIDDEN.encode() + b"@", _SHAPES.sub(HIDDEN.encode(), raw))
+
+
+def _without_named(raw: bytes) -> bytes:
+    """Without what is a credential because of its name, too."""
+    raw = _BEARER.sub(HIDDEN.encode(), _without_shapes(raw))
+    for names, values in ((_HEADER, _HEADER_VALUE), (_QUERY, _QUERY_VALUE)):
+        done, kept = 0, []
+        for match in names.finditer(raw):
+            value = values.match(raw, match.end())
+            if value and match.start() >= done and is_secret_name(unquote(match["name"].decode(errors="replace"))):
+                kept += [raw[done : match.end()], HIDDEN.encode() if value[0] else b""]
+                done = value.end()
+        raw = b"".join([*kept, raw[done:]])
+    return raw
+
+
+def _escaped(value: str) -> re.Pattern[bytes]:
+    """A value in which any letter may be written as JSON or a URL escapes it, or both, or twice."""
 
     def spellings(letter: str) -> bytes:
-        units = letter.encode("utf-16-be").hex()
-        escape = "".join(rf"\\u(?i:{units[i : i + 4]})" for i in range(0, len(units), 4)).encode()
-        return b"(?:" + re.escape(letter.encode()) + b"|" + escape + (rb"|\\/" if letter == "/" else b"") + b")"
+        units = letter.encode("utf-16-be", "surrogatepass").hex()
+        json = "".join(rf"\\{{1,4}}u(?i:{units[i : i + 4]})" for i in range(0, len(units), 4))
+        url = "".join(rf"%(?:25){{0,3}}(?i:{byte:02x})" for byte in letter.encode(errors="surrogatepass"))
+        slashes = rb"\\{0,4}" if letter in '/"\\' else b""
+        return b"(?:" + slashes + re.escape(letter.encode(errors="surrogatepass")) + f"|{json}|{url})".encode()
 
     return re.compile(b"".join(map(spellings, value)))
 
 
+# Resumption handles
+
+
+def pseudonym(handle: str) -> str:
+    """What is shown of a resumption handle: `handle:` and the first 12 hex digits of its SHA-256."""
+    from hashlib import sha256
+
+    if not handle or re.fullmatch(r"handle:[0-9a-f]{12}|\[.*\]", handle):  # it is one, or a trace was redacted
+        return handle
+    return f"handle:{sha256(handle.encode(errors='surrogatepass')).hexdigest()[:12]}"
+
+
+def with_pseudonyms(message: Any) -> Any:
+    """A message with the pseudonym of its resumption handle in the place of the handle. The message does not change."""
+    for path, handle in _handles_in(message):
+        message = _with(message, path, pseudonym(handle))
+    return message
+
+
+def _handles_in(message: Any) -> list[tuple[list[str], str]]:
+    """Path and value of each resumption handle: the client's in a setup, the server's in an update."""
+    found: list[tuple[list[str], str]] = []
+    for names in (("setup", "sessionresumption", "handle"), ("sessionresumptionupdate", "newhandle")):
+        values: list[tuple[list[str], Any]] = [([], message)]
+        for name in names:  # each in camelCase or snake_case
+            values = [
+                ([*path, key], item)
+                for path, value in values
+                if isinstance(value, dict)
+                for key, item in value.items()
+                if key.replace("_", "").lower() == name
+            ]
+        found += [(path, value) for path, value in values if isinstance(value, str) and value]
+    return found
+
+
+def _with(value: Any, path: list[str], leaf: str) -> Any:
+    return {**value, path[0]: _with(value[path[0]], path[1:], leaf)} if path else leaf
+
+
+# URLs
+
+
 def query_credentials(query: str) -> list[str]:
     """The credentials in the query of a URL, decoded and as they are written: clients differ in what they escape."""
-    decoded = [value for name, value in parse_qsl(query) if name.lower() in SECRET_QUERY_NAMES]
-    pairs = (pair.partition("=") for pair in query.split("&"))
-    return [*decoded, *(value for name, _, value in pairs if unquote(name).lower() in SECRET_QUERY_NAMES)]
+    decoded = [value for name, value in parse_qsl(query) if is_secret_name(name)]
+    pairs = (pair.partition("=") for pair in re.split("[&;]", query))
+    return [*decoded, *(value for name, _, value in pairs if is_secret_name(unquote(name)))]
+
+
+def url_credentials(url: str) -> list[str]:
+    """All credentials in a URL, valid or not and with a scheme or without: of its user, its query and its fragment."""
+    before, at, _ = re.split(r"[?#]", url, maxsplit=1)[0].rpartition("@")
+    user, colon, password = before.rpartition("//")[2].partition(":")
+    found = [f"{user}:{password}", password] if colon else [user] if at else []
+    return [*found, *(value for part in re.split(r"[?#]", url)[1:] for value in query_credentials(part))]
 
 
 def redact_url(url: str) -> str:
-    """A URL with the user, the password and the values of `SECRET_QUERY_NAMES` replaced.
-
-    Raises:
-        ValueError: the text is not a URL.
-    """
-    parts = urlsplit(url)
-    query = "&".join(
-        f"{name}={HIDDEN}" if name.lower() in SECRET_QUERY_NAMES else pair
-        for pair in parts.query.split("&")
-        for name in [pair.split("=", 1)[0]]
-    )
-    host = parts.netloc
-    if "@" in host:
-        host = f"{HIDDEN}@{host.rpartition('@')[2]}"
-    return urlunsplit(parts._replace(netloc=host, query=query))
+    """A URL, valid or not, without user and password and without the values of secret names in its query."""
+    head, question, query = url.partition("?")
+    if "@" in head and "//" not in head:  # as a proxy may be written
+        head = f"{HIDDEN}@{head.rpartition('@')[2]}"
+    raw = f"{head}{question}{query}".encode(errors="surrogatepass")
+    return _without_named(raw).decode(errors="surrogatepass")

@@ -42,7 +42,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "livews.terminal_text": (),
     "livews.redactor": (),
     "livews.whole_file": ("livews.errors",),
-    "livews.errors": ("livews.core", "livews.exit_codes"),
+    "livews.errors": ("livews.core", "livews.exit_codes", "livews.redactor", "livews.terminal_text"),
     "livews.process": BASE,
     "livews.recorder": BASE,
     "livews.endpoint": BASE,

@@ -2,12 +2,13 @@
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 import livews
-from livews import endpoint, redactor
+from livews import endpoint
 from livews.core import protocol
 from livews.endpoint import Settings
 from tests.kit.names import GEMINI, VERTEX
@@ -77,7 +78,9 @@ ENVIRONMENTS = [
     ({"GOOGLE_API_KEY": "auth_tokens/x"}, Settings(token="auth_tokens/x")),
     ({"GOOGLE_API_KEY": "g", "GOOGLE_GENAI_API_VERSION": "beta"}, Settings(api_key="g", version="v1beta")),
     ({"GOOGLE_API_KEY": "g", "GOOGLE_GENAI_API_VERSION": "v1"}, Settings(api_key="g", version="v1")),
-    ({"GOOGLE_API_KEY": "g", "GOOGLE_GEMINI_BASE_URL": "http://h"}, Settings(api_key="g", url="http://h")),
+    ({"GOOGLE_API_KEY": "g", "GOOGLE_GEMINI_BASE_URL": "http://h"}, Settings(api_key="g", url="http://h", url_from="GOOGLE_GEMINI_BASE_URL")),
+    ({"LIVEWS_INSECURE": "1"}, Settings(insecure=True)),
+    ({"LIVEWS_INSECURE": "0"}, Settings()),
     ({"GOOGLE_GENAI_USE_VERTEXAI": "true", "GOOGLE_CLOUD_PROJECT": "p", "GOOGLE_CLOUD_LOCATION": "l",
       "GOOGLE_API_KEY": "g", "GOOGLE_OAUTH_ACCESS_TOKEN": "t"},
      Settings(vertex=True, project="p", location="l", token="t")),
@@ -114,6 +117,7 @@ def test_an_argument_beats_the_environment(env: dict[str, str], given: dict[str,
         (Settings(url="ftp://example.com"), "ws://"),
         (Settings(url="ws://host:99999"), "65535"),
         (Settings(url="ws://["), "ws://"),
+        (Settings(url="ws://SECRET@host"), "GOOGLE_API_KEY"),
         (Settings(url="ws://h", api_key="“quoted”"), "ASCII only"),
         (Settings(url="ws://h", token="two words"), "without spaces"),
     ],
@@ -123,12 +127,14 @@ def test_what_does_not_fit_is_told_with_a_cure(settings: Settings, word: str) ->
         endpoint.resolve(settings, "m")
     assert re.search(word, caught.value.fix)
     assert caught.value.where
+    assert "SECRET" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
     "url",
-    ["wss://h/x?key=AIzaSecretSecret", "wss://h/x?a=1&access_token=tok%2Fen-99&b=2", "ws://user:hunter22@h/x"],
-)
+    ["wss://h/x?key=AIzaSecretSecret", "wss://h/x?a=1&access_token=tok%2Fen-99&b=2", "wss://user:hunter22@h/x",
+     "wss://h/x?apiKey=tok-en-9", "wss://h/x?X-Goog-Signature=hunter22"],
+)  # fmt: skip
 def test_no_secret_of_a_url_is_shown(url: str) -> None:
     where = endpoint.resolve(Settings(url=url), "m")
     shown = f"{where.shown} {where!r} {Settings(url=url, api_key='AIzaSecretSecret', token='tok-en-9')!r}"
@@ -137,17 +143,49 @@ def test_no_secret_of_a_url_is_shown(url: str) -> None:
     assert where.url.partition("?")[2] == url.partition("?")[2], "what is dialled keeps its query"
 
 
-def test_secrets_are_hidden_in_every_spelling() -> None:
-    secrets = redactor.Redactor("a/b+c==")
-    assert secrets.redact("x a/b+c== y a%2Fb%2Bc%3D%3D z") == "x [redacted] y [redacted] z"
-    assert "AIza" not in secrets.redact("key AIzaSyA1234567890123456789012345678901")
-    assert secrets.redact_known(b"?a/b+c==") == b"?[redacted]"
-    for written in (
-        r"a\/b+c==",
-        r"\u0061/b+c==",
-        r"a\u002fb\u002Bc=\u003D",
-        "".join(f"\\u{ord(c):04x}" for c in "a/b+c=="),
-    ):
-        assert json.loads(f'"{written}"') == "a/b+c=="
-        assert secrets.redact_known(f'{{"x":"{written}"}}'.encode()) == b'{"x":"[redacted]"}', written
-    assert redactor.Redactor("schlüssel").redact_known(rb"schl\u00FCssel") == b"[redacted]"
+KEYED = Settings(api_key="k-123456")
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        (replace(KEYED, url="ws://host"), "--url"),
+        (replace(KEYED, url="http://10.0.0.1:80/p"), "--url"),
+        (
+            replace(KEYED, url="ws://127.0.0.1.example.com", url_from="GOOGLE_GEMINI_BASE_URL"),
+            "GOOGLE_GEMINI_BASE_URL",
+        ),
+        (replace(KEYED, url="ws://127.0.0.1:x@host"), "--url"),
+        (Settings(url="ws://host?apiKey=abc"), "--url"),
+        (Settings(url="ws://user:word@host"), "--url"),
+        (Settings(url="ws://host", token="auth_tokens/x", url_from="url"), "url"),
+        (Settings(url="ws://host", token="ya29.x", vertex=True, project="p"), "--url"),
+        (Settings(url="ws://host/gateway", token="ya29.x", vertex=True), "--url"),
+    ],
+)
+def test_no_credential_goes_to_another_host_without_tls(settings: Settings, name: str) -> None:
+    with pytest.raises(livews.BadRequest, match="without TLS") as caught:
+        endpoint.resolve(settings, "m")
+    assert caught.value.where == name and "--insecure" in caught.value.fix
+    assert endpoint.resolve(replace(settings, insecure=True), "m").url.startswith("ws://")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["wss://host", "https://host", *(f"ws://{host}:1" for host in ("127.0.0.1", "localhost", "[::1]", "0.0.0.0"))],
+)
+def test_a_credential_goes_with_tls_and_to_this_machine(url: str) -> None:
+    assert endpoint.resolve(replace(KEYED, url=url), "m").headers
+    assert not endpoint.resolve(Settings(url="ws://host"), "m").headers, "without one it may be any server"
+
+
+async def test_the_library_sends_no_credential_without_tls(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(livews.BadRequest, match="without TLS") as caught:
+        await livews.connect(url="ws://there.invalid", api_key="k-123456")
+    assert caught.value.where == "url"
+    with pytest.raises(livews.Unreachable):
+        await livews.connect(url="ws://there.invalid", api_key="k-123456", insecure=True)
+    monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", "http://there.invalid")
+    with pytest.raises(livews.BadRequest) as caught:
+        await livews.connect(api_key="k-123456")
+    assert caught.value.where == "GOOGLE_GEMINI_BASE_URL"

@@ -4,6 +4,7 @@
 - A stream that was closed before the start counts as one that takes everything and gives nothing.
 - Colour and progress are shown on a terminal only; NO_COLOR and --color decide otherwise.
 - Text from the wire passes `escape_unsafe` before it is shown, so none of it can move the cursor.
+- No credential is shown: whatever leaves passes `hide` here.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from livews.terminal_text import escape_unsafe, json_line, paragraph
 
 TYPE_CHECKING = False  # typing would be a tenth of the start-up
 if TYPE_CHECKING:
+    from types import ModuleType
     from typing import Any, TextIO
 
     from livews.errors import LivewsError
@@ -86,6 +88,12 @@ def _stream(name: str, mode: str) -> TextIO:
     return stream  # type: ignore[no-any-return]
 
 
+def _redactor() -> ModuleType:
+    from livews import redactor  # it would slow down --help
+
+    return redactor
+
+
 def _is_terminal(stream: TextIO) -> bool:
     try:
         return stream.isatty()
@@ -111,6 +119,8 @@ class Console:
         """Prints a text in a style above the live view, while that is shown."""
         self.mid_line = False
         """A part of the reply was written without its line break."""
+        self._held = ""
+        """The end of a reply that is being written, which may be the beginning of a credential."""
         self._status = ""
         self._shares_output = env.shares_output
 
@@ -123,12 +133,17 @@ class Console:
         return self.paint(style, text) if self.paints_stdout and style else text
 
     def say(self, text: str, end: str = "\n") -> None:
-        """Write a line of the result to stdout."""
-        self.write(escape_unsafe(text) + end)
+        """Write a line of the result to stdout, or without `end` a part of one."""
+        text, self._held = self._held + escape_unsafe(text), ""
+        if not end and (held := _redactor().unfinished(text)):
+            text, self._held = text[:-held], text[-held:]
+        self.write(text + end)
         self.mid_line = not end
 
     def data(self, line: str) -> None:
         """Write a line of JSON to stdout."""
+        if _redactor().hide(line) != line:  # within texts only, so that it stays JSON
+            line = json.dumps(_redactor().hide_in(json.loads(line)), ensure_ascii=False)
         self.write(json_line(line) + "\n")
 
     def row(self, row: dict[str, Any], text: str) -> None:
@@ -141,14 +156,13 @@ class Console:
     def end_line(self) -> None:
         """Finish the line of the reply that is being written, if there is one."""
         if self.mid_line:
-            self.mid_line = False
-            self.write("\n")
+            self.say("")
 
     def write(self, text: str) -> None:
         """Write text that is safe already to stdout. BadRequest when stdout takes nothing."""
         self.clear()
         try:
-            self.environment.stdout.write(text)
+            self.environment.stdout.write(_redactor().hide(text))
             self.environment.stdout.flush()
         except BrokenPipeError:
             raise
@@ -207,7 +221,7 @@ class Console:
         self._write_error(text + "\n")
 
     def _write_error(self, text: str) -> None:
-        self.environment.stderr.write(text)
+        self.environment.stderr.write(_redactor().hide(text))
         self.environment.stderr.flush()
 
 

@@ -22,7 +22,7 @@ from collections.abc import AsyncIterator, Awaitable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from livews import client, endpoint, google_credentials, process
 from livews.audio import portaudio
@@ -43,7 +43,7 @@ from livews.errors import BadRequest, LivewsError, NoCredentials, Unreachable
 from livews.exit_codes import Exit
 from livews.loopback import proxy_for
 from livews.recorder import Direction, Opcode, Recorder
-from livews.redactor import Redactor, query_credentials, redact_url
+from livews.redactor import Redactor, redact_url, url_credentials
 from livews.terminal_text import escape_unsafe, one_line, paragraph
 from livews.version import __version__
 
@@ -109,7 +109,7 @@ class _Doctor:
         self._env = env = console.environment.variables
         self._secrets = [env.get(name, "").strip() for name in (*KEYS, *TOKENS)] + [options.token]
         for url in (options.url, *(value for name, value in env.items() if name.upper() in MAY_HOLD_SECRETS)):
-            self._secrets += _secrets_of(url)
+            self._secrets += url_credentials(url)
         self._redactor = Redactor(*self._secrets)
         self._rows: list[CheckResult] = []
 
@@ -265,15 +265,6 @@ async def _turn(session: client.Session, timeout: float) -> CheckResult:
     return CheckResult("turn", "ok" if first is not None else "warn", f"{answer}, {seconds:.1f} s of audio", ms=first)
 
 
-def _secrets_of(url: str) -> list[str]:
-    """User, password and secret query values of a URL, also of one without a scheme."""
-    before, at, _ = url.rpartition("@")
-    user = before.rpartition("/")[2]
-    secrets = [user, user.partition(":")[2]] if at else []
-    secrets += query_credentials(url.partition("?")[2])
-    return [form for secret in secrets for form in {secret, unquote(secret)}]
-
-
 # What is installed and set
 
 
@@ -335,23 +326,13 @@ def environment(variables: Mapping[str, str]) -> CheckResult:
     proxies = [spelling for name in PROXIES for spelling in (name, name.lower())]
     given = {name: variables[name] for name in (*URLS, *proxies, *FILES, *PLAIN) if variables.get(name)}
     shown = ", ".join(
-        f"{name}={_without_password(value) if name.upper() in MAY_HOLD_SECRETS else value}"
-        for name, value in given.items()
+        f"{name}={redact_url(value) if name.upper() in MAY_HOLD_SECRETS else value}" for name, value in given.items()
     )
     missing = ", ".join(name for name, path in given.items() if name in FILES and not os.path.isfile(path))
     if missing:
         text = f"{missing} names no file; {shown}"
         return CheckResult("env", "fail", text, f"correct or unset {missing}", exit=Exit.USAGE)
     return CheckResult("env", "ok", shown or "no variable is set that changes anything")
-
-
-def _without_password(url: str) -> str:
-    try:
-        shown = redact_url(url)
-    except ValueError:
-        return "(not a URL)"
-    before, at, after = shown.rpartition("@")
-    return shown if not at or before.endswith("[redacted]") else f"[redacted]@{after}"
 
 
 def programs() -> CheckResult:

@@ -20,6 +20,8 @@ def settings_of(options: argparse.Namespace, console: Console) -> Settings:
         project=given.get("project", ""),
         location=options.location,
         version=given.get("api_version", ""),
+        insecure=given.get("insecure", False),
+        url_from="--upstream" if given.get("upstream") else "--to" if given.get("to") else "--url",
     )
     return endpoint.from_environment(console.environment.variables, arguments)
 
@@ -31,6 +33,8 @@ async def connection_settings(
     settings = settings_of(options, console)
     if offline := await offline_settings(settings, options, console, stack, notes):
         return offline
+    if settings.url and settings.url_from.isupper():
+        console.note(f"livews: connecting to the server that {settings.url_from} names")
     if settings.both_keys and settings.api_key:
         console.warn("GOOGLE_API_KEY and GEMINI_API_KEY are both set; GOOGLE_API_KEY is used")
     return await google_credentials.with_bearer(settings)

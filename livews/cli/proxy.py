@@ -75,6 +75,7 @@ def _log(console: Console, text: str) -> None:
 def config_of(options: argparse.Namespace, console: Console, settings: Settings) -> ProxyConfig:
     """The proxy that these options describe. BadRequest; TraceFailed when --trace cannot be written."""
     upstream = upstream_of(settings)
+    endpoint.refuse_plain(upstream.shown, settings)  # what passes has the clients' keys
     via = proxy_for(upstream.host, upstream.port, upstream.secure)  # as for `livews talk`
     return ProxyConfig(
         upstream=upstream,
@@ -97,9 +98,8 @@ def warn(options: argparse.Namespace, console: Console, config: ProxyConfig, set
         console.warn(f"everyone who reaches {options.host} can use this proxy, and reads what you send through it")
     if not config.upstream.secure and not is_loopback(config.upstream.host):
         console.warn("the upstream is dialled without TLS: keys cross the network unencrypted")
-    if settings.url and not options.upstream:
-        name = "GOOGLE_VERTEX_BASE_URL" if settings.vertex else "GOOGLE_GEMINI_BASE_URL"
-        console.note(f"that upstream is from {name}; --upstream names another")
+    if settings.url_from.isupper():
+        console.note(f"that upstream is from {settings.url_from}; --upstream names another")
     if options.inject_key and settings.both_keys:
         console.warn("both GOOGLE_API_KEY and GEMINI_API_KEY are set; GOOGLE_API_KEY is used")
 

@@ -12,6 +12,7 @@ from prompt_toolkit.formatted_text.utils import fragment_list_width
 from prompt_toolkit.layout.utils import explode_text_fragments
 from prompt_toolkit.utils import get_cwidth
 
+from livews.redactor import hide
 from livews.terminal_text import escape_unsafe, one_line
 
 Row = list[tuple[str, str]]
@@ -170,6 +171,7 @@ class ViewRows:
 
     def text(self, text: str, lines: bool = False) -> str:
         """`text`, fit for this terminal."""
+        text = hide(text)
         text = escape_unsafe(text).expandtabs(4) if lines else one_line(text)
         return text.encode(self._encoding, "backslashreplace").decode(self._encoding) if self._ascii else text
 

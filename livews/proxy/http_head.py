@@ -17,13 +17,12 @@ import h11
 
 from livews.errors import RemoteProtocolError
 from livews.proxy.relay import READ_SIZE
-from livews.redactor import query_credentials
+from livews.redactor import is_secret_name, query_credentials
 
 LIMIT = 64 * 1024
 """Bytes of one head at most."""
 _TOO_LONG = f"the head is longer than {LIMIT:,} bytes"
 _LENGTH_HEADERS = "Content-Length, Transfer-Encoding"
-_SECRET_HEADERS = (b"x-goog-api-key", b"authorization", b"proxy-authorization", b"cookie")
 _BODY_LENGTH = re.compile(rb"\r\n(content-length|transfer-encoding):([^\r]*)", re.IGNORECASE)
 _REQUEST_LINE = re.compile(rb"[A-Z]+ [!-~]+ HTTP/")
 _AMBIGUOUS = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)|(?<!\r)\n|\n[ \t]")
@@ -75,7 +74,7 @@ class HttpHead:
     @property
     def credentials(self) -> list[str]:
         """What may be secret in a request: whole values, and what follows `Bearer` or `Token`."""
-        values = [value.decode("latin-1") for name, value in self.headers if name in _SECRET_HEADERS]
+        values = [value.decode("latin-1") for name, value in self.headers if is_secret_name(name.decode())]
         values += [value.split(" ", 1)[1] for value in values if " " in value]
         return [*values, *query_credentials(self.target.partition("?")[2])]
 

@@ -18,7 +18,7 @@ from livews.analysis import audio_tracks
 from livews.analysis.timeline import Timeline, TurnChange, user_texts
 from livews.core import codec, events, machine, protocol, rules
 from livews.core.conversation import Conversation, Step
-from livews.redactor import redact_url
+from livews.redactor import hide, redact_url
 from livews.report.message_excerpt import MAX_TEXT, MemberDocs, excerpt
 from livews.terminal_text import one_line
 from livews.trace.ending import SessionClose, SessionEnding
@@ -333,7 +333,7 @@ class ReportSession:
         lane = self._texts[of]
         start, end, said, first_row, is_over = lane.get(len(lane) - 1, (0.0, 0.0, "", 0, 1))
         if not is_whole and not is_over and t - end < 1.5 and len(said) < _MAX_UTTERANCE:
-            said += one_line(text[:_MAX_UTTERANCE], _MAX_UTTERANCE)
+            said = hide(said + one_line(text[:_MAX_UTTERANCE], _MAX_UTTERANCE))  # a credential may come in two pieces
             lane.put(len(lane) - 1, [start, t, said, first_row, 0], self.moves)
         elif not lane.is_full:
             words = one_line(text[: 2 * _MAX_UTTERANCE].lstrip(), _MAX_UTTERANCE)
@@ -360,13 +360,9 @@ class ReportSession:
     def head(self) -> dict[str, Any]:
         """What does not change while the session goes on."""
         header = self._info.header
-        try:
-            url = redact_url(self._info.url)
-        except ValueError:
-            url = "(not a URL)"
         return {
             **{name: one_line(str(header.get(name, "")), 80) for name in ("started", "side", "livews", "protocol")},
-            "url": one_line(url, 300),
+            "url": one_line(redact_url(self._info.url), 300),
             "stateWords": {name: region["states"] for name, region in protocol.machine()["regions"].items()},
             "chunk": CHUNK,
             "perSecond": audio_tracks.PEAKS,

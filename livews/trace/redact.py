@@ -15,16 +15,11 @@ from typing import Any
 import orjson
 
 from livews.core import codec, protocol
-from livews.redactor import HIDDEN, Redactor, redact_url
+from livews.redactor import HIDDEN, Redactor, is_secret_name, redact_url
 from livews.trace.media import elided
 from livews.trace.reader import object_of
 
 _NUMBERED = {"handle": "handle", "newHandle": "handle", "sessionId": "session"}
-_SECRET_NAME = re.compile(
-    r"(api[_-]?key|private[_-]?key|access[_-]?key|goog-api-key|token|secret|password|passwd|passphrase|authorization|"
-    r"cookie|credentials?)$",
-    re.IGNORECASE,
-)
 _PROJECT = re.compile(r"\bprojects/[^/\s\"]+")
 _PRESCRIBED = {
     "model", "mimeType", "role", "id", "ids", "name", "voiceName", "languageCode", "languageCodes", "sourceLanguageCode",
@@ -106,7 +101,7 @@ class Redaction:
             if not free and (kind := _NUMBERED.get(name)):
                 numbers = self._numbers.setdefault(kind, {})
                 return f"[{kind} {numbers.setdefault(value, len(numbers) + 1)}]"
-            if _SECRET_NAME.search(key):
+            if is_secret_name(key, is_member=True):
                 return HIDDEN
             if name == "data" and not free and ("mimeType" in owner or "mime_type" in owner):
                 return value  # base64: the shape of a credential in it would be chance

@@ -19,6 +19,7 @@ import wave
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -243,11 +244,60 @@ def test_no_secret_anywhere(server: str, tmp_path: Path) -> None:
         livews("hi", "--model", "nope", "--json", "--url", query, env={"GOOGLE_API_KEY": KEY}),
     ]
     for done in runs:
-        # the words of the conversation are the user's own: what the model says back is not hidden from him
-        shown = done.stderr + (done.stdout if done.returncode else "")
-        assert KEY not in shown
+        assert KEY not in done.stdout + done.stderr
     assert KEY not in path.read_text()
     assert "[redacted]" in path.read_text()
+
+
+async def test_a_key_that_the_service_echoes_is_shown_nowhere(tmp_path: Path) -> None:
+    from tests.kit.servers import frames, scripted
+
+    escaped = "".join(f"\\\\u{ord(c):04x}" for c in KEY)
+    messages = [
+        {f"new_{KEY}": 1, "goAway": {"timeLeft": KEY}},
+        {"serverContent": {"outputTranscription": {"text": f"you sent {KEY[:9]}"}}},
+        {"serverContent": {"outputTranscription": {"text": f"{KEY[9:]} I see"}, "inputTranscription": {"text": KEY}}},
+        {"serverContent": {"modelTurn": {"parts": [{"text": f"thought {KEY}", "thought": True}, {KEY: {}}]}}},
+        {"usageMetadata": {"totalTokenCount": 5, "promptTokensDetails": [{"modality": KEY, "tokenCount": 5}]}},
+        {"toolCall": {"functionCalls": [{"id": KEY, "name": f"f_{KEY}", "args": {KEY: [escaped, quote(KEY)]}}]}},
+        {"serverContent": {"turnComplete": True}},
+    ]
+    variables = {"GOOGLE_API_KEY": KEY}
+    for options in ((), ("--json",), ("--trace", f"--trace={tmp_path / 't.jsonl'}")):
+        async with scripted(frames(*messages, close=(1007, f"bad key {KEY}"), hold=False)) as url:
+            words = ("hello", "--mute", "--url", url, "--tool", "other=cat", *options)
+            done = await asyncio.to_thread(livews, *words, env=variables)
+        shown = done.stdout + done.stderr
+        assert "I see" in shown and "[redacted]" in shown, shown
+        assert KEY not in shown and quote(KEY) not in shown, shown
+        if "--json" in options:
+            assert [json.loads(line) for line in done.stdout.splitlines()]
+        elif not options:
+            assert KEY[9:] not in shown, "also one that comes in two pieces"
+    for tool in ("show", "html", "export", "redact"):
+        output = () if tool == "show" else ("-o", f"{tmp_path / 'out.md'}")
+        assert KEY not in livews("trace", tool, tmp_path / "t.jsonl", *output).stdout
+        assert tool == "show" or KEY not in (tmp_path / "out.md").read_text()
+
+
+def test_no_command_sends_a_key_to_another_host_without_tls() -> None:
+    variables = {"GOOGLE_API_KEY": KEY, "GOOGLE_GEMINI_BASE_URL": "http://there.invalid"}
+    barge_in = DATA / "barge_in.jsonl"
+    for words in (
+        ("hi",),
+        ("doctor", "--mute"),
+        ("trace", "replay", barge_in),
+        ("proxy", "--port", "0"),
+        ("inspect",),
+    ):
+        done = livews(*words, env=variables)
+        shown = " ".join((done.stdout + done.stderr).split())
+        assert done.returncode == 2 and "without TLS" in shown and "--insecure" in shown, shown
+        assert words[0] == "doctor" or "where GOOGLE_GEMINI_BASE_URL" in shown, shown
+    done = livews("hi", "--insecure", env=variables)
+    assert done.returncode == 4 and "the server that GOOGLE_GEMINI_BASE_URL names" in done.stderr
+    done = livews("trace", "replay", barge_in, "--to", "ws://there.invalid", env=variables)
+    assert "where --to" in " ".join(done.stderr.split())
 
 
 # Refusals

@@ -81,7 +81,7 @@ async def test_the_command_goes_through_the_proxy_of_a_network(tmp_path: Path) -
         async with gate(there.url) as (url, asked):
             env = {"HTTPS_PROXY": url.replace("://", "://me:hunter2@"), "no_proxy": "direct.invalid"}
             for host, ends in (("api.example", b"setupComplete"), ("direct.invalid", b"does not resolve")):
-                words = ("proxy", "--port", "0", "--once", "--upstream", f"ws://{host}/p")
+                words = ("proxy", "--port", "0", "--once", "--insecure", "--upstream", f"ws://{host}/p")
                 with running(*words, **env) as (mine, process):
                     assert ends in await _first(mine)
                     _, said = await asyncio.to_thread(process.communicate, timeout=10)

@@ -1,0 +1,128 @@
+"""What counts as a credential, and what is shown in its place."""
+
+import json
+from urllib.parse import quote
+
+import pytest
+
+from livews import redactor
+from livews.errors import BadRequest
+from livews.redactor import Redactor, hide, hide_in, is_secret_name, pseudonym, redact_url, with_pseudonyms
+from tests.kit.names import KEY
+
+SECRETS = (
+    "key apiKey APIKEY api_key X-Api-Key auth Auth sig X-Goog-Signature X-Amz-Credential password PASS passwd access_token "
+    "idToken GH_TOKEN clientSecret keyId myauth Cookie apiKeyString token2 Proxy-Authorization passphrase"
+)
+ORDINARY = (
+    "maxOutputTokens inputTokens author authorAttribution keyboard keyframe monkey tokenCount totalTokenCount tokens tokenizer "
+    "design signal vadSignalType assign compass passage passenger secretary authority authType thoughtSignature mimeType alt "
+    "Sec-WebSocket-Key"
+)
+
+
+@pytest.mark.parametrize("name", SECRETS.split())
+def test_a_name_announces_a_credential(name: str) -> None:
+    assert is_secret_name(name)
+    assert redact_url(f"wss://h/x?a=1&{name}=VALUE&b=2#c") == f"wss://h/x?a=1&{name}=[redacted]&b=2#c"
+
+
+@pytest.mark.parametrize("name", ORDINARY.split())
+def test_a_name_announces_no_credential(name: str) -> None:
+    assert not is_secret_name(name)
+    assert redact_url(f"wss://h/x?{name}=VALUE") == f"wss://h/x?{name}=VALUE"
+
+
+def test_in_messages_a_key_is_a_word_of_any_application() -> None:
+    assert not any(is_secret_name(name, is_member=True) for name in ("key", "sortKey", "pass", "primary_key"))
+    assert all(is_secret_name(name, is_member=True) for name in ("apiKey", "secret_key", "token", "key_password"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ws://SECRET@h", "ws://user:SECRET@h/p", "ws://user:SEC%40SECRET@h", "ws://user:SEC@SECRET@h", "ws://user:/SECRET@h:1",
+        "ws://user:?SECRET@h", "user:SECRET@h:80", "ws://h?%61piKey=SECRET", "ws://h/#access_token=SECRET", "ws://h?a=1;sig=SECRET",
+        "ws://[::1/?key=SECRET", "ws://h?next=ws%3A%2F%2Fx%3Fkey%3DSECRET%26b%3D1", "ws://h?a=b\\u0026key\\u003dSECRET",
+        "http:\\/\\/user:SECRET@h\\/",
+    ],
+)  # fmt: skip
+def test_a_url_is_shown_without_credentials_also_one_that_is_invalid_or_within_a_text(url: str) -> None:
+    for shown in (
+        redact_url(url),
+        Redactor().redact(f'it says "{url}" there') if "//" in url or "\\/" in url else "",
+    ):
+        assert "SEC" not in shown
+
+
+@pytest.mark.parametrize(
+    "url", ["ws://h:80/a@b", "ws://[::1]:80/x@y", "wss://h/ws/google.x?alt=sse&n=1#top", "nonsense"]
+)
+def test_a_url_without_credentials_stays(url: str) -> None:
+    assert redact_url(url) == url
+
+
+def test_headers_in_a_text() -> None:
+    text = "Authorization: Bearer SECRET12 x-goog-api-key: SECRET, Cookie: a=SECRET; b=SECRET"
+    assert Redactor().redact(text) == "Authorization: [redacted] x-goog-api-key: [redacted], Cookie: [redacted]"
+    assert Redactor().redact("set the header: it names the author; key: C minor") == (
+        "set the header: it names the author; key: C minor"
+    )
+
+
+@pytest.mark.parametrize("value", ["AIzaSyX-y_z/1+==", 'with"and\\in-it', "schlüssel-1"])
+def test_a_known_value_is_hidden_however_it_is_written(value: str) -> None:
+    known = Redactor(value)
+    once = json.dumps(value)[1:-1]
+    written = [
+        value, once, json.dumps(once)[1:-1], quote(value, safe=""), quote(value), quote(quote(value, safe=""), safe=""),
+        "".join(f"\\u{ord(c):04X}" for c in value), "".join(f"\\\\u{ord(c):04x}" for c in value),
+        "".join(f"%{byte:02x}" for byte in value.encode()), value.replace("/", "\\/"), quote(value, safe="").lower(),
+    ]  # fmt: skip
+    for text in written[: -1 if value != value.lower() else None]:
+        assert value[-4:-2] not in known.redact(f"<{text}>").replace("[redacted]", ""), text
+        assert hide(f"<{text}>") == known.redact(f"<{text}>"), text
+
+
+def test_all_output_is_without_the_credentials_of_all_sessions() -> None:
+    sessions = [Redactor("first-secret"), Redactor("123456789012")]
+    assert hide("first-secret, 123456789012") == "[redacted], [redacted]"
+    assert hide("cut in the middle: first-sec… and first…") == "cut in the middle: [redacted]… and [redacted]…"
+    assert hide_in({"a first-secret": [123456789012, 1.5, None, True, "x"]}) == {
+        "a [redacted]": ["[redacted]", 1.5, None, True, "x"]
+    }
+    assert redactor.unfinished("it is first-se") == 8 and redactor.unfinished("it is") == 0
+    sessions.clear()
+    assert hide("first-secret") == "first-secret"
+
+
+def test_an_error_is_safe_to_print() -> None:
+    known = Redactor("first-secret")
+    problem = BadRequest(
+        "bell \x07 \x1b[31m\u202e\nfirst-secret", why="\x1b]0;x\x07\ntwo", fix=KEY, where="ws://u:p@h"
+    )
+    assert problem.what == "bell \\x07 \\x1b[31m\\u202e\\n[redacted]" and problem.args == (problem.what,)
+    assert str(problem) == f"{problem.what}\nwhere: ws://[redacted]@h\nwhy: \\x1b]0;x\\x07\ntwo\ndo: [redacted]"
+    assert BadRequest(problem.what).what == problem.what, "escaped once"
+    assert known
+
+
+def test_a_handle_is_shown_as_a_pseudonym() -> None:
+    handle = "a3f1-handle-of-a-session"
+    shown = "handle:" + __import__("hashlib").sha256(handle.encode()).hexdigest()[:12]
+    assert pseudonym(handle) == pseudonym(shown) == shown
+    for message in (
+        {"setup": {"sessionResumption": {"handle": handle}, "tools": [{"handle": "mine"}]}},
+        {"setup": {"session_resumption": {"handle": handle}}},
+        {"sessionResumptionUpdate": {"newHandle": handle, "resumable": True}},
+        {"session_resumption_update": {"new_handle": handle}},
+    ):
+        before = json.dumps(message)
+        assert json.dumps(with_pseudonyms(message)) == before.replace(handle, shown)
+        assert json.dumps(message) == before, "it does not change"
+        known = Redactor()
+        known.follow(message)
+        assert hide(f"resumed {handle}") == f"resumed {shown}"
+        assert known.redact_known(handle.encode()) == handle.encode(), "traces hold the bytes of the wire"
+    ordinary = {"toolCall": {"functionCalls": [{"args": {"handle": handle, "newHandle": handle}}]}}
+    assert with_pseudonyms(ordinary) == ordinary
