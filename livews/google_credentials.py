@@ -37,7 +37,7 @@ async def bearer() -> str:
             "no token for Vertex",
             where="--token",
             why="no token was given, and google-auth, which fetches one, is not installed",
-            fix="pip install google-auth requests, or pass --token $(gcloud auth print-access-token)",
+            fix="pip install google-auth requests, or set GOOGLE_OAUTH_ACCESS_TOKEN to $(gcloud auth print-access-token)",
         ) from None
 
 
@@ -54,7 +54,7 @@ def _fetch() -> str:
             "no Google credentials for Vertex",
             where="Application Default Credentials",
             why=f"google-auth found none that work ({type(problem).__name__})",
-            fix="run `gcloud auth application-default login`, correct GOOGLE_APPLICATION_CREDENTIALS, or pass a "
-            "token: --token $(gcloud auth print-access-token)",
+            fix="run `gcloud auth application-default login`, correct GOOGLE_APPLICATION_CREDENTIALS, or set "
+            "GOOGLE_OAUTH_ACCESS_TOKEN to $(gcloud auth print-access-token)",
         ) from None
     return str(credentials.token)

@@ -81,13 +81,14 @@ def _config(options: argparse.Namespace, console: Console) -> StandInConfig:
         wrong = [faults.parse(text) for text in options.fault]
     except ValueError as problem:
         raise BadRequest(str(problem), where="--fault", fix="livews serve --fault help lists them") from None
-    alike = ("pace", "time_scale", "require_key", "voice", "heard", "reply", "calls", "sessions_per_key", "go_away",
+    alike = ("pace", "time_scale", "voice", "heard", "reply", "calls", "sessions_per_key", "go_away",
              "fast", "patience")  # fmt: skip
     return StandInConfig(
         as_of=options.as_of or "",
         wire=dict(options.wire),
         faults=wrong,
         seed=os.urandom(8).hex(),
+        require_key=options.require_key or console.environment.variables.get("LIVEWS_REQUIRE_KEY", ""),
         origins=options.allow_origin,
         scripts=load_all(options.scripts),
         log=console.note,

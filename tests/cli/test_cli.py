@@ -304,7 +304,7 @@ def test_no_command_sends_a_key_to_another_host_without_tls() -> None:
 
 
 def test_a_wrong_and_a_missing_key() -> None:
-    with serving("--pace", "0", "--require-key", "right-key") as (url, _):
+    with serving("--pace", "0", LIVEWS_REQUIRE_KEY="right-key") as (url, _):
         for key, code, text in (
             (KEY, 3, 'refused: 1007 "API key not valid.'),
             ("", 3, "refused: 1008"),
