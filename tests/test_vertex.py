@@ -64,4 +64,4 @@ async def test_without_google_auth_the_extra_is_named(monkeypatch: pytest.Monkey
     with pytest.raises(livews.BadRequest) as caught:
         await google_credentials.bearer()
     assert "pip install google-auth" in caught.value.fix
-    assert "--token" in caught.value.fix
+    assert "GOOGLE_OAUTH_ACCESS_TOKEN" in caught.value.fix
