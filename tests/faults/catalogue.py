@@ -214,7 +214,7 @@ _GOAWAY = message({"goAway": {"timeLeft": "2s"}})
 FAULTS: dict[str, Fault] = {
     fault.name: fault
     for fault in [
-        *(Fault(name, acts if isinstance(acts, tuple) else (acts,)) for name, acts in SKIPPED.items()),
+        *(Fault(name, acts if isinstance(acts, tuple) else (acts,), limit=40) for name, acts in SKIPPED.items()),
         *(Fault(name, acts if isinstance(acts, tuple) else (acts,), 5, says=ENDS) for name, acts in _GIVEN_UP.items()),
         *(
             Fault(name, acts, 4, says=ENDS)

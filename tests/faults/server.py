@@ -68,6 +68,8 @@ class Peer:
         """The client's API key."""
         self.closed = False
         """The client's close frame has come."""
+        self.owed = False
+        """Tool results came that nothing has answered."""
         self.mute = False
         """Nothing more is written but what a script says."""
 
@@ -109,6 +111,7 @@ class Peer:
                     return {}
                 raise Gone
             value = json.loads(payload)
+            self.owed = "toolResponse" in value or self.owed
             if set(members) & ({*value} | {*value.get("realtimeInput", {})}):
                 return value
 
@@ -121,7 +124,8 @@ class Peer:
         with contextlib.suppress(TimeoutError):
             while not self.closed:
                 async with asyncio.timeout(seconds):
-                    await self.read()
+                    _, payload = await self.read()
+                self.owed = self.owed or b'"toolResponse"' in payload
 
     async def fault(self) -> None:
         """Do the acts of the fault."""
@@ -196,7 +200,12 @@ class Peer:
                 case ("quiet", seconds):
                     await self.quiet(float(seconds))
                 case tuple():
-                    await self.until(*step)
+                    # a call that the fault has cancelled is not answered
+                    patience = 3.0 if step == ("toolResponse",) else None
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(patience):
+                            await self.until(*step)
+                    self.owed = False
                 case _:
                     await self.act(step)
 
@@ -204,9 +213,11 @@ class Peer:
         """Answer whatever comes, until the client closes."""
         with contextlib.suppress(Gone):
             while not self.closed:
-                asked = await self.until("text", "clientContent", "toolResponse")
-                if "toolResponse" in asked:
+                if not self.owed:
+                    await self.until("text", "clientContent", "toolResponse")
+                if self.owed:
                     await self.quiet(0.2)  # one turn answers all of them
+                self.owed = False
                 await self.write(turn)
         await self.write(server_frame((1000).to_bytes(2, "big"), CLOSE))
         self.writer.close()
