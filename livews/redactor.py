@@ -22,7 +22,7 @@ _SHORTEST = 4
 _SHORTEST_HANDLE = 12
 _ELLIPSIS = "…".encode()
 _MOST_HANDLES = 64
-"""Handles that a session remembers: some models send one every two seconds."""
+"""Handles that are remembered: some models send one every two seconds."""
 
 # Names
 
@@ -111,7 +111,6 @@ class Redactor:
     def __init__(self, *values: str) -> None:
         spellings = {form for value in values for form in (value, unquote(value)) if len(form) >= _SHORTEST}
         self.known = [_Known(value, HIDDEN) for value in sorted(spellings, key=len, reverse=True)]
-        self._handles: dict[str, _Known] = {}
         with _lock:
             _redactors.add(self)
 
@@ -132,22 +131,15 @@ class Redactor:
         return raw
 
     def replaced(self, raw: bytes) -> bytes:
-        """Removes the known credentials, and replaces handles."""
+        """Removes the known credentials, and replaces the handles of this process."""
         raw = self.redact_known(raw)
-        for value in tuple(self._handles.values()):
+        for value in tuple(_handles.values()):
             raw = value.replaced(raw)
         return raw
 
-    def follow(self, message: Any) -> None:
-        """Learn the resumption handle of a message (canonical or not), if it has one."""
-        for _, handle in _handles_in(message):
-            if len(handle) >= _SHORTEST_HANDLE and handle not in self._handles:
-                self._handles[handle] = _Known(handle, pseudonym(handle))
-                while len(self._handles) > _MOST_HANDLES:
-                    del self._handles[next(iter(self._handles))]
-
 
 _redactors: "weakref.WeakSet[Redactor]" = weakref.WeakSet()
+_handles: dict[str, _Known] = {}
 _lock = threading.Lock()
 
 
@@ -156,8 +148,17 @@ def hide(text: str) -> str:
     that is certainly a credential."""
     raw = text.encode(errors="surrogatepass")
     for redactor in _all():
-        raw = _without_cut(redactor.replaced(raw), redactor.known)
+        raw = _without_cut(redactor.redact_known(raw), redactor.known)
+    for handle in tuple(_handles.values()):
+        raw = handle.replaced(raw)
     return _without_shapes(raw).decode(errors="surrogatepass")
+
+
+def is_known(text: str) -> bool:
+    """Whether a text contains a credential of a session of this process; a short one would be found in any text."""
+    raw = text.encode(errors="surrogateescape")
+    known = (value for redactor in _all() for value in redactor.known)
+    return any(len(value.plain) >= 8 and value.replaced(raw) != raw for value in known)
 
 
 def unfinished(text: str) -> int:
@@ -223,6 +224,21 @@ def _escaped(value: str) -> re.Pattern[bytes]:
 
 
 # Resumption handles
+
+
+def follow(step: Any) -> None:
+    """Remember the resumption handle of a step's message, if it has one, so that `hide` and `Redactor.redact` know it."""
+    for _, handle in _handles_in(step.body) if has_handle(step) else ():
+        if len(handle) >= _SHORTEST_HANDLE and handle not in _handles:
+            with _lock:
+                _handles[handle] = _Known(handle, pseudonym(handle))
+                while len(_handles) > _MOST_HANDLES:
+                    del _handles[next(iter(_handles))]
+
+
+def has_handle(step: Any) -> bool:
+    """Whether the message of a step may have a resumption handle."""
+    return "sessionResumptionUpdate" in step.signals or "setup" in step.signals
 
 
 def pseudonym(handle: str) -> str:

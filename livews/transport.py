@@ -25,6 +25,7 @@ from livews.endpoint import Endpoint
 from livews.errors import Closed, LivewsError, Lost, Refused, RemoteProtocolError
 from livews.loopback import proxy_for
 from livews.recorder import Clock, Direction, Opcode, Recorder
+from livews.redactor import follow
 from livews.version import __version__
 
 T = TypeVar("T")
@@ -241,6 +242,7 @@ class Transport:
             return False
         if socket.state is State.OPEN:
             # Before it is sent: the socket takes the whole frame at once, also when waiting for room is cancelled.
+            follow(step)
             try:
                 for recorder in self._recorders:
                     recorder.frame(self.clock(), "send", opcode, step)
@@ -363,6 +365,7 @@ class Transport:
                 if isinstance(frame, str):
                     opcode, frame = "text", frame.encode(errors="surrogatepass")
                 step = step_of("server", frame)
+                follow(step)
                 t = self.clock()
                 if step.kind == "goAway" and self._announced_at is None:
                     self._announced_at = t

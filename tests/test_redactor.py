@@ -6,6 +6,7 @@ from urllib.parse import quote
 import pytest
 
 from livews import redactor
+from livews.core.conversation import Conversation
 from livews.errors import BadRequest
 from livews.redactor import Redactor, hide, hide_in, is_secret_name, pseudonym, redact_url, with_pseudonyms
 from tests.kit.names import KEY
@@ -120,8 +121,9 @@ def test_a_handle_is_shown_as_a_pseudonym() -> None:
         before = json.dumps(message)
         assert json.dumps(with_pseudonyms(message)) == before.replace(handle, shown)
         assert json.dumps(message) == before, "it does not change"
+        step = Conversation().step("client" if "setup" in message else "server", json.dumps(message))
+        redactor.follow(step)
         known = Redactor()
-        known.follow(message)
         assert hide(f"resumed {handle}") == f"resumed {shown}"
         assert known.redact_known(handle.encode()) == handle.encode(), "traces hold the bytes of the wire"
     ordinary = {"toolCall": {"functionCalls": [{"args": {"handle": handle, "newHandle": handle}}]}}

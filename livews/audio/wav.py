@@ -22,6 +22,7 @@ from typing import BinaryIO, NoReturn
 from livews.audio.analysis.pcm import SAMPLE_BYTES, Aligner, bytes_of, mono, native, seconds_of
 from livews.core.codec import OUTPUT_RATE
 from livews.errors import BadRequest
+from livews.output_file import check_link, open_output
 
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _FORMAT = struct.Struct("<HHIIHH")  # format, channels, rate, bytes a second, bytes a frame, bits a sample
@@ -212,7 +213,7 @@ class WavTurns:
             return
         try:
             if self._out is None:
-                created = self.path.open("wb")
+                created = os.fdopen(open_output(self.path, os.O_WRONLY | os.O_TRUNC), "wb")
                 self._out = created, wave_file(created, rate)
             file, wav = self._out
             try:
@@ -276,9 +277,14 @@ def _check_place(path: Path, is_folder: bool) -> None:
     other = "Choose another folder for --wav" if is_folder else "Choose another place for --wav"
     if is_folder:
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            path.mkdir(0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise WavWriteError(path, error.strerror or str(error), other) from error
+    elif path.is_symlink():
+        try:
+            check_link(path)
+        except OSError as error:
+            raise WavWriteError(path, error.strerror or str(error), other) from None
     elif not path.parent.is_dir():
         raise WavWriteError(path, f"there is no folder {path.parent}", f"Create it: mkdir -p {path.parent}")
     if not os.access(path if path.exists() else path.parent, os.W_OK):

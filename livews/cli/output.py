@@ -18,6 +18,7 @@ from livews.cli.console import Console
 from livews.core import codec
 from livews.core.events import Event, Transcript, Usage
 from livews.errors import LivewsError
+from livews.redactor import pseudonym
 from livews.terminal_text import one_line
 
 if TYPE_CHECKING:
@@ -168,6 +169,8 @@ def as_json(event: Event, t: float) -> str:
         value = getattr(event, field.name)
         if isinstance(value, bytes):
             members["bytes"] = len(value)
+        elif field.name == "handle":
+            members["handle"] = pseudonym(value)
         elif field.name != "step" and not (isinstance(event, Transcript) and value is False):
             first, *more = field.name.split("_")
             members[first + "".join(map(str.title, more))] = value

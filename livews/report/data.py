@@ -18,7 +18,7 @@ from livews.analysis import audio_tracks
 from livews.analysis.timeline import Timeline, TurnChange, user_texts
 from livews.core import codec, events, machine, protocol, rules
 from livews.core.conversation import Conversation, Step
-from livews.redactor import hide, redact_url
+from livews.redactor import follow, has_handle, hide, redact_url, with_pseudonyms
 from livews.report.message_excerpt import MAX_TEXT, MemberDocs, excerpt
 from livews.terminal_text import one_line
 from livews.trace.ending import SessionClose, SessionEnding
@@ -156,6 +156,7 @@ class ReportSession:
             self._frame(t, record, record.raw, step)
 
     def _frame(self, t: float, record: TraceRecord, raw: bytes, step: Step) -> None:
+        follow(step)
         row = self.rows
         self._ending.take(record, step, row)
         words = [*([INSERTED] if record.inserted else []), *describe(step)]
@@ -168,7 +169,7 @@ class ReportSession:
             # of an elided frame, the step has silence in the place of the audio
             as_sent = step.as_sent if raw is step.raw else None
             as_sent = codec.parse(raw) if as_sent is None else as_sent
-            message, left_out = excerpt(as_sent, step.sender)
+            message, left_out = excerpt(with_pseudonyms(as_sent) if has_handle(step) else as_sent, step.sender)
             if step.template is None:  # else it has the members of an earlier frame
                 self._docs.add(step.sender, as_sent)
         level = self._find(row, step.findings)
@@ -246,7 +247,7 @@ class ReportSession:
         is_control = record.raw is None
         self._flags.append((record.sender == "server") | is_control << 1 | level << 2 | record.inserted << 4)
         self._kind_of.append(self._kinds.setdefault(one_line(kind, 80), len(self._kinds)))
-        text = " · ".join(words)
+        text = hide(" · ".join(words))
         self._words.append(text if len(text) <= 2 * _MAX_WORDS else text[: 2 * _MAX_WORDS] + "…")
         self._chunk.append(codec.dump([message, left_out] if left_out else [message]))
         if len(self._chunk) == CHUNK:
@@ -258,7 +259,7 @@ class ReportSession:
         """Note the findings of a row; the highest level."""
         for f in findings:
             title = protocol.rules().get(f.rule, {}).get("title", "")
-            key = (f.level, f.rule, one_line(f.path, 300), one_line(f.complaint, 600), f.fix, f.close, title)
+            key = (f.level, f.rule, one_line(hide(f.path), 300), one_line(hide(f.complaint), 600), f.fix, f.close, title)
             number = self._findings.setdefault(key, len(self._findings))
             self._found.put(row, [*self._found.get(row, ()), number], self.moves)
         return max((_LEVELS[f.level] for f in findings), default=0)
@@ -434,4 +435,4 @@ def _end(t: float, close: SessionClose) -> dict[str, Any]:
     """How the session ended, with what is known about such a close."""
     names = ("id", "kind", "meaning", "cause", "do", "retry", "confidence")
     about = {name: one_line(getattr(close.advice, name)) for name in names}
-    return {"t": t, "by": close.by, "code": close.code, "reason": one_line(close.reason, 200), **about}
+    return {"t": t, "by": close.by, "code": close.code, "reason": one_line(hide(close.reason), 200), **about}

@@ -4,10 +4,12 @@
 - Uses trustme, which only this module imports (extra `tls`).
 """
 
+import os
 import ssl
 from pathlib import Path
 
 from livews.errors import MissingDependency
+from livews.output_file import open_output
 
 
 def context(ca_file: str | Path, host: str = "127.0.0.1", name: str = "stand-in") -> ssl.SSLContext:
@@ -33,5 +35,6 @@ def context(ca_file: str | Path, host: str = "127.0.0.1", name: str = "stand-in"
     )
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certificate.configure_cert(tls)
-    authority.cert_pem.write_to_path(str(ca_file))
+    with os.fdopen(open_output(ca_file, os.O_WRONLY | os.O_TRUNC), "wb") as file:
+        file.write(authority.cert_pem.bytes())
     return tls

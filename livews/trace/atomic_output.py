@@ -2,7 +2,7 @@
 
 - Never over the input, also under another name of it.
 - Under a temporary name in the same folder, and renamed when it is complete: the real name never holds half a file.
-- Readable only by its owner, as traces are.
+- A new file can be read by its owner only; one that exists keeps its mode.
 - A pipe or a device receives the output as it is written.
 """
 
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from livews.errors import BadRequest
+from livews.output_file import is_stream
 
 
 @contextmanager
@@ -36,15 +37,17 @@ def atomic_output(path: str, *, source: str = "") -> Iterator[BinaryIO]:
     if target.is_dir():
         raise BadRequest("the output is a folder", where=path, fix="name a file after -o")
     try:
-        with suppress(FileNotFoundError):
-            if not stat.S_ISREG(target.stat().st_mode):
-                with target.open("wb") as device:
-                    yield device
-                return
+        if is_stream(target):
+            with target.open("wb") as device:
+                yield device
+            return
         # in the same folder, so that the rename is atomic; O_EXCL, so that no link of somebody else is followed
         temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
         number = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         try:
+            with suppress(FileNotFoundError):
+                before = target.lstat().st_mode
+                os.chmod(temporary, stat.S_IMODE(before) if stat.S_ISREG(before) else 0o600)
             with os.fdopen(number, "w+b") as file:
                 yield file
             os.replace(temporary, target)

@@ -4,6 +4,7 @@
   since 1970, opcode 1 with the text or 2 with base64 in `data`.
 - What HAR has no place for (pings, closes, what was heard) is in `_livews`, which other tools skip and `load` reads back.
 - A HAR is written one message at a time, and read whole, since it is one JSON value.
+- Resumption handles are written as pseudonyms.
 - No credential is written: those in URLs and headers are redacted, the others were never in the trace. From a HAR of
   another tool URLs are redacted, and headers are not taken.
 """
@@ -21,7 +22,7 @@ import orjson
 from livews.core import codec
 from livews.core.endpoint_paths import parse_endpoint_path
 from livews.errors import BadRequest
-from livews.redactor import HIDDEN, Redactor, redact_url
+from livews.redactor import HIDDEN, Redactor, has_handle, redact_url, with_pseudonyms
 from livews.trace.reader import MAX_LEVELS, MAX_TIME, header_of, record_of
 from livews.trace.session import RecordedSession
 from livews.trace.writer import header as trace_header
@@ -64,18 +65,22 @@ def _write_entry(session: RecordedSession, out: BinaryIO) -> int:
     count, first, last = 0, 0.0, 0.0
     controls: list[dict[str, Any]] = []
     out.write(b'{"_webSocketMessages":[')
-    for record, _ in session:
+    for record, step in session:
         first, last = min(first, record.t), max(last, record.t)
         if record.raw is None:
             controls.append({"t": record.t, "dir": record.direction, record.control: record.about})
             continue
+        raw = record.raw
+        if step is not None and has_handle(step):
+            with suppress(codec.WireError):
+                raw = codec.dump(with_pseudonyms(codec.parse(raw)))
         message = {"type": "send" if record.sender == "client" else "receive", "time": start + record.t}
         try:
             if record.opcode != "text":
                 raise ValueError
-            message |= {"opcode": 1, "data": record.raw.decode()}
+            message |= {"opcode": 1, "data": raw.decode()}
         except ValueError:  # bytes that are not UTF-8, too
-            message |= {"opcode": 2, "data": codec.encode_base64(record.raw)}
+            message |= {"opcode": 2, "data": codec.encode_base64(raw)}
         out.write((b"," if count else b"") + orjson.dumps(message))
         count += 1
     out.write(b"]," + orjson.dumps(_entry(session, start, round(1000 * (last - first), 3), controls))[1:])

@@ -14,6 +14,7 @@ from livews.core import machine
 from livews.core.conversation import Step
 from livews.core.rules import Finding
 from livews.recorder import Direction, Opcode
+from livews.redactor import follow, pseudonym
 from livews.terminal_text import one_line
 
 _WIDTH = 60
@@ -56,6 +57,7 @@ class TraceView:
             size: its bytes on the wire, if they differ from those of the step.
             inserted: livews sent it, neither the client nor the server.
         """
+        follow(step)
         size = len(step.raw) if size is None else size
         is_repeated = direction == "send" and step.template is not None and step.state == self._state
         if is_repeated and not step.faults and not inserted:
@@ -78,6 +80,7 @@ class TraceView:
 
     def passed(self, step: Step) -> None:
         """Skip a frame: what it changed is not reported with the next one."""
+        follow(step)
         self._state = step.state or self._state
 
     def find(self, finding: Finding) -> None:
@@ -175,7 +178,14 @@ def _quoted(value: Any) -> list[str]:
 
 def _setup(body: dict[str, Any]) -> list[str]:
     modalities = machine.values(body, ("setup", "generationConfig", "responseModalities", "*"))
-    return [one_line(str(_first(body, "setup", "model"))), *map(str, modalities)]
+    handle = _first(body, "setup", "sessionResumption", "handle")
+    resumes = [f"resumes {pseudonym(handle)}"] if isinstance(handle, str) and handle else []
+    return [one_line(str(_first(body, "setup", "model"))), *map(str, modalities), *resumes]
+
+
+def _resumption(body: dict[str, Any]) -> list[str]:
+    handle = _first(body, "sessionResumptionUpdate", "newHandle")
+    return [one_line(pseudonym(handle), _WIDTH)] if isinstance(handle, str) and handle else []
 
 
 def _turns(body: dict[str, Any]) -> list[str]:
@@ -228,6 +238,7 @@ _DESCRIPTIONS: dict[str, str | tuple[str, ...] | Callable[[dict[str, Any]], Sequ
     "turnComplete": "turnComplete",
     "usageMetadata": _usage,
     "goAway": lambda body: [f"{one_line(str(_first(body, 'goAway', 'timeLeft')))} left"],
+    "sessionResumptionUpdate": _resumption,
     "voiceActivity": ("voiceActivity", "type"),
     "interactionStatus": ("serverContent", "interactionStatus"),
 }

@@ -23,6 +23,7 @@ from livews.core.conversation import Step
 from livews.core.fastpath import Template
 from livews.endpoint import Endpoint
 from livews.errors import TraceFailed
+from livews.output_file import open_output
 from livews.recorder import Direction, Opcode
 from livews.trace.media import elided
 from livews.version import __version__
@@ -54,8 +55,8 @@ class TraceFile:
         self.inserted: Callable[[], bool] = lambda: False
         """Whether livews inserted the current frame: neither side sent it."""
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+            self.path.parent.mkdir(0o700, parents=True, exist_ok=True)
+            self._file = open_output(self.path, os.O_RDWR | os.O_APPEND)
         except OSError as problem:
             raise _failed(self.path, problem) from None
         try:
@@ -78,8 +79,8 @@ class TraceFile:
                     raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
                 if not os.access(existing, os.W_OK | os.X_OK):
                     raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-            elif not path.is_fifo() and path.exists():  # opening a pipe would be noticed at its other end
-                file = os.open(path, os.O_RDWR | os.O_APPEND)
+            elif not path.is_fifo():  # opening a pipe would be noticed at its other end
+                file = open_output(path, os.O_RDWR | os.O_APPEND, create=False)
                 try:
                     _check_content(file, path)
                 finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import os
 import pty
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import time
 import wave
+from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -278,6 +280,33 @@ async def test_a_key_that_the_service_echoes_is_shown_nowhere(tmp_path: Path) ->
         output = () if tool == "show" else ("-o", f"{tmp_path / 'out.md'}")
         assert KEY not in livews("trace", tool, tmp_path / "t.jsonl", *output).stdout
         assert tool == "show" or KEY not in (tmp_path / "out.md").read_text()
+
+
+def test_resumption_handles_are_shown_as_pseudonyms(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    setup = tmp_path / "setup.json"
+    with serving("--pace", "0.2") as (url, _):
+        setup.write_text(json.dumps({"sessionResumption": {}}))
+        first = livews("--setup", setup, "--json", "--mute", "--url", url, f"--trace={path}", "--trace", "hi")
+        handle = re.findall(r'"newHandle": *"([^"]+)"', path.read_text())[-1]
+        setup.write_text(json.dumps({"sessionResumption": {"handle": handle}}))
+        second = livews("--setup", setup, "--json", "--mute", "--url", url, f"--trace={path}", "--trace", "hi")
+    shown = f"handle:{hashlib.sha256(handle.encode()).hexdigest()[:12]}"
+    assert f'"handle":"{shown}"' in first.stdout and shown in first.stderr
+    assert f"resumes {shown}" in second.stderr
+    assert handle in path.read_text(), "the trace has the bytes of the wire"
+    outputs = [first.stdout + first.stderr + second.stdout + second.stderr]
+    outputs += [livews("trace", "show", path, *words).stdout for words in ((), ("--json",))]
+    for form in ("har", "md"):
+        livews("trace", "export", "--session", "1", path, "-o", tmp_path / f"out.{form}")
+        outputs.append((tmp_path / f"out.{form}").read_text())
+    messages = json.loads(outputs[3])["log"]["entries"][0]["_webSocketMessages"]
+    outputs[3] = "".join(b64decode(row["data"]).decode() if row["opcode"] == 2 else row["data"] for row in messages)
+    livews("trace", "html", path, "-o", tmp_path / "out.html")
+    outputs.append((tmp_path / "out.html").read_text())
+    for output in outputs:
+        assert output and handle not in output
+    assert [shown in output for output in outputs] == [True, True, True, True, False, True]  # Markdown has no messages
 
 
 def test_no_command_sends_a_key_to_another_host_without_tls() -> None:

@@ -102,6 +102,10 @@ async def test_a_command_gets_the_environment_without_the_credentials(
         monkeypatch.setenv(name, f"swordfish-{i}")
     monkeypatch.setenv("MY_COPY", "swordfish-1")
     monkeypatch.setenv("CITY", "Ulm")
+    monkeypatch.setenv("AUTH", "Bearer swordfish-1")
+    monkeypatch.setenv("IN_A_URL", "https://h/?k=swordfish%2D1")
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:swordfish@proxy:3128")
+    monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", "https://h/?key=swordfish")
     seen = str((await outcome("env", tmp_path))["result"])
     assert "CITY=Ulm" in seen
     assert "PATH=" in seen

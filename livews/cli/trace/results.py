@@ -14,7 +14,7 @@ from livews.core.rules import unanswered_setup
 from livews.errors import BadRequest
 from livews.exit_codes import Exit
 from livews.recorder import Direction
-from livews.redactor import Redactor
+from livews.redactor import Redactor, with_pseudonyms
 from livews.terminal_text import json_line, paragraph
 from livews.trace.ending import SessionEnding
 from livews.trace.media import elided
@@ -162,7 +162,7 @@ def _as_json(session: RecordedSession, line: TraceRecord, step: Step | None) -> 
         row |= {"kind": step.kind, "size": line.size, "signals": step.signals, "effects": step.effects}
         row |= {"states": step.states if step.state else {}, "said": describe(step)}
         if step.kind != "unreadable":
-            row["message"] = elided(step.body)
+            row["message"] = elided(with_pseudonyms(step.body))
         for name, findings in (("faults", step.faults), ("notes", step.notes)):
             if findings:
                 row[name] = [

@@ -1,0 +1,114 @@
+"""Files that livews creates: who can read them, and which links are followed."""
+
+import os
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from livews.audio.wav import WavTurns, WavWriteError
+from livews.cli import main
+from livews.errors import TraceFailed
+from livews.output_file import is_stream, open_output
+from livews.trace.atomic_output import atomic_output
+from livews.trace.writer import TraceFile
+from tests.kit.command import LIVEWS
+from tests.kit.names import DATA, ROOT
+
+
+def wav(path: Path) -> None:
+    turns = WavTurns(path)
+    turns.write(bytes(480))
+    turns.close()
+
+
+def trace(path: Path) -> None:
+    TraceFile(path, url="ws://h", side="client", redact=bytes).close()
+
+
+def export(path: Path) -> None:
+    with atomic_output(str(path)) as file:
+        file.write(b"{}")
+
+
+WRITERS = [wav, trace, export]
+
+
+@pytest.fixture(autouse=True)
+def _open_umask() -> object:
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_a_new_file_is_its_owners_and_an_old_one_keeps_its_mode(write: object, tmp_path: Path) -> None:
+    assert callable(write)
+    for path, mode in ((tmp_path / "new", None), (tmp_path / "old", 0o640)):
+        if mode:
+            path.touch()
+            path.chmod(mode)
+        write(path)
+        assert stat.S_IMODE(path.stat().st_mode) == (mode or 0o600)
+        assert path.stat().st_size
+
+
+@pytest.mark.parametrize("write", [wav, trace])
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_link_is_not_followed(write: object, exists: bool, tmp_path: Path) -> None:
+    assert callable(write)
+    target, link = tmp_path / "target", tmp_path / "link"
+    link.symlink_to(target)
+    if exists:
+        target.touch()
+    with pytest.raises((WavWriteError, TraceFailed), match="symbolic link"):
+        write(link)
+    with pytest.raises(TraceFailed, match="symbolic link"):
+        TraceFile.check(link)
+    assert target.exists() == exists and not (exists and target.stat().st_size)
+
+
+def test_an_export_replaces_a_link(tmp_path: Path) -> None:
+    (tmp_path / "target").write_text("as before")
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "target")
+    export(link)
+    assert (tmp_path / "target").read_text() == "as before" and not link.is_symlink()
+
+
+def test_a_link_in_a_folder_of_turns_is_not_followed(tmp_path: Path) -> None:
+    folder = tmp_path / "voice"
+    turns = WavTurns(f"{folder}/")
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    (folder / "audio_0.wav").symlink_to(tmp_path / "target")
+    with pytest.raises(WavWriteError, match="symbolic link"):
+        turns.write(bytes(480))
+
+
+def test_devices_pipes_and_descriptors_are_written_to(tmp_path: Path) -> None:
+    link, pipe = tmp_path / "device", tmp_path / "pipe"
+    link.symlink_to("/dev/null")
+    os.mkfifo(pipe)
+    assert is_stream(link) and is_stream(pipe) and is_stream("/dev/fd/7") and not is_stream(tmp_path)
+    os.close(open_output(link, os.O_RDWR | os.O_APPEND))
+    os.close(open_output(pipe, os.O_RDWR | os.O_APPEND))
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+@pytest.mark.parametrize("path", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+@pytest.mark.parametrize("words", [("--offline", "--mute", "--quiet", "--trace={}", "hi"), ("trace", "export", "--har", "TRACE", "-o", "{}")])
+def test_stdout_by_its_name(path: str, words: tuple[str, ...], tmp_path: Path) -> None:
+    given = [word.replace("TRACE", str(DATA / "barge_in.jsonl")).format(path) for word in words]
+    if words[0] == "trace":
+        _to_a_file(given, tmp_path / "out")
+    piped = subprocess.run([*LIVEWS, *given], cwd=ROOT, capture_output=True, timeout=40)
+    assert piped.stdout.startswith((b'{"trace":"livews"', b'{"log":')), piped.stderr
+
+
+def _to_a_file(given: list[str], path: Path) -> None:
+    with path.open("wb") as out:
+        done = subprocess.run([*LIVEWS, *given], cwd=ROOT, stdout=out, stderr=subprocess.PIPE, timeout=40)
+    assert done.returncode == 0, done.stderr
+    assert path.read_bytes().startswith(b'{"log":')
+    assert Path("/dev/stdout").is_symlink(), "it is written to, not replaced"
