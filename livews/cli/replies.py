@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Coroutine
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from livews import client
@@ -39,6 +40,10 @@ _SKIPPED = {
     "WIRE-3": "media that is not base64",
     "WIRE-15": "a message that is too large to be read",
 }
+_TOLD = 20
+"""Names and calls of unknown functions that are reported one by one; the rest is counted at the end."""
+_NAME = 100
+"""Characters of a name that the service made up."""
 _METER_SECONDS = 0.05
 _SILENT_DEVICE = 3.0
 """Seconds in which a playing device has requested nothing until there is a warning."""
@@ -78,7 +83,12 @@ class Replies:
         self._mime_type = ""
         self._last_event = 0.0
         self._reported: set[str] = set()
-        """News and faults of the service that were reported."""
+        """Faults of the service that were reported."""
+        self._news = 0
+        """How many names that no schema has were reported."""
+        self._refused: dict[str, e.ToolCall] = {}
+        """Calls that are to be answered with an error, by id or name."""
+        self._refusals = 0
         self._meter: deque[tuple[float, float]] = deque(maxlen=2000)
         """Loudness of what arrived: place in the reply in seconds, dBFS."""
         self._tasks: list[asyncio.Task[None]] = []
@@ -180,9 +190,10 @@ class Replies:
                 self._generation_complete()
             case e.ToolCall():
                 self._reply_arrives()
-                self._called[one_line(event.name, 60)] = None
+                if len(self._called) < _TOLD:
+                    self._called[one_line(event.name, 60)] = None
                 if not event.handled:
-                    self._start(self._refuse_call(event))
+                    self._refuse_call(event)
                 self._end_playback_turn()  # the pause for the answer is not an underrun
                 self._output.status("tool", one_line(event.name, 30))
             case e.ToolCancelled():
@@ -200,13 +211,27 @@ class Replies:
             case e.TurnEnd():
                 self._turn_ended(event)
 
-    async def _refuse_call(self, call: e.ToolCall) -> None:
-        """Answer a call of an unknown function with an error, so that the model does not wait (TOOL-3)."""
-        self._console.warn(
-            f"the model called {one_line(call.name)}(), which is not here; livews answered with an error"
-        )
+    def _refuse_call(self, call: e.ToolCall) -> None:
+        """Have a call of an unknown function answered with an error, so that the model does not wait (TOOL-3)."""
+        if not self._refused:
+            self._start(self._answer_refused())
+        self._refused[call.id or call.name] = call
+        self._refusals += 1
+        if self._refusals <= _TOLD:
+            name = one_line(call.name, _NAME)
+            self._console.warn(f"the model called {name}(), which is not here; livews answered with an error")
+
+    async def _answer_refused(self) -> None:
+        """Answer all calls of a frame in one message, as far as they are still open."""
+        refused, self._refused = self._refused, {}
+        answers = []
+        for key, call in refused.items():
+            if key in self.session.conversation.pending:
+                response = {"error": f"there is no function {call.name[:_NAME]} here"}
+                answers.append({**({"id": call.id} if call.id else {}), "name": call.name, "response": response})
         with contextlib.suppress(Closed):  # `run` raises it
-            await self.session.respond(call.id, call.name, {"error": f"there is no function {call.name} here"})
+            if answers:
+                await self.session.send_raw({"toolResponse": {"functionResponses": answers}})
 
     def _reply_arrives(self) -> ReplyLatency:
         self._reply_goes_on()
@@ -356,6 +381,7 @@ class Replies:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._report_rest()
 
     def _end_wav_turn(self) -> None:
         if self.wav is None:
@@ -382,10 +408,19 @@ class Replies:
     def _report_news(self) -> None:
         """Report, once each, names that no schema has and what the service sent that cannot be read."""
         conversation = self.session.conversation
-        for name in sorted(set(conversation.news) - self._reported) if conversation.news else ():
-            self._reported.add(name)
-            self._console.note(f"livews: the service sent {one_line(name)}, which no schema has yet")
+        for name in islice(conversation.news, self._news, _TOLD):
+            self._news += 1
+            self._console.note(f"livews: the service sent {one_line(name, _NAME)}, which no schema has yet")
         for rule, what in _SKIPPED.items():
             if conversation.server_faults[rule] and rule not in self._reported:
                 self._reported.add(rule)
                 self._console.warn(f"the service sent {what} ({rule}); it was skipped, --trace shows it")
+
+    def _report_rest(self) -> None:
+        """Count, once, what was not reported one by one."""
+        news, self._news = self._news, 0
+        more_calls, self._refusals = self._refusals - _TOLD, 0
+        if news and (more := sum(islice(self.session.conversation.news.values(), _TOLD, None))):
+            self._console.note(f"livews: the service sent {more:,} more names and values that no schema has")
+        if more_calls > 0:
+            self._console.warn(f"the model called functions that are not here {more_calls:,} more times")
