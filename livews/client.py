@@ -217,7 +217,7 @@ class Session:
         self._closing = False
         self._tools = tools
         if tools is not None:
-            tools.open(self.respond, where.secrets.redact, lambda: self.conversation.pending)
+            tools.open(self._respond, where.secrets.redact, lambda: self.conversation.pending)
 
     @property
     def ping_seconds(self) -> float | None:
@@ -331,12 +331,18 @@ class Session:
         Raises:
             LocalProtocolError, BadRequest, Closed: as `say`.
         """
-        answer: dict[str, Any] = {"id": call_id, "name": name, "response": response}
-        if not call_id:
-            del answer["id"]
-        if scheduling:
-            answer["scheduling"] = scheduling
-        await self._send({"toolResponse": {"functionResponses": [answer]}})
+        await self._respond([(call_id, name, response, scheduling)])
+
+    async def _respond(self, answers: Sequence[tuple[str, str, dict[str, Any], str | None]]) -> None:
+        """Answer calls in one message: of each ID, name, response and scheduling, as `respond` has them."""
+        responses = [
+            {"id": call_id, "name": name, "response": response, "scheduling": scheduling}
+            for call_id, name, response, scheduling in answers
+        ]
+        rows = [
+            {key: value for key, value in row.items() if value or key in ("name", "response")} for row in responses
+        ]
+        await self._send({"toolResponse": {"functionResponses": rows}})
 
     async def update_context(self, *, system: str = "", tools: list[dict[str, Any]] | None = None) -> None:
         """Send contextUpdate: another system instruction, or other tools.

@@ -216,21 +216,31 @@ class Replies:
         if not self._refused:
             self._start(self._answer_refused())
         self._refused[call.id or call.name] = call
-        self._refusals += 1
-        if self._refusals <= _TOLD:
+        if self.counts_refusal():
             name = one_line(call.name, _NAME)
             self._console.warn(f"the model called {name}(), which is not here; livews answered with an error")
+
+    def counts_refusal(self) -> bool:
+        """Count a call that is answered with an error at once; whether it is one of the first, which are reported."""
+        self._refusals += 1
+        return self._refusals <= _TOLD
 
     async def _answer_refused(self) -> None:
         """Answer all calls of a frame in one message, as far as they are still open."""
         refused, self._refused = self._refused, {}
-        answers = []
+        answers: list[dict[str, Any]] = []
         for key, call in refused.items():
             if key in self.session.conversation.pending:
-                response = {"error": f"there is no function {call.name[:_NAME]} here"}
-                answers.append({**({"id": call.id} if call.id else {}), "name": call.name, "response": response})
-        with contextlib.suppress(Closed):  # `run` raises it
-            if answers:
+                ids = {"id": call.id} if call.id else {}
+                answers.append(
+                    {
+                        **ids,
+                        "name": call.name,
+                        "response": {"error": f"there is no function {call.name[:_NAME]} here"},
+                    }
+                )
+        if answers:
+            with contextlib.suppress(Closed):  # `run` raises it
                 await self.session.send_raw({"toolResponse": {"functionResponses": answers}})
 
     def _reply_arrives(self) -> ReplyLatency:
@@ -423,4 +433,4 @@ class Replies:
         if news and (more := sum(islice(self.session.conversation.news.values(), _TOLD, None))):
             self._console.note(f"livews: the service sent {more:,} more names and values that no schema has")
         if more_calls > 0:
-            self._console.warn(f"the model called functions that are not here {more_calls:,} more times")
+            self._console.warn(f"{more_calls:,} more calls of the model were answered with an error")

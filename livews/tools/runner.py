@@ -54,7 +54,9 @@ _UNSUPPORTED = {
 }
 """What a model does not support, or the behavior that it has instead: what is said of it, and what to do."""
 
-Respond = Callable[..., Awaitable[None]]
+Answer = tuple[str, str, dict[str, Any], Scheduling | None]
+"""ID and name of a call, the response, and when it is spoken."""
+Respond = Callable[[Sequence[Answer]], Awaitable[None]]
 T = TypeVar("T")
 
 
@@ -74,6 +76,11 @@ class ToolRun:
     seconds: float = 0.0
     cancelled: bool = False
     done: bool = False
+
+    @property
+    def refused(self) -> bool:
+        """Whether nothing was run: there is no such function, or too many run already."""
+        return bool(self.error) and not self.seconds
 
 
 def as_tools(functions: Sequence[Callable[..., Any] | Tool]) -> list[Tool]:
@@ -107,6 +114,8 @@ class Toolbox:
         self._open: Callable[[], Mapping[str, str]] = dict
         self._runs: set[_Run] = set()
         """Those that are not answered yet."""
+        self._refused: dict[str, ToolRun] = {}
+        """Calls to be answered with an error at once, by id or name."""
         self._tasks: set[asyncio.Future[Any]] = set()
         """All that the end of the session waits for."""
         self._stopped = False
@@ -149,8 +158,8 @@ class Toolbox:
     def open(self, respond: Respond, redact: Callable[[str], str], calls: Callable[[], Mapping[str, str]]) -> None:
         """The session is there.
 
-        `respond(call_id, name, response, scheduling=...)` sends an answer, `redact` removes secrets from an error,
-        `calls()` are the open calls of the session, id to name.
+        `respond(answers)` sends answers in one message, `redact` removes secrets from an error, `calls()` are the open
+        calls of the session, id to name.
         """
         self._respond, self._redact, self._open = respond, redact, calls
 
@@ -161,7 +170,8 @@ class Toolbox:
             if event.handled and not self._stopped:
                 self._call(event)
         elif isinstance(event, ToolCancelled):
-            for run in [run for run in self._runs if run.key in event.ids]:
+            ids = set(event.ids)
+            for run in [run for run in self._runs if run.key in ids]:
                 run.task.cancel()
         elif isinstance(event, TurnEnd) and event.waiting and "answer" not in event.step.waiting:
             event.waiting = any(self._scheduling.get(name) != "SILENT" for name in self._open().values())
@@ -196,7 +206,13 @@ class Toolbox:
         key = event.id or event.name
         if event.id and any(run.key == key for run in self._runs):
             return  # a call that comes twice is one call
-        run = _Run(key, self._tools.get(event.name), ToolRun(event.id, event.name, event.args))
+        about, tool = ToolRun(event.id, event.name, event.args), self._tools.get(event.name)
+        if tool is None or len(self._runs) >= _AT_ONCE:
+            if not self._refused:
+                self._track(asyncio.create_task(self._refuse()))
+            self._refused[key] = about
+            return
+        run = _Run(key, tool, about)
         run.task = self._track(asyncio.create_task(self._serve(run), name=f"livews-tool-{key[:60]}"))
         self._runs.add(run)
         run.task.add_done_callback(lambda task: self._runs.discard(run))
@@ -206,8 +222,35 @@ class Toolbox:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _serve(self, run: _Run) -> None:
+    async def _refuse(self) -> None:
+        """Answer the calls of a message that are not run, in one message, as far as they are still open."""
+        refused, self._refused = self._refused, {}
+        known, calls = ", ".join(self._tools), self._open()
+        answers: list[Answer] = []
+        for key, about in refused.items() if not self._stopped else ():
+            name = about.name[:200]
+            why = f"{_AT_ONCE} functions run already; call {name} again when some have finished"
+            if about.name not in self._tools:
+                why = f"there is no function {name} here; known: {known}"
+            response, error = self._error(why)
+            self._notify(about)
+            self._notify(replace(about, error=error, done=True))
+            if key in calls:
+                answers.append((about.call_id, about.name, response, self._scheduling.get(about.name)))
+        await self._answer(answers, f"the answers of {len(answers)} calls were not sent")
+
+    async def _answer(self, answers: list[Answer], failure: str) -> None:
         assert self._respond is not None
+        try:
+            if answers:
+                await self._respond(answers)
+        except Closed:
+            pass  # the reader of the session gets it
+        except Exception as problem:
+            if not self._stopped:
+                self._report(problem, failure)
+
+    async def _serve(self, run: _Run) -> None:
         about = run.about
         clock = asyncio.get_running_loop().time
         started = clock()
@@ -220,21 +263,12 @@ class Toolbox:
         self._runs.discard(run)  # if it is cancelled from here on, it is already answered
         result = None if error else response
         self._notify(replace(about, result=result, error=error, seconds=clock() - started, done=True))
-        try:
-            await self._respond(about.call_id, about.name, response, scheduling=self._scheduling.get(about.name))
-        except Closed:
-            pass  # the reader of the session gets it
-        except Exception as problem:
-            if not self._stopped:
-                self._report(problem, f"the answer of {about.name} was not sent")
+        answer = (about.call_id, about.name, response, self._scheduling.get(about.name))
+        await self._answer([answer], f"the answer of {about.name} was not sent")
 
     async def _outcome(self, run: _Run) -> tuple[dict[str, Any], str]:
         """The response, and the error in it."""
         tool, about = run.tool, run.about
-        if tool is None:
-            return self._error(f"there is no function {about.name[:200]} here; known: {', '.join(self._tools)}")
-        if len(self._runs) > _AT_ONCE:
-            return self._error(f"{_AT_ONCE} functions run already; call {about.name} again when some have finished")
         work = run.work = self._track(asyncio.create_task(tool.invoke(about.args)))
         # an exception that a function raises after its call was cancelled is not reported
         work.add_done_callback(lambda work: work.cancelled() or work.exception())
@@ -284,7 +318,7 @@ class _Run:
     """A running call. `work` is the function itself, once it has started."""
 
     key: str
-    tool: Tool | None
+    tool: Tool
     about: ToolRun
     task: asyncio.Task[None] = field(init=False)
     work: asyncio.Task[Any] | None = None

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
 
 from livews.cli import main, replies, talk
 from livews.cli.console import Environment
@@ -23,7 +25,7 @@ from livews.core.codec import decode_base64
 from tests.bench.golden.parts import png
 from tests.kit.command import LIVEWS, Done, livews, serving
 from tests.kit.screen import Terminal
-from tests.kit.servers import acts, scripted
+from tests.kit.servers import SETUP_COMPLETE, acts, scripted
 from tests.kit.sound import tone, write_wav
 
 
@@ -239,6 +241,35 @@ def test_a_call_without_a_result_is_answered_and_the_session_goes_on(
     done = said_to(server, *shlex.split(words.format(tmp_path / "s.json")), "Hello")
     assert '"Hello"' in done.stdout.splitlines()[-1]
     assert done.stderr.count(report) == 1
+
+
+@pytest.mark.parametrize("tools", ["", "--tool one=cat"])
+def test_what_a_service_makes_up_is_reported_in_bounded_number_and_length(tools: str) -> None:
+    """And its calls are answered, in one message."""
+    answers: list[dict[str, Any]] = []
+    names = {f"{'n' * 5_000}{i}": 1 for i in range(90)}
+
+    async def script(socket: ServerConnection) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            await socket.recv()
+            await socket.send(SETUP_COMPLETE)
+            await socket.recv()
+            for message in (names, made_call(*(f"f{i}" for i in range(500)))):
+                await socket.send(json.dumps(message))
+            answers.append(json.loads(await socket.recv()))
+            for message in (SPOKEN, GENERATED, END):
+                await socket.send(json.dumps(message))
+            await socket.wait_closed()
+
+    async def go() -> Done:
+        async with scripted(script) as url:
+            return await asyncio.to_thread(livews, *tools.split(), "--mute", "--turn-timeout", "5", "--url", url, "Hello")
+
+    done = asyncio.run(go())
+    ids = [row["id"] for row in answers[0]["toolResponse"]["functionResponses"]]
+    assert ids == [f"f{i}" for i in range(500)]
+    assert "70 more names" in done.stderr and "480 more calls" in done.stderr
+    assert len(done.stderr) < 10_000 and len(done.stderr.splitlines()) < 60
 
 
 # What a result is still owed
