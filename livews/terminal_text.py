@@ -28,7 +28,8 @@ def json_line(text: str) -> str:
 
 def one_line(text: str, limit: int = 0) -> str:
     """`text`, escaped, on one line; cut with an ellipsis at `limit` characters, 0 for no limit."""
-    text = escape_unsafe(text).replace("\n", "\\n").replace("\t", "\\t")
+    # of a long text only what may be shown is escaped, which never makes it shorter
+    text = escape_unsafe(text[: limit + 1] if limit else text).replace("\n", "\\n").replace("\t", "\\t")
     return text if not limit or len(text) <= limit else text[: limit - 1] + "…"
 
 

@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
+from livews.backpressure import BoundedPongs
 from livews.connect_errors import dial_failure
 from livews.core import closes
 from livews.core.conversation import Conversation, Step
@@ -70,7 +71,7 @@ class ConnectionClose:
         return "in the middle of a turn" if "cutTurn" in self.step.effects else ""
 
 
-class _Connection(ClientConnection):
+class _Connection(BoundedPongs, ClientConnection):
     """A connection that ends with the close frame, or with an answer that refuses the handshake.
 
     websockets waits until the peer closes TCP, which it may never do.
@@ -216,7 +217,7 @@ class Transport:
                 "close_timeout": LINGER,  # where the server or websockets ends it; `leave` has its own
                 "create_connection": create,
                 "max_size": MAX_SIZE,
-                "max_queue": None,  # reading never pauses
+                "max_queue": None,  # reading pauses only for a peer that pings and does not read
                 "ping_interval": None,  # those of websockets are neither recorded nor explained
                 "logger": _LOGGER,
                 "proxy": proxy,

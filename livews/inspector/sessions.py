@@ -31,6 +31,8 @@ from livews.trace.writer import header
 
 MAX_SESSIONS = 300
 MAX_ROWS = 1_000_000
+_MAX_SOUND = 512 * 1024
+"""Bytes of audio of one message that are drawn and can be played: the service's have at most a second (AUDIO-5)."""
 _MAX_NOTES = 20
 _MAX_NOTE = 1_000
 
@@ -105,6 +107,8 @@ class LiveSession(SessionView):
     def frame(self, t: float, direction: Direction, opcode: Opcode, step: Step) -> None:
         if self._sessions.has_room(self):
             size, shown, inserted = len(step.raw), _redacted(step, self._redactor), self._observer.injected
+            if sum(len(pcm) for _, pcm in step.audio) > _MAX_SOUND:
+                shown = replace(shown, audio=())
             self.page.push(TraceRecord(0, t, step.sender, opcode, shown.raw, size=size, inserted=inserted), shown)
         self._sessions.wake()  # its state and its clock go on
 

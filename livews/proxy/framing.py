@@ -3,6 +3,7 @@
 - It is fed bytes that are relayed already, in chunks of any size, and answers nothing.
 - A message is reported when its last byte was seen, whatever fragments it came in.
 - At most LIMIT bytes of a message are kept, also of an inflated one: of a longer one only the length is reported.
+- Bytes are parsed as events are taken, one frame or one piece of a large one at a time, so that the caller can pause.
 - It never raises for what it is fed. It reads on where an endpoint has to close (wrong masks, close frames with invalid
   content, oversized messages, final deflate blocks); where it cannot, `lost` says why, and nothing more is reported.
   `websockets.protocol.Protocol` stops at each of these, so it cannot do this job.
@@ -15,8 +16,14 @@ from typing import Literal
 
 from websockets.frames import apply_mask  # type: ignore[attr-defined]  # in C where that is built
 
-LIMIT = 64 * 1024 * 1024
-"""Bytes of one message that are kept."""
+from livews.core import codec
+
+LIMIT = codec.LONGEST
+"""Bytes of one message that are kept: a longer one is not read (WIRE-15)."""
+_LARGEST = 64 * 1024 * 1024
+"""Bytes up to which a compressed message is inflated, since later ones may refer to it."""
+_PIECE = 1024 * 1024
+"""Bytes that are inflated at a time."""
 _CONTROLS: dict[int, Literal["close", "ping", "pong"]] = {8: "close", 9: "ping", 10: "pong"}
 _SKIP = 64 * 1024
 """Bytes of an oversized message that are skipped at a time."""
@@ -55,6 +62,10 @@ class ControlFrame:
         return self.payload[2:].decode(errors="replace")
 
 
+_Event = FramedMessage | ControlFrame | Literal["more"] | None
+"""What parsing yields: "more" waits for bytes, None has completed nothing."""
+
+
 class Inflate:
     """Inflate one direction of permessage-deflate (RFC 7692).
 
@@ -66,18 +77,23 @@ class Inflate:
         self._takeover = takeover
         self._zlib = zlib.decompressobj(-15)
 
-    def message(self, data: bytes, limit: int) -> bytes | None:
-        """The inflated message; None when it is longer than `limit` bytes.
+    def message(self, data: bytes, limit: int) -> Generator[None, None, tuple[bytes | None, int]]:
+        """The inflated message and its size, with a `yield` after each piece. Of one longer than `limit` bytes only the
+        size, which is above `_LARGEST` if it was not inflated to its end.
 
         Raises:
             zlib.error: the data is not valid.
         """
-        out = self._zlib.decompress(data + _END_OF_BLOCK, limit + 1)
-        if len(out) > limit:
-            return None
+        out, size, data, piece = bytearray(), 0, data + _END_OF_BLOCK, b""
+        while (data or len(piece) == _PIECE) and size <= _LARGEST:
+            piece = self._zlib.decompress(data, _PIECE)
+            data = self._zlib.unconsumed_tail
+            size += len(piece)
+            out += piece if size <= limit else b""
+            yield
         if not self._takeover or self._zlib.eof:
             self._zlib = zlib.decompressobj(-15)
-        return out
+        return (bytes(out) if size <= limit else None), size
 
 
 def deflate_contexts(extensions: str) -> tuple[Inflate | None, Inflate | None, str]:
@@ -116,7 +132,6 @@ class FrameParser:
         self._buffer = bytearray()
         self._inside = False
         """Within a frame, or between those of a message."""
-        self._events: list[FramedMessage | ControlFrame] = []
         self._parsing = self._parse()
 
     @property
@@ -124,23 +139,26 @@ class FrameParser:
         """Whether no message and no frame is incomplete."""
         return not (self._buffer or self._inside)
 
-    def feed(self, data: bytes) -> list[FramedMessage | ControlFrame]:
-        """The messages and control frames that these bytes complete."""
-        if self.lost:
-            return []
-        self._buffer += data
-        self._events = []
-        next(self._parsing, None)
-        return self._events
+    def feed(self, data: bytes) -> Iterator[FramedMessage | ControlFrame | None]:
+        """Add bytes, and parse them as the result is taken: the messages and control frames that they complete, and None
+        after each piece that completes nothing. All of it has to be taken."""
+        self._buffer += b"" if self.lost else data
+        return self._take()
 
-    def _parse(self) -> Iterator[None]:
-        """Parse frame after frame. A `yield` waits for more bytes; it returns when the direction is lost."""
+    def _take(self) -> Iterator[FramedMessage | ControlFrame | None]:
+        for event in self._parsing:
+            if event == "more":
+                return
+            yield event
+
+    def _parse(self) -> Iterator[_Event]:
+        """Parse frame after frame; it returns when the direction is lost."""
         buffer = self._buffer
         opcode, size, compressed, payload = 0, 0, False, bytearray()  # of the message that is being read
         while not self.lost:
             self._inside = opcode != 0
             while len(buffer) < 2:
-                yield
+                yield "more"
             first, second = buffer[0], buffer[1]
             del buffer[:2]
             self._inside = True
@@ -154,8 +172,7 @@ class FrameParser:
             if masked != self._masked:
                 self.violation = "its frames are not masked" if self._masked else "its frames are masked"
             if kind >= 8:
-                data = yield from self._read(length, masked)
-                self._events.append(ControlFrame(_CONTROLS[kind], data))
+                yield ControlFrame(_CONTROLS[kind], (yield from self._read(length, masked)))
                 continue
             if kind:
                 opcode, compressed = kind, bool(first & 0x40)
@@ -168,14 +185,16 @@ class FrameParser:
                 while length:
                     length -= len((yield from self._read(min(length, _SKIP))))
             if first & 0x80:
-                self._message(opcode, size, compressed, payload)
+                yield (yield from self._message(opcode, size, compressed, payload))
                 opcode, size, payload = 0, 0, bytearray()
+            else:
+                yield None
 
-    def _read(self, size: int, masked: bool = False) -> Generator[None, None, bytes]:
+    def _read(self, size: int, masked: bool = False) -> Generator[_Event, None, bytes]:
         """The next `size` bytes; if `masked` those after the next mask, unmasked."""
         buffer, size = self._buffer, size + 4 * masked
         while len(buffer) < size:
-            yield
+            yield "more"
         data = apply_mask(buffer[4:size], buffer[:4]) if masked else bytes(buffer[:size])
         del buffer[:size]
         return data
@@ -195,17 +214,20 @@ class FrameParser:
             return "a new message inside a fragmented one"
         return "a frame of more than 2**63 bytes" if length >> 63 else ""
 
-    def _message(self, opcode: int, size: int, compressed: bool, parts: bytearray) -> None:
-        """A message is complete."""
+    def _message(
+        self, opcode: int, size: int, compressed: bool, parts: bytearray
+    ) -> Generator[_Event, None, FramedMessage | None]:
+        """The message that is complete; None if it does not inflate."""
         payload = bytes(parts) if size <= self._limit else None
         if compressed and self._inflate is not None:
-            try:
-                payload = self._inflate.message(payload, self._limit) if payload is not None else None
-            except zlib.error:
-                self.lost = "a compressed message that does not inflate"
-                return
+            largest = f"a compressed message of more than {_LARGEST:,} bytes, which later messages refer to"
             if payload is None:
-                self.lost = f"a compressed message of more than {self._limit:,} bytes, which later messages refer to"
+                self.lost = f"a compressed message of {size:,} bytes, which later messages refer to"
             else:
-                size = len(payload)
-        self._events.append(FramedMessage("text" if opcode == 1 else "binary", payload, size))
+                try:
+                    payload, size = yield from self._inflate.message(payload, self._limit)
+                except zlib.error:
+                    self.lost = "a compressed message that does not inflate"
+                    return None
+                self.lost = largest if size > _LARGEST else ""
+        return FramedMessage("text" if opcode == 1 else "binary", payload, size)

@@ -17,6 +17,7 @@ from typing import Literal
 
 Side = Literal["client", "server"]
 StreamEnd = Literal["end", "reset"]
+OnBytes = Callable[[Side, bytes], asyncio.Task[None] | None]
 READ_SIZE = 256 * 1024
 """Bytes of one read at most."""
 _CLOSE_SECONDS = 10.0
@@ -84,14 +85,15 @@ async def relay(
     client: Peer,
     server: Peer,
     early: tuple[bytes, bytes],
-    on_bytes: Callable[[Side, bytes], None],
+    on_bytes: OnBytes,
     on_end: Callable[[Side, StreamEnd], None] = lambda side, how: None,
 ) -> None:
     """Relay until both directions have ended. Closes neither connection.
 
     Args:
         early: bytes already read from the client and from the server.
-        on_bytes: called with the side that sent them and the bytes, after they were written on. Must not raise.
+        on_bytes: called with the side that sent them and the bytes, after they were written on. Must not raise. It gives
+            the task that has to end before more bytes are read, which goes on if the relay ends; or None.
         on_end: called once, with the side that ended its stream first, and how. Must not raise.
     """
     up = asyncio.create_task(_copy(client, server, "client", early[0], on_bytes))
@@ -111,9 +113,7 @@ async def relay(
         await asyncio.gather(up, down, return_exceptions=True)
 
 
-async def _copy(
-    source: Peer, sink: Peer, side: Side, data: bytes, on_bytes: Callable[[Side, bytes], None]
-) -> tuple[Side, StreamEnd]:
+async def _copy(source: Peer, sink: Peer, side: Side, data: bytes, on_bytes: OnBytes) -> tuple[Side, StreamEnd]:
     """Copy until the stream ends; the side that ended it, and how."""
     other: Side = "server" if side == "client" else "client"
     while True:
@@ -121,11 +121,13 @@ async def _copy(
             if sink.writer.is_closing():
                 return other, "end"
             sink.writer.write(data)
-            on_bytes(side, data)
+            working = on_bytes(side, data)
             try:
                 await sink.writer.drain()
             except OSError:
                 return other, "reset"
+            if working is not None:
+                await asyncio.wait({working})
         try:
             data = await source.reader.read(READ_SIZE)
         except OSError:

@@ -329,15 +329,19 @@ class _Connection:
         if observer.compressed:
             self._log("the messages are compressed (permessage-deflate); they are shown inflated (WIRE-13)")
 
-        def on_bytes(side: Side, data: bytes) -> None:
-            observer.on_bytes(side, data)
-            injector.flush(side)
+        def on_bytes(side: Side, data: bytes) -> asyncio.Task[None] | None:
+            working = observer.on_bytes(side, data)
+            if working is None:
+                injector.flush(side)
+            else:
+                working.add_done_callback(lambda _: injector.flush(side))
+            return working
 
         try:
             await relay(client, server, (self._early, server_early), on_bytes, observer.on_end)
         finally:
             injector.end()
-            observer.close()
+            await observer.close()
             self._log(observer.summary())
 
     async def _exchange(self, server: Peer, head: HttpHead) -> None:

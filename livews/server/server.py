@@ -23,7 +23,7 @@ from livews.core import codec, protocol
 from livews.errors import TraceFailed
 from livews.listening import ACCEPTED_AT_ONCE, deepen_backlog, is_out_of_descriptors
 from livews.server.config import StandInConfig
-from livews.server.connection import StandInConnection
+from livews.server.connection import MAX_SIZE, StandInConnection
 from livews.server.context import ServerContext, parse_request_target
 from livews.server.script_player import ScriptPlayer
 from livews.server.server_session import ServerSession
@@ -32,8 +32,6 @@ from livews.server.session import StandInSession
 __all__ = ["StandInConfig", "StandInServer", "serve_stand_in"]
 
 STATUS_PATH = "/livews/status"
-_MAX_SIZE = 16 * 1024 * 1024
-"""Bytes of one client message. The service's limit was never measured; it takes pictures of 10 MB."""
 _ENDINGS = 1000
 """Endings counted one by one; the rest is "otherwise", since a close reason may quote anything a client sends."""
 _METHOD = re.compile(r"[./]BidiGenerateContent(Constrained|/locations/[^/]+)?$")
@@ -150,7 +148,7 @@ async def serve_stand_in(
         host,
         port,
         compression=None,
-        max_size=_MAX_SIZE,
+        max_size=MAX_SIZE,
         ping_interval=None,  # the service sends no pings (CLOSE-4)
         process_request=stand_in_server.answer_http,
         server_header=None,

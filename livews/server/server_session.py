@@ -25,6 +25,8 @@ from livews.server.connection import StandInConnection
 from livews.server.context import ServerContext, parse_request_target
 from livews.server.faults import Fault
 
+_SLICE = 0.005
+"""Seconds of taking messages after which other sessions get a turn."""
 _FINISH_SECONDS = 5.0
 """Time for a fragmented message to be finished before a close."""
 
@@ -130,8 +132,12 @@ class ServerSession(abc.ABC):
 
     async def read(self) -> None:
         """Take the client's messages until it leaves."""
+        loop, pause_at = asyncio.get_running_loop(), 0.0
         try:
             while True:
+                if loop.time() > pause_at:  # receiving does not pause while messages wait
+                    await asyncio.sleep(0)
+                    pause_at = loop.time() + _SLICE
                 raw, text = await self.connection.receive()
                 self.received += 1
                 await self.take(raw, text=text)

@@ -1,6 +1,6 @@
 """`python -m tests.bench`: measure everything, print one table. `python -m tests.bench load`: many sessions, at length;
 `playing`: how a reply sounds; `long`: ten minutes at once, and ten minutes of talk; `proxy`: what the proxy adds;
-`trace-tools`: reading long traces.
+`trace-tools`: reading long traces; `neighbours`: what a hostile session of the proxy costs the others.
 
 Exit 0 when everything ran, whatever the figures; 1 when a measurement could not run.
 """
@@ -16,7 +16,20 @@ import warnings
 from importlib.metadata import PackageNotFoundError, version
 
 import livews
-from tests.bench import decode, load, long, microphone, peer, playing, proxy, receive, startup, trace_tools, tracing
+from tests.bench import (
+    decode,
+    load,
+    long,
+    microphone,
+    neighbours,
+    peer,
+    playing,
+    proxy,
+    receive,
+    startup,
+    trace_tools,
+    tracing,
+)
 from tests.bench.rounds import FULL, QUICK, TINY
 from tests.bench.rows import SHORT, UNJUDGED, Row, table
 
@@ -34,6 +47,7 @@ ALONE = {
     "long": long.main,
     "proxy": proxy.main,
     "trace-tools": trace_tools.main,
+    "neighbours": neighbours.main,
 }
 """Measurements at length, with options of their own."""
 _PACKAGES = ("websockets", "orjson", "pybase64", "jsonschema-rs", peer.NAME)
@@ -82,7 +96,8 @@ def _parser() -> argparse.ArgumentParser:
         description="Measure livews against google-genai, in one run, on this machine.",
         epilog="With options of their own: load (many voice sessions against livews serve on one core), playing (how a "
         "reply sounds, beside the cookbook's player), long (ten minutes at once, and ten minutes of talk), proxy "
-        "(what `livews proxy` adds to a round trip), trace-tools (reading long traces); see load --help.",
+        "(what `livews proxy` adds to a round trip), trace-tools (reading long traces), neighbours (what a hostile session of the proxy "
+        "costs the others); see load --help.",
     )
     efforts = parser.add_mutually_exclusive_group()
     for name, about in (("quick", "few and short rounds"), ("tiny", "one round of next to nothing: does it run?")):

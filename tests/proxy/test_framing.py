@@ -9,8 +9,12 @@ from livews.proxy.framing import ControlFrame, FramedMessage, FrameParser, Infla
 from tests.proxy.kit import CASES, framed
 
 
+def fed(frames: FrameParser, wire: bytes) -> list[FramedMessage | ControlFrame]:
+    return [event for event in frames.feed(wire) if event is not None]
+
+
 def in_pieces(frames: FrameParser, wire: bytes, size: int) -> list[FramedMessage | ControlFrame]:
-    return [event for at in range(0, len(wire), size) for event in frames.feed(wire[at : at + size])]
+    return [event for at in range(0, len(wire), size) for event in fed(frames, wire[at : at + size])]
 
 
 def test_frames_are_read_in_pieces_of_any_size() -> None:
@@ -51,14 +55,28 @@ def test_what_is_no_frame_is_told(wire: bytes, why: str) -> None:
 def test_a_message_that_is_too_long_is_told_and_not_kept() -> None:
     frames = FrameParser(masked=False, limit=1000)
     parts = [framed(Opcode.TEXT, b"x" * 600, mask=False, fin=False), framed(Opcode.CONT, b"x" * 600, mask=False)]
-    assert frames.feed(b"".join(parts)) == [FramedMessage("text", None, 1200)]
-    assert frames.feed(framed(Opcode.TEXT, b"{}", mask=False)) == [FramedMessage("text", b"{}", 2)]
-    packer = zlib.compressobj(wbits=-15)
-    packed = packer.compress(bytes(100_000)) + packer.flush(zlib.Z_SYNC_FLUSH)
-    bomb = FrameParser(masked=False, inflate=Inflate(True), limit=1000)
-    wire = framed(Opcode.BINARY, packed[:-4], mask=False)
-    assert bomb.feed(bytes([wire[0] | 0x40]) + wire[1:]) == [FramedMessage("binary", None, len(packed) - 4)]
-    assert "more than 1,000 bytes" in bomb.lost
+    assert fed(frames, b"".join(parts)) == [FramedMessage("text", None, 1200)]
+    assert fed(frames, framed(Opcode.TEXT, b"{}", mask=False)) == [FramedMessage("text", b"{}", 2)]
+
+
+def test_a_compressed_message_that_is_too_long_is_inflated_in_pieces_and_read_on_after() -> None:
+    packer = zlib.compressobj(1, wbits=-15)
+
+    def deflated(data: bytes) -> bytes:
+        wire = framed(Opcode.BINARY, (packer.compress(data) + packer.flush(zlib.Z_SYNC_FLUSH))[:-4], mask=False)
+        return bytes([wire[0] | 0x40]) + wire[1:]
+
+    bomb = FrameParser(masked=False, inflate=Inflate(True), limit=1_000_000)
+    events = list(bomb.feed(deflated(bytes(5_000_000)) + deflated(b"\0next")))
+    assert events.count(None) >= 5, "the caller can pause between the pieces"
+    assert [event for event in events if event] == [
+        FramedMessage("binary", None, 5_000_000),
+        FramedMessage("binary", b"\0next", 5),
+    ]
+    assert not bomb.lost
+    (event,) = fed(bomb, deflated(bytes(70_000_000)))
+    assert isinstance(event, FramedMessage) and event.payload is None
+    assert "more than 67,108,864 bytes" in bomb.lost
 
 
 BAD = {
@@ -91,4 +109,4 @@ def test_a_deflate_block_marked_final_is_read_on() -> None:
     packed = [last.compress(b"last") + last.flush(zlib.Z_FINISH)]
     packed.append((next_one.compress(b"next") + next_one.flush(zlib.Z_SYNC_FLUSH))[:-4])
     wire = b"".join(bytes([0xC1, len(data)]) + data for data in packed)
-    assert frames.feed(wire) == [FramedMessage("text", b"last", 4), FramedMessage("text", b"next", 4)]
+    assert fed(frames, wire) == [FramedMessage("text", b"last", 4), FramedMessage("text", b"next", 4)]

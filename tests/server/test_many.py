@@ -32,6 +32,7 @@ from tests.bench import load
 from tests.kit.names import GEMINI, VERTEX
 from tests.kit.sound import silence, speech
 from tests.kit.talk import END, MANUAL, START, Message, audio, calling, config, content, text, words
+from tests.kit.waiting import until
 
 MB = 1024
 """In kB, as /proc tells memory."""
@@ -182,6 +183,52 @@ async def test_a_client_that_is_faster_than_its_session_waits() -> None:
             eager.socket.close()
 
 
+# Messages that are not complete
+
+
+async def test_before_its_setup_a_client_can_send_little_and_then_more() -> None:
+    large = content("a" * 2 * 1024 * MB, complete=False)
+    async with serve_stand_in(config=config()) as server:
+        async with calling(server) as caller:
+            await caller.say(large)
+            assert (await caller.closed())[0] == 1009
+        async with calling(server) as caller:
+            await caller.say({"setup": DIALOGUE}, large, content("Hello"))  # without waiting for the answer
+            await caller.until("turnComplete")
+        assert server.failures == 0
+
+
+async def test_clients_that_do_not_finish_wait_for_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What they hold together is bounded, what others say passes, and at last each is heard."""
+    monkeypatch.setattr("livews.server.connection._TOTAL", 2_000_000)
+    monkeypatch.setattr("livews.server.connection._FREE", 50_000)
+    wire = fuzz.frame(fuzz.TEXT, json.dumps(content("a" * 500_000, complete=False)).encode())
+    finish = asyncio.Event()
+
+    async def send(mute: Mute) -> None:
+        for part in (wire[:-5], wire[-5:]):
+            await asyncio.get_running_loop().sock_sendall(mute.socket, part)
+            await finish.wait()
+
+    async with asyncio.timeout(30), serve_stand_in(config=config(pace=0)) as server:
+        port = int(server.url.rpartition(":")[2])
+        mutes = [await asyncio.to_thread(Mute, port, DIALOGUE) for _ in range(10)]
+        tasks = [asyncio.create_task(send(mute)) for mute in mutes]
+        held = -1
+        while held != (held := sum(connection.held for connection in server.connections)) or held < 2_000_000:
+            await asyncio.sleep(0.1)
+        assert held < 2_700_000
+        async with calling(server, DIALOGUE) as caller:
+            await caller.turn(content("Hello"))
+        finish.set()
+        await asyncio.gather(*tasks)
+        while any(session.received < 2 for session in server.sessions.values()):
+            await asyncio.sleep(0.05)
+        assert sum(connection.held for connection in server.connections) == 0 and len(server.sessions) >= 10
+        for mute in mutes:
+            mute.socket.close()
+
+
 # Many sessions, one after the other
 
 
@@ -250,6 +297,7 @@ async def test_what_clients_say_is_not_kept(what: str, monkeypatch: pytest.Monke
         async def some(times: int) -> int:
             for i, _ in zip(numbers, range(times), strict=False):
                 await say(server, i)
+            await until(lambda: not server.connections)
             await asyncio.sleep(0.02)
             gc.collect()
             return tracemalloc.get_traced_memory()[0]
