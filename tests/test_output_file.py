@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from livews.audio.wav import WavTurns, WavWriteError
-from livews.cli import main
 from livews.errors import TraceFailed
 from livews.output_file import is_stream, open_output
 from livews.trace.atomic_output import atomic_output
@@ -97,7 +96,10 @@ def test_devices_pipes_and_descriptors_are_written_to(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
-@pytest.mark.parametrize("words", [("--offline", "--mute", "--quiet", "--trace={}", "hi"), ("trace", "export", "--har", "TRACE", "-o", "{}")])
+@pytest.mark.parametrize(
+    "words",
+    [("--offline", "--mute", "--quiet", "--trace={}", "hi"), ("trace", "export", "--har", "TRACE", "-o", "{}")],
+)
 def test_stdout_by_its_name(path: str, words: tuple[str, ...], tmp_path: Path) -> None:
     given = [word.replace("TRACE", str(DATA / "barge_in.jsonl")).format(path) for word in words]
     if words[0] == "trace":

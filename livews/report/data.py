@@ -259,7 +259,15 @@ class ReportSession:
         """Note the findings of a row; the highest level."""
         for f in findings:
             title = protocol.rules().get(f.rule, {}).get("title", "")
-            key = (f.level, f.rule, one_line(hide(f.path), 300), one_line(hide(f.complaint), 600), f.fix, f.close, title)
+            key = (
+                f.level,
+                f.rule,
+                one_line(hide(f.path), 300),
+                one_line(hide(f.complaint), 600),
+                f.fix,
+                f.close,
+                title,
+            )
             number = self._findings.setdefault(key, len(self._findings))
             self._found.put(row, [*self._found.get(row, ()), number], self.moves)
         return max((_LEVELS[f.level] for f in findings), default=0)

@@ -306,7 +306,14 @@ def test_resumption_handles_are_shown_as_pseudonyms(tmp_path: Path) -> None:
     outputs.append((tmp_path / "out.html").read_text())
     for output in outputs:
         assert output and handle not in output
-    assert [shown in output for output in outputs] == [True, True, True, True, False, True]  # Markdown has no messages
+    assert [shown in output for output in outputs] == [
+        True,
+        True,
+        True,
+        True,
+        False,
+        True,
+    ]  # Markdown has no messages
 
 
 def test_no_command_sends_a_key_to_another_host_without_tls() -> None:

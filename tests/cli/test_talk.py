@@ -263,7 +263,9 @@ def test_what_a_service_makes_up_is_reported_in_bounded_number_and_length(tools:
 
     async def go() -> Done:
         async with scripted(script) as url:
-            return await asyncio.to_thread(livews, *tools.split(), "--mute", "--turn-timeout", "5", "--url", url, "Hello")
+            return await asyncio.to_thread(
+                livews, *tools.split(), "--mute", "--turn-timeout", "5", "--url", url, "Hello"
+            )
 
     done = asyncio.run(go())
     ids = [row["id"] for row in answers[0]["toolResponse"]["functionResponses"]]
