@@ -13,4 +13,6 @@ class Exit(IntEnum):
     UNREACHABLE = 4
     CLOSED = 5
     NO_SOUND = 6
+    HANGUP = 129
     INTERRUPTED = 130
+    TERMINATED = 143

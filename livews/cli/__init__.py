@@ -13,7 +13,7 @@ import os.path
 import sys
 from collections.abc import Sequence
 
-from livews.cli.console import Console, Environment, ignore_interrupts
+from livews.cli.console import Console, Environment
 from livews.cli.options import COMMANDS as COMMANDS
 from livews.cli.options import TOOLS, function, parser_of, refuse_contradictions
 
@@ -53,6 +53,8 @@ def _run(options: argparse.Namespace, environment: Environment | None) -> int:
     try:
         return int(function(options.run)(options, console))
     except KeyboardInterrupt:
+        from livews.cli.signals import ignore_interrupts
+
         ignore_interrupts()
         console.progress("\n")  # the terminal has shown ^C
         return 130

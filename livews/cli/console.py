@@ -9,11 +9,11 @@
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 from livews.terminal_text import escape_unsafe, json_line, paragraph
 
@@ -76,8 +76,12 @@ class Environment:
 
     def abandon_stdout(self) -> None:
         """Keep the interpreter from complaining at exit about a stdout that takes no more."""
-        self.stdout.flush = lambda: None  # type: ignore[method-assign]
-        os.dup2(os.open(os.devnull, os.O_WRONLY), self.stdout.fileno())
+        self.abandon(self.stdout)
+
+    def abandon(self, stream: TextIO) -> None:
+        """Let what is written to a stream from now on disappear."""
+        stream.flush = lambda: None  # type: ignore[method-assign]
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _stream(name: str, mode: str) -> TextIO:
@@ -221,30 +225,10 @@ class Console:
         self._write_error(text + "\n")
 
     def _write_error(self, text: str) -> None:
-        self.environment.stderr.write(_redactor().hide(text))
-        self.environment.stderr.flush()
-
-
-@contextlib.contextmanager
-def on_signal(number: int, callback: Callable[[], None]) -> Iterator[None]:
-    """Call `callback` on the event loop at a signal, where the system and the thread allow that."""
-    import asyncio
-
-    loop = asyncio.get_running_loop()
-    try:
-        loop.add_signal_handler(number, callback)
-    except (NotImplementedError, RuntimeError, ValueError):  # Windows, or not the main thread
-        yield
-        return
-    try:
-        yield
-    finally:
-        loop.remove_signal_handler(number)
-
-
-def ignore_interrupts() -> None:
-    """Ignore Ctrl-C while the command leaves, which takes seconds at most: it would only cut off the cleaning up."""
-    import signal
-
-    with contextlib.suppress(ValueError):  # not the main thread
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            self.environment.stderr.write(_redactor().hide(text))
+            self.environment.stderr.flush()
+        except OSError as problem:
+            if problem.errno != errno.EIO:
+                raise
+            self.environment.abandon(self.environment.stderr)  # its terminal was closed

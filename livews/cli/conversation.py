@@ -3,7 +3,7 @@
 - Words go to stdout as they come; everything else goes to stderr.
 - What cannot work (a file, a tool, a requested microphone) is reported before anything is dialled.
 - Playback degrades: without a library or device there is one line about it, and the words all the same.
-- However the session ends (the last turn, `q`, Ctrl-C, a close), the WAV and the trace are complete.
+- However the session ends (the last turn, `q`, Ctrl-C, SIGTERM, SIGHUP, a close), the WAV and the trace are complete.
 """
 
 from __future__ import annotations
@@ -19,18 +19,20 @@ from typing import TYPE_CHECKING, Any
 
 from livews import client, endpoint
 from livews.cli import network, session_inputs
-from livews.cli.console import Console, ignore_interrupts, on_signal
-from livews.cli.output import PROMPT, JsonOutput, Output
+from livews.cli.console import Console
+from livews.cli.output import PROMPT, JsonOutput, Output, Unsent
 from livews.cli.replies import Replies
-from livews.cli.stdin import typed_lines
+from livews.cli.signals import ignore_interrupts, on_signal
+from livews.cli.stdin import TypedLines
 from livews.core import closes
 from livews.core.rules import Finding
-from livews.errors import Closed, LivewsError, LocalProtocolError, located
+from livews.errors import BadRequest, Closed, LivewsError, LocalProtocolError, located
 from livews.exit_codes import Exit
 from livews.recorder import Recorder
 from livews.trace.writer import TraceFile
 
 if TYPE_CHECKING:
+    from livews.audio.analysis.vad import VoiceActivityDetector
     from livews.audio.echo_canceller import EchoCanceller
     from livews.audio.file_source import FileSource
     from livews.audio.microphone import Microphone
@@ -62,8 +64,13 @@ async def talk(options: argparse.Namespace, console: Console) -> int:
         try:
             return await conversation.run(settings)
         except LivewsError as problem:
-            conversation.output.failure(problem, conversation.seconds)
-            raise
+            await conversation.finish()  # before the reason; the server may take its time to answer the close
+            unsent = conversation.unsent()
+            conversation.output.failure(problem, conversation.seconds, unsent)
+            console.error(problem)
+            for line in unsent.sentences():
+                console.warn(line)
+            return problem.exit_code
 
 
 class TerminalConversation:
@@ -90,6 +97,13 @@ class TerminalConversation:
         self._canceller: EchoCanceller | None = None
         self._tasks: list[asyncio.Task[Any]] = []
         self._closers: list[Callable[[], None]] = []
+        self._said = 0
+        """Number of the turns that were sent."""
+        self._to_say = [] if options.words == ["-"] else [*options.words, *options.mic_files]
+        """Texts and files that are not sent yet."""
+        self._lines = TypedLines(console.environment.stdin)
+        self._voice: VoiceActivityDetector | None = None
+        """Detects speech in what was sent last."""
         self._exit = Exit.OK
         self._left: asyncio.Future[LivewsError | None] = asyncio.get_running_loop().create_future()
         """Done when the user leaves by Ctrl-C, or when what a key requested fails, which is its result."""
@@ -143,18 +157,33 @@ class TerminalConversation:
         self.output.summary(replies.watch.summary(), self.seconds, was_spoken=was_spoken)
         return self._exit
 
-    async def close(self) -> None:
-        """Leave everything complete, whatever was reached."""
-        with contextlib.suppress(OSError):  # the reader of stdout may be gone
+    def unsent(self) -> Unsent:
+        """What the user wanted to send, or sent in vain."""
+        if self._session is None:
+            return Unsent()
+        voice, results = self._voice, list(self._session.conversation.pending.values())
+        spoken = voice is not None and (voice.began_at or float("-inf")) > self._replies.answered_at
+        turns = [*self._to_say, *(self._lines.rest() if self._options.words == ["-"] else ())]
+        return Unsent(
+            turns, self._said + len(turns), voice.speech.seconds if voice is not None and spoken else 0.0, results
+        )
+
+    async def finish(self) -> None:
+        """End what is shown and reported of the conversation."""
+        with contextlib.suppress(OSError, BadRequest):  # the reader of stdout may be gone
             self.output.model_done()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        with contextlib.suppress(OSError):
+            await self._replies.finish()
+
+    async def close(self) -> None:
+        """Leave everything complete, whatever was reached."""
+        await self.finish()
         if self._replies.speaker is not None:
             self._closers.append(self._replies.speaker.close)
         closing = [asyncio.create_task(asyncio.to_thread(close)) for close in self._closers]
-        with contextlib.suppress(OSError):
-            await self._replies.finish()
         if self._session is not None:
             await self._session.close()
         await asyncio.gather(*closing)
@@ -197,15 +226,22 @@ class TerminalConversation:
         for name, file in zip(options.mic_files, self._inputs.files, strict=True):
             await self._speak_file(name, file)
         if options.words == ["-"]:
-            async for line in typed_lines(self._console.environment.stdin):
+            async for line in self._lines:
                 if line.strip():
                     await self._say_all(session, [line])
         elif self._is_typed:
             await self._prompt(session)
 
     async def _say(self, session: client.Session, text: str) -> None:
+        if text not in self._to_say:
+            self._to_say.append(text)
         await session.say(text)
+        self._sent(text)
         self._replies.requested()
+
+    def _sent(self, turn: str) -> None:
+        self._to_say.remove(turn)
+        self._said += 1
 
     async def _say_all(self, session: client.Session, texts: list[str]) -> None:
         """Say each text and wait for the reply to it."""
@@ -221,7 +257,7 @@ class TerminalConversation:
         env = self._console.environment
         if env.stdin_is_terminal:
             self._console.note("livews: a line is a turn; q or Ctrl-D ends")
-        async for line in typed_lines(env.stdin, self._show_prompt):
+        async for line in TypedLines(env.stdin, self._show_prompt):
             if line.strip() == "q":
                 return
             if line.strip():
@@ -241,6 +277,7 @@ class TerminalConversation:
         try:
             await sender.talk(True)
             await sender.run()
+            self._sent(name)
         finally:
             source.close()
             self._sender = None
@@ -275,7 +312,7 @@ class TerminalConversation:
         """Take lines until q; at the end of stdin the microphone stays open."""
         how = "Enter begins and ends your turn" if self._options.push_to_talk else "speak; a line is a turn, too"
         self._console.note(f"livews: {how}; Ctrl-C stops the reply, a second one leaves, as q does")
-        async for line in typed_lines(self._console.environment.stdin):
+        async for line in self._lines:
             if line.strip() == "q":
                 return
             if line.strip():
@@ -426,7 +463,9 @@ class TerminalConversation:
     def _sender_of(self, source: Microphone | FileSource) -> MicrophoneSender:
         from livews.cli.microphone_sender import MicrophoneSender
 
-        return MicrophoneSender(source, self._replies, self._console, self._options, self._canceller)
+        sender = MicrophoneSender(source, self._replies, self._console, self._options, self._canceller)
+        self._voice = sender.vad
+        return sender
 
     async def _open_camera(self) -> Screen | Camera | None:
         """The screen or the camera, if requested; nothing else is ever captured."""

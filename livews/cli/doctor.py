@@ -31,7 +31,7 @@ from livews.audio.analysis.pcm import seconds_of
 from livews.audio.microphone import Microphone
 from livews.audio.portaudio import AudioUnavailable
 from livews.audio.speaker import NothingPlays, Speaker
-from livews.cli import network
+from livews.cli import network, signals
 from livews.cli.console import Console
 from livews.connect_errors import SERVER, unreachable
 from livews.core import events as e
@@ -97,7 +97,7 @@ def since(start: float) -> float:
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
-    return asyncio.run(_Doctor(options, console).run())
+    return signals.run(_Doctor(options, console).run())
 
 
 class _Doctor:

@@ -3,7 +3,7 @@
 - Import this module only when the view is used (`Environment.can_draw`): it imports prompt_toolkit.
 - It draws on stderr only; finished text goes above it, into the terminal's own scrollback. If stdout is not a terminal,
   the reply still goes there, a line at a time.
-- However `run` ends, and also at SIGTERM, the view is erased and the terminal is restored.
+- However `run` ends, the view is erased and the terminal is restored.
 - Ctrl-C raises nothing: it calls `on_interrupt`. A terminal that has gone away is not an error: it ends the view.
 - All methods must run on the event loop.
 """
@@ -12,7 +12,6 @@ import argparse
 import asyncio
 import contextlib
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -30,7 +29,7 @@ from prompt_toolkit.output import ColorDepth, create_output
 from prompt_toolkit.renderer import print_formatted_text
 from prompt_toolkit.styles import Style
 
-from livews.cli.console import Console, Environment, on_signal
+from livews.cli.console import Console, Environment
 from livews.cli.output import PROMPT, Output
 from livews.cli.view_rows import ViewRows, ViewState, formatted, labelled
 
@@ -95,10 +94,9 @@ class LiveView(Output):
         self._drawing: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
-        """Show the view until the user leaves, SIGTERM comes or the terminal is gone; raises what a callback raised."""
+        """Show the view until the user leaves or the terminal is gone; raises what a callback raised."""
         with (
             _stderr_for_the_view(self._console.environment) as stderr,
-            on_signal(signal.SIGTERM, self._end),
             contextlib.suppress(EOFError, OSError),
         ):
             self._app = self._application(stderr)

@@ -84,7 +84,7 @@ class MicrophoneSender:
                 self._has_sent = True
             elif self.vad.ended_at is not None and self.vad.ended_at != self._requested_at:
                 self._requested_at = self.vad.ended_at
-                self._replies.watch.requested(self._requested_at)
+                self._replies.spoken(self._requested_at)
             await self._replies.session.send_audio(pcm, self._source.rate)
             self._report_drops(self._replies.watch.clock())
         if self._manual:

@@ -9,8 +9,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
@@ -27,6 +28,39 @@ if TYPE_CHECKING:
     from livews.tools import ToolRun
 
 PROMPT = "message > "
+_NAMED = 3
+"""Things of a kind that are named; the rest is counted."""
+
+
+class Unsent(NamedTuple):
+    """What never reached the service, or was never answered, when a session failed.
+
+    turns: texts and files that were not sent.
+    of: number of turns, with those that were.
+    speech_seconds: of the last speech, to which no reply came.
+    results: functions whose results were not sent.
+    """
+
+    turns: Sequence[str] = ()
+    of: int = 0
+    speech_seconds: float = 0.0
+    results: Sequence[str] = ()
+
+    def sentences(self) -> list[str]:
+        """A sentence for each."""
+        lines = []
+        if self.turns:
+            shown = ", ".join(f'"{one_line(turn, 40)}"' for turn in self.turns[:_NAMED])
+            more = f" and {len(self.turns) - _NAMED:,} more" if len(self.turns) > _NAMED else ""
+            were = "was" if len(self.turns) == 1 else "were"
+            count = "your turn" if self.of == 1 else f"{len(self.turns):,} of your {self.of:,} turns"
+            lines.append(f"{count} {were} not sent: {shown}{more}")
+        if self.speech_seconds:
+            lines.append(f"your last speech ({self.speech_seconds:.1f} s) was not answered")
+        if self.results:
+            names = ", ".join(f"{one_line(name, 60)}()" for name in self.results[:_NAMED])
+            lines.append(f"the result of {names} was not sent")
+        return lines
 
 
 class Output:
@@ -119,7 +153,7 @@ class Output:
         replies = f"{count} {'reply' if count == 1 else 'replies'}"
         self._console.note(f"livews: {replies}, from the end of your words (p50 / p95): {figures}")
 
-    def failure(self, problem: LivewsError, t: float) -> None:
+    def failure(self, problem: LivewsError, t: float, unsent: Unsent) -> None:
         """The session failed; the command reports that on stderr itself."""
 
 
@@ -155,10 +189,16 @@ class JsonOutput(Output):
     def summary(self, latencies: dict[str, dict[str, float]], t: float, *, was_spoken: bool) -> None:
         self._row("summary", t, latencies)
 
-    def failure(self, problem: LivewsError, t: float) -> None:
+    def failure(self, problem: LivewsError, t: float, unsent: Unsent) -> None:
         row: dict[str, Any] = {"what": problem.what, **{name: text for name, text in problem.details() if text}}
         if hasattr(problem, "code"):
             row |= {"code": problem.code, "reason": getattr(problem, "reason", "")}
+        if unsent.sentences():
+            row["unsent"] = {
+                "turns": unsent.turns,
+                "speechSeconds": round(unsent.speech_seconds, 3),
+                "results": unsent.results,
+            }
         self._row("error", t, row)
 
 

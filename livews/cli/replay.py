@@ -6,7 +6,6 @@
 """
 
 import argparse
-import asyncio
 import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from livews import endpoint
-from livews.cli import reader
+from livews.cli import reader, signals
 from livews.cli.console import Console
 from livews.cli.network import connection_settings
 from livews.core import endpoint_paths
@@ -42,7 +41,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         reader.rereadable(options.file, console) as (name, shown),
         reader.sessions(name, console, number=options.session, texts=True, shown=shown) as sessions,
     ):
-        return asyncio.run(_Run(options, console).play_all(sessions))
+        return signals.run(_Run(options, console).play_all(sessions))
 
 
 class _Run:

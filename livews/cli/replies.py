@@ -65,6 +65,8 @@ class Replies:
         """Set when it is open, before anything is awaited, stopped or run."""
         self.ended_at = float("-inf")
         """When the last reply was over, on the stopwatch's clock."""
+        self.answered_at = float("-inf")
+        """When something of a reply last came, on the stopwatch's clock."""
         self.tokens: e.Usage | None = None
         self.closes_at: float | None = None
         """When the service will close the connection, on the stopwatch's clock."""
@@ -82,6 +84,13 @@ class Replies:
         """Functions that were called since the reply was requested, in their order."""
         self._mime_type = ""
         self._last_event = 0.0
+        """When something last came, on the stopwatch's clock."""
+        self._warned = False
+        """Since the last event there was a warning that nothing comes."""
+        self._after: float | None = None
+        """A reply that ends later than this is awaited, on the stopwatch's clock."""
+        self._awaits_answer = False
+        """The user has spoken, and nothing of a reply has come since."""
         self._reported: set[str] = set()
         """Faults of the service that were reported."""
         self._news = 0
@@ -92,49 +101,62 @@ class Replies:
         self._meter: deque[tuple[float, float]] = deque(maxlen=2000)
         """Loudness of what arrived: place in the reply in seconds, dBFS."""
         self._tasks: list[asyncio.Task[None]] = []
-        """What reports, watches and refuses beside the events, until `finish`."""
+        """What reports and refuses beside the events, until `finish`."""
 
     # For the side that speaks
 
     def requested(self) -> None:
         """A reply is requested, now: `wait` waits for it."""
         self.watch.requested()
-        self._last_event = self.watch.clock()
+        self._last_event, self._warned = self.watch.clock(), False
         self._reply_goes_on()
         self._called.clear()
         self._output.status("thinking")
 
+    def spoken(self, end: float) -> None:
+        """The user stopped speaking at `end`, as far as is known here; the service need not answer."""
+        self.watch.requested(end)
+        self._last_event, self._warned, self._awaits_answer = self.watch.clock(), False, True
+
     async def wait(self, after: float | None = None) -> None:
-        """Wait for the end of the requested reply, or of the first that ends later than `after`.
-
-        There is a warning after 20 s without a frame; RemoteProtocolError after --turn-timeout, also when the model does
-        not speak about the result of a tool.
-        """
+        """Wait for the end of the requested reply, or of the first that ends later than `after`."""
         self._last_event = max(self._last_event, self.watch.clock())
-        warned = False
-        while not self._over.is_set() or (after is not None and self.ended_at <= after):
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(min(STALL, 1.0)):
-                    # a reply that is over may be one before it; another may begin and end between two looks
-                    await (asyncio.sleep(0.02) if self._over.is_set() else self._over.wait())
-            quiet = self.watch.clock() - self._last_event
-            if quiet >= STALL and not warned:
-                warned = True
-                self._console.warn(f"{self._what_is_missing()} (Ctrl-C leaves)")
-            if quiet < self._options.turn_timeout:
-                continue
-            limit = f"{self._options.turn_timeout:g} s"
-            what = f"no reply: nothing has come for {limit}"
-            why = "the connection is open and the service sends nothing, not even a reason"
-            if self._awaits_turn and not self.session.conversation.pending:
-                what = f"no spoken answer to the result of {self._tools()} within {limit}"
-                why = "the turn that called is over, the result was sent, and the service says nothing about it"
-            elif after is not None:
-                why = "the service detected no end of speech in what was sent, or has stalled"
-            fix = "see with --trace what was sent last; --turn-timeout S waits longer"
-            raise RemoteProtocolError(what, why=why, fix=fix)
+        self._after = after
+        while self._is_awaited():
+            # a reply that is over may be one before it; another may begin and end between two looks
+            await (asyncio.sleep(0.02) if self._over.is_set() else self._over.wait())
+        self._after = None
 
-    def _what_is_missing(self) -> str:
+    def _is_awaited(self) -> bool:
+        return not self._over.is_set() or (self._after is not None and self.ended_at <= self._after)
+
+    def _check_stall(self) -> None:
+        """Warn after 20 s without a frame. RemoteProtocolError after --turn-timeout, also when the model does not speak
+        about the result of a tool; not while a tool of ours runs, and not after speech that may have been noise."""
+        quiet, awaited = self.watch.clock() - self._last_event, self._is_awaited()
+        if not (awaited or self._awaits_answer):
+            return
+        if quiet >= STALL and not self._warned:
+            self._warned = True
+            self._console.warn(f"{self._what_is_missing(awaited)} (Ctrl-C leaves)")
+            if self._awaits_turn:
+                self._output.status("")  # it is not known whether it thinks
+        if not awaited or quiet < self._options.turn_timeout or self.session.conversation.pending:
+            return
+        limit = f"{self._options.turn_timeout:g} s"
+        what = f"no reply: nothing has come for {limit}"
+        why = "the connection is open and the service sends nothing, not even a reason"
+        if self._awaits_turn:
+            what = f"no spoken answer to the result of {self._tools()} within {limit}"
+            why = "the turn that called is over, the result was sent, and the service says nothing about it"
+        elif self._after is not None:
+            why = "the service detected no end of speech in what was sent, or has stalled"
+        fix = "see with --trace what was sent last; --turn-timeout S waits longer"
+        raise RemoteProtocolError(what, why=why, fix=fix)
+
+    def _what_is_missing(self, awaited: bool) -> str:
+        if not awaited:
+            return f"no answer to your speech has come for {STALL:g} s; the service detected none, or has stalled"
         if self.session.conversation.pending:
             return f"nothing has come for {STALL:g} s; {self._tools()} has not answered yet"
         if self._awaits_turn:
@@ -159,11 +181,22 @@ class Replies:
     # Events
 
     async def run(self) -> None:
-        """Take every event until the session is over. Closed when the service closed it with an error."""
+        """Take every event until the session is over. Closed when the service closed it with an error, RemoteProtocolError
+        when a reply has stalled."""
+        tasks = [asyncio.create_task(work) for work in (self._take_all(), self._watch())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                if task.done():
+                    task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _take_all(self) -> None:
         session = self.session
-        self._start(self._watch_speaker())
         async for event in session.events():
-            self._last_event = max(self._last_event, self.watch.clock())
+            self._last_event, self._warned = max(self._last_event, self.watch.clock()), False
             self._output.event(event, session.clock())
             self._take(event)
             self._report_news()
@@ -245,12 +278,13 @@ class Replies:
 
     def _reply_arrives(self) -> ReplyLatency:
         self._reply_goes_on()
+        self.answered_at = self.watch.clock()
         return self.watch.received()
 
     def _reply_goes_on(self) -> None:
         """Something of a reply came, or is on its way: it is not over."""
         self._over.clear()
-        self._awaits_turn = False
+        self._awaits_turn = self._awaits_answer = False
         if self._lingering is not None:
             self._lingering.cancel()
             self._lingering = None
@@ -348,22 +382,24 @@ class Replies:
         self._tasks = [task for task in self._tasks if not task.done()]
         self._tasks.append(asyncio.create_task(work))
 
-    async def _watch_speaker(self) -> None:
-        """Warn when the loudspeaker hangs, which PortAudio does not report."""
-        warned = False
+    async def _watch(self) -> None:
+        """Look every second whether the reply stalls, and whether the loudspeaker hangs, which PortAudio does not report."""
+        hung = False
         while True:
-            await asyncio.sleep(1.0)
-            if self._awaits_turn and STALL <= self.watch.clock() - self._last_event < STALL + 2:
-                self._output.status("")  # it is not known whether it thinks
+            start = self.watch.clock()
+            await asyncio.sleep(min(STALL, 1.0))
+            # time in which this process was stopped does not count: what came meanwhile is read next
+            self._last_event += max(0.0, self.watch.clock() - start - 2.0)
+            self._check_stall()
             hangs = self.speaker is not None and self.speaker.buffer.overdue > _SILENT_DEVICE
-            if hangs and not warned:
+            if hangs and not hung:
                 self._console.warn(
                     f"the loudspeaker has requested no audio for {_SILENT_DEVICE:g} s: its device or the sound server "
                     "hangs. The words go on; restart the sound server, or choose another --device"
                 )
-            elif warned and not hangs:
+            elif hung and not hangs:
                 self._console.note("livews: the loudspeaker plays again")
-            warned = hangs
+            hung = hangs
 
     async def _report_played(self, reply: ReplyLatency) -> None:
         """When all of a reply was played, report its latency and how much of it was heard."""

@@ -1,4 +1,4 @@
-"""`livews serve`: run the stand-in on a port until Ctrl-C or SIGTERM."""
+"""`livews serve`: run the stand-in on a port until Ctrl-C, SIGTERM or SIGHUP."""
 
 import argparse
 import asyncio

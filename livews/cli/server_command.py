@@ -1,7 +1,7 @@
 """The scaffold of the commands that listen: serve, proxy and inspect.
 
 - The first line of stdout is the URL; everything else is on stderr.
-- Ctrl-C and SIGTERM stop the command, which is no failure; a further signal changes nothing.
+- Ctrl-C, SIGTERM and SIGHUP stop the command, which is no failure; a further signal changes nothing.
 - As many files may be open as the system allows; when none is left, that is reported once (`livews.listening`).
 - With --tls the certificate of the authority is a file while the command runs; one named with --ca stays.
 """
@@ -14,15 +14,14 @@ import contextlib
 import errno
 import os
 import re
-import signal
 import ssl
-import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from livews.cli import signals
 from livews.cli.console import Console
 from livews.errors import BadRequest, Unreachable
 from livews.listening import raise_descriptor_limit, report_descriptors_once
@@ -38,7 +37,7 @@ async def server_run(options: argparse.Namespace, console: Console, name: str) -
     report_descriptors_once(console.warn)
     run = ServerRun(options, console, name)
     async with run.stack:
-        run.stack.enter_context(stopped_by_signals(run.stop))
+        run.stack.enter_context(signals.stop_at_signals(run.stop))
         yield run
         await run.stop.wait()
     if run.failure is not None:
@@ -98,30 +97,6 @@ class ServerRun:
         self.console.note(f"  google-genai (Python)    GOOGLE_GEMINI_BASE_URL={https} SSL_CERT_FILE={self.ca}")
         self.console.note(f"  @google/genai (Node)     GOOGLE_GEMINI_BASE_URL={https} NODE_EXTRA_CA_CERTS={self.ca}")
         self.console.note(f"  livews                   SSL_CERT_FILE={self.ca} livews --url {url}")
-
-
-@contextlib.contextmanager
-def stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
-    """Set `stop` at SIGINT and SIGTERM. Afterwards both are ignored until the process ends, or, after an exception,
-    handled as before."""
-    if sys.platform == "win32":
-        yield
-        return
-    loop = asyncio.get_running_loop()
-
-    def on_signal(*_: Any) -> None:
-        loop.call_soon_threadsafe(stop.set)
-
-    # not by the loop, which restores the defaults when it closes: a moment later the signal would kill us
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    except BaseException:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        raise
-    for number in before:
-        signal.signal(number, signal.SIG_IGN)
 
 
 # Traces

@@ -37,11 +37,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
-    import asyncio
-
+    from livews.cli import signals
     from livews.cli.conversation import talk
 
-    return asyncio.run(talk(options, console))
+    return signals.run(talk(options, console))
 
 
 def _refuse_empty(command: argparse.ArgumentParser, argv: list[str]) -> None:

@@ -40,6 +40,10 @@ class _Watchdog:
         return timer is not None
 
     def _expire(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._timer is not None and loop.time() > self._timer.when() + 1.0:
+            self.start()  # this process was stopped, and what came meanwhile is not read yet
+            return
         self.stop()
         self._alarm()
 

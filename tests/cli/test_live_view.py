@@ -63,10 +63,11 @@ async def main():
 
 if "NOHUP" in sys.argv:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+from livews.cli import signals
 console = Console("always" if "COLOR" in sys.argv else "never")
 options = Namespace(push_to_talk="NOTALK" not in sys.argv, mic_open=True, trace_view=False, wav="", json=False)
 live = LiveView(options, console, Controller())
-asyncio.run(main())
+sys.exit(signals.run(main()))
 """
 
 
@@ -259,14 +260,15 @@ def test_an_exception_leaves_a_clean_terminal(code: str) -> None:
         assert "message >" not in terminal.text and "unfinished" not in terminal.text
 
 
-def test_sigterm_leaves_and_restores_the_terminal() -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_and_restores_the_terminal(number: signal.Signals) -> None:
     with demo() as terminal:
         terminal.type("half a mess")
         terminal.wait_for("half a mess")
-        terminal.send(signal.SIGTERM)
-        assert terminal.wait() == 0
+        terminal.send(number)
+        assert terminal.wait() == 128 + number
         assert terminal.restored()
-        assert terminal.text.splitlines() == ["you    What is the weather?", "left cleanly"]
+        assert terminal.text.splitlines() == ["you    What is the weather?"]
         assert terminal.screen.cursor.x == 0
 
 

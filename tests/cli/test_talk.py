@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import io
+import itertools
 import json
 import re
 import shlex
@@ -10,18 +12,21 @@ import subprocess
 import sys
 import time
 import wave
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from livews.cli import main, replies, talk
-from livews.cli.console import Environment
+from livews.cli.console import Console, Environment
+from livews.cli.output import Output, Unsent
 from livews.cli.session_inputs import SessionInputs
 from livews.core.codec import decode_base64
+from livews.errors import RemoteProtocolError
 from tests.bench.golden.parts import png
 from tests.kit.command import LIVEWS, Done, livews, serving
 from tests.kit.screen import Terminal
@@ -465,6 +470,97 @@ def test_a_turn_that_stalls_is_given_up() -> None:
     assert "--turn-timeout" in done.stderr
 
 
+def test_a_stall_in_the_live_view_is_told_and_given_up() -> None:
+    program = "from livews.cli import main, replies; replies.STALL = 0.3; import sys; sys.exit(main())"
+    with serving("--pace", "0", "--fault", "stall@2") as (url, _):
+        command = [sys.executable, "-c", program, "--mute", "--turn-timeout", "3", "--url", url]
+        with Terminal(command, rows=24, columns=110) as terminal:
+            terminal.wait_for("message >")
+            terminal.type("hello\r")
+            terminal.wait_for("nothing has come for 0.3 s; the service may have stalled")
+            terminal.wait_for("no reply: nothing has come for 3 s")
+            assert terminal.wait() == 5
+            assert terminal.restored()
+
+
+class _Quiet:
+    """A session in which nothing comes."""
+
+    def __init__(self, pending: dict[str, str]) -> None:
+        self.conversation = SimpleNamespace(pending=pending)
+
+    async def events(self) -> AsyncIterator[Any]:
+        await asyncio.Event().wait()
+        yield
+
+
+@pytest.mark.parametrize(
+    ("asked", "pending", "told", "given_up"),
+    [
+        ("typed", {}, "nothing has come for 0.1 s", True),
+        ("typed", {"1": "slow"}, "a tool has not answered yet", False),
+        ("spoken", {}, "no answer to your speech has come for 0.1 s", False),
+        ("", {}, "", False),
+    ],
+)
+async def test_who_waits_does_not_decide_whether_a_stall_is_told(
+    asked: str, pending: dict[str, str], told: str, given_up: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A live microphone waits for nothing; speech that nobody answers may have been noise."""
+    monkeypatch.setattr(replies, "STALL", 0.1)
+    environment = Environment(stderr=io.StringIO(), stdout=io.StringIO())
+    options, console = talk.parse(["--turn-timeout", "0.4"]), Console(environment=environment)
+    reader = replies.Replies(options, console, Output(options, console))
+    reader.session = cast(Any, _Quiet(pending))
+    if asked == "typed":
+        reader.requested()
+    elif asked == "spoken":
+        reader.spoken(reader.watch.clock())
+    with (
+        contextlib.suppress(TimeoutError),
+        pytest.raises(RemoteProtocolError) if given_up else contextlib.nullcontext(),
+    ):
+        async with asyncio.timeout(1.5):
+            await reader.run()
+        assert given_up
+    err = cast(io.StringIO, environment.stderr).getvalue()
+    assert err.count(told) == 1 if told else err == ""
+
+
+# What was never sent
+
+
+@pytest.mark.parametrize("told", ["text", "json"])
+def test_what_was_never_sent_is_named(told: str, tmp_path: Path) -> None:
+    with serving("--pace", "0", "--fault", "close=unavailable@3") as (url, _):
+        done = livews("one", "two", "three", "--mute", "--url", url, *["--json"] * (told == "json"))
+        lines = livews(
+            "-", "--mute", "--url", url, *["--json"] * (told == "json"), stdin="one\n\ntwo\nthree\nfour\nfive"
+        )
+    assert (done.returncode, lines.returncode) == (5, 5)
+    assert done.stderr.rstrip().endswith('livews: 2 of your 3 turns were not sent: "two", "three"')
+    assert '4 of your 5 turns were not sent: "two", "three", "four" and 1 more' in lines.stderr
+    if told == "json":
+        row = json.loads(done.stdout.splitlines()[-1])
+        assert (row["event"], row["unsent"]["turns"]) == ("error", ["two", "three"])
+
+
+def test_a_result_and_speech_in_vain_are_named() -> None:
+    unsent = Unsent([], 1, 2.34, ["get_weather"])
+    assert unsent.sentences() == [
+        "your last speech (2.3 s) was not answered", "the result of get_weather() was not sent",
+    ]  # fmt: skip
+    assert Unsent(["a\x1b"], 1).sentences() == ['your turn was not sent: "a\\x1b"']
+    assert Unsent().sentences() == []
+
+
+def test_speech_that_a_close_cuts_is_named(tmp_path: Path) -> None:
+    with serving("--pace", "0.05", "--voice", "tones", "--fault", "close=unavailable@3") as (url, _):
+        done = livews("--mic", write_wav(tmp_path / "a.wav", tone(0.7)), "--mute", "--url", url)
+    assert done.returncode == 5
+    assert re.search(r"your last speech \(0\.\d s\) was not answered", done.stderr)
+
+
 # Ctrl-C, and the live view
 
 
@@ -586,3 +682,57 @@ def test_the_reply_is_alone_on_a_stdout_that_is_no_terminal(server: str, tmp_pat
         terminal.type("q\r")
         assert terminal.wait() == 0
     assert out.read_text() == 'livews stand-in: I heard "hello".\n'
+
+
+# Signals
+
+
+@pytest.mark.parametrize(
+    ("mode", "number"),
+    [
+        *itertools.product(["text", "voice", "live view"], [signal.SIGTERM, signal.SIGHUP, signal.SIGINT]),
+        ("closed terminal", signal.SIGHUP),
+    ],
+)
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+def test_a_signal_ends_everything(mode: str, number: signal.Signals, slow: str, tmp_path: Path) -> None:
+    """The command of a tool and its children are gone, the close frame is sent, and the trace is whole."""
+    pid, trace = tmp_path / "pid", tmp_path / "t.jsonl"
+    tool = shlex.join(["sh", "-c", f"sleep 600 & echo $! > {pid}; sleep 600"])
+    words = ["--url", slow, "--mute", "--tool", f"get_weather={tool}", f"--trace={trace}"]
+    words += {"text": ["please get_weather"], "voice": ["please get_weather", "--mic", str(tmp_path / "a.wav")]}.get(
+        mode, []
+    )
+    write_wav(tmp_path / "a.wav", tone(60.0))
+    with Terminal([*LIVEWS, *words], rows=24, columns=110) as terminal:
+        if "view" in mode or "closed" in mode:
+            terminal.wait_for("message >")
+            terminal.type("please get_weather\r")
+        terminal.wait_for(lambda: pid.exists() and pid.read_text().strip())
+        if mode == "closed terminal":
+            terminal.hang_up()
+        else:
+            terminal.send(number)
+            if number == signal.SIGINT and mode == "live view":
+                terminal.wait_for("leaves")
+                terminal.send(number)
+        code = terminal.process.wait(20) if mode == "closed terminal" else terminal.wait(20)
+        assert code == 128 + number
+        assert mode == "closed terminal" or terminal.restored()
+        assert b"Traceback" not in terminal.raw
+    stat = Path(f"/proc/{pid.read_text().strip()}/stat")
+    assert not stat.exists() or ") Z " in stat.read_text(), "the child of the command is gone"
+    closes = [row["close"] for row in map(json.loads, trace.read_text().splitlines()[1:]) if "close" in row]
+    assert closes[0] == {"code": 1000, "reason": ""}
+
+
+def test_a_signal_that_is_ignored_stays_ignored(server: str) -> None:
+    command = f"trap '' HUP; exec {shlex.join([*LIVEWS, '--mute', '--url', server])} -"
+    with subprocess.Popen(["sh", "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write("one\n")
+        process.stdin.flush()
+        assert "one" in process.stdout.readline()
+        process.send_signal(signal.SIGHUP)
+        out, _ = process.communicate("two\n", timeout=20)
+    assert process.returncode == 0 and "two" in out

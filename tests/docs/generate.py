@@ -43,7 +43,9 @@ _EXITS = {
     Exit.UNREACHABLE: "the server cannot be reached",
     Exit.CLOSED: "the server closed the session with an error",
     Exit.NO_SOUND: "a sound device, camera or screen that was asked for is missing",
-    Exit.INTERRUPTED: "Ctrl-C",
+    Exit.HANGUP: "SIGHUP: the terminal was closed; 0 for a server (serve, proxy, inspect)",
+    Exit.INTERRUPTED: "Ctrl-C; 0 for a server",
+    Exit.TERMINATED: "SIGTERM; 0 for a server",
 }
 
 
