@@ -7,15 +7,20 @@
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
-from livews.core.schema import ENVELOPE, Json, Sender, Table, pointer, table
+from livews.core.schema import ENVELOPE, MOST, Json, Member, Sender, Table, cut, pointer, table
 
 _NULL_TYPES = ("/Value.json", "/NullValue.json")
+_Place = tuple[Any, str | int, Member | None] | None
+"""A value in a message: the place it stands in, its key as sent or its index, and the member; None for the message. Only
+what is noted needs its path."""
 
 
 @dataclass(slots=True)
 class Canonical:
-    """A message in canonical form, and what was noticed on the way. Paths are JSON pointers in the message as sent."""
+    """A message in canonical form, and what was noticed on the way, `MOST` of a kind. Paths are JSON pointers in the message
+    as sent."""
 
     message: Json
     unknown: list[tuple[str, str, str]] = field(default_factory=list)
@@ -26,6 +31,11 @@ class Canonical:
     """What is accepted and should be written otherwise: (rule id, path, words)."""
     elsewhere: list[tuple[str, str, str]] = field(default_factory=list)
     """Known members that the surface does not take: (path, key, snake_case path of the parent)."""
+
+    def remark(self, rule: str, at: _Place, words: str) -> None:
+        """Note what is accepted and should be written otherwise."""
+        if len(self.remarks) < MOST:
+            self.remarks.append((rule, _path(at), words))
 
     @property
     def has_remarks(self) -> bool:
@@ -43,7 +53,7 @@ def fold(sender: Sender, message: Json, surface: str | None = None) -> Canonical
     """
     result = Canonical(message)
     if isinstance(message, dict):
-        result.message = _object(message, table(ENVELOPE[sender]), "", "", result, surface)
+        result.message = _object(message, table(ENVELOPE[sender]), None, result, surface)
     return result
 
 
@@ -54,63 +64,70 @@ def fold_setup(setup: Json, surface: str | None = None) -> Canonical:
     return result
 
 
-def _object(
-    value: dict[str, Json], of: Table, path: str, snake: str, result: Canonical, surface: str | None
-) -> dict[str, Json]:
+def _object(value: dict[str, Json], of: Table, at: _Place, result: Canonical, surface: str | None) -> dict[str, Json]:
     out: dict[str, Json] = {}
     for key, child in value.items():
         member = of.members.get(key)
         if member is None:
-            result.unknown.append((f"{path}/{pointer(key)}", key, snake))
+            if len(result.unknown) < MOST:
+                result.unknown.append((_path((at, key, None)), key, _snake(at)))
             out[key] = child
             continue
-        here = f"{path}/{key}"  # a known name has nothing to escape
         target = member.target
+        here = (at, key, member)
         if child is None and not (target and target.endswith(_NULL_TYPES)):
-            result.remarks.append(("WIRE-11", here, "null means that the member is not set; leave it out"))
+            result.remark("WIRE-11", here, "null means that the member is not set; leave it out")
             continue
         if member.name in out:
-            result.remarks.append(("WIRE-4", here, f"{member.name} is given in both spellings; the last one wins"))
-        if surface is not None and member.on.get(surface) is False:
-            result.elsewhere.append((here, key, snake))
+            result.remark("WIRE-4", here, f"{member.name} is given in both spellings; the last one wins")
+        if surface is not None and member.on.get(surface) is False and len(result.elsewhere) < MOST:
+            result.elsewhere.append((_path(here), key, _snake(at)))
         if member.bare and not isinstance(child, list):
-            result.remarks.append(("WIRE-4", here, "a list is meant; the service takes the bare value too"))
+            result.remark("WIRE-4", here, "a list is meant; the service takes the bare value too")
             child = [child]
         if target:
-            step = f"{snake}.{member.snake}" if snake else member.snake
+            inner = table(target)
             if member.shape == "one":
-                child = _value(child, target, here, step, result, surface)
+                child = _value(child, inner, here, result, surface)
             elif member.shape == "list" and isinstance(child, list):
-                child = [
-                    _value(item, target, f"{here}/{i}", f"{step}[{i}]", result, surface)
-                    for i, item in enumerate(child)
-                ]
+                child = [_value(item, inner, (here, i, None), result, surface) for i, item in enumerate(child)]
             elif member.shape == "map" and isinstance(child, dict):
                 child = {
-                    name: _value(item, target, f"{here}/{pointer(name)}", f"{step}[{name}]", result, surface)
-                    for name, item in child.items()
+                    name: _value(item, inner, (here, name, None), result, surface) for name, item in child.items()
                 }
         out[member.name] = child
     return out
 
 
-def _value(value: Json, target: str, path: str, snake: str, result: Canonical, surface: str | None) -> Json:
-    of = table(target)
+def _value(value: Json, of: Table, at: _Place, result: Canonical, surface: str | None) -> Json:
     if of.values is not None:
-        return _enum(value, of.values, of.name, path, result)
+        return _enum(value, of, at, result)
     if isinstance(value, dict) and of.is_message:
-        return _object(value, of, path, snake, result, surface)
+        return _object(value, of, at, result, surface)
     return value
 
 
-def _enum(value: Json, values: dict[str, int | None], name: str, path: str, result: Canonical) -> Json:
+def _enum(value: Json, of: Table, at: _Place, result: Canonical) -> Json:
+    assert of.values is not None
     if isinstance(value, str):
-        if value in values:
+        if value in of.values:
             return value
-        if (upper := value.upper()) in values:
-            result.remarks.append(("WIRE-12", path, f"{value} is written {upper}"))
+        if (upper := value.upper()) in of.values:
+            result.remark("WIRE-12", at, f"{value} is written {upper}")
             return upper
-        result.unknown_values.append((path, value, name))
+        if len(result.unknown_values) < MOST:
+            result.unknown_values.append((_path(at), value, of.name))
     elif isinstance(value, int) and not isinstance(value, bool):
-        return next((name for name, number in values.items() if number == value), value)
+        return next((name for name, number in of.values.items() if number == value), value)
     return value
+
+
+def _path(place: _Place) -> str:
+    return f"{_path(place[0])}/{pointer(str(place[1]))}" if place else ""
+
+
+def _snake(place: _Place) -> str:
+    if place is None:
+        return ""
+    outer, step, member = place
+    return f"{_snake(outer)}.{member.snake}".removeprefix(".") if member else f"{_snake(outer)}[{cut(str(step))}]"

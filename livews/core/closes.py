@@ -146,6 +146,7 @@ def _by_client(advice: Advice) -> Advice:
 
 def _explain(code: int, reason: str, model: str) -> Advice:
     reason = reason.strip().removeprefix("None. ")  # as google-genai puts it before the reason
+    whole, reason = reason, reason.encode(errors="replace")[:REASON_LIMIT].decode(errors="ignore")
     best: tuple[tuple[int, int], dict[str, Any], dict[str, str]] | None = None
     for row, pattern, literal in _patterns():
         match = pattern.match(reason) if reason else None
@@ -158,9 +159,9 @@ def _explain(code: int, reason: str, model: str) -> Advice:
         if best is None or rank > best[0]:
             best = (rank, row, values)
     if best is not None:
-        return _advice(code, reason, best[1], best[2], model)
+        return _advice(code, whole, best[1], best[2], model)
     rows = [row for row in _without_reason(code) if not reason or row.get("anyReason")]
-    return _advice(code, reason, rows[0], {}, model) if rows else _unknown(code, reason)
+    return _advice(code, whole, rows[0], {}, model) if rows else _unknown(code, whole)
 
 
 def _without_reason(code: int) -> list[dict[str, Any]]:
@@ -183,7 +184,7 @@ def explain_http(status: int, *, model: str = "", host: str = "") -> Advice:
 
 
 def _advice(code: int, reason: str, row: dict[str, Any], values: dict[str, str], model: str) -> Advice:
-    if "say" in row and (match := _regex(row["say"].split(":", 1)[0]).match(reason)):
+    if "say" in row and (match := _regex(row["say"].split(":", 1)[0]).match(reason[:REASON_LIMIT])):
         values = {**values, **match.groupdict()}
     alike = (r for r in protocol.closes() if row["match"] and (r["match"], r["code"]) == (row["match"], row["code"]))
     also = tuple(other["cause"] for other in alike if other is not row)

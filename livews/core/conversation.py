@@ -11,9 +11,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any
 
-from livews.core import codec, fastpath, machine, models, protocol, rules
+from livews.core import codec, fastpath, machine, models, protocol, rules, schema
 from livews.core.canonical import fold
 from livews.core.reading import Reading, read
 from livews.core.rules import ApiTarget, Finding
@@ -21,6 +22,9 @@ from livews.core.schema import Sender
 
 _RATES = 10
 """Mime types with an odd rate that are noted in a session."""
+OTHER_NAMES = "other names"
+_CALLS = 1_000
+"""Open calls that are remembered; of more the oldest are forgotten."""
 _CALL_MEMBERS = {"toolCall", "toolCallCancellation", "toolResponse"}
 
 
@@ -125,7 +129,8 @@ class Conversation(rules.Context):
         self.turns = 0
         """Turns that are over."""
         self.news: Counter[str] = Counter()
-        """Members and enum values of the server that the schemas do not have, by path without indices."""
+        """Members and enum values of the server that the schemas do not have, by path without indices, which is cut at 100
+        characters; those after the first 100 are `OTHER_NAMES`."""
         self.server_faults: Counter[str] = Counter()
         """Rules that server frames broke in a way that reading them shows: unreadable, no base64, out of order."""
 
@@ -210,8 +215,10 @@ class Conversation(rules.Context):
     def _step(self, sender: Sender, raw: bytes, message: dict[str, Any], composed: bool) -> Step:
         reading = read(sender, message, self._column)
         reading.is_composed = composed
-        if reading.odd_rates:
-            self._note_rates_once(reading)
+        if reading.odd_rates:  # noted once, and not for ever
+            known = self._odd_rates if len(self._odd_rates) < _RATES else reading.odd_rates.keys()
+            reading.odd_rates = {rate: path for rate, path in reading.odd_rates.items() if rate not in known}
+            self._odd_rates.update(reading.odd_rates)
         body: dict[str, Any] = reading.message
         pending = self._calls_after(sender, body)
         is_first_setup = sender == "client" and isinstance(body.get("setup"), dict) and not self.setup
@@ -278,21 +285,14 @@ class Conversation(rules.Context):
             handle = update.get("newHandle") if isinstance(update, dict) and update.get("resumable") is True else ""
             if isinstance(handle, str) and handle:
                 self.handle = handle
-        for path, _, _ in reading.canonical.unknown:
-            self.news[rules.plain_path(path)] += 1
-        for _, value, enum in reading.canonical.unknown_values:
-            self.news[f"{enum}.{value}"] += 1
+        names = [rules.plain_path(path) for path, _, _ in reading.canonical.unknown]
+        names += [f"{enum}.{value}" for _, value, enum in reading.canonical.unknown_values]
+        for name in map(schema.cut, names):
+            self.news[name if name in self.news or len(self.news) < schema.MOST else OTHER_NAMES] += 1
         for rule in reading.broken:
             self.server_faults[rule] += 1
         if reading.undecodable:
             self.server_faults["WIRE-3"] += len(reading.undecodable)
-
-    def _note_rates_once(self, reading: Reading) -> None:
-        """Keep the finding about a rate that is not taken to the first frame that has it, and to some rates a session."""
-        known = self._odd_rates
-        for mime_type in [mime_type for mime_type in reading.odd_rates if mime_type in known or len(known) >= _RATES]:
-            del reading.odd_rates[mime_type]
-        known.update(reading.odd_rates)
 
     # Calls
 
@@ -304,6 +304,8 @@ class Conversation(rules.Context):
         if sender == "server":
             for call_id, name in _called(body):
                 open_calls[call_id] = name
+            for call_id in [*islice(open_calls, max(len(open_calls) - _CALLS, 0))]:
+                del open_calls[call_id]
             for call_id in machine.values(body, ("toolCallCancellation", "ids", "*")):
                 open_calls.pop(str(call_id), None)
         else:
@@ -314,10 +316,15 @@ class Conversation(rules.Context):
     def _closed_by(self, body: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
         """The calls that a toolResponse closes, each with its answer: by id, without one the oldest open call of its name."""
         open_calls = dict(self.pending)
+        by_name: dict[str, list[str]] = {name: [] for name in open_calls.values()}
+        for call_id, name in reversed(self.pending.items()):
+            by_name[name].append(call_id)
         for answer in machine.values(body, ("toolResponse", "functionResponses", "*")):
             if isinstance(answer, dict) and answer.get("willContinue") is not True:
-                known = (call_id for call_id, name in open_calls.items() if name == answer.get("name"))
-                call_id = str(answer.get("id") or next(known, ""))
+                oldest = by_name.get(str(answer.get("name")), [])
+                while oldest and oldest[-1] not in open_calls:
+                    oldest.pop()
+                call_id = str(answer.get("id") or (oldest[-1] if oldest else ""))
                 if open_calls.pop(call_id, None) is not None:
                     yield call_id, answer
 

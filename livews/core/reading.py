@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from livews.core import codec, machine, validation
+from livews.core import codec, machine, schema, validation
 from livews.core.canonical import Canonical, fold
 from livews.core.schema import Sender
 
@@ -71,7 +71,7 @@ def read(sender: Sender, message: dict[str, Any], surface: str | None = None) ->
                 audio.append((blob["mimeType"], codec.decode_base64(blob["data"])))
             except codec.WireError as problem:
                 reading.undecodable[f"{path}/data"] = str(problem)
-                if len(reading.undecodable) == validation.MOST:
+                if len(reading.undecodable) == schema.MOST:
                     break
     reading.audio = tuple(audio)
     return reading

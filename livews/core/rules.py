@@ -15,8 +15,8 @@ from typing import Any, Literal, NamedTuple
 
 from livews.core import closes, codec, machine, models, protocol, schema
 from livews.core.reading import Reading, is_audio, read
-from livews.core.schema import Sender
-from livews.core.validation import MOST, Violation
+from livews.core.schema import MOST, Sender
+from livews.core.validation import Violation
 
 Level = Literal["error", "refused", "note"]
 _LEVELS: dict[str, Level] = {"must": "error", "model": "refused", "should": "note", "server": "note"}

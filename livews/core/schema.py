@@ -19,6 +19,9 @@ ENVELOPE: dict[Sender, str] = {
 """$id of the type of whole messages, by sender."""
 SCALARS = frozenset({"int32", "int64", "double", "bytes", "Duration", "Timestamp", "Struct", "Value"})
 """Types of a value without members in the schemas."""
+MOST = 100
+"""Findings of one kind about one message at most: some messages would have a million."""
+_LONG_KEY = 100
 _STRUCTS = frozenset({"Struct", "Value"})
 
 
@@ -104,8 +107,14 @@ def top(sender: Sender) -> dict[str, Member]:
 
 def homes(name: str) -> list[str]:
     """Names of the client types that have a member of this name."""
-    types = [schema for schema_id, schema in protocol.schemas().items() if "/client/" in schema_id]
-    return [schema["title"] for schema in types if name in schema.get("properties", {})]
+    return [title for title, members in _client_types() if name in members]
+
+
+@cache
+def _client_types() -> list[tuple[str, dict[str, Any]]]:
+    """Title and members of each type of a client."""
+    types = (schema for schema_id, schema in protocol.schemas().items() if "/client/" in schema_id)
+    return [(schema["title"], schema.get("properties", {})) for schema in types]
 
 
 def snake(name: str) -> str:
@@ -114,8 +123,14 @@ def snake(name: str) -> str:
 
 
 def pointer(key: str) -> str:
-    """One step of a JSON pointer, escaped."""
+    """One step of a JSON pointer, escaped. A key of more than 100 characters is cut: a path is to be read."""
+    key = cut(key)
     return key.replace("~", "~0").replace("/", "~1") if "/" in key or "~" in key else key
+
+
+def cut(text: str, limit: int = _LONG_KEY) -> str:
+    """A text of at most `limit` characters."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def kind_of(value: Json) -> str:
@@ -139,4 +154,4 @@ def short(text: str, limit: int = 40) -> str:
     """A text in JSON quotes, cut to `limit` characters."""
     import json  # not needed by a plain start
 
-    return json.dumps(text if len(text) <= limit else text[: limit - 1] + "…", ensure_ascii=False)
+    return json.dumps(cut(text, limit), ensure_ascii=False)

@@ -12,14 +12,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from livews.core import protocol
-from livews.core.schema import ENVELOPE, Json, Sender, Table, kind_of, pointer, short, top
+from livews.core.schema import ENVELOPE, MOST, Json, Sender, Table, cut, kind_of, pointer, short, top
 from livews.core.walk import Location, locate
 
 if TYPE_CHECKING:
     import jsonschema_rs
 
-MOST = 100
-"""Findings of one kind about one message at most: some messages would have a million."""
 _LARGE = 5_000
 """Values in a message from which only its first violation is reported."""
 
@@ -126,13 +124,13 @@ def _unknown(sender: Sender, steps: list[Any], key: str, of: Table | None) -> Vi
         hint = "; only the server sends it"
     elif near := _nearest(key, of):
         hint = f"; did you mean {near}?"
-    words = f"no member {key} {owner}{hint} at {path}"
+    words = f"no member {cut(key)} {owner}{hint} at {path}"
     return Violation(path, words, "unknown", key=key, snake_path=locate(sender, steps).snake_path)
 
 
 def _nearest(key: str, of: Table | None) -> str:
     """The member of a type whose name comes closest to an unknown one; "" if none is close."""
-    if of is None:
+    if of is None or key != cut(key):  # no member is so long
         return ""
     from difflib import get_close_matches
 

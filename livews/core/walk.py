@@ -8,7 +8,7 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from livews.core.schema import ENVELOPE, Member, Sender, Table, pointer, table
+from livews.core.schema import ENVELOPE, Member, Sender, Table, cut, pointer, table
 
 
 class Visit(NamedTuple):
@@ -96,7 +96,7 @@ def locate(sender: Sender, steps: list[Any]) -> Location:
         if not is_map_key:
             member = of.members.get(str(step)) if of else None
             of = table(member.target) if member and member.target else None
-        name = step if is_map_key or member is None else member.snake
+        name = cut(str(step)) if is_map_key or member is None else member.snake
         snake = f"{snake}.{name}" if snake else str(name)
         shape = "one" if is_map_key or member is None else member.shape
     return Location(member, of, shape, snake)

@@ -37,6 +37,7 @@ _FORMS = [
     for line in _LINES
     if line and not line.startswith("#")
 ]
+_LONGEST = 4096
 _QUOTED = re.compile(r"""b?(?P<quote>["'])(?P<text>.*?)(?<!\\)(?P=quote)\s*(?=[,;})\]]|$)""", re.DOTALL)
 _NO_REASON = re.compile(
     r"(?:no reason\b|None\b|null\b|undefined\b|<none>|wasClean\b|type\b|\w+=|[})\]]).*", re.DOTALL
@@ -45,8 +46,8 @@ _NO_REASON = re.compile(
 
 
 def parse_close(line: str) -> LoggedClose:
-    """The close in a line; if the line has none of the known forms, all of it is the reason."""
-    line = line.strip()
+    """The close in a line, of which 4 kB are read; if it has none of the known forms, all of it is the reason."""
+    line = line.strip()[:_LONGEST]
     for form in _FORMS:
         if match := form.search(line):
             groups = match.groupdict()

@@ -9,8 +9,6 @@ from typing import Any
 
 from livews.core import codec
 
-_MAX_SILENCE = 1 << 24
-"""Bytes of silence for one elided blob: no frame holds more."""
 _SHORT = 64
 """Base64 of so many characters is not worth eliding."""
 
@@ -49,20 +47,33 @@ def emptied(message: Any) -> Any:
 
 
 def refilled(raw: bytes, dump: Callable[[Any], bytes] = codec.dump) -> bytes:
-    """A recorded frame with silence of the same length where media were elided, serialised by `dump` in that case."""
+    """A recorded frame with silence of the same length where media were elided, serialised by `dump` in that case.
+
+    What would make the frame longer than can be read (`codec.LONGEST`) stays elided, and is no base64.
+    """
     if b'"elided:' not in raw:
         return raw
+    left = codec.LONGEST
+
+    def silence(data: str, owner: dict[str, Any]) -> str:
+        nonlocal left
+        size = _elided_size(data)
+        length = -(-size * 4 // 3)
+        if size < 0 or length > left:
+            return data
+        left -= length
+        return "A" * length + "=" * (-size % 3)
+
     try:
-        return dump(replace_data(codec.parse(raw), lambda data, owner: _silence(data)))
+        return dump(replace_data(codec.parse(raw), silence))
     except codec.WireError:  # whatever judges the frame reports it
         return raw
 
 
-def _silence(data: str) -> str:
+def _elided_size(data: str) -> int:
+    """Bytes that were elided: 0 for what does not say how many, -1 for what was not elided."""
     if not data.startswith("elided:"):
-        return data
+        return -1
     length = data.split(":")[1]
-    if not length.isascii() or not length.isdecimal() or len(length) > 12 or data.endswith(":not-base64"):
-        return ""
-    size = min(int(length), _MAX_SILENCE)
-    return "A" * -(-size * 4 // 3) + "=" * (-size % 3)
+    is_known = length.isascii() and length.isdecimal() and len(length) <= 12 and not data.endswith(":not-base64")
+    return int(length) if is_known else 0

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from livews.core import codec, rules
-from livews.core.conversation import Conversation
+from livews.core.conversation import OTHER_NAMES, Conversation
 from livews.core.events import events
 from livews.core.schema import Sender
 
@@ -23,7 +23,7 @@ OVER: dict[str, tuple[Sender, bytes]] = {
     "texts": ("client", turns(30_000, '{"parts":[{"text":"a"}]}')),
     "deep lists": ("client", turns(1_000, "[" * 60 + "]" * 60)),
     "one long text": ("client", b'{"realtimeInput":{"text":"%s"}}' % (b"a" * codec.LONGEST)),
-    "a long and full one": ("client", turns(25_000) + b" " * (codec.LONGEST // 2)),
+    "a long and full one": ("client", turns(15_000) + b" " * (codec.LONGEST // 2)),
     "calls": ("server", b'{"toolCall":{"functionCalls":[%s{}]}}' % (b"{}," * 279_000)),
     "members": ("server", b"{%s}" % b",".join(b'"a%d":1' % i for i in range(700_000))),
     "not even JSON": ("server", b"[" * 60_000),
@@ -117,3 +117,46 @@ def test_a_long_frame_like_one_before_is_not_decoded() -> None:
     steps = [conversation.step("server", frame % (b"AAAA" * count)) for count in (16, 16, 16, codec.LONGEST // 4)]
     assert [step.kind for step in steps] == ["serverContent"] * 3 + ["unreadable"]
     assert steps[2].template
+
+
+# What a message leaves behind
+
+
+def test_names_of_a_server_are_remembered_up_to_a_number_and_a_length() -> None:
+    conversation = Conversation()
+    conversation.step("client", SETUP)
+    conversation.step_message("server", {"x" * 1_000_000: 1})
+    for i in range(300):
+        conversation.step_message("server", {f"news{i}": 1, "serverContent": {"turnCompleteReason": f"NEWS_{i}"}})
+    assert len(conversation.news) == 101 and max(map(len, conversation.news)) == 100
+    assert conversation.news[OTHER_NAMES] == 1 + 2 * 300 - 100
+
+
+def test_findings_about_a_long_key_are_short() -> None:
+    properties = {"p" * 100_000: {"properties": {f"a{i}": {"type": "string", "x": 1} for i in range(300)}}}
+    declarations = [{"name": "f", "parameters": {"properties": properties}}]
+    message = {"setup": {"model": "models/test", "tools": [{"functionDeclarations": declarations}], "y" * 100_000: 1}}
+    step = Conversation().step_message("client", message)
+    assert {finding.rule for finding in step.findings} >= {"WIRE-5", "WIRE-12"}
+    assert max(len(finding.path) + len(finding.complaint) for finding in step.findings) < 1_000
+
+
+def test_open_calls_are_remembered_up_to_a_number() -> None:
+    conversation = Conversation()
+    conversation.step("client", SETUP)
+    conversation.step_message("server", {"setupComplete": {}})
+    calls = [{"id": f"call{i}", "name": f"f{i % 7}"} for i in range(3_000)]
+    for start in range(0, len(calls), 500):
+        conversation.step_message("server", {"toolCall": {"functionCalls": calls[start : start + 500]}})
+    assert [*conversation.pending] == [call["id"] for call in calls[-1_000:]]
+
+
+def test_answers_without_an_id_close_the_oldest_calls_of_their_names() -> None:
+    conversation = Conversation()
+    conversation.step("client", SETUP)
+    conversation.step_message("server", {"setupComplete": {}})
+    calls = [{"id": f"call{i}", "name": "f"} for i in range(4)]
+    conversation.step_message("server", {"toolCall": {"functionCalls": calls}})
+    answers = [{"id": "call0", "name": "f"}, {"name": "f"}, {"name": "g"}]
+    conversation.step_message("client", {"toolResponse": {"functionResponses": answers}})
+    assert [*conversation.pending] == ["call2", "call3"]

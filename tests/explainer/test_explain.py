@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from livews.cli import main
-from livews.core import protocol, rules, schema
+from livews.core import closes, protocol, rules, schema
 from livews.core.schema import Sender
 from livews.explainer import annotate, close_parser, index, sample_message
 from livews.terminal_text import escape_unsafe
@@ -204,6 +204,19 @@ def test_what_is_no_such_line_stays_a_reason(line: str) -> None:
 def test_any_line_is_read(line: str) -> None:
     ended = close_parser.parse_close(line)
     assert ended.code >= 0 and len(ended.reason) <= len(line)
+
+
+def test_a_long_reason_or_line_is_read_in_a_moment() -> None:
+    """Every template has places where a long reason fits in as many ways as it has characters, squared."""
+    rate = "Sample rate changed from previously " + " to x" * 400_000
+    assert (
+        closes.explain(1007, rate).id == "sample-rate-changed" and closes.explain(1007, rate).reason == rate.strip()
+    )
+    for row in protocol.closes():
+        start, _, rest = row["match"].partition("{")
+        closes.explain(row["code"], start + rest.partition("}")[2][:4] * 100_000 + " ")
+    for line in ("code=1011 " * 100_000, "sent 1011 (" * 100_000, "closed: '" * 100_000, "HTTP/1.1 " * 100_000):
+        assert len(close_parser.parse_close(line).reason) <= 4096
 
 
 def test_json_is_one_object_each(explain: Out, capsys: pytest.CaptureFixture[str]) -> None:

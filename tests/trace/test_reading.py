@@ -21,6 +21,7 @@ from livews.errors import BadRequest
 from livews.report.data import ReportSession as Page
 from livews.report.message_excerpt import MemberDocs
 from livews.trace import reader as trace_reader
+from livews.trace.media import refilled
 from livews.trace.session import follow
 from livews.trace.tail import Tail
 from tests.kit.names import DATA
@@ -205,6 +206,14 @@ def test_a_frame_as_deep_as_the_wire_takes_it(trace: Run, tmp_path: Path) -> Non
         path = write(tmp_path / "t.jsonl", *READY, got(1.0, deep))
         assert ("nested deeper" in trace("check", path).out) is wrong
         assert trace("redact", path, "--text", "-o", "-").code == 0
+
+
+def test_elided_media_is_filled_in_up_to_what_is_read_of_a_frame() -> None:
+    blobs = [f"elided:{size}:x" for size in (3_000_000, 5_000_000, 10**11, 3_000, 0)] + ["elided:x", "AAAA"]
+    raw = codec.dump({"x": [{"data": blob} for blob in blobs]})
+    filled = [blob["data"] for blob in codec.parse_any(refilled(raw))["x"]]
+    assert [len(data) for data in filled[:1] + filled[3:]] == [4_000_000, 4_000, 0, 0, 4]
+    assert filled[1:3] == blobs[1:3] and len(refilled(raw)) < codec.LONGEST
 
 
 def test_reading_keeps_the_lines_only_when_asked(tmp_path: Path) -> None:
