@@ -299,7 +299,8 @@ def test_without_a_place_the_stand_in_answers(capfd: pytest.CaptureFixture[str],
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
-async def test_ctrl_c_tells_what_is_known(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_a_signal_tells_what_is_known(number: signal.Signals, tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", *READY, *TURN, asked(0.05, "again"), *TURN[1:], *BYE)
     half = {"serverContent": {"modelTurn": {"parts": [{"text": "never recorded"}]}}}
     reached = asyncio.Event()
@@ -318,12 +319,12 @@ async def test_ctrl_c_tells_what_is_known(tmp_path: Path) -> None:
         try:
             await asyncio.wait_for(reached.wait(), 20)
             await asyncio.sleep(0.3)
-            process.send_signal(signal.SIGINT)
+            process.send_signal(number)
             out, err = (text.decode() for text in await asyncio.wait_for(process.communicate(), 20))
         finally:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     assert "3 of 3 messages sent" in err and "so far, stopped" in err
     assert "Traceback" not in err
     assert "/text: is only in the replay" in out
