@@ -192,7 +192,7 @@ _GIVEN_UP: dict[str, Act | tuple[Act, ...]] = {
     "fragments-empty-100k": lambda: fragments(*[b""] * 100_000, b"{}") + close(1011, "Internal error encountered."),
     "nonutf8-text": server_frame(_WORDS % b"\xff", TEXT),
     "garbage-tcp": bytes(range(255, 0, -1)) * 4,
-    "http-in-socket": b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n",
+    "http-in-socket": b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 100\r\n\r\n" + b"x" * 100,
     "huge-65MB": lambda: text("a" * 65 * 1024 * 1024),
     "huge-declared-2^62": (server_frame(b"", length=2**62), "hold"),
     "huge-declared-2^63": (server_frame(b"", length=2**63), "hold"),

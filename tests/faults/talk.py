@@ -130,7 +130,7 @@ def _on_a_terminal(
             if is_said and not typed and "message >" in terminal.text:
                 typed = True
                 terminal.type("Hello\r")
-            patience = _PATIENT if outcome.expected else _IDLE
+            patience = _IDLE if not outcome.expected else fault.limit if fault.slow else _PATIENT
             if (
                 session.written is not None
                 and not left
