@@ -271,6 +271,6 @@ QUICK = (
     "goaway-odd-times", "truncated-json", "rate-1", "deep-150", "rate-20", "rate-change-mid-turn", "usage-20-digits", "rst",
     "fin", "close-no-fin-after", "close-1007-Request_cont", "key-echo", "ansi-text", "close-1000-", "mime-lies", "close-1011-You_exceeded",
     "close-ansi-reason", "truncated-frame-fin", "close-1001-going_away", "nonutf8-text", "cancel-unknown", "audio-bad-base64", "garbage-tcp", "masked-from-server",
-    "tool-odd", "rsv2-held", "close-1011-Internal_err", "close-nonutf8-reason", "usage-odd", "not-object", "data-after-close", "close-empty-1005",
+    "rate-7", "rsv2-held", "close-1011-Internal_err", "close-nonutf8-reason", "usage-odd", "not-object", "data-after-close", "close-empty-1005",
 )  # fmt: skip
 """Faults that the short form tries with `livews talk`, each in the next state."""
