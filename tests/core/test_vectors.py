@@ -122,7 +122,9 @@ def reported(line: dict[str, Any], step: Step) -> Iterator[dict[str, Any]]:
     """The events of a line, as a port would report them."""
     for event in events.events(step):
         row = json.loads(as_json(event, 0.0))
-        yield {**row, "handle": event.handle} if isinstance(event, events.Resumable) else row  # --json has a pseudonym
+        yield (
+            {**row, "handle": event.handle} if isinstance(event, events.Resumable) else row
+        )  # --json has a pseudonym
     if "close" in line:
         advice = closes.explain(line["close"]["code"], line["close"].get("reason", ""))
         yield {"event": "closed", "code": advice.code, "reason": advice.reason, "id": advice.id}
