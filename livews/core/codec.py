@@ -24,7 +24,7 @@ DEPTH = 100
 
 BUDGET = 45_000
 """What a message may cost to read, as `is_too_complex` counts it: some 50 ms (WIRE-15)."""
-_BYTES_A_VALUE = 160
+_BYTES_A_VALUE = 320
 """Bytes of text or base64 that take about as long to read as one more value in a list."""
 LONGEST = BUDGET * _BYTES_A_VALUE
 """Bytes of a message that is over the budget whatever is in it."""
@@ -71,7 +71,7 @@ def parse(raw: bytes) -> dict[str, Any]:
 def is_too_complex(raw: bytes) -> bool:
     """Whether a frame would take longer to read than a program with other sessions may wait (WIRE-15).
 
-    The cost is the number of `{`, `[` and `,` in it, also inside strings, where a `{` counts twice, and one for every 160
+    The cost is the number of `{`, `[` and `,` in it, also inside strings, where a `{` counts twice, and one for every 320
     bytes. A frame of less than 30 kB costs nothing to check; of a larger one only as much is looked at as it takes.
     """
     if len(raw) <= _SMALL:
@@ -80,7 +80,8 @@ def is_too_complex(raw: bytes) -> bool:
     for start in range(0, len(raw), _SLICE):
         if left < 0:
             break
-        left -= sum(raw.count(mark, start, start + _SLICE) for mark in (b"{", b"{", b"[", b","))
+        marks = (mark for mark in (b"{", b"{", b"[", b",") if raw.find(mark, start, start + _SLICE) >= 0)
+        left -= sum(raw.count(mark, start, start + _SLICE) for mark in marks)  # find is ten times as fast as count
     return left < 0
 
 
@@ -90,7 +91,7 @@ def parse_any(raw: bytes, depth: int = DEPTH) -> Any:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as problem:
         raise WireError(_not_json(raw, problem)) from None
-    if raw.count(b"{") + raw.count(b"[") > depth and levels(value) > depth:
+    if (len(raw) > _SMALL or raw.count(b"{") + raw.count(b"[") > depth) and levels(value) > depth:
         raise WireError(f"the JSON is nested deeper than {depth} levels")
     return value
 

@@ -22,7 +22,7 @@ from livews.terminal_text import one_line
 from livews.whole_file import read_whole
 
 MOST_BYTES = 10_000_000
-"""Of one picture. The limit of the service was never measured; in base64 this is 13.4 MB, the stand-in takes 16 MiB."""
+"""Of one picture. The limit of the service was never measured; in base64 this is 13.4 MB; the longest message that is read has 14.4 MB (WIRE-15)."""
 _MOST_READ = 100_000_000  # of a file that Pillow makes smaller
 EXTRA = "pip install mss pillow"
 

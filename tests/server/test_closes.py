@@ -152,7 +152,7 @@ def a_request_with(lines: bytes) -> Callable[[], Awaitable[End]]:
     async def end() -> End:
         async with talk.serving() as server:
             reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rsplit(":", 1)[1]))
-            writer.write(b"GET " + GEMINI.encode() + b" HTTP/1.1\r\nHost: x\r\n" + lines + b"\r\n")
+            writer.write(b"GET " + GEMINI.encode() + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n" + lines + b"\r\n")
             head = await reader.readline()
             writer.close()
             return 0, f"HTTP {head.split()[1].decode()}"
