@@ -36,7 +36,7 @@ async def names(url: str, given: Any) -> Any:
     methods = {
         f"Session.{name}": _parameters(getattr(livews.Session, name))
         for name in dir(livews.Session)
-        if not name.startswith("_")
+        if not name.startswith("_") and callable(getattr(livews.Session, name))
     }
     called = ("connect", "check", "explain", "tool", "Conversation")
     return {
