@@ -17,20 +17,6 @@ from livews.core.schema import Sender
 
 REASON_LIMIT = 123
 """Bytes of a reason in a close frame (RFC 6455: 125 less the two of the code)."""
-_CLASSES = {
-    1000: "a normal end",
-    1001: "the other side is going away",
-    1002: "a WebSocket protocol error",
-    1003: "a kind of data the other side does not accept",
-    1005: "a close frame without a code",
-    1006: "the connection ended without a close frame",
-    1007: "an invalid argument, a failed precondition or a bad key",
-    1008: "not found, not permitted, not implemented or aborted",
-    1009: "a message larger than the receiver accepts",
-    1011: "an internal error, a deadline, a quota or an unavailable backend",
-}
-"""What a code means without its reason: the service maps its status codes onto four of them (CLOSE-3)."""
-_KINDS = {0: "network", 1000: "normal", 1006: "network", 1009: "network", 1007: "arguments", 1008: "arguments"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,21 +196,19 @@ def _hint(row: dict[str, Any], values: dict[str, str], model: str) -> str:
 
 def _unknown(code: int, reason: str) -> Advice:
     """The advice without a row: what the code says."""
+    row = {"means": "a code that livews does not know", "kind": "server", "retry": "no"}
+    row |= protocol.close_texts("codes").get(str(code), {})
+    matches = [row["match"] for row in protocol.closes() if row["code"] == code and row["match"]]
+    meaning, cause = f"Closed with {code}: {row['means']}.", "This reason is not in protocol/closes.json."
+    do = "Run again with --trace FILE and look at the last frame sent before the close: it is the most likely cause."
     if not code and reason.startswith("HTTP "):
         meaning = f"The upgrade to a WebSocket was answered with {reason}."
-        cause = "The service itself upgrades even with a wrong key (CLOSE-3), so this is most likely a proxy, a gateway or "
-        cause += "another server."
-        do = "Check the URL and the proxy (HTTPS_PROXY)."
-        return Advice(code, reason, "unknown", meaning, cause, do, "no", _KINDS[0], "none")
-    matches = [row["match"] for row in protocol.closes() if row["code"] == code and row["match"]]
-    cause = "This reason is not in protocol/closes.json."
-    if not reason and matches:
+        cause, do = row["cause"], row["do"]
+    elif not code:
+        meaning = "A reason without a code, and not in protocol/closes.json."
+    elif not reason and matches:
         cause = f"There is no reason, and the code has many: {'; '.join(matches[:12])} ..."
-    meaning = f"Closed with {code}: {_CLASSES.get(code, 'a code that livews does not know')}."
-    meaning = meaning if code else "A reason without a code, and not in protocol/closes.json."
-    do = "Run again with --trace FILE and look at the last frame sent before the close: it is the most likely cause."
-    retry = "backoff" if code == 1011 else "no"
-    return Advice(code, reason, "unknown", meaning, cause, do, retry, _KINDS.get(code, "server"), "none")
+    return Advice(code, reason, "unknown", meaning, cause, do, row["retry"], row["kind"], "none")
 
 
 def frame_for(close_id: str, **values: str) -> tuple[int, str]:

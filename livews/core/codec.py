@@ -171,10 +171,8 @@ def has_odd_rate(mime_type: str) -> bool:
 def _stated_rate(mime_type: str) -> int | None:
     """The rate in a mime type, 0 for one that is not taken, None if there is none."""
     match = _RATE.search(mime_type)
-    if match is None:
-        return None
-    rate = int(match[1] or 0)
-    return rate if rate in RATES else 0
+    rate = int(match[1] or 0) if match else None
+    return rate if rate is None or rate in RATES else 0
 
 
 @lru_cache(maxsize=16)

@@ -107,14 +107,8 @@ def top(sender: Sender) -> dict[str, Member]:
 
 def homes(name: str) -> list[str]:
     """Names of the client types that have a member of this name."""
-    return [title for title, members in _client_types() if name in members]
-
-
-@cache
-def _client_types() -> list[tuple[str, dict[str, Any]]]:
-    """Title and members of each type of a client."""
-    types = (schema for schema_id, schema in protocol.schemas().items() if "/client/" in schema_id)
-    return [(schema["title"], schema.get("properties", {})) for schema in types]
+    types = [schema for schema_id, schema in protocol.schemas().items() if "/client/" in schema_id]
+    return [schema["title"] for schema in types if name in schema.get("properties", {})]
 
 
 def snake(name: str) -> str:
