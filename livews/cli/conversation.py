@@ -490,7 +490,7 @@ class TerminalConversation:
             self._console.warn(source.lost.sentence())
 
     def _on_tool(self, run: ToolRun) -> None:
-        if run.done and not (run.refused and not self._replies.counts_refusal()):
+        if run.done and not (run.refused and not self._replies.is_shown("call")):
             self.output.tool(run, self.seconds)
 
     def _remark(self, finding: Finding) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Coroutine
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -41,7 +41,13 @@ _SKIPPED = {
     "WIRE-15": "a message that is too large to be read",
 }
 _TOLD = 20
-"""Names and calls of unknown functions that are reported one by one; the rest is counted at the end."""
+"""Notices of a kind that are shown one by one; the rest is counted at the end."""
+_REST = {
+    "call": "{:,} more calls of the model were answered with an error",
+    "goAway": "{:,} more times the service said that it closes this connection",
+    "no audio": "no audio came in {:,} more turns",
+}
+"""What a service can repeat without end, and how the rest is counted."""
 _NAME = 100
 """Characters of a name that the service made up."""
 _METER_SECONDS = 0.05
@@ -97,7 +103,8 @@ class Replies:
         """How many names that no schema has were reported."""
         self._refused: dict[str, e.ToolCall] = {}
         """Calls that are to be answered with an error, by id or name."""
-        self._refusals = 0
+        self._notices: Counter[str] = Counter()
+        """Notices by kind, a key of `_REST`."""
         self._meter: deque[tuple[float, float]] = deque(maxlen=2000)
         """Loudness of what arrived: place in the reply in seconds, dBFS."""
         self._tasks: list[asyncio.Task[None]] = []
@@ -240,7 +247,8 @@ class Replies:
                 if event.seconds is not None:
                     self.closes_at = self.watch.clock() + event.seconds
                 left = f"in {round(event.seconds, 1):g} s" if event.seconds is not None else "soon"
-                self._console.warn(f"the service closes this connection {left} (goAway)")
+                if self.is_shown("goAway"):
+                    self._console.warn(f"the service closes this connection {left} (goAway)")
             case e.TurnEnd():
                 self._turn_ended(event)
 
@@ -249,14 +257,14 @@ class Replies:
         if not self._refused:
             self._start(self._answer_refused())
         self._refused[call.id or call.name] = call
-        if self.counts_refusal():
+        if self.is_shown("call"):
             name = one_line(call.name, _NAME)
             self._console.warn(f"the model called {name}(), which is not here; livews answered with an error")
 
-    def counts_refusal(self) -> bool:
-        """Count a call that is answered with an error at once; whether it is one of the first, which are reported."""
-        self._refusals += 1
-        return self._refusals <= _TOLD
+    def is_shown(self, kind: str) -> bool:
+        """Count a notice of this kind; whether it is one of the first, which are shown."""
+        self._notices[kind] += 1
+        return self._notices[kind] <= _TOLD
 
     async def _answer_refused(self) -> None:
         """Answer all calls of a frame in one message, as far as they are still open."""
@@ -437,7 +445,7 @@ class Replies:
             if self.wav.file_seconds > self.wav.turn_seconds:  # one file for all turns
                 length = f"{length} more, {self.wav.file_seconds:.1f} s in all"
             self._console.note(f"{self.wav.path}: {one_line(self._mime_type)}, {length}")
-        else:
+        elif self.is_shown("no audio"):
             self._console.note("no audio came in this turn, so no WAV was written for it")
         self.wav.end_turn()
         self._mime_type = ""
@@ -465,8 +473,9 @@ class Replies:
     def _report_rest(self) -> None:
         """Count, once, what was not reported one by one."""
         news, self._news = self._news, 0
-        more_calls, self._refusals = self._refusals - _TOLD, 0
         if news and (more := sum(islice(self.session.conversation.news.values(), _TOLD, None))):
             self._console.note(f"livews: the service sent {more:,} more names and values that no schema has")
-        if more_calls > 0:
-            self._console.warn(f"{more_calls:,} more calls of the model were answered with an error")
+        notices, self._notices = self._notices, Counter()
+        for kind, words in _REST.items():
+            if (more := notices[kind] - _TOLD) > 0:
+                self._console.warn(words.format(more))

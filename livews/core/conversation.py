@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from livews.core import codec, fastpath, machine, models, protocol, rules, schema
 from livews.core.canonical import fold
@@ -306,8 +306,8 @@ class Conversation(rules.Context):
                 open_calls[call_id] = name
             for call_id in [*islice(open_calls, max(len(open_calls) - _CALLS, 0))]:
                 del open_calls[call_id]
-            for call_id in machine.values(body, ("toolCallCancellation", "ids", "*")):
-                open_calls.pop(str(call_id), None)
+            for call_id in cancelled(body):
+                open_calls.pop(call_id, None)
         else:
             for call_id, _ in self._closed_by(body):
                 open_calls.pop(call_id, None)
@@ -374,12 +374,32 @@ class Conversation(rules.Context):
         return traits
 
 
-def _called(body: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Id and name of each call of a message."""
+class FunctionCall(NamedTuple):
+    """A call as the client takes it: a member that is missing or of another type is empty."""
+
+    id: str
+    name: str
+    args: dict[str, Any]
+
+
+def function_calls(body: dict[str, Any]) -> Iterator[FunctionCall]:
+    """The calls of a message."""
     for call in machine.values(body, ("toolCall", "functionCalls", "*")):
         if isinstance(call, dict):
-            name = str(call.get("name", ""))
-            yield str(call.get("id") or name), name
+            given = zip(("id", "name", "args"), (str, str, dict), strict=True)
+            yield FunctionCall(*(call[name] if isinstance(call.get(name), kind) else kind() for name, kind in given))
+
+
+def cancelled(body: dict[str, Any]) -> list[str]:
+    """The ids of the calls that a message cancels."""
+    ids = machine.values(body, ("toolCallCancellation", "ids", "*"))
+    return [call_id for call_id in ids if isinstance(call_id, str)]
+
+
+def _called(body: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What each call of a message is known by, its id or else its name; and its name."""
+    for call in function_calls(body):
+        yield call.id or call.name, call.name
 
 
 def _behaviors(body: dict[str, Any], path: tuple[str, ...]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from livews.core import codec, machine
-from livews.core.conversation import Step
+from livews.core.conversation import Step, cancelled, function_calls
 
 
 @dataclass(slots=True)
@@ -259,9 +259,8 @@ def _media(step: Step, mime_type: str, data: str) -> Iterator[Event]:
 
 
 def _tool_call(step: Step, body: dict[str, Any]) -> Iterator[Event]:
-    for call in machine.values(body, ("toolCall", "functionCalls", "*")):
-        if isinstance(call, dict):
-            yield ToolCall(_text(call.get("id")), _text(call.get("name")), _dict(call.get("args")), step=step)
+    for call in function_calls(body):
+        yield ToolCall(*call, step=step)
 
 
 def _grounding(step: Step, body: dict[str, Any]) -> Iterator[Event]:
@@ -313,9 +312,7 @@ _MAKERS: dict[str, Callable[[Step, dict[str, Any]], Iterable[Event]]] = {
     "modelTurn": _model_turn,
     "outputTranscription": _transcript("outputTranscription", "model", False),
     "toolCall": _tool_call,
-    "toolCallCancellation": lambda step, body: [
-        ToolCancelled([str(call) for call in machine.values(body, ("toolCallCancellation", "ids", "*"))], step=step)
-    ],
+    "toolCallCancellation": lambda step, body: [ToolCancelled(cancelled(body), step=step)],
     "generationComplete": lambda step, body: [GenerationComplete(step=step)],
     "grounding": _grounding,
     "usageMetadata": _usage,

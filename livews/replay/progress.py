@@ -11,8 +11,8 @@ from collections import Counter
 from typing import Any
 
 from livews.audio.analysis.pcm import audio_seconds
-from livews.core import machine, rules
-from livews.core.conversation import Step
+from livews.core import rules
+from livews.core.conversation import Step, function_calls
 from livews.core.rules import Finding
 from livews.trace.normalize import Normalizer
 from livews.trace.reader import TraceRecord
@@ -42,14 +42,12 @@ class CallIds:
 
     def take(self, step: Step) -> None:
         """Add the calls of a message."""
-        for call in machine.values(step.body, ("toolCall", "functionCalls", "*")):
-            if isinstance(call, dict):
-                name, call_id = str(call.get("name", "")), call.get("id")
-                key = (name, self._count[name])
-                self._count[name] += 1
-                self.ids[key] = call_id if isinstance(call_id, str) else ""
-                if self.ids[key]:
-                    self._by_id[self.ids[key]] = key
+        for call in function_calls(step.body):
+            key = (call.name, self._count[call.name])
+            self._count[call.name] += 1
+            self.ids[key] = call.id
+            if call.id:
+                self._by_id[call.id] = key
 
     def answered(self, answer: dict[str, Any]) -> Call | None:
         """The call that a FunctionResponse answers; None if it is none of this session."""

@@ -301,8 +301,10 @@ class Walked(Conversation):
         if "interrupted" in step.signals:
             self.held = set()
         calls = reach(step.body, "/toolCall/functionCalls/*") if "toolCall" in step.signals else []
-        names = [(call.get("id") or call["name"], call["name"]) for call in calls]
-        self.held |= {call_id for call_id, name in names if self.held_by(name)}
+        for call in (call for call in calls if isinstance(call, dict)):
+            call_id, name = (call[key] if isinstance(call.get(key), str) else "" for key in ("id", "name"))
+            if self.held_by(name):
+                self.held.add(call_id or name)
         if "endTurn" in step.effects:
             self.held = set()
 
