@@ -1,5 +1,6 @@
 """The short form of tests.fuzz, and that it finds what it looks for."""
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -41,11 +42,14 @@ def _refuse(data: bytes) -> None:
 )
 def test_it_finds(read: readers.Read, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.fuzz.worker._limit_memory", lambda: None)
+    tracemalloc.start()  # the process of the tests has had a peak of its own, above which nothing shows
+    monkeypatch.setattr("tests.fuzz.worker._peak", lambda: tracemalloc.get_traced_memory()[1])
     monkeypatch.setitem(readers.READERS, "bad", lambda: readers.Reader(lambda: [b""], {"read": read}))
     run = Run("bad", tmp_path)
     run._usual["read"] = 0.0
     run.feed(b"\xff")
     readers.clean()
+    tracemalloc.stop()
     found = [finding for finding in run.result.findings if why and why in finding.why]
     assert bool(found) == bool(why)
     assert all(Path(finding.path).read_bytes() == b"\xff" for finding in run.result.findings)

@@ -243,7 +243,9 @@ async def test_02_an_ephemeral_token(where: str) -> None:
 
 async def new_token(house: StandInServer, query: str) -> str:
     reader, writer = await plain(house)
-    writer.write(f"POST /v1alpha/auth_tokens?{query} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{{}}".encode())
+    writer.write(
+        f"POST /v1alpha/auth_tokens?{query} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\n\r\n{{}}".encode()
+    )
     head, _, body = (await reader.read()).partition(b"\r\n\r\n")
     writer.close()
     assert head.startswith(b"HTTP/1.1 200 ")

@@ -496,7 +496,7 @@ def _http(source: Random, made: Plan, key: str) -> None:
         made.head = good.replace(b"GET", source.choice(methods))
     elif kind == 4:
         made.head = source.choice([
-            b"GET /livews/status HTTP/1.1\r\nHost: x\r\n\r\n", b"GET / HTTP/1.0\r\n\r\n", b"\x16\x03\x01\x02\0\x01\0",
+            b"GET /livews/status HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", b"GET / HTTP/1.0\r\n\r\n", b"\x16\x03\x01\x02\0\x01\0",
             source.randbytes(200), b"\r\n" * 10, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET /%ff%00?%zz=\xff HTTP/1.1\r\n\r\n", b"P",
         ])  # fmt: skip
     else:
@@ -521,7 +521,7 @@ def _token_request(source: Random, key: str) -> bytes:
     body = written(source, asked)
     length = source.choice([str(len(body))] * 6 + ["-1", "0", "9" * 5000, "1e3", "²", str(len(body) + 5)])
     path = source.choice(["/v1alpha/auth_tokens", "/v1beta/auth_tokens", "//v1alpha/auth_tokens", "/elsewhere"])
-    head = f"POST {path}?key={key} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n"
+    head = f"POST {path}?key={key} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {length}\r\n"
     return head.encode() + source.choice([b"", b"", b"", b"Transfer-Encoding: chunked\r\n"]) + b"\r\n" + body
 
 

@@ -188,7 +188,7 @@ def hostile(place: str) -> Trace:
     trace.send(3.1, {"realtimeInput": {"text": long}})
     trace.recv(3.2, {long: long})
     trace.recv(3.3, {"serverContent": {"modelTurn": {"parts": [{"text": "y"}] * 20_000}}})
-    trace.send(1e300, {"realtimeInput": {"audio": {"mimeType": "audio/pcm;rate=9999999", "data": "AAAA"}}})
+    trace.send(1e9, {"realtimeInput": {"audio": {"mimeType": "audio/pcm;rate=9999999", "data": "AAAA"}}})
     trace.control(4.0, "recv", "heard", {"heardMs": every, "receivedMs": -1, "interrupted": True})
     return trace.control(4.1, "recv", "close", {"code": 1007, "reason": every})
 
