@@ -302,8 +302,7 @@ class Conversation(rules.Context):
             return self.pending
         open_calls = dict(self.pending)
         if sender == "server":
-            for call_id, name in _called(body):
-                open_calls[call_id] = name
+            open_calls.update(_called(body))
             for call_id in [*islice(open_calls, max(len(open_calls) - _CALLS, 0))]:
                 del open_calls[call_id]
             for call_id in cancelled(body):
@@ -392,8 +391,7 @@ def function_calls(body: dict[str, Any]) -> Iterator[FunctionCall]:
 
 def cancelled(body: dict[str, Any]) -> list[str]:
     """The ids of the calls that a message cancels."""
-    ids = machine.values(body, ("toolCallCancellation", "ids", "*"))
-    return [call_id for call_id in ids if isinstance(call_id, str)]
+    return [call for call in machine.values(body, ("toolCallCancellation", "ids", "*")) if isinstance(call, str)]
 
 
 def _called(body: dict[str, Any]) -> Iterator[tuple[str, str]]:

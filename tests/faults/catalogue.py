@@ -165,6 +165,7 @@ SKIPPED: dict[str, Act | tuple[Act, ...]] = {
     "parts-200k": lambda: parts('{"text":""}', 200_000),
     "tiny-objects-30MB": lambda: parts("{}", 10_000_000),
     "flood-audio-60MB": lambda: audio(seconds=2) * 470,
+    "interrupted-flood": lambda: content(interrupted=True) * 20_000 + COMPLETE,
     "goaway-flood": lambda: goaways(*["60s"] * 20_000),
     "tool-no-calls": server_frame(b'{"toolCall":{}}') + b"".join(message({"toolCall": {"functionCalls": x}}) for x in (None, [], {}, "f", [None, 5])),
     "turncomplete-flood": lambda: COMPLETE * 20_000,
@@ -241,8 +242,6 @@ FAULTS: dict[str, Fault] = {
         Fault("close-1007-API_key_not_", (close(1007, "API key not valid. Please pass a valid API key."),), 3, says=ENDS),
         Fault("close-1011-You_exceeded", (close(1011, "You exceeded your current quota, please check your plan and billing details."),), 3, says=ENDS),
         Fault("goaway2-close1008", (_GOAWAY, 2.0, close(1008, "Connection aborted because the client failed to close the connection after receiving GoAway signal")), 5, says=ENDS),
-        # what follows ends the turn that was interrupted, and the result of the tool is owed a turn of its own
-        Fault("interrupted-flood", (lambda: content(interrupted=True) * 20_000,), but={"tool open": 5}, limit=40),
         *(
             Fault(name, acts, 4, {"setup sent": 5, "idle": 0}, limit=100, options=("--turn-timeout", "120"), slow=True)
             for name, acts in {

@@ -20,6 +20,9 @@ from tests.faults.states import STATES, TURN, State
 from tests.kit.names import KEY
 from tests.kit.sound import speech
 
+OPENING = 5.0
+"""Seconds to open a session; a pong may take no less, so that a setup which is never answered ends by this."""
+
 
 def run(fault: str, state: str) -> Outcome:
     """One cell, in a worker."""
@@ -27,8 +30,8 @@ def run(fault: str, state: str) -> Outcome:
     chosen = FAULTS[fault]
     with contextlib.ExitStack() as stack:
         if chosen.slow:
-            stack.enter_context(mock.patch("livews.client.PING_EVERY", 1.0))
-            stack.enter_context(mock.patch("livews.transport.PONG_TIMEOUT", 2.0))
+            stack.enter_context(mock.patch("livews.transport.PING_EVERY", 1.0))
+            stack.enter_context(mock.patch("livews.transport.PONG_TIMEOUT", OPENING))
         return asyncio.run(_library(chosen, state))
 
 
@@ -65,7 +68,9 @@ async def _talk(url: str, state: State, session: Session, trace: Path, expected:
         await asyncio.sleep(0.3)
         return "done"
 
-    opening = livews.connect(url=url, api_key=KEY, trace=trace, tools=[slow] if state.tool else (), open_timeout=5)
+    opening = livews.connect(
+        url=url, api_key=KEY, trace=trace, tools=[slow] if state.tool else (), open_timeout=OPENING
+    )
     async with opening as talk:
         if state.speaks:
             for _ in range(10):
