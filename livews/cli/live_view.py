@@ -159,7 +159,7 @@ class LiveView(Output):
     def _print(self, text: str, style: str = "", label: str = "") -> None:
         """Print a finished text above the view, wrapped and indented after its label."""
         if self._app is None:
-            self._console.line(f"{label:<7}{text}" if label else text)
+            self._console.line(self._rows.text(f"{label:<7}{text}" if label else text, lines=True))
             return
         if len(text) > MAX_PRINTED:
             text = f"{text[:MAX_PRINTED]}… ({len(text):,} characters)"

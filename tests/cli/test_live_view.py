@@ -201,6 +201,17 @@ def test_a_resize_in_the_middle_is_drawn_anew() -> None:
 HOSTILE = r"\x1b[2J\x1b]0;title\x07\x9b31m\u202eevil\u2066\x00\r\x1b[?1049h" + "e" + r"\u0301" * 40
 
 
+def test_hostile_words_that_run_when_the_view_ends_do_no_harm() -> None:
+    with demo() as terminal:
+        before = len(terminal.raw)
+        run(terminal, f"bad = '{HOSTILE}'; state.model = bad; live.user(bad, interim=False)")
+        terminal.type("\x04")
+        terminal.wait_for("left cleanly")
+        sent = bytes(terminal.raw[before:]).decode()
+        for evil in ("\x1b[2J", "\x1b]0", "\x9b", "\u202e", "\x00"):
+            assert evil not in sent, ascii(evil)
+
+
 def test_hostile_text_does_no_harm() -> None:
     with demo() as terminal:
         before = len(terminal.raw)

@@ -91,7 +91,7 @@ CONNECTING: dict[str, Case] = {
     "wss-to-a-plain-server": Case((_status(400), "fin"), scheme="wss", reads=False),
     "wss-to-silence": Case(("hold",), scheme="wss", reads=False, waits=True),
     "ws-to-a-tls-server": Case(("hold",), tls="good", says="wss://"),
-    "no-such-name": Case(url="ws://nobody.invalid:80", says="name"),
+    "no-such-name": Case(url="wss://nobody.invalid:443", says="name"),
     "url-without-host": Case(exit=2, url="ws://", says="--url"),
     "url-of-another-scheme": Case(exit=2, url="ftp://127.0.0.1", says="--url"),
     "url-port-too-large": Case(exit=2, url="ws://127.0.0.1:99999", says="--url"),
