@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import os
+import signal
 import sys
 from collections.abc import Iterator
 
@@ -13,6 +14,9 @@ from tests.kit.names import ROOT
 
 _HIDDEN = ("GOOGLE_", "GEMINI_", "HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy", "all_proxy",
            "CLOUDSDK_", "NO_COLOR", "SSL_CERT_FILE", "COLUMNS", "LIVEWS_PORTAUDIO")  # fmt: skip
+
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it, which the commands under test would inherit
 
 PATIENCE = 60.0
 """Seconds an async test may last, unless a mark `patience(seconds)` says otherwise."""

@@ -249,7 +249,9 @@ class WavTurns:
     def _begin_part(self, rate: int) -> bool:
         """Let what follows go to a further file; False if there can be none, for a pipe or too many changes."""
         full, part = self.path, self._part + 1
-        while not self._in_folder and self._path_of(part).exists():  # nobody named it, so nothing is overwritten
+        while (
+            not self._in_folder and self._path_of(part).exists()
+        ):  # the user did not name it, so nothing is overwritten
             part += 1
         further = self._path_of(part)
         can_be = part <= _MOST_PARTS and full.is_file() and os.access(full.parent, os.W_OK)

@@ -157,7 +157,7 @@ def test_a_folder_gets_a_file_a_turn(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["all.wav", "folder/"])
 def test_another_rate_goes_on_in_a_further_file(name: str, tmp_path: Path) -> None:
-    """Also in the middle of a turn, and with half a sample on the way; a file that nobody named is not overwritten."""
+    """Also in the middle of a turn, and with half a sample on the way; a file that the user did not name is not overwritten."""
     notices: list[str] = []
     path = str(tmp_path / name) + "/" * name.endswith("/")
     first = tmp_path / "folder/audio_0.wav" if name.endswith("/") else tmp_path / name

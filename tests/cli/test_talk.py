@@ -498,7 +498,7 @@ class _Quiet:
 
 
 @pytest.mark.parametrize(
-    ("asked", "pending", "told", "given_up"),
+    ("asked", "pending", "warning", "given_up"),
     [
         ("typed", {}, "nothing has come for 0.1 s", True),
         ("typed", {"1": "slow"}, "a tool has not answered yet", False),
@@ -506,10 +506,10 @@ class _Quiet:
         ("", {}, "", False),
     ],
 )
-async def test_who_waits_does_not_decide_whether_a_stall_is_told(
-    asked: str, pending: dict[str, str], told: str, given_up: bool, monkeypatch: pytest.MonkeyPatch
+async def test_who_waits_does_not_decide_whether_a_stall_is_reported(
+    asked: str, pending: dict[str, str], warning: str, given_up: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A live microphone waits for nothing; speech that nobody answers may have been noise."""
+    """A live microphone waits for nothing; speech without an answer may have been noise."""
     monkeypatch.setattr(replies, "STALL", 0.1)
     environment = Environment(stderr=io.StringIO(), stdout=io.StringIO())
     options, console = talk.parse(["--turn-timeout", "0.4"]), Console(environment=environment)
@@ -527,23 +527,23 @@ async def test_who_waits_does_not_decide_whether_a_stall_is_told(
             await reader.run()
         assert given_up
     err = cast(io.StringIO, environment.stderr).getvalue()
-    assert err.count(told) == 1 if told else err == ""
+    assert err.count(warning) == 1 if warning else err == ""
 
 
 # What was never sent
 
 
-@pytest.mark.parametrize("told", ["text", "json"])
-def test_what_was_never_sent_is_named(told: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_what_was_never_sent_is_named(output: str, tmp_path: Path) -> None:
     with serving("--pace", "0", "--fault", "close=unavailable@3") as (url, _):
-        done = livews("one", "two", "three", "--mute", "--url", url, *["--json"] * (told == "json"))
+        done = livews("one", "two", "three", "--mute", "--url", url, *["--json"] * (output == "json"))
         lines = livews(
-            "-", "--mute", "--url", url, *["--json"] * (told == "json"), stdin="one\n\ntwo\nthree\nfour\nfive"
+            "-", "--mute", "--url", url, *["--json"] * (output == "json"), stdin="one\n\ntwo\nthree\nfour\nfive"
         )
     assert (done.returncode, lines.returncode) == (5, 5)
     assert done.stderr.rstrip().endswith('livews: 2 of your 3 turns were not sent: "two", "three"')
     assert '4 of your 5 turns were not sent: "two", "three", "four" and 1 more' in lines.stderr
-    if told == "json":
+    if output == "json":
         row = json.loads(done.stdout.splitlines()[-1])
         assert (row["event"], row["unsent"]["turns"]) == ("error", ["two", "three"])
 

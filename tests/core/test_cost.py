@@ -119,7 +119,7 @@ def test_a_long_frame_like_one_before_is_not_decoded() -> None:
     assert steps[2].template
 
 
-# What a message leaves behind
+# What stays after a message
 
 
 def test_names_of_a_server_are_remembered_up_to_a_number_and_a_length() -> None:

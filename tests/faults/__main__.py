@@ -122,8 +122,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for way in WAYS:
             if some := [outcome for outcome in outcomes if outcome.by == way]:
                 print(f"\n{way}\n\n{table(some)}")
-        told = [outcome.told for outcome in outcomes if outcome.told is not None]
-        print(f"\n{len(outcomes)} cells, {len(failed)} failed; reported after at most {max(told, default=0):.2f} s")
+        delays = [outcome.reported_after for outcome in outcomes if outcome.reported_after is not None]
+        print(f"\n{len(outcomes)} cells, {len(failed)} failed; reported after at most {max(delays, default=0):.2f} s")
     return bool(failed)
 
 

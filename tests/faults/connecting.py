@@ -141,9 +141,9 @@ async def connecting(name: str) -> Outcome:
     if not re.search(case.says, output.decode(errors="replace"), re.IGNORECASE):
         outcome.wrong(f"does not say {case.says!r}: {output[:200]!r}", "N")
     if session.written is not None and not case.waits:
-        outcome.told = now - session.written
-        if outcome.told > LATE + 0.5:  # here the exit is measured, not the line
-            outcome.wrong(f"ended {outcome.told:.1f} s after the last byte", "L")
+        outcome.reported_after = now - session.written
+        if outcome.reported_after > LATE + 0.5:  # here the exit is measured, not the line
+            outcome.wrong(f"ended {outcome.reported_after:.1f} s after the last byte", "L")
     return outcome
 
 

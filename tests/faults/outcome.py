@@ -30,7 +30,7 @@ class Outcome:
         code: the exit code, or that of the error; None after a hang.
         expected: what it had to be.
         seconds: from the last byte of the fault to the exit.
-        told: from there to the line that reports it; None where none had to come.
+        reported_after: from there to the line that reports it; None where none had to come.
         problems: what is wrong, a sentence each.
         marks: one letter a kind of problem, for the table.
     """
@@ -41,7 +41,7 @@ class Outcome:
     expected: int
     code: int | None = None
     seconds: float = 0.0
-    told: float | None = None
+    reported_after: float | None = None
     problems: list[str] = field(default_factory=list)
     marks: str = ""
 
@@ -72,9 +72,9 @@ class Outcome:
         if at is None or written is None:
             self.wrong("it was never reported", "N")
             return
-        self.told = max(0.0, at - written)
-        if self.told > LATE:
-            self.wrong(f"reported {self.told:.1f} s after its last byte", "L")
+        self.reported_after = max(0.0, at - written)
+        if self.reported_after > LATE:
+            self.wrong(f"reported {self.reported_after:.1f} s after its last byte", "L")
 
     def look_at(self, output: bytes) -> None:
         """Judge what was printed on both streams."""

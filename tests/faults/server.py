@@ -137,7 +137,7 @@ class Peer:
                 self.session.written = asyncio.get_running_loop().time()
             self.session.finished.set()
 
-    def told(self) -> None:
+    def fault_written(self) -> None:
         """All that says the fault was written."""
         self.session.written = asyncio.get_running_loop().time()
         self.session.finished.set()
@@ -149,29 +149,29 @@ class Peer:
             case bytes():
                 await self.write(act)
             case "rst":
-                self.told()
+                self.fault_written()
                 sock = self.writer.get_extra_info("socket")
                 sock.setsockopt(1, 13, struct.pack("ii", 1, 0))  # SOL_SOCKET, SO_LINGER: close with a reset
                 self.writer.transport.abort()
                 raise Gone
             case "fin":
-                self.told()
+                self.fault_written()
                 self.writer.close()
                 raise Gone
             case "hold":
-                self.told()
+                self.fault_written()
                 self.mute = True
                 while await self.reader.read(65_536):
                     pass
                 raise Gone
             case "deaf":
-                self.told()
+                self.fault_written()
                 self.writer.transport.pause_reading()
                 while not self.writer.transport.is_closing():
                     await asyncio.sleep(0.5)
                 raise Gone
             case "drip":
-                self.told()
+                self.fault_written()
                 self.mute = True
                 reading = asyncio.create_task(self.reader.read())
                 try:
@@ -183,7 +183,7 @@ class Peer:
                     reading.cancel()
                 raise Gone
             case "ping flood, deaf":
-                self.told()
+                self.fault_written()
                 self.writer.transport.pause_reading()
                 while True:
                     await self.write(server_frame(bytes(125), PING) * 100)
@@ -225,7 +225,7 @@ class Peer:
 
 @asynccontextmanager
 async def serving(session: Session, turn: bytes) -> AsyncIterator[str]:
-    """A server that plays one session for whoever comes; gives its ws:// URL."""
+    """A server that plays one session for each client; gives its ws:// URL."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = Peer(reader, writer, session)

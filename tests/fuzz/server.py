@@ -88,7 +88,7 @@ def corpus() -> list[Message]:
 
 @cache
 def odd_frames() -> list[bytes]:
-    """The payloads of the frame vectors, whoever sent them there."""
+    """The payloads of the frame vectors, of both senders."""
     groups = [group for name in ("bytes", "rows") for group in protocol.load(f"vectors/frames/{name}.json")]
     return [base64.b64decode(test["raw"]) for group in groups for test in group["tests"]]
 
@@ -695,7 +695,7 @@ class Client(asyncio.Protocol):
         if self.code not in _CODES:
             return f"closed with {self.code}, which is in no row of closes.json"
         if not closes.explain(self.code, self.reason).known:
-            return f"closed {self.code} with a reason that nobody has seen: {self.reason!r}"
+            return f"closed {self.code} with an unknown reason: {self.reason!r}"
         return ""
 
 
@@ -787,7 +787,7 @@ async def _attack(report: Report, port: int, frames: int, seed: int, first: int,
 async def play(port: int, planned: Plan, *, keep: bool = False) -> Client:
     """One session, to its end or to the end of patience."""
     loop = asyncio.get_running_loop()
-    # each from an address of its own: one alone has too few ports for so many connections
+    # each from an address of its own: a single one has too few ports for so many connections
     here = f"127.{planned.number // 65_536 % 120 + 1}.{planned.number // 256 % 256}.{planned.number % 255 + 1}"
     local = (here, 0) if sys.platform == "linux" else None
     _, client = await loop.create_connection(lambda: Client(planned, keep), "127.0.0.1", port, local_addr=local)
@@ -800,7 +800,7 @@ async def play(port: int, planned: Plan, *, keep: bool = False) -> Client:
 
 
 def _unfit(client: Client) -> str:
-    """What the schemas have against the messages of a server that was told to write them in the usual way."""
+    """What the schemas have against the messages of a server that is configured to write them in the usual way."""
     for raw in client.messages:
         try:
             message = json.loads(raw)
@@ -868,7 +868,7 @@ def status(port: int) -> Message:
 
 
 def memory(pid: int) -> int:
-    """kB a process holds; 0 where that cannot be told."""
+    """kB a process holds; 0 where that is not known."""
     try:
         return rss(pid)
     except OSError:

@@ -47,7 +47,7 @@ class Result:
 
 
 class Hang(BaseException):
-    """An input took too long. No LivewsError, so that nobody takes it for one."""
+    """An input took too long. Not a LivewsError, so that it is not taken for one."""
 
 
 class Run:
