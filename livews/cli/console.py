@@ -148,7 +148,7 @@ class Console:
         """Write a line of JSON to stdout."""
         if _redactor().hide(line) != line:  # within texts only, so that it stays JSON
             line = json.dumps(_redactor().hide_in(json.loads(line)), ensure_ascii=False)
-        self.write(json_line(line) + "\n")
+        self._write(json_line(line) + "\n")
 
     def row(self, row: dict[str, Any], text: str) -> None:
         """Write a row of the result to stdout: as JSON with --json, else the text."""
@@ -163,10 +163,13 @@ class Console:
             self.say("")
 
     def write(self, text: str) -> None:
-        """Write text that is safe already to stdout. BadRequest when stdout takes nothing."""
+        """Write text without control characters to stdout. BadRequest when stdout takes nothing."""
+        self._write(_redactor().hide(text))
+
+    def _write(self, text: str) -> None:
         self.clear()
         try:
-            self.environment.stdout.write(_redactor().hide(text))
+            self.environment.stdout.write(text)
             self.environment.stdout.flush()
         except BrokenPipeError:
             raise
