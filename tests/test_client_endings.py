@@ -305,11 +305,13 @@ async def test_a_setup_that_failed_does_not_wait_for_the_answer_to_the_close() -
             await livews.connect(url=url, setup_timeout=0.1)
 
 
-async def test_what_comes_while_the_process_is_stopped_is_in_time() -> None:
+@pytest.mark.parametrize("begin", [0.0, 0.285])
+async def test_what_comes_while_the_process_is_stopped_is_in_time(begin: float) -> None:
     """The deadline has passed when the process runs again, and what came meanwhile is read only then."""
     loop, came = asyncio.get_running_loop(), asyncio.Event()
 
     async def stopped() -> str:
+        await asyncio.sleep(begin)
         time.sleep(1.5)  # as SIGSTOP does
         loop.call_soon(loop.call_soon, loop.call_soon, came.set)  # what the socket holds
         await came.wait()

@@ -13,6 +13,7 @@ import pytest
 
 import livews
 from livews import tools
+from livews.redactor import Redactor
 from tests.kit.waiting import until
 from tests.tools.sessions import NATIVE, PATIENCE, Message, answer_to, calls, is_alive, served, shell_script
 
@@ -102,6 +103,8 @@ async def test_a_command_gets_the_environment_without_the_credentials(
         monkeypatch.setenv(name, f"swordfish-{i}")
     monkeypatch.setenv("MY_COPY", "swordfish-1")
     monkeypatch.setenv("CITY", "Ulm")
+    of_the_session = Redactor("swordfish-given-as-an-option")
+    monkeypatch.setenv("OF_THE_SESSION", f"Bearer {of_the_session.known[0].plain.decode()}")
     monkeypatch.setenv("AUTH", "Bearer swordfish-1")
     monkeypatch.setenv("IN_A_URL", "https://h/?k=swordfish%2D1")
     monkeypatch.setenv("HTTPS_PROXY", "http://me:swordfish@proxy:3128")
