@@ -11,7 +11,7 @@ from typing import Any
 
 from livews.audio.analysis.pcm import audio_seconds, ms_of, rate_of
 from livews.core import machine
-from livews.core.conversation import Step
+from livews.core.conversation import Step, function_calls
 from livews.core.rules import Finding
 from livews.recorder import Direction, Opcode
 from livews.redactor import follow, pseudonym
@@ -211,8 +211,7 @@ def _model_text(body: dict[str, Any]) -> list[str]:
 
 
 def _calls(body: dict[str, Any]) -> list[str]:
-    calls = machine.values(body, ("toolCall", "functionCalls", "*"))
-    return [f"{one_line(str(call.get('name')))}()" for call in calls if isinstance(call, dict)]
+    return [f"{one_line(call.name)}()" for call in function_calls(body)]
 
 
 def _usage(body: dict[str, Any]) -> list[str]:
