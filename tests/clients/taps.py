@@ -65,20 +65,21 @@ def tapped(to: Servers, folder: Path, *, tls: bool) -> Iterator[Taps]:
             urls[name] = f"{'https://localhost' if tls else 'http://127.0.0.1'}:{port}"
         yield Taps(Servers(**urls, trust=folder / "taps.pem" if tls else None), carried)
     finally:
-        asyncio.run_coroutine_threadsafe(_close(servers), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
+        loop.run_until_complete(_close(servers))
         loop.close()
 
 
 async def _close(servers: list[asyncio.Server]) -> None:
     for server in servers:
         server.close()
-    while rest := asyncio.all_tasks() - {asyncio.current_task()}:
+    for _ in range(5):  # an accepted connection becomes a task, and an aborted one is closed, only some steps later
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
         for task in rest:
             task.cancel()
         await asyncio.gather(*rest, return_exceptions=True)
-        await asyncio.sleep(0)  # a connection that was just accepted becomes a task only now
+        await asyncio.sleep(0)
 
 
 async def _open(
@@ -91,6 +92,8 @@ async def _open(
         to.append(one)
         there = None
         try:
+            if context:  # from here on, not in the server: what is still in its handshake is then a task, too
+                await writer.start_tls(context)
             there = await asyncio.open_connection(place.hostname, place.port, ssl=trusting)
             await asyncio.gather(_carry(reader, there[1], one.up), _carry(there[0], writer, one.down))
         except (OSError, asyncio.CancelledError):
@@ -100,7 +103,7 @@ async def _open(
             if there:
                 there[1].transport.abort()
 
-    return await asyncio.start_server(run, "127.0.0.1", 0, ssl=context)
+    return await asyncio.start_server(run, "127.0.0.1", 0)
 
 
 async def _carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter, kept: bytearray) -> None:
