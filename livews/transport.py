@@ -368,7 +368,7 @@ class Transport:
                 step = step_of("server", frame)
                 follow(step)
                 t = self.clock()
-                if step.kind == "goAway" and self._announced_at is None:
+                if "goAway" in step.signals and self._announced_at is None:
                     self._announced_at = t
                 for recorder in self._recorders:
                     recorder.frame(t, "recv", opcode, step)

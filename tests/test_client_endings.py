@@ -280,8 +280,11 @@ async def test_an_end_is_told_while_tcp_stays_open(name: str, setup: bool, monke
         (lambda socket: socket.transport.abort(), "lost: 1006, no reason given, as announced", Exit.UNREACHABLE),
     ],
 )
-async def test_an_end_that_was_announced_says_so(acts_: Any, what: str, exit_code: Exit) -> None:
-    async with scripted(acts({"goAway": {"timeLeft": "50s"}}, 0.05, acts_)) as url, asyncio.timeout(10):
+@pytest.mark.parametrize("more", [{}, {"usageMetadata": {}}])
+async def test_an_end_that_was_announced_says_so(
+    acts_: Any, what: str, exit_code: Exit, more: dict[str, Any]
+) -> None:
+    async with scripted(acts({"goAway": {"timeLeft": "50s"}, **more}, 0.05, acts_)) as url, asyncio.timeout(10):
         with pytest.raises(livews.Closed) as caught:
             async with livews.connect(url=url) as session:
                 await session.wait_closed()

@@ -5,12 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 from livews.cli.console import Console
-from livews.core import closes, protocol, rules
+from livews.core import protocol, rules
 from livews.core.conversation import Step
 from livews.core.rules import Finding
 from livews.core.schema import Sender
 from livews.recorder import Direction, Opcode
 from livews.terminal_text import escape_unsafe, paragraph
+from livews.trace.ending import SessionClose, SessionEnding
 from livews.trace.view import TraceView
 
 _SETUP_SECONDS = 10.0
@@ -74,12 +75,11 @@ class TerminalReporter:
         self._view = TraceView(self._line, console.paint, redact)
         self._explained: set[str] = set()
         """Rules whose fix was shown."""
-        self._model = ""
+        self._ending = SessionEnding(redact)
         self._fault: Finding | None = None
         """The first fault of the client's last message that had one."""
         self._last: Finding | None = None
         """The first fault of the client's last message."""
-        self._closed = False
         self._setup = _Watchdog(setup_seconds, self._setup_unanswered)
         """Runs while a setup waits for setupComplete."""
         self._stall = _Watchdog(stall_seconds, self._stalled)
@@ -90,9 +90,8 @@ class TerminalReporter:
             self._view.frame(t, direction, opcode, step)
         else:
             self._view.passed(step)
+        self._ending.frame(step)
         if "setup" in step.signals:
-            setup = step.body.get("setup")
-            self._model = str(setup.get("model", "")) if isinstance(setup, dict) else ""
             self._setup.start()
         if "setupComplete" in step.signals:
             self._setup.stop()
@@ -107,7 +106,8 @@ class TerminalReporter:
 
     def control(self, t: float, direction: Direction, kind: str, about: dict[str, Any]) -> None:
         by: Sender = "client" if direction == "send" else "server"
-        loud = kind == "close" and not closes.is_fine(about["code"], by) and not self._closed
+        close = self._ending.close(by, about["code"], about["reason"]) if kind == "close" else None
+        loud = close is not None and not close.is_fine
         if not self._quiet or loud:
             self._view.control(t, direction, kind, about)
         if kind != "close":
@@ -115,25 +115,26 @@ class TerminalReporter:
         self._stall.stop()
         if self._setup.stop() and (by == "client" or not loud or about["code"] == 1006):  # else the close says why
             self._setup_unanswered()
-        if loud:
-            self._explain(by, about["code"], about["reason"])
-        self._closed = True
+        if close is not None and loud:
+            self._explain(close)
 
     def close(self) -> None:
         self._setup.stop()
         self._stall.stop()
         self._view.close()
 
-    def _explain(self, by: Sender, code: int, reason: str) -> None:
-        advice = closes.explain(code, self._redact(reason), model=self._redact(self._model), by=by)
+    def _explain(self, close: SessionClose) -> None:
+        advice = close.advice
+        is_announced = advice.meaning == protocol.close_texts("announced")["meaning"]
+        is_blamed = close.by == "server" and not is_announced  # nothing that was sent is the cause
         # for a reason that has many causes, or is not known, a finding says more than the general advice
         is_vague = advice.kind == "arguments" and (bool(advice.also) or not advice.known)
-        if is_vague and self._last is not None and by == "server":
-            row = f'livews explain {code} "{protocol.close_row(advice.id)["reason"]}"' if advice.known else ""
+        if is_vague and self._last is not None and is_blamed:
+            row = f'livews explain {close.code} "{protocol.close_row(advice.id)["reason"]}"' if advice.known else ""
             before = f"the client's last message is the likely cause: {self._redact(str(self._last))}"
             self._advise(before=before, do=self._fix(self._last), more=row)
         else:
-            fault = self._fault if by == "server" else None
+            fault = self._fault if is_blamed else None
             before = f"the client sent this: {self._redact(str(fault))}" if fault is not None else ""
             self._advise(what=advice.meaning, why=advice.cause, before=before, do=advice.do)
 

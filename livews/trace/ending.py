@@ -3,6 +3,7 @@
 - The first close ends the session. What the other side sends after it is the answer, and reported only if it says
   something else.
 - A close is attributed to the side that sent it: that of a client says nothing about the service.
+- A close of the service after goAway was announced, and is explained as such.
 - A setup without an answer is reported, unless the service closed with an error and so said why.
 """
 
@@ -36,27 +37,39 @@ class SessionClose:
 
 
 class SessionEnding:
-    """Follows one session, message by message. `unanswered`: the number of the setup that has no answer so far."""
+    """Follows one session, message by message. `unanswered`: the number of the setup that has no answer so far.
 
-    def __init__(self) -> None:
+    `redact` takes the credentials of the session out of what a close is explained with.
+    """
+
+    def __init__(self, redact: Callable[[str], str] = str) -> None:
         self.unanswered: int | None = None
+        self._redact = redact
         self._first: SessionClose | None = None
         self._model = ""
+        self._announced = False
 
     def take(self, record: TraceRecord, step: Step | None, number: int | None = None) -> SessionClose | None:
         """Take the next record, by a number or that of its line; its close, if it is one and not the answer to one."""
         if record.control == "close":
-            return self._take_close(record)
-        if step is not None and "setup" in step.signals and self.unanswered is None:
-            self.unanswered = record.number if number is None else number
-            setup = step.body.get("setup")
-            self._model = self._model or str(setup.get("model", "") if isinstance(setup, dict) else "")
-        if step is not None and "setupComplete" in step.signals:
-            self.unanswered = None
+            return self.close(record.sender, *record.close)
+        if step is not None:
+            self.frame(step, record.number if number is None else number)
         return None
 
-    def _take_close(self, record: TraceRecord) -> SessionClose | None:
-        (code, reason), sender, first = record.close, record.sender, self._first
+    def frame(self, step: Step, number: int = 0) -> None:
+        """Take the next message, by its number."""
+        if "setup" in step.signals and self.unanswered is None:
+            self.unanswered = number
+            setup = step.body.get("setup")
+            self._model = self._model or str(setup.get("model", "") if isinstance(setup, dict) else "")
+        if "setupComplete" in step.signals:
+            self.unanswered = None
+        self._announced = self._announced or "goAway" in step.signals
+
+    def close(self, sender: Sender, code: int, reason: str) -> SessionClose | None:
+        """Take a close; None for the answer to one."""
+        first = self._first
         if first is not None and (
             sender == first.by
             or code == _NO_FRAME
@@ -64,7 +77,9 @@ class SessionEnding:
             or (code == first.code and reason in ("", first.reason))
         ):
             return None
-        close = SessionClose(sender, code, reason, closes.explain(code, reason, model=self._model, by=sender))
+        texts = self._redact(reason), self._redact(self._model)
+        advice = closes.explain(code, texts[0], model=texts[1], by=sender, announced=self._announced)
+        close = SessionClose(sender, code, reason, advice)
         self._first = first or close
         if sender == "server" and not close.is_fine and code != _NO_FRAME:
             self.unanswered = None

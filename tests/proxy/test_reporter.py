@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -70,6 +71,22 @@ async def test_a_catch_all_reason_gives_way_to_what_the_last_message_had(
     in_order(said, "1007 Request contains an invalid argument. before the client's last message is the likely cause:",
              "(WIRE-2) do Send one JSON object per frame", 'more livews explain 1007 "Request contains an invalid argument."')  # fmt: skip
     assert "catch-all" not in said
+
+
+@pytest.mark.parametrize(
+    "end", [(1001, ""), (1008, ""), (1007, "Something else."), lambda socket: socket.transport.abort()]
+)
+async def test_an_announced_close_is_not_blamed_on_the_client(end: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    act = acts(None, {"goAway": {"timeLeft": "50s"}}, 0.05, end)
+    async with scripted(act) as url, proxied(url, record=shown(quiet=True)) as proxy:
+        async with dial(proxy.url) as client:
+            for message in (SETUP, '{"realtimeInput":{"txt":"x"}}'):
+                await client.send(message)
+            await client.wait_closed()
+        await proxy.ended()
+    said = flat(capsys.readouterr().err)
+    in_order(said, "close 1", "what The connection ended after the service had announced that with goAway.", "do Connect again with the newest")  # fmt: skip
+    assert "the client sent this" not in said and "client's last message" not in said
 
 
 async def meet(fault: str, folder: Path, wanted: bytes = b"turnComplete") -> Path:

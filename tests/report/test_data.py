@@ -89,6 +89,12 @@ def test_a_setup_without_an_answer_is_among_the_findings() -> None:
     assert not data_of(Trace().send(0.1, SETUP).control(9.0, "recv", "close", refused))["found"]
 
 
+def test_the_end_after_go_away_was_announced() -> None:
+    trace = Trace().send(0.1, SETUP).recv(0.2, {"setupComplete": {}}).recv(1.0, {"goAway": {"timeLeft": "50s"}})
+    end = data_of(trace.control(9.0, "recv", "close", {"code": 1001, "reason": ""}))["end"]
+    assert "announced that with goAway" in end["meaning"] and end["retry"] == "resume"
+
+
 def test_a_frame_is_parsed_once_and_shown_as_it_was_written(monkeypatch: pytest.MonkeyPatch) -> None:
     setup = {"setup": {"model": "models/test", "generation_config": {"responseModalities": "audio", "topK": None}}}
     parsed: list[bytes] = []

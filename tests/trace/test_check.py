@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from livews.cli import main
-from tests.kit.traces import control, sent
+from tests.kit.traces import control, got, sent
 from tests.trace.kit import BARGE_IN, HEAD, READY, TOOL, Run, write
 
 
@@ -85,6 +85,30 @@ def test_a_close_is_told_once_and_laid_on_whoever_sent_it(
         assert said[tool].count(report) == times, said[tool]
     assert said["check"].count("CLOSE-3") == times
     assert "quota" not in "".join(said.values()), "what the code alone may mean is the service's"
+
+
+@pytest.mark.parametrize(
+    ("message", "close", "is_announced"),
+    [
+        ({"goAway": {"timeLeft": "50s"}}, ("recv", 1001, ""), True),
+        ({"go_away": {}}, ("recv", 1006, ""), True),
+        ({"goAway": {"timeLeft": "nan"}, "usageMetadata": {}}, ("recv", 1008, "It has lasted too long."), True),
+        ({"goAway": {}}, ("recv", 1007, "Something else."), True),
+        ({"goAway": {}}, ("recv", 1007, "API key not valid."), False),  # a row says more
+        ({"goAway": {}}, ("send", 1006, ""), False),
+        ({"goAway": {}}, ("recv", 1000, ""), False),
+        ({"usageMetadata": {}}, ("recv", 1001, ""), False),
+    ],
+)
+def test_a_close_after_go_away_is_reported_as_announced(
+    message: dict[str, object], close: tuple[str, int, str], is_announced: bool, trace: Run, tmp_path: Path
+) -> None:
+    side, code, why = close
+    row = control(2.0, side, "close", code=code, reason=why)
+    path = write(tmp_path / "t.jsonl", *READY, got(1.0, message), row)
+    reports = told_by_all(trace, path)
+    for tool in ("check", "stats", "export"):
+        assert reports[tool].count("announced that with goAway") == is_announced, (tool, reports[tool])
 
 
 @pytest.mark.parametrize(
