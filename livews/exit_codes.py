@@ -15,4 +15,5 @@ class Exit(IntEnum):
     NO_SOUND = 6
     HANGUP = 129
     INTERRUPTED = 130
+    QUIT = 131
     TERMINATED = 143

@@ -3,7 +3,7 @@
 - Words go to stdout as they come; everything else goes to stderr.
 - What cannot work (a file, a tool, a requested microphone) is reported before anything is dialled.
 - Playback degrades: without a library or device there is one line about it, and the words all the same.
-- However the session ends (the last turn, `q`, Ctrl-C, SIGTERM, SIGHUP, a close), the WAV and the trace are complete.
+- However the session ends (the last turn, `q`, a signal, a close), the WAV and the trace are complete.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`livews serve`: run the stand-in on a port until Ctrl-C, SIGTERM or SIGHUP."""
+"""`livews serve`: run the stand-in on a port until Ctrl-C, SIGTERM, SIGHUP or SIGQUIT."""
 
 import argparse
 import asyncio

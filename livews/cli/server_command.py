@@ -1,7 +1,7 @@
 """The scaffold of the commands that listen: serve, proxy and inspect.
 
 - The first line of stdout is the URL; everything else is on stderr.
-- Ctrl-C, SIGTERM and SIGHUP stop the command, which is no failure; a further signal changes nothing.
+- A signal of `livews.cli.signals` stops the command, which is no failure; a further signal changes nothing.
 - As many files may be open as the system allows; when none is left, that is reported once (`livews.listening`).
 - With --tls the certificate of the authority is a file while the command runs; one named with --ca stays.
 """

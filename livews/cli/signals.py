@@ -1,4 +1,4 @@
-"""The signals that end a command: Ctrl-C (SIGINT), SIGTERM, and SIGHUP, which comes when the terminal is closed.
+"""The signals that end a command: Ctrl-C (SIGINT), Ctrl-\\ (SIGQUIT), SIGTERM, and SIGHUP, of a closed terminal.
 
 - They end it in the same way: what it started is stopped, and what it writes is complete.
 - One that was ignored at the start (nohup) stays ignored, and a further one changes nothing.
@@ -15,12 +15,12 @@ from typing import Any
 
 def _others() -> list[signal.Signals]:
     """Those besides SIGINT that this system has, and that are not ignored."""
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGQUIT") if hasattr(signal, name)]
     return [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
 
 
 def run(work: Coroutine[Any, Any, int]) -> int:
-    """`asyncio.run`, where SIGTERM and SIGHUP cancel the work as Ctrl-C does.
+    """`asyncio.run`, where SIGTERM, SIGHUP and SIGQUIT cancel the work as Ctrl-C does.
 
     Returns:
         the result of the work, or the exit code of the signal.

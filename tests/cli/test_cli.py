@@ -431,7 +431,7 @@ def test_a_reader_that_leaves(words: str, redirected: str, lines: int, server: s
 
 
 def test_serve_prints_its_url_first_and_ends_on_a_signal() -> None:
-    for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
         with serving() as (url, process):
             assert re.fullmatch(r"ws://127\.0\.0\.1:\d+", url)
             process.send_signal(name)
@@ -440,7 +440,7 @@ def test_serve_prints_its_url_first_and_ends_on_a_signal() -> None:
             assert "Traceback" not in process.stderr.read()
 
 
-@pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_signals_at_a_serve_that_is_ending_change_nothing(name: signal.Signals) -> None:
     with serving("--once", "--quiet", "--voice", "tones") as (url, process):
         with socket.create_connection(("127.0.0.1", int(url.rsplit(":", 1)[1])), timeout=10) as client:

@@ -693,8 +693,11 @@ def test_the_reply_is_alone_on_a_stdout_that_is_no_terminal(server: str, tmp_pat
 @pytest.mark.parametrize(
     ("mode", "number"),
     [
-        *itertools.product(["text", "voice", "live view"], [signal.SIGTERM, signal.SIGHUP, signal.SIGINT]),
+        *itertools.product(
+            ["text", "voice", "live view"], [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT]
+        ),
         ("closed terminal", signal.SIGHUP),
+        ("Ctrl-\\ after Ctrl-Z", signal.SIGQUIT),
     ],
 )
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc")
@@ -703,9 +706,11 @@ def test_a_signal_ends_everything(mode: str, number: signal.Signals, slow: str, 
     pid, trace = tmp_path / "pid", tmp_path / "t.jsonl"
     tool = shlex.join(["sh", "-c", f"sleep 600 & echo $! > {pid}; sleep 600"])
     words = ["--url", slow, "--mute", "--tool", f"get_weather={tool}", f"--trace={trace}"]
-    words += {"text": ["please get_weather"], "voice": ["please get_weather", "--mic", str(tmp_path / "a.wav")]}.get(
-        mode, []
-    )
+    words += {
+        "text": ["please get_weather"],
+        "Ctrl-\\ after Ctrl-Z": ["please get_weather"],
+        "voice": ["please get_weather", "--mic", str(tmp_path / "a.wav")],
+    }.get(mode, [])
     write_wav(tmp_path / "a.wav", tone(60.0))
     with Terminal([*LIVEWS, *words], rows=24, columns=110) as terminal:
         if "view" in mode or "closed" in mode:
@@ -714,6 +719,10 @@ def test_a_signal_ends_everything(mode: str, number: signal.Signals, slow: str, 
         terminal.wait_for(lambda: pid.exists() and pid.read_text().strip())
         if mode == "closed terminal":
             terminal.hang_up()
+        elif "Ctrl" in mode:
+            terminal.send(signal.SIGTSTP)
+            terminal.send(signal.SIGCONT)
+            terminal.type("\x1c")
         else:
             terminal.send(number)
             if number == signal.SIGINT and mode == "live view":

@@ -45,6 +45,7 @@ _EXITS = {
     Exit.NO_SOUND: "a sound device, camera or screen that was asked for is missing",
     Exit.HANGUP: "SIGHUP: the terminal was closed; 0 for a server (serve, proxy, inspect)",
     Exit.INTERRUPTED: "Ctrl-C; 0 for a server",
+    Exit.QUIT: "SIGQUIT (Ctrl-\\\\); 0 for a server",
     Exit.TERMINATED: "SIGTERM; 0 for a server",
 }
 

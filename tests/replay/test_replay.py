@@ -299,7 +299,7 @@ def test_without_a_place_the_stand_in_answers(capfd: pytest.CaptureFixture[str],
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 async def test_a_signal_tells_what_is_known(number: signal.Signals, tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", *READY, *TURN, asked(0.05, "again"), *TURN[1:], *BYE)
     half = {"serverContent": {"modelTurn": {"parts": [{"text": "never recorded"}]}}}
