@@ -1,6 +1,8 @@
 """Files that livews creates: who can read them, and which links are followed."""
 
+import json
 import os
+import shlex
 import stat
 import subprocess
 from pathlib import Path
@@ -8,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from livews.audio.wav import WavTurns, WavWriteError
-from livews.errors import TraceFailed
-from livews.output_file import is_stream, open_output
+from livews.errors import LivewsError, TraceFailed
+from livews.output_file import descriptor_of, is_stream, open_output
 from livews.trace.atomic_output import atomic_output
 from livews.trace.writer import TraceFile
 from tests.kit.command import LIVEWS
@@ -93,6 +95,65 @@ def test_devices_pipes_and_descriptors_are_written_to(tmp_path: Path) -> None:
     os.close(open_output(link, os.O_RDWR | os.O_APPEND))
     os.close(open_output(pipe, os.O_RDWR | os.O_APPEND))
     assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+@pytest.mark.parametrize("write", WRITERS)
+@pytest.mark.parametrize("name", ["/dev/fd/{}", "/proc/self/fd/{}", "/proc/thread-self/fd/{}", "{link}"])
+def test_a_descriptor_is_written_to_where_it_is(write: object, name: str, tmp_path: Path) -> None:
+    """Not from the start of its file, as by opening it anew; and it stays open."""
+    assert callable(write)
+    path = tmp_path / "out"
+    with path.open("wb", buffering=0) as out:
+        (tmp_path / "link").symlink_to(f"/dev/fd/{out.fileno()}")
+        named = Path(name.format(out.fileno(), link=tmp_path / "link"))
+        assert descriptor_of(named) == out.fileno()
+        out.write(b"before ")
+        TraceFile.check(named)
+        write(named)
+        out.write(b" after")
+    written = path.read_bytes()
+    assert written.startswith(b"before ") and written.endswith(b" after")
+    assert any(mark in written[7:13] for mark in (b"RIFF", b'{"tra', b"{}"))
+
+
+@pytest.mark.parametrize("path", ["/dev/stdout2", "/dev/fd/x", "/dev/null", "/proc/1/fd/1", "/dev/fd", "loop"])
+def test_other_paths_are_no_descriptors(path: str, tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    assert descriptor_of(tmp_path / path) is None
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_a_descriptor_that_cannot_be_written_to(write: object, tmp_path: Path) -> None:
+    assert callable(write)
+    (tmp_path / "in").write_text("as before")
+    with (tmp_path / "in").open("rb") as file, pytest.raises(LivewsError, match="open for reading only"):
+        write(Path(f"/dev/fd/{file.fileno()}"))
+    with pytest.raises(LivewsError, match="Bad file descriptor"):
+        write(Path("/dev/fd/9999"))
+    assert (tmp_path / "in").read_text() == "as before"
+
+
+def test_a_wav_needs_to_go_back_to_its_header(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    with (tmp_path / "out").open("ab") as file:
+        for number in (writer, file.fileno()):
+            with pytest.raises(WavWriteError, match="header of a WAV is written last"):
+                wav(Path(f"/dev/fd/{number}"))
+    os.close(reader)
+    os.close(writer)
+
+
+@pytest.mark.parametrize("redirect", [">", ">>", "2>&1 >"])
+def test_a_trace_on_stdout_keeps_what_is_there(redirect: str, tmp_path: Path) -> None:
+    """Every line of the trace, of the events, and of the command before is whole."""
+    out = tmp_path / "out"
+    words = shlex.join([*LIVEWS, "--offline", "--mute", "--json", "--trace=/dev/stdout", "hello"])
+    command = f"{{ echo before; {words}; }} {redirect} {shlex.quote(str(out))}"
+    subprocess.run(["sh", "-c", command], cwd=ROOT, check=True, capture_output=True, timeout=40)
+    before, *lines = out.read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert before == "before" and sum("close" in row for row in rows) == 2 and "trace" in rows[0]
+    assert "turnEnd" in [row.get("event") for row in rows]
 
 
 @pytest.mark.parametrize("path", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])

@@ -22,7 +22,7 @@ from typing import BinaryIO, NoReturn
 from livews.audio.analysis.pcm import SAMPLE_BYTES, Aligner, bytes_of, mono, native, seconds_of
 from livews.core.codec import OUTPUT_RATE
 from livews.errors import BadRequest
-from livews.output_file import check_link, open_output
+from livews.output_file import can_rewrite, check_link, descriptor_of, is_stream, open_output
 
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _FORMAT = struct.Struct("<HHIIHH")  # format, channels, rate, bytes a second, bytes a frame, bits a sample
@@ -254,7 +254,7 @@ class WavTurns:
         ):  # the user did not name it, so nothing is overwritten
             part += 1
         further = self._path_of(part)
-        can_be = part <= _MOST_PARTS and full.is_file() and os.access(full.parent, os.W_OK)
+        can_be = part <= _MOST_PARTS and not is_stream(full) and os.access(full.parent, os.W_OK)
         if can_be not in self._notified:
             self._notified.add(can_be)
             rest = f"it goes on in {further}" if can_be else "that part of it is not written"
@@ -282,6 +282,17 @@ def _check_place(path: Path, is_folder: bool) -> None:
             path.mkdir(0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise WavWriteError(path, error.strerror or str(error), other) from error
+    elif (number := descriptor_of(path)) is not None:
+        try:
+            os.close(open_output(path, os.O_WRONLY))
+        except OSError as error:
+            raise WavWriteError(path, error.strerror or str(error), other) from None
+        if not can_rewrite(number):
+            why = (
+                "the header of a WAV is written last, and a pipe, a terminal or a file after >> cannot go back to it"
+            )
+            raise WavWriteError(path, why, other)
+        return
     elif path.is_symlink():
         try:
             check_link(path)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from livews.errors import BadRequest
-from livews.output_file import is_stream
+from livews.output_file import is_stream, open_output
 
 
 @contextmanager
@@ -38,7 +38,7 @@ def atomic_output(path: str, *, source: str = "") -> Iterator[BinaryIO]:
         raise BadRequest("the output is a folder", where=path, fix="name a file after -o")
     try:
         if is_stream(target):
-            with target.open("wb") as device:
+            with os.fdopen(open_output(target, os.O_WRONLY), "wb") as device:
                 yield device
             return
         # in the same folder, so that the rename is atomic; O_EXCL, so that no link of somebody else is followed

@@ -23,7 +23,7 @@ from livews.core.conversation import Step
 from livews.core.fastpath import Template
 from livews.endpoint import Endpoint
 from livews.errors import TraceFailed
-from livews.output_file import open_output
+from livews.output_file import descriptor_of, open_output
 from livews.recorder import Direction, Opcode
 from livews.trace.media import elided
 from livews.version import __version__
@@ -74,7 +74,7 @@ class TraceFile:
         try:
             while not os.path.lexists(existing):  # up to the folder in which the others would be created
                 existing = existing.parent
-            if existing != path:
+            if existing != path and descriptor_of(path) is None:
                 if not existing.is_dir():
                     raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
                 if not os.access(existing, os.W_OK | os.X_OK):
@@ -142,8 +142,9 @@ class TraceFile:
 
 
 def _check_content(file: int, path: Path) -> None:
-    """Raise TraceFailed unless the file is empty, a device, or a trace to append to."""
-    start = os.pread(file, 64, 0) if stat.S_ISREG(os.fstat(file).st_mode) else b""
+    """Raise TraceFailed unless the file is empty, a trace to append to, a device, or a descriptor that was named."""
+    is_file = stat.S_ISREG(os.fstat(file).st_mode) and descriptor_of(path) is None
+    start = os.pread(file, 64, 0) if is_file else b""
     if start and not start.startswith(b'{"trace":"livews"'):
         raise TraceFailed(
             "the file is not a trace and would be damaged by one",
