@@ -46,6 +46,8 @@ _REST = {
     "call": "{:,} more calls of the model were answered with an error",
     "goAway": "{:,} more times the service said that it closes this connection",
     "no audio": "no audio came in {:,} more turns",
+    "wav": "the audio of {:,} more turns was written",
+    "interrupted": "{:,} more replies were interrupted",
 }
 """What a service can repeat without end, and how the rest is counted."""
 _NAME = 100
@@ -379,7 +381,7 @@ class Replies:
         if reply is not None:
             self._start(self._report_played(reply))
         is_interrupted = reply is not None and reply.interrupted and not self.stopped
-        self._output.model_done("interrupted" if is_interrupted else "")
+        self._output.model_done("interrupted" if is_interrupted and self.is_shown("interrupted") else "")
         self._output.status("")
         self.stopped = False
         self._end_wav_turn()
@@ -440,12 +442,12 @@ class Replies:
     def _end_wav_turn(self) -> None:
         if self.wav is None:
             return
-        if self.wav.turn_seconds:
+        if self.wav.turn_seconds and self.is_shown("wav"):
             length = f"{self.wav.turn_seconds:.1f} s"
             if self.wav.file_seconds > self.wav.turn_seconds:  # one file for all turns
                 length = f"{length} more, {self.wav.file_seconds:.1f} s in all"
             self._console.note(f"{self.wav.path}: {one_line(self._mime_type)}, {length}")
-        elif self.is_shown("no audio"):
+        elif not self.wav.turn_seconds and self.is_shown("no audio"):
             self._console.note("no audio came in this turn, so no WAV was written for it")
         self.wav.end_turn()
         self._mime_type = ""

@@ -25,7 +25,7 @@ from livews.cli import main, replies, talk
 from livews.cli.console import Console, Environment
 from livews.cli.output import Output, Unsent
 from livews.cli.session_inputs import SessionInputs
-from livews.core.codec import decode_base64
+from livews.core.codec import decode_base64, encode_base64
 from livews.errors import RemoteProtocolError
 from tests.bench.golden.parts import png
 from tests.kit.command import LIVEWS, Done, livews, serving
@@ -280,6 +280,23 @@ def test_what_a_service_makes_up_is_reported_in_bounded_number_and_length(tools:
     for rest in ("70 more names", "480 more calls", "9 more times", "in 10 more turns"):
         assert done.stderr.count(rest) == 1, done.stderr
     assert len(done.stderr) < 12_000 and len(done.stderr.splitlines()) < 90
+
+
+def test_tiny_turns_without_end_are_counted(tmp_path: Path) -> None:
+    """Each turn with a little audio, half of them interrupted."""
+    words = ["--wav", f"{tmp_path}/", "--mute", "--turn-timeout", "5"]
+    part = {"inlineData": {"mimeType": "audio/pcm;rate=24000", "data": encode_base64(bytes(480))}}
+    sound = {"serverContent": {"modelTurn": {"parts": [part]}}}
+
+    async def go() -> Done:
+        async with scripted(acts(*30 * [PROMPT, sound, END, PROMPT, sound, CUT, END])) as url:
+            return await asyncio.to_thread(livews, *words, "--url", url, *["Hello"] * 60)
+
+    done = asyncio.run(go())
+    assert len([*tmp_path.iterdir()]) == 60
+    for rest in ("audio of 40 more turns was written", "10 more replies were interrupted"):
+        assert done.stderr.count(rest) == 1, done.stderr
+    assert len(done.stderr.splitlines()) < 50
 
 
 # What a result is still owed
