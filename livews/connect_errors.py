@@ -20,9 +20,11 @@ from livews.terminal_text import one_line
 
 NOT_THIS_API = "check host, port and path: something other than this API is listening"
 
-Cause = Literal["timeout", "unfinished", "certificate", "no TLS", "TLS", "DNS", "refused", "reset", "closed", "other"]
-"""No answer in time; one that had begun; a certificate of an unknown authority; no TLS where it was wanted; TLS where it was
-not; a host name that does not resolve; a port that refuses; a connection that was reset, or closed, without an answer;
+Cause = Literal[
+    "timeout", "silent TLS", "unfinished", "certificate", "no TLS", "TLS", "DNS", "refused", "reset", "closed", "other"
+]  # fmt: skip
+"""No answer in time; none to the TLS handshake; one that had begun; a certificate of an unknown authority; no TLS where it
+was wanted; TLS where it was not; a host name that does not resolve; a port that refuses; a connection that was reset, or closed, without an answer;
 anything else."""
 _SAYS_TLS = re.compile(rb"plain HTTP|HTTP request to an HTTPS|^[\x15\x16]\x03", re.IGNORECASE)
 """What a server with TLS answers to a request without: in words of web servers, or a record of TLS."""
@@ -32,6 +34,11 @@ _CAUSES: dict[Cause, tuple[str, str, str]] = {
     "timeout": (
         "{server} did not answer within {seconds:g} s", "the handshake was not finished",
         "check the network, a firewall or a proxy (HTTPS_PROXY)",
+    ),
+    "silent TLS": (
+        "{server} did not answer the TLS handshake within {seconds:g} s",
+        "the TCP connection was made, so the port may be one without TLS (ws://)",
+        "if it has no TLS, dial it with ws://, not wss://; else check its program and the network",
     ),
     "unfinished": (
         "the answer of {server} was not complete within {seconds:g} s", "it had begun, and it has no end", NOT_THIS_API,
@@ -52,6 +59,10 @@ _CAUSES: dict[Cause, tuple[str, str, str]] = {
     "other": ("no connection to {server}", "", "check the network"),
 }  # fmt: skip
 """What happened, the reason where it is not the text of the exception, and what to do."""
+
+
+class TlsTimeout(TimeoutError):
+    """The TCP connection was made, and the TLS handshake was not finished in time."""
 
 
 class Words(NamedTuple):
@@ -88,6 +99,7 @@ def dial_failure(
     flag: str,
     seconds: float,
     proxied: bool,
+    connected: bool = False,
     answer: bytes | None = None,
     lost: BaseException | None = None,
 ) -> LivewsError | None:
@@ -99,6 +111,7 @@ def dial_failure(
         flag: the option that a wrong URL came from.
         seconds: the timeout.
         proxied: whether a proxy of the network was used.
+        connected: whether there was a TCP connection, through the proxy if there is one.
         answer: the beginning of what came in answer to the request; None where none was sent.
         lost: how the connection broke, if it did.
 
@@ -152,10 +165,9 @@ def dial_failure(
         return Unreachable("the server does not speak WebSocket", where=where, why=why, fix=NOT_THIS_API)
     if not isinstance(problem, OSError):
         return None
-    secure = endpoint.url.startswith("wss:")
-    if secure and answer is None:
-        fix = f"{_CAUSES['timeout'][2]}; {_CAUSES['no TLS'][2]}"
-        words = words._replace(fixes={**words.fixes, "timeout": fix})
+    secure = endpoint.url.startswith("wss:") and answer is None
+    if isinstance(problem, TimeoutError) and secure and connected:
+        return failed("silent TLS")
     return unreachable(problem, words, where=where, redact=redact, seconds=seconds, secure=secure)
 
 
@@ -195,7 +207,7 @@ def _refused(status: int, body: bytes, endpoint: Endpoint) -> Refused:
 
 def _cause(problem: Exception, secure: bool) -> Cause:
     if isinstance(problem, TimeoutError):
-        return "timeout"
+        return "silent TLS" if isinstance(problem, TlsTimeout) else "timeout"
     if isinstance(problem, ssl.SSLCertVerificationError):
         return "certificate"
     if isinstance(problem, (ssl.SSLError, ConnectionResetError)) and secure:

@@ -81,7 +81,13 @@ class _Connection(BoundedPongs, ClientConnection):
         super().__init__(*args, **options)
         self.head = bytearray()
         """The beginning of what came in answer to the handshake."""
+        self.is_made = False
+        """It can be used: the TLS handshake, if there is one, is finished."""
         self._waits_for_body = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.is_made = True
+        super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
         protocol = self.protocol
@@ -222,13 +228,15 @@ class Transport:
                 "logger": _LOGGER,
                 "proxy": proxy,
             }
+            if uri.secure:  # else asyncio gives up after 60 s, in words of its own
+                given["ssl_handshake_timeout"] = timeout + 1
             dialling = connect(endpoint.url, **given | options)
             dialling.process_redirect = lambda problem: problem  # type: ignore[method-assign, assignment]
             self.socket = await dialling
         except Exception as problem:
             error = dial_failure(
-                problem, endpoint, flag=self._flag, seconds=timeout, proxied=proxy is not None,
-                answer=bytes(dialled[-1].head) if dialled else None,
+                problem, endpoint, flag=self._flag, seconds=timeout, proxied=proxy is not None, connected=bool(dialled),
+                answer=bytes(dialled[-1].head) if dialled and dialled[-1].is_made else None,
                 lost=dialled[-1].connection_exc if dialled else None,
             )  # fmt: skip
             raise (error or problem) from None

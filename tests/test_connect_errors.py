@@ -1,6 +1,7 @@
 """Why no connection came to be: every cause in its own words, and nothing in them that is secret."""
 
 import asyncio
+import contextlib
 import json
 import re
 import socket
@@ -10,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -21,6 +23,7 @@ from livews.endpoint import Endpoint
 from livews.errors import LivewsError, Refused, Unreachable
 from livews.exit_codes import Exit
 from livews.loopback import is_loopback
+from livews.proxy import upstream
 from livews.redactor import Redactor
 from livews.server.server import StandInConfig, serve_stand_in
 from livews.transport import Transport
@@ -304,3 +307,61 @@ async def test_a_port_with_tls_that_is_dialled_without(tmp_path: Path) -> None:
     async with tcp(handle, context(tmp_path / "ca.pem", "127.0.0.1", "test")) as url:
         problem = await failure(url.replace("http", "ws"))
     assert "wss://" in problem.fix
+
+
+SILENT = {
+    "TLS": "did not answer the TLS handshake within 0.3 s",
+    "TLS through a proxy": "did not answer the TLS handshake within 0.3 s",
+    "TCP": "did not answer within 0.3 s",
+}
+"""How far a connection with TLS came, and what is reported."""
+
+
+@pytest.mark.parametrize("by", ["the client", "the proxy"])
+@pytest.mark.parametrize("stage", SILENT)
+async def test_how_far_a_silent_port_let_us(by: str, stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """wss:// at a port that takes connections and says nothing may be one without TLS."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if "through" in stage:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        await reader.read()
+
+    async with tcp(handle) as there, asyncio.timeout(20):
+        port = urlsplit(there).port or 0
+        via = None
+        with contextlib.ExitStack() as stack:
+            if "through" in stage:
+                use_proxy(port, monkeypatch)
+                via = upstream.HttpProxy.parse(there)
+            elif stage == "TCP":
+                port = stack.enter_context(full_port())
+            url = f"wss://{'there.invalid' if via else '127.0.0.1'}:{port}"
+            if by == "the client":
+                with pytest.raises(Unreachable) as caught:
+                    await Transport(at(url)).open(0.3)
+                found = caught.value
+            else:
+                with pytest.raises(TimeoutError) as late:
+                    await upstream.dial(upstream.UpstreamTarget.parse(url), ssl.create_default_context(), via, 0.3)
+                found = connect_errors.unreachable(
+                    late.value, connect_errors.UPSTREAM, where=url, redact=str, seconds=0.3, secure=True
+                )
+    assert SILENT[stage] in found.what and found.where.startswith(url)
+    assert ("ws://, not wss://" in found.fix and "without TLS" in found.why) == ("TLS" in stage)
+
+
+@contextlib.contextmanager
+def full_port() -> Iterator[int]:
+    """A port that takes no more connections: a further one waits for ever."""
+    with contextlib.ExitStack() as stack:
+        there = stack.enter_context(socket.socket())
+        there.bind(("127.0.0.1", 0))
+        there.listen(0)
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                waiting.connect(there.getsockname())
+        yield there.getsockname()[1]

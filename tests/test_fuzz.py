@@ -1,14 +1,16 @@
 """The short form of tests.fuzz, and that it finds what it looks for."""
 
 import tracemalloc
+import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from livews.errors import BadRequest
 from tests.fuzz import readers
 from tests.fuzz.mutation import mutation
-from tests.fuzz.worker import Run
+from tests.fuzz.worker import Run, work
 
 
 @pytest.mark.parametrize("kind", readers.READERS)
@@ -19,6 +21,25 @@ def test_a_short_run_finds_nothing(kind: str, tmp_path: Path, monkeypatch: pytes
         run.feed(mutation(11, number, run.seeds, run.reader.tokens))
     readers.clean()
     assert [finding.why for finding in run.result.findings] == []
+
+
+def test_it_prints_no_warnings_of_pillow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of livews are findings as ever."""
+
+    def read(data: bytes) -> None:
+        warnings.warn_explicit("Corrupt EXIF data", UserWarning, "TiffImagePlugin.py", 1, "PIL.TiffImagePlugin")
+        with pytest.raises(UserWarning):
+            warnings.warn_explicit("x", UserWarning, "image_file.py", 1, "livews.media.image_file")
+        seen.append(data)
+
+    seen: list[bytes] = []
+    monkeypatch.setattr("tests.fuzz.worker._limit_memory", lambda: None)
+    monkeypatch.setattr("logging.disable", lambda: None)
+    monkeypatch.setitem(readers.READERS, "bad", lambda: readers.Reader(lambda: [b"x"], {"read": read}))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        work("bad", 1, 0.0, tmp_path, False, SimpleNamespace(send=lambda result: None))
+    assert seen
 
 
 def _loop(data: bytes) -> None:

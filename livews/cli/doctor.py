@@ -33,7 +33,7 @@ from livews.audio.portaudio import AudioUnavailable
 from livews.audio.speaker import NothingPlays, Speaker
 from livews.cli import network, signals
 from livews.cli.console import Console
-from livews.connect_errors import SERVER, unreachable
+from livews.connect_errors import SERVER, TlsTimeout, unreachable
 from livews.core import events as e
 from livews.core import models
 from livews.core.codec import OUTPUT_RATE
@@ -404,7 +404,8 @@ async def _shake_hands(writer: asyncio.StreamWriter, host: str, timeout: float) 
     """A TLS handshake as livews does it: who issued the certificate and until when it is valid."""
     start = time.monotonic()
     async with _dialling(host, timeout, secure=True):
-        await writer.start_tls(ssl.create_default_context(), server_hostname=host)
+        tls = ssl.create_default_context()
+        await writer.start_tls(tls, server_hostname=host, ssl_handshake_timeout=timeout + 1)
     took = since(start)
     certificate: dict[str, Any] = writer.get_extra_info("peercert")
     ends = ssl.cert_time_to_seconds(certificate["notAfter"])
@@ -423,7 +424,8 @@ async def _dialling(target: str, timeout: float, fix: str = "", *, secure: bool 
         async with asyncio.timeout(timeout):
             yield
     except (OSError, UnicodeError) as problem:
-        error = unreachable(problem, SERVER, where=target, redact=str, seconds=timeout, secure=secure)
+        failure = TlsTimeout() if secure and isinstance(problem, TimeoutError) else problem
+        error = unreachable(failure, SERVER, where=target, redact=str, seconds=timeout, secure=secure)
         error.what = f"{target}: {error.what}"
         error.fix = fix or error.fix
         if isinstance(problem, ssl.SSLCertVerificationError):

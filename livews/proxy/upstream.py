@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from livews.connect_errors import Words, unreachable
+from livews.connect_errors import TlsTimeout, Words, unreachable
 from livews.errors import BadRequest, Unreachable
 from livews.proxy.http_head import HeadRefused, HttpHead, read_response, response_parser
 from livews.redactor import query_credentials
@@ -199,18 +199,16 @@ async def dial(
     """
     deadline = asyncio.get_running_loop().time() + timeout
     if via is None:
-        async with asyncio.timeout_at(deadline):
-            return await _connect(upstream.host, upstream.port, tls)
+        return await _connect(upstream.host, upstream.port, tls, deadline)
     parser = response_parser("CONNECT")
     lines = [f"CONNECT {_bracketed(upstream.host)}:{upstream.port} HTTP/1.1", f"Host: {upstream.authority}"]
     lines += [f"Proxy-Authorization: {via.authorization}"] if via.authorization else []
     with contextlib.ExitStack() as on_failure:
         try:
+            to_proxy = ssl.create_default_context() if via.secure else None
+            reader, writer = await _connect(via.host, via.port, to_proxy, deadline)
+            on_failure.callback(writer.transport.abort)
             async with asyncio.timeout_at(deadline):
-                reader, writer = await _connect(
-                    via.host, via.port, ssl.create_default_context() if via.secure else None
-                )
-                on_failure.callback(writer.transport.abort)
                 writer.write("\r\n".join([*lines, "", ""]).encode())
                 head = await read_response(reader, parser, _skip)
         except HeadRefused as problem:
@@ -230,7 +228,9 @@ async def dial(
         else:
             try:
                 async with asyncio.timeout_at(deadline):
-                    await writer.start_tls(tls, server_hostname=upstream.host)
+                    await writer.start_tls(tls, server_hostname=upstream.host, ssl_handshake_timeout=timeout + 1)
+            except TimeoutError:
+                raise TlsTimeout from None
             except ssl.SSLCertVerificationError as problem:
                 why = problem.verify_message or "it is signed by an unknown authority"
                 fix = "where a company's proxy inspects TLS, set SSL_CERT_FILE to a file with its CA certificate"
@@ -243,9 +243,27 @@ async def _skip(informational: HttpHead) -> None:
     """Drop a response 1xx of the network's proxy."""
 
 
-async def _connect(host: str, port: int, tls: ssl.SSLContext | None) -> Streams:
-    options: dict[str, Any] = {"ssl": tls, "ssl_shutdown_timeout": _TLS_SHUTDOWN_SECONDS} if tls else {}
-    return await asyncio.open_connection(host, port, happy_eyeballs_delay=_EYEBALLS_SECONDS, **options)
+async def _connect(host: str, port: int, tls: ssl.SSLContext | None, deadline: float) -> Streams:
+    loop = asyncio.get_running_loop()
+    options: dict[str, Any] = {}
+    if tls is not None:
+        within = max(deadline - loop.time(), 0.0) + 1  # else asyncio gives up after 60 s, in words of its own
+        options = {"ssl": tls, "ssl_shutdown_timeout": _TLS_SHUTDOWN_SECONDS, "ssl_handshake_timeout": within}
+    reader = asyncio.StreamReader(loop=loop)
+    connected: list[asyncio.StreamReaderProtocol] = []
+
+    def create() -> asyncio.StreamReaderProtocol:  # called when there is a TCP connection
+        connected.append(asyncio.StreamReaderProtocol(reader, loop=loop))
+        return connected[-1]
+
+    try:
+        async with asyncio.timeout_at(deadline):
+            transport, protocol = await loop.create_connection(
+                create, host, port, happy_eyeballs_delay=_EYEBALLS_SECONDS, **options
+            )
+    except TimeoutError as problem:
+        raise (TlsTimeout() if tls is not None and connected else problem) from None
+    return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
 
 def _refused(upstream: UpstreamTarget, via: HttpProxy, head: HttpHead) -> Unreachable:

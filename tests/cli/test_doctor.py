@@ -144,7 +144,7 @@ FAILURES = {
     "no such host": (NO_HOST, "", 4, "fsssss", "no-such-host.invalid", "check the name"),
     "an HTTP server": (answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"), "", 4, "sosfss", "200", " "),
     "an SSH server": (answering(b"SSH-2.0-OpenSSH_9.2\r\n"), "", 4, "sosfss", "does not speak WebSocket", " "),
-    "no TLS answer": (bound("wss", listening=True), "", 4, "sofsss", "within 0.5 s", " "),
+    "no TLS answer": (bound("wss", listening=True), "", 4, "sofsss", "TLS handshake within 0.5 s", "ws://, not wss://"),
     "no HTTP answer": (bound("ws", listening=True), "", 4, "sosfss", "within 0.5 s", " "),
     "no setupComplete": (scripted(silent), "", 5, "sosofs", "no setupComplete within 0.5 s", ""),
     "setup refused": (scripted(refuses), "", 5, "sosofs", "models/x is not found", " "),

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -167,7 +168,8 @@ def _bounded() -> Iterator[None]:
 
 def work(kind: str, seed: int, seconds: float, folder: Path, guided: bool, connection: Any) -> None:
     """One kind for so long, in a process of its own."""
-    logging.disable()  # Pillow tells of broken files in its log, too
+    logging.disable()  # Pillow reports broken files in its log and as warnings, too
+    warnings.filterwarnings("ignore", module=r"PIL\b")
     run = Run(kind, folder)
     if guided:
         _guided(run, seed, seconds)
