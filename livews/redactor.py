@@ -3,14 +3,18 @@
 - What must never be shown, written or raised is removed in one place, here.
 - Values known to a session are removed in every spelling that JSON and URLs allow. Well-known shapes are removed always,
   and so is what a name announces: `?apiKey=`, `X-Goog-Signature:`, `ws://USER:PASSWORD@host`.
-- A resumption handle is shown as a pseudonym, so that it stays visible which belong together. Only traces hold handles.
+- A resumption handle is shown as a pseudonym wherever it occurs, so that it stays visible which belong together. Only
+  traces hold handles.
 - `hide` is the last step of all output: of the terminal, of `--json` and of errors. It knows the sessions of this process.
+- A credential that comes in two messages is hidden from its 8th character on (`Pieces`); nothing is held back for that.
 """
 
+import json
 import re
 import threading
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, overload
 from urllib.parse import parse_qsl, unquote
@@ -20,9 +24,15 @@ HIDDEN = "[redacted]"
 _SHORTEST = 4
 """Characters of a known credential; what is shorter would be found in any text."""
 _SHORTEST_HANDLE = 12
+_SHORTEST_PIECE = 8
+"""Characters at the end of a text that are taken for the beginning of a credential; fewer would be found in any text."""
 _ELLIPSIS = "…".encode()
-_MOST_HANDLES = 64
+_MOST_HANDLES = 512
 """Handles that are remembered: some models send one every two seconds."""
+_MOST_PIECES = 64
+"""Members whose last text ended in the beginning of a credential."""
+_MAX_JOINED = 100_000
+"""Bytes of a message that is searched for pieces of a credential; a longer one is media."""
 
 # Names
 
@@ -62,6 +72,11 @@ _SHAPES = re.compile(
 )
 _SHAPE_MARKS = (b"AIza", b"AQ.", b"ya29.", b"auth_tokens/", b"eyJ")
 """One of them is in each of these shapes: looking for them first is thirty times as fast."""
+_SHAPE_BEGUN = re.compile(
+    rb"(?:AIza|\bAQ\.|ya29\.|auth_tokens/|\beyJ)[0-9A-Za-z._-]{0,1000}\Z"
+    rb"|(?:AI?z?|\bAQ|ya?2?9?|\bey?|au?t?h?_?t?)\Z"  # of what these begin with: too short to be hidden
+)
+_ESCAPE = re.compile(rb"%(?:25){0,3}([0-9A-Fa-f]{2})|\\{1,4}u00([0-7][0-9A-Fa-f])|\\+(?=[/\"])")
 _BEARER = re.compile(rb"(?<=Bearer )[0-9A-Za-z._~+/=-]{8,}")
 # `name=value` in a URL, which may itself be escaped in JSON, HTML or another URL
 _QUERY = re.compile(rb"(?:[?&;#]|\\u0026|%26|%3[Ff])(?P<name>[^=&;#?\s\"'<>\\]{1,100}?)(?:=|\\u003[dD]|%3[Dd])")
@@ -90,8 +105,11 @@ class _Known:
 
     def begins_at_end(self, raw: bytes) -> int:
         """How many bytes at the end of `raw` are the beginning of the value."""
-        longest = min(len(self.plain) - 1, len(raw))
-        return next((n for n in range(longest, 0, -1) if raw.endswith(self.plain[:n])), 0)
+        end = raw[1 - len(self.plain) :] if len(self.plain) > 1 else b""
+        at = end.find(self.plain[:1])
+        while at >= 0 and not self.plain.startswith(end[at:]):
+            at = end.find(self.plain[:1], at + 1)
+        return len(end) - at if at >= 0 else 0
 
     def replaced(self, raw: bytes) -> bytes:
         if self.plain in raw:
@@ -134,10 +152,7 @@ class Redactor:
 
     def replaced(self, raw: bytes) -> bytes:
         """Removes the known credentials, and replaces the handles of this process."""
-        raw = self.redact_known(raw)
-        for value in tuple(_handles.values()):
-            raw = value.replaced(raw)
-        return raw
+        return with_handles_hidden(self.redact_known(raw))
 
 
 _redactors: "weakref.WeakSet[Redactor]" = weakref.WeakSet()
@@ -151,9 +166,25 @@ def hide(text: str) -> str:
     raw = text.encode(errors="surrogatepass")
     for redactor in _all():
         raw = _without_cut(redactor.redact_known(raw), redactor.known)
-    for handle in tuple(_handles.values()):
-        raw = handle.replaced(raw)
+    raw = _without_cut(with_handles_hidden(raw), _handles.values())
     return _without_shapes(raw).decode(errors="surrogatepass")
+
+
+def hide_json(line: str) -> str:
+    """The same for a JSON value that is written already: within its texts only, so that it stays JSON."""
+    return line if hide(line) == line else json.dumps(hide_in(json.loads(line)), ensure_ascii=False)
+
+
+def with_handles_hidden(raw: bytes) -> bytes:
+    """`raw` with pseudonyms of the handles of this process, wherever they are."""
+    if not _handles:
+        return raw
+    # a pattern for all spellings of a value takes milliseconds to compile
+    plain = _ESCAPE.sub(_unescaped, raw) if b"\\" in raw or b"%" in raw else raw
+    for handle in tuple(_handles.values()):
+        if handle.plain in plain or handle.plain in raw:
+            raw = handle.replaced(raw)
+    return raw
 
 
 def is_known(text: str) -> bool:
@@ -166,7 +197,7 @@ def is_known(text: str) -> bool:
 def unfinished(text: str) -> int:
     """How many characters at the end of a text may be the beginning of a credential, the rest of which is to come."""
     raw = text.encode(errors="surrogatepass")
-    return max((known.begins_at_end(raw) for redactor in _all() for known in redactor.known), default=0)
+    return max((known.begins_at_end(raw) for known in _all_known()), default=0)
 
 
 def hide_in(value: Any) -> Any:
@@ -184,8 +215,15 @@ def _all() -> tuple[Redactor, ...]:
         return tuple(_redactors)
 
 
+def _all_known() -> list[_Known]:
+    return [*(value for redactor in _all() for value in redactor.known), *tuple(_handles.values())]
+
+
 def _without_cut(raw: bytes, known: Iterable[_Known]) -> bytes:
     """Without the beginning of a credential that a text was cut in, which an ellipsis follows."""
+    if _ELLIPSIS not in raw:
+        return raw
+    known = tuple(known)
     *cut, rest = raw.split(_ELLIPSIS)
     for i, part in enumerate(cut):
         if (longest := max((value.begins_at_end(part) for value in known), default=0)) >= _SHORTEST:
@@ -229,10 +267,102 @@ def _escaped(value: str) -> re.Pattern[bytes]:
     return re.compile(b"".join(map(spellings, value)))
 
 
+def _unescaped(match: re.Match[bytes]) -> bytes:
+    code = match[1] or match[2]
+    return bytes.fromhex(code.decode()) if code else b""
+
+
+# Pieces
+
+
+class Pieces:
+    """Hides credentials that come in pieces: one text ends in the beginning, the next one of the same member continues it.
+
+    What is hidden of a piece is known when it comes: all from the 8th character of a credential on.
+
+    Args:
+        redactor: whose credentials to hide; without one those of all sessions of this process, its handles, and what has
+            the shape of a credential.
+    """
+
+    def __init__(self, redactor: Redactor | None = None) -> None:
+        self._redactor = redactor
+        self._begun: dict[str, bytes] = {}
+        """Member to the beginning of a credential in which its last texts ended."""
+
+    def step(self, step: Any) -> Any:
+        """The step (`core.conversation.Step`) of a message, without the pieces in its texts."""
+        raw = step.raw
+        if step.template is not None or not 0 < len(raw) <= _MAX_JOINED or step.kind == "unreadable":
+            return step
+        message = step.as_sent or step.body
+        hidden = self.hide_in(message, step.sender)
+        if hidden is message:
+            return step
+        raw = json.dumps(hidden, ensure_ascii=False).encode(errors="surrogatepass")
+        return replace(step, raw=raw, parsed=None, as_sent=None)
+
+    def hide_in(self, value: Any, member: str) -> Any:
+        """A JSON value without the pieces in its texts; the same object if there are none. `member`: where it is."""
+        if isinstance(value, str):
+            return self.hide(value, member)
+        if isinstance(value, dict):
+            is_thought = value.get("thought") is True
+            items = {
+                key: self.hide_in(item, f"{member}.{key}{' (thought)' * is_thought}") for key, item in value.items()
+            }
+            return items if any(items[key] is not item for key, item in value.items()) else value
+        if isinstance(value, list):
+            rows = [self.hide_in(item, member) for item in value]
+            return rows if any(new is not old for new, old in zip(rows, value, strict=True)) else value
+        return value
+
+    def hide(self, text: str, member: str = "") -> str:
+        """The next text of a member, without what belongs to a credential that began earlier or is not complete."""
+        known = self._redactor.known if self._redactor else _all_known()
+        before, raw = self._begun.pop(member, b""), text.encode(errors="surrogatepass")
+        whole = before + raw
+        start, instead = _begins_at_end(whole, known, shapes=self._redactor is None)
+        if start < len(whole):
+            self._begun[member] = whole[start:]
+            while len(self._begun) > _MOST_PIECES:
+                del self._begun[next(iter(self._begun))]
+        end = len(whole) if len(whole) - start < _SHORTEST_PIECE else max(start, len(before))
+        first = _ends_after(len(before), whole, known, shapes=self._redactor is None) if before else 0
+        if first <= len(before) and end == len(whole):
+            return text
+        is_shown = len(before) < _SHORTEST_PIECE  # else it was replaced in an earlier piece
+        parts = [HIDDEN.encode()] if first > len(before) and is_shown else []
+        parts += [whole[max(first, len(before)) : end]]
+        parts += [instead] if end < len(whole) and (start >= len(before) or is_shown) else []
+        return b"".join(parts).decode(errors="surrogatepass")
+
+
+def _begins_at_end(raw: bytes, known: Sequence[_Known], *, shapes: bool) -> tuple[int, bytes]:
+    """Where the beginning of a credential starts in which `raw` ends, or its length; and what to show instead."""
+    length, instead = max(((value.begins_at_end(raw), value.instead) for value in known), default=(0, b""))
+    begun = _SHAPE_BEGUN.search(raw, max(0, len(raw) - 1100)) if shapes else None
+    if begun and len(raw) - begun.start() > length:
+        return begun.start(), HIDDEN.encode()
+    return len(raw) - length, instead
+
+
+def _ends_after(at: int, raw: bytes, known: Sequence[_Known], *, shapes: bool) -> int:
+    """Where the credential ends that begins before `at` and ends after it; 0 if there is none."""
+    ends = [0]
+    for value in known:
+        size = len(value.plain)
+        found = raw.find(value.plain, max(0, at - size + 1), at + size - 1)
+        ends += [found + size] if found >= 0 else []
+    if shapes:
+        ends += [match.end() for match in _SHAPES.finditer(raw) if match.start() < at < match.end()]
+    return max(ends)
+
+
 # Resumption handles
 
 
-def follow(step: Any) -> None:
+def remember_handles(step: Any) -> None:
     """Remember the resumption handle of a step's message, if it has one, so that `hide` and `Redactor.redact` know it."""
     for _, handle in _handles_in(step.body) if has_handle(step) else ():
         if len(handle) >= _SHORTEST_HANDLE and handle not in _handles:

@@ -26,7 +26,7 @@ from livews.endpoint import Endpoint
 from livews.errors import Closed, LivewsError, Lost, Refused, RemoteProtocolError
 from livews.loopback import proxy_for
 from livews.recorder import Clock, Direction, Opcode, Recorder
-from livews.redactor import follow
+from livews.redactor import remember_handles
 from livews.version import __version__
 
 T = TypeVar("T")
@@ -251,7 +251,7 @@ class Transport:
             return False
         if socket.state is State.OPEN:
             # Before it is sent: the socket takes the whole frame at once, also when waiting for room is cancelled.
-            follow(step)
+            remember_handles(step)
             try:
                 for recorder in self._recorders:
                     recorder.frame(self.clock(), "send", opcode, step)
@@ -374,7 +374,7 @@ class Transport:
                 if isinstance(frame, str):
                     opcode, frame = "text", frame.encode(errors="surrogatepass")
                 step = step_of("server", frame)
-                follow(step)
+                remember_handles(step)
                 t = self.clock()
                 if "goAway" in step.signals and self._announced_at is None:
                     self._announced_at = t

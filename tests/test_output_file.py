@@ -12,6 +12,7 @@ import pytest
 from livews.audio.wav import WavTurns, WavWriteError
 from livews.errors import LivewsError, TraceFailed
 from livews.output_file import descriptor_of, is_stream, open_output
+from livews.redactor import Redactor
 from livews.trace.atomic_output import atomic_output
 from livews.trace.writer import TraceFile
 from tests.kit.command import LIVEWS
@@ -25,7 +26,7 @@ def wav(path: Path) -> None:
 
 
 def trace(path: Path) -> None:
-    TraceFile(path, url="ws://h", side="client", redact=bytes).close()
+    TraceFile(path, url="ws://h", side="client", secrets=Redactor()).close()
 
 
 def export(path: Path) -> None:

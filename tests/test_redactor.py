@@ -122,12 +122,72 @@ def test_a_handle_is_shown_as_a_pseudonym() -> None:
         assert json.dumps(with_pseudonyms(message)) == before.replace(handle, shown)
         assert json.dumps(message) == before, "it does not change"
         step = Conversation().step("client" if "setup" in message else "server", json.dumps(message))
-        redactor.follow(step)
+        redactor.remember_handles(step)
         known = Redactor()
         assert hide(f"resumed {handle}") == f"resumed {shown}"
         assert known.redact_known(handle.encode()) == handle.encode(), "traces hold the bytes of the wire"
     ordinary = {"toolCall": {"functionCalls": [{"args": {"handle": handle, "newHandle": handle}}]}}
     assert with_pseudonyms(ordinary) == ordinary
+
+
+SPLIT = "tok-Ab3/x_9-longer-than-that"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "shown"),
+    [
+        ([f"it is {SPLIT[:12]}", f"{SPLIT[12:]}, yes"], ["it is [redacted]", ", yes"]),
+        ([f"it is {SPLIT[:5]}", f"{SPLIT[5:]}, yes"], [f"it is {SPLIT[:5]}", "[redacted], yes"]),
+        ([SPLIT[:4], SPLIT[4:8], SPLIT[8:12], SPLIT[12:], "!"], [SPLIT[:4], "[redacted]", "", "", "!"]),
+        ([SPLIT[:-1], SPLIT[-1:]], ["[redacted]", ""]),
+        ([SPLIT[:12], "", SPLIT[12:] + SPLIT[:9], SPLIT[9:]], ["[redacted]", "", "[redacted]", ""]),
+        ([SPLIT[:12], "another word"], ["[redacted]", "another word"]),
+        (["tok", "tok-", "Ab3/x_9-longer", "-than-that"], ["tok", "tok-", "[redacted]", ""]),
+        (["a tok", "en is", " a word"], ["a tok", "en is", " a word"]),
+    ],
+)
+def test_a_credential_in_pieces(pieces: list[str], shown: list[str]) -> None:
+    known = Redactor(SPLIT)
+    for redaction in (redactor.Pieces(known), redactor.Pieces()):
+        assert [redaction.hide(piece) for piece in pieces] == shown
+    one = redactor.Pieces(known)
+    messages = [{"a": [{"text": piece}], "thought": True, "b": 1} for piece in pieces]
+    assert [one.hide_in(message, "server")["a"][0]["text"] for message in messages] == shown
+    assert one.hide_in(ordinary := {"a": ["x", {"b": None}]}, "server") is ordinary, (
+        "what does not change is not copied"
+    )
+
+
+def test_pieces_of_other_members_and_senders_do_not_belong_together() -> None:
+    known = Redactor(SPLIT)
+    pieces = redactor.Pieces(known)
+    start, rest = SPLIT[:4], SPLIT[4:]
+    pieces.hide_in({"a": start}, "server")
+    assert pieces.hide_in({"b": rest}, "server") == {"b": rest} and pieces.hide_in({"a": rest}, "client") == {
+        "a": rest
+    }
+    assert pieces.hide_in({"a": rest}, "server") == {"a": "[redacted]"}
+
+
+def test_a_handle_is_found_in_any_spelling_and_among_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redactor, "_handles", {})
+    handles = [f"Cig{n}/handle-{n}-of-many" for n in range(300)]
+    for handle in handles:
+        message = json.dumps({"sessionResumptionUpdate": {"newHandle": handle}})
+        redactor.remember_handles(Conversation().step("server", message))
+    for handle in (handles[0], handles[-1]):
+        escaped = "".join(f"\\u{ord(letter):04x}" for letter in handle)
+        for spelled in (
+            handle,
+            quote(handle, safe=""),
+            handle.replace("/", "\\/"),
+            escaped,
+            escaped.replace("\\", "\\\\"),
+        ):
+            assert hide(f"50% {spelled} \\n") == f"50% {pseudonym(handle)} \\n"
+    compiled = sum(known._escaped is not None for known in redactor._handles.values())
+    assert compiled <= 2, "no pattern for a handle that does not occur"
+    assert hide(f"cut off: {handles[7][:12]}…") != f"cut off: {handles[7][:12]}…"
 
 
 @pytest.mark.parametrize("credential", [

@@ -16,6 +16,7 @@ from livews.analysis.audio_tracks import AudioTracks
 from livews.analysis.timeline import Timeline, user_texts
 from livews.core import events, machine, rules
 from livews.core.conversation import Step
+from livews.redactor import hide
 from livews.trace.ending import SessionEnding
 from livews.trace.reader import TraceRecord
 from livews.trace.session import RecordedSession
@@ -216,6 +217,8 @@ class _TranscriptBuilder:
         self._finish_words()
         if self._ending.unanswered is not None:
             self._add("unanswered", self.transcript.length, str(rules.unanswered_setup()))
+        for entry in self.transcript.entries:
+            entry.text = hide(entry.text)
         self.transcript.turns = self._session.conversation.turns
         return self.transcript
 

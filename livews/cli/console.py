@@ -146,9 +146,7 @@ class Console:
 
     def data(self, line: str) -> None:
         """Write a line of JSON to stdout."""
-        if _redactor().hide(line) != line:  # within texts only, so that it stays JSON
-            line = json.dumps(_redactor().hide_in(json.loads(line)), ensure_ascii=False)
-        self._write(json_line(line) + "\n")
+        self._write(json_line(_redactor().hide_json(line)) + "\n")
 
     def row(self, row: dict[str, Any], text: str) -> None:
         """Write a row of the result to stdout: as JSON with --json, else the text."""

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
 from livews.cli.console import Console
 from livews.core import codec
-from livews.core.events import Event, Transcript, Usage
+from livews.core.events import Event, Text, Transcript, Usage
 from livews.errors import LivewsError
-from livews.redactor import pseudonym
+from livews.redactor import Pieces, pseudonym
 from livews.terminal_text import one_line
 
 if TYPE_CHECKING:
@@ -160,6 +160,10 @@ class Output:
 class JsonOutput(Output):
     """An object per event on stdout; notes and progress as in plain output."""
 
+    def __init__(self, options: argparse.Namespace, console: Console) -> None:
+        super().__init__(options, console)
+        self._pieces = Pieces()
+
     def _row(self, name: str, t: float, members: dict[str, Any]) -> None:
         self._console.data(_json(name, t, members))
 
@@ -168,6 +172,13 @@ class JsonOutput(Output):
         self._row("ready", session.clock(), about)
 
     def event(self, event: Event, t: float) -> None:
+        match event:
+            case Transcript(interim=True, text=text):  # all so far
+                event = replace(event, text=Pieces().hide(text))
+            case Transcript(of=member, text=text):
+                event = replace(event, text=self._pieces.hide(text, member))
+            case Text(text=text, thought=is_thought):
+                event = replace(event, text=self._pieces.hide(text, f"text {is_thought}"))
         self._console.data(as_json(event, t))
 
     def model(self, text: str) -> None:

@@ -167,7 +167,7 @@ def recording(options: argparse.Namespace, console: Console) -> MakeRecorders:
                 free(path)
 
         url = redactor.redact(redact_url(url))
-        trace = File(path, url=url, side="proxy", redact=redactor.redact_known, media=options.trace_media)
+        trace = File(path, url=url, side="proxy", secrets=redactor, media=options.trace_media)
         trace.inserted = lambda: injector.observer.injected
         return [trace, reporter]
 

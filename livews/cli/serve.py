@@ -70,7 +70,7 @@ def recording(options: argparse.Namespace, console: Console) -> Callable[[int, s
         secrets = Redactor(credential)
         if options.trace == "-":
             return TraceView(lambda line: console.line(f"{number:>3} {line}"), console.paint, secrets.redact)
-        return TraceFile(files.take(number), url=url, side="stand-in", redact=secrets.redact_known)
+        return TraceFile(files.take(number), url=url, side="stand-in", secrets=secrets)
 
     return record
 

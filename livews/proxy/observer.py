@@ -25,6 +25,7 @@ from livews.listening import is_out_of_descriptors
 from livews.proxy.framing import ControlFrame, FramedMessage, FrameParser, deflate_contexts
 from livews.proxy.relay import Side, StreamEnd
 from livews.recorder import Clock, Direction, Recorder
+from livews.redactor import remember_handles
 
 _SLICE = 0.005
 """Seconds of work after which other sessions get a turn."""
@@ -174,6 +175,7 @@ class ConnectionObserver:
             step = Step(side, "unreadable", message.payload or b"", state=state, judgement=(note,), parsed={})
         else:
             step = self.conversation.step(side, message.payload)
+            remember_handles(step)
         self.faults += bool(step.faults)
         for recorder in [*self.recorders]:
             yield

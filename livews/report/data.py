@@ -18,7 +18,7 @@ from livews.analysis import audio_tracks
 from livews.analysis.timeline import Timeline, TurnChange, user_texts
 from livews.core import codec, events, machine, protocol, rules
 from livews.core.conversation import Conversation, Step
-from livews.redactor import follow, has_handle, hide, redact_url, with_pseudonyms
+from livews.redactor import Pieces, hide, hide_json, redact_url, remember_handles, with_pseudonyms
 from livews.report.message_excerpt import MAX_TEXT, MemberDocs, excerpt
 from livews.terminal_text import one_line
 from livews.trace.ending import SessionClose, SessionEnding
@@ -109,6 +109,7 @@ class ReportSession:
         self._info = info
         self._docs = docs
         self._timeline = Timeline(self.tracks)
+        self._pieces = Pieces()
         self._messages = Spool()
         self._chunks: list[tuple[int, int]] = []
         """Offset and size of each complete chunk in `_messages`."""
@@ -153,10 +154,10 @@ class ReportSession:
         if record.raw is None or step is None:
             self._control(t, record, step)
         else:
-            self._frame(t, record, record.raw, step)
+            remember_handles(step)
+            self._frame(t, record, record.raw, self._pieces.step(step))
 
     def _frame(self, t: float, record: TraceRecord, raw: bytes, step: Step) -> None:
-        follow(step)
         row = self.rows
         self._ending.take(record, step, row)
         words = [*([INSERTED] if record.inserted else []), *describe(step)]
@@ -167,9 +168,9 @@ class ReportSession:
             left_out = {"": f"{len(raw):,} bytes that are not a message"}
         else:
             # of an elided frame, the step has silence in the place of the audio
-            as_sent = step.as_sent if raw is step.raw else None
-            as_sent = codec.parse(raw) if as_sent is None else as_sent
-            message, left_out = excerpt(with_pseudonyms(as_sent) if has_handle(step) else as_sent, step.sender)
+            as_sent = None if record.elided else step.as_sent
+            as_sent = codec.parse(raw if record.elided else step.raw) if as_sent is None else as_sent
+            message, left_out = excerpt(with_pseudonyms(as_sent), step.sender)
             if step.template is None:  # else it has the members of an earlier frame
                 self._docs.add(step.sender, as_sent)
         level = self._find(row, step.findings)
@@ -246,10 +247,11 @@ class ReportSession:
         self._sizes.append(min(max(record.size, 0), _MAX_SIZE))
         is_control = record.raw is None
         self._flags.append((record.sender == "server") | is_control << 1 | level << 2 | record.inserted << 4)
-        self._kind_of.append(self._kinds.setdefault(one_line(kind, 80), len(self._kinds)))
+        self._kind_of.append(self._kinds.setdefault(_shown(kind, 80), len(self._kinds)))
         text = hide(" · ".join(words))
         self._words.append(text if len(text) <= 2 * _MAX_WORDS else text[: 2 * _MAX_WORDS] + "…")
-        self._chunk.append(codec.dump([message, left_out] if left_out else [message]))
+        row = codec.dump([message, left_out] if left_out else [message])
+        self._chunk.append(hide_json(row.decode(errors="surrogatepass")).encode(errors="surrogatepass"))
         if len(self._chunk) == CHUNK:
             chunk = self.chunk(len(self._chunks))
             self._chunks.append((self._messages.add(chunk), len(chunk)))
@@ -262,10 +264,10 @@ class ReportSession:
             key = (
                 f.level,
                 f.rule,
-                one_line(hide(f.path), 300),
-                one_line(hide(f.complaint), 600),
-                f.fix,
-                f.close,
+                _shown(f.path, 300),
+                _shown(f.complaint, 600),
+                hide(f.fix),
+                f.close and (f.close[0], hide(f.close[1])),
                 title,
             )
             number = self._findings.setdefault(key, len(self._findings))
@@ -310,7 +312,7 @@ class ReportSession:
                     self._add_text("model", t, text, row)
                 case events.ToolCall(id=call, name=name) if not self._tools.is_full:
                     index = self._open_calls[call or name] = len(self._tools)
-                    self._tools.put(index, [t, None, one_line(name, 60), row, None, "not answered"], self.moves)
+                    self._tools.put(index, [t, None, _shown(name, 60), row, None, "not answered"], self.moves)
                 case events.ToolCancelled(ids=ids):
                     for call in ids:
                         self._end_call(call, t, row, "cancelled")
@@ -345,7 +347,7 @@ class ReportSession:
             said = hide(said + one_line(text[:_MAX_UTTERANCE], _MAX_UTTERANCE))  # a credential may come in two pieces
             lane.put(len(lane) - 1, [start, t, said, first_row, 0], self.moves)
         elif not lane.is_full:
-            words = one_line(text[: 2 * _MAX_UTTERANCE].lstrip(), _MAX_UTTERANCE)
+            words = _shown(text[: 2 * _MAX_UTTERANCE].lstrip(), _MAX_UTTERANCE)
             lane.put(len(lane), [t, t, words, row, int(is_whole)], self.moves)
 
     def _end_call(self, call: str, t: float, row: int, how: str) -> None:
@@ -403,7 +405,7 @@ class ReportSession:
             "words": self._words[first:end],
             "findings": [dict(zip(names, row, strict=True)) for row in [*self._findings][cursor["findings"] :]],
             "docs": self._docs.since(cursor["docs"]),
-            "model": one_line(self._info.model, 120),
+            "model": _shown(self._info.model, 120),
             "length": max(last, self.tracks.user.end, self.tracks.model.end),
             "last": last,
             "end": self._end,
@@ -442,5 +444,10 @@ class ReportSession:
 def _end(t: float, close: SessionClose) -> dict[str, Any]:
     """How the session ended, with what is known about such a close."""
     names = ("id", "kind", "meaning", "cause", "do", "retry", "confidence")
-    about = {name: one_line(getattr(close.advice, name)) for name in names}
-    return {"t": t, "by": close.by, "code": close.code, "reason": one_line(hide(close.reason), 200), **about}
+    about = {name: one_line(hide(getattr(close.advice, name))) for name in names}
+    return {"t": t, "by": close.by, "code": close.code, "reason": _shown(close.reason, 200), **about}
+
+
+def _shown(text: str, length: int) -> str:
+    """A text of the wire on one line, without credentials and handles."""
+    return one_line(hide(text), length)

@@ -20,6 +20,7 @@ from livews.core import closes, codec
 from livews.core.conversation import Conversation, Step
 from livews.core.schema import Sender
 from livews.recorder import Clock, Direction, Recorder
+from livews.redactor import remember_handles
 from livews.server import faults, service_format
 from livews.server.connection import StandInConnection
 from livews.server.context import ServerContext, parse_request_target
@@ -148,6 +149,7 @@ class ServerSession(abc.ABC):
 
     def record_received(self, raw: bytes, text: bool, step: Step) -> None:
         """Record a message of the client: the bytes that came, even where a token replaced its setup."""
+        remember_handles(step)
         if self._recorder is not None:
             step = step if step.raw is raw else replace(step, raw=raw)
             self._recorder.frame(self._clock(), "send", "text" if text else "binary", step)
@@ -210,6 +212,7 @@ class ServerSession(abc.ABC):
         """Send bytes as they are; `text` chooses the kind of frame, None the active faults."""
         text = "text-frames" in self.lasting_faults if text is None else text
         step = self.conversation.step("server", raw)
+        remember_handles(step)
         if self._recorder is not None:
             self._recorder.frame(self._clock(), "recv", "text" if text else "binary", step)
         self.sent += 1

@@ -4,7 +4,7 @@
   since 1970, opcode 1 with the text or 2 with base64 in `data`.
 - What HAR has no place for (pings, closes, what was heard) is in `_livews`, which other tools skip and `load` reads back.
 - A HAR is written one message at a time, and read whole, since it is one JSON value.
-- Resumption handles are written as pseudonyms.
+- Resumption handles are written as pseudonyms, also where a text repeats one.
 - No credential is written: those in URLs and headers are redacted, the others were never in the trace. From a HAR of
   another tool URLs are redacted, and headers are not taken.
 """
@@ -22,7 +22,7 @@ import orjson
 from livews.core import codec
 from livews.core.endpoint_paths import parse_endpoint_path
 from livews.errors import BadRequest
-from livews.redactor import HIDDEN, Redactor, has_handle, redact_url, with_pseudonyms
+from livews.redactor import HIDDEN, Redactor, has_handle, hide_in, redact_url, with_handles_hidden, with_pseudonyms
 from livews.trace.reader import MAX_LEVELS, MAX_TIME, header_of, record_of
 from livews.trace.session import RecordedSession
 from livews.trace.writer import header as trace_header
@@ -68,12 +68,14 @@ def _write_entry(session: RecordedSession, out: BinaryIO) -> int:
     for record, step in session:
         first, last = min(first, record.t), max(last, record.t)
         if record.raw is None:
-            controls.append({"t": record.t, "dir": record.direction, record.control: record.about})
+            controls.append({"t": record.t, "dir": record.direction, record.control: hide_in(record.about)})
             continue
-        raw = record.raw
+        raw = record.raw if step is None or record.elided else step.raw
         if step is not None and has_handle(step):
             with suppress(codec.WireError):
                 raw = codec.dump(with_pseudonyms(codec.parse(raw)))
+        if step is None or step.template is None:  # else only the audio is new
+            raw = with_handles_hidden(raw)
         message = {"type": "send" if record.sender == "client" else "receive", "time": start + record.t}
         try:
             if record.opcode != "text":

@@ -1,7 +1,8 @@
 """Redact a trace, so that it can be shown to others.
 
 - Always removed: credentials, by their shape and by the name of their member; resumption handles, session ids, the id of
-  a Cloud project. Handles and ids become numbers, so that which belong together stays visible.
+  a Cloud project. A handle becomes its pseudonym, also where a text repeats it, and an id a number: which
+  belong together stays visible.
 - On request: media, of which length and hash stay, and words, of which length and spaces stay. A word is any text that
   the protocol does not prescribe; in doubt, a text is a word.
 - Times, sizes, kinds, the order and close codes stay: the trace can still be judged and measured.
@@ -15,11 +16,11 @@ from typing import Any
 import orjson
 
 from livews.core import codec, protocol
-from livews.redactor import HIDDEN, Redactor, is_secret_name, redact_url
+from livews.redactor import HIDDEN, Pieces, Redactor, is_secret_name, pseudonym, redact_url
 from livews.trace.media import elided
 from livews.trace.reader import object_of
 
-_NUMBERED = {"handle": "handle", "newHandle": "handle", "sessionId": "session"}
+_HANDLES = {"handle", "newHandle"}
 _PROJECT = re.compile(r"\bprojects/[^/\s\"]+")
 _PRESCRIBED = {
     "model", "mimeType", "role", "id", "ids", "name", "voiceName", "languageCode", "languageCodes", "sourceLanguageCode",
@@ -34,7 +35,7 @@ _TIME = re.compile(r"\d+(\.\d+)?s|\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)")
 
 
 class Redaction:
-    """Redacts the lines of a file. Use one per file, so that a handle has the same number throughout.
+    """Redacts the lines of a file. Use one per file, so that an id has the same number throughout.
 
     Args:
         audio: remove media.
@@ -45,7 +46,8 @@ class Redaction:
         self._audio = audio
         self._text = text
         self._redactor = Redactor()
-        self._numbers: dict[str, dict[str, int]] = {}
+        self._pieces = Pieces()
+        self._ids: dict[str, int] = {}
 
     def header(self, header: dict[str, Any]) -> bytes:
         """The first line of a session. Its own texts are no words of a conversation."""
@@ -58,7 +60,10 @@ class Redaction:
 
     def line(self, text: bytes) -> bytes:
         """Any other line of a trace."""
-        return orjson.dumps({name: self._column(name, value) for name, value in object_of(text).items()}) + b"\n"
+        row = object_of(text)
+        if "message" in row:
+            row["message"] = self._pieces.hide_in(row["message"], str(row.get("dir")))
+        return orjson.dumps({name: self._column(name, value) for name, value in row.items()}) + b"\n"
 
     def _column(self, name: str, value: Any) -> Any:
         if name == "raw" and isinstance(value, str):
@@ -98,9 +103,10 @@ class Redaction:
     def _member(self, key: str, value: Any, words: bool, free: bool, owner: dict[str, Any]) -> Any:
         name = _camel(key)
         if isinstance(value, str) and value:
-            if not free and (kind := _NUMBERED.get(name)):
-                numbers = self._numbers.setdefault(kind, {})
-                return f"[{kind} {numbers.setdefault(value, len(numbers) + 1)}]"
+            if not free and name in _HANDLES:
+                return pseudonym(value)
+            if not free and name == "sessionId":
+                return f"[session {self._ids.setdefault(value, len(self._ids) + 1)}]"
             if is_secret_name(key, is_member=True):
                 return HIDDEN
             if name == "data" and not free and ("mimeType" in owner or "mime_type" in owner):

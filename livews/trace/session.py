@@ -2,6 +2,7 @@
 
 - The frames of both sides pass one `Conversation` per session, in the order of the trace.
 - One line at a time; nothing is kept of earlier lines besides the state of the conversation.
+- A record has the bytes of the line. A step is without what is hidden of a credential that came in pieces, so `raw` may differ.
 - Elided media count as silence of their length; `TraceRecord.elided` says so.
 """
 
@@ -12,6 +13,7 @@ from typing import Any
 from livews.core.conversation import Conversation, Step
 from livews.core.endpoint_paths import parse_endpoint_path
 from livews.errors import BadRequest
+from livews.redactor import Pieces, remember_handles
 from livews.trace.media import refilled
 from livews.trace.reader import TraceParser, TraceRecord, lines_of
 
@@ -43,6 +45,7 @@ class RecordedSession:
         self.elided = False
         self.next: dict[str, Any] | None = None
         self._items = items
+        self._pieces = Pieces()
 
     @property
     def url(self) -> str:
@@ -74,10 +77,11 @@ class RecordedSession:
         if record.control and conversation.turns and conversation.state("turn") == "idle":
             self.turn -= 1  # a close or a ping between turns belongs to the earlier one
         if record.raw is not None:
-            if not record.elided:
-                return conversation.step(record.sender, record.raw)
-            self.elided = True
-            return conversation.step(record.sender, refilled(record.raw))
+            self.elided = self.elided or record.elided
+            step = conversation.step(record.sender, refilled(record.raw) if record.elided else record.raw)
+            remember_handles(step)
+            shown: Step = self._pieces.step(step)
+            return shown
         if record.control == "close":
             return conversation.close(record.sender, *record.close)
         return None

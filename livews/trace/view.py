@@ -14,7 +14,7 @@ from livews.core import machine
 from livews.core.conversation import Step, function_calls
 from livews.core.rules import Finding
 from livews.recorder import Direction, Opcode
-from livews.redactor import follow, pseudonym
+from livews.redactor import Pieces, pseudonym, remember_handles
 from livews.terminal_text import one_line
 
 _WIDTH = 60
@@ -37,6 +37,7 @@ class TraceView:
         self._print = say
         self._paint = paint
         self._redact = redact
+        self._pieces = Pieces()
         self._noted: set[str] = set()
         self._held: list[tuple[float, Step, int]] = []
         """Similar frames of audio that will be one line."""
@@ -57,8 +58,9 @@ class TraceView:
             size: its bytes on the wire, if they differ from those of the step.
             inserted: livews sent it, neither the client nor the server.
         """
-        follow(step)
+        remember_handles(step)
         size = len(step.raw) if size is None else size
+        step = self._pieces.step(step)
         is_repeated = direction == "send" and step.template is not None and step.state == self._state
         if is_repeated and not step.faults and not inserted:
             self._held.append((t, step, size))
@@ -80,7 +82,8 @@ class TraceView:
 
     def passed(self, step: Step) -> None:
         """Skip a frame: what it changed is not reported with the next one."""
-        follow(step)
+        remember_handles(step)
+        self._pieces.step(step)
         self._state = step.state or self._state
 
     def find(self, finding: Finding) -> None:

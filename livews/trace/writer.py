@@ -25,6 +25,7 @@ from livews.endpoint import Endpoint
 from livews.errors import TraceFailed
 from livews.output_file import descriptor_of, open_output
 from livews.recorder import Direction, Opcode
+from livews.redactor import Pieces, Redactor
 from livews.trace.media import elided
 from livews.version import __version__
 
@@ -38,7 +39,7 @@ class TraceFile:
         path: the file; a session is appended to a trace that exists.
         url: the redacted URL of the session.
         side: who records: "client", "server" or "proxy".
-        redact: removes the known credentials from bytes.
+        secrets: has the credentials that are removed.
         media: "elide" writes length and hash in the place of base64.
 
     Raises:
@@ -46,10 +47,11 @@ class TraceFile:
     """
 
     def __init__(
-        self, path: str | Path, *, url: str, side: str, redact: Callable[[bytes], bytes], media: Literal["keep", "elide"] = "keep",
+        self, path: str | Path, *, url: str, side: str, secrets: Redactor, media: Literal["keep", "elide"] = "keep",
     ) -> None:  # fmt: skip
         self.path = Path(path)
-        self._redact = redact
+        self._redact = secrets.redact_known
+        self._pieces = Pieces(secrets)
         self._media = media
         self._templates: dict[Template, tuple[bytes, bytes]] = {}
         self.inserted: Callable[[], bool] = lambda: False
@@ -91,7 +93,7 @@ class TraceFile:
     @classmethod
     def of(cls, path: str | Path, where: Endpoint, *, media: Literal["keep", "elide"] = "keep") -> TraceFile:
         """The trace of a client's session with the endpoint `where`."""
-        return cls(path, url=where.shown, side="client", redact=where.secrets.redact_known, media=media)
+        return cls(path, url=where.shown, side="client", secrets=where.secrets, media=media)
 
     def frame(self, t: float, direction: Direction, opcode: Opcode, step: Step) -> None:
         raw = step.raw
@@ -104,6 +106,7 @@ class TraceFile:
             data = memoryview(raw)[len(step.template.head) : len(raw) - len(step.template.tail)]
             self._write(b"".join((head, before, data, after)))
             return
+        raw = self._pieces.step(step).raw
         if step.kind == "unreadable":
             body = b'"raw":"' + codec.encode_base64(self._redact(raw)).encode() + b'"'
         elif self._media == "elide" and step.body:

@@ -84,7 +84,7 @@ async def longest_stretch(side: Side, wire: bytes, folder: Path) -> tuple[float,
     console = Console(color="never")
 
     def record(number: int, url: str, redactor: Redactor, injector: MessageInjector) -> Sequence[Any]:
-        trace = TraceFile(folder / f"{number}.jsonl", url=url, side="proxy", redact=redactor.redact_known)
+        trace = TraceFile(folder / f"{number}.jsonl", url=url, side="proxy", secrets=redactor)
         reporter = TerminalReporter(number, console, redactor.redact, quiet=True)
         return [trace, reporter, sessions.record(number, url, redactor, injector)]
 

@@ -38,7 +38,7 @@ def measure(effort: Effort) -> list[Row]:
                 elif name == "without":
                     cost = _stepped(received, [])
                 else:
-                    trace = TraceFile(path, url=where.shown, side="client", redact=where.secrets.redact_known)
+                    trace = TraceFile(path, url=where.shown, side="client", secrets=where.secrets)
                     cost = _stepped(received, [trace])
                     trace.close()
                     if len(path.read_bytes().splitlines()) != len(received) + 1:

@@ -11,6 +11,7 @@ from websockets.exceptions import InvalidStatus
 
 from livews.cli import main, parse
 from livews.errors import TraceFailed
+from livews.redactor import Redactor
 from livews.trace.writer import TraceFile
 from tests.kit.command import running
 from tests.kit.names import GEMINI, KEY
@@ -131,7 +132,7 @@ def test_looking_whether_a_trace_can_be_written_leaves_all_as_it_is(tmp_path: Pa
     TraceFile.check(tmp_path / "new" / "sub" / "x.jsonl")
     assert list(tmp_path.iterdir()) == []
     kept = tmp_path / "kept.jsonl"
-    TraceFile(kept, url="ws://x", side="proxy", redact=bytes).close()
+    TraceFile(kept, url="ws://x", side="proxy", secrets=Redactor()).close()
     before = kept.read_bytes()
     TraceFile.check(kept)
     assert kept.read_bytes() == before

@@ -214,10 +214,10 @@ async def test_a_conversation_with_the_stand_in_is_the_same_on_both_sides(tmp_pa
     heard: list[bytes] = []
 
     def theirs(number: int, url: str, credential: str) -> TraceFile:
-        return TraceFile(tmp_path / "stand-in", url=url, side="stand-in", redact=bytes)
+        return TraceFile(tmp_path / "stand-in", url=url, side="stand-in", secrets=Redactor())
 
     def ours(number: int, url: str, redactor: Redactor, injector: MessageInjector) -> list[TraceFile]:
-        return [TraceFile(tmp_path / "proxy", url=url, side="proxy", redact=redactor.redact_known)]
+        return [TraceFile(tmp_path / "proxy", url=url, side="proxy", secrets=redactor)]
 
     async with stand_in("fragments=700", "big-message@3", record=theirs) as there:
         async with proxied(there.url, record=ours) as proxy:

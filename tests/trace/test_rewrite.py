@@ -1,6 +1,7 @@
 """`livews trace cut` and `redact`."""
 
 import json
+import re
 from pathlib import Path
 
 from livews.core import codec
@@ -68,7 +69,7 @@ def test_redacted_traces_hold_no_secret(trace: Run, tmp_path: Path) -> None:
         assert word in kept
     assert "xxxxxxx xxxx" in gone and "elided:" in gone and "elided:" not in kept
     assert "a=b" in kept and '"login"' in gone and "models/gemini-3.8-live" in gone
-    assert "[handle 1]" in gone and "[handle 2]" in gone and "[session 1]" in gone
+    assert len(set(re.findall(r"handle:[0-9a-f]{12}", gone))) == 2 and "[session 1]" in gone
 
     def shape(path: Path) -> list[str]:
         return [" ".join(line.split()[:4]) for line in trace("show", path).out.splitlines() if line[8] == " "]

@@ -65,7 +65,7 @@ def redact(options: argparse.Namespace, console: Console) -> int:
     with _sessions_and_output(options, console, texts=True) as (sessions, out):
         for session in sessions:
             out.write(redaction.header(session.header))
-            for line in session.lines():
+            for line, _ in session:  # with its steps, which know the handles
                 lines += 1
                 out.write(redaction.line(line.text))
     left = {"sound and pictures": not options.audio, "words": not options.text}

@@ -14,7 +14,7 @@ from livews.core.rules import unanswered_setup
 from livews.errors import BadRequest
 from livews.exit_codes import Exit
 from livews.recorder import Direction
-from livews.redactor import Redactor, with_pseudonyms
+from livews.redactor import Redactor, hide_json, with_pseudonyms
 from livews.terminal_text import json_line, paragraph
 from livews.trace.ending import SessionEnding
 from livews.trace.media import elided
@@ -168,4 +168,4 @@ def _as_json(session: RecordedSession, line: TraceRecord, step: Step | None) -> 
                 row[name] = [
                     {"rule": f.rule, "path": f.path, "complaint": f.complaint, "do": f.fix} for f in findings
                 ]
-    return json_line(orjson.dumps(row, option=orjson.OPT_NON_STR_KEYS).decode())
+    return json_line(hide_json(orjson.dumps(row, option=orjson.OPT_NON_STR_KEYS).decode()))
