@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from livews.cli.console import Console
-from livews.core import protocol, rules
+from livews.core import closes, protocol, rules
 from livews.core.conversation import Step
 from livews.core.rules import Finding
 from livews.core.schema import Sender
@@ -113,7 +113,7 @@ class TerminalReporter:
         if kind != "close":
             return
         self._stall.stop()
-        if self._setup.stop() and (by == "client" or not loud or about["code"] == 1006):  # else the close says why
+        if self._setup.stop() and not closes.says_why(about["code"], by):
             self._setup_unanswered()
         if close is not None and loud:
             self._explain(close)

@@ -87,8 +87,13 @@ def _cut_inside(template: str, reason: str) -> dict[str, str] | None:
 
 
 def is_fine(code: int, by: Sender = "server") -> bool:
-    """Whether a close by this side needs no explanation: a normal end, or a client that leaves."""
-    return code in (1000, 1005) or (code == 1001 and by == "client")
+    """Whether a close by this side needs no explanation: that of a client that leaves. The service has no reason to."""
+    return by == "client" and code in (1000, 1001, 1005)
+
+
+def says_why(code: int, by: Sender = "server") -> bool:
+    """Whether a close by this side is the service's answer to what was sent, and not only an end."""
+    return by == "server" and code not in (1000, 1005, 1006)
 
 
 def explain(
@@ -118,7 +123,7 @@ def _by_client(advice: Advice) -> Advice:
         cause = "It was ended, it crashed, or it gives up a socket without closing it."
         do = "Nothing, if you ended it; otherwise let it close with 1000 before it leaves."
     elif is_fine(advice.code, "client") or (advice.known and protocol.close_row(advice.id)["surface"] == "client"):
-        return advice
+        return replace(advice, **protocol.close_texts("byClient").get(str(advice.code), {}))
     elif row := next((row for row in _without_reason(advice.code) if row["surface"] == "client"), None):
         return _advice(advice.code, advice.reason, row, {}, "")
     elif texts := protocol.close_texts("byClient").get(str(advice.code)):
@@ -203,6 +208,8 @@ def _unknown(code: int, reason: str) -> Advice:
     do = "Run again with --trace FILE and look at the last frame sent before the close: it is the most likely cause."
     if not code and reason.startswith("HTTP "):
         meaning = f"The upgrade to a WebSocket was answered with {reason}."
+        cause, do = row["cause"], row["do"]
+    elif not reason and "cause" in row:
         cause, do = row["cause"], row["do"]
     elif not code:
         meaning = "A reason without a code, and not in protocol/closes.json."

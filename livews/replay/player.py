@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from livews.audio.analysis.pcm import audio_seconds
-from livews.core import closes, codec, machine
+from livews.core import codec, machine
 from livews.core.conversation import Conversation, Step
 from livews.core.endpoint_paths import parse_endpoint_path
 from livews.core.walk import walk
@@ -444,7 +444,7 @@ class Replay:
             about = {"code": close.code, "reason": self._target.secrets.redact(close.reason)}
             t = self._transport.clock()
             self._now.receive(TraceRecord(self._at, t, "server", "text", None, "close", about), close.step, t)
-        if close.cause != "server" or not ready or closes.explain(close.code, close.reason).kind != "normal":
+        if close.cause != "server" or not ready or close.code != 1000:
             self._result.failure = error
 
     # Differences
@@ -504,7 +504,7 @@ def _value(message: dict[str, Any], path: str) -> Any:
 
 
 def _is_error_of_the_server(close: TraceRecord) -> bool:
-    return close.sender == "server" and closes.explain(*close.close).kind != "normal"
+    return close.sender == "server" and close.close[0] != 1000
 
 
 def _is_sendable(code: int) -> bool:

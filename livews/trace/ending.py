@@ -81,7 +81,7 @@ class SessionEnding:
         advice = closes.explain(code, texts[0], model=texts[1], by=sender, announced=self._announced)
         close = SessionClose(sender, code, reason, advice)
         self._first = first or close
-        if sender == "server" and not close.is_fine and code != _NO_FRAME:
+        if closes.says_why(code, sender):
             self.unanswered = None
         return close
 

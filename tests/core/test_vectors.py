@@ -107,6 +107,13 @@ def test_frame_vectors(group: dict[str, Any], test: dict[str, Any]) -> None:
 def test_close_vectors(group: dict[str, Any], test: dict[str, Any]) -> None:
     advice = closes.explain(test["code"], test["reason"])
     assert (advice.id, advice.values) == (test["closes"], test["values"])
+    assert {protocol.close_row(other)["cause"] for other in test.get("also", ())} <= set(advice.also)
+
+
+def test_every_close_row_has_a_vector() -> None:
+    tests = [test for _, test in (param.values for param in groups("closes.json"))]
+    known = {row for test in tests for row in (test["closes"], *test.get("also", ()))}
+    assert {row["id"] for row in protocol.closes()} - known == set()
 
 
 @pytest.mark.parametrize(("group", "test"), groups("audio/*.json"))

@@ -73,7 +73,11 @@ def told_by_all(trace: Run, path: Path) -> dict[str, str]:
         ([("send", 1006, "")], "The client went away without a close frame.", 1),
         ([("recv", 1001, "")], "One side closed because it was going away", 1),
         ([("send", 1001, ""), ("recv", 1001, "")], "going away", 0),
-        ([("send", 1000, ""), ("recv", 1000, "")], "closed normally", 0),
+        ([("send", 1000, ""), ("recv", 1000, "")], "closed the connection", 0),
+        ([("recv", 1000, "")], "The service ended the session and reports no error.", 1),
+        ([("recv", 1000, "done"), ("send", 1000, "")], "The service ended the session and reports no error.", 1),
+        ([("recv", 1005, ""), ("send", 1005, "")], "a close frame without a code", 1),
+        ([("send", 1005, ""), ("recv", 1005, "")], "a close frame without a code", 0),
     ],
 )
 def test_a_close_is_told_once_and_laid_on_whoever_sent_it(
@@ -96,7 +100,7 @@ def test_a_close_is_told_once_and_laid_on_whoever_sent_it(
         ({"goAway": {}}, ("recv", 1007, "Something else."), True),
         ({"goAway": {}}, ("recv", 1007, "API key not valid."), False),  # a row says more
         ({"goAway": {}}, ("send", 1006, ""), False),
-        ({"goAway": {}}, ("recv", 1000, ""), False),
+        ({"goAway": {}}, ("recv", 1000, ""), True),
         ({"usageMetadata": {}}, ("recv", 1001, ""), False),
     ],
 )
