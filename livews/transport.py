@@ -83,11 +83,17 @@ class _Connection(BoundedPongs, ClientConnection):
         """The beginning of what came in answer to the handshake."""
         self.is_made = False
         """It can be used: the TLS handshake, if there is one, is finished."""
+        self.lost: Exception | None = None
+        """How the connection broke, if it did; websockets has no public name for it."""
         self._waits_for_body = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.is_made = True
         super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = exc
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         protocol = self.protocol
@@ -237,7 +243,7 @@ class Transport:
             error = dial_failure(
                 problem, endpoint, flag=self._flag, seconds=timeout, proxied=proxy is not None, connected=bool(dialled),
                 answer=bytes(dialled[-1].head) if dialled and dialled[-1].is_made else None,
-                lost=dialled[-1].connection_exc if dialled else None,
+                lost=dialled[-1].lost if dialled else None,
             )  # fmt: skip
             raise (error or problem) from None
         self._reading = asyncio.create_task(self._read(self.socket), name="livews-read")
