@@ -432,6 +432,14 @@ def url_credentials(url: str) -> list[str]:
     return [*found, *(value for part in re.split(r"[?#]", url)[1:] for value in query_credentials(part))]
 
 
+def valid_url(redacted: str) -> str:
+    """A redacted URL as other programs can read it: without its user, and with a word in the place of a hidden host."""
+    scheme, slashes, rest = redacted.partition("//")
+    authority = re.match(r"[^/?#]*", rest)[0]  # type: ignore[index]
+    host = authority.rpartition("@")[2].replace(HIDDEN, "redacted")
+    return f"{scheme}{slashes}{host}{rest[len(authority) :]}" if slashes else redacted
+
+
 def redact_url(url: str) -> str:
     """A URL, valid or not, without user and password and without the values of secret names in its query."""
     head, question, query = url.partition("?")

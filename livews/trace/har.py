@@ -22,7 +22,9 @@ import orjson
 from livews.core import codec
 from livews.core.endpoint_paths import parse_endpoint_path
 from livews.errors import BadRequest
-from livews.redactor import HIDDEN, Redactor, has_handle, hide_in, redact_url, with_handles_hidden, with_pseudonyms
+from livews.redactor import (
+    HIDDEN, Redactor, has_handle, hide_in, redact_url, valid_url, with_handles_hidden, with_pseudonyms,
+)  # fmt: skip
 from livews.trace.reader import MAX_LEVELS, MAX_TIME, header_of, record_of
 from livews.trace.session import RecordedSession
 from livews.trace.writer import header as trace_header
@@ -90,7 +92,7 @@ def _write_entry(session: RecordedSession, out: BinaryIO) -> int:
 
 
 def _entry(session: RecordedSession, start: float, ms: float, controls: list[dict[str, Any]]) -> dict[str, Any]:
-    url = shown(session.url) if session.url else "ws://unknown/"
+    url = valid_url(shown(session.url)) if session.url else "ws://unknown/"
     parts = urlsplit(url)
     credential = "Authorization" if parse_endpoint_path(url)[0] == "vertex" else "x-goog-api-key"
     headers = {"Host": parts.netloc, "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
@@ -188,7 +190,7 @@ def _sockets(entry: dict[str, Any]) -> Iterator[HarWebSocket]:
     request = entry.get("request")
     url = request.get("url") if isinstance(request, dict) else None
     url = re.sub(r"^http", "ws", url) if isinstance(url, str) else ""
-    urlsplit(url)  # what is written later has to read it
+    urlsplit(valid_url(url))  # what is written later has to read it
     first = next((t for message in messages if (t := _epoch(message.get("time"))) is not None), 0.0)
     start = _epoch(entry.get("startedDateTime"))
     yield HarWebSocket(url, first if start is None else start, messages, *_own(entry.get("_livews")))

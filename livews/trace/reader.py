@@ -17,6 +17,7 @@ from livews.core import codec
 from livews.core.schema import Sender
 from livews.errors import BadRequest
 from livews.recorder import Direction, Opcode
+from livews.redactor import valid_url
 
 CONTROLS = ("ping", "pong", "close", "heard")
 MAX_LINE = 256 << 20
@@ -214,7 +215,9 @@ def header_of(row: dict[str, Any]) -> dict[str, Any]:
         raise codec.WireError(f"version {str(row.get('version'))[:20]} of the format is not supported")
     header = {name: value for name, value in row.items() if name not in _HEADER_TEXTS or isinstance(value, str)}
     try:
-        urlsplit(header.get("url", ""))
+        if "url" in header:
+            header["url"] = valid_url(header["url"])  # livews wrote [redacted]@, which is no user of a URL
+            urlsplit(header["url"])
     except ValueError:
         raise codec.WireError("the url in its header is invalid") from None
     return header

@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 
 from livews.core import codec, protocol
-from livews.redactor import HIDDEN, Pieces, Redactor, is_secret_name, pseudonym, redact_url
+from livews.redactor import HIDDEN, Pieces, Redactor, is_secret_name, pseudonym, redact_url, valid_url
 from livews.trace.media import elided
 from livews.trace.reader import object_of
 
@@ -54,7 +54,7 @@ class Redaction:
         row = {name: self._value(value, name, False) for name, value in header.items() if name != "url"}
         out = {"trace": row.pop("trace"), "version": row.pop("version"), "started": row.pop("started", "")}
         url = header.get("url")
-        out["url"] = self._redacted(redact_url(url)) if isinstance(url, str) else ""
+        out["url"] = valid_url(self._redacted(redact_url(url))) if isinstance(url, str) else ""
         out |= row | {"redacted": [*(["audio"] if self._audio else []), *(["text"] if self._text else [])]}
         return orjson.dumps(out) + b"\n"
 

@@ -25,7 +25,7 @@ from livews.endpoint import Endpoint
 from livews.errors import TraceFailed
 from livews.output_file import descriptor_of, open_output
 from livews.recorder import Direction, Opcode
-from livews.redactor import Pieces, Redactor
+from livews.redactor import Pieces, Redactor, valid_url
 from livews.trace.media import elided
 from livews.version import __version__
 
@@ -179,7 +179,7 @@ def iso_time(when: datetime) -> str:
 def header(url: str, side: str) -> dict[str, Any]:
     """The first line of a trace. `url` has to be redacted already."""
     return {
-        "trace": "livews", "version": 1, "started": iso_time(datetime.now(UTC)), "url": url, "side": side,
+        "trace": "livews", "version": 1, "started": iso_time(datetime.now(UTC)), "url": valid_url(url), "side": side,
         "livews": __version__, "protocol": protocol.revision(),
     }  # fmt: skip
 
