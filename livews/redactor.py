@@ -67,11 +67,12 @@ def is_secret_name(name: str, *, is_member: bool = False) -> bool:
 
 # Shapes of credentials that are removed even when they are not among the known values.
 _SHAPES = re.compile(
-    rb"AIza[0-9A-Za-z_-]{30,}|\bAQ\.[0-9A-Za-z_-]{30,}|ya29\.[0-9A-Za-z._-]{10,}|auth_tokens/[0-9A-Za-z._-]{8,}"
+    rb"(?i:AIza)[0-9A-Za-z_-]{30,}|\b(?i:AQ)\.[0-9A-Za-z_-]{30,}|ya29\.[0-9A-Za-z._-]{10,}|auth_tokens/[0-9A-Za-z._-]{8,}"
     rb"|\beyJ[0-9A-Za-z_-]{10,}\.eyJ[0-9A-Za-z_-]{10,}\.[0-9A-Za-z_-]*"
 )
-_SHAPE_MARKS = (b"AIza", b"AQ.", b"ya29.", b"auth_tokens/", b"eyJ")
-"""One of them is in each of these shapes: looking for them first is thirty times as fast."""
+_SHAPE_MARKS = (b"AIza", b"aiza", b"AQ.", b"aq.", b"ya29.", b"auth_tokens/", b"eyJ")
+"""One of them is in each of these shapes, which a host name has in small letters: looking for them first is thirty times as
+fast."""
 _SHAPE_BEGUN = re.compile(
     rb"(?:AIza|\bAQ\.|ya29\.|auth_tokens/|\beyJ)[0-9A-Za-z._-]{0,1000}\Z"
     rb"|(?:AI?z?|\bAQ|ya?2?9?|\bey?|au?t?h?_?t?)\Z"  # of what these begin with: too short to be hidden

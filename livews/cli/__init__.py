@@ -25,15 +25,13 @@ def main(argv: Sequence[str] | None = None, environment: Environment | None = No
     environment: streams and variables; those of the process if None.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    if words and words[0] not in COMMANDS and (command := _misspelt_command(words)):
-        print(f"livews: there is no command {words[0]}; did you mean `livews {command}`?", file=sys.stderr)
-        print(f"livews: to say it to the model: livews talk {words[0]} ...", file=sys.stderr)
-        return 2
-    name = words.pop(0) if words and words[0] in COMMANDS else "talk"
+    environment = environment or Environment()
     try:
-        return _run(parse(name, words), environment)
+        return _run(words, environment)
     except SystemExit as leave:  # argparse has printed the reason
         return int(leave.code or 0) if not isinstance(leave.code, str) else 2
+    finally:
+        environment.finish()
 
 
 def parse(name: str, argv: list[str]) -> argparse.Namespace:
@@ -42,15 +40,24 @@ def parse(name: str, argv: list[str]) -> argparse.Namespace:
         from livews.cli import talk
 
         return talk.parse(argv)
-    options = parser_of(name).parse_args(argv)
+    options, unknown = parser_of(name).parse_known_args(argv)
+    if unknown:
+        options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")  # with the usage of the tool
     refuse_contradictions(options)
     return options
 
 
-def _run(options: argparse.Namespace, environment: Environment | None) -> int:
-    console = Console(getattr(options, "color", "auto"), getattr(options, "quiet", False), environment)
-    console.as_json = getattr(options, "json", False)
+def _run(words: list[str], environment: Environment) -> int:
+    console = Console(environment=environment)
     try:
+        if words and words[0] not in COMMANDS and (command := _misspelt_command(words)):
+            console.line(f"livews: there is no command {words[0]}; did you mean `livews {command}`?")
+            console.line(f"livews: to say it to the model: livews talk {words[0]} ...")
+            return 2
+        name = words.pop(0) if words and words[0] in COMMANDS else "talk"
+        options = parse(name, words)
+        console = Console(getattr(options, "color", "auto"), getattr(options, "quiet", False), environment)
+        console.as_json = getattr(options, "json", False)
         return int(function(options.run)(options, console))
     except KeyboardInterrupt:
         from livews.cli.signals import ignore_interrupts
@@ -59,7 +66,6 @@ def _run(options: argparse.Namespace, environment: Environment | None) -> int:
         console.progress("\n")  # the terminal has shown ^C
         return 130
     except BrokenPipeError:  # the reader has enough, as in `livews ... | head`
-        console.environment.abandon_stdout()
         return 0
     except Exception as problem:
         from livews.errors import BadRequest, LivewsError

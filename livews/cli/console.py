@@ -9,11 +9,11 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 from livews.terminal_text import escape_unsafe, json_line, paragraph
 
@@ -74,14 +74,19 @@ class Environment:
         no_color = self.variables.get("NO_COLOR") or self.variables.get("TERM") == "dumb"
         return self.stderr_is_terminal and not no_color
 
-    def abandon_stdout(self) -> None:
-        """Keep the interpreter from complaining at exit about a stdout that takes no more."""
-        self.abandon(self.stdout)
-
     def abandon(self, stream: TextIO) -> None:
-        """Let what is written to a stream from now on disappear."""
+        """Let what is written to a stream from now on disappear: it takes no more, and at exit Python would complain."""
         stream.flush = lambda: None  # type: ignore[method-assign]
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+    def finish(self) -> None:
+        """Write what is left in the streams; those that take nothing, as of a closed terminal, are abandoned."""
+        for stream in (self.stdout, self.stderr):
+            try:
+                if not stream.closed:
+                    stream.flush()
+            except OSError:
+                self.abandon(stream)
 
 
 def _stream(name: str, mode: str) -> TextIO:
@@ -146,7 +151,7 @@ class Console:
 
     def data(self, line: str) -> None:
         """Write a line of JSON to stdout."""
-        self._write(json_line(_redactor().hide_json(line)) + "\n")
+        self.write_own(json_line(_redactor().hide_json(line)) + "\n")
 
     def row(self, row: dict[str, Any], text: str) -> None:
         """Write a row of the result to stdout: as JSON with --json, else the text."""
@@ -162,20 +167,27 @@ class Console:
 
     def write(self, text: str) -> None:
         """Write text without control characters to stdout. BadRequest when stdout takes nothing."""
-        self._write(_redactor().hide(text))
+        self.write_own(_redactor().hide(text))
 
-    def _write(self, text: str) -> None:
+    def write_own(self, text: str) -> None:
+        """The same for text of livews, which has no credential: it is not searched for any."""
         self.clear()
-        try:
+        with self.stdout_errors():
             self.environment.stdout.write(text)
             self.environment.stdout.flush()
+
+    @contextmanager
+    def stdout_errors(self) -> Iterator[None]:
+        """Raise an OSError of stdout as BadRequest."""
+        try:
+            yield
         except BrokenPipeError:
             raise
         except OSError as problem:
             from livews.errors import BadRequest
 
-            self.environment.abandon_stdout()
-            what, why = "the reply cannot be written", str(problem.strerror)
+            self.environment.abandon(self.environment.stdout)
+            what, why = "the output cannot be written", problem.strerror or str(problem)
             fix = "free disk space, or redirect stdout elsewhere"
             raise BadRequest(what, where="stdout", why=why, fix=fix) from None
 
@@ -229,7 +241,7 @@ class Console:
         try:
             self.environment.stderr.write(_redactor().hide(text))
             self.environment.stderr.flush()
-        except OSError as problem:
-            if problem.errno != errno.EIO:
-                raise
-            self.environment.abandon(self.environment.stderr)  # its terminal was closed
+        except BrokenPipeError:
+            raise
+        except OSError:  # a terminal that was closed, a full disk: the work goes on, and the exit code tells
+            self.environment.abandon(self.environment.stderr)

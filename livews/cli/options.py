@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import re
+import sys
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
@@ -24,7 +25,7 @@ from livews.version import __version__
 
 TYPE_CHECKING = False  # typing would be a tenth of the start-up
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, NoReturn
 
     from livews.cli.console import Console
 
@@ -40,7 +41,7 @@ TOOLS: dict[str, dict[str, Any]] = DATA["commands"]["trace"]["tools"]
 def parser_of(name: str) -> argparse.ArgumentParser:
     """The parser of a command. The options that it gives have itself as `parser`, and what runs the command as `run`: MODULE:FUNCTION."""
     command = DATA["commands"][name]
-    parser = argparse.ArgumentParser(prog=command.get("prog", f"livews {name}"), **_texts(command))
+    parser = _Parser(prog=command.get("prog", f"livews {name}"), **_texts(command))
     _add_options(parser, command)
     parser.set_defaults(run=command["run"])
     if "tools" in command:
@@ -76,6 +77,31 @@ def refuse_contradictions(options: argparse.Namespace) -> None:
     for *terms, message in (*DATA["contradictions"], *options.contradictions):
         if all(given := [matching(term) for term in terms]):
             options.parser.error(message.format(option=given[0]))
+
+
+class _Parser(argparse.ArgumentParser):
+    """Prints as every command does, so that no credential of a mistyped option is shown, and a full disk is reported."""
+
+    def error(self, message: str) -> NoReturn:
+        from livews.redactor import HIDDEN, is_secret_name
+
+        between = r"=|\s+" if message.startswith("unrecognized arguments:") else "="
+        super().error(
+            re.sub(
+                rf"(?<!\S)(--?([\w-]+)(?:{between}))[^\s-]\S*",
+                lambda match: f"{match[1]}{HIDDEN}" if is_secret_name(match[2]) else match[0],
+                message,
+            )
+        )
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        from livews.cli.console import Console, Environment
+
+        console = Console(environment=Environment())
+        if file is sys.stdout:
+            console.write_own(message)
+        else:
+            console.line(message.rstrip("\n"))
 
 
 class _HelpFormatter(argparse.HelpFormatter):

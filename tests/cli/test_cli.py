@@ -27,8 +27,8 @@ import pytest
 
 from livews.cli import COMMANDS, main
 from livews.server import service_format
-from tests.kit.command import livews, serving
-from tests.kit.names import DATA, GEMINI, KEY
+from tests.kit.command import LIVEWS, livews, serving
+from tests.kit.names import DATA, GEMINI, KEY, ROOT
 
 UPGRADE = (
     "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
@@ -516,18 +516,33 @@ def test_words_also_when_setup_names_the_modality(server: str, tmp_path: Path) -
     assert livews("hi", "--mute", "--setup", str(setup), "--url", server).stdout == ""
 
 
-def test_a_stdout_that_takes_nothing(server: str) -> None:
+@pytest.mark.parametrize(
+    "words", ["hi --mute --url URL", "hi --json --mute --url URL", "--help", "--version", "trace --help", "help talk",
+              "help testing", "explain 1007", "completion bash", "serve --port 0", "proxy --port 0",
+              "trace stats tests/data/tool.jsonl", "trace redact tests/data/tool.jsonl -o -"],
+)  # fmt: skip
+def test_a_stdout_that_takes_nothing(words: str, server: str) -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "livews", "hi", "--mute", "--url", server],
-            stdout=full, stderr=subprocess.PIPE, text=True, timeout=30,
+            [sys.executable, "-m", "livews", *words.replace("URL", server).split()],
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=30, cwd=ROOT,
         )  # fmt: skip
     assert done.returncode == 2
-    assert "the reply cannot be written" in done.stderr
+    assert done.stderr.splitlines()[0] == "livews: the output cannot be written"
+
+
+def test_a_stdout_that_is_closed_takes_everything(server: str) -> None:
     closed = subprocess.run(
         ["bash", "-c", f"{sys.executable} -m livews hi --mute --url {server} >&-"], capture_output=True, timeout=30
     )
     assert b"Traceback" not in closed.stderr
+
+
+def test_a_stderr_that_takes_nothing_changes_no_exit_code(server: str) -> None:
+    for words, code in (("explain frobnicate", 2), ("hi --mute --trace --url " + server, 0), ("--nonsense", 2)):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([*LIVEWS, *words.split()], stdout=subprocess.PIPE, stderr=full, timeout=30)
+        assert (done.returncode, bool(done.stdout)) == (code, code == 0)
 
 
 # check

@@ -9,7 +9,7 @@ import pytest
 from livews.cli import main
 from livews.cli.options import DATA as OPTIONS
 from tests.docs.generate import parsers
-from tests.kit.names import DATA
+from tests.kit.names import DATA, KEY
 
 NOWHERE = "--url ws://127.0.0.1:1"
 TABLE = f"""
@@ -82,6 +82,22 @@ trace replay {DATA}/tool.jsonl --trace {DATA}/tool.jsonl      | another file
 trace replay a.jsonl --trace -                                | --show
 trace replay a.jsonl --offline --to ws://x                    | leave out --to
 trace replay a.jsonl --offline --url ws://x                   | leave out --url
+proxy --token {KEY}                                           | unrecognized arguments: --token [redacted]
+proxy --client-secret=hunter2 --out x                         | arguments: --client-secret=[redacted] --out x
+--api-key={KEY} hi                                            | unrecognized arguments: --api-key=[redacted]
+--api-key hi                                                  | unrecognized arguments: --api-key
+trace show a.jsonl --key hunter2                              | livews trace show: error: unrecognized arguments: --key [redacted]
+trace show a.jsonl --turn {KEY}                               | invalid number [redacted]
+trace {KEY}                                                   | invalid choice: '[redacted]'
+serve --port {KEY}                                            | invalid port [redacted]
+serve --as-of {KEY}                                           | invalid month [redacted]
+serve --wire {KEY}=1                                          | invalid value [redacted]=1
+proxy --allow-origin {KEY}                                    | invalid origin [redacted]
+--color {KEY} hi                                              | invalid choice: '[redacted]'
+completion {KEY}                                              | invalid choice: '[redacted]'
+help {KEY}                                                    | no page has the name [redacted]
+explain {KEY}                                                 | [redacted] is not defined
+proxy --upstream http://{KEY}.example.com                     | refused to send a credential to [redacted]
 trace replay a.jsonl --to ws://x --url ws://y                 | --to and --url mean the same
 """
 
@@ -94,6 +110,7 @@ def test_refusals(row: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert code == (4 if "nosuchhost" in words else 2)
     assert out == ""
     assert reason in " ".join(err.split())
+    assert KEY.lower() not in err.lower() and "hunter2" not in err
     assert "nothing is listening" not in err and "Traceback" not in err
 
 

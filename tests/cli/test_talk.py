@@ -755,6 +755,15 @@ def test_a_signal_ends_everything(mode: str, number: signal.Signals, slow: str, 
     assert closes[0] == {"code": 1000, "reason": ""}
 
 
+@pytest.mark.parametrize("words", [[], ["--json"], ["--quiet"]])
+def test_a_terminal_that_is_closed_at_the_prompt(words: list[str], server: str) -> None:
+    with Terminal([*LIVEWS, "--url", server, "--mute", *words], rows=24, columns=110) as terminal:
+        terminal.wait_for("message >")
+        terminal.settle()
+        terminal.hang_up()
+        assert terminal.process.wait(20) == 128 + signal.SIGHUP, "not 120, Python's own for a flush that fails"
+
+
 def test_a_signal_that_is_ignored_stays_ignored(server: str) -> None:
     command = f"trap '' HUP; exec {shlex.join([*LIVEWS, '--mute', '--url', server])} -"
     with subprocess.Popen(["sh", "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:

@@ -9,17 +9,10 @@ import argparse
 
 from livews.cli.console import Console
 from livews.cli.options import TOOLS, function
-from livews.errors import BadRequest
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
-    try:
+    with console.stdout_errors():
         code = function(TOOLS[options.tool]["run"])(options, console)
         console.environment.stdout.flush()
         return code
-    except BrokenPipeError:
-        raise
-    except OSError as problem:
-        console.environment.abandon_stdout()
-        what = f"the output cannot be written: {problem.strerror or problem}"
-        raise BadRequest(what, where="stdout", fix="free disk space, or redirect stdout") from None
