@@ -23,8 +23,15 @@ from livews.core import codec
 from livews.core.endpoint_paths import parse_endpoint_path
 from livews.errors import BadRequest
 from livews.redactor import (
-    HIDDEN, Redactor, has_handle, hide_in, redact_url, valid_url, with_handles_hidden, with_pseudonyms,
-)  # fmt: skip
+    HIDDEN,
+    Redactor,
+    has_handle,
+    hide_in,
+    redact_url,
+    valid_url,
+    with_handles_hidden,
+    with_pseudonyms,
+)
 from livews.trace.reader import MAX_LEVELS, MAX_TIME, header_of, record_of
 from livews.trace.session import RecordedSession
 from livews.trace.writer import header as trace_header
