@@ -6,6 +6,7 @@ A reader may refuse: a LivewsError, or what its table says. Anything else that i
 from __future__ import annotations
 
 import asyncio
+import atexit
 import base64
 import io
 import json
@@ -82,6 +83,7 @@ def file(name: str, content: bytes | None = None) -> str:
 @cache
 def _nowhere() -> Environment:
     null = open(os.devnull, "r+")  # noqa: SIM115 (it is there until the end)
+    atexit.register(null.close)
     return Environment(null, null, null, {})
 
 
