@@ -8,7 +8,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from livews.core import models, rules
+from livews.core import models, rules, schema
 from livews.core.canonical import fold_setup
 from livews.core.reading import read
 from livews.core.rules import Finding
@@ -84,7 +84,7 @@ def message_findings(message: dict[str, Any], surface: str, version: str, *, com
         version: the API version, such as "v1beta".
         composed: the caller wrote nothing of it but plain strings, so that it fits the schemas and they are not loaded.
     """
-    reading = read("client", message)
+    reading = read("client", message, schema.column(surface, version))
     reading.is_composed = composed
     return rules.findings(reading, rules.Context(rules.ApiTarget(surface, version)))
 

@@ -49,7 +49,7 @@ def fold(sender: Sender, message: Json, surface: str | None = None) -> Canonical
     Args:
         sender: who sends such messages, "client" or "server".
         message: the parsed message. What is no object stays as it is.
-        surface: a column of `x-livews.on` ("v1alpha", "v1beta" or "vertex") to note the members it does not take.
+        surface: "v1alpha", "v1beta", "gemini" or "vertex", as in `Member.taken`, to note the members it does not take.
     """
     result = Canonical(message)
     if isinstance(message, dict):
@@ -80,7 +80,7 @@ def _object(value: dict[str, Json], of: Table, at: _Place, result: Canonical, su
             continue
         if member.name in out:
             result.remark("WIRE-4", here, f"{member.name} is given in both spellings; the last one wins")
-        if surface is not None and member.on.get(surface) is False and len(result.elsewhere) < MOST:
+        if surface is not None and member.taken(surface) is False and len(result.elsewhere) < MOST:
             result.elsewhere.append((_path(here), key, _snake(at)))
         if member.bare and not isinstance(child, list):
             result.remark("WIRE-4", here, "a list is meant; the service takes the bare value too")

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from livews.core import models, protocol, schema
+from livews.core import models, names, protocol
 from livews.core.schema import Sender
+from livews.core.walk import locate
 
 REASON_LIMIT = 123
 """Bytes of a reason in a close frame (RFC 6455: 125 less the two of the code)."""
@@ -180,11 +181,16 @@ def _advice(code: int, reason: str, row: dict[str, Any], values: dict[str, str],
     alike = (r for r in protocol.closes() if row["match"] and (r["match"], r["code"]) == (row["match"], row["code"]))
     also = tuple(other["cause"] for other in alike if other is not row)
     words = {name: row[name] for name in ("id", "meaning", "cause", "retry", "kind", "confidence")}
-    return Advice(code, reason, do=row["do"] + _hint(row, values, model), values=values, also=also, **words)
+    do = (
+        f"{_place_of(reason)} {row['do']}".lstrip()
+        if row["id"] == "unknown-name"
+        else row["do"] + _hint(row, values, model)
+    )
+    return Advice(code, reason, do=do, values=values, also=also, **words)
 
 
 def _hint(row: dict[str, Any], values: dict[str, str], model: str) -> str:
-    """What the row's values add: the successor of a retired model, or the type that has an unknown member."""
+    """What the row's values add: the successor of a retired model."""
     if row["kind"] == "model":
         model = values.get("model", model)
         if old := models.retired(model):
@@ -194,9 +200,26 @@ def _hint(row: dict[str, Any], values: dict[str, str], model: str) -> str:
         surface = "vertex" if "publishers/" in model or row["surface"] == "vertex" else "gemini"
         hint = f" {models.bare_id(model)} is superseded by {successor}." if successor else ""
         return f"{hint} Ids known here: {', '.join(models.live_ids(surface))}."
-    if row["id"] == "unknown-name" and (homes := schema.homes(values.get("name", ""))):
-        return f" {values['name']} is a member of {' and of '.join(homes[:3])}."
     return ""
+
+
+_UNKNOWN_NAME = re.compile(r"""Unknown name "([^"]{1,100})"(?: at '([^']*)('?))?""")
+
+
+def _place_of(reason: str) -> str:
+    """What is known of the unknown name in a reason: the object that has it, or what to send instead."""
+    if not (match := _UNKNOWN_NAME.search(reason)):
+        return ""
+    name, path, end = match[1], match[2] or "", match[3]
+    if path and not end:
+        path = path.rpartition(".")[0]  # the reason was cut in the middle of a step
+    path = re.sub(r"(\[\d+\])\.value\b", r"\1", path)  # as the service writes the items of a map
+    steps = [int(index) if index else step for index, step in re.findall(r"\[(\d+)\]|([^.\[\]]+)", path)]
+    of = locate("client", steps).type
+    if of is None or name not in of.members:
+        return names.correct(name, steps).fix
+    instead = names.json_schema(steps)[1]
+    return f"{of.name} has {name} on another surface or API version, but not on this one. {instead}".rstrip()
 
 
 def _unknown(code: int, reason: str) -> Advice:

@@ -113,7 +113,7 @@ class Conversation(rules.Context):
 
     def __init__(self, *, inspect: bool = False, surface: str = "", version: str = "", as_of: str = "") -> None:
         self._machine = machine.machine()
-        self._column = "vertex" if surface == "vertex" else (version if version in ("v1alpha", "v1beta") else None)
+        self._column = schema.column(surface, version)
         self._state = self._machine.initial
         self._templates: dict[str, list[fastpath.Template]] = {"client": [], "server": []}
         self._interrupted = False

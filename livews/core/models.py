@@ -18,6 +18,13 @@ def bare_id(model: str) -> str:
     return model.rsplit("/", 1)[-1]
 
 
+def surface_of(model: str) -> str:
+    """The surface that a model's name is written for, "gemini" or "vertex"; "" for a bare id."""
+    if "publishers/" in model or model.startswith("projects/"):
+        return "vertex"
+    return "gemini" if "/" in model else ""
+
+
 _LONGEST = 200
 """Characters of the longest name whose profile is cached."""
 _MERGED = ("wire", "vad", "life", "resumption")

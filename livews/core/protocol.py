@@ -67,6 +67,11 @@ def close_row(close_id: str) -> dict[str, Any]:
     return next(row for row in closes() if row["id"] == close_id)
 
 
+def names() -> dict[str, Any]:
+    """What clients call things that the Live API calls otherwise, or does not have."""
+    return load("names.json")  # type: ignore[no-any-return]
+
+
 def models() -> dict[str, Any]:
     return load("models.json")  # type: ignore[no-any-return]
 

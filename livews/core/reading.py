@@ -37,6 +37,8 @@ class Reading:
     """Rules that it breaks by the rows of machine.json."""
     noted: tuple[str, ...] = ()
     """Rules that are noted by the rows of machine.json."""
+    surface: str | None = None
+    """The surface that it was read for, as in `Member.taken`."""
     _violations: list[validation.Violation] | None = None
 
     @property
@@ -58,10 +60,10 @@ def read(sender: Sender, message: dict[str, Any], surface: str | None = None) ->
     Args:
         sender: who sends it, "client" or "server".
         message: the parsed message.
-        surface: a column of `x-livews.on`, or None if it is not known.
+        surface: as in `Member.taken`, or None if it is not known.
     """
     canonical = fold(sender, message, surface)
-    reading = Reading(sender, canonical, canonical.message, tuple(_blobs(sender, canonical.message)))
+    reading = Reading(sender, canonical, canonical.message, tuple(_blobs(sender, canonical.message)), surface=surface)
     audio = []
     for path, blob in reading.media:
         if is_audio(blob):

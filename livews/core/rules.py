@@ -13,13 +13,14 @@ from functools import cache, lru_cache
 from itertools import islice
 from typing import Any, Literal, NamedTuple
 
-from livews.core import closes, codec, machine, models, protocol, schema
+from livews.core import closes, codec, machine, models, names, protocol, schema
 from livews.core.reading import Reading, is_audio, read
 from livews.core.schema import MOST, Sender
-from livews.core.validation import Violation
 
 Level = Literal["error", "refused", "note"]
 _LEVELS: dict[str, Level] = {"must": "error", "model": "refused", "should": "note", "server": "note"}
+_GUESSES = 5
+"""Unknown members of a message for which names that look alike are looked for."""
 _MODALITIES = "/setup/generationConfig/responseModalities"
 
 
@@ -147,7 +148,7 @@ def check(sender: Sender, message: Any, target: ApiTarget | None = None) -> list
     Args:
         sender: who sends such messages, "client" or "server".
         message: the parsed message.
-        target: the surface, API version and month to judge it for.
+        target: the surface, API version and month to judge it for; by default the surface that the model's name is for.
     """
     if not isinstance(message, dict):
         return [finding("WIRE-2", "", f"expected a JSON object, got {schema.kind_of(message)}", sender)]
@@ -155,7 +156,14 @@ def check(sender: Sender, message: Any, target: ApiTarget | None = None) -> list
         codec.dump(message)
     except codec.WireError as problem:  # bytes, or a key that is no string: it has no JSON form
         return [finding("WIRE-2", "", str(problem), sender)]
-    results = findings(read(sender, message), Context(target or ApiTarget()))
+    if target is None:
+        model = machine.values(message, ("setup", "model"))
+        surface = models.surface_of(str(*model))
+        target = ApiTarget(surface or "gemini", "v1beta1" if surface == "vertex" else "v1beta")
+        column = schema.column(surface, "")  # of the Gemini API the version is not known
+    else:
+        column = schema.column(target.surface, target.version)
+    results = findings(read(sender, message, column), Context(target))
     return sorted(results, key=lambda result: ("error", "refused", "note").index(result.level))
 
 
@@ -183,23 +191,14 @@ def _remarks(rule: str, reading: Reading, context: Context) -> Iterator[Finding]
 
 
 def _unknown_members(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
-    for violation in reading.violations:
-        if violation.kind == "unknown":
-            close = closes.frame_for("unknown-name", name=violation.key, path=violation.snake_path)
-            yield finding(rule, violation.path, violation.complaint, close=close, fix=_home_of(violation))
-
-
-def _home_of(violation: Violation) -> str:
-    """What to do with an unknown member that belongs to the server, or to another type; "" for any other."""
-    name = violation.key
-    if not violation.snake_path and name in schema.top("server"):
-        members = (member for member in schema.top("client").values() if all(member.on.values()))
-        names = ", ".join(dict.fromkeys(member.name for member in members))
-        return f"Do not send {name}: only the service sends it. Clients send {names}."
-    homes = schema.homes(name)[:3]
-    if homes and "did you mean" not in violation.complaint:
-        return f"{name} is a member of {' and of '.join(homes)}: put it there"
-    return ""
+    unknown = [violation for violation in reading.violations if violation.kind == "unknown"]
+    other = names.other_protocol(reading.message) if unknown else None
+    for i, violation in enumerate(unknown):
+        if other and violation.key != other.names[0]:
+            continue  # one word about a message of another protocol is enough
+        close = closes.frame_for("unknown-name", name=violation.key, path=violation.snake_path)
+        right = other or names.correct(violation.key, violation.steps, reading.surface, guess=i < _GUESSES)
+        yield finding(rule, violation.path, f"{right.complaint} at {violation.path}", close=close, fix=right.fix)
 
 
 def _news(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
@@ -223,7 +222,12 @@ def _wrong_values(rule: str, reading: Reading, context: Context) -> Iterator[Fin
             quoted = (value if isinstance(value, str) else codec.dump(value).decode())[: closes.REASON_LIMIT]
             name = f"type.googleapis.com/google.ai.generativelanguage.v1beta.{violation.type}"
             close = closes.frame_for("invalid-value", path=violation.snake_path, type=name, value=quoted)
-            yield finding(rule, violation.path, violation.complaint, reading.sender, close=close)
+            fix = (
+                f"Write {violation.near}."
+                if violation.near
+                else names.json_schema(schema.steps(violation.path)[:-1])[1]
+            )
+            yield finding(rule, violation.path, violation.complaint, reading.sender, close=close, fix=fix)
 
 
 def _rivals(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
@@ -239,6 +243,17 @@ def _transition(rule: str, reading: Reading, context: Context) -> Iterator[Findi
         yield finding(rule, sender=reading.sender)
     if rule in reading.noted:
         yield finding(rule, sender=reading.sender, level="note")
+
+
+def _roles(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
+    valid = ("user", "model", "system") if context.target.surface == "vertex" else ("user", "model")
+    for i, turn in enumerate(machine.values(reading.message, ("clientContent", "turns", "*"))):
+        role = turn.get("role") if isinstance(turn, dict) else None
+        if isinstance(role, str) and role and role not in valid:
+            path, near = f"/clientContent/turns/{i}/role", names.value_like(role, "role", valid)
+            hint = f"; did you mean {near}?" if near else ""
+            words = f"expected {' or '.join(valid[:2])}, got {schema.short(role)}{hint} at {path}"
+            yield finding(rule, path, words, level="refused" if role == "system" else "note")
 
 
 # setup
@@ -356,11 +371,12 @@ def _refusal(rule: str, reading: Reading, context: Context) -> Iterator[Finding]
 
 
 def _other_surface(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
-    target = context.target
     for path, key, parent in reading.canonical.elsewhere:
         close = closes.frame_for("unknown-name", name=key, path=parent)
-        surface = "vertex" if target.surface == "vertex" else target.version
-        yield finding(rule, path, f"{key} is not taken on {surface} at {path}", close=close)
+        hint, fix = names.json_schema(schema.steps(path)[:-1])
+        surface = names.SURFACES[reading.surface or "gemini"]
+        words = f"{key} is not taken on {surface}{hint} at {path}"
+        yield finding(rule, path, words, close=close, fix=fix)
 
 
 # Audio
@@ -425,6 +441,7 @@ TABLE: tuple[tuple[str, Literal["client", "server", "both"], str, Check], ...] =
     ("WIRE-8", "both", "*violations", _rivals),
     ("WIRE-11", "both", "*notation", _remarks),
     ("WIRE-12", "both", "*notation", _remarks),
+    ("WIRE-16", "client", "clientContent", _roles),
     ("SETUP-1", "both", "*transition", _transition),
     ("SETUP-2", "both", "*transition", _transition),
     ("SETUP-3", "both", "*transition", _transition),

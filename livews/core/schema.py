@@ -42,6 +42,13 @@ class Member(NamedTuple):
     on: dict[str, bool | None]
     """Surface (v1alpha, v1beta, vertex) to whether it takes the member; None if that is not known."""
 
+    def taken(self, surface: str) -> bool | None:
+        """Whether a surface takes it; "gemini" is the Gemini API in any version."""
+        if surface != "gemini":
+            return self.on.get(surface)
+        versions = self.on["v1alpha"], self.on["v1beta"]
+        return True in versions or (None if None in versions else False)
+
 
 class Table(NamedTuple):
     """One type: its members, or the values of an enum."""
@@ -105,15 +112,22 @@ def top(sender: Sender) -> dict[str, Member]:
     return table(ENVELOPE[sender]).members
 
 
-def homes(name: str) -> list[str]:
-    """Names of the client types that have a member of this name."""
-    types = [schema for schema_id, schema in protocol.schemas().items() if "/client/" in schema_id]
-    return [schema["title"] for schema in types if name in schema.get("properties", {})]
+def column(surface: str, version: str) -> str | None:
+    """The surface of `Member.taken` for "gemini" or "vertex" and an API version; None if neither is known."""
+    if surface == "vertex":
+        return "vertex"
+    return version if version in ("v1alpha", "v1beta") else surface or None
 
 
 def snake(name: str) -> str:
     """The snake_case form of a member's name."""
     return "".join(f"_{char.lower()}" if char.isupper() else char for char in name)
+
+
+def steps(path: str) -> list[str | int]:
+    """The steps of a JSON pointer; digits are an index."""
+    parts = (part.replace("~1", "/").replace("~0", "~") for part in path.split("/")[1:])
+    return [int(part) if part.isascii() and part.isdigit() else part for part in parts]
 
 
 def pointer(key: str) -> str:

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from livews.core import protocol
+from livews.core.names import value_like
 from livews.core.schema import ENVELOPE, MOST, Json, Sender, Table, cut, kind_of, pointer, short, top
 from livews.core.walk import Location, locate
 
@@ -37,6 +38,10 @@ class Violation(NamedTuple):
     """What does not fit, for "type" and "enum"."""
     type: str = ""
     """Name of the type that was expected, where it has one."""
+    steps: tuple[str | int, ...] = ()
+    """The path of the object with an unknown member; indices are int."""
+    near: str = ""
+    """The valid value that is meant, for "enum"."""
 
 
 def violations(sender: Sender, message: Json) -> list[Violation]:
@@ -118,25 +123,8 @@ def _violations(sender: Sender, message: Json, error: Any) -> Iterator[Violation
 
 def _unknown(sender: Sender, steps: list[Any], key: str, of: Table | None) -> Violation:
     path = _pointer([*steps, key])
-    owner = f"in {of.name}" if of else "here"
-    hint = ""
-    if not steps and sender == "client" and key in top("server"):
-        hint = "; only the server sends it"
-    elif near := _nearest(key, of):
-        hint = f"; did you mean {near}?"
-    words = f"no member {cut(key)} {owner}{hint} at {path}"
-    return Violation(path, words, "unknown", key=key, snake_path=locate(sender, steps).snake_path)
-
-
-def _nearest(key: str, of: Table | None) -> str:
-    """The member of a type whose name comes closest to an unknown one; "" if none is close."""
-    if of is None or key != cut(key):  # no member is so long
-        return ""
-    from difflib import get_close_matches
-
-    names = {name.replace("_", "").lower(): member.name for name, member in of.members.items()}
-    close = get_close_matches(key.replace("_", "").lower(), names, n=1, cutoff=0.6)
-    return names[close[0]] if close else ""
+    words = f"no member {cut(key)} {f'in {of.name}' if of else 'here'} at {path}"
+    return Violation(path, words, "unknown", key=key, snake_path=locate(sender, steps).snake_path, steps=tuple(steps))
 
 
 def _mistyped(path: str, place: Location, value: Json) -> Violation:
@@ -145,8 +133,10 @@ def _mistyped(path: str, place: Location, value: Json) -> Violation:
     if of is not None and of.values is not None and isinstance(value, str):
         names = [one for one in of.values if not one.endswith("UNSPECIFIED")]
         listed = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-        words = f"expected one of {listed}, got {short(value)} at {path}"
-        return Violation(path, words, "enum", snake_path=place.snake_path, value=value, type=name)
+        near = value_like(value, of.name, names)
+        hint = f"; did you mean {near}?" if near else ""
+        words = f"expected one of {listed}, got {short(value)}{hint} at {path}"
+        return Violation(path, words, "enum", snake_path=place.snake_path, value=value, type=name, near=near)
     words = f"expected {_expectation(path, place)}, got {kind_of(value)} at {path or '/'}"
     return Violation(path, words, "type", snake_path=place.snake_path, value=value, type=name)
 

@@ -28,6 +28,7 @@ _COMPANIONS = {
     "mimeType": "data", "data": "mimeType", "turns": "turnComplete", "turnComplete": "turns", "name": "id", "id": "name",
 }  # fmt: skip
 """Members of a type that mean little without each other, though nothing requires both."""
+_ON_VERTEX = "projects/PROJECT/locations/us-central1/publishers/google/models/"
 
 Example = tuple[str, dict[str, Any], list[rules.Finding]]
 """The path of a member, a message that has it, and the findings of `livews check` about it."""
@@ -53,7 +54,9 @@ def best(paths: Iterable[tuple[Sender, str]], value: str = "") -> Example | None
 
 def broken(sender: Sender, path: str) -> list[str]:
     """Rules that one of the values of a member in the schemas breaks, on the default model."""
-    findings = [finding for *_, found in _examples(sender, path, models.default_model()) for finding in found]
+    findings = [
+        finding for *_, found in _examples(sender, path, f"models/{models.default_model()}") for finding in found
+    ]
     return [finding.rule for finding in findings if re.sub(r"/\d+(?=/|$)", "/*", finding.path) == path]
 
 
@@ -76,14 +79,15 @@ def _along(sender: Sender, path: str) -> Iterator[tuple[str, Member]]:
 
 
 def _models(sender: Sender, path: str) -> list[str]:
-    """Ids of models to try, first those that are known to accept a member on the path."""
+    """Names of models to try, first those that are known to accept a member on the path; those of Vertex last."""
     default = models.default_model()
     if not path.startswith("/setup"):
-        return [default]
+        return [f"models/{default}"]
     notes = (note_of(type_id, member) for type_id, member in _along(sender, path))
     names = [name for note in notes for name in note.get("models", {}).get("takenBy", ())]
     ids = [row["ids"][0] for row in protocol.models()["profiles"] if row["name"] in names]
-    return list(dict.fromkeys([*ids, default, *models.live_ids("gemini"), *models.live_ids("vertex")]))
+    on_gemini = (f"models/{model}" for model in [*ids, default, *models.live_ids("gemini")])
+    return list(dict.fromkeys([*on_gemini, *(f"{_ON_VERTEX}{model}" for model in models.live_ids("vertex"))]))
 
 
 def _examples(sender: Sender, path: str, model: str, value: str = "") -> Iterator[Example]:
@@ -94,7 +98,7 @@ def _examples(sender: Sender, path: str, model: str, value: str = "") -> Iterato
     for leaf in [value] if value else listed or (_specified(values) if values else [None]):
         message = _around(schema.ENVELOPE[sender], _steps(path), leaf)
         if "setup" in message:
-            message["setup"]["model"] = f"models/{model}"
+            message["setup"]["model"] = model
         yield path, message, rules.check(sender, message)
 
 

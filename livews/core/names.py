@@ -1,0 +1,250 @@
+"""Where a name belongs that its object does not have: in another object, or as another name.
+
+- Where the schemas have the very name elsewhere, that place is named, and nothing that looks like it.
+- Of several places the nearest in the tree of the message is named, and one that the surface takes before others.
+- Names of other protocols and libraries are rows of protocol/names.json.
+"""
+
+import re
+from collections.abc import Iterable
+from functools import cache, lru_cache
+from typing import Any, NamedTuple
+
+from livews.core import protocol, schema
+from livews.core.schema import Member, Sender
+
+Steps = tuple[str, ...]
+"""The place of an object: names of members, and `*` for any item of a list or map."""
+SURFACES = {
+    "vertex": "Vertex AI", "gemini": "the Gemini API", "v1beta": "v1beta of the Gemini API", "v1alpha": "v1alpha of the Gemini API",
+}  # fmt: skip
+"""The surfaces of `Member.taken` in words."""
+_ALIKE = 0.8
+"""How much of two names has to be the same, from 0 to 1."""
+_PART = 0.85
+"""The same for a name that has all words of the other, or begins with it."""
+_MOST = 3
+
+
+class Location(NamedTuple):
+    """A member at one place of the tree of messages."""
+
+    type_id: str
+    member: Member
+    parent: Steps
+    """The object it stands in."""
+    on: dict[str, bool | None]
+    """Surface to whether it takes the member there: False where it does not take an object above it."""
+    is_old: bool
+    """Whether the member or one above it is deprecated."""
+
+
+class Correction(NamedTuple):
+    """What to do with a name that its object does not have."""
+
+    complaint: str
+    fix: str = ""
+    names: tuple[str, ...] = ()
+    """The names that the member may have; empty if nothing is known."""
+    homes: tuple[Steps, ...] = ()
+    """The objects that have it; empty if it is the one where the name stands."""
+
+
+@cache
+def locations(sender: Sender) -> tuple[Location, ...]:
+    """Every member of every type that this sender may send, without going round in circles of types."""
+    return tuple(_locations(schema.ENVELOPE[sender], None, (), frozenset({schema.ENVELOPE[sender]})))
+
+
+def _locations(type_id: str, above: Location | None, parent: Steps, types: frozenset[str]) -> Iterable[Location]:
+    for name, member in schema.table(type_id).members.items():
+        if name != member.name:
+            continue  # its other spelling
+        on, is_old = {surface: member.taken(surface) for surface in SURFACES}, "eprecated" in _says(type_id, name)
+        if above:
+            on = {surface: False if above.on[surface] is False else taken for surface, taken in on.items()}
+            is_old |= above.is_old
+        location = Location(type_id, member, parent, on, is_old)
+        yield location
+        if member.target and member.target not in types and schema.table(member.target).is_message:
+            inner = (*parent, name) if member.shape == "one" else (*parent, name, "*")
+            yield from _locations(member.target, location, inner, types | {member.target})
+
+
+def _says(type_id: str, name: str) -> str:
+    return protocol.schema(type_id)["properties"][name].get("description", "")  # type: ignore[no-any-return]
+
+
+@cache
+def _homes() -> dict[str, list[Location]]:
+    """The locations of a client's members, by their folded names."""
+    homes: dict[str, list[Location]] = {}
+    for location in locations("client"):
+        homes.setdefault(_folded(location.member.name), []).append(location)
+    return homes
+
+
+def correct(key: str, steps: Iterable[Any], surface: str | None = None, *, guess: bool = True) -> Correction:
+    """What is said of an unknown member of a client.
+
+    Args:
+        key: its name as sent.
+        steps: the place of its object in the message: names in either spelling, keys of maps, indices as int.
+        surface: as in `Member.taken`, or None if it is not known.
+        guess: look for names that look alike, which takes some milliseconds.
+    """
+    place, type_id = _place(steps)
+    of = schema.table(type_id) if type_id else None
+    owner = f"in {of.name}" if of else "here"
+    wrong = f"no member {schema.cut(key)} {owner}"
+    if of is None or key != schema.cut(key):  # no member is so long
+        return Correction(wrong)
+    if not place and key in schema.top("server"):
+        top = [name for name, member in of.members.items() if name == member.name and member.on["v1beta"]]
+        fix = f"Do not send {key}: only the service sends it. Clients send {', '.join(top)}."
+        return Correction(f"{wrong}; only the server sends it", fix)
+    inside = {_folded(member.name): member.name for member in of.members.values()}
+    if of.name == "Schema" and key in protocol.names()["jsonSchema"]:
+        plain = inside.get(_folded(key.removeprefix("$")), "")
+        if plain and surface == "vertex":
+            return _renamed(wrong, key, [plain])
+        hint, fix = json_schema(place)
+        return Correction(wrong + hint, fix)
+    meant = protocol.names()["aliases"].get(f"{of.name}.{key}", protocol.names()["aliases"].get(schema.snake(key)))
+    if name := next((inside[one] for one in (_folded(key), *_plurals(key)) if one in inside), ""):
+        return _renamed(wrong, key, [name])
+    if meant is not None:
+        if names := [name for name in meant if name in of.members]:
+            return _renamed(wrong, key, names)
+        return _moved(wrong, key, meant, place, surface) if meant else Correction(wrong)
+    here = _homes().get(_folded(key), [])
+    if any(location.on[surface or "gemini"] for location in here):
+        return _moved(wrong, key, [key], place, surface)
+    if guess and (names := _alike(key, inside.values())):
+        return _renamed(wrong, key, names)
+    taken = (rows[0].member.name for rows in _homes().values() if any(row.on[surface or "gemini"] for row in rows))
+    if names := [key] if here else _alike(key, taken)[:1] if guess else []:
+        return _moved(wrong, key, names, place, surface)
+    return Correction(wrong)
+
+
+def other_protocol(message: dict[str, Any]) -> Correction | None:
+    """What is said of a message of another protocol; None for all others."""
+    if not any(name in schema.top("client") or name in schema.top("server") for name in message):
+        for row in protocol.names()["others"]:
+            value = message.get(row["member"])
+            if isinstance(value, str) and value.startswith(tuple(row["starts"])):
+                return Correction(
+                    f"{row['member']} {schema.short(value)} is {row['is']}", row["do"], (row["member"],)
+                )
+    return None
+
+
+def json_schema(steps: Iterable[Any]) -> tuple[str, str]:
+    """A hint and a fix for what a Schema does not take but a JSON Schema has; "" for a place outside of a Schema."""
+    place, _ = _place(steps)
+    for depth, name in enumerate(place):
+        _, owner = _place(place[:depth])
+        members = schema.table(owner).members if owner else {}
+        target, beside = members[name].target if name in members else None, f"{name.removesuffix('Schema')}JsonSchema"
+        if target and schema.table(target).name == "Schema" and beside in members:
+            return f"; {beside} takes any JSON Schema", f"Give the JSON Schema as {beside} in place of {name}."
+    return "", ""
+
+
+def value_like(value: str, of: str, values: Iterable[str]) -> str:
+    """The valid value that is meant by another one; "" if none is near.
+
+    Args:
+        value: what was sent.
+        of: the name of the enum, or of the member for a plain string.
+        values: what is valid.
+    """
+    valid = list(values)
+    meant = protocol.names()["values"].get(of, {}).get(value.upper())
+    return meant or next(iter(_alike(value, valid)), "") if len(value) == len(schema.cut(value)) else ""
+
+
+def path_of(steps: Steps) -> str:
+    """A place as a person reads it: `setup.tools[].functionDeclarations[]`."""
+    return ".".join(steps).replace(".*", "[]")
+
+
+def _renamed(wrong: str, key: str, names: list[str]) -> Correction:
+    meant = " or ".join(names)
+    return Correction(f"{wrong}; did you mean {meant}?", f"Write {meant} in place of {key}.", tuple(names))
+
+
+def _moved(wrong: str, key: str, names: list[str], place: Steps, surface: str | None) -> Correction:
+    """`names`: folded or not, what the member is called elsewhere."""
+    found = [location for name in names for location in _homes().get(_folded(name), ())]
+    if not found:
+        return Correction(wrong)
+    ranks = [_rank(location, place, surface or "gemini") for location in found]
+    nearest = [location for location, rank in zip(found, ranks, strict=True) if rank == min(ranks)][:_MOST]
+    homes = tuple(dict.fromkeys(location.parent for location in nearest))
+    member, on = nearest[0].member, nearest[0].on
+    where = " or ".join(path_of(home) or "the top of the message" for home in homes)
+    only = ""
+    if on[surface or "gemini"] is False:
+        only = f", on {' and '.join(words for column, words in SURFACES.items() if on[column])} only"
+    if _folded(key) == _folded(member.name):
+        return Correction(f"{key} belongs in {where}{only}", f"Move {key} to {where}{only}.", (member.name,), homes)
+    meant = " or ".join(path_of((*home, member.name)) for home in homes)
+    return Correction(f"{wrong}; did you mean {meant}?", f"Write {meant} in place of {key}{only}.", (member.name,), homes)
+
+
+def _rank(location: Location, place: Steps, surface: str) -> int:
+    """How far a location is from a place: levels up and down the tree, and what the surface takes first."""
+    here, there = (tuple(step for step in steps if step != "*") for steps in (place, location.parent))
+    shared = 0
+    while shared < min(len(here), len(there)) and here[shared] == there[shared]:
+        shared += 1
+    taken = location.on[surface]
+    return 10 * (len(here) + len(there) - 2 * shared + 8 * (taken is False)) + 5 * (taken is None) + location.is_old
+
+
+def _place(steps: Iterable[Any]) -> tuple[Steps, str | None]:
+    """The steps with the names of members in canonical form, and the $id of the type there."""
+    type_id: str | None = schema.ENVELOPE["client"]
+    shape, place = "one", []
+    for step in steps:
+        if shape != "one" and not (shape == "list" and not isinstance(step, int) and step != "*"):
+            shape = "one"  # an index, or a key of a map
+            place.append("*")
+            continue
+        member = schema.table(type_id).members.get(str(step)) if type_id else None
+        place.append(member.name if member else str(step))
+        type_id, shape = (member.target, member.shape) if member else (None, "one")
+    return tuple(place), type_id
+
+
+def _folded(name: str) -> str:
+    return name.replace("_", "").replace("-", "").lower()
+
+
+def _plurals(key: str) -> tuple[str, str]:
+    folded = _folded(key)
+    return folded + "s", folded.removesuffix("s")
+
+
+@lru_cache(maxsize=1024)
+def _words(name: str) -> set[str]:
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[_-]+", " ", name)
+    return {re.sub("ies$", "y", word).rstrip("s") for word in spaced.lower().split()}
+
+
+def _alike(key: str, names: Iterable[str]) -> list[str]:
+    """The names that look most like a key, at most three: nearly the same letters, or all of its words."""
+    from difflib import SequenceMatcher
+
+    folded, words = _folded(key), _words(key)
+    matcher, scores = SequenceMatcher(None, b=folded), {}
+    for name in names:
+        matcher.set_seq1(_folded(name))
+        ratio = matcher.ratio() if matcher.real_quick_ratio() >= _ALIKE and matcher.quick_ratio() >= _ALIKE else 0.0
+        is_part = (words and words <= _words(name)) or (len(folded) > 3 and _folded(name).startswith(folded))
+        scores[name] = max(ratio, _PART if is_part else 0.0)
+    best = max(scores.values(), default=0.0)
+    close = [name for name, score in scores.items() if score >= max(_ALIKE, best - 0.02)]
+    return close if len(close) <= _MOST else []
