@@ -191,7 +191,9 @@ def _moved(wrong: str, key: str, names: list[str], place: Steps, surface: str | 
     if _folded(key) == _folded(member.name):
         return Correction(f"{key} belongs in {where}{only}", f"Move {key} to {where}{only}.", (member.name,), homes)
     meant = " or ".join(path_of((*home, member.name)) for home in homes)
-    return Correction(f"{wrong}; did you mean {meant}?", f"Write {meant} in place of {key}{only}.", (member.name,), homes)
+    return Correction(
+        f"{wrong}; did you mean {meant}?", f"Write {meant} in place of {key}{only}.", (member.name,), homes
+    )
 
 
 def _rank(location: Location, place: Steps, surface: str) -> int:
