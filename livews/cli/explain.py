@@ -39,7 +39,7 @@ class _Explanation:
 
     def run(self) -> int:
         what, reason = (_decoded(text).strip() for text in (self._options.what, " ".join(self._options.reason)))
-        if what == "-":
+        if self._options.what == "-":
             what = self._stdin()
         whole = f"{what} {reason}".strip()
         if what.startswith(("{", "[")):

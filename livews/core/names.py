@@ -26,7 +26,7 @@ _PART = 0.85
 _MOST = 3
 
 
-class Location(NamedTuple):
+class Placement(NamedTuple):
     """A member at one place of the tree of messages."""
 
     type_id: str
@@ -51,12 +51,12 @@ class Correction(NamedTuple):
 
 
 @cache
-def locations(sender: Sender) -> tuple[Location, ...]:
+def placements(sender: Sender) -> tuple[Placement, ...]:
     """Every member of every type that this sender may send, without going round in circles of types."""
-    return tuple(_locations(schema.ENVELOPE[sender], None, (), frozenset({schema.ENVELOPE[sender]})))
+    return tuple(_placements(schema.ENVELOPE[sender], None, (), frozenset({schema.ENVELOPE[sender]})))
 
 
-def _locations(type_id: str, above: Location | None, parent: Steps, types: frozenset[str]) -> Iterable[Location]:
+def _placements(type_id: str, above: Placement | None, parent: Steps, types: frozenset[str]) -> Iterable[Placement]:
     for name, member in schema.table(type_id).members.items():
         if name != member.name:
             continue  # its other spelling
@@ -64,11 +64,11 @@ def _locations(type_id: str, above: Location | None, parent: Steps, types: froze
         if above:
             on = {surface: False if above.on[surface] is False else taken for surface, taken in on.items()}
             is_old |= above.is_old
-        location = Location(type_id, member, parent, on, is_old)
-        yield location
+        placement = Placement(type_id, member, parent, on, is_old)
+        yield placement
         if member.target and member.target not in types and schema.table(member.target).is_message:
             inner = (*parent, name) if member.shape == "one" else (*parent, name, "*")
-            yield from _locations(member.target, location, inner, types | {member.target})
+            yield from _placements(member.target, placement, inner, types | {member.target})
 
 
 def _says(type_id: str, name: str) -> str:
@@ -76,11 +76,11 @@ def _says(type_id: str, name: str) -> str:
 
 
 @cache
-def _homes() -> dict[str, list[Location]]:
-    """The locations of a client's members, by their folded names."""
-    homes: dict[str, list[Location]] = {}
-    for location in locations("client"):
-        homes.setdefault(_folded(location.member.name), []).append(location)
+def _homes() -> dict[str, list[Placement]]:
+    """The placements of a client's members, by their folded names."""
+    homes: dict[str, list[Placement]] = {}
+    for placement in placements("client"):
+        homes.setdefault(_folded(placement.member.name), []).append(placement)
     return homes
 
 
@@ -118,7 +118,7 @@ def correct(key: str, steps: Iterable[Any], surface: str | None = None, *, guess
             return _renamed(wrong, key, names)
         return _moved(wrong, key, meant, place, surface) if meant else Correction(wrong)
     here = _homes().get(_folded(key), [])
-    if any(location.on[surface or "gemini"] for location in here):
+    if any(placement.on[surface or "gemini"] for placement in here):
         return _moved(wrong, key, [key], place, surface)
     if guess and (names := _alike(key, inside.values())):
         return _renamed(wrong, key, names)
@@ -177,12 +177,12 @@ def _renamed(wrong: str, key: str, names: list[str]) -> Correction:
 
 def _moved(wrong: str, key: str, names: list[str], place: Steps, surface: str | None) -> Correction:
     """`names`: folded or not, what the member is called elsewhere."""
-    found = [location for name in names for location in _homes().get(_folded(name), ())]
+    found = [placement for name in names for placement in _homes().get(_folded(name), ())]
     if not found:
         return Correction(wrong)
-    ranks = [_rank(location, place, surface or "gemini") for location in found]
-    nearest = [location for location, rank in zip(found, ranks, strict=True) if rank == min(ranks)][:_MOST]
-    homes = tuple(dict.fromkeys(location.parent for location in nearest))
+    ranks = [_rank(placement, place, surface or "gemini") for placement in found]
+    nearest = [placement for placement, rank in zip(found, ranks, strict=True) if rank == min(ranks)][:_MOST]
+    homes = tuple(dict.fromkeys(placement.parent for placement in nearest))
     member, on = nearest[0].member, nearest[0].on
     where = " or ".join(path_of(home) or "the top of the message" for home in homes)
     only = ""
@@ -196,14 +196,14 @@ def _moved(wrong: str, key: str, names: list[str], place: Steps, surface: str | 
     )
 
 
-def _rank(location: Location, place: Steps, surface: str) -> int:
-    """How far a location is from a place: levels up and down the tree, and what the surface takes first."""
-    here, there = (tuple(step for step in steps if step != "*") for steps in (place, location.parent))
+def _rank(placement: Placement, place: Steps, surface: str) -> int:
+    """How far a placement is from a place: levels up and down the tree, and what the surface takes first."""
+    here, there = (tuple(step for step in steps if step != "*") for steps in (place, placement.parent))
     shared = 0
     while shared < min(len(here), len(there)) and here[shared] == there[shared]:
         shared += 1
-    taken = location.on[surface]
-    return 10 * (len(here) + len(there) - 2 * shared + 8 * (taken is False)) + 5 * (taken is None) + location.is_old
+    taken = placement.on[surface]
+    return 10 * (len(here) + len(there) - 2 * shared + 8 * (taken is False)) + 5 * (taken is None) + placement.is_old
 
 
 def _place(steps: Iterable[Any]) -> tuple[Steps, str | None]:
