@@ -87,6 +87,8 @@ _HEADER = re.compile(
     rb"[\"']?\s?:\s?[\"']?"
 )
 _HEADER_VALUE = re.compile(rb"(?:[A-Z][a-z]+ )?[^\s\"',;]+(?:; ?[^\s\"',;]+)*")
+_NAMED = (((b":",), _HEADER, _HEADER_VALUE), ((b"=", b"\\u003", b"%3"), _QUERY, _QUERY_VALUE))
+"""What one of is in each of these, its name and its value."""
 _USERINFO = re.compile(
     rb"(?P<before>://|:\\/\\/|%3[Aa]%2[Ff]%2[Ff])"
     rb"(?!USER:PASSWORD@)"  # that is advice
@@ -243,8 +245,12 @@ def _without_shapes(raw: bytes) -> bytes:
 
 def _without_named(raw: bytes) -> bytes:
     """Without what is a credential because of its name, too."""
-    raw = _BEARER.sub(HIDDEN.encode(), _without_shapes(raw))
-    for names, values in ((_HEADER, _HEADER_VALUE), (_QUERY, _QUERY_VALUE)):
+    raw = _without_shapes(raw)
+    if b"Bearer " in raw:
+        raw = _BEARER.sub(HIDDEN.encode(), raw)
+    for marks, names, values in _NAMED:
+        if not any(mark in raw for mark in marks):
+            continue
         done, kept = 0, []
         for match in names.finditer(raw):
             value = values.match(raw, match.end())

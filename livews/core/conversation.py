@@ -385,8 +385,12 @@ def function_calls(body: dict[str, Any]) -> Iterator[FunctionCall]:
     """The calls of a message."""
     for call in machine.values(body, ("toolCall", "functionCalls", "*")):
         if isinstance(call, dict):
-            given = zip(("id", "name", "args"), (str, str, dict), strict=True)
-            yield FunctionCall(*(call[name] if isinstance(call.get(name), kind) else kind() for name, kind in given))
+            call_id, name, args = call.get("id"), call.get("name"), call.get("args")
+            yield FunctionCall(
+                call_id if isinstance(call_id, str) else "",
+                name if isinstance(name, str) else "",
+                args if isinstance(args, dict) else {},
+            )
 
 
 def cancelled(body: dict[str, Any]) -> list[str]:

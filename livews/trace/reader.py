@@ -4,6 +4,7 @@
   trace is refused by its first bytes.
 - A line that a crash cut off is left out, also where another session follows it on the same line. Any other line that
   cannot be read is an error with its number, or is reported in its place.
+- Of damaged lines the first 100 of a file are reported, the others counted: a file may be nothing else.
 - Unknown keys are ignored; a file with several headers holds several sessions.
 """
 
@@ -25,6 +26,10 @@ MAX_LINE = 256 << 20
 _MAX_HEADER = 1 << 20
 _MAX_NUMBER = 1e9
 """The largest number of a control: in milliseconds it is eleven days, and no sum of many overflows."""
+_MOST_BROKEN = 100
+"""Lines of a file that are reported as damaged, each in its place."""
+_SHORTEST = len('{"t":1,"dir":"recv","raw":""}')
+"""Bytes of a record; the shortest of lines are the most a file can have, and need not be parsed to be counted."""
 _PIECE = 256 * 1024
 _BOM = b"\xef\xbb\xbf"
 _HEADER = re.compile(rb'\{\s*"trace"\s*:\s*"livews"')
@@ -93,13 +98,14 @@ def lines_of(file: BinaryIO, name: str, *, headed: bool = True) -> Iterator[byte
     while piece := read(_PIECE):
         *ends, rest = piece.split(b"\n")
         for end in ends:
-            partial += end
-            if headed:
-                check_partial_line(partial, name, number, headed=True)
-                headed = not partial.strip()
-            line = bytes(partial)
-            partial.clear()
-            yield line + b"\n"
+            if headed or partial:
+                partial += end
+                if headed:
+                    check_partial_line(partial, name, number, headed=True)
+                    headed = not partial.strip()
+                end = bytes(partial)
+                partial.clear()
+            yield end + b"\n"
             number += 1
         partial += rest
         check_partial_line(partial, name, number, headed=headed)
@@ -127,7 +133,8 @@ class TraceParser:
 
     Args:
         name: the file's name in errors.
-        lenient: give a line that cannot be read as control "broken" with `why` instead of raising.
+        lenient: give a line that cannot be read as control "broken" with `why` instead of raising; of more than 100 only
+            the number, see `rest`.
         texts: keep the text of each line.
 
     Attributes:
@@ -142,44 +149,60 @@ class TraceParser:
         self._lenient = lenient
         self._texts = texts
         self._t = 0.0
+        self._broken = 0
+        self._more, self._last = 0, (0, "")
+        """Damaged lines that were only counted; number and reason of the last one."""
 
-    def take(self, text: bytes) -> Iterator[dict[str, Any] | TraceRecord]:
+    def take(self, text: bytes) -> list[dict[str, Any] | TraceRecord]:
         """The header or the record of the next line; both, if a session follows one that a crash cut off in its middle.
 
-        What was cut off is a record of control "cut" with `why`.
+        What was cut off is a record of control "cut" with `why`. A blank line has none, nor has one that is only counted.
 
         Raises:
             BadRequest: it is not a trace, or the line cannot be read.
         """
         self.number += 1
         if not text.strip():
-            return
+            return []
         if not self.in_session:
-            yield self._header(text.removeprefix(_BOM))
-            return
+            return [self._header(text.removeprefix(_BOM))]
+        if self._broken >= _MOST_BROKEN and len(text) <= _SHORTEST and text.endswith(b"\n"):
+            return self._count("it is too short")
         record, why = None, f"the line is neither a frame nor one of {', '.join(CONTROLS)} with its dir and t"
         try:
             row = object_of(text)
             if row.get("trace") == "livews":
-                yield self._header(text)
-                return
+                return [*self.rest(), self._header(text)]
             record = record_of(self.number, row, text.rstrip(b"\r\n") if self._texts else b"")
         except codec.WireError as problem:
             why = str(problem)
             # A session that follows one that crashed may begin in the middle of its last line.
             header = _HEADER.search(text, 1)
             if header or not text.endswith(b"\n"):
-                yield self._unread("cut", "it ends in the middle of a line")
-                if header:
-                    yield self._header(text[header.start() :])
-                return
+                cut = self._unread(self.number, "cut", "it ends in the middle of a line")
+                return [*self.rest(), cut, *([self._header(text[header.start() :])] if header else [])]
         if record is None:
             if not self._lenient:
                 fix = "name a file that was written with --trace, or remove that line"
                 raise BadRequest(f"cannot read the trace: {why}", where=f"{self._name}:{self.number}", fix=fix)
-            record = self._unread("broken", why)
+            if self._broken >= _MOST_BROKEN:
+                return self._count(why)
+            self._broken += 1
+            return [self._unread(self.number, "broken", why)]
         self._t = record.t
-        yield record
+        return [record]
+
+    def rest(self) -> list[TraceRecord]:
+        """The damaged lines that were only counted since the last call, as one record "broken" in the place of the last."""
+        count, (number, why), self._more = self._more, self._last, 0
+        if count > 1:
+            why += f"; {count - 1:,} lines before it that are not listed are damaged, too"
+        return [self._unread(number, "broken", why)] if count else []
+
+    def _count(self, why: str) -> list[Any]:
+        self._more += 1
+        self._last = self.number, why
+        return []
 
     def _header(self, text: bytes) -> dict[str, Any]:
         try:
@@ -190,8 +213,8 @@ class TraceParser:
         self._t, self.in_session = 0.0, True
         return header
 
-    def _unread(self, control: str, why: str) -> TraceRecord:
-        return TraceRecord(self.number, self._t, "server", "text", None, control, {"why": why})
+    def _unread(self, number: int, control: str, why: str) -> TraceRecord:
+        return TraceRecord(number, self._t, "server", "text", None, control, {"why": why})
 
 
 def _not_a_trace(name: str, number: int, why: str) -> BadRequest:
