@@ -9,7 +9,7 @@
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
@@ -134,7 +134,7 @@ class TraceParser:
     Args:
         name: the file's name in errors.
         lenient: give a line that cannot be read as control "broken" with `why` instead of raising; of more than 100 only
-            the number, see `rest`.
+            the number, in the place of the last one.
         texts: keep the text of each line.
 
     Attributes:
@@ -172,7 +172,7 @@ class TraceParser:
         try:
             row = object_of(text)
             if row.get("trace") == "livews":
-                return [*self.rest(), self._header(text)]
+                return [*self._rest(), self._header(text)]
             record = record_of(self.number, row, text.rstrip(b"\r\n") if self._texts else b"")
         except codec.WireError as problem:
             why = str(problem)
@@ -180,7 +180,7 @@ class TraceParser:
             header = _HEADER.search(text, 1)
             if header or not text.endswith(b"\n"):
                 cut = self._unread(self.number, "cut", "it ends in the middle of a line")
-                return [*self.rest(), cut, *([self._header(text[header.start() :])] if header else [])]
+                return [*self._rest(), cut, *([self._header(text[header.start() :])] if header else [])]
         if record is None:
             if not self._lenient:
                 fix = "name a file that was written with --trace, or remove that line"
@@ -192,7 +192,13 @@ class TraceParser:
         self._t = record.t
         return [record]
 
-    def rest(self) -> list[TraceRecord]:
+    def take_all(self, lines: Iterable[bytes]) -> Iterator[dict[str, Any] | TraceRecord]:
+        """The same for all the lines there are so far, and the damaged ones that were only counted."""
+        for line in lines:
+            yield from self.take(line)
+        yield from self._rest()
+
+    def _rest(self) -> list[TraceRecord]:
         """The damaged lines that were only counted since the last call, as one record "broken" in the place of the last."""
         count, (number, why), self._more = self._more, self._last, 0
         if count > 1:

@@ -7,7 +7,6 @@
 """
 
 from collections.abc import Iterable, Iterator
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +110,7 @@ def follow(
             raise unreadable(str(source), problem) from None
         return
     parser = TraceParser(name, lenient=lenient, texts=texts)
-    items = chain((item for line in source for item in parser.take(line)), parser.rest())
+    items = parser.take_all(source)
     header: Any = next(items, None)
     if header is None:
         fix = "name a file that was written with --trace"

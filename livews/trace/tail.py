@@ -9,7 +9,6 @@
 
 import os
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 
 from livews.core.conversation import Step
@@ -56,8 +55,7 @@ class Tail:
             return
         *lines, partial = bytes(self._partial).split(b"\n")
         self._partial = bytearray(partial)
-        items = (item for line in lines for item in self._parser.take(line + b"\n"))
-        for item in chain(items, self._parser.rest()):
+        for item in self._parser.take_all(line + b"\n" for line in lines):
             if isinstance(item, dict):
                 self._session_count += 1
                 self.session = RecordedSession(item, iter(()), self._session_count, str(self.path))

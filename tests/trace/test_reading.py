@@ -190,6 +190,46 @@ def test_a_damaged_line_is_the_file_s(trace: Run, tmp_path: Path) -> None:
     assert [text.split(" of ")[0] for text in output] == ["line 5", f"line {len(lines) + 2}"]
 
 
+def _damaged(path: Path, line: str, count: int) -> Path:
+    """A session with many damaged lines, and one after it with a few."""
+    write(path, *READY, *([control(1.0, "recv", "ping")]))
+    whole = path.read_text()
+    path.write_text(whole + f"{line}\n" * count + whole + f"{line}\n" * 3)
+    return path
+
+
+@pytest.mark.parametrize(
+    "line", ["x", "{}", "null", '{"tnt"}', "\ufeff", '{"t": 1, "dir": "recv", "raw": 1, "x": 12}']
+)
+def test_of_many_damaged_lines_a_hundred_are_listed(line: str, trace: Run, tmp_path: Path) -> None:
+    path = _damaged(tmp_path / "t.jsonl", line, 5_000)
+    done = trace("check", path)
+    rows = [row for row in done.out.splitlines() if "is damaged" in row]
+    assert done.code == 1 and len(rows) == 102
+    assert [row.split()[0] for row in rows[98:]] == [f"{path}:{number}" for number in (103, 104, 5_004, 5_011)]
+    assert "4,899 lines before it that are not listed are damaged, too" in rows[100]
+    assert "2 lines before it that are not listed" in rows[101]
+    assert "WIRE-2: 102 errors" in done.err and "4 messages" in done.err
+
+    tail = Tail(path)
+    followed = [record for _, record, _ in tail.take() if record is not None and record.control == "broken"]
+    assert [record.number for record in followed][-3:] == [104, 5_004, 5_011]
+    with path.open("a") as file:
+        file.write("one more\n")
+    assert [record.number for _, record, _ in tail.take() if record is not None] == [5_012]
+
+
+def test_short_damaged_lines_are_counted_without_being_parsed(
+    trace: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A trace of 64 kB may have 30,000 of them."""
+    parsed: list[bytes] = []
+    object_of = trace_reader.object_of
+    monkeypatch.setattr(trace_reader, "object_of", lambda text: (parsed.append(text), object_of(text))[1])
+    assert trace("check", _damaged(tmp_path / "t.jsonl", '{"tnt"}', 8_000)).code == 1
+    assert parsed.count(b'{"tnt"}\n') == 100
+
+
 def _hostile() -> list[Row]:
     long = 10**18
     return [
