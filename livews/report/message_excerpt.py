@@ -115,8 +115,11 @@ class MemberDocs:
             self.changes.append(short_type(type_id))
 
     def _type(self, type_id: str) -> dict[str, Any]:
-        title = protocol.schemas()[type_id].get("title", "")
-        return self.types.setdefault(short_type(type_id), {"is": title, "members": {}, "values": {}})
+        name = short_type(type_id)
+        if name not in self.types:
+            title = protocol.schemas()[type_id].get("title", "")
+            self.types[name] = {"is": title, "members": {}, "values": {}}
+        return self.types[name]
 
 
 def short_type(schema_id: str) -> str:

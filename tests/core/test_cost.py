@@ -1,12 +1,14 @@
 """What a message may cost to read (WIRE-15): counted on its bytes, before it is parsed."""
 
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import orjson
 import pytest
 
 from livews.core import codec, rules
-from livews.core.conversation import OTHER_NAMES, Conversation
+from livews.core.conversation import OTHER_NAMES, Conversation, function_calls
 from livews.core.events import events
 from livews.core.schema import Sender
 
@@ -160,3 +162,31 @@ def test_answers_without_an_id_close_the_oldest_calls_of_their_names() -> None:
     answers = [{"id": "call0", "name": "f"}, {"name": "f"}, {"name": "g"}]
     conversation.step_message("client", {"toolResponse": {"functionResponses": answers}})
     assert [*conversation.pending] == ["call2", "call3"]
+
+
+def _function_calls(read: Callable[[], object]) -> int:
+    """How many functions of Python are called, generators resumed: the same on every machine."""
+    count = 0
+
+    def note(frame: object, event: str, argument: object) -> None:
+        nonlocal count
+        count += event == "call"
+
+    read()  # what is compiled or kept the first time
+    sys.setprofile(note)
+    try:
+        read()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def test_many_small_frames_cost_what_they_hold() -> None:
+    """A name that no type has is compared with those that it may have been meant as once, and a call is read at once."""
+    talk = Conversation()
+    talk.step("client", SETUP)
+    unknown = b'{"clientContelete":{}}'
+    assert "did you mean clientContent?" in str(talk.step("client", unknown).faults[0])
+    assert _function_calls(lambda: talk.step("client", unknown)) < 110
+    calls = {"toolCall": {"functionCalls": [{}] * 100}}
+    assert _function_calls(lambda: list(function_calls(calls))) < 250
