@@ -408,9 +408,14 @@ def with_pseudonyms(message: Any) -> Any:
     return message
 
 
+_HANDLE_MEMBERS = {"setup", "sessionresumptionupdate"}
+
+
 def _handles_in(message: Any) -> list[tuple[list[str], str]]:
     """Path and value of each resumption handle: the client's in a setup, the server's in an update."""
     found: list[tuple[list[str], str]] = []
+    if isinstance(message, dict) and _HANDLE_MEMBERS.isdisjoint(key.replace("_", "").lower() for key in message):
+        return found  # nearly all messages
     for names in (("setup", "sessionresumption", "handle"), ("sessionresumptionupdate", "newhandle")):
         values: list[tuple[list[str], Any]] = [([], message)]
         for name in names:  # each in camelCase or snake_case
