@@ -238,6 +238,11 @@ def _words(name: str) -> set[str]:
 
 def _alike(key: str, names: Iterable[str]) -> list[str]:
     """The names that look most like a key, at most three: nearly the same letters, or all of its words."""
+    return list(_alike_of(key, tuple(names)))
+
+
+@lru_cache(maxsize=256)
+def _alike_of(key: str, names: tuple[str, ...]) -> list[str]:
     from difflib import SequenceMatcher
 
     folded, words = _folded(key), _words(key)
