@@ -39,7 +39,8 @@ def compose(
     if modality == "AUDIO":
         own["outputAudioTranscription"] = {}
     for row in profile.get("requires", ()):
-        own[row["at"].rsplit("/", 1)[-1]] = {}
+        if "default" in row:
+            own = _merge(own, _at(row["at"].split("/")[2:], row["default"]))
     written = bare(setup or {})
     callers = fold_setup(written).message
     generation = callers.get("generationConfig") if isinstance(callers, dict) else None
@@ -87,6 +88,11 @@ def message_findings(message: dict[str, Any], surface: str, version: str, *, com
     reading = read("client", message, schema.column(surface, version))
     reading.is_composed = composed
     return rules.findings(reading, rules.Context(rules.ApiTarget(surface, version)))
+
+
+def _at(steps: Sequence[str], value: Any) -> Any:
+    """A value inside objects, one for each step of its path."""
+    return {steps[0]: _at(steps[1:], value)} if steps else value
 
 
 def _merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -105,9 +105,10 @@ class Conversation(rules.Context):
     """Both directions of one connection.
 
     Args:
-        surface: "gemini" or "vertex"; "" if it is not known. Members that a known surface does not take are findings.
+        surface: "gemini" or "vertex"; "" for the one that the model's name is for. Members that a known surface does not
+            take are findings.
         version: the API version, such as "v1beta"; "" if it is not known.
-        as_of: a month such as "2026-03", to judge by what the models refused then; "" is today.
+        as_of: a day or month such as "2026-03", to judge by what the models refused then; "" is the revision of protocol/.
         inspect: deprecated and without effect.
     """
 
@@ -122,6 +123,7 @@ class Conversation(rules.Context):
         self._odd_rates: set[str] = set()
         self._behaviors: dict[str, str] = {}
         """Function to `behavior`, for those that are declared with one."""
+        self._surface = surface
         super().__init__(ApiTarget(surface or "gemini", version or "v1beta", as_of))
         self._read_traits()
         self.handle = ""
@@ -222,6 +224,8 @@ class Conversation(rules.Context):
         body: dict[str, Any] = reading.message
         pending = self._calls_after(sender, body)
         is_first_setup = sender == "client" and isinstance(body.get("setup"), dict) and not self.setup
+        if is_first_setup and not self._surface:
+            self.target = self.target._replace(surface=models.surface_of(str(body["setup"].get("model", ""))) or "gemini")
         traits = self._traits_of(body["setup"]) if is_first_setup else self.traits
         if pending or "toolResponse" in body:
             traits = {**traits, "callsOpen": bool(pending), "answerOwed": self._answer_owed(sender, body)}

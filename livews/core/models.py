@@ -2,9 +2,11 @@
 
 - No model is named in code. An unknown id gets the `unknown` profile, which refuses nothing.
 - A profile says what was seen until a date: readers warn by it, they do not refuse by it.
-- A row with `since` or `until` applies only to a reader that names a month (`as_of`) between them.
+- The date is `as_of`, by default the revision of protocol/, never the clock. A row with `until` applies only to a reader
+  that names a date.
 """
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -27,7 +29,7 @@ def surface_of(model: str) -> str:
 
 _LONGEST = 200
 """Characters of the longest name whose profile is cached."""
-_MERGED = ("wire", "vad", "life", "resumption")
+_MERGED = ("wire", "vad", "life", "resumption", "tools")
 
 
 def profile(model: str, surface: str = "") -> Profile:
@@ -43,36 +45,88 @@ def profile(model: str, surface: str = "") -> Profile:
 
 @lru_cache(maxsize=256)
 def _profile(model: str, surface: str) -> Profile:
-    data = protocol.models()
-    model_id = bare_id(model)
-    best: tuple[int, Profile] | None = None
-    for row in data["profiles"]:
-        for pattern in row["ids"]:
-            if _fits(pattern, model_id):
-                weight = len(pattern) + (not pattern.endswith("*"))
-                if best is None or weight > best[0]:
-                    best = (weight, row)
-    row = best[1] if best else {"name": model_id, **data["unknown"]}
-    merged: Profile = {**data["defaults"], **row, "id": model_id}
-    overlay = data["defaults"]["onVertex"] if surface == "vertex" else {}
-    for name in _MERGED:
-        merged[name] = {**data["defaults"][name], **overlay.get(name, {}), **row.get(name, {})}
-    if row.get("known", True):
-        merged["refuses"] = [*data["defaults"]["refuses"], *row.get("refuses", [])]
-    merged["refusals"] = {}  # by rule and member at the top
-    for refusal in merged["refuses"]:
-        merged["refusals"].setdefault((refusal["rule"], refusal["at"].split("/")[1]), []).append(refusal)
+    data, model_id = protocol.models(), bare_id(model)
+    rows = {row["name"]: row for row in data["profiles"]}
+    fitting = [(len(one), row) for row in rows.values() for one in row["ids"] if _fits(one, model_id)]
+    is_listed = any(model_id in row["ids"] for _, row in fitting)
+    row = max(fitting, key=lambda fit: fit[0])[1] if fitting else {"name": model_id}
+    row = {**rows.get(row.get("like", ""), {}), **row}
+    if not is_listed and "known" not in row:
+        row |= data["unknown"]
+    layers = [data["defaults"], row]
+    if surface == "vertex":
+        layers = [data["defaults"], data["defaults"]["onVertex"], row, row.get("onVertex", {})]
+    merged: Profile = {"id": model_id}
+    for layer in layers:
+        merged |= {key: {**merged.get(key, {}), **value} if key in _MERGED else value for key, value in layer.items()}
     old = retired(model_id)
     merged["retired"] = old is not None
     if old:
         merged["replacedBy"] = old["replacedBy"]
+    rows_about_members = list(_limits(merged)) if merged["known"] else []
+    merged["refuses"] = [row for row in rows_about_members if not {"missing", "among"} & row.keys()]
+    merged["limits"] = {}  # by rule and member at the top
+    checks = [{**row, "among": data[row["among"]]} if "among" in row else row for row in protocol.checks()]
+    for limit in (*rows_about_members, *checks):
+        merged["limits"].setdefault((limit["rule"], limit["at"].split("/")[1]), []).append(limit)
     return merged
+
+
+def _limits(merged: Profile) -> Iterator[dict[str, Any]]:
+    """The rows about members that apply to a model: what it refuses, what it requires, and those of its fields."""
+    yield from merged["refuses"]
+    yield from ({**row, "missing": True} for row in merged.get("requires", ()))
+    for row in protocol.models()["limits"]:
+        name = row.get("field", "known")
+        value = field(merged, name)
+        if _applies(row, value):
+            limit = {**row, "among": value} if "among" in row else dict(row)
+            if name in merged["closes"] and "level" not in row:
+                limit["close"] = merged["closes"][name]
+            yield limit
+
+
+def _applies(row: dict[str, Any], value: Any) -> bool:
+    """Whether a row about a field is for a profile with this value."""
+    if "in" in row:
+        return value in row["in"]
+    return row["lacks"] not in value if "lacks" in row else value is not None
+
+
+def field(profile: Profile, path: str) -> Any:
+    """A field of a profile by its name, `tools.behavior` for one inside another; None if it is not there."""
+    value: Any = profile
+    for step in path.split("."):
+        value = value.get(step) if isinstance(value, dict) else None
+    return value
 
 
 def retired(model: str) -> dict[str, Any] | None:
     """The row of a retired id, with `replacedBy` and, if it is known, the month `by` which it was gone; None for others."""
-    model_id = bare_id(model)
-    return next((row for row in protocol.models()["retired"] if row["id"] == model_id), None)
+    return _row("retired", model)
+
+
+def announced(model: str) -> dict[str, Any] | None:
+    """The row of an id whose shutdown was announced, with `replacedBy` and the day `on` which it ends; None for others."""
+    return _row("announced", model)
+
+
+def _row(name: str, model: str) -> dict[str, Any] | None:
+    return next((row for row in protocol.models()[name] if row["id"] == bare_id(model)), None)
+
+
+def is_gone(profile: Profile, as_of: str = "") -> bool:
+    """Whether an id was retired by `as_of`, a day or month; "" is the revision of protocol/."""
+    old = retired(profile["id"])
+    return old is not None and has_come(old.get("by", ""), as_of)
+
+
+def like(model: str, surface: str = "") -> list[str]:
+    """The current ids whose spelling is closest to that of another, two at most; of both surfaces by default."""
+    from difflib import get_close_matches  # not needed by a plain start
+
+    ids = [one for name in ([surface] if surface else ["gemini", "vertex"]) for one in live_ids(name)]
+    return get_close_matches(bare_id(model)[:_LONGEST].lower(), dict.fromkeys(ids), 2, 0.7)
 
 
 def default_model() -> str:
@@ -95,16 +149,19 @@ def holds(row: dict[str, Any], surface: str = "", as_of: str = "") -> bool:
     """Whether a row applies.
 
     Args:
-        row: a row that may name a `surface`, `since` and `until`.
+        row: a row that may name a `surface`, `since` and `until`, which are months.
         surface: "gemini" or "vertex".
-        as_of: a month such as "2026-03"; "" is today.
+        as_of: a day or month such as "2026-03"; "" is the revision of protocol/.
     """
     if "surface" in row and row["surface"] != surface:
         return False
-    if not as_of:
-        return "until" not in row
-    month = as_of[:7]
+    month = (as_of or protocol.models()["asOf"])[:7]
     return bool(row.get("since", month) <= month <= row.get("until", month))
+
+
+def has_come(day: str, as_of: str = "") -> bool:
+    """Whether a day or month has come by the end of `as_of`, a day or month; "" is the revision of protocol/."""
+    return day <= f"{as_of or protocol.models()['asOf']}-99"
 
 
 def voices() -> list[str]:

@@ -7,6 +7,7 @@
 - What a model accepts is read from models.json. No model is named here.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
@@ -21,6 +22,7 @@ Level = Literal["error", "refused", "note"]
 _LEVELS: dict[str, Level] = {"must": "error", "model": "refused", "should": "note", "server": "note"}
 _GUESSES = 5
 """Unknown members of a message for which names that look alike are looked for."""
+_SURFACES = {"gemini": "the Gemini API", "vertex": "Vertex AI"}
 _MODALITIES = "/setup/generationConfig/responseModalities"
 
 
@@ -56,7 +58,7 @@ class ApiTarget(NamedTuple):
     version: str = "v1beta"
     """API version."""
     as_of: str = ""
-    """A month such as "2026-03"; "" is today."""
+    """A day or month such as "2026-03"; "" is the revision of protocol/."""
 
 
 @dataclass(eq=False, repr=False)
@@ -148,7 +150,7 @@ def check(sender: Sender, message: Any, target: ApiTarget | None = None) -> list
     Args:
         sender: who sends such messages, "client" or "server".
         message: the parsed message.
-        target: the surface, API version and month to judge it for; by default the surface that the model's name is for.
+        target: the surface, API version and day to judge it for; by default the surface that the model's name is for.
     """
     if not isinstance(message, dict):
         return [finding("WIRE-2", "", f"expected a JSON object, got {schema.kind_of(message)}", sender)]
@@ -265,37 +267,129 @@ def _no_model(rule: str, reading: Reading, context: Context) -> Iterator[Finding
 
 
 def _limit(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
-    """A value that is not `within` two numbers, or not `among` the names of a list of models.json."""
-    for row in protocol.checks():
-        if row["rule"] != rule:
+    """A member that the session's model does not take so, by the rows of models.json and the checks of rules.json.
+
+    Of the rows about one field of a profile the first that applies counts."""
+    message, target = reading.message, context.target
+    is_setup = isinstance(message.get("setup"), dict)
+    profile = (_requested(reading, context) or models.profile("")) if is_setup else context.profile
+    setup = {"setup": message["setup"] if is_setup else context.setup}
+    seen = set()
+    for row in [row for name in message for row in profile["limits"].get((rule, name), ())]:
+        switches = [True in machine.values(setup, _steps(row[name])) for name in ("with", "unless") if name in row]
+        if (
+            row.get("field") in seen
+            or ("with" in row and switches == [False])
+            or ("unless" in row and switches == [True])
+        ):
             continue
-        path = row["at"]
-        for value in machine.values({"setup": _setup(reading)}, _steps(path)):
-            if "among" in row:
-                names = {name.lower() for name in protocol.models()[row["among"]]}
-                if isinstance(value, str) and value and value.lower() not in names:
-                    words = f"{schema.short(value)} is not among the {row['among']} of models.json at {path}"
-                    yield finding(rule, path, words, close=closes.frame_for(row["close"], voice=value))
-                continue
+        if not models.holds(row, target.surface, target.as_of):
+            continue
+        for path, words, value in _broken(row, message, profile["name"]):
+            seen |= {row["field"]} if "field" in row else set()
+            close = closes.frame_for(row["close"], voice=str(value)) if row.get("close") else None
+            yield finding(rule, path, words, close=close, level=None if close else "note", fix=row.get("do", ""))
+
+
+def _broken(row: dict[str, Any], message: dict[str, Any], model: str) -> Iterator[tuple[str, str, Any]]:
+    """Where a message breaks a row: path, complaint and value."""
+    parent, _, member = row["at"].rpartition("/")
+    given = [(path, value) for path, value in _located(message, _steps(row["at"])) if not _is_unset(value)]
+    if "missing" in row and not given:
+        yield row["at"], f"{model} needs {member} at {parent}", None
+    for path, value in given if "missing" not in row else ():
+        if "among" in row:
+            if isinstance(value, str) and value.lower() not in {name.lower() for name in row["among"]}:
+                listed = " or ".join(row["among"]) if "field" in row else "a name of the list in models.json"
+                yield path, f"expected {listed}, got {schema.short(value)} at {path}", value
+        elif "within" in row:
             (low, high), number = row["within"], codec.whole(value)
             if number is not None and not low <= number <= high:
-                words = f"expected {low} to {high}, got {value} at {path}"
-                yield finding(rule, path, words, close=closes.frame_for(row["close"]))
+                yield path, f"expected {low} to {high}, got {value} at {path}", value
+        elif "is" not in row or value is row["is"]:
+            shown = f" {str(value).lower()}" if "is" in row else ""
+            yield path, f"{model} does not take {member}{shown} at {path}", value
+
+
+def _is_unset(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and (not value or value.endswith("UNSPECIFIED")))
+
+
+def _located(value: Any, steps: tuple[str, ...], path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value at a path of member names, each with its own path; `*` stands for each item of a list."""
+    if not steps:
+        yield path, value
+    elif steps[0] == "*":
+        for i, item in enumerate(value if isinstance(value, list) else ()):
+            yield from _located(item, steps[1:], f"{path}/{i}")
+    elif isinstance(value, dict) and steps[0] in value:
+        yield from _located(value[steps[0]], steps[1:], f"{path}/{steps[0]}")
 
 
 def _unknown_model(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
     profile = _requested(reading, context)
     if profile and not profile["known"] and not profile["retired"]:
-        words = f"{profile['id']} is not in models.json at /setup/model"
+        near = " or ".join(models.like(profile["id"]))
+        words = f"{profile['id']} is not in models.json{near and f'; did you mean {near}?'} at /setup/model"
         yield finding(rule, "/setup/model", words, level="note")
 
 
 def _retired_model(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
     profile = _requested(reading, context)
-    if profile and profile["retired"]:
+    if profile and models.is_gone(profile, context.target.as_of):
         close = not_found(_setup(reading)["model"], context.target)
         words = f"{profile['id']} is retired at /setup/model"
         yield finding(rule, "/setup/model", words, close=close, fix=f"use {profile['replacedBy']}")
+
+
+def _leaving_model(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
+    profile = _requested(reading, context)
+    if profile and (row := models.announced(profile["id"])):
+        seen = ", and was not seen to happen yet" if models.has_come(row["on"], context.target.as_of) else ""
+        words = f"the shutdown of {profile['id']} is announced for {row['on']}{seen} at /setup/model"
+        yield finding(rule, "/setup/model", words, fix=f"move to {row['replacedBy']}")
+
+
+def _misnamed_model(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
+    name = _setup(reading).get("model")
+    if not isinstance(name, str) or not name:
+        return
+    row, close = misnamed(name, context.target)
+    if row:
+        fix = f"write {row['form'].replace('{model}', models.bare_id(name))}"
+        words = f"{schema.short(name, 100)} does not have the form {row['form']} at /setup/model"
+        yield finding(rule, "/setup/model", words, close=close, level=None if close else "note", fix=fix)
+
+
+def misnamed(model: str, target: ApiTarget) -> tuple[dict[str, Any] | None, tuple[int, str] | None]:
+    """For a model's name whose form is wrong on `target`: the row of its form, and code and reason of the close, None if the
+    name is taken all the same."""
+    rows = (row for row in models.profile("")["misnamed"] if models.holds(row, target.surface, target.as_of))
+    row = next((row for row in rows if not re.search(row["unlike"], model)), None)
+    return row, closes.frame_for(
+        row["close"], model=model, version=target.version
+    ) if row and "close" in row else None
+
+
+def _foreign_model(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
+    profile, surface = _served(reading, context), context.target.surface
+    if profile is None:
+        return
+    name, model_id, locations = str(_setup(reading)["model"]), profile["id"], profile.get("locations", ())
+    location = re.search("/locations/([^/]+)/", name)
+    if surface not in profile["surfaces"]:
+        others = " and ".join(_SURFACES[one] for one in profile["surfaces"])
+        words, close = (
+            f"{model_id} is a model of {others}, not of {_SURFACES[surface]}",
+            not_found(name, context.target),
+        )
+        fix = f"use {next(iter(models.like(model_id, surface)), models.default_model())}, or connect to {others}"
+    elif locations and location and location[1] not in locations:
+        words, fix = f"{location[1]} does not serve {model_id}", f"use {' or '.join(locations)}"
+        close = closes.frame_for("publisher-model-not-found", model=name)
+    else:
+        return
+    yield finding(rule, "/setup/model", f"{words} at /setup/model", close=close, fix=fix)
 
 
 def not_found(model: str, target: ApiTarget) -> tuple[int, str]:
@@ -325,15 +419,6 @@ def _modalities(rule: str, reading: Reading, context: Context) -> Iterator[Findi
     yield finding(rule, _MODALITIES, words, close=close, fix=fix)
 
 
-def _requirement(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
-    """A member that the model needs and the setup does not have."""
-    profile = _served(reading, context) or {}
-    for row in profile.get("requires", ()):
-        if row["rule"] == rule and not machine.values({"setup": _setup(reading)}, _steps(row["at"])):
-            parent, _, name = row["at"].rpartition("/")
-            yield finding(rule, row["at"], f"{profile['name']} needs {name} at {parent}")
-
-
 def _setup(reading: Reading) -> dict[str, Any]:
     setup = reading.message.get("setup")
     return setup if isinstance(setup, dict) else {}
@@ -348,26 +433,7 @@ def _requested(reading: Reading, context: Context) -> models.Profile | None:
 def _served(reading: Reading, context: Context) -> models.Profile | None:
     """The same, if the model is known and not retired: else nothing is known to be refused."""
     profile = _requested(reading, context)
-    return profile if profile and profile["known"] and not profile["retired"] else None
-
-
-# Any client message, by the model of its session
-
-
-def _refusal(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
-    """A member that the model refuses."""
-    message, target = reading.message, context.target
-    is_setup = isinstance(message.get("setup"), dict)
-    profile = (_served(reading, context) if is_setup else context.profile) or {}
-    refusals = profile.get("refusals", {})
-    for name in message:
-        for row in refusals.get((rule, name), ()):
-            setup = message["setup"] if is_setup else context.setup
-            if "unless" in row and True in machine.values({"setup": setup}, _steps(row["unless"])):
-                continue
-            if models.holds(row, target.surface, target.as_of) and machine.values(message, _steps(row["at"])):
-                words = f"{profile['name']} does not take {row['at'].rsplit('/', 1)[-1]} at {row['at']}"
-                yield finding(rule, row["at"], words, close=closes.frame_for(row["close"]))
+    return profile if profile and profile["known"] and not models.is_gone(profile, context.target.as_of) else None
 
 
 def _other_surface(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
@@ -450,15 +516,19 @@ TABLE: tuple[tuple[str, Literal["client", "server", "both"], str, Check], ...] =
     ("MODEL-1", "client", "setup", _unknown_model),
     ("MODEL-2", "client", "setup", _retired_model),
     ("MODEL-3", "client", "setup", _modalities),
-    ("MODEL-4", "client", "*any", _refusal),
-    ("MODEL-5", "client", "*any", _refusal),
-    ("MODEL-6", "client", "setup", _requirement),
+    ("MODEL-4", "client", "*any", _limit),
+    ("MODEL-5", "client", "*any", _limit),
+    ("MODEL-6", "client", "setup", _limit),
     ("MODEL-7", "client", "*elsewhere", _other_surface),
     ("MODEL-8", "client", "setup", _limit),
+    ("MODEL-9", "client", "realtimeInput", _limit),
+    ("MODEL-10", "client", "setup", _leaving_model),
+    ("MODEL-11", "client", "setup", _misnamed_model),
+    ("MODEL-12", "client", "setup", _foreign_model),
     ("AUDIO-1", "client", "*media", _odd_rate),
     ("AUDIO-2", "client", "realtimeInput", _changed_rate),
     ("AUDIO-3", "server", "*media", _odd_rate),
-    ("AUDIO-4", "client", "realtimeInput", _refusal),
+    ("AUDIO-4", "client", "realtimeInput", _limit),
     ("TURN-6", "client", "clientContent", _content_in_mid_session),
     ("ACTIVITY-1", "client", "*transition", _transition),
     ("ACTIVITY-2", "client", "*transition", _transition),

@@ -220,7 +220,10 @@ def _models_of(note: dict[str, Any], paths: list[str]) -> dict[str, list[str]]:
     """Models by what they do with a member: takenBy, refusedBy, sentBy, requiredBy; `*` is every known model."""
     models_by = {key: list(names) for key, names in note.get("models", {}).items()}
     data = protocol.models()
-    for profile in ({"name": "*", **data["defaults"]}, *data["profiles"]):
+    for profile in (
+        {"name": "*", "refuses": [row for row in data["limits"] if "field" not in row]},
+        *data["profiles"],
+    ):
         for key, rows in (("refusedBy", profile.get("refuses", ())), ("requiredBy", profile.get("requires", ()))):
             if any(row["at"] in paths and "until" not in row and "unless" not in row for row in rows):
                 models_by.setdefault(key, []).append(profile["name"])
@@ -249,7 +252,8 @@ def _rules_about(path: str, paths: list[str], signals: list[Entry]) -> list[str]
     name = steps[-1]
     is_common_word = name.islower() and len(steps) > 1 and name not in {signal.name for signal in signals}
     named = re.compile(rf"(?<!\w){re.escape('.'.join(steps[-2:]) if is_common_word else name)}(?!\w)")
-    rows = [*protocol.checks(), *(row for p in protocol.models()["profiles"] for row in p.get("refuses", ()))]
+    data = protocol.models()
+    rows = [*protocol.checks(), *data["limits"], *(row for p in data["profiles"] for row in p.get("refuses", ()))]
     ids = {row["rule"] for row in rows if row["at"] in paths}
     moves = [row for signal in signals for row in signal.facts["rows"]]
     ids |= {row[level] for row in moves for level in ("fault", "note") if level in row}

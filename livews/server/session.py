@@ -8,12 +8,11 @@
 
 import asyncio
 import contextlib
-import re
 from typing import Any
 
 from livews.core import canonical, closes, codec, machine, models, protocol
 from livews.core.conversation import Step
-from livews.core.rules import Finding, not_found
+from livews.core.rules import Finding, misnamed, not_found
 from livews.server.connection import StandInConnection
 from livews.server.context import ServerContext
 from livews.server.server_session import ConnectionEnded, ServerSession
@@ -153,11 +152,10 @@ class StandInSession(ServerSession):
 
     def _invalid_model_name(self) -> tuple[int, str] | None:
         """The close for a name that has not the form this surface reads, whether it knows the model or not."""
-        for row in self.conversation.profile["misnamed"]:
-            if models.holds(row, self.target.surface, self.config.as_of) and not re.search(row["unlike"], self.model):
-                self.close_cause = f"{one_line(self.model, 80) or 'no model'} is not a model's name here"
-                return closes.frame_for(row["close"])
-        return None
+        _, close = misnamed(self.model, self.conversation.target)
+        if close:
+            self.close_cause = f"{one_line(self.model, 80) or 'no model'} is not a model's name here"
+        return close
 
     def _resume(self) -> tuple[int, str] | None:
         """Take up the session of the handle, or begin one; the close, if the handle is refused."""
