@@ -17,12 +17,13 @@ _VERSION = re.compile(r"\.(v[0-9]\w{0,15})\.(?:GenerativeService|LlmBidiService)
 def parse_endpoint_path(path: str) -> tuple[Literal["gemini", "vertex", ""], str]:
     """Surface and API version of a path or URL, as in ("gemini", "v1alpha"); "" for what it does not say.
 
-    ("", "") is no endpoint of the Live API, or one of a gateway with paths of its own.
+    ("", "") is no endpoint of the Live API, or one of a gateway with paths of its own. Firebase has one method for models of
+    both surfaces: there the model's name says which.
     """
     path = path.partition("?")[0]
     version = _VERSION.search(path)
     if "LlmBidiService" in path:
         surface: Literal["gemini", "vertex", ""] = "vertex"
     else:
-        surface = "gemini" if "BidiGenerateContent" in path else ""
+        surface = "gemini" if "BidiGenerateContent" in path and "google.firebase." not in path else ""
     return surface, version[1] if version else ""

@@ -22,7 +22,7 @@ def bare_id(model: str) -> str:
 
 def surface_of(model: str) -> str:
     """The surface that a model's name is written for, "gemini" or "vertex"; "" for a bare id."""
-    if "publishers/" in model or model.startswith("projects/"):
+    if "publishers/" in model or "/endpoints/" in model:
         return "vertex"
     return "gemini" if "/" in model else ""
 
@@ -121,12 +121,12 @@ def is_gone(profile: Profile, as_of: str = "") -> bool:
     return old is not None and has_come(old.get("by", ""), as_of)
 
 
-def like(model: str, surface: str = "") -> list[str]:
-    """The current ids whose spelling is closest to that of another, two at most; of both surfaces by default."""
+def like(model: str, surface: str) -> list[str]:
+    """The current ids of "gemini" or "vertex" whose spelling is closest to that of another, two at most."""
     from difflib import get_close_matches  # not needed by a plain start
 
-    ids = [one for name in ([surface] if surface else ["gemini", "vertex"]) for one in live_ids(name)]
-    return get_close_matches(bare_id(model)[:_LONGEST].lower(), dict.fromkeys(ids), 2, 0.7)
+    ids = [one for row in _live(surface) for one in row["ids"] if not one.endswith("*")]
+    return get_close_matches(bare_id(model)[:_LONGEST].lower(), ids, 2, 0.7)
 
 
 def default_model() -> str:
@@ -136,8 +136,12 @@ def default_model() -> str:
 
 def live_ids(surface: str) -> list[str]:
     """Ids that can be used today on "gemini" or "vertex", the newest first."""
+    return [row["ids"][0] for row in _live(surface)]
+
+
+def _live(surface: str) -> list[dict[str, Any]]:
     return [
-        row["ids"][0]
+        row
         for row in protocol.models()["profiles"]
         if surface in row.get("surfaces", protocol.models()["defaults"]["surfaces"])
         and row.get("evidence") != ["livews"]

@@ -329,7 +329,7 @@ def _located(value: Any, steps: tuple[str, ...], path: str = "") -> Iterator[tup
 def _unknown_model(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
     profile = _requested(reading, context)
     if profile and not profile["known"] and not profile["retired"]:
-        near = " or ".join(models.like(profile["id"]))
+        near = " or ".join(models.like(profile["id"], context.target.surface))
         words = f"{profile['id']} is not in models.json{near and f'; did you mean {near}?'} at /setup/model"
         yield finding(rule, "/setup/model", words, level="note")
 
@@ -357,7 +357,10 @@ def _misnamed_model(rule: str, reading: Reading, context: Context) -> Iterator[F
     row, close = misnamed(name, context.target)
     if row:
         fix = f"write {row['form'].replace('{model}', models.bare_id(name))}"
-        words = f"{schema.short(name, 100)} does not have the form {row['form']} at /setup/model"
+        shown = schema.short(
+            re.sub("projects/[^/]*", "projects/...", name), 100
+        )  # the name of a project is not shown
+        words = f"{shown} does not have the form {row['form']} at /setup/model"
         yield finding(rule, "/setup/model", words, close=close, level=None if close else "note", fix=fix)
 
 
@@ -375,7 +378,7 @@ def _foreign_model(rule: str, reading: Reading, context: Context) -> Iterator[Fi
     profile, surface = _served(reading, context), context.target.surface
     if profile is None:
         return
-    name, model_id, locations = str(_setup(reading)["model"]), profile["id"], profile.get("locations", ())
+    name, model_id, locations = str(_setup(reading)["model"]), profile["id"], profile.get("locations", {})
     location = re.search("/locations/([^/]+)/", name)
     if surface not in profile["surfaces"]:
         others = " and ".join(_SURFACES[one] for one in profile["surfaces"])
@@ -384,8 +387,8 @@ def _foreign_model(rule: str, reading: Reading, context: Context) -> Iterator[Fi
             not_found(name, context.target),
         )
         fix = f"use {next(iter(models.like(model_id, surface)), models.default_model())}, or connect to {others}"
-    elif locations and location and location[1] not in locations:
-        words, fix = f"{location[1]} does not serve {model_id}", f"use {' or '.join(locations)}"
+    elif location and location[1] in locations.get("notIn", ()):
+        words, fix = f"{location[1]} does not serve {model_id}", f"use {' or '.join(locations['servedIn'])}"
         close = closes.frame_for("publisher-model-not-found", model=name)
     else:
         return
@@ -515,6 +518,9 @@ TABLE: tuple[tuple[str, Literal["client", "server", "both"], str, Check], ...] =
     ("SETUP-5", "client", "setup", _limit),
     ("MODEL-1", "client", "setup", _unknown_model),
     ("MODEL-2", "client", "setup", _retired_model),
+    ("MODEL-11", "client", "setup", _misnamed_model),
+    ("MODEL-12", "client", "setup", _foreign_model),
+    ("MODEL-10", "client", "setup", _leaving_model),
     ("MODEL-3", "client", "setup", _modalities),
     ("MODEL-4", "client", "*any", _limit),
     ("MODEL-5", "client", "*any", _limit),
@@ -522,9 +528,6 @@ TABLE: tuple[tuple[str, Literal["client", "server", "both"], str, Check], ...] =
     ("MODEL-7", "client", "*elsewhere", _other_surface),
     ("MODEL-8", "client", "setup", _limit),
     ("MODEL-9", "client", "realtimeInput", _limit),
-    ("MODEL-10", "client", "setup", _leaving_model),
-    ("MODEL-11", "client", "setup", _misnamed_model),
-    ("MODEL-12", "client", "setup", _foreign_model),
     ("AUDIO-1", "client", "*media", _odd_rate),
     ("AUDIO-2", "client", "realtimeInput", _changed_rate),
     ("AUDIO-3", "server", "*media", _odd_rate),

@@ -52,7 +52,7 @@ class RequestTarget:
 
     path: str
     surface: str
-    """ "gemini" or "vertex"."""
+    """ "gemini" or "vertex"; "" where the model's name says it."""
     version: str
     constrained: bool
     """The method is BidiGenerateContentConstrained, which takes ephemeral tokens."""
@@ -70,7 +70,8 @@ def parse_request_target(request: Request) -> RequestTarget:
     )
     constrained = path.endswith("BidiGenerateContentConstrained")
     credential = credential_of(key, authorization, query)
-    return RequestTarget(path, surface or "gemini", version or "v1beta", constrained, credential)
+    surface = surface or ("gemini" if not version else "")
+    return RequestTarget(path, surface, version or "v1beta", constrained, credential)
 
 
 def credential_of(key: str, authorization: str, query: str) -> str:

@@ -84,7 +84,7 @@ class StandInSession(ServerSession):
 
     def status(self) -> dict[str, Any]:
         return super().status() | {
-            "surface": self.target.surface,
+            "surface": self.conversation.target.surface,
             "turns": self.conversation.turns,
             "openCalls": len(self.conversation.pending),
             "broken": self.close_cause,

@@ -156,7 +156,7 @@ class HarWebSocket:
     @property
     def is_live(self) -> bool:
         """Whether it speaks BidiGenerateContent."""
-        if parse_endpoint_path(self.url)[0]:
+        if any(parse_endpoint_path(self.url)):
             return True
         for message in self.messages[:5]:
             try:

@@ -21,12 +21,14 @@ def test_every_rule_that_data_can_break_is_in_the_table() -> None:
     """A row of machine.json, models.json or the checks whose rule has no line in the table would say nothing."""
     checks = {rule: check for rule, _, _, check in rules.TABLE}
     rows = [row for region in protocol.machine()["regions"].values() for row in region["rows"]]
-    profiles = [protocol.models()["defaults"], protocol.models()["unknown"], *protocol.models()["profiles"]]
+    data = protocol.models()
+    members = [*data["limits"], *protocol.checks()]
+    members += [
+        row for profile in data["profiles"] for key in ("refuses", "requires") for row in profile.get(key, ())
+    ]
     named = {
         rules._transition: {row[level] for row in rows for level in ("fault", "note") if level in row},
-        rules._limit: {row["rule"] for row in protocol.checks()},
-        rules._refusal: {row["rule"] for profile in profiles for row in profile.get("refuses", ())},
-        rules._requirement: {row["rule"] for profile in profiles for row in profile.get("requires", ())},
+        rules._limit: {row["rule"] for row in members},
     }
     for check, ids in named.items():
         assert {rule for rule, known in checks.items() if known is check} == ids

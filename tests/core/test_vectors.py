@@ -157,7 +157,8 @@ def test_scenarios(story: dict[str, Any]) -> None:
         elif line.keys() & {"client", "server", "close"}:
             step = follow(conversation, line)
             assert not step.faults, f"{where}: {step.faults}"
-            assert "client" not in line or not step.notes, f"{where}: {step.notes}"
+            notes = [note for note in step.notes if note.rule != "MODEL-10"]  # a shutdown that comes is no mistake
+            assert "client" not in line or not notes, f"{where}: {notes}"
             happened += reported(line, step)
         if "state" in line:
             states = conversation.states

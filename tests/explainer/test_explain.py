@@ -95,7 +95,7 @@ def test_every_example_has_the_member_and_is_judged_without_error() -> None:
         assert [str(one) for one in found] == output.facts["against"], path
         assert not [one for one in found if one.level == "error"], path
         refused |= {path} if found else set()
-    told_refused = {row["at"] for row in protocol.models()["defaults"]["refuses"]}
+    told_refused = {row["at"] for row in protocol.models()["limits"] if "field" not in row and "with" not in row}
     assert {path for path in refused if not any(path.startswith(at) for at in told_refused)} == set()
 
 

@@ -301,6 +301,10 @@ def setup_of(text: str) -> Message:
     }
     if model == "TRANSCRIBE":
         setup["generationConfig"] = {"responseModalities": ["TEXT"]}
+    if model == "THINKING":
+        setup["generationConfig"] = {"thinkingConfig": {"thinkingLevel": "LOW"}}
+    if model == "TRANSLATE":
+        setup["generationConfig"] = {"translationConfig": {"targetLanguageCode": "de"}}
     for more in values_of(members):
         setup |= more
     return {name: value for name, value in setup.items() if value is not None}

@@ -85,7 +85,7 @@ def test_what_a_file_names_elsewhere_exists(name: str) -> None:
     for _, row in walk(protocol.load(name)):
         assert not isinstance(row.get("close"), str) or protocol.close_row(row["close"])
         assert not isinstance(row.get("rule"), str) or row["rule"] in protocol.rules()
-        assert "at" not in row or _member("client", row["at"]), row["at"]
+        assert "at" not in row or _member("client", row["at"]) or "/response/" in row["at"], row["at"]
 
 
 # Schemas
@@ -371,7 +371,8 @@ SOMEWHERE_ELSE = [
 def test_a_member_of_another_surface_is_refused(
     surface: str, version: str, members: dict[str, Any], path: str
 ) -> None:
-    message = {"setup": {"model": "models/test", **members}}
+    model = {"gemini": "models/test", "vertex": "publishers/google/models/test"}[surface]
+    message = {"setup": {"model": model, **members}}
     step = Conversation(surface=surface, version=version).step_message("client", message)
     first = step.faults[0]
     assert (first.rule, first.path, first.level) == ("MODEL-7", path, "refused")
@@ -431,14 +432,23 @@ def test_models_hold_together() -> None:
     assert data["default"] in live
     for row in data["profiles"]:
         assert row.get("replacedBy", data["default"]) in live, row["name"]
-        for refusal in [*row.get("refuses", []), *data["defaults"]["refuses"]]:
-            assert protocol.rules()[refusal["rule"]]["level"] == "model"
-        allowed = set(data["defaults"]) | {"name", "ids", "title", "since", "context", "notes", "evidence", "requires",
-                                           "replacedBy", "thinkingLevels"}  # fmt: skip
+        assert row.get("like", data["default"]) in {one["name"] for one in data["profiles"]}
+        allowed = set(data["defaults"]) | {"name", "ids", "like", "title", "since", "context", "notes", "evidence",
+                                           "requires", "replacedBy", "thinkingLevels", "locations"}  # fmt: skip
         assert set(row) <= allowed, set(row) - allowed
-    for row in data["retired"]:
+        assert set(row.get("closes", {})) <= {limit.get("field") for limit in data["limits"]}
+    for row in [
+        *data["limits"],
+        *protocol.checks(),
+        *(refusal for row in data["profiles"] for refusal in row.get("refuses", [])),
+    ]:
+        if row.get("close"):
+            assert protocol.rules()[row["rule"]]["level"] == "model"
+    for row in [*data["retired"], *data["announced"]]:
         assert row["replacedBy"] in live, row["id"]
-        assert models.profile(row["id"])["retired"]
+    assert all(models.profile(row["id"])["retired"] for row in data["retired"])
+    assert all(models.profile(row["id"])["known"] for row in data["announced"])
+    assert not live & set(data["unconfirmed"])
 
 
 def test_every_profile_is_found_by_its_ids_in_every_form() -> None:

@@ -25,7 +25,8 @@ HELLO = talk.content("Hello")
 
 
 def about(model: str, **members: Any) -> Message:
-    return {"model": model, "outputAudioTranscription": {}, **members}
+    thinking = {"generationConfig": {"thinkingConfig": {"thinkingLevel": "LOW"}}} if model == THINKING else {}
+    return {"model": model, "outputAudioTranscription": {}, **thinking, **members}
 
 
 async def frames_of(

@@ -1,0 +1,140 @@
+"""What protocol/models.json says of a model is found by a rule, and the stand-in closes with what the rule says.
+
+tests/data/profiles.json has the rows: `rows` about members of a setup, or of a message after it, and `names` of models.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from livews.core import closes, models, protocol, rules
+from livews.core.conversation import Conversation
+from livews.core.rules import ApiTarget, Finding
+from tests.kit import names, talk
+
+DATA: dict[str, list[dict[str, Any]]] = json.loads((names.DATA / "profiles.json").read_text())
+_FAMILIES = ("MODEL-", "TOOL-", "AUDIO-4")
+_WORDS = {"name", "ids", "like", "title", "since", "notes", "evidence", "closes", "refuses", "requires", "onVertex"}
+"""Members that say what a profile is, or that `models` merges into the others."""
+
+
+def _model(row: dict[str, Any]) -> str:
+    return row["model"] if "/" in row["model"] else f"models/{row['model']}"
+
+
+def _label(row: dict[str, Any]) -> str:
+    return row.get("name") or f"{row['model'].rpartition('/')[2]} {json.dumps(row.get('then') or row['setup'])}"[:90]
+
+
+def _shown(findings: list[Finding], *, path: bool = True) -> list[str]:
+    return [
+        f"{one.rule} {one.level}" + (f" {one.path}" if path else "")
+        for one in findings
+        if one.rule.startswith(_FAMILIES) and not one.rule.startswith(("MODEL-10", "TOOL-2") if path else "none")
+    ]
+
+
+def _conversation(row: dict[str, Any], surface: str = "") -> Conversation:
+    surface = surface or models.surface_of(_model(row))
+    version = {"gemini": "v1beta", "vertex": "v1beta1"}[surface]
+    return Conversation(surface=surface, version=row.get("version", version))
+
+
+@pytest.mark.parametrize("row", DATA["rows"], ids=_label)
+def test_what_a_profile_says_is_found(row: dict[str, Any]) -> None:
+    conversation = _conversation(row)
+    step = conversation.step_message("client", {"setup": {"model": _model(row), **row["setup"]}})
+    if "then" in row:
+        assert step.faults == ()
+        conversation.step_message("server", {"setupComplete": {}})
+        step = conversation.step_message("client", row["then"])
+    assert _shown(step.findings) == row["found"]
+    if "close" in row:
+        code, reason = step.faults[0].close or (0, "")
+        assert closes.explain(code, reason).id == row["close"]
+
+
+@pytest.mark.parametrize("row", DATA["names"], ids=_label)
+def test_a_name_of_a_model_is_judged(row: dict[str, Any]) -> None:
+    target = ApiTarget(row.get("surface") or models.surface_of(row["name"]), "v1beta", row.get("asOf", ""))
+    needed = {"generationConfig": {"translationConfig": {"targetLanguageCode": "de"}, "thinkingConfig": {}}}
+    setup = {"model": row["name"], **(needed if "extended" in row["name"] else {})}
+    findings = [
+        one for one in rules.check("client", {"setup": setup}, target) if one.rule not in ("MODEL-6", "MODEL-5")
+    ]
+    assert _shown(findings, path=False) == row["found"]
+    if row.get("meant"):
+        assert row["meant"] in findings[0].complaint + findings[0].fix
+
+
+@pytest.mark.parametrize("row", DATA["rows"], ids=_label)
+async def test_the_stand_in_closes_where_a_profile_refuses(row: dict[str, Any]) -> None:
+    path = names.VERTEX if models.surface_of(_model(row)) == "vertex" else names.GEMINI
+    path = path.replace("v1beta.", f"{row.get('version', 'v1beta')}.")
+    setup = {"model": _model(row), **row["setup"]}
+    async with talk.serving() as server:
+        async with talk.calling(server, path=path, **({"setup": setup} if "then" in row else {})) as caller:
+            await caller.say(row.get("then") or {"setup": setup})
+            if "close" in row:
+                code, reason = await caller.closed()
+                assert closes.explain(code, reason).id == row["close"]
+            elif "then" not in row:
+                assert "setupComplete" in await caller.hear()
+
+
+@pytest.mark.parametrize("row", [row for row in DATA["names"] if "asOf" not in row], ids=_label)
+async def test_the_stand_in_closes_where_a_name_is_refused(row: dict[str, Any]) -> None:
+    surface = row.get("surface") or models.surface_of(row["name"])
+    path = {"gemini": names.GEMINI, "vertex": names.VERTEX}[surface]
+    async with talk.serving(as_of=protocol.models()["asOf"]) as server, talk.calling(server, path=path) as caller:
+        await caller.say({"setup": {"model": row["name"]}})
+        if "close" in row:
+            code, reason = await caller.closed()
+            assert closes.explain(code, reason).id == row["close"]
+            assert reason.startswith(row["name"][:90]) or row["close"] != "model-not-found", (
+                "the service quotes all of it"
+            )
+
+
+# Every field is read
+
+
+def _fields() -> Iterator[str]:
+    """Every member of a profile by its name, `wire.heard` for one inside another."""
+    data = protocol.models()
+    for profile in (data["defaults"], data["unknown"], data["defaults"]["onVertex"], *data["profiles"]):
+        for name, value in profile.items():
+            yield name
+            if isinstance(value, dict) and name not in ("closes", "onVertex"):
+                yield from (f"{name}.{inner}" for inner in value)
+
+
+def _names_in_code() -> set[str]:
+    """Every string of livews."""
+    trees = (ast.parse(path.read_text()) for path in (names.ROOT / "livews").rglob("*.py"))
+    strings = {node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    return {string for string in strings if isinstance(string, str)}
+
+
+def test_every_field_of_a_profile_is_read() -> None:
+    read_by_rows = {row["field"] for row in protocol.models()["limits"] if "field" in row}
+    traits = {row["profile"] for row in protocol.machine()["traits"].values() if "profile" in row}
+    in_code = _names_in_code()
+    unread = [
+        name for name in dict.fromkeys(_fields())
+        if name not in read_by_rows | traits and name.rpartition(".")[2] not in in_code
+    ]  # fmt: skip
+    assert unread == []
+
+
+@pytest.mark.parametrize(
+    "name", ["thinking", "thinkingLevels", "input", "tools.behavior", "tools.scheduling", "tools.googleSearch",
+             "tools.codeExecution", "tools.willContinue"]
+)  # fmt: skip
+def test_what_a_model_takes_is_read_by_a_row(name: str) -> None:
+    assert [row for row in protocol.models()["limits"] if row.get("field") == name]
