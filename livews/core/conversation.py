@@ -225,7 +225,8 @@ class Conversation(rules.Context):
         pending = self._calls_after(sender, body)
         is_first_setup = sender == "client" and isinstance(body.get("setup"), dict) and not self.setup
         if is_first_setup and not self._surface:
-            self.target = self.target._replace(surface=models.surface_of(str(body["setup"].get("model", ""))) or "gemini")
+            surface = models.surface_of(str(body["setup"].get("model", ""))) or "gemini"
+            self.target = self.target._replace(surface=surface)
         traits = self._traits_of(body["setup"]) if is_first_setup else self.traits
         if pending or "toolResponse" in body:
             traits = {**traits, "callsOpen": bool(pending), "answerOwed": self._answer_owed(sender, body)}

@@ -61,7 +61,9 @@ def test_what_a_profile_says_is_found(row: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("row", DATA["names"], ids=_label)
 def test_a_name_of_a_model_is_judged(row: dict[str, Any]) -> None:
-    target = ApiTarget(row.get("surface") or models.surface_of(row["name"]), "v1beta", row.get("asOf", ""))
+    target = ApiTarget(
+        row.get("surface") or models.surface_of(row["name"]) or "gemini", "v1beta", row.get("asOf", "")
+    )
     needed = {"generationConfig": {"translationConfig": {"targetLanguageCode": "de"}, "thinkingConfig": {}}}
     setup = {"model": row["name"], **(needed if "extended" in row["name"] else {})}
     findings = [
@@ -89,7 +91,7 @@ async def test_the_stand_in_closes_where_a_profile_refuses(row: dict[str, Any]) 
 
 @pytest.mark.parametrize("row", [row for row in DATA["names"] if "asOf" not in row], ids=_label)
 async def test_the_stand_in_closes_where_a_name_is_refused(row: dict[str, Any]) -> None:
-    surface = row.get("surface") or models.surface_of(row["name"])
+    surface = row.get("surface") or models.surface_of(row["name"]) or "gemini"
     path = {"gemini": names.GEMINI, "vertex": names.VERTEX}[surface]
     async with talk.serving(as_of=protocol.models()["asOf"]) as server, talk.calling(server, path=path) as caller:
         await caller.say({"setup": {"model": row["name"]}})

@@ -20,7 +20,7 @@ from livews.cli.options import COMMANDS, parser_of
 from livews.exit_codes import Exit
 from livews.explainer import CONFIDENCE, RETRY
 from tests import structure
-from tests.docs.pages import PAGES
+from tests.docs.pages import PAGES, PROTOCOL
 from tests.kit.names import ROOT
 
 _COMMON = 4
@@ -212,6 +212,39 @@ def connect() -> str:
     )
 
 
+_READ_BY_CODE = {
+    "ids": "MODEL-1",
+    "known": "MODEL-1",
+    "replacedBy": "MODEL-2",
+    "output": "MODEL-3",
+    "textRefused": "MODEL-3",
+    "misnamed": "MODEL-11",
+    "surfaces": "MODEL-12",
+    "locations": "MODEL-12",
+    "notFound": "MODEL-2, MODEL-12",
+    "clientContent": "TURN-6",
+    "turnEndsAt": "TURN-2",
+}
+"""Members of a profile that a rule reads without a row of limits."""
+
+
+def limits() -> str:
+    """Which member of a profile feeds which rule."""
+    data = json.loads((ROOT / "protocol" / "models.json").read_text())
+    rules: dict[str, dict[str, set[str]]] = {name: {rule: set()} for name, rule in _READ_BY_CODE.items()}
+    rows = [(row.get("field", ""), row) for row in data["limits"]]
+    rows += [(name, row) for name in ("refuses", "requires") for one in data["profiles"] for row in one.get(name, ())]
+    for name, row in rows:
+        if name:
+            rules.setdefault(name, {}).setdefault(row["rule"], set()).add(row["at"])
+    lines = ["| Member of a profile | Rule | About |", "|---|---|---|"]
+    for name, by_rule in sorted(rules.items()):
+        for rule, paths in by_rule.items():
+            about = ", ".join(f"`{path}`" for path in sorted(paths)[:3]) + (" ..." if len(paths) > 3 else "")
+            lines.append(f"| `{name}` | {rule} | {about} |")
+    return "\n".join(lines)
+
+
 def _fields(thing: object) -> str:
     """The fields of a dataclass, as they are matched."""
     if not dataclasses.is_dataclass(thing):
@@ -254,6 +287,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "exits": exits,
     "closes": closes,
     "models": models,
+    "limits": limits,
     "connect": connect,
     "names": names,
     "arrows": arrows,
@@ -272,7 +306,8 @@ def generated(text: str) -> str:
 
 def stale() -> list[str]:
     """Pages whose generated parts are not what the data says today."""
-    return [str(page.relative_to(ROOT)) for page in PAGES if generated(page.read_text()) != page.read_text()]
+    pages = (*PAGES, PROTOCOL)
+    return [str(page.relative_to(ROOT)) for page in pages if generated(page.read_text()) != page.read_text()]
 
 
 def main(words: list[str]) -> int:

@@ -17,6 +17,7 @@ from tests.kit.names import ROOT
 README = ROOT / "README.md"
 ARCHITECTURE = ROOT / "livews" / "README.md"
 DOCS = ROOT / "livews" / "docs"
+PROTOCOL = ROOT / "protocol" / "README.md"
 PAGES = [README, ARCHITECTURE, *sorted(DOCS.glob("*.md"))]
 
 _BLOCK = re.compile(

@@ -437,11 +437,8 @@ def test_models_hold_together() -> None:
                                            "requires", "replacedBy", "thinkingLevels", "locations"}  # fmt: skip
         assert set(row) <= allowed, set(row) - allowed
         assert set(row.get("closes", {})) <= {limit.get("field") for limit in data["limits"]}
-    for row in [
-        *data["limits"],
-        *protocol.checks(),
-        *(refusal for row in data["profiles"] for refusal in row.get("refuses", [])),
-    ]:
+    refusals = [refusal for row in data["profiles"] for refusal in row.get("refuses", [])]
+    for row in (*data["limits"], *protocol.checks(), *refusals):
         if row.get("close"):
             assert protocol.rules()[row["rule"]]["level"] == "model"
     for row in [*data["retired"], *data["announced"]]:
