@@ -21,27 +21,28 @@ from livews.terminal_text import one_line
 NOT_THIS_API = "check host, port and path: something other than this API is listening"
 
 Cause = Literal[
-    "timeout", "silent TLS", "unfinished", "certificate", "no TLS", "TLS", "DNS", "refused", "reset", "closed", "other"
+    "timeout", "silent TLS", "unfinished", "certificate", "no TLS", "TLS", "DNS", "refused", "reset", "closed",
+    "not WebSocket", "proxy", "other",
 ]  # fmt: skip
 """No answer in time; none to the TLS handshake; one that had begun; a certificate of an unknown authority; no TLS where it
-was wanted; TLS where it was not; a host name that does not resolve; a port that refuses; a connection that was reset, or closed, without an answer;
-anything else."""
+was wanted; TLS where it was not; a host name that does not resolve; a port that refuses; a connection that was reset, or
+closed, without an answer; an answer that is no upgrade; a proxy of the network that refuses; anything else."""
 _SAYS_TLS = re.compile(rb"plain HTTP|HTTP request to an HTTPS|^[\x15\x16]\x03", re.IGNORECASE)
 """What a server with TLS answers to a request without: in words of web servers, or a record of TLS."""
 _CERTIFICATE = "for a server of your own set SSL_CERT_FILE to its CA file; else check the clock"
 _START = "start the server there (for the stand-in: livews serve), or correct"
 _CAUSES: dict[Cause, tuple[str, str, str]] = {
     "timeout": (
-        "{server} did not answer within {seconds:g} s", "the handshake was not finished",
+        "{server} did not answer{within}", "the handshake was not finished",
         "check the network, a firewall or a proxy (HTTPS_PROXY)",
     ),
     "silent TLS": (
-        "{server} did not answer the TLS handshake within {seconds:g} s",
+        "{server} did not answer the TLS handshake{within}",
         "the TCP connection was made, so the port may be one without TLS (ws://)",
         "if it has no TLS, dial it with ws://, not wss://; else check its program and the network",
     ),
     "unfinished": (
-        "the answer of {server} was not complete within {seconds:g} s", "it had begun, and it has no end", NOT_THIS_API,
+        "the answer of {server} was not complete{within}", "it had begun, and it has no end", NOT_THIS_API,
     ),
     "certificate": ("the certificate of {server} is not trusted", "", f"{_CERTIFICATE} and the proxy"),
     "no TLS": ("{server} does not speak TLS", "", "a server without TLS is dialled with ws://, not wss://"),
@@ -55,6 +56,11 @@ _CAUSES: dict[Cause, tuple[str, str, str]] = {
     "closed": (
         "{server} closed the connection without an answer", "",
         f"{NOT_THIS_API}; a server with TLS is dialled with wss://",
+    ),
+    "not WebSocket": ("{server} does not speak WebSocket", "", NOT_THIS_API),
+    "proxy": (
+        "the network's proxy refused the connection", "",
+        "check HTTPS_PROXY, or unset it; for a SOCKS proxy pip install python-socks",
     ),
     "other": ("no connection to {server}", "", "check the network"),
 }  # fmt: skip
@@ -143,8 +149,7 @@ def dial_failure(
     if is_value_error or isinstance(problem, (ProxyError, InvalidProxy, ImportError)):
         # ImportError: SOCKS needs another package. The text of the others may quote the proxy's password.
         why = text if isinstance(problem, (ProxyError, ImportError)) else "its URL is invalid"
-        fix = "check HTTPS_PROXY, or unset it; for a SOCKS proxy pip install python-socks"
-        return Unreachable("the network's proxy refused the connection", where=where, why=why, fix=fix)
+        return failed("proxy", why)
     if answer and (status := re.match(rb"HTTP/1\.([01]) +([1-5]\d\d)", answer)):
         if status[1] == b"0":
             what, why = (
@@ -162,7 +167,7 @@ def dial_failure(
         why = redact(str(problem.__cause__ or problem))
         if answer and not answer.startswith(b"HTTP/"):
             why = f"it answered {one_line(redact(answer.decode(errors='replace')), 60)!r}"
-        return Unreachable("the server does not speak WebSocket", where=where, why=why, fix=NOT_THIS_API)
+        return failed("not WebSocket", why)
     if not isinstance(problem, OSError):
         return None
     secure = endpoint.url.startswith("wss:") and answer is None
@@ -192,9 +197,19 @@ def _failure(cause: Cause, words: Words, *, where: str, why: str, seconds: float
     """The error about a cause. `why`: the reason where its row has none."""
     what, reason, fix = _CAUSES[cause]
     return Unreachable(
-        what.format(server=words.server, seconds=seconds), where=where,
+        what.format(server=words.server, within=f" within {seconds:g} s"), where=where,
         why=words.reasons.get(cause) or reason or why, fix=words.fixes.get(cause, fix),
     )  # fmt: skip
+
+
+def explain(cause: Cause, line: str) -> closes.Advice:
+    """The advice about a connection that failed for this cause, as a line of a log has it."""
+    what, reason, fix = _CAUSES[cause]
+    what = what.format(server=SERVER.server, within=" in time")
+    meaning, why, do = (f"{text[0].upper()}{text[1:]}." if text else "" for text in (what, reason, fix))
+    retry = "yes" if cause in ("timeout", "unfinished", "reset", "closed", "other") else "no"
+    name = f"network-{cause.lower().replace(' ', '-')}"
+    return closes.Advice(0, line, name, meaning, why, do, retry, "network", "reported")
 
 
 def _refused(status: int, body: bytes, endpoint: Endpoint) -> Refused:

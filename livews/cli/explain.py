@@ -11,7 +11,7 @@ import json
 import re
 import textwrap
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 from livews.cli.console import Console
 from livews.core import closes, protocol
@@ -22,6 +22,8 @@ from livews.explainer import CONFIDENCE, RETRY, close_parser
 from livews.explainer.close_parser import LoggedClose
 from livews.terminal_text import columns, one_line, paragraph
 
+_LIST = re.compile(r"""\[\s*[\[{"\]]""")
+"""How a JSON list begins that can have a message in it."""
 _MOST_MIB = 64
 """Of stdin, which holds one message."""
 
@@ -42,15 +44,15 @@ class _Explanation:
         if self._options.what == "-":
             what = self._stdin()
         whole = f"{what} {reason}".strip()
-        if what.startswith(("{", "[")):
-            self._message(f"{what} {reason}")
-        elif re.fullmatch(r"[A-Z]+-\d+", what.upper()) and what.upper() in protocol.rules():
+        if what.startswith(("{", "[")) and self._message(whole):
+            return 0
+        if re.fullmatch(r"[A-Z]+-\d+", what.upper()) and what.upper() in protocol.rules():
             self._rule(what.upper())
         elif re.fullmatch(r"[A-Z]+-\d+", what):
             raise BadRequest(f"there is no rule {what}", fix="protocol/rules.json lists the rules")
         elif what[:1].isdigit() or re.search(r"\s", whole) or not self._name(whole):
             logged = close_parser.parse_close(whole)
-            self._close(logged, may_be_name=not logged.code and not re.search(r"\s", whole))
+            self._close(logged, may_be_name=not logged.found and not re.search(r"\s", whole))
         return 0
 
     def _stdin(self) -> str:
@@ -71,7 +73,12 @@ class _Explanation:
         if not code and not reason:
             fix = "give a close code, a reason, an HTTP status, a rule, a name or a message"
             raise BadRequest("there is nothing to explain", fix=fix)
-        advice = closes.explain_http(code) if 0 < code < 1000 else closes.explain(code, reason, by=by)
+        if logged.cause:
+            from livews import connect_errors  # an explanation of a close needs no network
+
+            advice = connect_errors.explain(cast(connect_errors.Cause, logged.cause), reason)
+        else:
+            advice = closes.explain_http(code) if 0 < code < 1000 else closes.explain(code, reason, by=by)
         if may_be_name and not advice.known:
             self._unknown(reason)
         if self._options.json:
@@ -80,9 +87,11 @@ class _Explanation:
         quoted = json.dumps(advice.reason, ensure_ascii=False) if advice.reason else ""
         is_own = by == "client" and not advice.known
         about = "the client's own" if is_own else f"{advice.id}, {CONFIDENCE[advice.confidence]}"
+        about = "the network, not the service" if logged.cause else about
         self._head(f"{advice.code or ''} {quoted}".strip(), about)
         for label, text in (("what", advice.meaning), ("why", advice.cause), *(("or", text) for text in advice.also)):
-            self._console.say(paragraph(label, text))
+            if text:
+                self._console.say(paragraph(label, text))
         self._console.say(paragraph("do", advice.do))
         retry = RETRY[advice.retry] if advice.known or is_own else "it is not known whether that helps"
         self._console.say(paragraph("again", retry))
@@ -141,27 +150,27 @@ class _Explanation:
 
     # Messages
 
-    def _message(self, text: str) -> None:
-        from livews.cli.reader import sender_and_message
+    def _message(self, text: str) -> bool:
+        """Explain a JSON message. False if the text is no message but a line of a log, as of a program that prints an
+        object of its own, or a date in brackets."""
+        from livews.cli.reader import is_message, sender_and_message
         from livews.explainer import annotate
 
+        logged = close_parser.parse_close(text)
         try:
             value = parse_any(text.encode())
         except WireError as problem:
-            # of a program that prints an object of its own, or a date in brackets
-            if (logged := close_parser.parse_close(text)).code:
-                self._close(logged)
-                return
+            if logged.found or (text.startswith("[") and not _LIST.match(text)):
+                return False
             fix = "give one whole message; `livews check` takes many, `livews trace show` a trace"
             raise BadRequest("this is not a JSON message", why=one_line(str(problem)), fix=fix) from None
         if isinstance(value, dict) and "dir" in value and isinstance(value.get("close"), dict):  # a line of a trace
             code, reason = value["close"].get("code"), value["close"].get("reason", "")
             by: Sender = "client" if value["dir"] == "send" else "server"
             self._close(LoggedClose(code if type(code) is int else 1006, str(reason or ""), by))
-            return
-        if isinstance(value, dict) and "reason" in value and type(value.get("code")) is int:  # a CloseEvent as JSON
-            self._close(LoggedClose(value["code"], str(value["reason"] or "")))
-            return
+            return True
+        if logged.found and not is_message(value):
+            return False
         sender, message = sender_and_message(value)
         if not isinstance(message, dict):
             fix = 'give one object such as {"setup": {...}}; `livews check` takes lists of them'
@@ -170,7 +179,7 @@ class _Explanation:
         if self._options.json:
             about = {"findings": [annotate.finding(finding) for finding in findings], "whole": is_whole}
             self._json({"sender": sender, "members": [member.to_dict() for member in members], **about})
-            return
+            return True
         self._head(f"a message of the {sender}", "empty, which is normal" if not message else "")
         for finding in findings:
             self._finding(finding, 0)
@@ -178,6 +187,7 @@ class _Explanation:
             self._member(member)
         if not is_whole:
             self._console.say(f"  ... and more: only the first {len(members)} members were read")
+        return True
 
     def _member(self, member: Any) -> None:
         """A member in one line: its name, its value, the beginning of its description."""

@@ -137,6 +137,13 @@ def sender_and_message(message: Any, side: Sender | None = None) -> tuple[Sender
     return ("client", {"setup": message}) if sender is None else (sender, message)
 
 
+def is_message(value: Any) -> bool:
+    """Whether a JSON value has a member that only a message has, or the inside of a setup."""
+    _, message = sender_and_message(value)
+    top = {**schema.top("client"), **schema.top("server")}
+    return isinstance(message, dict) and any(key in top for key in message)
+
+
 def _sender_by_members(message: dict[str, Any]) -> Sender | None:
     """None for the inside of a setup. A message without any known member counts as a client's, the side on which
     unknown members matter."""

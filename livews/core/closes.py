@@ -73,6 +73,11 @@ def _regex(template: str) -> re.Pattern[str]:
     return re.compile(out, re.DOTALL)
 
 
+def fits(row: dict[str, Any], reason: str) -> bool:
+    """Whether a reason begins as a row says."""
+    return _regex(row["match"]).match(reason) is not None
+
+
 def _is_cut(template: str, reason: str) -> bool:
     """Whether a reason is the start of a template's literal text."""
     return len(reason) >= 12 and template.split("{", 1)[0].startswith(reason)

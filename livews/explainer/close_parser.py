@@ -1,70 +1,275 @@
-"""Parse a close from a line of a log: who closed, with which code and reason.
+"""Parse a close, or a connection that failed, from lines of a log, whatever client library wrote them.
 
-- close_forms.txt has the forms in which libraries write it, the most specific first; a new one is a row there.
+- The text of a row of closes.json is the reason wherever it stands in a line.
+- close_forms.txt has the forms in which libraries write a code and a reason, close_codes.txt their names of codes,
+  connect_forms.txt what they write of a connection that failed; a new one is a row there.
 - A line in none of these forms is a reason without a code: nothing is guessed.
 - A number is a code only in the place of one: a date, a size or a duration is none.
+- 4 kB of a line are read, and the last 256 kB of a text; the time is linear in both.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
+from typing import Any
 
+from livews.core import closes, protocol
+from livews.core.codec import WireError, parse_any
 from livews.core.schema import Sender
 
 
 @dataclass(frozen=True, slots=True)
 class LoggedClose:
-    """The close in a line of a log."""
+    """The close in a line of a log, or why there was no connection."""
 
     code: int
     """A close code, an HTTP status (below 1000), or 0 if there is none."""
     reason: str
     by: Sender = "server"
+    cause: str = ""
+    """Why there was no connection: the name of a cause in connect_errors.py."""
+    is_known: bool = field(default=False, compare=False)
+    """Whether the reason is that of a row of closes.json."""
+
+    @property
+    def found(self) -> bool:
+        """Whether the line has more than a reason that is not known."""
+        return bool(self.code or self.cause or self.is_known)
 
 
 _PARTS = {
-    "<CODE>": r"(?P<code>10(?:0\d|1[0-5])|[34]\d{3})(?![\d-])",
+    "<CODE>": r"(?P<code>10(?:0\d|1[0-5])|[34]\d{3})(?![\w-])",
+    "<WIRE>": r"(?<![\w.:-])(?P<code>10(?:0\d|1[0-5]))(?![\w-]|[.:]\d)(?!\s*(?:m?s|sec\w*|[kM]?B|%|of|\w+s)\b)",
+    # `1007`, `Invalid`, `CloseCode::Invalid`, `Some(Invalid)`, `<CloseCode.INVALID_DATA: 1007>`, `CloseCode(rawValue: 1007)`
+    "<ANY>": r"""[<(\[{"']?(?:[A-Za-z]\w{0,39}(?:\.|::|\((?:rawValue: )?)){0,3}\.?(?P<code>\d{4}(?![\w-])|[A-Za-z]\w{1,49})"""
+    r"""(?:: \d{4}>)?[)>\]]?""",
     "<HTTP>": r"(?P<code>[2-5]\d\d)\b",
     "<NAMED>": r"\((?:[^()]*)\)",  # a library's name of the code: `(internal error)`
     "<REASON>": r"(?P<reason>.*)",
-    "<KEY>": r"""["']?\s*[=:]\s*""",
+    "<KEY>": r"""["']?\s*(?:=>|[=:]|\[)\s*""",
 }
-
-
-_LINES = Path(__file__).with_name("close_forms.txt").read_text(encoding="utf-8").splitlines()
-_FORMS = [
-    re.compile(re.sub("<[A-Z]+>", lambda part: _PARTS[part[0]], line), re.DOTALL)
-    for line in _LINES
-    if line and not line.startswith("#")
-]
-_LONGEST = 4096
-_QUOTED = re.compile(r"""b?(?P<quote>["'])(?P<text>.*?)(?<!\\)(?P=quote)\s*(?=[,;})\]]|$)""", re.DOTALL)
+_FOLDER = Path(__file__).parent
+_LONGEST, _MOST = 4096, 1 << 18
+_ANSI = re.compile(r"(?:\x1b|\\x1b|\\u001b|\\033|\\e|\^\[|\u241b)\[[\d;?]*[A-Za-z]")
+_QUOTED = re.compile(r"""b?(?P<quote>["'`])(?P<text>.*?)(?<!\\)(?P=quote)\s*(?=[,;})\]>]|- |and |$)""", re.DOTALL)
 _NO_REASON = re.compile(
-    r"(?:no reason\b|None\b|null\b|undefined\b|<none>|wasClean\b|type\b|\w+=|[})\]]).*", re.DOTALL
+    r"(?:no reason\b|None\b|null\b|nil\b|undefined\b|<none>|wasClean\b|type\b|\w+=|[})\]]).*", re.DOTALL
 )
 """A missing reason, or the next member in its place."""
+_NEXT_MEMBER = re.compile(
+    r"""["'`]?\s*(?:[,;|]\s*["']?\w+["']?\s*(?:=>|[=:])|; (?:then|no close frame)\b|\s\(\w*\W{0,3}\d{4}\)|\s\(?(?:with\s)?\w{0,12}(?:[Cc]ode|[Ss]tatus)["']?[:=\s]+\d|>>|\s-\s*\w+=)""",
+    re.ASCII,
+)
+"""What follows a reason that has no quotes around it."""
+_BEFORE_VALUE = re.compile(r"""[:=|>\]]\s|["'`\u201c\[{]|\s[-/]\s|,\s|\b\d{4}\b[:)]?\s""")
+"""What stands before a reason whose first word is not known."""
 
 
-def parse_close(line: str) -> LoggedClose:
-    """The close in a line, of which 4 kB are read; if it has none of the known forms, all of it is the reason."""
-    line = line.strip()[:_LONGEST]
+def _rows(name: str) -> Iterator[str]:
+    lines = (_FOLDER / name).read_text(encoding="utf-8").splitlines()
+    return (line for line in lines if line and not line.startswith("#"))
+
+
+def _pattern(form: str) -> re.Pattern[str]:
+    return re.compile(re.sub("<[A-Z]+>", lambda part: _PARTS[part[0]], form), re.DOTALL)
+
+
+_FORMS = [_pattern(form) for form in _rows("close_forms.txt")]
+_KEYED_CODE = _pattern("(?:[Cc]ode|[Ss]tatus|[Rr]eason)<KEY><ANY>")
+_CODE_KEY = re.compile(r"[Cc]ode\b|data=")
+
+
+def _fold(name: str) -> str:
+    """A name of a code without what libraries put around it: `StatusPolicyViolation` -> `policyviolation`."""
+    folded = re.sub(r"[^a-z0-9]", "", name.lower())
+    return re.sub(r"^(?:ws)?(?:close)?(?:code|status)?(?=.)", "", folded)
+
+
+@cache
+def _names() -> dict[str, tuple[int, bool]]:
+    """Names of codes, folded, each with whether it is a word that can be anything else."""
+    rows = (row.partition(": ") for row in _rows("close_codes.txt"))
+    return {_fold(name): (int(code), " " not in name) for code, _, names in rows for name in names.split(", ")}
+
+
+@cache
+def _causes() -> list[tuple[str, re.Pattern[str]]]:
+    """The causes of a connection that failed, each with what is written of it."""
+    forms: dict[str, list[str]] = {}
+    for row in _rows("connect_forms.txt"):
+        if row.startswith("["):
+            cause = forms.setdefault(row[1:-1], [])
+        else:
+            cause.append(row)
+    return [(name, re.compile("|".join(rows), re.IGNORECASE)) for name, rows in forms.items()]
+
+
+@cache
+def _texts() -> list[tuple[dict[str, Any], str, str, int]]:
+    """The rows that a reason can have, each with its longest literal text, what stands before that, and its length."""
+    found = []
+    for row in protocol.closes():
+        pieces = re.split(r"\{\w+\}", row["match"])
+        literal = max(pieces, key=len)
+        if row["code"] and len(literal) >= 12:
+            found.append((row, literal, row["match"].partition(literal)[0], len("".join(pieces))))
+    return sorted(found, key=lambda text: -text[3])
+
+
+def parse_close(text: str) -> LoggedClose:
+    """The close in a text of one or more lines; without one all of it is the reason.
+
+    Of several lines the first counts that has a known reason and a code, else a known reason, a code, or words about a
+    connection that failed; all lines together are tried last.
+    """
+    text = text.strip()
+    lines = text[-_MOST:].splitlines() if "\n" in text else [text]
+    best = LoggedClose(0, text[:_LONGEST])
+    for line in lines if len(lines) < 2 else (*lines, " ".join(lines)):
+        best = max(best, _parse_line(line), key=_worth)
+        if best.is_known and best.code:
+            break
+    return best
+
+
+def _worth(logged: LoggedClose) -> tuple[bool, int, bool]:
+    return logged.is_known, 2 if logged.code >= 1000 else logged.code >= 300, bool(logged.code or logged.cause)
+
+
+def _parse_line(line: str) -> LoggedClose:
+    line = _members(_ANSI.sub("", line[: 2 * _LONGEST]).strip()[:_LONGEST])
+    logged = _in_a_form(line)
+    for text in (logged.reason if logged else "", line, line.replace('\\"', '"').replace("\\'", "'")):
+        if place := _known_text(text):
+            start, end, row = place
+            code = logged.code if logged and logged.code >= 1000 else _code_beside(line, row["code"])
+            return LoggedClose(code, text[start:end], logged.by if logged else "server", is_known=True)
+    if logged:
+        advice = closes.explain(logged.code, logged.reason)
+        return replace(logged, is_known=advice.known and bool(protocol.close_row(advice.id)["match"]))
+    for cause, pattern in _causes():
+        if pattern.search(line):
+            return LoggedClose(1006, "") if cause == "lost" else LoggedClose(0, line, cause=cause)
+    return LoggedClose(0, line)
+
+
+def _members(line: str) -> str:
+    """A line that is JSON, as its members one after another."""
+    if not line.startswith(("{", "[")):
+        return line
+    try:
+        value = parse_any(line.encode(errors="replace"))
+    except WireError:
+        return line
+    members: list[str] = []
+
+    def collect(name: str, value: Any) -> None:
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                collect(key, inner)
+        elif isinstance(value, list):
+            for inner in value:
+                collect(name, inner)
+        elif value is not None:
+            words = " ".join(value.split()) if isinstance(value, str) else str(value)
+            members.append(f'{name}: "{words}"' if isinstance(value, str) else f"{name}: {words}")
+
+    collect("", value)
+    return ", ".join(members)
+
+
+def _in_a_form(line: str) -> LoggedClose | None:
+    """The close in one of the forms of close_forms.txt."""
     for form in _FORMS:
-        if match := form.search(line):
+        for match in form.finditer(line):
             groups = match.groupdict()
             if groups.get("none"):
                 return LoggedClose(1006, "")
-            by: Sender = "client" if groups.get("by") in ("sent", ">") else "server"
-            code = int(groups["code"][:9])  # a number of more digits than a code has stays out of range
-            starts_line = form is _FORMS[-1]
-            # 1005 and 1006 are the library's own, and so are the words after them: no frame had a reason
-            has_reason = starts_line or code not in (1005, 1006)
-            return LoggedClose(code, _bare(groups.get("reason") or "", not starts_line) if has_reason else "", by)
-    return LoggedClose(0, line)
+            by: Sender = "client" if groups.get("by") in ("sent", ">", "++Sent") else "server"
+            code = 0x300 + int(groups["hex"], 16) if groups.get("hex") else _code(match)
+            if code:
+                starts_line = form is _FORMS[-1]
+                # 1005 and 1006 are the library's own, and so are the words after them: no frame had a reason
+                has_reason = starts_line or code not in (1005, 1006)
+                reason = _bare(groups.get("reason") or "", not starts_line) if has_reason else ""
+                return LoggedClose(code, reason, by)
+    return None
+
+
+def _code(match: re.Match[str]) -> int:
+    """The code of a match, from its digits or its name; 0 for another name, or a word that no "code" precedes."""
+    text = match["code"]
+    if text[0].isdigit():
+        return int(text[:9])  # a number of more digits than a code has stays out of range
+    code, is_word = _names().get(_fold(text), (0, False))
+    return code if not is_word or _CODE_KEY.search(match.string, match.start(), match.start("code")) else 0
+
+
+def _code_beside(line: str, code: int) -> int:
+    """The code in a line that has a known reason: after a key, else that of the row if its number or name is there."""
+    for match in _KEYED_CODE.finditer(line):
+        keyed = _code(match)
+        if 1000 <= keyed < 5000:
+            return keyed
+    named = (_names().get(_fold(word), (0, True)) for word in re.findall(r"[A-Za-z]\w{3,49}", line))
+    is_there = re.search(rf"(?<![\w.:-]){code}(?![\w-]|[.:]\d)", line) or (code, False) in named
+    return code if is_there else 0
+
+
+def _known_text(line: str) -> tuple[int, int, dict[str, Any]] | None:
+    """Where the text of a row begins and ends in a line, and the row: the one with the most literal characters."""
+    for row, literal, before, _ in _texts():
+        at = line.find(literal)
+        start = _start(line, at, before) if at >= 0 else -1
+        if start >= 0 and closes.fits(row, line[start : start + 3 * closes.REASON_LIMIT]):
+            return start, start + _length(line[start:], row["reason"], line[max(start - 1, 0) : start]), row
+    return None
+
+
+def _start(line: str, at: int, before: str) -> int:
+    """Where a reason begins whose literal text is `at`; -1 if what stands before that in its row is not there."""
+    if not before:
+        return at
+    if first := before.partition("{")[0]:
+        return line.rfind(first, 0, at)
+    floor = max(at - closes.REASON_LIMIT, 0)
+    if before == "{what}":  # of several words
+        return max((match.end() for match in _BEFORE_VALUE.finditer(line, floor, at)), default=floor)
+    word = re.search(r"""[^\s"'(\[{=]+$""", line[floor:at])
+    return floor + word.start() if word else -1
+
+
+def _length(rest: str, reason: str, before: str) -> int:
+    """How much of the rest of a line is the reason.
+
+    Args:
+        rest: the line from where the reason begins.
+        reason: the whole reason as it is known.
+        before: the character before it.
+    """
+    if before and before in "\"'`" and (quoted := _QUOTED.match(before + rest)):
+        return len(quoted["text"])
+    whole = reason.strip().rstrip(".")
+    if rest.startswith(whole) and not re.match(r"\.?\s*\w", rest[len(whole) :]):
+        return len(whole) + rest[len(whole) :].startswith(".")
+    member = _NEXT_MEMBER.search(rest)
+    text = rest[: member.start()] if member else rest
+    while text and (text[-1].isspace() or text[-1] in "\"'`" or _is_open(text)):
+        text = text[:-1]
+    return len(text)
+
+
+def _is_open(text: str) -> bool:
+    """Whether a text ends with a bracket that it does not open."""
+    opening = {")": "(", "]": "[", "}": "{", ">": "<"}.get(text[-1:])
+    return opening is not None and text.count(text[-1]) > text.count(opening)
 
 
 def _bare(text: str, may_be_member: bool) -> str:
     """A reason without the quotes and the members around it."""
-    text = text.strip(" \t\r\n") if not may_be_member else text.strip(" \t\r\n:,-")
+    text = text.strip(" \t\r\n") if not may_be_member else text.strip(" \t\r\n:,-/")
     if quoted := _QUOTED.match(text):
         return re.sub(r"""\\(["'\\])""", r"\1", quoted["text"])
     return "" if may_be_member and _NO_REASON.fullmatch(text) else text

@@ -9,12 +9,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from livews import connect_errors
 from livews.cli import main
 from livews.core import closes, protocol, rules, schema
 from livews.core.schema import Sender
@@ -192,6 +193,44 @@ def test_a_line_as_a_log_has_it(row: dict[str, Any], explain: Out) -> None:
         assert (output["id"], output["code"]) == (row["row"], code if code >= 1000 else 0)
 
 
+LOG_LINES = json.loads((DATA / "log_lines.json").read_text())
+"""Lines as client libraries write them, each with the close or the cause that it has."""
+
+
+@pytest.mark.parametrize(
+    "row",
+    [pytest.param(row, id=f"{by}: {row['line'][:40]}") for by, rows in LOG_LINES.items() for row in rows],
+)
+def test_a_line_of_any_client(row: dict[str, Any], explain: Out) -> None:
+    logged = close_parser.parse_close(row["line"])
+    assert (logged.code, logged.reason if "reason" in row else None) == (row["code"], row.get("reason"))
+    for asked in ([row["line"]], ["--", *row["line"].split(" ")]):
+        output = json.loads(explain("--json", *asked))
+        assert (output["id"], output["code"]) == (row["row"], row["code"] if row["code"] >= 1000 else 0)
+        assert output["do"] and output["meaning"]
+
+
+def test_lines_of_eight_libraries_and_of_every_cause_are_kept() -> None:
+    assert len(LOG_LINES) >= 8 and sum(len(rows) for rows in LOG_LINES.values()) >= 40
+    causes = {name for name, _ in close_parser._causes()} - {"lost"}
+    assert causes < set(get_args(connect_errors.Cause))
+    shown = {row["row"] for rows in LOG_LINES.values() for row in rows}
+    missing = {cause for cause in causes if connect_errors.explain(cause, "").id not in shown}
+    assert missing == set(), "a cause without a line"
+
+
+def test_no_two_codes_have_a_name_in_common() -> None:
+    names = [
+        (int(code), name)
+        for code, _, rest in (row.partition(": ") for row in close_parser._rows("close_codes.txt"))
+        for name in rest.split(", ")
+    ]
+    for code, name in names:
+        assert close_parser._names()[close_parser._fold(name)] == (code, " " not in name)
+    for spelling in ("StatusPolicyViolation", "POLICY_VIOLATION", "policyViolation", "CloseCodePolicyViolation"):
+        assert close_parser.parse_close(f"code: {spelling}").code == 1008
+
+
 REASONS = [row["reason"].strip() for row in protocol.closes() if row["reason"] and "http" not in row]
 
 
@@ -216,7 +255,10 @@ def test_a_long_reason_or_line_is_read_in_a_moment() -> None:
     for row in protocol.closes():
         start, _, rest = row["match"].partition("{")
         closes.explain(row["code"], start + rest.partition("}")[2][:4] * 100_000 + " ")
-    for line in ("code=1011 " * 100_000, "sent 1011 (" * 100_000, "closed: '" * 100_000, "HTTP/1.1 " * 100_000):
+    pieces = ("code=1011 ", "sent 1011 (", "closed: '", "HTTP/1.1 ", "code: Invalid ", "status: x, ", "reason=", "a.", "[{",
+              "not supported ", " is not found for API version ", ")]", "\\\"", "closed ", "\x1b[3", "{remote, ", "API key not valid '")  # fmt: skip
+    for piece in pieces:
+        line = piece * 100_000
         assert len(close_parser.parse_close(line).reason) <= 4096
 
 
