@@ -95,15 +95,15 @@ def _names() -> dict[str, tuple[int, bool]]:
 
 
 @cache
-def _causes() -> list[tuple[str, re.Pattern[str]]]:
-    """The causes of a connection that failed, each with what is written of it."""
-    forms: dict[str, list[str]] = {}
+def _causes() -> dict[str, list[str]]:
+    """The causes of a connection that failed, each with what is written of it, in lower case."""
+    causes: dict[str, list[str]] = {}
     for row in _rows("connect_forms.txt"):
         if row.startswith("["):
-            cause = forms.setdefault(row[1:-1], [])
+            parts = causes.setdefault(row[1:-1], [])
         else:
-            cause.append(row)
-    return [(name, re.compile("|".join(rows), re.IGNORECASE)) for name, rows in forms.items()]
+            parts.append(row)
+    return causes
 
 
 @cache
@@ -149,8 +149,9 @@ def _parse_line(line: str) -> LoggedClose:
     if logged:
         advice = closes.explain(logged.code, logged.reason)
         return replace(logged, is_known=advice.known and bool(protocol.close_row(advice.id)["match"]))
-    for cause, pattern in _causes():
-        if pattern.search(line):
+    lowered = line.lower()
+    for cause, parts in _causes().items():
+        if any(part in lowered for part in parts):
             return LoggedClose(1006, "") if cause == "lost" else LoggedClose(0, line, cause=cause)
     return LoggedClose(0, line)
 
