@@ -208,7 +208,7 @@ class TerminalConversation:
             if not speaking.done():
                 self._console.progress("\n")  # leave the line of the prompt
             hearing.result()
-            if not speaking.done() and not self._interactive:
+            if not speaking.done():
                 raise Closed(closes.explain(1000), where=session.endpoint.shown)
         if speaking.done():
             speaking.result()

@@ -692,6 +692,24 @@ def test_a_close_ends_the_view_and_is_explained(tmp_path: Path) -> None:
         assert "  do  " in terminal.text
 
 
+def test_a_normal_close_of_the_service_while_idle_is_explained(tmp_path: Path) -> None:
+    """It ends what one talks with: the view ended without a word, and with 0."""
+    said = {"serverContent": {"modelTurn": {"parts": [{"text": "Hello."}]}}}
+    ended = {"serverContent": {"generationComplete": True, "turnComplete": True}}
+    steps = [{"client": {}}, {"server": {"setupComplete": {}}}, {"client": {}}, {"server": said}, {"server": ended}]
+    script = tmp_path / "idle.json"
+    script.write_text(
+        json.dumps({"name": "idle", "title": "closed", "steps": [*steps, {"wait": 0.2}, {"close": {"code": 1000}}]})
+    )
+    with (
+        serving(str(script)) as (url, _),
+        live("--url", url, line="hello", shown="livews: closed: 1000") as terminal,
+    ):
+        assert terminal.wait() == 5
+        terminal.settle()
+        assert "The service ended the session and reports no error" in " ".join(terminal.text.split())
+
+
 def test_the_reply_is_alone_on_a_stdout_that_is_no_terminal(server: str, tmp_path: Path) -> None:
     out = tmp_path / "out.txt"
     shell = f'exec "{sys.executable}" -m livews --mute --url {server} > "{out}"'

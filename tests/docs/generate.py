@@ -27,7 +27,7 @@ _COMMON = 4
 """An option that so many commands have, with the same help, is listed once for all."""
 _CODES = {
     0: ("The upgrade failed", "The server answered the handshake with an HTTP status, so no close frame exists."),
-    1000: ("1000", "A normal close."),
+    1000: ("1000", "A close without an error. Of a client it is the normal one; the service ends a session with it."),
     1001: ("1001", "The peer is going away."),
     1006: ("1006", "The connection ended without a close frame. Clients make up this code; it is never sent."),
     1007: ("1007", "The service refused a message: an invalid argument, a failed precondition or a bad key."),
