@@ -13,7 +13,7 @@ import json
 import re
 import threading
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, overload
@@ -23,6 +23,8 @@ HIDDEN = "[redacted]"
 """What stands in the place of a credential."""
 _SHORTEST = 4
 """Characters of a known credential; what is shorter would be found in any text."""
+_SHORTEST_VARIABLE = 8
+"""Characters of a credential of the environment, which hides in the output of commands that do not use it, too."""
 _SHORTEST_HANDLE = 12
 _SHORTEST_PIECE = 8
 """Characters at the end of a text that are taken for the beginning of a credential; fewer would be found in any text."""
@@ -73,6 +75,8 @@ _SHAPES = re.compile(
 _SHAPE_MARKS = (b"AIza", b"aiza", b"AQ.", b"aq.", b"ya29.", b"auth_tokens/", b"eyJ")
 """One of them is in each of these shapes, which a host name has in small letters: looking for them first is thirty times as
 fast."""
+_SHAPE_CUT = re.compile(rb"(?:(?i:AIza)|\b(?i:AQ)\.|ya29\.|auth_tokens/|\beyJ)[0-9A-Za-z._-]{4,}(?=\xe2\x80\xa6)")
+"""The beginning of one that a text was cut in, which an ellipsis follows."""
 _SHAPE_BEGUN = re.compile(
     rb"(?:AIza|\bAQ\.|ya29\.|auth_tokens/|\beyJ)[0-9A-Za-z._-]{0,1000}\Z"
     rb"|(?:AI?z?|\bAQ|ya?2?9?|\bey?|au?t?h?_?t?)\Z"  # of what these begin with: too short to be hidden
@@ -159,6 +163,21 @@ class Redactor:
         return with_handles_hidden(self.redact_known(raw))
 
 
+CREDENTIALS = (
+    "GOOGLE_API_KEY", "GEMINI_API_KEY", "GOOGLE_OAUTH_ACCESS_TOKEN", "CLOUDSDK_AUTH_ACCESS_TOKEN", "LIVEWS_REQUIRE_KEY",
+)  # fmt: skip
+"""Environment variables that hold a credential for the service."""
+
+
+def environment_credentials(variables: Mapping[str, str]) -> list[str]:
+    """The credentials in environment variables, those of proxies included; a short one would be found in any text."""
+    found = [variables.get(name, "").strip() for name in CREDENTIALS]
+    for name, value in variables.items():
+        if name.upper().endswith(("_PROXY", "_BASE_URL")):
+            found += url_credentials(value)
+    return [value for value in found if len(value) >= _SHORTEST_VARIABLE]
+
+
 _redactors: "tuple[weakref.ref[Redactor], ...]" = ()
 """Those of the sessions of this process; replaced, never changed, so that every line can go through them."""
 _handles: dict[str, _Known] = {}
@@ -168,11 +187,20 @@ _lock = threading.Lock()
 def hide(text: str) -> str:
     """`text` as it may leave the process: without the credentials and handles of all its sessions, and without anything
     that is certainly a credential."""
-    raw = text.encode(errors="surrogatepass")
-    for redactor in _all():
-        raw = _without_cut(redactor.redact_known(raw), redactor.known)
+    raw = _without_known(text.encode(errors="surrogatepass"))
     raw = _without_cut(with_handles_hidden(raw), _handles.values())
-    return _without_shapes(raw).decode(errors="surrogatepass")
+    return without_shapes(raw).decode(errors="surrogatepass")
+
+
+def hide_named(text: str) -> str:
+    """The same, and without what is a credential because of its name."""
+    return _without_named(hide(text).encode(errors="surrogatepass")).decode(errors="surrogatepass")
+
+
+def without_credentials(raw: bytes) -> bytes:
+    """Bytes as a trace may hold them: without the credentials of all sessions of this process, and without anything that
+    is certainly a credential. Handles stay."""
+    return without_shapes(_without_known(raw))
 
 
 def hide_json(line: str) -> str:
@@ -219,6 +247,12 @@ def _all() -> list[Redactor]:
     return [redactor for each in _redactors if (redactor := each()) is not None]
 
 
+def _without_known(raw: bytes) -> bytes:
+    for redactor in _all():
+        raw = _without_cut(redactor.redact_known(raw), redactor.known)
+    return raw
+
+
 def _all_known() -> list[_Known]:
     return [*(value for redactor in _all() for value in redactor.known), *tuple(_handles.values())]
 
@@ -235,10 +269,11 @@ def _without_cut(raw: bytes, known: Iterable[_Known]) -> bytes:
     return _ELLIPSIS.join([*cut, rest])
 
 
-def _without_shapes(raw: bytes) -> bytes:
+def without_shapes(raw: bytes) -> bytes:
     """Without what is a credential wherever it is."""
     if _has(_SHAPE_MARKS, raw):
         raw = _SHAPES.sub(HIDDEN.encode(), raw)
+        raw = _SHAPE_CUT.sub(HIDDEN.encode(), raw) if _ELLIPSIS in raw else raw
     if b"@" in raw or b"%40" in raw:
         raw = _USERINFO.sub(rb"\g<before>" + HIDDEN.encode() + b"@", raw)
     return raw
@@ -253,7 +288,7 @@ def _has(marks: tuple[bytes, ...], raw: bytes) -> bool:
 
 def _without_named(raw: bytes) -> bytes:
     """Without what is a credential because of its name, too."""
-    raw = _without_shapes(raw)
+    raw = without_shapes(raw)
     if b"Bearer " in raw:
         raw = _BEARER.sub(HIDDEN.encode(), raw)
     for marks, names, values in _NAMED:

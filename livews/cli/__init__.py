@@ -58,6 +58,7 @@ def _run(words: list[str], environment: Environment) -> int:
         options = parse(name, words)
         console = Console(getattr(options, "color", "auto"), getattr(options, "quiet", False), environment)
         console.as_json = getattr(options, "json", False)
+        environment.hide_credentials()
         return int(function(options.run)(options, console))
     except KeyboardInterrupt:
         from livews.cli.signals import ignore_interrupts

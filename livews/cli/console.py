@@ -74,6 +74,12 @@ class Environment:
         no_color = self.variables.get("NO_COLOR") or self.variables.get("TERM") == "dumb"
         return self.stderr_is_terminal and not no_color
 
+    def hide_credentials(self) -> None:
+        """Hide the credentials of the variables in all output, also of a command that does not use them."""
+        from livews.redactor import Redactor, environment_credentials
+
+        self._secrets = Redactor(*environment_credentials(self.variables))
+
     def abandon(self, stream: TextIO) -> None:
         """Let what is written to a stream from now on disappear: it takes no more, and at exit Python would complain."""
         stream.flush = lambda: None  # type: ignore[method-assign]

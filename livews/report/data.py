@@ -19,7 +19,7 @@ from livews.analysis.timeline import Timeline, TurnChange, user_texts
 from livews.core import codec, events, machine, protocol, rules
 from livews.core.conversation import Conversation, Step
 from livews.redactor import Pieces, hide, hide_json, redact_url, remember_handles, with_pseudonyms
-from livews.report.message_excerpt import MAX_TEXT, MemberDocs, excerpt
+from livews.report.message_excerpt import LONGEST_KEY, MAX_TEXT, MemberDocs, excerpt
 from livews.terminal_text import one_line
 from livews.trace.ending import SessionClose, SessionEnding
 from livews.trace.reader import TraceRecord
@@ -164,7 +164,7 @@ class ReportSession:
         if step.state and step.state != self._state:
             words += self._change_state(step, t)
         if step.kind == "unreadable":
-            message: Any = one_line(raw[:MAX_TEXT].decode("latin-1"))
+            message: Any = hide(one_line(raw[: MAX_TEXT + LONGEST_KEY].decode("latin-1")))[:MAX_TEXT]
             left_out = {"": f"{len(raw):,} bytes that are not a message"}
         else:
             # of an elided frame, the step has silence in the place of the audio

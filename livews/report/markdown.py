@@ -6,6 +6,7 @@ Text from the wire is escaped, so that it is no markup.
 import re
 
 from livews.analysis.transcript import SessionTranscript, TimelineEvent, Utterance
+from livews.redactor import hide
 from livews.report.captions import SPEAKERS
 from livews.terminal_text import one_line
 from livews.trace.session import RecordedSession
@@ -46,11 +47,11 @@ def _time(seconds: float) -> str:
 
 
 def _escaped(text: str) -> str:
-    return re.sub(r"([\\`*_{}\[\]<>|~&])", r"\\\1", one_line(text))
+    return re.sub(r"([\\`*_{}\[\]<>|~&])", r"\\\1", one_line(hide(text)))
 
 
 def _code(text: str) -> str:
-    text = one_line(text)
+    text = one_line(hide(text))
     fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
     space = " " if "`" in text else ""
     return f"{fence}{space}{text}{space}{fence}" if text else ""

@@ -12,9 +12,12 @@ from livews.core import codec, protocol
 from livews.core.schema import Sender, pointer
 from livews.core.walk import walk
 from livews.explainer.locations import says_of
+from livews.redactor import hide
 
 MAX_TEXT = 4_000
 """Characters kept of one string of a message."""
+LONGEST_KEY = 200
+"""Characters after a cut that are read to recognise a credential that it would cut."""
 MAX_VALUES = 2_000
 """Values kept of one message."""
 MAX_DATA = 48
@@ -66,7 +69,7 @@ class _Shortener:
         if len(value) <= MAX_TEXT:
             return value
         self.left_out[path] = f"{len(value):,} characters, the first {MAX_TEXT:,} shown"
-        return value[:MAX_TEXT]
+        return hide(value[: MAX_TEXT + LONGEST_KEY])[:MAX_TEXT]  # a credential that is cut could not be recognised
 
     def _data(self, value: str, path: str, mime_type: Any) -> str:
         self._values -= 1

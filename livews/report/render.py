@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from livews.analysis.audio_tracks import MAX_AUDIO
+from livews.redactor import hide, hide_json
 from livews.report.data import ReportSession
 from livews.report.message_excerpt import MemberDocs
 from livews.terminal_text import one_line
@@ -86,7 +87,7 @@ def _report(sessions: list[ReportSession], docs: MemberDocs, name: str) -> Itera
     datas = [session.data() for session in sessions]
     models = ", ".join(dict.fromkeys(data["model"] or "no setup taken" for data in datas))
     stored = (piece for number, session in enumerate(sessions) for piece in _stored(number, session))
-    title = f"{one_line(name, 100)} · {models}"[:200]
+    title = hide(f"{one_line(name, 100)} · {models}")[:200]
     report = _json("report", {"name": one_line(name, 200), "sessions": datas, "docs": docs.types})
     # what is stored comes after the script, which draws before it has been read
     yield from _document(title, _policy([style], [script]), [style], [script], [report], stored)
@@ -154,8 +155,8 @@ def _stored(number: int, session: ReportSession) -> Iterator[bytes]:
 
 
 def _json(name: str, value: Any) -> bytes:
-    text = _inert(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS))
-    return _block(name, "application/json") + text + b"</script>\n"
+    text = hide_json(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode())
+    return _block(name, "application/json") + _inert(text.encode(errors="replace")) + b"</script>\n"
 
 
 def _block(name: str, kind: str) -> bytes:

@@ -23,20 +23,13 @@ from typing import Any
 from livews import process
 from livews.core import canonical, codec, models, rules
 from livews.errors import BadRequest
-from livews.redactor import Redactor, is_known, url_credentials
+from livews.redactor import CREDENTIALS, Redactor, is_known, url_credentials
 from livews.tools.function import SECONDS, Scheduling, Tool, ToolFailure
 from livews.whole_file import read_whole
 
 SIZE = 1024 * 1024
 """Bytes of stdout."""
-CREDENTIALS = (
-    "GOOGLE_API_KEY",
-    "GEMINI_API_KEY",
-    "GOOGLE_OAUTH_ACCESS_TOKEN",
-    "CLOUDSDK_AUTH_ACCESS_TOKEN",
-    "GOOGLE_APPLICATION_CREDENTIALS",
-    "LIVEWS_REQUIRE_KEY",
-)
+_NOT_INHERITED = (*CREDENTIALS, "GOOGLE_APPLICATION_CREDENTIALS")
 """Variables that a child does not get, nor any other variable whose value contains one of theirs."""
 _STDERR = 8 * 1024
 """Bytes of the end of stderr that are kept."""
@@ -157,11 +150,11 @@ def _split(spec: str) -> tuple[str, list[str]]:
 def environment(inherited: Mapping[str, str]) -> dict[str, str]:
     """The variables for a child: all but those that hold a credential for the service or for a proxy, whatever they are
     called. This keeps keys out of logs; it is no isolation, since a child can read the environment of its parent."""
-    secrets = Redactor(*(value for name in CREDENTIALS if len(value := inherited.get(name, "")) >= 8))
+    secrets = Redactor(*(value for name in _NOT_INHERITED if len(value := inherited.get(name, "")) >= 8))
     return {
         name: value
         for name, value in inherited.items()
-        if name not in CREDENTIALS
+        if name not in _NOT_INHERITED
         and secrets.redact_known(raw := os.fsencode(value)) == raw
         and not is_known(value)
         and not (name.upper().endswith(("_PROXY", "_BASE_URL")) and url_credentials(value))

@@ -5,8 +5,7 @@
 - What HAR has no place for (pings, closes, what was heard) is in `_livews`, which other tools skip and `load` reads back.
 - A HAR is written one message at a time, and read whole, since it is one JSON value.
 - Resumption handles are written as pseudonyms, also where a text repeats one.
-- No credential is written: those in URLs and headers are redacted, the others were never in the trace. From a HAR of
-  another tool URLs are redacted, and headers are not taken.
+- No credential is written, in either direction. From a HAR of another tool headers are not taken.
 """
 
 import re
@@ -32,6 +31,7 @@ from livews.redactor import (
     with_handles_hidden,
     with_pseudonyms,
 )
+from livews.trace.media import without_credentials
 from livews.trace.reader import MAX_LEVELS, MAX_TIME, header_of, record_of
 from livews.trace.session import RecordedSession
 from livews.trace.writer import header as trace_header
@@ -84,7 +84,7 @@ def _write_entry(session: RecordedSession, out: BinaryIO) -> int:
             with suppress(codec.WireError):
                 raw = codec.dump(with_pseudonyms(codec.parse(raw)))
         if step is None or step.template is None:  # else only the audio is new
-            raw = with_handles_hidden(raw)
+            raw = with_handles_hidden(without_credentials(raw))
         message = {"type": "send" if record.sender == "client" else "receive", "time": start + record.t}
         try:
             if record.opcode != "text":
@@ -112,7 +112,7 @@ def _entry(session: RecordedSession, start: float, ms: float, controls: list[dic
         },
         "response": _RESPONSE, "cache": {},
         "timings": {"blocked": -1, "dns": -1, "connect": -1, "ssl": -1, "send": 0, "wait": 0, "receive": ms},
-        "_livews": {"header": {**session.header, "url": url}, "controls": controls},
+        "_livews": {"header": hide_in({**session.header, "url": url}), "controls": controls},
     }  # fmt: skip
 
 
@@ -253,15 +253,16 @@ def write(socket: HarWebSocket, out: BinaryIO) -> tuple[int, int]:
             unreadable += 1
             continue
         row: dict[str, Any] = {"t": round(t, 6), "dir": direction, "opcode": opcode, "size": len(raw)}
+        raw = without_credentials(raw)
         raw = redactor.redact(raw) if direction == "send" and len(raw) < _MAX_REDACTED else raw
         try:
             row["message"] = codec.parse(raw)
         except codec.WireError:
             row["raw"] = codec.encode_base64(raw)
         rows.append(row)
-    out.write(orjson.dumps(header) + b"\n")
+    out.write(without_credentials(orjson.dumps(header)) + b"\n")
     for row in sorted([*rows, *socket.controls], key=lambda row: float(row["t"])):
-        out.write(orjson.dumps(row) + b"\n")
+        out.write(without_credentials(orjson.dumps(row)) + b"\n")
     return len(socket.messages) - unreadable, unreadable
 
 

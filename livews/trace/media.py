@@ -7,6 +7,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from livews import redactor
 from livews.core import codec
 
 _SHORT = 64
@@ -39,6 +40,33 @@ def elided(message: Any) -> Any:
         return f"elided:{len(raw)}:{hashlib.sha256(raw).hexdigest()}"
 
     return replace_data(message, replace)
+
+
+def without_credentials(raw: bytes, hide: Callable[[bytes], bytes] = redactor.without_credentials) -> bytes:
+    """A message or a line of a trace without what `hide` hides in its texts; what has none stays byte for byte.
+
+    In media the shape of a credential is chance.
+    """
+    if (hidden := hide(raw)) == raw:
+        return raw
+
+    def value_of(value: Any) -> Any:
+        if isinstance(value, list):
+            return [value_of(item) for item in value]
+        if isinstance(value, dict):
+            has_media = "mimeType" in value or "mime_type" in value
+            return {
+                text_of(key): item if has_media and key == "data" else value_of(item) for key, item in value.items()
+            }
+        return text_of(value) if isinstance(value, str) else value
+
+    def text_of(text: str) -> str:
+        return hide(text.encode(errors="surrogatepass")).decode(errors="surrogatepass")
+
+    try:
+        return codec.dump(value_of(codec.parse_any(raw)))
+    except codec.WireError:
+        return hidden
 
 
 def emptied(message: Any) -> Any:

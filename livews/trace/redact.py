@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 
 from livews.core import codec, protocol
-from livews.redactor import HIDDEN, Pieces, Redactor, is_secret_name, pseudonym, redact_url, valid_url
+from livews.redactor import HIDDEN, Pieces, hide_named, is_secret_name, pseudonym, redact_url, valid_url
 from livews.trace.media import elided
 from livews.trace.reader import object_of
 
@@ -45,7 +45,6 @@ class Redaction:
     def __init__(self, *, audio: bool = False, text: bool = False) -> None:
         self._audio = audio
         self._text = text
-        self._redactor = Redactor()
         self._pieces = Pieces()
         self._ids: dict[str, int] = {}
 
@@ -67,7 +66,9 @@ class Redaction:
 
     def _column(self, name: str, value: Any) -> Any:
         if name == "raw" and isinstance(value, str):
-            raw = self._redactor.redact(codec.decode_base64(value))
+            raw = hide_named(codec.decode_base64(value).decode(errors="surrogateescape")).encode(
+                errors="surrogateescape"
+            )
             return codec.encode_base64(b"x" * len(raw) if self._text else raw)
         if name == "message":
             return self._value(elided(value) if self._audio else value, "", self._text)
@@ -114,7 +115,7 @@ class Redaction:
         return self._value(value, name, words, free)
 
     def _redacted(self, text: str) -> str:
-        return _PROJECT.sub(f"projects/{HIDDEN}", self._redactor.redact(text))
+        return _PROJECT.sub(f"projects/{HIDDEN}", hide_named(text))
 
     def _is_prescribed(self, name: str, value: str, free: bool) -> bool:
         if free or name in _SPOKEN:

@@ -1,7 +1,7 @@
 """Cut a part out of a recorded session, as a trace of its own.
 
 - The header, the setup and everything before the session was ready are always kept.
-- Lines are kept byte for byte, with their times; the header says how the trace was cut.
+- Lines are kept with their times, byte for byte but for credentials; the header says how the trace was cut.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,10 @@ from typing import BinaryIO
 
 import orjson
 
-from livews.trace.reader import TraceRecord
+from livews.core import codec
+from livews.redactor import redact_url, valid_url
+from livews.trace.media import without_credentials
+from livews.trace.reader import TraceRecord, object_of
 from livews.trace.session import RecordedSession
 
 Wanted = Callable[[RecordedSession, TraceRecord], bool]
@@ -30,13 +33,23 @@ def cut(session: RecordedSession, wanted: Wanted, part: dict[str, float | int], 
 
     `part` says in the header what was selected.
     """
-    out.write(orjson.dumps({**session.header, "cut": part}) + b"\n")
+    header = {**session.header, "url": valid_url(redact_url(session.url)), "cut": part}
+    out.write(without_credentials(orjson.dumps(header)) + b"\n")
     count = 0
     opening = True
     for record, _ in session:
         fits = wanted(session, record)
         count += fits
         if opening or fits:
-            out.write(record.text + b"\n")
+            out.write(_kept(record) + b"\n")
         opening = opening and session.conversation.state("session") in ("new", "opening")
     return count
+
+
+def _kept(record: TraceRecord) -> bytes:
+    text = without_credentials(record.text)
+    if record.raw is not None and (raw := without_credentials(record.raw)) != record.raw:
+        row = object_of(text)
+        if "raw" in row:
+            return orjson.dumps({**row, "raw": codec.encode_base64(raw)})
+    return text

@@ -151,7 +151,7 @@ def number(about: dict[str, Any], name: str) -> float:
 def describe(step: Step) -> list[str]:
     """What a frame means, in a few words each."""
     if step.kind == "unreadable":
-        return [one_line(step.raw[:48].decode("latin-1"), _WIDTH)]
+        return [one_line(step.raw[: 2 * _WIDTH].decode("latin-1"), _WIDTH)]
     dropped = " dropped" if "ignoreAudio" in step.effects else ""
     words = [
         f"audio {ms_of(len(pcm), rate_of(mime_type, step.sender)):.0f} ms{dropped}" for mime_type, pcm in step.audio

@@ -2,7 +2,8 @@
 
 - JSON lines, append-only, one write() per line: what was seen is on disk, even if a crash follows.
 - The bytes of a JSON frame are written as they came; only raw line breaks become spaces, which JSON allows.
-- No credential of the session is written, wherever it is in a frame; only the base64 of audio is not searched.
+- No credential is written, wherever it is in a frame: none of the session, and none that its shape gives away. Only the
+  base64 of audio is not searched.
 - A trace that cannot be written stops the program (TraceFailed): a recorder that loses data is worse than none.
 """
 
@@ -25,8 +26,8 @@ from livews.endpoint import Endpoint
 from livews.errors import TraceFailed
 from livews.output_file import descriptor_of, open_output
 from livews.recorder import Direction, Opcode
-from livews.redactor import Pieces, Redactor, valid_url
-from livews.trace.media import elided
+from livews.redactor import Pieces, Redactor, valid_url, without_shapes
+from livews.trace.media import elided, without_credentials
 from livews.version import __version__
 
 _WORDS = {"send": b"send", "recv": b"recv", "text": b"text", "binary": b"binary"}
@@ -108,22 +109,25 @@ class TraceFile:
             return
         raw = self._pieces.step(step).raw
         if step.kind == "unreadable":
-            body = b'"raw":"' + codec.encode_base64(self._redact(raw)).encode() + b'"'
+            body = b'"raw":"' + codec.encode_base64(self._hidden(raw)).encode() + b'"'
         elif self._media == "elide" and step.body:
             body = b'"message":' + orjson.dumps(elided(orjson.loads(raw)))
         else:
             body = b'"message":' + _on_one_line(raw).strip()
         tail = _findings(step) if step.faults or step.notes else b"}\n"
-        self._write(self._redact(b"".join((head, body, tail))))
+        self._write(self._hidden(b"".join((head, body, tail))))
 
     def control(self, t: float, direction: Direction, kind: str, about: dict[str, Any]) -> None:
         line = b'{"t":%.6f,"dir":"%s","%s":%s}\n' % (t, direction.encode(), kind.encode(), orjson.dumps(about))
-        self._write(self._redact(line))
+        self._write(self._hidden(line))
 
     def close(self) -> None:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+    def _hidden(self, raw: bytes) -> bytes:
+        return without_credentials(self._redact(raw), without_shapes)
 
     def _surroundings(self, template: Template) -> tuple[bytes, bytes]:
         known = self._templates.get(template)

@@ -1,10 +1,13 @@
 """What is made from a trace shows no resumption handle, also where the peer repeats one, and no credential in pieces."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from livews import redactor
+from livews.cli import main
+from livews.core import codec
 from livews.redactor import HIDDEN, pseudonym
 from tests.kit.names import KEY
 from tests.kit.traces import Row, asked, control, got, sent, transcript
@@ -59,6 +62,62 @@ def test_a_handle_is_a_pseudonym_wherever_it_is(trace: Run, tmp_path: Path, word
             assert spelled not in made
     if words[0] not in ("stats", "check"):
         assert pseudonym(GIVEN) in made
+
+
+PLAIN = "no-shape-0123456789"
+"""A key that only the environment knows."""
+
+
+@pytest.mark.parametrize("key", [KEY, PLAIN])
+@pytest.mark.parametrize(
+    ("words", "out"),
+    [*TOOLS, (["cut", "--from", "0"], "x.jsonl"), (["import", "--all"], "x.jsonl"), (["explain"], "")],
+    ids=lambda part: "-".join(part) if isinstance(part, list) else part,
+)
+def test_a_key_of_a_trace_that_was_made_elsewhere(
+    trace: Run, tmp_path: Path, words: list[str], out: str, key: str,
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """In names and texts of both sides, a reason, a frame that is no JSON; in base64 its shape is chance."""
+    monkeypatch.setenv("GEMINI_API_KEY", PLAIN)
+    frame = codec.encode_base64(f"not JSON {key} {'x' * 20}".encode())
+    blob = {"mimeType": "audio/pcm", "data": "AIza" + "B" * 40}
+    rows = [
+        sent(0.0, {"setup": {"model": f"models/{key}"}}),
+        got(0.1, {"setupComplete": {}}),
+        sent(0.2, {"realtimeInput": {"audio": blob}}),
+        asked(1.0, f"my key is {key}, and {'x' * 30}{key}"),
+        transcript(1.1, f"your key {key}"),
+        got(1.2, {f"new_{key}": {"is": [key, blob]}}),
+        {"t": 1.3, "dir": "recv", "opcode": "binary", "size": 50, "raw": frame},
+        over(2.0),
+        control(2.2, "recv", "close", code=1008, reason=f"API key {key} not valid"),
+    ]
+    path, har = write(tmp_path / "t.jsonl", *rows, head={**HEAD, "livews": key}), tmp_path / "t.har"
+    if words[0] == "explain":
+        assert main(["explain", json.dumps(rows[0]["message"])]) == 0
+        made = "".join(capfd.readouterr())
+    elif words[0] == "import":
+        messages = [{"type": "receive", "opcode": 1, "data": json.dumps(row["message"])} for row in rows[:6]]
+        messages.append({"type": "receive", "opcode": 2, "data": frame})
+        entry = {"request": {"url": f"wss://{key}/x?key={key}"}, "_webSocketMessages": messages}
+        har.write_text(json.dumps({"log": {"entries": [entry]}}))
+        assert trace(*words, har, "-o", tmp_path / out).code == 0
+        made = (tmp_path / out).read_text()
+    else:
+        done = trace(*words, path, *(["-o", tmp_path / out] if out else []))
+        made = done.out + done.err + ((tmp_path / out).read_text() if out else "")
+    assert key[:12] not in made
+    assert not any(codec.encode_base64(key.encode())[n : n + 12] in made for n in range(4)) and frame not in made
+    assert HIDDEN in made.replace("\\[", "[").replace("\\]", "]") or words[0] == "export"
+    if words[0] in ("cut", "import"):
+        assert made.count(json.dumps(blob["data"])) == 2
+
+
+def test_a_key_in_a_text_is_not_recorded(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    assert main(["--offline", "--mute", f"--trace={path}", f"my key is {KEY}"]) == 0
+    assert KEY not in path.read_text() and f"my key is {HIDDEN}" in path.read_text()
 
 
 @pytest.mark.parametrize("cuts", [(20,), (8,), (38,), (10, 20, 30), tuple(range(3, 39, 3))], ids=str)

@@ -14,7 +14,7 @@ from livews.core.rules import unanswered_setup
 from livews.errors import BadRequest
 from livews.exit_codes import Exit
 from livews.recorder import Direction
-from livews.redactor import Redactor, hide_json, with_pseudonyms
+from livews.redactor import hide_json, hide_named, with_pseudonyms
 from livews.terminal_text import json_line, paragraph
 from livews.trace.ending import SessionEnding
 from livews.trace.media import elided
@@ -85,7 +85,7 @@ def show(options: argparse.Namespace, console: Console) -> int:
         for session in sessions:
             if session.number > 1 and not options.json:
                 say(console.paint_result("dim", f"-- session {session.number}"))
-            view = TraceView(say, console.paint_result, Redactor().redact)
+            view = TraceView(say, console.paint_result, hide_named)
             ending = SessionEnding()
             for line, step in session:
                 ending.take(line, step)
