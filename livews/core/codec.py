@@ -140,7 +140,15 @@ def decode_base64(text: str | bytes) -> bytes:
     try:
         return pybase64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
     except ValueError:
-        raise WireError("expected base64, got something else") from None
+        raise WireError(f"expected base64, got {_not_base64(text)}") from None
+
+
+def _not_base64(text: str) -> str:
+    if text.startswith("data:"):
+        return "a data: URL; only what follows its comma is base64"
+    if len("".join(text.split())) < len(text):
+        return "line breaks or spaces in it"
+    return "something else"
 
 
 def encode_base64(data: bytes) -> str:

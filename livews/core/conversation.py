@@ -16,12 +16,13 @@ from typing import Any, NamedTuple
 
 from livews.core import codec, fastpath, machine, models, protocol, rules, schema
 from livews.core.canonical import fold
+from livews.core.input_format import Remark, is_plain
 from livews.core.reading import Reading, read
 from livews.core.rules import ApiTarget, Finding
 from livews.core.schema import Sender
 
-_RATES = 10
-"""Mime types with an odd rate that are noted in a session."""
+_REMARKS = 30
+"""Remarks about media that are made in a session, each once."""
 OTHER_NAMES = "other names"
 _CALLS = 1_000
 """Open calls that are remembered; of more the oldest are forgotten."""
@@ -120,7 +121,7 @@ class Conversation(rules.Context):
         self._interrupted = False
         self._holding: set[str] = set()
         """The open calls that hold the turn that runs: it goes on until they are answered (TOOL-3)."""
-        self._odd_rates: set[str] = set()
+        self._remarks: set[Remark] = set()
         self._behaviors: dict[str, str] = {}
         """Function to `behavior`, for those that are declared with one."""
         self._surface = surface
@@ -167,7 +168,7 @@ class Conversation(rules.Context):
             raw = raw.encode(errors="surrogatepass")
         for template in self._templates[sender]:
             pcm = template.pcm(raw)
-            if pcm is not None:
+            if pcm is not None and (sender == "server" or is_plain(pcm)):
                 return self._repeat(sender, raw, template, pcm)
         try:
             message = codec.parse(raw)
@@ -217,10 +218,10 @@ class Conversation(rules.Context):
     def _step(self, sender: Sender, raw: bytes, message: dict[str, Any], composed: bool) -> Step:
         reading = read(sender, message, self._column)
         reading.is_composed = composed
-        if reading.odd_rates:  # noted once, and not for ever
-            known = self._odd_rates if len(self._odd_rates) < _RATES else reading.odd_rates.keys()
-            reading.odd_rates = {rate: path for rate, path in reading.odd_rates.items() if rate not in known}
-            self._odd_rates.update(reading.odd_rates)
+        if reading.remarks:  # each is made once, and not for ever
+            reading.remarks = [remark for remark in reading.remarks if remark not in self._remarks][
+                : _REMARKS - len(self._remarks)
+            ]
         body: dict[str, Any] = reading.message
         pending = self._calls_after(sender, body)
         is_first_setup = sender == "client" and isinstance(body.get("setup"), dict) and not self.setup
@@ -252,6 +253,7 @@ class Conversation(rules.Context):
         self._state = step.state = transition.states
         step.effects = transition.effects
         self.pending = pending
+        self._remarks.update(reading.remarks)
         if sender == "client":
             self._remember_client(step, body)
         else:

@@ -53,6 +53,11 @@ def checks() -> list[dict[str, Any]]:
     return load("rules.json")["checks"]  # type: ignore[no-any-return]
 
 
+def formats() -> list[dict[str, Any]]:
+    """What data of a client can be that is not PCM: `starts` a pattern of its first bytes, `is` and `do` in words."""
+    return load("rules.json")["formats"]  # type: ignore[no-any-return]
+
+
 def closes() -> list[dict[str, Any]]:
     return load("closes.json")["closes"]  # type: ignore[no-any-return]
 

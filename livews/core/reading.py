@@ -8,9 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from livews.core import codec, machine, schema, validation
+from livews.core import codec, input_format, machine, schema, validation
 from livews.core.canonical import Canonical, fold
 from livews.core.schema import Sender
+
+_HEAD = 88
+"""Characters of base64 in which the format of a picture is recognised."""
 
 
 @dataclass(slots=True)
@@ -27,8 +30,8 @@ class Reading:
     """Its audio, as (mime type, bytes)."""
     undecodable: dict[str, str] = field(default_factory=dict)
     """Audio that is no base64: path to words."""
-    odd_rates: dict[str, str] = field(default_factory=dict)
-    """Mime types of its audio whose rate is not taken, each with the path of the first."""
+    remarks: list[input_format.Remark] = field(default_factory=list)
+    """What is wrong with its media."""
     is_composed: bool = False
     """Whether livews composed it from plain strings and bytes, so that the schemas need not be asked."""
     signals: tuple[str, ...] = ()
@@ -44,7 +47,7 @@ class Reading:
     @property
     def is_clean(self) -> bool:
         """Whether reading it and the machine's rows show nothing that a rule could find."""
-        return not (self.broken or self.noted or self.undecodable or self.odd_rates or self.canonical.has_remarks)
+        return not (self.broken or self.noted or self.undecodable or self.remarks or self.canonical.has_remarks)
 
     @property
     def violations(self) -> list[validation.Violation]:
@@ -66,15 +69,19 @@ def read(sender: Sender, message: dict[str, Any], surface: str | None = None) ->
     reading = Reading(sender, canonical, canonical.message, tuple(_blobs(sender, canonical.message)), surface=surface)
     audio = []
     for path, blob in reading.media:
+        data = None
         if is_audio(blob):
-            if codec.has_odd_rate(blob["mimeType"]):
-                reading.odd_rates.setdefault(blob["mimeType"], path)
             try:
-                audio.append((blob["mimeType"], codec.decode_base64(blob["data"])))
+                data = codec.decode_base64(blob["data"])
+                audio.append((blob["mimeType"], data))
             except codec.WireError as problem:
                 reading.undecodable[f"{path}/data"] = str(problem)
                 if len(reading.undecodable) == schema.MOST:
                     break
+        elif sender == "client":
+            data = _first_bytes(blob.get("data"))
+        if len(reading.remarks) < schema.MOST:
+            reading.remarks += input_format.remarks(sender, path, blob, data)
     reading.audio = tuple(audio)
     return reading
 
@@ -83,6 +90,14 @@ def is_audio(blob: dict[str, Any]) -> bool:
     """Whether a Blob is audio with data."""
     mime_type = blob.get("mimeType")
     return isinstance(mime_type, str) and mime_type.startswith("audio/") and isinstance(blob.get("data"), str)
+
+
+def _first_bytes(data: Any) -> bytes | None:
+    """The first bytes of a picture, or of what has no mime type; None if they are no base64."""
+    try:
+        return codec.decode_base64(data[:_HEAD]) if isinstance(data, str) else None
+    except codec.WireError:
+        return None
 
 
 def _blobs(sender: Sender, message: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -451,11 +451,14 @@ def _other_surface(rule: str, reading: Reading, context: Context) -> Iterator[Fi
 # Audio
 
 
-def _odd_rate(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
-    default = codec.OUTPUT_RATE if reading.sender == "server" else codec.INPUT_RATE
-    for mime_type, path in reading.odd_rates.items():
-        words = f"{schema.short(mime_type)} has no rate from {codec.RATES[0]:,} to {codec.RATES[-1]:,} Hz at {path}/mimeType"
-        yield finding(rule, f"{path}/mimeType", f"{words}; {default} is assumed", reading.sender, level="note")
+def _media(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
+    """What is wrong with a Blob itself; `refusedOn` has the surfaces that close for it."""
+    close_id = protocol.rules()[rule].get("refusedOn", {}).get(context.target.surface)
+    for remark in reading.remarks:
+        if remark.rule == rule:
+            words, close = f"{remark.words} at {remark.path}", closes.frame_for(close_id) if close_id else None
+            level: Level = "refused" if close_id else "note"
+            yield finding(rule, remark.path, words, reading.sender, level=level, close=close, fix=remark.fix)
 
 
 # Client messages, by their session so far
@@ -528,10 +531,13 @@ TABLE: tuple[tuple[str, Literal["client", "server", "both"], str, Check], ...] =
     ("MODEL-7", "client", "*elsewhere", _other_surface),
     ("MODEL-8", "client", "setup", _limit),
     ("MODEL-9", "client", "realtimeInput", _limit),
-    ("AUDIO-1", "client", "*media", _odd_rate),
+    ("AUDIO-1", "client", "*media", _media),
     ("AUDIO-2", "client", "realtimeInput", _changed_rate),
-    ("AUDIO-3", "server", "*media", _odd_rate),
+    ("AUDIO-3", "server", "*media", _media),
     ("AUDIO-4", "client", "realtimeInput", _limit),
+    ("AUDIO-7", "client", "*media", _media),
+    ("AUDIO-8", "client", "*media", _media),
+    ("AUDIO-9", "client", "*media", _media),
     ("TURN-6", "client", "clientContent", _content_in_mid_session),
     ("ACTIVITY-1", "client", "*transition", _transition),
     ("ACTIVITY-2", "client", "*transition", _transition),
