@@ -8,6 +8,7 @@ import os
 from contextlib import nullcontext
 from typing import BinaryIO
 
+from livews.document import BEGIN, other_format
 from livews.errors import BadRequest
 
 MOST_JSON = 16 << 20
@@ -40,6 +41,13 @@ def read_whole(
             while piece := read(_PIECE):
                 whole += piece
                 start = bytes(whole[:64]).removeprefix(_BOM).lstrip()
+                if json_object and len(whole) > 3 and (other := other_format(bytes(whole[:BEGIN]))):
+                    raise BadRequest(
+                        f"cannot read {what}",
+                        where=str(name),
+                        why=f"it is {other.name}, not a JSON object in UTF-8",
+                        fix=other.fix,
+                    )
                 if json_object and start[:1] not in (b"", b"{"):
                     why = "it is not a JSON object"
                 elif len(whole) > most:

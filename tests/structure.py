@@ -32,6 +32,7 @@ BASE = (
     "livews.terminal_text",
     "livews.redactor",
     "livews.whole_file",
+    "livews.document",
 )
 """What every part but the core may import."""
 ARROWS: dict[str, tuple[str, ...]] = {
@@ -43,7 +44,8 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "livews.listening": ("livews.loopback", "livews.terminal_text"),
     "livews.terminal_text": (),
     "livews.redactor": (),
-    "livews.whole_file": ("livews.errors",),
+    "livews.whole_file": ("livews.document", "livews.errors"),
+    "livews.document": (),
     "livews.errors": ("livews.core", "livews.exit_codes", "livews.redactor", "livews.terminal_text"),
     "livews.backpressure": (),
     "livews.process": BASE,

@@ -2,8 +2,10 @@
 
 - The input is one message, JSON lines of messages, or a trace; a bare setup object, as --setup takes it, is a client
   message.
-- A single message is judged by itself; a trace as a conversation, so the order is judged too.
-- One line per finding on stdout, the totals on stderr.
+- A single message is judged by itself; a trace, and messages that begin with a setup, as a conversation, so the order is
+  judged too.
+- One line per finding on stdout, with the fix below it on a terminal. The totals and the places of broken JSON are on
+  stderr.
 """
 
 import argparse
@@ -12,19 +14,16 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
 
-from livews.cli import reader
+from livews.cli import message_files, reader
 from livews.cli.console import Console
-from livews.core import rules
 from livews.core.codec import WireError, parse_any
 from livews.core.rules import Finding
 from livews.core.schema import Sender
 from livews.errors import BadRequest
 from livews.exit_codes import Exit
+from livews.terminal_text import escape_unsafe, paragraph
 from livews.trace.ending import Judged, read_to_end
-from livews.trace.reader import MAX_LINE
 from livews.trace.session import follow
-
-_CONTROLS = ("close", "ping", "pong", "heard")
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
@@ -68,53 +67,26 @@ def _report(console: Console, name: str, line: int, finding: Finding, level: str
     if finding.close:
         row["close"] = {"code": finding.close[0], "reason": finding.close[1]}
     console.row(row, f"{name}:{line} {level} {finding.path or '/'}: {words} ({finding.rule})")
+    if not console.as_json and console.environment.stdout_is_terminal:
+        console.say(console.paint_result("dim", paragraph("do", escape_unsafe(finding.fix))))
+    for text in getattr(finding, "excerpt", "").splitlines():
+        console.note(f"  {text}")
 
 
 def _any(file: Iterator[bytes], side: Sender | None, name: str) -> Iterator[Judged]:
     """The findings of a file that holds a message, messages or a trace."""
-    blank, first = next(((blank, line) for blank, line in enumerate(file) if line.strip()), (0, b""))
-    first = first.removeprefix(b"\xef\xbb\xbf")
+    begin: list[bytes] = []
+    for line in file:
+        begin.append(line)
+        if line.strip():
+            break
+    lines = chain(begin, file)
     try:
-        head = parse_any(first)
+        head = parse_any(begin[-1].removeprefix(b"\xef\xbb\xbf")) if begin else None
     except WireError:
         head = None
-    if isinstance(head, dict) and head.get("trace") == "livews":
-        yield from _trace(chain([b"\n"] * blank, [first], file), name)
-        return
-    lines: Iterable[bytes] = chain([first], file)
-    if head is None and first.strip():  # one message over several lines, or nothing readable
-        whole = first + _rest(file, name)
-        try:
-            message = parse_any(whole)
-        except WireError:
-            lines = whole.splitlines()
-        else:
-            for element in message if isinstance(message, list) else [message]:
-                yield blank + 1, _message(element, side), True
-            return
-    for number, line in enumerate(lines, blank + 1):
-        if not line.strip():
-            continue
-        try:
-            yield number, _message(parse_any(line), side), True
-        except WireError as problem:
-            yield number, [rules.finding("WIRE-2", "", str(problem))], True
-
-
-def _rest(file: Iterable[bytes], name: str) -> bytes:
-    rest = bytearray()
-    for line in file:
-        rest += line
-        if len(rest) > MAX_LINE:
-            fix = "give one message, messages one a line, or a trace"
-            raise BadRequest(f"{name} holds more than {MAX_LINE >> 20} MiB and no message", where=name, fix=fix)
-    return bytes(rest)
-
-
-def _message(message: Any, side: Sender | None) -> list[Finding]:
-    if isinstance(message, dict) and "dir" in message and any(key in message for key in _CONTROLS):
-        return []  # a line of a trace without its head
-    return rules.check(*reader.sender_and_message(message, side))
+    is_trace = isinstance(head, dict) and head.get("trace") == "livews"
+    return _trace(lines, name) if is_trace else message_files.findings(lines, name, side)
 
 
 def _trace(lines: Iterable[bytes], name: str) -> Iterator[Judged]:

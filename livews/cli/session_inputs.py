@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from livews import setup_message
+from livews import document, setup_message
 from livews.cli.console import Environment
 from livews.core import codec, machine, models
 from livews.errors import BadRequest
@@ -66,9 +66,11 @@ def _read_setup(name: str, environment: Environment) -> dict[str, Any]:
     try:
         message = orjson.loads(raw.removeprefix(b"\xef\xbb\xbf"))
     except orjson.JSONDecodeError as problem:
-        where, why = f"{name}:{problem.lineno}:{problem.colno}", str(problem).split(": ")[0]
-        fix = "JSON needs double quotes, no comments and no comma before a closing bracket"
-        raise BadRequest("the setup is not JSON", where=where, why=why, fix=fix) from None
+        if other := document.other_format(raw[: document.BEGIN]):
+            raise BadRequest("the setup is not JSON", where=name, why=f"it is {other.name}", fix=other.fix) from None
+        _, place = document.values(raw)
+        line, column, why, fix, _ = place or (problem.lineno, problem.colno, problem.msg, "write one JSON object", "")
+        raise BadRequest("the setup is not JSON", where=f"{name}:{line}:{column}", why=why, fix=fix) from None
     if not isinstance(message, dict):
         fix = 'write an object, as in {"generationConfig": {"temperature": 0.5}}'
         raise BadRequest("the setup is not an object", where=name, fix=fix)

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from livews.core import codec
 from livews.core.schema import Sender
+from livews.document import BEGIN, other_format
 from livews.errors import BadRequest
 from livews.recorder import Direction, Opcode
 from livews.redactor import valid_url
@@ -117,6 +118,8 @@ def check_partial_line(partial: bytes | bytearray, name: str, number: int, *, he
     """Raise BadRequest if no line may begin like this: it is too long or, with `headed`, cannot become a header."""
     if headed and len(partial) > len(_BOM):
         start = bytes(partial[:64]).removeprefix(_BOM).lstrip()
+        if other := other_format(bytes(partial[:BEGIN])):
+            raise BadRequest(f"cannot read the trace: it is {other.name}", where=f"{name}:{number}", fix=other.fix)
         if len(partial) > _MAX_HEADER or (start and not start.startswith(b"{")):
             raise _not_a_trace(name, number, _NO_HEADER)
     if len(partial) > MAX_LINE:

@@ -1,0 +1,265 @@
+"""Read messages out of a file: one over several lines, several, JSON lines, or lines of a trace without its header.
+
+- A file that begins with a setup is a session: its messages are judged in order, as those of a trace.
+- If it has only messages of the client, what the service would have answered is assumed: setupComplete, and the calls
+  that are answered.
+- What is no JSON in UTF-8 is one finding, at the place of the mistake.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Any, NamedTuple
+
+from livews import document
+from livews.cli import reader
+from livews.core import codec, machine, models, rules
+from livews.core.conversation import Conversation, Step
+from livews.core.reading import read
+from livews.core.rules import Finding
+from livews.core.schema import Sender
+from livews.errors import BadRequest
+from livews.trace.ending import Judged, read_to_end
+from livews.trace.reader import CONTROLS, MAX_LINE, TraceRecord
+from livews.trace.session import RecordedSession
+
+_BOM = b"\xef\xbb\xbf"
+_AHEAD = 100
+"""Messages of a session that are read ahead to see whether the service speaks in it."""
+_ASSUMED = 0
+"""The line of a message that is not in the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable(Finding):
+    """What is no message of the file."""
+
+    excerpt: str = ""
+    """The line with a caret below the place, where there is one."""
+
+
+class Row(NamedTuple):
+    """One message of a file."""
+
+    line: int
+    value: Any
+    """The JSON value; None if it is broken."""
+    problem: Unreadable | None = None
+
+
+def findings(lines: Iterator[bytes], name: str, side: Sender | None = None) -> Iterator[Judged]:
+    """All findings about the messages of a file.
+
+    Args:
+        lines: of the file, with their ends.
+        name: how errors call the file.
+        side: who sent the messages, if it is known.
+    """
+    found = rows(lines, name)
+    if (first := next(found, None)) is None:
+        return
+    found = chain([first], found)
+    if _is_setup(first, side):
+        yield from _Sessions(found, side, name).judge()
+        return
+    for row in found:
+        yield row.line, [row.problem] if row.problem else _alone(row.value, side), True
+
+
+def rows(lines: Iterator[bytes], name: str) -> Iterator[Row]:
+    """The messages of a file, each with its line."""
+    begin: list[bytes] = []
+    for line in lines:
+        begin.append(line)
+        if line.strip():
+            break
+    start = b"".join(begin)[: document.BEGIN]
+    if other := document.other_format(start) or (document.BINARY if b"\x00" in start else None):
+        yield _broken(1, f"the file is {other.name}, not JSON in UTF-8", other.fix)
+        return
+    blank, first = len(begin) - 1, begin[-1].removeprefix(_BOM) if begin else b""
+    try:
+        if first.strip():
+            codec.parse_any(first)
+    except codec.WireError:
+        yield from _document(blank, first, lines, name)
+        return
+    for number, line in enumerate(chain([first], lines), blank + 1):
+        if line.strip():
+            yield _line(number, line)
+
+
+def _line(number: int, line: bytes) -> Row:
+    """The message on one of the lines."""
+    try:
+        return _row(number, codec.parse_any(line))
+    except codec.WireError as problem:
+        _, place = document.values(line)
+        if place is None:
+            return _broken(number, str(problem))
+        return _broken(number, f"expected JSON: {place.why} (column {place.column})", place.fix, place.excerpt)
+
+
+def _document(blank: int, first: bytes, lines: Iterator[bytes], name: str) -> Iterator[Row]:
+    """The messages of a file whose first line is no whole one: JSON over several lines, or JSON lines if most begin an
+    object."""
+    whole = bytearray(first)
+    for line in lines:
+        whole += line
+        if len(whole) > MAX_LINE:
+            fix = "give one message, messages one a line, or a trace"
+            raise BadRequest(f"{name} holds more than {MAX_LINE >> 20} MiB and no message", where=name, fix=fix)
+    values, place = document.values(bytes(whole))
+    texts = bytes(whole).splitlines()
+    objects = sum(line.startswith(b"{") for line in texts)
+    if place and not values and objects > 1 and 2 * objects >= sum(bool(line.strip()) for line in texts):
+        yield from (_line(number, line) for number, line in enumerate(texts, blank + 1) if line.strip())
+        return
+    for start, value in values:
+        try:
+            codec.dump(value)  # half a surrogate, or a number of 70 digits
+        except codec.WireError as problem:
+            yield _broken(blank + start, str(problem))
+            continue
+        yield from (_row(blank + start, element) for element in (value if isinstance(value, list) else [value]))
+    if place:
+        words = f"expected JSON: {place.why} (line {blank + place.line}, column {place.column})"
+        yield _broken(blank + place.line, words, place.fix, place.excerpt)
+
+
+def _row(line: int, value: Any) -> Row:
+    if isinstance(value, dict) and isinstance(value.get("log"), dict) and "entries" in value["log"]:
+        return _broken(line, "this is a HAR, not a message", "make a trace of it: livews trace import FILE.har")
+    return Row(line, value)
+
+
+def _broken(line: int, words: str, fix: str = "", excerpt: str = "") -> Row:
+    row = rules.finding("WIRE-2", "", words, fix=fix[:1].upper() + fix[1:])
+    return Row(line, None, Unreadable(row.level, row.rule, "", words, row.fix, excerpt=excerpt))
+
+
+def _alone(value: Any, side: Sender | None) -> list[Finding]:
+    """The findings about a message by itself."""
+    return [] if _is_control(value) else rules.check(*reader.sender_and_message(value, side))
+
+
+def _is_control(value: Any) -> bool:
+    """Whether it is a line of a trace that is no message."""
+    return isinstance(value, dict) and "dir" in value and any(key in value for key in CONTROLS)
+
+
+def _sent(row: Row, side: Sender | None) -> tuple[Sender, Any]:
+    return ("client", None) if row.problem or _is_control(row.value) else reader.sender_and_message(row.value, side)
+
+
+def _is_setup(row: Row, side: Sender | None) -> bool:
+    sender, message = _sent(row, side)
+    return sender == "client" and isinstance(message, dict) and isinstance(message.get("setup"), dict)
+
+
+class _Sessions:
+    """Judges the messages of a file that begins with a setup as one session after the other."""
+
+    def __init__(self, found: Iterator[Row], side: Sender | None, name: str) -> None:
+        ahead = list(islice(found, _AHEAD))
+        self._rows = _Peekable(chain(ahead, found))
+        self._has_server = any(_sent(row, side)[0] == "server" for row in ahead)
+        self._side, self._name = side, name
+        self._problems: dict[int, list[Finding]] = {}
+        self._is_busy = False
+        """The client has sent something after its setup that the service takes."""
+        self._conversation = Conversation()
+
+    def judge(self) -> Iterator[Judged]:
+        while self._rows.head is not None:
+            self._is_busy = False
+            setup = _sent(self._rows.head, self._side)[1]["setup"]
+            session = RecordedSession({}, self._records(), 1, self._name)
+            surface = models.surface_of(str(setup.get("model", "")))
+            session.conversation = self._conversation = Conversation(surface=surface)
+            for line, found, is_message in read_to_end(session, self._see):
+                # without the service's messages nothing is known of what it did not answer
+                if line in self._problems:
+                    yield line, self._problems.pop(line), True
+                elif line != _ASSUMED and (self._has_server or is_message):
+                    yield line, found, is_message
+
+    def _see(self, record: TraceRecord, step: Step | None) -> None:
+        if step is not None and step.sender == "client" and record.number != _ASSUMED and "setup" not in step.body:
+            self._is_busy |= not any(finding.level == "error" for finding in step.findings)
+
+    def _records(self) -> Iterator[TraceRecord]:
+        """The messages up to the next session. Time passes as long as the client's audio lasts."""
+        t = 0.0
+        for count, row in enumerate(self._rows):
+            sender, message = _sent(row, self._side)
+            if row.problem or _is_control(row.value):
+                self._problems[row.line] = [row.problem] if row.problem else []
+                yield TraceRecord(row.line, t, sender, "text", None, "broken", {"why": ""})
+                continue
+            is_setup = _is_setup(row, self._side)
+            if not (is_setup or self._has_server):
+                yield from self._assumed(t, "server", _calls(message))
+            yield self._record(row.line, t, sender, message)
+            t += _seconds(sender, message)
+            if count == 0 and not self._conversation.setup:
+                yield from self._assumed(t, "client", [{"setup": _accepted(message)}])
+            if count == 0 and not self._has_server:
+                yield from self._assumed(t, "server", [{"setupComplete": {}}])
+            if self._rows.head is None or (_is_setup(self._rows.head, self._side) and self._begins_anew()):
+                return
+
+    def _assumed(self, t: float, sender: Sender, messages: Iterable[Any]) -> Iterator[TraceRecord]:
+        return (self._record(_ASSUMED, t, sender, message) for message in messages)
+
+    def _record(self, line: int, t: float, sender: Sender, message: Any) -> TraceRecord:
+        raw = codec.dump(message)
+        return TraceRecord(line, t, sender, "text", raw, size=len(raw))
+
+    def _begins_anew(self) -> bool:
+        """Whether the setup that is next begins a session: a second one in a session is a mistake, but a file may have
+        several sessions, or only setups."""
+        assert self._rows.head is not None
+        setup = _sent(self._rows.head, self._side)[1]["setup"]
+        after = self._rows.second
+        is_answered = after is not None and "setupComplete" in (_sent(after, self._side)[1] or ())
+        return not self._is_busy or is_answered or bool(machine.values(setup, ("sessionResumption", "handle")))
+
+
+class _Peekable:
+    """Rows of which the next two can be seen."""
+
+    def __init__(self, found: Iterator[Row]) -> None:
+        self._found = found
+        self.head, self.second = next(found, None), next(found, None)
+
+    def __iter__(self) -> Iterator[Row]:
+        while self.head is not None:
+            row, self.head, self.second = self.head, self.second, next(self._found, None)
+            yield row
+
+
+def _accepted(message: Any) -> dict[str, Any]:
+    """A setup without the members that are refused, so that what follows is judged by the others."""
+    reading = read("client", {"setup": message["setup"]})
+    refused = {violation.path.split("/")[2] for violation in reading.violations if violation.path.count("/") > 1}
+    return {name: value for name, value in reading.message["setup"].items() if name not in refused}
+
+
+def _calls(message: Any) -> list[Any]:
+    """The calls that the answers of a client are for, as the service would have made them."""
+    answers = machine.values(read("client", message).message, ("toolResponse", "functionResponses", "*"))
+    calls = [{"id": answer["id"], "name": answer.get("name", "")} for answer in answers if _has_id(answer)]
+    return [{"toolCall": {"functionCalls": calls}}] if calls else []
+
+
+def _has_id(answer: Any) -> bool:
+    return isinstance(answer, dict) and isinstance(answer.get("id"), str)
+
+
+def _seconds(sender: Sender, message: Any) -> float:
+    """How long the client's audio in a message lasts."""
+    if sender == "server" or not isinstance(message, dict):
+        return 0.0
+    audio = read("client", message).audio
+    return sum(len(pcm) / 2 / codec.rate_of(mime_type, codec.INPUT_RATE) for mime_type, pcm in audio)

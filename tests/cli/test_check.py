@@ -1,0 +1,161 @@
+"""`livews check`: what is one document, what is a session, and what is no JSON."""
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from livews import document
+from livews.cli import main
+
+DATA = Path(__file__).parent.parent / "data"
+BROKEN = json.loads((DATA / "broken_documents.json").read_text())
+SESSIONS = json.loads((DATA / "sessions_in_lines.json").read_text())
+MESSAGE = '{"setup": {"model": "models/test"}}\n'
+
+
+class Out(NamedTuple):
+    code: int
+    out: list[str]
+    err: list[str]
+
+
+Run = Callable[..., Out]
+
+
+@pytest.fixture
+def check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs `livews check OPTIONS FILE` on a file of these bytes."""
+
+    def run(content: bytes | str, *options: str, command: tuple[str, ...] = ("check",)) -> Out:
+        path = tmp_path / "m"
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        code = main([*command, *options, str(path)])
+        out, err = capsys.readouterr()
+        return Out(code, out.replace(f"{path}:", "").splitlines(), err.splitlines())
+
+    return run
+
+
+@pytest.mark.parametrize("case", BROKEN, ids=lambda case: case["name"])
+def test_a_broken_document_is_one_error_at_its_place(check: Run, case: dict[str, Any]) -> None:
+    done = check(case["text"])
+    assert done.code == 1 and done.err[-1].endswith(": 1 error, 0 notes"), done
+    (line,) = [line for line in done.out if " error " in line]
+    assert line.startswith(f"{case['line']} error /: expected JSON: {case['why']}")
+    assert line.endswith(f"(line {case['line']}, column {case['column']}) (WIRE-2)")
+    source, caret = done.err[:2]
+    assert caret.strip() == "^" and source[2:].rstrip() in case["text"]
+    row = json.loads(check(case["text"], "--json").out[-1])
+    assert (row["line"], row["do"][-1]) == (case["line"], ".")
+
+
+def test_a_broken_line_among_json_lines(check: Run) -> None:
+    done = check(f"{MESSAGE}{{'setup': {{}}}}\n{{\"clientContent\": {{}}}}\n")
+    assert [line[:40] for line in done.out if "error" in line] == ["2 error /: expected JSON: this is what P"]
+
+
+def test_documents_one_after_the_other(check: Run) -> None:
+    text = '{\n "clientContent": {"turns": []}\n}\n{\n "clientContent": {"tuns": []}\n}\n'
+    done = check(text)
+    assert [line.split(":")[0] for line in done.out] == ["4 error /clientContent/tuns"]
+    assert check(f"{text}{{").err[-1] == "3 messages: 2 errors, 0 notes"
+
+
+def test_a_long_line_is_cut_around_the_place() -> None:
+    _, place = document.values(b'{"a": "' + b"x" * 500 + b'", b}')
+    assert place and place.column == 511
+    source, caret = place.excerpt.splitlines()
+    assert len(source) < 80 and source[caret.index("^")] == "b"
+
+
+OTHERS = {
+    "UTF-16": MESSAGE.encode("utf-16"),
+    "UTF-16 (LE": MESSAGE.encode("utf-16-le"),
+    "UTF-16 (BE": MESSAGE.encode("utf-16-be"),
+    "UTF-32": MESSAGE.encode("utf-32"),
+    "gzip": gzip.compress(MESSAGE.encode()),
+    "a ZIP archive": b"PK\x03\x04\x14\x00\x00\x00",
+    "xz": b"\xfd7zXZ\x00\x00",
+    "zstd": b"\x28\xb5\x2f\xfd\x04",
+    "a WAV": b"RIFF\x24\x00\x00\x00WAVEfmt ",
+    "a PNG": b"\x89PNG\r\n\x1a\n\x00",
+    "a JPEG": b"\xff\xd8\xff\xe0\x00\x10JFIF",
+    "a packet capture": b"\xd4\xc3\xb2\xa1\x02\x00\x04\x00",
+    "an HTML page": b"<!DOCTYPE html>\n<html>\n",
+    "binary data": b"\x93\x00\x01\x02",
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_is_no_json_in_utf8_is_named(check: Run, name: str) -> None:
+    done = check(OTHERS[name], "--json")
+    (row,) = [json.loads(line) for line in done.out]
+    assert done.code == 1 and row["complaint"].startswith(f"the file is {name}") and row["do"]
+    traced = check(OTHERS[name], command=("trace", "check"))
+    assert traced.code == 2 and (name.split(" (")[0] in "\n".join(traced.err) or name == "binary data")
+
+
+def test_a_byte_order_mark_does_no_harm(check: Run) -> None:
+    assert check(b"\xef\xbb\xbf" + MESSAGE.encode()).code == 0
+    assert check(b'\xef\xbb\xbf{\n"setup": {"model": "models/test"}}').code == 0
+
+
+def test_bytes_of_another_encoding_have_a_place(check: Run) -> None:
+    done = check('{"clientContent":\n {"turns": [{"parts": [{"text": "ä"}]}]}}'.encode("latin-1"))
+    assert done.out[0].startswith("2 error /: expected JSON: byte 0xe4 is not UTF-8 (line 2, column 34)")
+
+
+@pytest.mark.parametrize("text", ['{"log": {"version": "1.2", "entries": []}}', '{\n"log": {\n"entries": []}}'])
+def test_a_har_is_named(check: Run, text: str) -> None:
+    done = check(text, "--json")
+    assert "HAR" in done.out[0] and "livews trace import" in json.loads(done.out[0])["do"]
+
+
+@pytest.mark.parametrize("encode", [gzip.compress, lambda raw: raw.decode().encode("utf-16")], ids=["gzip", "UTF-16"])
+def test_a_har_that_is_no_utf8(
+    encode: Callable[[bytes], bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str], request: Any
+) -> None:
+    path = tmp_path / "x.har"
+    path.write_bytes(encode(b'{"log": {"entries": []}}'))
+    assert main(["trace", "import", str(path), "-o", str(tmp_path / "x.jsonl")]) == 2
+    err = capsys.readouterr().err
+    assert f"it is {request.node.callspec.id}" in err and "do" in err
+
+
+# Sessions
+
+
+def found(done: Out) -> list[list[Any]]:
+    return [[row["line"], row["rule"], row["path"], row["level"]] for row in map(json.loads, done.out)]
+
+
+def trace_of(messages: list[Any]) -> str:
+    """The same messages as a trace, the answer to the setup after it."""
+    lines: list[Any] = [{"trace": "livews", "version": 1, "side": "proxy"}]
+    for t, message in enumerate(messages):
+        sender = "recv" if message.keys() & {"setupComplete", "serverContent", "toolCall"} else "send"
+        lines.append({"t": t / 10, "dir": sender, "opcode": "text", "message": message})
+    return "".join(f"{json.dumps(line)}\n" for line in lines)
+
+
+@pytest.mark.parametrize("case", SESSIONS, ids=lambda case: case["name"])
+def test_messages_that_begin_with_a_setup_are_a_session(check: Run, case: dict[str, Any]) -> None:
+    lines = "".join(f"{json.dumps(message)}\n" for message in case["messages"])
+    rows = found(check(lines, "--json"))
+    assert [row[:3] for row in rows] == case["found"]
+    assert found(check(json.dumps(case["messages"], indent=1), "--json")) != [] or not rows, (
+        "a list is a session, too"
+    )
+
+
+@pytest.mark.parametrize("case", [case for case in SESSIONS if case.get("whole")], ids=lambda case: case["name"])
+def test_a_session_in_lines_is_judged_as_its_trace(check: Run, case: dict[str, Any]) -> None:
+    lines = "".join(f"{json.dumps(message)}\n" for message in case["messages"])
+    traced = found(check(trace_of(case["messages"]), "--json"))
+    assert found(check(lines, "--json")) == [
+        [line - 1, *rest] for line, *rest in traced if rest[0] not in case.get("but", ())
+    ]
