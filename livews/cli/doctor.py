@@ -165,7 +165,7 @@ class _Doctor:
                 fix = "set GOOGLE_API_KEY to a key from https://aistudio.google.com/apikey"
                 row = CheckResult("key", "warn", "no key is set, so the built-in stand-in is checked instead", fix)
             self._report(row)
-            return await network.built_in(stack)
+            return await network.built_in(stack, lenient=options.lenient)
         row = key(self._env, settings, is_option=bool(options.token))
         self._report(row)
         return settings if row.verdict != "fail" else None

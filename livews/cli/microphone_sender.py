@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from livews.audio.speaker import Speaker
 
 _REPORT_DROPS_EVERY = 5.0
+_SILENCE_BEFORE_END = 1.5
+"""Seconds of silence that some models need before audioStreamEnd."""
 
 
 class MicrophoneSender:
@@ -127,6 +129,8 @@ class MicrophoneSender:
         if on:
             self.db = None
             if not self._manual:
+                silence = bytes(round(_SILENCE_BEFORE_END * self._source.rate) * 2)
+                await self._replies.session.send_audio(silence, self._source.rate)  # ACTIVITY-6
                 await self._replies.session.audio_end()
             elif self.open:
                 await self.talk(False)

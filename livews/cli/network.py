@@ -5,8 +5,8 @@ import contextlib
 
 from livews import endpoint, google_credentials
 from livews.cli.console import Console
-from livews.core import protocol
 from livews.endpoint import Settings
+from livews.errors import BadRequest
 from livews.listening import report_descriptors_once
 
 
@@ -49,16 +49,19 @@ async def offline_settings(
 ) -> Settings | None:
     """Those of a stand-in that `stack` ends, with --offline and without a key, which the two notes say; else None."""
     if settings.has_credentials and not options.offline:
+        if options.lenient:
+            raise BadRequest(
+                "--lenient is about the stand-in, and a key is set", where="--lenient", fix="add --offline"
+            )
         return None
     console.note(f"livews: {notes[0] if options.offline else notes[1]}")
     report_descriptors_once(console.warn)
-    return await built_in(stack)
+    return await built_in(stack, lenient=options.lenient)
 
 
-async def built_in(stack: contextlib.AsyncExitStack) -> Settings:
-    """Start a stand-in that `stack` ends; it refuses what the service refuses today."""
+async def built_in(stack: contextlib.AsyncExitStack, *, lenient: bool) -> Settings:
+    """Start a stand-in that `stack` ends; unless it is `lenient`, it refuses what the service refuses today."""
     from livews.server.server import StandInConfig, serve_stand_in
 
-    config = StandInConfig(as_of=protocol.models()["asOf"])
-    server = await stack.enter_async_context(serve_stand_in(config=config))
+    server = await stack.enter_async_context(serve_stand_in(config=StandInConfig(lenient=lenient)))
     return Settings(url=server.url)

@@ -81,7 +81,7 @@ def _config(options: argparse.Namespace, console: Console) -> StandInConfig:
         wrong = [faults.parse(text) for text in options.fault]
     except ValueError as problem:
         raise BadRequest(str(problem), where="--fault", fix="livews serve --fault help lists them") from None
-    alike = ("pace", "time_scale", "voice", "heard", "reply", "calls", "sessions_per_key", "go_away",
+    alike = ("lenient", "pace", "time_scale", "voice", "heard", "reply", "calls", "sessions_per_key", "go_away",
              "fast", "patience")  # fmt: skip
     return StandInConfig(
         as_of=options.as_of or "",

@@ -293,11 +293,16 @@ def _limit(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
 
 def _broken(row: dict[str, Any], message: dict[str, Any], model: str) -> Iterator[tuple[str, str, Any]]:
     """Where a message breaks a row: path, complaint and value."""
-    parent, _, member = row["at"].rpartition("/")
+    member = row["at"].rpartition("/")[2]
+    if "missing" in row:
+        list_path, _, rest = row["at"].rpartition("/*/")
+        for path, item in _located(message, (*_steps(list_path), "*")) if list_path else [("", message)]:
+            place = f"{path}/{rest.removeprefix('/')}"
+            if all(_is_unset(value) for _, value in _located(item, _steps(f"/{rest.removeprefix('/')}"))):
+                yield place, f"{model} needs {member} at {place.rpartition('/')[0]}", None
+        return
     given = [(path, value) for path, value in _located(message, _steps(row["at"])) if not _is_unset(value)]
-    if "missing" in row and not given:
-        yield row["at"], f"{model} needs {member} at {parent}", None
-    for path, value in given if "missing" not in row else ():
+    for path, value in given:
         if "among" in row:
             if isinstance(value, str) and value.lower() not in {name.lower() for name in row["among"]}:
                 listed = " or ".join(row["among"]) if "field" in row else "a name of the list in models.json"
@@ -306,6 +311,9 @@ def _broken(row: dict[str, Any], message: dict[str, Any], model: str) -> Iterato
             (low, high), number = row["within"], codec.whole(value)
             if number is not None and not low <= number <= high:
                 yield path, f"expected {low} to {high}, got {value} at {path}", value
+        elif "matching" in row:
+            if isinstance(value, str) and re.search(row["matching"], value):
+                yield path, f"{model} does not take {schema.short(value)} at {path}", value
         elif "is" not in row or value is row["is"]:
             shown = f" {str(value).lower()}" if "is" in row else ""
             yield path, f"{model} does not take {member}{shown} at {path}", value
@@ -527,7 +535,7 @@ TABLE: tuple[tuple[str, Literal["client", "server", "both"], str, Check], ...] =
     ("MODEL-3", "client", "setup", _modalities),
     ("MODEL-4", "client", "*any", _limit),
     ("MODEL-5", "client", "*any", _limit),
-    ("MODEL-6", "client", "setup", _limit),
+    ("MODEL-6", "client", "*any", _limit),
     ("MODEL-7", "client", "*elsewhere", _other_surface),
     ("MODEL-8", "client", "setup", _limit),
     ("MODEL-9", "client", "realtimeInput", _limit),

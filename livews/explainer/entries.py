@@ -21,7 +21,8 @@ _CERTAINTY = {"seen": ("recorded", "recorded-vertex", "capture"), "reported": ("
 """The words of evidence.json that are more than documentation, the surest first."""
 _SURE = {"seen": "seen on the wire", "reported": "reported, without a log", "written": "written down, not seen"}
 _ON = {"v1beta": "Gemini API v1beta", "v1alpha": "Gemini API v1alpha", "vertex": "Vertex AI"}
-_MODELS = {"takenBy": "taken by", "refusedBy": "refused by", "sentBy": "sent by", "requiredBy": "required by"}
+_MODELS = {"takenBy": "taken by", "refusedBy": "refused by", "sentBy": "sent by", "requiredBy": "required by",
+           "ignoredBy": "ignored, without enough silence before it (ACTIVITY-6), by"}  # fmt: skip
 _SHAPES = {"one": "", "list": "list of ", "map": "map, by names of your own, of "}
 _PROFILE = (
     "name", "status", "retired", "replacedBy", "ids", "surfaces", "since", "input", "output", "context", "thinking",
@@ -217,7 +218,7 @@ def value_entry(type_id: str, name: str) -> Entry:
 
 
 def _models_of(note: dict[str, Any], paths: list[str]) -> dict[str, list[str]]:
-    """Models by what they do with a member: takenBy, refusedBy, sentBy, requiredBy; `*` is every known model."""
+    """Models by what they do with a member: takenBy, refusedBy, sentBy, requiredBy, ignoredBy; `*` is every known model."""
     models_by = {key: list(names) for key, names in note.get("models", {}).items()}
     data = protocol.models()
     for profile in (
@@ -225,8 +226,10 @@ def _models_of(note: dict[str, Any], paths: list[str]) -> dict[str, list[str]]:
         *data["profiles"],
     ):
         for key, rows in (("refusedBy", profile.get("refuses", ())), ("requiredBy", profile.get("requires", ()))):
-            if any(row["at"] in paths and "until" not in row and "unless" not in row for row in rows):
+            if any(row["at"] in paths and not {"until", "unless", "matching"} & row.keys() for row in rows):
                 models_by.setdefault(key, []).append(profile["name"])
+        if any(profile.get("wire", {}).get(path.rpartition("/")[2]) == "ignore" for path in paths):
+            models_by.setdefault("ignoredBy", []).append(profile["name"])
     return {key: ["*"] if "*" in names else list(dict.fromkeys(names)) for key, names in models_by.items()}
 
 

@@ -91,6 +91,12 @@ class AudioInput:
             self._echo_rate = rate
         return marks
 
+    @property
+    def trailing_silence(self) -> float:
+        """Seconds of silence since the end of the last speech."""
+        ended_at = self._detector.ended_at
+        return 0.0 if ended_at is None else self._detector.offset - ended_at
+
     def flush(self) -> list[SpeechMark]:
         """audioStreamEnd: the end of speech that is going on."""
         return [] if self._manual else self._detector.flush()

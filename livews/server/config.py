@@ -27,8 +27,10 @@ class StandInConfig:
     origins: Sequence[str] = ()
     """Origins of web pages that may connect, besides those of this machine; `*` for any."""
     as_of: str = ""
-    """A month such as "2026-03": refuse what the service refused then, retired models included. Empty: today's rules,
-    and every model livews knows is served."""
+    """A day or month such as "2026-03": refuse what the service refused then. Empty: the revision of protocol/."""
+    lenient: bool = False
+    """Refuse only what no model takes (findings of level error): a retired model, and what one model or surface refuses, is
+    served. audioStreamEnd ends speech on every model."""
     wire: Mapping[str, Any] = field(default_factory=dict)
     """Members of the model profile's `wire` to override."""
     faults: Sequence[Fault] = ()

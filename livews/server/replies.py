@@ -67,7 +67,8 @@ class WireStyle:
 
     def __init__(self, session: ServerSession) -> None:
         setup, profile = session.conversation.setup, session.conversation.profile
-        self.wire: Message = {**profile["wire"], **session.config.wire}
+        lenient = {"audioStreamEnd": "flush"} if session.config.lenient else {}
+        self.wire: Message = {**profile["wire"], **lenient, **session.config.wire}
         """The profile's `wire`, with what is overridden."""
         if fault := session.lasting_faults.get("slow-audio"):
             self.wire["faster"] = fault.number

@@ -39,6 +39,10 @@ class StandInSession(ServerSession):
     def __init__(self, connection: StandInConnection, context: ServerContext, number: int) -> None:
         super().__init__(connection, context, number, as_of=context.config.as_of)
         self._went_away = False
+        self._served: set[str] = set()
+        """Rules that were broken, and served."""
+        self._serves_if_lenient = False
+        """The session was refused what `lenient` serves."""
         self._resumable: ResumableSession | None = None
         self._turns: TurnTaking | None = None
 
@@ -80,7 +84,8 @@ class StandInSession(ServerSession):
             f"{self.sent} out",
             one_line(self.ended),
         ]
-        return ", ".join(parts) + (f" [{one_line(self.close_cause, 160)}]" if self.close_cause else "")
+        cause = f" [{one_line(self.close_cause, 160)}]" if self.close_cause else ""
+        return ", ".join(parts) + cause + ("; --lenient serves it" if self._serves_if_lenient else "")
 
     def status(self) -> dict[str, Any]:
         return super().status() | {
@@ -104,6 +109,7 @@ class StandInSession(ServerSession):
             return
         if close := self._verdict(step):
             await self._refuse(step, close)
+        self._log_served(step)
         if "rememberSetup" in step.effects:
             await self._set_up()
         elif self._turns is not None:
@@ -146,12 +152,13 @@ class StandInSession(ServerSession):
         return self._resume()
 
     def _broken_rules(self, step: Step) -> list[Finding]:
-        """The findings that lead to a close. Without a month in `as_of` retired models are served: MODEL-2 does not."""
-        served = not self.config.as_of and bool(self.conversation.profile["known"])
-        return [finding for finding in step.faults if not (served and finding.rule == "MODEL-2")]
+        """The findings that lead to a close: not what only some models refuse, where the stand-in is lenient."""
+        return [finding for finding in step.faults if finding.level == "error" or not self.config.lenient]
 
     def _invalid_model_name(self) -> tuple[int, str] | None:
         """The close for a name that has not the form this surface reads, whether it knows the model or not."""
+        if self.config.lenient and self.conversation.profile["known"]:
+            return None
         _, close = misnamed(self.model, self.conversation.target)
         if close:
             self.close_cause = f"{one_line(self.model, 80) or 'no model'} is not a model's name here"
@@ -170,8 +177,17 @@ class StandInSession(ServerSession):
         self.context.set_up[self.target.credential] += 1
         return None
 
+    def _log_served(self, step: Step) -> None:
+        """Say once of each rule what is served that the service refuses."""
+        for finding in step.faults:
+            if finding.rule not in self._served:
+                self._served.add(finding.rule)
+                self.log(f"--lenient serves what the service refuses: {one_line(str(finding), 160)}")
+
     async def _refuse(self, step: Step, close: tuple[int, str]) -> None:
-        for finding in self._broken_rules(step):
+        findings = self._broken_rules(step)
+        self._serves_if_lenient = bool(findings) and all(finding.level != "error" for finding in findings)
+        for finding in findings:
             self.close_cause = self.close_cause or str(finding)
             rule = protocol.rules()[finding.rule]
             if "first" in rule and finding.level == "error":
@@ -182,9 +198,6 @@ class StandInSession(ServerSession):
 
     async def _set_up(self) -> None:
         assert self._resumable is not None
-        profile = self.conversation.profile
-        if profile["retired"]:
-            self.log(f"{one_line(self.model, 80)} is retired: the service refuses it (MODEL-2); so does --as-of")
         self._turns = TurnTaking(self, self._resumable)
         await asyncio.sleep(_SETUP_SECONDS * self.config.pace)
         wire = self._turns.wire

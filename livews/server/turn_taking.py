@@ -63,6 +63,7 @@ class TurnTaking:
         self.wire = self._style.wire
         """How the model puts things on the wire, with what is overridden."""
         self._reads_text = "text" in profile["input"]
+        self._silence_before_end = profile["vad"]["streamEndMs"] / 1000
         self._sends_interims = self.wire["interim"] and self._style.transcribes_input
         realtime = setup.get("realtimeInputConfig", {})
         self._interruptible = realtime.get("activityHandling") != "NO_INTERRUPTION"
@@ -124,12 +125,7 @@ class TurnTaking:
                 self._resumable.saw_video = True
         await self._hear(step.audio)
         if "audioStreamEnd" in step.signals:
-            if self.wire["audioStreamEnd"] == "flush":
-                await self._take_marks(self.audio.flush())
-            elif self.audio.speech_open:
-                self._session.log(
-                    "audioStreamEnd came before enough silence: this model now stays silent (ACTIVITY-6)"
-                )
+            await self._end_stream()
         for text in machine.values(message, ("text",)) if self._reads_text else ():
             if has_words(text):
                 self._input.user_continues()
@@ -139,6 +135,17 @@ class TurnTaking:
         if "activityEnd" in step.signals and self.audio.marked:
             self.audio.marked = False
             await self._end_speech(self.audio.offset)
+
+    async def _end_stream(self) -> None:
+        """Take audioStreamEnd, which some models answer only after enough silence."""
+        silence, needed = self.audio.trailing_silence, self._silence_before_end
+        if self.wire["audioStreamEnd"] == "flush" or silence >= needed:
+            await self._take_marks(self.audio.flush())
+        elif self.audio.speech_open:
+            self._session.log(
+                f"audioStreamEnd came before enough silence ({silence:.1f} of {needed:.1f} s, as audio): this model now "
+                "stays silent (ACTIVITY-6); --lenient answers"
+            )
 
     async def _take_content(self, message: dict[str, Any], *, is_prompt: bool) -> None:
         """Take clientContent: a history, or a turn. Even if it is not a prompt it cuts a running reply (TURN-1)."""
