@@ -209,7 +209,9 @@ def explain(cause: Cause, line: str) -> closes.Advice:
     meaning, why, do = (f"{text[0].upper()}{text[1:]}." if text else "" for text in (what, reason, fix))
     retry = "yes" if cause in ("timeout", "unfinished", "reset", "closed", "other") else "no"
     name = f"network-{cause.lower().replace(' ', '-')}"
-    return closes.Advice(0, line, name, meaning, why, do, retry, "network", "reported")
+    broke = f"If a session was running, this is a close without a frame (1006). {closes.explain(1006).do}"
+    also = (broke,) if cause in ("reset", "closed", "other") else ()
+    return closes.Advice(0, line, name, meaning, why, do, retry, "network", "reported", also=also)
 
 
 def _refused(status: int, body: bytes, endpoint: Endpoint) -> Refused:

@@ -73,6 +73,9 @@ class _Explanation:
         if not code and not reason:
             fix = "give a close code, a reason, an HTTP status, a rule, a name or a message"
             raise BadRequest("there is nothing to explain", fix=fix)
+        if logged.cause in protocol.rules():
+            self._rule(logged.cause)
+            return
         if logged.cause:
             from livews import connect_errors  # an explanation of a close needs no network
 
@@ -84,7 +87,8 @@ class _Explanation:
         if self._options.json:
             self._json(asdict(advice))
             return
-        quoted = json.dumps(advice.reason, ensure_ascii=False) if advice.reason else ""
+        reason = one_line(advice.reason, 160) if logged.cause else advice.reason
+        quoted = json.dumps(reason, ensure_ascii=False) if reason else ""
         is_own = by == "client" and not advice.known
         about = "the client's own" if is_own else f"{advice.id}, {CONFIDENCE[advice.confidence]}"
         about = "the network, not the service" if logged.cause else about

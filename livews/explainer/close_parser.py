@@ -29,7 +29,7 @@ class LoggedClose:
     reason: str
     by: Sender = "server"
     cause: str = ""
-    """Why there was no connection: the name of a cause in connect_errors.py."""
+    """Why there was no connection, the name of a cause in connect_errors.py; or the rule that the client broke."""
     is_known: bool = field(default=False, compare=False)
     """Whether the reason is that of a row of closes.json."""
 

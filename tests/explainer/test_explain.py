@@ -206,13 +206,13 @@ def test_a_line_of_any_client(row: dict[str, Any], explain: Out) -> None:
     assert (logged.code, logged.reason if "reason" in row else None) == (row["code"], row.get("reason"))
     for asked in ([row["line"]], ["--", *row["line"].split(" ")]):
         output = json.loads(explain("--json", *asked))
-        assert (output["id"], output["code"]) == (row["row"], row["code"] if row["code"] >= 1000 else 0)
-        assert output["do"] and output["meaning"]
+        assert (output["id"], output.get("code", 0)) == (row["row"], row["code"] if row["code"] >= 1000 else 0)
+        assert output["do"]
 
 
 def test_lines_of_eight_libraries_and_of_every_cause_are_kept() -> None:
     assert len(LOG_LINES) >= 8 and sum(len(rows) for rows in LOG_LINES.values()) >= 40
-    causes = set(close_parser._causes()) - {"lost"}
+    causes = set(close_parser._causes()) - {"lost"} - protocol.rules().keys()
     assert causes < set(get_args(connect_errors.Cause))
     shown = {row["row"] for rows in LOG_LINES.values() for row in rows}
     missing = {cause for cause in causes if connect_errors.explain(cause, "").id not in shown}
