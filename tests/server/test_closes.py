@@ -214,7 +214,6 @@ ONLY_BY_FAULT = {
     "thinking-level-required": "a limit of a model that its profile does not have",
     "thinking-level-not-supported-vertex": "a limit of a model that its profile does not have",
     "blocking-not-supported": "a limit of a model that its profile does not have",
-    "scheduling-not-supported": "a limit of a model that its profile does not have",
     "scheduling-not-supported-vertex": "a limit of a model that its profile does not have",
     "generation-member-not-supported": "a limit of a model that its profile does not have",
     "publisher-model-not-found": "a limit of a model that its profile does not have",
