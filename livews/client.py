@@ -489,7 +489,7 @@ class Session:
                 f"no setupComplete within {setup_timeout:g} s (SETUP-3)",
                 where=self.endpoint.shown,
                 why=f"the connection is open, setup was sent, and {answer}",
-                fix="see with --trace what came instead; a proxy or another server may be answering",
+                fix="run livews with --trace and the same URL to see what came instead; a proxy or another server may be answering",
             ) from None
         if self._is_set_up:
             return  # an end that came with it is for `events`, after what came before it

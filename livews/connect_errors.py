@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from livews.core import closes
 from livews.endpoint import Endpoint
 from livews.errors import BadRequest, LivewsError, Refused, Unreachable
+from livews.redactor import redact_url
 from livews.terminal_text import one_line
 
 NOT_THIS_API = "check host, port and path: something other than this API is listening"
@@ -29,6 +30,8 @@ was wanted; TLS where it was not; a host name that does not resolve; a port that
 closed, without an answer; an answer that is no upgrade; a proxy of the network that refuses; anything else."""
 _SAYS_TLS = re.compile(rb"plain HTTP|HTTP request to an HTTPS|^[\x15\x16]\x03", re.IGNORECASE)
 """What a server with TLS answers to a request without: in words of web servers, or a record of TLS."""
+_BODY = 200
+"""Characters that are shown of the body of a refusal."""
 _CERTIFICATE = "for a server of your own set SSL_CERT_FILE to its CA file; else check the clock"
 _START = "start the server there (for the stand-in: livews serve), or correct"
 _CAUSES: dict[Cause, tuple[str, str, str]] = {
@@ -104,7 +107,7 @@ def dial_failure(
     *,
     flag: str,
     seconds: float,
-    proxied: bool,
+    proxy: str,
     connected: bool = False,
     answer: bytes | None = None,
     lost: BaseException | None = None,
@@ -116,7 +119,7 @@ def dial_failure(
         endpoint: what was dialled.
         flag: the option that a wrong URL came from.
         seconds: the timeout.
-        proxied: whether a proxy of the network was used.
+        proxy: the URL of the proxy of the network that was used; "" for none.
         connected: whether there was a TCP connection, through the proxy if there is one.
         answer: the beginning of what came in answer to the request; None where none was sent.
         lost: how the connection broke, if it did.
@@ -129,9 +132,12 @@ def dial_failure(
     redact, where = endpoint.secrets.redact, endpoint.shown
     text = redact(str(problem))
     words = SERVER
-    if proxied:
+    if proxy and not connected:
+        where = f"{redact_url(proxy)}, the network's proxy, on the way to {where}"
+        words = SERVER._replace(server="the network's proxy")
+    if proxy:
         fix = "a proxy is set (HTTPS_PROXY or its like): check that it runs, or unset it"
-        words = SERVER._replace(fixes={"refused": fix})
+        words = words._replace(fixes={"refused": fix, "DNS": fix})
 
     def failed(cause: Cause, why: str = "") -> Unreachable:
         return _failure(cause, words, where=where, why=why, seconds=seconds)
@@ -139,7 +145,12 @@ def dial_failure(
     if answer and _SAYS_TLS.search(answer):
         return failed("TLS")
     if isinstance(problem, InvalidStatus):
-        return _refused(problem.response.status_code, bytes(problem.response.body or b""), endpoint)
+        return _refused(
+            problem.response.status_code,
+            bytes(problem.response.body or b""),
+            endpoint,
+            problem.response.headers.get("Location", ""),
+        )
     if isinstance(problem, (InvalidURI, UnicodeError)):
         why = (
             "its host name is not allowed in DNS" if isinstance(problem, UnicodeError) else ""
@@ -149,6 +160,9 @@ def dial_failure(
     if is_value_error or isinstance(problem, (ProxyError, InvalidProxy, ImportError)):
         # ImportError: SOCKS needs another package. The text of the others may quote the proxy's password.
         why = text if isinstance(problem, (ProxyError, ImportError)) else "its URL is invalid"
+        if not isinstance(problem, ProxyError):  # nothing was contacted
+            what, fix = "the network's proxy cannot be used", _CAUSES["proxy"][2]
+            return Unreachable(what, where=where, why=why, fix=fix)
         return failed("proxy", why)
     if answer and (status := re.match(rb"HTTP/1\.([01]) +([1-5]\d\d)", answer)):
         if status[1] == b"0":
@@ -214,11 +228,16 @@ def explain(cause: Cause, line: str) -> closes.Advice:
     return closes.Advice(0, line, name, meaning, why, do, retry, "network", "reported", also=also)
 
 
-def _refused(status: int, body: bytes, endpoint: Endpoint) -> Refused:
-    """The error about an HTTP status in answer to the upgrade."""
+def _refused(status: int, body: bytes, endpoint: Endpoint, location: str = "") -> Refused:
+    """The error about an HTTP status in answer to the upgrade; `location` is that of a redirect."""
     advice = closes.explain_http(status, model=endpoint.model, host=urlsplit(endpoint.url).hostname or "")
-    refused = Refused(advice, where=endpoint.shown)
+    where = endpoint.shown
+    if location:
+        where += f", which redirects to {one_line(endpoint.secrets.redact(redact_url(location)), 160)}"
+    refused = Refused(advice, where=where)
     refused.body = endpoint.secrets.redact(body.decode(errors="replace")).strip()
+    if refused.body:
+        refused.why += f' It answered: "{one_line(refused.body, _BODY)}"'
     return refused
 
 

@@ -241,7 +241,7 @@ class Transport:
             self.socket = await dialling
         except Exception as problem:
             error = dial_failure(
-                problem, endpoint, flag=self._flag, seconds=timeout, proxied=proxy is not None, connected=bool(dialled),
+                problem, endpoint, flag=self._flag, seconds=timeout, proxy=proxy or "", connected=bool(dialled),
                 answer=bytes(dialled[-1].head) if dialled and dialled[-1].is_made else None,
                 lost=dialled[-1].lost if dialled else None,
             )  # fmt: skip

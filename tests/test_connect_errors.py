@@ -24,12 +24,12 @@ from livews.errors import LivewsError, Refused, Unreachable
 from livews.exit_codes import Exit
 from livews.loopback import is_loopback
 from livews.proxy import upstream
-from livews.redactor import Redactor
+from livews.redactor import HIDDEN, Redactor
 from livews.server.server import StandInConfig, serve_stand_in
 from livews.transport import Transport
 from tests.kit.command import livews as run
 from tests.kit.command import running
-from tests.kit.names import DATA
+from tests.kit.names import DATA, KEY
 from tests.kit.servers import Recorder, tcp
 
 SECRET = "hunter2-hunter2"
@@ -87,10 +87,10 @@ def test_each_cause_has_its_words(problem: Exception, secure: bool, what: str, w
         ("ws://localhost:1", "", "nothing is listening at the server", "livews serve"),
         ("wss://127.0.0.1:1", "http://127.0.0.1:9", "nothing is listening at the server", "livews serve"),
         ("ws://no-such-host.invalid", "", "does not resolve", "DNS"),
-        ("wss://there.invalid", "http://127.0.0.1:9", "nothing is listening at the server", "a proxy is set (HTTPS_PROXY"),
-        ("wss://there.invalid", f"foo://{SECRET}@there", "proxy refused the connection", "HTTPS_PROXY"),
-        ("wss://there.invalid", "foo", "proxy refused the connection", "HTTPS_PROXY"),
-        ("wss://there.invalid", "socks5://127.0.0.1:1", "proxy refused the connection", "python-socks"),
+        ("wss://there.invalid", f"http://me:{SECRET}@127.0.0.1:9", "listening at the network's proxy", "a proxy is set (HTTPS_PROXY"),
+        ("wss://there.invalid", f"foo://{SECRET}@there", "proxy cannot be used", "HTTPS_PROXY"),
+        ("wss://there.invalid", "foo", "proxy cannot be used", "HTTPS_PROXY"),
+        ("wss://there.invalid", "socks5://127.0.0.1:1", "proxy cannot be used", "python-socks"),
         ("ws://" + "a" * 70, "", "not a valid URL", "write it as"),
         ("ws://é..com", "", "not a valid URL", "write it as"),
     ],
@@ -102,7 +102,11 @@ async def test_what_cannot_be_dialled(
         monkeypatch.setenv("HTTPS_PROXY", proxy)
     problem = await failure(url, flag="--there")
     assert what in problem.what and fix in problem.fix
-    assert problem.where == (url if isinstance(problem, Unreachable) else "--there")
+    if "proxy" in what:  # what failed is the proxy
+        place = proxy.replace(f"me:{SECRET}", HIDDEN).replace(SECRET, HIDDEN)
+        assert problem.where == f"{place}, the network's proxy, on the way to {url}"
+    else:
+        assert problem.where == (url if isinstance(problem, Unreachable) else "--there")
     assert problem.exit_code == (Exit.UNREACHABLE if isinstance(problem, Unreachable) else Exit.USAGE)
     assert SECRET not in str(problem)
 
@@ -256,6 +260,13 @@ async def test_other_hosts_go_through_the_proxy_but_for_those_of_no_proxy(monkey
             assert len(proxy.requests) == count
 
 
+async def test_a_redirect_says_where_to() -> None:
+    answer = f"HTTP/1.1 302 Found\r\nLocation: https://login.example/?key={KEY}\r\nContent-Length: 0\r\n\r\n"
+    async with Recorder(answer.encode()).listening() as port:
+        problem = await failure(f"ws://127.0.0.1:{port}")
+    assert problem.where.endswith(", which redirects to https://login.example/?key=[redacted]")
+
+
 ENDLESS = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 1000000\r\n\r\nthe database is gone"
 
 
@@ -269,6 +280,8 @@ ENDLESS = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 1000000\r\n\r\
         (b"HTTP/1.1 101 Switching Protocols\r\n" + b"A: b\r\n" * 100_000, "does not speak WebSocket", "headers"),
         (b"HTTP/1.1 101 Switching Protocols\r\nA: " + b"b" * 5_000_000, "does not speak WebSocket", ""),  # the reason is in words of websockets
         (b"HTTP/1.1 503 No\r\n" + b"A: b\r\n" * 100_000, "refused: HTTP 503", "The server is up"),
+        (b"HTTP/1.1 403 No\r\nContent-Length: 22\r\n\r\nblocked by \x1b[31mAcme 7\n", "refused: HTTP 403",
+         'It answered: "blocked by \\x1b[31mAcme 7"'),
         (ENDLESS, "refused: HTTP 500", "failed before there was a session"),
         (b"\x15\x03\x01\x00\x02\x02\x46", "the server speaks TLS", "without"),
         (b"HTTP/1.1 400 Bad Request\r\nContent-Length: 48\r\n\r\n"

@@ -65,6 +65,8 @@ def recording(options: argparse.Namespace, console: Console) -> Callable[[int, s
     if not options.trace:
         return None
     files = SessionFiles(options.trace, folder=True)
+    if options.trace != "-":
+        TraceFile.check(files.first)
 
     def record(number: int, url: str, credential: str) -> Recorder:
         secrets = Redactor(credential)

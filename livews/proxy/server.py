@@ -320,7 +320,11 @@ class _Connection:
         try:  # before the client gets its 101: a session that has to be recorded does not run unrecorded
             observer.recorders += config.record(self._number, url, self._redactor, injector)
         except TraceFailed as problem:
-            await client.answer(_response(500, "livews proxy: the trace cannot be written, so there is no session\n"))
+            await client.answer(
+                _response(
+                    500, "livews proxy: the trace cannot be written, so there is no session; its stderr says why\n"
+                )
+            )
             if not listening.is_out_of_descriptors(problem):  # which passes
                 raise
             self._log(f"not recorded, and so refused with HTTP 500: {listening.NO_DESCRIPTORS}")

@@ -74,6 +74,7 @@ class StandInServer(ServerContext):
             await session.run()
         except TraceFailed as problem:  # a session that is to be recorded does not go on unrecorded
             if not is_out_of_descriptors(problem):  # which passes
+                await connection.close(1011, "the trace of the stand-in cannot be written")
                 self.config.fail(problem)
         except Exception:
             self.failures += 1  # websockets logs it with the traceback, and closes 1011

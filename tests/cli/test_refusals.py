@@ -89,6 +89,7 @@ proxy --client-secret=hunter2 --out x                         | arguments: --cli
 trace show a.jsonl --key hunter2                              | livews trace show: error: unrecognized arguments: --key [redacted]
 trace show a.jsonl --turn {KEY}                               | invalid number [redacted]
 trace {KEY}                                                   | invalid choice: '[redacted]'
+serve --port 0 --trace /dev/full                              | cannot write the trace
 serve --port {KEY}                                            | invalid port [redacted]
 serve --as-of {KEY}                                           | invalid month [redacted]
 serve --wire {KEY}=1                                          | invalid value [redacted]=1
