@@ -19,11 +19,13 @@ from livews.trace.ending import SessionClose, SessionEnding
 from livews.trace.reader import TraceRecord
 from livews.trace.session import RecordedSession
 from livews.trace.view import number
+from livews.trace.waiting import Stall, Waiting
 
 _MAX_KINDS = 200
 """Different kinds of messages that are counted separately: a hostile file has any number of them."""
 _MAX_SIZES = 5_000
 _MAX_CLOSES = 10
+_MAX_STALLS = 10
 _MAX_MODALITIES = 50
 
 
@@ -71,6 +73,8 @@ class SessionStats:
         self._session = session
         self._timeline = Timeline()
         self._ending = SessionEnding()
+        self._waiting = Waiting(session.conversation)
+        self._stalls: list[Stall] = []
         self._sides = {"client": _SideStats(), "server": _SideStats()}
         self._findings = {"faults": Counter[str](), "notes": Counter[str]()}
         self._turns: list[Turn] = []
@@ -90,6 +94,7 @@ class SessionStats:
         """Read the session to its end; its statistics, times in seconds."""
         for record, step in self._session:
             self.add(record, step)
+        self._add_stall(self._waiting.at_end())
         return self.row()
 
     def add(self, record: TraceRecord, step: Step | None) -> None:
@@ -101,6 +106,7 @@ class SessionStats:
             self._heard["replies"] += 1
             for name in ("underruns", "underrunMs", "late", "heardMs", "receivedMs"):
                 self._heard[name] += int(number(record.about, name))
+        self._add_stall(self._waiting.follow(record, step))
         if step is None:
             return
         close = self._ending.take(record, step)
@@ -114,6 +120,12 @@ class SessionStats:
         self._interrupted += change.interrupted
         if change.barge_in is not None:
             self._barge_in.append(change.barge_in)
+
+    def _add_stall(self, stall: Stall | None) -> None:
+        if stall is not None:
+            self._findings["notes"][stall.finding.rule] += 1
+            if len(self._stalls) < _MAX_STALLS:
+                self._stalls.append(stall)
 
     def _add_message(self, record: TraceRecord, step: Step) -> None:
         side = self._sides[step.sender]
@@ -183,6 +195,9 @@ class SessionStats:
             },
             "heard": dict(self._heard) if self._heard else None,
             "tokens": tokens | ({"total": self._total_tokens} if self._total_tokens else {}),
+            "stalls": [
+                {"line": number, "rule": f.rule, "complaint": f.complaint, "do": f.fix} for number, f in self._stalls
+            ],
             "unanswered": self._ending.unanswered is not None,
             "closes": self._closes,
             **{name: dict(counts.most_common()) for name, counts in self._findings.items()},
@@ -244,6 +259,8 @@ def words(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
         if tokens := row["tokens"].get(name):
             by = ", ".join(f"{kind} {n:,}" for kind, n in tokens.items() if kind != "total")
             yield f"{name} tokens", f"{tokens['total']:,}" + (f": {by}" if by else "")
+    for stall in row["stalls"]:
+        yield "waited", f"{stall['complaint']} ({stall['rule']}). {stall['do']}"
     if row["unanswered"]:
         finding = rules.unanswered_setup()
         yield "unanswered", f"{finding}. {finding.fix}"

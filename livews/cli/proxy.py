@@ -153,7 +153,8 @@ def recording(options: argparse.Namespace, console: Console) -> MakeRecorders:
         TraceFile.check(files.first)
 
     def record(number: int, url: str, redactor: Redactor, injector: MessageInjector) -> Sequence[Recorder]:
-        reporter = TerminalReporter(number, console, redactor.redact, quiet=options.quiet)
+        conversation = injector.observer.conversation
+        reporter = TerminalReporter(number, console, redactor.redact, conversation, quiet=options.quiet)
         if files is None:
             return [reporter]
         path = files.take(number)

@@ -6,18 +6,21 @@ from typing import Any
 
 from livews.cli.console import Console
 from livews.core import closes, protocol, rules
-from livews.core.conversation import Step
+from livews.core.conversation import Conversation, Step
 from livews.core.rules import Finding
 from livews.core.schema import Sender
 from livews.recorder import Direction, Opcode
 from livews.terminal_text import escape_unsafe, paragraph
 from livews.trace.ending import SessionClose, SessionEnding
 from livews.trace.view import TraceView
+from livews.trace.waiting import SECONDS, Waiting
 
-_SETUP_SECONDS = 10.0
+_SETUP_SECONDS = SECONDS
 """How long a setup may be unanswered: the service answers in well under a second."""
 _STALL_SECONDS = 20.0
 """How long a reply may pause, as in `livews talk`."""
+_LOOK_SECONDS = 1.0
+"""How often to look whether a session waits for something, while it may."""
 
 
 class _Watchdog:
@@ -32,6 +35,10 @@ class _Watchdog:
         """Wait for `seconds` from now on."""
         self.stop()
         self._timer = asyncio.get_running_loop().call_later(self.seconds, self._expire)
+
+    @property
+    def is_running(self) -> bool:
+        return self._timer is not None
 
     def stop(self) -> bool:
         """Stop; whether it was running."""
@@ -54,6 +61,7 @@ class TerminalReporter:
 
     number: of the session, in front of each line.
     redact: takes the credentials of the session out of a text.
+    conversation: what the frames pass before they come here.
     quiet: show faults and closes only.
     setup_seconds, stall_seconds: when to say that the server does not answer.
     """
@@ -63,6 +71,7 @@ class TerminalReporter:
         number: int,
         console: Console,
         redact: Callable[[str], str],
+        conversation: Conversation,
         *,
         quiet: bool,
         setup_seconds: float = _SETUP_SECONDS,
@@ -84,6 +93,11 @@ class TerminalReporter:
         """Runs while a setup waits for setupComplete."""
         self._stall = _Watchdog(stall_seconds, self._stalled)
         """Runs while the service owes something: after a prompt or a tool response, and during its reply."""
+        self._waiting = Waiting(conversation)
+        self._look = _Watchdog(_LOOK_SECONDS, self._explain_waiting)
+        """Runs while there may be a reason to find why nothing happens."""
+        self._last_frame = 0.0, 0.0
+        """When it came, on the clock of the session and on that of the loop."""
 
     def frame(self, t: float, direction: Direction, opcode: Opcode, step: Step) -> None:
         if not self._quiet or step.faults:
@@ -91,6 +105,10 @@ class TerminalReporter:
         else:
             self._view.passed(step)
         self._ending.frame(step)
+        self._waiting.take(t, step)
+        self._last_frame = t, asyncio.get_running_loop().time()
+        if not self._look.is_running and not self._waiting.is_idle:
+            self._look.start()
         if "setup" in step.signals:
             self._setup.start()
         if "setupComplete" in step.signals:
@@ -113,6 +131,7 @@ class TerminalReporter:
         if kind != "close":
             return
         self._stall.stop()
+        self._look.stop()
         if self._setup.stop() and not closes.says_why(about["code"], by):
             self._setup_unanswered()
         if close is not None and loud:
@@ -121,6 +140,7 @@ class TerminalReporter:
     def close(self) -> None:
         self._setup.stop()
         self._stall.stop()
+        self._look.stop()
         self._view.close()
 
     def _explain(self, close: SessionClose) -> None:
@@ -150,6 +170,14 @@ class TerminalReporter:
             self._stall.stop()
         elif self._stall.stop() or "modelTurn" in step.signals:
             self._stall.start()
+
+    def _explain_waiting(self) -> None:
+        t, at = self._last_frame
+        if stall := self._waiting.stall(t + asyncio.get_running_loop().time() - at):
+            self._view.find(stall.finding)
+            self._advise(do=self._fix(stall.finding))
+        if not self._waiting.is_idle:
+            self._look.start()
 
     def _setup_unanswered(self) -> None:
         finding = rules.unanswered_setup()

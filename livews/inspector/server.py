@@ -38,6 +38,8 @@ from livews.report.data import NewsCursor
 
 TICK = 0.15
 """Seconds between two updates of a page."""
+_LOOK_SECONDS = 1.0
+"""How often to look whether a session waits for something."""
 _MAX_ROWS = 2_000
 """Rows of the list in one update."""
 _MAX_AUDIO = 256 * 1024
@@ -304,6 +306,12 @@ def _page(status: HTTPStatus, body: bytes, policy: str, kind: str = "text/html")
     return Response(status, status.phrase, headers, body)
 
 
+async def _look(sessions: SessionList) -> None:
+    while True:
+        await asyncio.sleep(_LOOK_SECONDS)
+        sessions.look()
+
+
 @contextlib.asynccontextmanager
 async def serve_inspector(
     sessions: SessionList, actions: PageActions, port: int = 0
@@ -328,9 +336,11 @@ async def serve_inspector(
     )  # fmt: skip
     deepen_backlog(server.sockets)
     inspector.port = next(iter(server.sockets)).getsockname()[1]
+    looking = asyncio.create_task(_look(sessions))
     try:
         yield inspector
     finally:
+        looking.cancel()
         server.close()
         for connection in connected:
             if connection.protocol.state is State.CONNECTING:  # a browser opens some that it sends nothing on

@@ -197,6 +197,12 @@ class SessionList:
         for notify in self.watchers:
             notify()
 
+    def look(self) -> None:
+        """Find out why nothing happens in the sessions that go on."""
+        for session in self.all.values():
+            if session.running and session.clock is not None and session.page.look(session.clock):
+                self.wake()
+
     def close(self) -> None:
         for session in self.all.values():
             session.page.close()

@@ -25,6 +25,7 @@ from livews.trace.ending import SessionClose, SessionEnding
 from livews.trace.reader import TraceRecord
 from livews.trace.spool import Spool
 from livews.trace.view import INSERTED, describe, heard_text
+from livews.trace.waiting import Stall, Waiting
 
 CHUNK = 250
 """Messages that are stored together, and read together when one of them is opened."""
@@ -139,6 +140,7 @@ class ReportSession:
         """Index of a turn, and the run that holds its first sound."""
         self._end: dict[str, Any] | None = None
         self._ending = SessionEnding()
+        self._waiting = Waiting(info.conversation)
 
     def close(self) -> None:
         self._messages.close()
@@ -151,6 +153,7 @@ class ReportSession:
         self.moves += 1
         # the page looks things up by time, so it never decreases
         t = max(self._times[-1] if self._times else 0.0, min(record.t, _MAX_SECONDS))
+        self._note_stall(self._waiting.follow(record, step, self.rows))
         if record.raw is None or step is None:
             self._control(t, record, step)
         else:
@@ -222,6 +225,18 @@ class ReportSession:
         self.tracks.finish()
         if self._ending.unanswered is not None:
             self._find(self._ending.unanswered, [rules.unanswered_setup()])
+        self._note_stall(self._waiting.at_end())
+
+    def look(self, now: float) -> bool:
+        """Whether a session that goes on has a new finding: it says why nothing happens. `now`: seconds of its clock."""
+        stall = self._waiting.stall(now)
+        self.moves += stall is not None
+        self._note_stall(stall)
+        return stall is not None
+
+    def _note_stall(self, stall: Stall | None) -> None:
+        if stall is not None:
+            self._find(min(stall.number, self.rows), [stall.finding])
 
     # Messages
 

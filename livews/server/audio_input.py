@@ -1,28 +1,18 @@
 """The user's audio in one session: where speech starts and ends, how much came, and what is kept to play back.
 
 - Speech is detected as setup and profile ask for, or marked by the client with activityStart and activityEnd.
-- Numbers no client can mean are brought within limits, never refused: refusing is for the schemas.
 - Time is the audio received, never a clock.
 """
 
 from array import array
-from collections.abc import Mapping
 from math import gcd
-from typing import Any
 
-from livews.audio.analysis.levels import THRESHOLD_DB
 from livews.audio.analysis.pcm import bytes_of, rate_of, samples_of, seconds_of
-from livews.audio.analysis.vad import SpeechLevel, SpeechMark, VoiceActivityDetector
-from livews.core import codec, machine
+from livews.audio.analysis.vad import SpeechLevel, SpeechMark, VoiceActivityDetector, turn_detector
+from livews.core import codec
 from livews.server.server_session import ServerSession
 from livews.server.synth import RATE
 
-_LOW_START_DB = 12.0
-"""How much louder speech must be for START_SENSITIVITY_LOW."""
-_LOW_END_FACTOR = 2
-"""How many times the silence of the profile END_SENSITIVITY_LOW waits for."""
-_LONGEST_START_MS = 10_000
-_LONGEST_SILENCE_MS = 60_000
 _NEVER_MS = 10**9
 _ECHO_SECONDS = 30
 """Seconds of audio kept to be played back."""
@@ -105,29 +95,6 @@ class AudioInput:
         """The speech kept since the last call, s16le mono at 24 kHz."""
         pcm, self._echo = bytes(self._echo), bytearray()
         return resampled(pcm, self._echo_rate)
-
-
-def turn_detector(setup: Mapping[str, Any], profile_vad: Mapping[str, Any]) -> VoiceActivityDetector:
-    """The detector a canonical `setup` asks for, of a model whose profile has this `vad`.
-
-    A number the client gives takes precedence over the profile, and over the sensitivity that would have changed it.
-    """
-    configs = machine.values(setup, ("realtimeInputConfig", "automaticActivityDetection"))
-    config = configs[0] if configs and isinstance(configs[0], dict) else {}
-    start_ms, silence_ms = profile_vad["startMs"], profile_vad["silenceMs"]
-    threshold_db = float(profile_vad.get("thresholdDb", THRESHOLD_DB))
-    if config.get("startOfSpeechSensitivity") == "START_SENSITIVITY_LOW":
-        threshold_db += _LOW_START_DB
-    if config.get("endOfSpeechSensitivity") == "END_SENSITIVITY_LOW":
-        silence_ms *= _LOW_END_FACTOR
-    given_start, given_silence = (codec.whole(config.get(key)) for key in ("prefixPaddingMs", "silenceDurationMs"))
-    start_ms = start_ms if given_start is None else given_start
-    silence_ms = silence_ms if given_silence is None else given_silence
-    return VoiceActivityDetector(
-        start_ms=min(max(start_ms, 0), _LONGEST_START_MS),
-        silence_ms=min(max(silence_ms, 0), _LONGEST_SILENCE_MS),
-        threshold_db=min(max(threshold_db, -90.0), -6.0),
-    )
 
 
 def resampled(pcm: bytes, rate: int) -> bytes:

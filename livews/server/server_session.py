@@ -25,6 +25,7 @@ from livews.server import faults, service_format
 from livews.server.connection import StandInConnection
 from livews.server.context import ServerContext, parse_request_target
 from livews.server.faults import Fault
+from livews.trace.waiting import Waiting
 
 _SLICE = 0.005
 """Seconds of taking messages after which other sessions get a turn."""
@@ -74,7 +75,9 @@ class ServerSession(abc.ABC):
         self._failure: Exception | None = None
         """What a task failed with: a bug, or a recorder that cannot write."""
         self._recorder: Recorder | None = None
-        self._clock = Clock()
+        self.clock = Clock()
+        """Seconds since the connection was opened."""
+        self.waiting = Waiting(self.conversation)
         self._waiting_faults: list[Fault] = []
         """Faults that happen once."""
         self._bundle = faults.FrameBundle()
@@ -150,9 +153,10 @@ class ServerSession(abc.ABC):
     def record_received(self, raw: bytes, text: bool, step: Step) -> None:
         """Record a message of the client: the bytes that came, even where a token replaced its setup."""
         remember_handles(step)
+        self.waiting.take(self.clock(), step)
         if self._recorder is not None:
             step = step if step.raw is raw else replace(step, raw=raw)
-            self._recorder.frame(self._clock(), "send", "text" if text else "binary", step)
+            self._recorder.frame(self.clock(), "send", "text" if text else "binary", step)
 
     def log(self, line: str) -> None:
         """Write a line about this session to the log."""
@@ -213,8 +217,9 @@ class ServerSession(abc.ABC):
         text = "text-frames" in self.lasting_faults if text is None else text
         step = self.conversation.step("server", raw)
         remember_handles(step)
+        self.waiting.take(self.clock(), step)
         if self._recorder is not None:
-            self._recorder.frame(self._clock(), "recv", "text" if text else "binary", step)
+            self._recorder.frame(self.clock(), "recv", "text" if text else "binary", step)
         self.sent += 1
         try:
             if fault := self.lasting_faults.get("fragments"):
@@ -286,7 +291,7 @@ class ServerSession(abc.ABC):
     def drop(self) -> None:
         """Cut the connection without a close frame. Always raises ConnectionEnded."""
         self.ended = "dropped"
-        self.conversation.close("server", 1006)
+        self.waiting.take(self.clock(), self.conversation.close("server", 1006))
         self.connection.transport.abort()
         raise ConnectionEnded
 
@@ -304,10 +309,10 @@ class ServerSession(abc.ABC):
     def _note_close(self, sender: Sender, code: int, reason: str) -> None:
         if sender == "server":
             self.ended = f"closed {code} {reason}".strip()
-        self.conversation.close(sender, code, reason)
+        self.waiting.take(self.clock(), self.conversation.close(sender, code, reason))
         if self._recorder is not None:
             direction: Direction = "recv" if sender == "server" else "send"
-            self._recorder.control(self._clock(), direction, "close", {"code": code, "reason": reason})
+            self._recorder.control(self.clock(), direction, "close", {"code": code, "reason": reason})
 
 
 async def cancel(*tasks: asyncio.Task[None] | None) -> None:

@@ -19,6 +19,7 @@ from livews.server.server_session import ConnectionEnded, ServerSession
 from livews.server.store import ResumableSession
 from livews.server.turn_taking import TurnTaking
 from livews.terminal_text import one_line
+from livews.trace.waiting import Stall
 
 _SETUP_SECONDS = 0.08
 """From setup to setupComplete."""
@@ -26,6 +27,8 @@ _HANDLE_SECONDS = 0.1
 """From setupComplete to the session's handle, where there is one per connection."""
 _HANDLE_AGAIN_SECONDS = 0.002
 """The same for a session that was resumed."""
+_LOOK_SECONDS = 1.0
+"""How often to look whether a session waits for something."""
 _UNUSABLE_HANDLE = {
     "session-not-found": "it is unknown (RESUME-1)",
     "invalid-session-handle": "it is too old (RESUME-1)",
@@ -55,8 +58,8 @@ class StandInSession(ServerSession):
         try:
             await super().run()
         finally:
-            if self._turns is not None and self._turns.audio.speech_open:
-                self.log("the user's speech never ended: no silence followed it as audio (ACTIVITY-6)")
+            if self._turns is not None:
+                self._explain(self.waiting.at_end(plain=self._turns.audio.speech_open))
             if self._resumable is not None:
                 self._resumable.pending = dict(self.conversation.pending)
                 self.context.store.release(self._resumable, clean=self.ended not in ("dropped", "lost"))
@@ -64,8 +67,19 @@ class StandInSession(ServerSession):
 
     async def serve(self) -> None:
         self.start_task(self._close_when_idle())
+        self.start_task(self._look())
         with contextlib.suppress(ConnectionEnded):
             await self.read()
+
+    async def _look(self) -> None:
+        """Say why nothing happens, while nothing does."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            self._explain(self.waiting.stall(self.clock()))
+
+    def _explain(self, stall: Stall | None) -> None:
+        if stall is not None:
+            self.log(f"{stall.finding}. {stall.finding.fix}")
 
     async def go_away(self, seconds: float) -> None:
         """Only once (GOAWAY-1)."""

@@ -17,6 +17,7 @@ from livews.core.rules import Finding, finding, unanswered_setup
 from livews.core.schema import Sender, short
 from livews.trace.reader import TraceRecord
 from livews.trace.session import RecordedSession
+from livews.trace.waiting import Waiting
 
 _NO_FRAME = 1006
 """The code of an end without a close frame, or with one that cannot be read."""
@@ -94,9 +95,11 @@ def read_to_end(
     session: RecordedSession, see: Callable[[TraceRecord, Step | None], None] = lambda record, step: None
 ) -> Iterator[Judged]:
     """All findings about a session, which is read to its end. `see` gets each record first."""
-    ending = SessionEnding()
+    ending, waiting = SessionEnding(), Waiting(session.conversation)
     for record, step in session:
         see(record, step)
+        if stall := waiting.follow(record, step):
+            yield stall.number, [stall.finding], False
         close = ending.take(record, step)
         if close is not None and not close.is_fine:
             yield record.number, [_closed(close)], False
@@ -108,6 +111,8 @@ def read_to_end(
             yield record.number, [finding("WIRE-2", "", words, fix=fix)], False
     if ending.unanswered is not None:
         yield ending.unanswered, [unanswered_setup()], False
+    if stall := waiting.at_end():
+        yield stall.number, [stall.finding], False
     if session.cut_at is not None:
         words = "the trace is cut off in the middle of this line"
         yield session.cut_at, [finding("WIRE-2", "", words, level="note", fix="nothing after it was recorded")], False

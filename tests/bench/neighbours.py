@@ -85,7 +85,7 @@ async def longest_stretch(side: Side, wire: bytes, folder: Path) -> tuple[float,
 
     def record(number: int, url: str, redactor: Redactor, injector: MessageInjector) -> Sequence[Any]:
         trace = TraceFile(folder / f"{number}.jsonl", url=url, side="proxy", secrets=redactor)
-        reporter = TerminalReporter(number, console, redactor.redact, quiet=True)
+        reporter = TerminalReporter(number, console, redactor.redact, injector.observer.conversation, quiet=True)
         return [trace, reporter, sessions.record(number, url, redactor, injector)]
 
     with socket.create_server(("127.0.0.1", 0)) as listening:

@@ -150,8 +150,8 @@ async def in_chunks(writer: asyncio.StreamWriter, data: bytes) -> None:
 def shown(quiet: bool = False, **options: Any) -> Callable[..., list[Any]]:
     """What `record` of a proxy makes: reporters with these options."""
     console = Console(color="never")
-    return lambda number, url, redactor, _: [
-        TerminalReporter(number, console, redactor.redact, quiet=quiet, **options)
+    return lambda number, url, redactor, injector: [
+        TerminalReporter(number, console, redactor.redact, injector.observer.conversation, quiet=quiet, **options)
     ]
 
 

@@ -9,10 +9,15 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from livews.cli import main, parse
+from livews.cli import main, parse, terminal_reporter
 from livews.cli import proxy as cli
 from livews.cli.console import Console
 from livews.core import closes, protocol
+from livews.inspector.sessions import SessionList
+from livews.proxy.injector import MessageInjector
+from livews.redactor import Redactor
+from livews.server import session as server_session
+from livews.trace import waiting
 from tests.kit.names import LIVE_38
 from tests.kit.servers import SETUP_COMPLETE, acts, dial, frames, scripted
 from tests.kit.traces import load
@@ -207,3 +212,38 @@ async def test_a_close_of_the_clients_own_is_not_laid_on_the_service(capsys: pyt
     assert "what The client closed with 1011; the service did not." in first and "quota" not in first
     assert "gave up waiting for a pong" in second and "do Connect with ping_interval=None" in second
     assert "what The client closed with 4001" in third
+
+
+async def test_what_is_waited_for_is_told_by_proxy_page_and_stand_in(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "SECONDS", 0.1)
+    monkeypatch.setattr(terminal_reporter, "_LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(server_session, "_LOOK_SECONDS", 0.02)
+    words = "3 messages were sent, none asks for an answer: clientContent.turnComplete is missing (TURN-7)"
+    said, log = "", list[str]()
+    sessions, reporters = SessionList(), shown(quiet=True)
+
+    def record(number: int, url: str, redactor: Redactor, injector: MessageInjector) -> list[Any]:
+        return [*reporters(number, url, redactor, injector), sessions.record(number, url, redactor, injector)]
+
+    async with stand_in(log=log.append) as there, proxied(there.url, record=record) as proxy:
+        async with dial(proxy.url) as client:
+            await client.send(SETUP)
+            await client.recv()
+            for _ in range(3):
+                await client.send(HELLO.replace("true", "false"))
+            async with asyncio.timeout(20):
+                while "TURN-7" not in said or not any("TURN-7" in line for line in log):
+                    await asyncio.sleep(0.02)
+                    said += capsys.readouterr().err
+            sessions.look()
+            page = sessions.all[1].page.data()
+            await asyncio.sleep(0.3)
+        await proxy.ended()
+    sessions.close()
+    said = flat(said + capsys.readouterr().err)
+    assert said.count(words) == 1 and "do Send turnComplete true with the last clientContent" in said
+    assert sum(words in line for line in log) == 1
+    assert [(row["rule"], row["level"]) for row in page["findings"]] == [("TURN-7", "note")]
+    assert [*page["found"].values()] == [[0]]

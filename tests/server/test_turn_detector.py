@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from livews.audio.analysis.levels import THRESHOLD_DB
-from livews.server.audio_input import turn_detector
+from livews.audio.analysis.vad import turn_detector
 from tests.kit.sound import silence, tone
 
 PROFILE = {"startMs": 160, "silenceMs": 800, "thresholdDb": -40}

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 SAMPLE_BYTES = 2
 FADE_SECONDS = 0.005
+RATES = (8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
+"""The usual sample rates, in Hz."""
+_NEAR = 0.12
+"""How far a stream may be from the pace of its rate: programs that sleep between chunks are late."""
 
 
 def seconds_of(size: int, rate: int) -> float:
@@ -39,6 +43,20 @@ def rate_of(mime_type: str, sender: Sender) -> int:
 def audio_seconds(step: Step) -> float:
     """Duration in seconds of all audio in a frame."""
     return sum(seconds_of(len(pcm), rate_of(mime_type, step.sender)) for mime_type, pcm in step.audio)
+
+
+def likely_rate(declared: int, seconds: float, took: float) -> int | None:
+    """The rate in Hz that audio has which came too slowly for the rate that it declares; None if it did not.
+
+    Args:
+        declared: the rate in its MIME type, in Hz.
+        seconds: how long the audio lasts at that rate.
+        took: the seconds in which it came, without pauses.
+    """
+    if took < 1.0:
+        return None
+    pace = declared * seconds / took
+    return next((rate for rate in RATES if rate < declared and abs(pace / rate - 1) < _NEAR), None)
 
 
 def samples_of(pcm: bytes) -> array[int]:

@@ -9,14 +9,22 @@
   all mean the same by speech.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from livews.audio.analysis.levels import LOUD, THRESHOLD_DB, AnalysisFrames, NoiseFloor, decibels
+from livews.core import codec, machine
 from livews.core.codec import INPUT_RATE
 
 START_MS = 80
 SILENCE_MS = 400
+_LOW_START_DB = 12.0
+"""How much louder speech must be for START_SENSITIVITY_LOW."""
+_LOW_END_FACTOR = 2
+"""How many times the silence of the profile END_SENSITIVITY_LOW waits for."""
+_LONGEST_START_MS = 10_000
+_LONGEST_SILENCE_MS = 60_000
 SILENCE_DB = -100.0
 """The level of silence in a `SpeechLevel`, and the lowest level there is: JSON has no infinity."""
 
@@ -170,3 +178,27 @@ class VoiceActivityDetector:
     def _forget(self) -> None:
         self._current = _SpeechFrames()
         self._count = self._spare = 0
+
+
+def turn_detector(setup: Mapping[str, Any], profile_vad: Mapping[str, Any]) -> VoiceActivityDetector:
+    """The detector a canonical `setup` asks for, of a model whose profile has this `vad`.
+
+    A number the client gives takes precedence over the profile, and over the sensitivity that would have changed it.
+    Numbers that no client can mean are brought within limits: refusing is for the schemas.
+    """
+    configs = machine.values(setup, ("realtimeInputConfig", "automaticActivityDetection"))
+    config = configs[0] if configs and isinstance(configs[0], dict) else {}
+    start_ms, silence_ms = profile_vad["startMs"], profile_vad["silenceMs"]
+    threshold_db = float(profile_vad.get("thresholdDb", THRESHOLD_DB))
+    if config.get("startOfSpeechSensitivity") == "START_SENSITIVITY_LOW":
+        threshold_db += _LOW_START_DB
+    if config.get("endOfSpeechSensitivity") == "END_SENSITIVITY_LOW":
+        silence_ms *= _LOW_END_FACTOR
+    given_start, given_silence = (codec.whole(config.get(key)) for key in ("prefixPaddingMs", "silenceDurationMs"))
+    start_ms = start_ms if given_start is None else given_start
+    silence_ms = silence_ms if given_silence is None else given_silence
+    return VoiceActivityDetector(
+        start_ms=min(max(start_ms, 0), _LONGEST_START_MS),
+        silence_ms=min(max(silence_ms, 0), _LONGEST_SILENCE_MS),
+        threshold_db=min(max(threshold_db, -90.0), -6.0),
+    )

@@ -21,6 +21,7 @@ from livews.trace.media import elided
 from livews.trace.reader import CONTROLS, TraceRecord
 from livews.trace.session import RecordedSession
 from livews.trace.view import TraceView, describe
+from livews.trace.waiting import Waiting
 
 
 def stats(options: argparse.Namespace, console: Console) -> int:
@@ -86,9 +87,11 @@ def show(options: argparse.Namespace, console: Console) -> int:
             if session.number > 1 and not options.json:
                 say(console.paint_result("dim", f"-- session {session.number}"))
             view = TraceView(say, console.paint_result, hide_named)
-            ending = SessionEnding()
+            ending, waiting = SessionEnding(), Waiting(session.conversation)
             for line, step in session:
                 ending.take(line, step)
+                if (stall := waiting.follow(line, step)) and not options.json:
+                    view.find(stall.finding)
                 line_kinds = _kinds(line, step) if kinds else set()
                 seen_kinds |= kinds & line_kinds
                 last_turn = max(last_turn, session.turn)
@@ -111,6 +114,8 @@ def show(options: argparse.Namespace, console: Console) -> int:
             view.close()
             if ending.unanswered is not None and not options.json:
                 view.find(unanswered_setup())
+            if (stall := waiting.at_end()) and not options.json:
+                view.find(stall.finding)
     if options.turn is not None and options.turn > last_turn:
         raise reader.no_such("turn", options.turn, last_turn, options.file)
     for kind in sorted(kinds - seen_kinds - {*known.values()}):
