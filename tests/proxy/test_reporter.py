@@ -39,7 +39,7 @@ async def test_faults_and_closes_are_explained_as_they_happen(
     first, second = by_session(capsys.readouterr().err, 2)
     words = ("setupComplete", "somethingNew is not in the schema (WIRE-6)", "do Nothing.")
     assert first == "" if quiet else all(part in first for part in words)
-    in_order(second, "(WIRE-5)", "do Remove the member", "1007", "before the client sent this", "proactivty")
+    in_order(second, "(WIRE-5)", "do Write proactivity", "1007", "before the client sent this", "proactivty")
     in_order(second, "1007", "what ", "why ")
 
 
