@@ -175,13 +175,14 @@ class _Sessions:
             self._is_busy = False
             setup = _sent(self._rows.head, self._side)[1]["setup"]
             session = RecordedSession({}, self._records(), 1, self._name)
+            session.is_one_sided = not self._has_server
             surface = models.surface_of(str(setup.get("model", "")))
             session.conversation = self._conversation = Conversation(surface=surface)
             for line, found, is_message in read_to_end(session, self._see):
-                # without the service's messages nothing is known of what it did not answer
+                # without the service's messages nothing is known of what it did not answer, but what was not asked is
                 if line in self._problems:
                     yield line, self._problems.pop(line), True
-                elif line != _ASSUMED and (self._has_server or is_message):
+                elif line != _ASSUMED and (self._has_server or all(one.rule != "SETUP-3" for one in found)):
                     yield line, found, is_message
 
     def _see(self, record: TraceRecord, step: Step | None) -> None:

@@ -111,7 +111,7 @@ def read_to_end(
             yield record.number, [finding("WIRE-2", "", words, fix=fix)], False
     if ending.unanswered is not None:
         yield ending.unanswered, [unanswered_setup()], False
-    if stall := waiting.at_end():
+    if stall := waiting.at_end(one_sided=session.is_one_sided):
         yield stall.number, [stall.finding], False
     if session.cut_at is not None:
         words = "the trace is cut off in the middle of this line"

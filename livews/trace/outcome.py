@@ -91,7 +91,9 @@ class TurnOutcomes:
             turn.thought = turn.thought or bool(thoughts[0])
         for reason in machine.values(body, _REASON):
             turn.reason = reason if isinstance(reason, str) else str(reason)
-        turn.began = turn.began or not {"outputTranscription", "modelTurn", "generationComplete"}.isdisjoint(step.signals)
+        turn.began = turn.began or not {"outputTranscription", "modelTurn", "generationComplete"}.isdisjoint(
+            step.signals
+        )
         turn.called = turn.called or "toolCall" in step.signals
         turn.interrupted = turn.interrupted or "interrupted" in step.signals
 
@@ -106,7 +108,9 @@ class TurnOutcomes:
         n = self.ended
         found: list[Finding] = []
         has_reason = bool(turn.reason) and not turn.reason.endswith("_UNSPECIFIED")
-        is_without = self._speaks and not turn.has_audio and not turn.called and (turn.asked or turn.began or has_reason)
+        is_without = (
+            self._speaks and not turn.has_audio and not turn.called and (turn.asked or turn.began or has_reason)
+        )
         if has_reason:
             name = turn.reason if turn.reason in self.reasons or len(self.reasons) < _MOST_REASONS else "other"
             self.reasons[name] += 1

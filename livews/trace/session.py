@@ -29,6 +29,7 @@ class RecordedSession:
         turn: the turn of the last record, from 1: what the user said up to the end of the answer.
         cut_at: the number of the line that a crash cut off.
         elided: media were left out of what was read so far.
+        is_one_sided: only the client's messages are known, and not what was answered.
         next: the header that ended it.
     """
 
@@ -43,6 +44,7 @@ class RecordedSession:
         self.turn = 1
         self.cut_at: int | None = None
         self.elided = False
+        self.is_one_sided = False
         self.next: dict[str, Any] | None = None
         self._items = items
         self._pieces = Pieces()

@@ -190,7 +190,7 @@ class Waiting:
     def _from_server(self, t: float, step: Step) -> None:
         profile, signals = self._conversation.profile, step.signals
         if not {"endTurn", "cutTurn"}.isdisjoint(step.effects):
-            if not self._replying and self._sent.prompts:  # an empty turn is an answer
+            if not self._replying and (self._sent.prompts or self._sent.sound):  # an empty turn is an answer
                 self._answered()
             self._replying = False
         elif not profile["wire"]["speaks"]:
@@ -222,13 +222,14 @@ class Waiting:
             self.take(record.t, step, record.number if number is None else number)
         return stall
 
-    def at_end(self, *, plain: bool = False) -> Stall | None:
+    def at_end(self, *, plain: bool = False, one_sided: bool = False) -> Stall | None:
         """What the session still waited for when it ended, or when a recording of it ends.
 
         Args:
             plain: whether it is plain however short the time was, as it is in a session without any reply.
+            one_sided: whether only the client's messages are known.
         """
-        stall = self._explain(self._until, lambda row: True)
+        stall = None if one_sided else self._explain(self._until, lambda row: True)
         if stall is None and not self._failed and (plain or not self._replied):
             stall = self._explain(inf, lambda row: "certain" in row)
         return stall

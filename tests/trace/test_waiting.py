@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from livews.cli import main
 from livews.core import codec, protocol
 from livews.core.conversation import Conversation
 from livews.report import render
@@ -167,3 +168,23 @@ def test_of_long_audio_only_the_end_is_kept() -> None:
         waiting.follow(record, step)
     assert waiting._sent.sound == pytest.approx(60.0)
     assert waiting._sent.kept_seconds < 5
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
+def test_json_lines_of_a_client_say_what_they_do_not_ask(
+    case: dict[str, Any], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Where only the client is known, a cause that needs no time: what was answered is not known."""
+    path = tmp_path / "t.jsonl"
+    rows = [row["message"] for row in rows_of(case) if row.get("dir") == "send" and "message" in row]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert main(["check", "--json", str(path)]) == 0
+    found = [row for row in map(json.loads, capfd.readouterr().out.splitlines()) if row["rule"] not in _BY_MESSAGE]
+    asks = {"ask", "text", "end"} & {what for _, what, _ in case["events"]}
+    certain = case["waits"] and case["waits"][0] in ("TURN-7", "TURN-8", "TURN-9", "ACTIVITY-6")
+    if certain and not asks:
+        assert [(row["rule"], row["level"]) for row in found] == [(case["waits"][0], "note")]
+    elif case["waits"] is None and case["events"][0][1] in ("ask", "silence", "ping"):
+        assert [row["rule"] for row in found] in ([], ["ACTIVITY-6"]) and (
+            not found or case["events"][-2][1] == "speech"
+        )

@@ -38,6 +38,12 @@ def decibels(power: float, floor: float = FLOOR_DB) -> float:
     return max(10 * log10(power / (_FULL * _FULL)), floor) if power > 0 else floor
 
 
+def peak_db(pcm: bytes) -> float:
+    """dBFS of the loudest sample of s16le; `FLOOR_DB` for silence and for an empty `pcm`."""
+    samples = samples_of(pcm)
+    return decibels(float(max(max(samples), -min(samples)) ** 2)) if samples else FLOOR_DB
+
+
 def first_sound(pcm: bytes) -> int | None:
     """Index of the first sample of at least `FIRST_SOUND_DB` dBFS, of either sign; None when all are below."""
     return _loud_sample(pcm, 1)
