@@ -145,8 +145,8 @@ async def test_every_close_there_is_a_row_of_is_told_as_that_row(
 ) -> None:
     """What it means and what to do, in words of protocol/closes.json; also of an upgrade that is refused."""
     for row in protocol.closes():
-        if row["surface"] == "client" or row["code"] in (1000, 1001):
-            continue  # no server sends it, or it wants no explanation
+        if row["surface"] == "client":
+            continue  # no server sends it
         trace = await meet(f"close={row['id']}", tmp_path / row["id"])
         said = flat(capsys.readouterr().err)
         advice = closes.explain_http(row.get("http", 0))
