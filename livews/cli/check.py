@@ -11,10 +11,11 @@
 import argparse
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from itertools import chain
 from typing import Any
 
-from livews.cli import message_files, reader
+from livews.cli import message_files, reader, repair
 from livews.cli.console import Console
 from livews.core.codec import WireError, parse_any
 from livews.core.rules import Finding
@@ -34,10 +35,16 @@ def run(options: argparse.Namespace, console: Console) -> int:
     # a damaged line of the file and an unreadable frame have the same rule, and different fixes
     counts: dict[tuple[str, bool], Counter[str]] = {}
     fixes: dict[tuple[str, bool], str] = {}
+    fixing = not traces and options.fix
+    if fixing and console.as_json:
+        options.parser.error("--fix prints the messages: leave out --json")
     for name in options.files:
         shown = reader.shown_name(name)
-        with reader.open_file(name, console) as file:
-            lines = reader.lines(file, shown, headed=traces)
+        with ExitStack() as stack:
+            if fixing:
+                lines = iter(repair.run(options, console, name))
+            else:
+                lines = reader.lines(stack.enter_context(reader.open_file(name, console)), shown, headed=traces)
             is_empty = True
             for line, findings, is_message in _trace(lines, shown) if traces else _any(lines, options.side, shown):
                 is_empty = False
@@ -48,7 +55,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
                     kind = (finding.rule, finding.rule == "WIRE-2" and not is_message)
                     counts.setdefault(kind, Counter())[level] += 1
                     fixes.setdefault(kind, finding.fix)
-                    _report(console, shown, line, finding, level)
+                    _report(console, shown, line, finding, level, fixing)
             if is_empty:
                 raise BadRequest(f"there is no message in {shown}", where=shown, fix="name a file that holds some")
     if traces:
@@ -60,15 +67,20 @@ def run(options: argparse.Namespace, console: Console) -> int:
     return Exit.CHECK_FAILED if levels["error"] else Exit.OK
 
 
-def _report(console: Console, name: str, line: int, finding: Finding, level: str) -> None:
+def _report(console: Console, name: str, line: int, finding: Finding, level: str, fixing: bool) -> None:
+    """Print a finding: on stdout, or on stderr if that has the repaired messages."""
     words = finding.complaint.removesuffix(f" at {finding.path}")
     row: dict[str, Any] = {"file": name, "line": line, "level": level, "path": finding.path}
     row |= {"complaint": words, "rule": finding.rule, "do": finding.fix}
     if finding.close:
         row["close"] = {"code": finding.close[0], "reason": finding.close[1]}
-    console.row(row, f"{name}:{line} {level} {finding.path or '/'}: {words} ({finding.rule})")
-    if not console.as_json and console.environment.stdout_is_terminal:
-        console.say(console.paint_result("dim", paragraph("do", escape_unsafe(finding.fix))))
+    text, fix = f"{name}:{line} {level} {finding.path or '/'}: {words} ({finding.rule})", paragraph("do", finding.fix)
+    if fixing:
+        console.note(f"{text}\n{fix}", "warn")
+    else:
+        console.row(row, text)
+        if not console.as_json and console.environment.stdout_is_terminal:
+            console.say(console.paint_result("dim", escape_unsafe(fix)))
     for text in getattr(finding, "excerpt", "").splitlines():
         console.note(f"  {text}")
 

@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -161,3 +163,67 @@ def test_a_session_in_lines_is_judged_as_its_trace(check: Run, case: dict[str, A
     assert found(check(lines, "--json")) == [
         [line - 1, *rest] for line, *rest in traced if rest[0] not in case.get("but", ())
     ]
+
+
+# --fix
+
+REPAIRS = json.loads((DATA / "repairs.json").read_text())
+
+
+@pytest.mark.parametrize("case", REPAIRS, ids=lambda case: case["name"])
+def test_fix(check: Run, case: dict[str, Any]) -> None:
+    before = json.dumps(case["from"])
+    done = check(before, "--fix")
+    after = "\n".join(done.out)
+    assert json.loads(after) == case["to"]
+    assert json.dumps(json.loads(after)) == json.dumps(case["to"]), "in this order"
+    assert (after == before) is (case["from"] == case["to"])
+    assert done.code == case.get("exit", 0) and ("1 error" in done.err[-1]) is bool(done.code)
+    assert bool([line for line in done.err if " fixed /" in line]) is (case["from"] != case["to"])
+
+
+def test_fix_keeps_what_it_does_not_repair(check: Run, tmp_path: Path) -> None:
+    text = '{"setup":  {"model": "models/test"}}\n\n{"clientContent":{"turn_completed":true}}\nnot JSON\n'
+    done = check(text, "--fix")
+    assert done.out == [
+        '{"setup":  {"model": "models/test"}}',
+        "",
+        '{"clientContent":{"turn_complete":true}}',
+        "not JSON",
+    ]
+    assert done.code == 1 and any(line.startswith(f"{tmp_path}/m:4 error /") for line in done.err)
+    assert (tmp_path / "m").read_text() == text, "the file stays as it is"
+
+
+def test_fix_keeps_the_form_of_a_document(check: Run) -> None:
+    done = check('{\n    "setup": {\n        "model": "models/test",\n        "tols": []\n    }\n}\n', "--fix")
+    assert done.out == ["{", '    "setup": {', '        "model": "models/test",', '        "tools": []', "    }", "}"]
+
+
+def test_fix_shows_a_diff(check: Run) -> None:
+    done = check('{"setup": {"model": "models/test", "tols": []}}', "--fix", "--color", "always")
+    assert '\x1b[31;1m-    "tols": []\x1b[0m' in done.err and '\x1b[32m+    "tools": []\x1b[0m' in done.err
+
+
+def test_fix_of_stdin() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "livews", "check", "--fix", "-"], input='{"setup": {"model": "models/test", "topK": 1}}',
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert json.loads(done.stdout) == {"setup": {"model": "models/test", "generationConfig": {"topK": 1}}}
+    assert done.returncode == 0 and "stdin:1 fixed /setup/topK: moved to setup.generationConfig" in done.stderr
+
+
+@pytest.mark.parametrize(("content", "options", "words"), [
+    ('{"trace": "livews", "version": 1}', ["--fix"], "does not change a trace"),
+    (MESSAGE, ["--fix", "--json"], "leave out --json"),
+    (b"\x1f\x8b\x08\x00", ["--fix"], "is gzip"),
+])  # fmt: skip
+def test_fix_refuses(check: Run, content: bytes | str, options: list[str], words: str) -> None:
+    done = check(content, *options)
+    assert done.code == 2 and words in "\n".join(done.err)
+
+
+def test_a_message_full_of_mistakes_ends(check: Run) -> None:
+    members = {f"x{i}": 1 for i in range(60)} | {f"tols{i}": [] for i in range(60)}
+    assert check(json.dumps({"setup": {"model": "models/test", **members}}), "--fix").code == 1
