@@ -1,7 +1,9 @@
 """`livews check`: what is one document, what is a session, and what is no JSON."""
 
+import base64
 import gzip
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,7 +17,8 @@ from livews.cli import main
 
 DATA = Path(__file__).parent.parent / "data"
 BROKEN = json.loads((DATA / "broken_documents.json").read_text())
-SESSIONS = json.loads((DATA / "sessions_in_lines.json").read_text())
+PCM = b"".join(round(8000 * math.sin(i / 3)).to_bytes(2, "little", signed=True) for i in range(1600))
+SESSIONS = json.loads((DATA / "sessions_in_lines.json").read_text().replace("PCM", base64.b64encode(PCM).decode()))
 MESSAGE = '{"setup": {"model": "models/test"}}\n'
 
 
