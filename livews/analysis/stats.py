@@ -15,7 +15,9 @@ from livews.analysis.turn import Turn
 from livews.audio.analysis.pcm import rate_of, seconds_of
 from livews.core import events, rules
 from livews.core.conversation import Step
+from livews.trace import outcome
 from livews.trace.ending import SessionClose, SessionEnding
+from livews.trace.outcome import TurnOutcomes
 from livews.trace.reader import TraceRecord
 from livews.trace.session import RecordedSession
 from livews.trace.view import number
@@ -75,6 +77,7 @@ class SessionStats:
         self._ending = SessionEnding()
         self._waiting = Waiting(session.conversation)
         self._stalls: list[Stall] = []
+        self._outcomes = TurnOutcomes(session.conversation)
         self._sides = {"client": _SideStats(), "server": _SideStats()}
         self._findings = {"faults": Counter[str](), "notes": Counter[str]()}
         self._turns: list[Turn] = []
@@ -135,7 +138,7 @@ class SessionStats:
             if side.audio_at is not None:
                 side.largest_gap = max(side.largest_gap, record.t - side.audio_at)
             side.audio_at = record.t
-        for finding in step.findings:
+        for finding in (*step.findings, *self._outcomes.take(step, elided=record.elided)):
             self._findings["notes" if finding.level == "note" else "faults"][finding.rule] += 1
         for signal in ("setup", "setupComplete"):
             if signal in step.signals:
@@ -185,6 +188,7 @@ class SessionStats:
             **setup,
             "messages": {name: side.messages() for name, side in self._sides.items()},
             "turns": {"user": len(requested) + unanswered, "model": len(turns), "interrupted": self._interrupted},
+            "outcomes": self._outcomes.row(),
             "latency": {name: _figures(values) for name, values in latency.items() if values},
             "bargeIn": _figures(self._barge_in) if self._barge_in else None,
             "audio": {name: side.audio(gaps[name]) for name, side in self._sides.items()},
@@ -236,6 +240,8 @@ def words(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
         kinds = ", ".join(f"{kind} {n['count']:,} ({n['bytes']:,} B)" for kind, n in messages["kinds"].items())
         yield name, f"{messages['count']:,} messages, {messages['bytes']:,} B: {kinds}"
     yield "turns", ", ".join(f"{name} {count}" for name, count in row["turns"].items())
+    if text := outcome.words(row["outcomes"]):
+        yield "ended badly", text
     latencies = {
         "first byte": (row["latency"].get("firstByte"), "after the user was done"),
         "first sound": (row["latency"].get("firstSound"), "after the user was done"),

@@ -12,6 +12,7 @@ from livews.core.schema import Sender
 from livews.recorder import Direction, Opcode
 from livews.terminal_text import escape_unsafe, paragraph
 from livews.trace.ending import SessionClose, SessionEnding
+from livews.trace.outcome import TurnOutcomes
 from livews.trace.view import TraceView
 from livews.trace.waiting import SECONDS, Waiting
 
@@ -94,6 +95,7 @@ class TerminalReporter:
         self._stall = _Watchdog(stall_seconds, self._stalled)
         """Runs while the service owes something: after a prompt or a tool response, and during its reply."""
         self._waiting = Waiting(conversation)
+        self._outcomes = TurnOutcomes(conversation)
         self._look = _Watchdog(_LOOK_SECONDS, self._explain_waiting)
         """Runs while there may be a reason to find why nothing happens."""
         self._last_frame = 0.0, 0.0
@@ -106,6 +108,9 @@ class TerminalReporter:
             self._view.passed(step)
         self._ending.frame(step)
         self._waiting.take(t, step)
+        for finding in self._outcomes.take(step):
+            if not self._quiet:
+                self._view.find(finding)
         self._last_frame = t, asyncio.get_running_loop().time()
         if not self._look.is_running and not self._waiting.is_idle:
             self._look.start()

@@ -22,6 +22,7 @@ from livews.redactor import Pieces, hide, hide_json, redact_url, remember_handle
 from livews.report.message_excerpt import LONGEST_KEY, MAX_TEXT, MemberDocs, excerpt
 from livews.terminal_text import one_line
 from livews.trace.ending import SessionClose, SessionEnding
+from livews.trace.outcome import TurnOutcomes
 from livews.trace.reader import TraceRecord
 from livews.trace.spool import Spool
 from livews.trace.view import INSERTED, describe, heard_text
@@ -141,6 +142,7 @@ class ReportSession:
         self._end: dict[str, Any] | None = None
         self._ending = SessionEnding()
         self._waiting = Waiting(info.conversation)
+        self._outcomes = TurnOutcomes(info.conversation)
 
     def close(self) -> None:
         self._messages.close()
@@ -163,7 +165,7 @@ class ReportSession:
     def _frame(self, t: float, record: TraceRecord, raw: bytes, step: Step) -> None:
         row = self.rows
         self._ending.take(record, step, row)
-        words = [*([INSERTED] if record.inserted else []), *describe(step)]
+        words = [*([INSERTED] if record.inserted else []), *describe(step, elided=record.elided)]
         if step.state and step.state != self._state:
             words += self._change_state(step, t)
         if step.kind == "unreadable":
@@ -176,7 +178,7 @@ class ReportSession:
             message, left_out = excerpt(with_pseudonyms(as_sent), step.sender)
             if step.template is None:  # else it has the members of an earlier frame
                 self._docs.add(step.sender, as_sent)
-        level = self._find(row, step.findings)
+        level = self._find(row, [*step.findings, *self._outcomes.take(step, elided=record.elided)])
         self._add_row(t, record, step.kind, words, level, message, left_out)
         change = self._timeline.take(t, step, elided=record.elided)
         if step.sender == "client":
@@ -312,6 +314,8 @@ class ReportSession:
             if not self._turns.is_full:
                 self._turns.put(len(self._turns), self._turn, self.moves)
         self._turn |= {"firstSound": turn.first_sound_at, "ended": turn.ended_at, "how": turn.outcome}
+        if change.ended and turn.outcome == "complete":
+            self._turn["how"] = self._outcomes.last or turn.outcome
         index = len(self._turns) - 1
         if change.sounded and (position := self.tracks.model.position(turn.lead)) is not None:
             self._turn["firstHeard"], run = position

@@ -15,6 +15,7 @@ from livews.core.closes import Advice
 from livews.core.conversation import Step
 from livews.core.rules import Finding, finding, unanswered_setup
 from livews.core.schema import Sender, short
+from livews.trace.outcome import TurnOutcomes
 from livews.trace.reader import TraceRecord
 from livews.trace.session import RecordedSession
 from livews.trace.waiting import Waiting
@@ -96,6 +97,7 @@ def read_to_end(
 ) -> Iterator[Judged]:
     """All findings about a session, which is read to its end. `see` gets each record first."""
     ending, waiting = SessionEnding(), Waiting(session.conversation)
+    outcomes = TurnOutcomes(session.conversation)
     for record, step in session:
         see(record, step)
         if stall := waiting.follow(record, step):
@@ -104,7 +106,7 @@ def read_to_end(
         if close is not None and not close.is_fine:
             yield record.number, [_closed(close)], False
         elif step is not None and record.control != "close":
-            yield record.number, step.findings, True
+            yield record.number, [*step.findings, *outcomes.take(step, elided=record.elided)], True
         elif record.control == "broken":
             words = f"this line of the file is damaged: {record.about['why']}"
             fix = "Restore the line or remove it; what follows is judged without it."

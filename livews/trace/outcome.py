@@ -54,6 +54,8 @@ class TurnOutcomes:
         self.counts = Counter[str]()
         """Turns by what was wrong: silent, withoutAudio, cutBeforeSound, emptyTranscript."""
         self.silent_seconds = 0.0
+        self.last = ""
+        """What was wrong with the turn that ended last, in a few words."""
 
     def take(self, step: Step, *, elided: bool = False) -> list[Finding]:
         """Take the next frame; the findings about the turn that it ends. `elided`: its samples are not known."""
@@ -106,6 +108,7 @@ class TurnOutcomes:
 
     def _judge(self, turn: _Turn) -> list[Finding]:
         n = self.ended
+        self.last = ""
         found: list[Finding] = []
         has_reason = bool(turn.reason) and not turn.reason.endswith("_UNSPECIFIED")
         is_without = (
@@ -114,23 +117,27 @@ class TurnOutcomes:
         if has_reason:
             name = turn.reason if turn.reason in self.reasons or len(self.reasons) < _MOST_REASONS else "other"
             self.reasons[name] += 1
-            about = _meaning(turn.reason)
+            about, self.last = _meaning(turn.reason), one_line(turn.reason, 80)
             how = " without audio" if is_without else ""
             found.append(_note("TURN-12", f"turn {n} ended{how} with {one_line(turn.reason, 80)}: {about}", _REASON))
         if is_without and turn.interrupted:
             self.counts["cutBeforeSound"] += 1
+            self.last = self.last or "interrupted before any sound"
             found.append(_note("TURN-5", f"turn {n} was interrupted before any sound"))
         elif is_without:
             self.counts["withoutAudio"] += 1
+            self.last = self.last or "without audio"
             if not has_reason:
                 found.append(_note("TURN-5", f"turn {n} has no audio{_why_none(turn)}"))
         if turn.seconds and not turn.audible:
             self.counts["silent"] += 1
+            self.last = self.last or "silent"
             self.silent_seconds += turn.seconds
             loudest = f"no sample is louder than {turn.db:.0f} dBFS" if turn.db > -120 else "every sample is zero"
             found.append(_note("TURN-13", f"turn {n} is silent: of {turn.seconds:.1f} s of audio {loudest}"))
         if turn.has_audio and turn.transcripts and not turn.has_words and not turn.interrupted:
             self.counts["emptyTranscript"] += 1
+            self.last = self.last or "empty transcript"
             found.append(_note("TURN-5", f"turn {n} has audio, and an empty transcript"))
         return found
 

@@ -9,6 +9,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from livews.audio.analysis.levels import FLOOR_DB, peak_db
 from livews.audio.analysis.pcm import audio_seconds, ms_of, rate_of
 from livews.core import machine
 from livews.core.conversation import Step, function_calls
@@ -51,12 +52,15 @@ class TraceView:
         step: Step,
         size: int | None = None,
         inserted: bool = False,
+        *,
+        elided: bool = False,
     ) -> None:
         """Show a frame.
 
         Args:
             size: its bytes on the wire, if they differ from those of the step.
             inserted: livews sent it, neither the client nor the server.
+            elided: its media were left out of the trace.
         """
         remember_handles(step)
         size = len(step.raw) if size is None else size
@@ -68,7 +72,7 @@ class TraceView:
                 self._release()
             return
         self._release()
-        self._frame(t, direction, step, size, inserted)
+        self._frame(t, direction, step, size, inserted, elided=elided)
 
     def control(self, t: float, direction: Direction, kind: str, about: dict[str, Any]) -> None:
         """Show a ping, a pong, a close, or what was heard of a reply."""
@@ -105,8 +109,10 @@ class TraceView:
             about = self._paint("dim", f"audio {1000 * seconds:,.0f} ms")
             self._line(held[0][0], "send", f"realtimeInput x{len(held)}", f"{size:,} B", about)
 
-    def _frame(self, t: float, direction: Direction, step: Step, size: int, inserted: bool = False) -> None:
-        words = [*([INSERTED] if inserted else []), *describe(step)]
+    def _frame(
+        self, t: float, direction: Direction, step: Step, size: int, inserted: bool = False, *, elided: bool = False
+    ) -> None:
+        words = [*([INSERTED] if inserted else []), *describe(step, elided=elided)]
         if step.state and step.state != self._state:
             before, self._state = self._state, step.state
             words += [new for old, new in zip(before, step.state, strict=True) if new != old and new != "none"]
@@ -148,13 +154,14 @@ def number(about: dict[str, Any], name: str) -> float:
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else 0.0
 
 
-def describe(step: Step) -> list[str]:
-    """What a frame means, in a few words each."""
+def describe(step: Step, *, elided: bool = False) -> list[str]:
+    """What a frame means, in a few words each. `elided`: its media were left out."""
     if step.kind == "unreadable":
         return [one_line(step.raw[: 2 * _WIDTH].decode("latin-1"), _WIDTH)]
     dropped = " dropped" if "ignoreAudio" in step.effects else ""
     words = [
-        f"audio {ms_of(len(pcm), rate_of(mime_type, step.sender)):.0f} ms{dropped}" for mime_type, pcm in step.audio
+        f"audio {ms_of(len(pcm), rate_of(mime_type, step.sender)):.0f} ms{_level(step, pcm, elided)}{dropped}"
+        for mime_type, pcm in step.audio
     ]
     if len(step.audio) == 1 and step.parsed is None:
         return words
@@ -168,6 +175,20 @@ def describe(step: Step) -> list[str]:
         elif description is not None:
             words += [word for word in description(body) if word]
     return words
+
+
+def _level(step: Step, pcm: bytes, elided: bool) -> str:
+    """How loud the model's audio is at its loudest."""
+    if elided or step.sender == "client":
+        return ""
+    db = peak_db(pcm)
+    return f" {db:.0f} dBFS" if db > FLOOR_DB else " of zeros"
+
+
+def _turn_complete(body: dict[str, Any]) -> list[str]:
+    reason = _first(body, "serverContent", "turnCompleteReason")
+    is_given = isinstance(reason, str) and not reason.endswith("_UNSPECIFIED")
+    return [f"turnComplete {one_line(reason, _WIDTH)}" if is_given else "turnComplete"]
 
 
 def _first(body: dict[str, Any], *path: str) -> Any:
@@ -237,7 +258,7 @@ _DESCRIPTIONS: dict[str, str | tuple[str, ...] | Callable[[dict[str, Any]], Sequ
     "outputTranscription": ("serverContent", "outputTranscription", "text"),
     "toolCall": _calls,
     "generationComplete": "generationComplete",
-    "turnComplete": "turnComplete",
+    "turnComplete": _turn_complete,
     "usageMetadata": _usage,
     "goAway": lambda body: [f"{one_line(str(_first(body, 'goAway', 'timeLeft')))} left"],
     "sessionResumptionUpdate": _resumption,

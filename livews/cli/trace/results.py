@@ -10,7 +10,7 @@ from livews.cli import reader
 from livews.cli.console import Console
 from livews.core import protocol, schema
 from livews.core.conversation import Step
-from livews.core.rules import unanswered_setup
+from livews.core.rules import Finding, unanswered_setup
 from livews.errors import BadRequest
 from livews.exit_codes import Exit
 from livews.recorder import Direction
@@ -18,6 +18,7 @@ from livews.redactor import hide_json, hide_named, with_pseudonyms
 from livews.terminal_text import json_line, paragraph
 from livews.trace.ending import SessionEnding
 from livews.trace.media import elided
+from livews.trace.outcome import TurnOutcomes
 from livews.trace.reader import CONTROLS, TraceRecord
 from livews.trace.session import RecordedSession
 from livews.trace.view import TraceView, describe
@@ -88,10 +89,12 @@ def show(options: argparse.Namespace, console: Console) -> int:
                 say(console.paint_result("dim", f"-- session {session.number}"))
             view = TraceView(say, console.paint_result, hide_named)
             ending, waiting = SessionEnding(), Waiting(session.conversation)
+            outcomes = TurnOutcomes(session.conversation)
             for line, step in session:
                 ending.take(line, step)
                 if (stall := waiting.follow(line, step)) and not options.json:
                     view.find(stall.finding)
+                ended = outcomes.take(step, elided=line.elided) if step is not None and line.raw is not None else []
                 line_kinds = _kinds(line, step) if kinds else set()
                 seen_kinds |= kinds & line_kinds
                 last_turn = max(last_turn, session.turn)
@@ -106,9 +109,11 @@ def show(options: argparse.Namespace, console: Console) -> int:
                     continue
                 shown += 1
                 if options.json:
-                    say(_as_json(session, line, step))
+                    say(_as_json(session, line, step, ended))
                 elif line.raw is not None and step is not None:
-                    view.frame(line.t, _direction(line), "text", step, line.size, line.inserted)
+                    view.frame(line.t, _direction(line), "text", step, line.size, line.inserted, elided=line.elided)
+                    for finding in ended:
+                        view.find(finding)
                 else:
                     view.control(line.t, _direction(line), line.control, line.about)
             view.close()
@@ -155,7 +160,7 @@ def _kinds(line: TraceRecord, step: Step | None) -> set[str]:
     return {*step.kind.split("+"), *step.signals}
 
 
-def _as_json(session: RecordedSession, line: TraceRecord, step: Step | None) -> str:
+def _as_json(session: RecordedSession, line: TraceRecord, step: Step | None, ended: list[Finding]) -> str:
 
     row: dict[str, Any] = {"session": session.number, "line": line.number, "t": line.t, "dir": _direction(line)}
     row["turn"] = session.turn
@@ -165,10 +170,10 @@ def _as_json(session: RecordedSession, line: TraceRecord, step: Step | None) -> 
         row[line.control] = line.about
     else:
         row |= {"kind": step.kind, "size": line.size, "signals": step.signals, "effects": step.effects}
-        row |= {"states": step.states if step.state else {}, "said": describe(step)}
+        row |= {"states": step.states if step.state else {}, "said": describe(step, elided=line.elided)}
         if step.kind != "unreadable":
             row["message"] = elided(with_pseudonyms(step.body))
-        for name, findings in (("faults", step.faults), ("notes", step.notes)):
+        for name, findings in (("faults", step.faults), ("notes", (*step.notes, *ended))):
             if findings:
                 row[name] = [
                     {"rule": f.rule, "path": f.path, "complaint": f.complaint, "do": f.fix} for f in findings
