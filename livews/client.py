@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from livews.tools.function import Tool
     from livews.tools.runner import Toolbox, ToolRun
 
+_REMARKS = 100
+"""Findings that a session keeps."""
+
 
 def connect(
     model: str = "",
@@ -145,7 +148,7 @@ def connect(
         kept = [make(where) for make in recorders]
         if trace is not None:
             kept.append(TraceFile.of(trace, where))
-        session = Session(where, kept, unchecked=unchecked, remarks=remarks, tools=toolbox)
+        session = Session(where, kept, unchecked=unchecked, remarks=remarks, tools=toolbox, remark=remark)
         try:
             await session._start(message, open_timeout, open_timeout if setup_timeout is None else setup_timeout)
         except BaseException:
@@ -181,7 +184,7 @@ class Session:
     Attributes:
         endpoint: where it is connected.
         conversation: the state of both directions.
-        remarks: findings about the caller's setup that are no errors.
+        remarks: findings that are no errors, about the caller's setup and about answers to calls.
         session_id: the ID from setupComplete, "" if it has none.
         clock: seconds since the session was made; the times of the trace.
         ping_seconds: round trip of the last ping in seconds, None before the first.
@@ -195,10 +198,12 @@ class Session:
         unchecked: bool,
         remarks: list[Finding],
         tools: Toolbox | None = None,
+        remark: Callable[[Finding], object] | None = None,
     ) -> None:
         self.endpoint = where
         self.conversation = Conversation(surface=where.surface, version=where.version)
         self.remarks = remarks
+        self._remark = remark
         self.session_id = ""
         self._transport = Transport(
             where, self.conversation, recorders, on_message=self._on_message, on_end=self._on_end
@@ -552,4 +557,10 @@ class Session:
             errors = [fault for fault in step.faults if fault.level == "error"]
             if errors:
                 raise LocalProtocolError(errors)
+        for finding in step.findings if step.judgement and self._is_set_up else ():
+            is_new = len(self.remarks) < _REMARKS and finding not in self.remarks
+            if is_new and finding.rule.startswith(("MODEL-", "TOOL-")):
+                self.remarks.append(finding)
+                if self._remark is not None:
+                    self._remark(finding)
         return step

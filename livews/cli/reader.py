@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 
 from livews.cli.console import Console
 from livews.core import schema
+from livews.core.names import other_protocol
 from livews.core.schema import Sender
 from livews.errors import BadRequest
 from livews.trace.reader import lines_of
@@ -148,6 +149,8 @@ def _sender_by_members(message: dict[str, Any]) -> Sender | None:
     """None for the inside of a setup. A message without any known member counts as a client's, the side on which
     unknown members matter."""
     client, server = schema.top("client"), schema.top("server")
+    if other_protocol(message):
+        return "client"
     if not message or any(key in server for key in message):
         return "server"
     if any(key in client for key in message):

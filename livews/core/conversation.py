@@ -252,6 +252,8 @@ class Conversation(rules.Context):
         sender, body, before = step.sender, step.body, self._state
         self._state = step.state = transition.states
         step.effects = transition.effects
+        if sender == "client" and pending is not self.pending:
+            self.answered = {*islice(self.answered, _CALLS), *(self.pending.keys() - pending.keys())}
         self.pending = pending
         self._remarks.update(reading.remarks)
         if sender == "client":

@@ -130,6 +130,8 @@ def correct(key: str, steps: Iterable[Any], surface: str | None = None, *, guess
 
 def other_protocol(message: dict[str, Any]) -> Correction | None:
     """What is said of a message of another protocol; None for all others."""
+    if isinstance(message.get("events"), list):  # several in one frame
+        message = next((event for event in message["events"] if isinstance(event, dict)), message)
     if not any(name in schema.top("client") or name in schema.top("server") for name in message):
         for row in protocol.names()["others"]:
             value = message.get(row["member"])
@@ -138,6 +140,13 @@ def other_protocol(message: dict[str, Any]) -> Correction | None:
                     f"{row['member']} {schema.short(value)} is {row['is']}", row["do"], (row["member"],)
                 )
     return None
+
+
+def protocol_at(path: str) -> str:
+    """What is said of a path or URL whose WebSocket has another protocol; "" for all others."""
+    path = path.partition("?")[0].rstrip("/")
+    rows = (row for row in protocol.names()["others"] if "path" in row and path.endswith(row["path"]))
+    return next((f"{row['path']} takes {row['is']}; livews knows BidiGenerateContent only" for row in rows), "")
 
 
 def json_schema(steps: Iterable[Any]) -> tuple[str, str]:

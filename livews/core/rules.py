@@ -75,6 +75,8 @@ class Context:
     """Traits of the session, as in machine.json."""
     pending: dict[str, str] = field(default_factory=dict)
     """The open calls, id to name."""
+    answered: set[str] = field(default_factory=set)
+    """Ids of calls that are answered."""
     input_rate: int = 0
     """Samples per second of the client's audio, 0 before any came."""
 
@@ -319,6 +321,12 @@ def _broken(row: dict[str, Any], message: dict[str, Any], model: str) -> Iterato
             yield path, f"{model} does not take {member}{shown} at {path}", value
 
 
+def is_silent(profile: models.Profile, setup: dict[str, Any]) -> bool:
+    """Whether the model answers this setup with zeros, since a member that it needs is missing (MODEL-6)."""
+    rows = (row for row in profile["limits"].get(("MODEL-6", "setup"), ()) if "silent" in row)
+    return any(True for row in rows for _ in _broken(row, {"setup": setup}, ""))
+
+
 def _is_unset(value: Any) -> bool:
     return value is None or (isinstance(value, str) and (not value or value.endswith("UNSPECIFIED")))
 
@@ -489,22 +497,61 @@ def _content_in_mid_session(rule: str, reading: Reading, context: Context) -> It
         yield finding(rule, "/clientContent")
 
 
-def _answers(reading: Reading) -> Iterator[tuple[str, Any]]:
-    """The answers of a toolResponse, each with its path and the id of its call or None."""
-    for i, answer in enumerate(machine.values(reading.message, ("toolResponse", "functionResponses", "*"))):
-        yield f"/toolResponse/functionResponses/{i}", answer.get("id") if isinstance(answer, dict) else None
+def _answers(reading: Reading) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The answers of a toolResponse, each with its path."""
+    for path, answer in _located(reading.message, ("toolResponse", "functionResponses", "*")):
+        if isinstance(answer, dict):
+            yield path, answer
 
 
 def _answer_without_id(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
-    for path, call_id in _answers(reading):
-        if call_id is None and context.traits:
+    for path, answer in _answers(reading):
+        if "id" not in answer and context.traits:
             yield finding(rule, path, f"no id at {path}")
 
 
 def _answer_without_call(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
-    for path, call_id in _answers(reading):
-        if call_id is not None and str(call_id) not in context.pending and context.setup:
-            yield finding(rule, f"{path}/id", f"no call {schema.short(str(call_id))} is open at {path}/id")
+    open_calls, answered = dict(context.pending), set(context.answered)
+    for path, answer in _answers(reading) if context.setup else ():
+        call_id, name = str(answer.get("id", "")), answer.get("name")
+        if "id" in answer and call_id not in open_calls:
+            words = f"call {schema.short(call_id)} is answered already" if call_id in answered else ""
+            near = next((one for one, function in open_calls.items() if function == name), "")
+            fix = f"the open call of {name} has the id {schema.short(near)}" if near else ""
+            yield finding(
+                rule, f"{path}/id", f"{words or f'no call {schema.short(call_id)} is open'} at {path}/id", fix=fix
+            )
+        elif answer.get("willContinue") is not True and open_calls.pop(call_id, None) is not None:
+            answered.add(call_id)
+
+
+def _answer_of_another(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
+    for path, answer in _answers(reading):
+        call_id, name = str(answer.get("id", "")), answer.get("name")
+        called = context.pending.get(call_id)
+        if called and isinstance(name, str) and name and name != called:
+            words = f"call {schema.short(call_id)} is of {called}, not of {schema.short(name)} at {path}/name"
+            yield finding(rule, f"{path}/name", words)
+
+
+def _answer_in_content(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
+    for path, _ in _located(reading.message, _steps("/clientContent/turns/*/parts/*/functionResponse")):
+        calls = f"; {', '.join(islice(context.pending.values(), 3))} waits for its answer" if context.pending else ""
+        yield finding(rule, path, f"a functionResponse here answers no call{calls} at {path}")
+
+
+def _answer_without_response(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
+    for path, answer in _answers(reading):
+        if "response" not in answer and "parts" not in answer:
+            yield finding(rule, path, f"no response at {path}")
+
+
+def _unserved_version(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
+    surface, version, _ = context.target
+    served = models.profile("")["versions"].get(surface, [version])
+    if version not in served:
+        words = f"{version} is not known to serve Live sessions on {_SURFACES[surface]}, {' and '.join(served)} are at /setup"
+        yield finding(rule, "/setup", words)
 
 
 @cache
@@ -539,6 +586,7 @@ TABLE: tuple[tuple[str, Literal["client", "server", "both"], str, Check], ...] =
     ("MODEL-7", "client", "*elsewhere", _other_surface),
     ("MODEL-8", "client", "setup", _limit),
     ("MODEL-9", "client", "realtimeInput", _limit),
+    ("MODEL-13", "client", "setup", _unserved_version),
     ("AUDIO-1", "client", "*media", _media),
     ("AUDIO-2", "client", "realtimeInput", _changed_rate),
     ("AUDIO-3", "server", "*media", _media),
@@ -554,6 +602,9 @@ TABLE: tuple[tuple[str, Literal["client", "server", "both"], str, Check], ...] =
     ("ACTIVITY-5", "client", "*transition", _transition),
     ("TOOL-1", "client", "toolResponse", _answer_without_id),
     ("TOOL-2", "client", "toolResponse", _answer_without_call),
+    ("TOOL-6", "client", "toolResponse", _answer_of_another),
+    ("TOOL-7", "client", "clientContent", _answer_in_content),
+    ("TOOL-8", "client", "toolResponse", _answer_without_response),
     ("CLOSE-1", "both", "*transition", _transition),
 )
 """Every rule that is judged here: id, whose messages, what they need of the message, function.

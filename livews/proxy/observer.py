@@ -19,6 +19,7 @@ from typing import Any
 from livews.core import codec
 from livews.core.conversation import Conversation, Step
 from livews.core.endpoint_paths import parse_endpoint_path
+from livews.core.names import protocol_at
 from livews.core.rules import not_inspected
 from livews.errors import LivewsError, TraceFailed
 from livews.listening import is_out_of_descriptors
@@ -64,6 +65,8 @@ class ConnectionObserver:
         """Observes what was relayed already."""
         self._work: deque[tuple[Side, Iterator[None]]] = deque()
         self._stream_end: tuple[Side, StreamEnd] | None = None
+        if other := protocol_at(path):
+            log(f"another protocol: {other}; it is relayed as it is")
         self._log = log
         self._on_fatal = on_fatal
         self.clock = Clock()

@@ -36,6 +36,8 @@ class PendingCalls:
         self._held_results = ""
         self.holding: set[str] = set()
         """Ids of the calls whose responses the turn waits for."""
+        self._interim: set[str] = set()
+        """Ids of calls whose final answer is not spoken, since an interim one came before it."""
         self._functions: list[DeclaredFunction] = []
         self.declare(conversation.setup.get("tools"))
         by_name = {function.name: function for function in self._functions}
@@ -100,10 +102,16 @@ class PendingCalls:
             call_id = str(item.get("id", "")) or oldest
             call, held = self._open.get(call_id), call_id in self.holding
             words = replies.result_in_words(name or (call.name if call else ""), response)
-            if item.get("willContinue") is not True:
+            is_unspoken = call_id in self._interim
+            if item.get("willContinue") is True:
+                self._interim |= set() if self._tools["willContinue"] or call is None else {call_id}
+            else:
                 self._open.pop(call_id, None)
                 self.holding.discard(call_id)
-            if held:
+                self._interim.discard(call_id)
+            if is_unspoken:
+                words_by_scheduling["SILENT"] = _joined(words_by_scheduling.get("SILENT", ""), words)
+            elif held:
                 self._held_results = _joined(self._held_results, words)
             elif call is not None or self._starts_turns:
                 scheduling = self._scheduling(item, call) if call is not None else "INTERRUPT"

@@ -20,6 +20,7 @@ from websockets.http11 import Request, Response
 from websockets.protocol import State
 
 from livews.core import codec, protocol
+from livews.core.names import protocol_at
 from livews.errors import TraceFailed
 from livews.listening import ACCEPTED_AT_ONCE, deepen_backlog, is_out_of_descriptors
 from livews.server.config import StandInConfig
@@ -122,6 +123,9 @@ class StandInServer(ServerContext):
         target = parse_request_target(request)
         if target.surface == "vertex" and self.config.require_key and not target.credential:
             return connection.respond(HTTPStatus.UNAUTHORIZED, "no bearer token\n")
+        if other := protocol_at(target.path):
+            self.config.log(f"refused, HTTP 404: {other}")
+            return connection.respond(HTTPStatus.NOT_FOUND, f"{other}\n")
         if "/ws/google." in target.path and not _METHOD.search(target.path):
             return connection.respond(HTTPStatus.NOT_FOUND, "no such method\n")
         if not is_upgrade:

@@ -29,6 +29,8 @@ _HANDLE_AGAIN_SECONDS = 0.002
 """The same for a session that was resumed."""
 _LOOK_SECONDS = 1.0
 """How often to look whether a session waits for something."""
+_MENTIONED = 20
+"""Notes on a client's messages that are logged in a session."""
 _UNUSABLE_HANDLE = {
     "session-not-found": "it is unknown (RESUME-1)",
     "invalid-session-handle": "it is too old (RESUME-1)",
@@ -46,6 +48,8 @@ class StandInSession(ServerSession):
         """Rules that were broken, and served."""
         self._serves_if_lenient = False
         """The session was refused what `lenient` serves."""
+        self._mentioned: set[str] = set()
+        """Paths of what was said about the client's messages."""
         self._resumable: ResumableSession | None = None
         self._turns: TurnTaking | None = None
 
@@ -124,10 +128,19 @@ class StandInSession(ServerSession):
         if close := self._verdict(step):
             await self._refuse(step, close)
         self._log_served(step)
+        self._mention(step)
         if "rememberSetup" in step.effects:
             await self._set_up()
         elif self._turns is not None:
             await self._turns.take(step)
+
+    def _mention(self, step: Step) -> None:
+        """Say once what the model of the session does not read, or answers in silence."""
+        for note in step.notes:
+            is_new = note.path not in self._mentioned and len(self._mentioned) < _MENTIONED
+            if is_new and note.rule.startswith(("MODEL-", "TOOL-")) and note.path != "/setup/model":
+                self._mentioned.add(note.path)
+                self.log(one_line(f"{note}: {note.fix}", 400))
 
     def _step(self, raw: bytes) -> Step:
         """Observe a frame. Where a token fixes the setup, its setup counts, not the client's (AUTH-2)."""

@@ -6,16 +6,18 @@ tests/data/profiles.json has the rows: `rows` about members of a setup, or of a 
 from __future__ import annotations
 
 import ast
+import base64
 import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from websockets.exceptions import InvalidStatus
 
 from livews.core import closes, models, protocol, rules
 from livews.core.conversation import Conversation
 from livews.core.rules import ApiTarget, Finding
-from tests.kit import names, talk
+from tests.kit import names, sound, talk
 
 DATA: dict[str, list[dict[str, Any]]] = json.loads((names.DATA / "profiles.json").read_text())
 _FAMILIES = ("MODEL-", "TOOL-", "AUDIO-4")
@@ -101,6 +103,103 @@ async def test_the_stand_in_closes_where_a_name_is_refused(row: dict[str, Any]) 
             assert reason.startswith(row["name"][:90]) or row["close"] != "model-not-found", (
                 "the service quotes all of it"
             )
+
+
+CALLS = {
+    "toolCall": {"functionCalls": [{"id": "c1", "name": "f", "args": {}}, {"id": "c2", "name": "g", "args": {}}]}
+}
+
+
+@pytest.mark.parametrize("row", DATA["answers"], ids=lambda row: row["does"])
+def test_an_answer_is_judged(row: dict[str, Any]) -> None:
+    conversation = Conversation(surface="gemini", version="v1beta")
+    conversation.step_message("client", {"setup": {"model": "models/gemini-3.8-live"}})
+    for message in ({"setupComplete": {}}, CALLS):
+        conversation.step_message("server", message)
+    if "before" in row:
+        assert not conversation.step_message("client", row["before"]).findings
+    findings = [
+        one
+        for one in conversation.step_message("client", row["then"]).findings
+        if one.rule not in ("WIRE-11", "TURN-6")
+    ]
+    assert [f"{one.rule} {one.level} {one.path}" for one in findings] == row["found"]
+    assert all(row.get("says", "") in f"{one}{one.fix}" for one in findings)
+    if "close" in row:
+        code, reason = findings[0].close or (0, "")
+        assert closes.explain(code, reason).id == row["close"]
+
+
+@pytest.mark.parametrize("version", ["v1", "v1beta", "v1alpha"])
+def test_a_version_without_live_is_noted_once(version: str) -> None:
+    conversation = Conversation(surface="gemini", version=version)
+    steps = [conversation.step_message("client", {"setup": {"model": "models/gemini-3.8-live"}})]
+    conversation.step_message("server", {"setupComplete": {}})
+    steps.append(conversation.step_message("client", {"realtimeInput": {"text": "hello"}}))
+    assert [str(one.rule) for step in steps for one in step.findings] == ["MODEL-13"] * (version == "v1")
+
+
+def test_every_version_of_vertex_is_taken() -> None:
+    setup = {"setup": {"model": "publishers/google/models/gemini-3.8-live"}}
+    for version in ("v1", "v1beta1", ""):
+        assert not Conversation(surface="vertex", version=version).step_message("client", setup).findings
+
+
+# What the stand-in does where the service closes nothing
+
+
+@pytest.mark.parametrize(
+    ("translation", "silent"),
+    [({}, True), ({"translationConfig": {}}, True), ({"translationConfig": {"targetLanguageCode": "de"}}, False)],
+)
+async def test_without_a_target_language_the_stand_in_streams_zeros(
+    translation: dict[str, Any], *, silent: bool
+) -> None:
+    log: list[str] = []
+    async with (
+        talk.serving(log=log.append) as server,
+        talk.calling(
+            server, {"model": names.TRANSLATE, "generationConfig": translation, "outputAudioTranscription": {}}
+        ) as caller,
+    ):
+        await caller.speak(sound.utterance(1.0))
+        sounds = talk.blobs(await caller.until("turnComplete"))
+    pcm = b"".join(base64.b64decode(blob["data"]) for blob in sounds)
+    assert len(pcm) > 24_000 and (not any(pcm)) is silent
+    assert any("streams silence" in line for line in log) is silent
+
+
+async def test_extended_thinking_does_not_speak_the_answer_after_an_interim_one() -> None:
+    log: list[str] = []
+    setup = {
+        "model": names.THINKING,
+        "generationConfig": {"thinkingConfig": {"thinkingLevel": "LOW"}},
+        "outputAudioTranscription": {},
+        "tools": [{"functionDeclarations": [{"name": "consult"}]}],
+    }
+    async with talk.serving(log=log.append) as server, talk.calling(server, setup) as caller:
+        await caller.say(talk.content("Please consult"))
+        call = talk.calls(await caller.until("toolCall"))[0]
+        await caller.until("turnComplete")
+        for state in ("working", "final"):
+            answer = {"id": call["id"], "name": "consult", "response": {"state": state}}
+            more = {"willContinue": True} if state == "working" else {}
+            await caller.say({"toolResponse": {"functionResponses": [{**answer, **more}]}})
+        said = talk.words(await caller.rest(0.5))
+    assert "working" in said and "final" not in said
+    assert any("willContinue" in line for line in log)
+
+
+async def test_another_protocol_of_the_same_host_is_named() -> None:
+    log: list[str] = []
+    async with talk.serving(log=log.append) as server:
+        for version in ("v1", "v1beta", "v1alpha"):
+            with pytest.raises(InvalidStatus) as caught:
+                async with talk.calling(server, path=f"//{version}/interactions/live?key=x"):
+                    pass
+            assert caught.value.response.status_code == 404
+            assert b"Live Interactions" in caught.value.response.body
+    assert sum("Live Interactions" in line for line in log) == 3
 
 
 # Every field is read
