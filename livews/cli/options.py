@@ -200,8 +200,8 @@ def _origin(text: str) -> str:
 
 def _month(text: str) -> str:
     if not re.fullmatch(r"20\d\d-(0[1-9]|1[0-2])(-\d\d)?", text):
-        raise argparse.ArgumentTypeError(f"invalid month {text}: expected YYYY-MM, such as 2026-03")
-    return text[:7]
+        raise argparse.ArgumentTypeError(f"invalid month {text}: expected YYYY-MM or YYYY-MM-DD, such as 2026-03")
+    return text
 
 
 def _trait(text: str) -> tuple[str, Any]:

@@ -22,7 +22,7 @@ def bare_id(model: str) -> str:
 
 def surface_of(model: str) -> str:
     """The surface that a model's name is written for, "gemini" or "vertex"; "" for a bare id."""
-    if "publishers/" in model or "/endpoints/" in model:
+    if not model.startswith("models/") and ("publishers/" in model or "/endpoints/" in model):
         return "vertex"
     return "gemini" if "/" in model else ""
 
@@ -113,6 +113,11 @@ def announced(model: str) -> dict[str, Any] | None:
 
 def _row(name: str, model: str) -> dict[str, Any] | None:
     return next((row for row in protocol.models()[name] if row["id"] == bare_id(model)), None)
+
+
+def is_unconfirmed(model: str) -> bool:
+    """Whether an id is known from apps only."""
+    return bare_id(model) in protocol.models()["unconfirmed"]
 
 
 def is_gone(profile: Profile, as_of: str = "") -> bool:

@@ -346,7 +346,8 @@ def _unknown_model(rule: str, reading: Reading, context: Context) -> Iterator[Fi
     profile = _requested(reading, context)
     if profile and not profile["known"] and not profile["retired"]:
         near = " or ".join(models.like(profile["id"], context.target.surface))
-        words = f"{profile['id']} is not in models.json{near and f'; did you mean {near}?'} at /setup/model"
+        seen = ", and apps that name it are the only trace of it" if models.is_unconfirmed(profile["id"]) else ""
+        words = f"{profile['id']} is not in models.json{seen}{near and f'; did you mean {near}?'} at /setup/model"
         yield finding(rule, "/setup/model", words, level="note")
 
 
@@ -376,7 +377,8 @@ def _misnamed_model(rule: str, reading: Reading, context: Context) -> Iterator[F
         shown = schema.short(
             re.sub("projects/[^/]*", "projects/...", name), 100
         )  # the name of a project is not shown
-        words = f"{shown} does not have the form {row['form']} at /setup/model"
+        wrong = "one models/ too many" if name.count("models/") > row["form"].count("models/") else "another form"
+        words = f"{shown} has {wrong}: expected {row['form']} at /setup/model"
         yield finding(rule, "/setup/model", words, close=close, level=None if close else "note", fix=fix)
 
 

@@ -373,7 +373,7 @@ def _add_when(entry: Entry, paths: list[str]) -> None:
 
 
 def _model(name: str) -> Entry:
-    profile, old = models.profile(name), models.retired(name)
+    profile, old, leaving = models.profile(name), models.retired(name), models.announced(name) or {}
     about = "a model that is retired" if profile["retired"] else f"a model, {profile['status']}"
     facts = {key: profile[key] for key in _PROFILE if key in profile}
     entry = Entry("model", profile["id"], profile.get("title", ""), about, facts)
@@ -382,8 +382,12 @@ def _model(name: str) -> Entry:
         gone = f", gone by {old['by']}" if old.get("by") else ""
         text = f"retired{gone}: {old.get('note', '')}. Use {profile['replacedBy']}."
         entry.add("old", text, goneBy=old.get("by", ""), note=old.get("note", ""))
-    elif profile.get("replacedBy"):
-        entry.add("old", f"superseded by {profile['replacedBy']}")
+    elif profile.get("replacedBy") or leaving:
+        text = f", its shutdown is announced for {leaving['on']}" if leaving else ""
+        entry.add("old", f"superseded by {profile.get('replacedBy') or leaving['replacedBy']}{text}")
+    if not profile["known"]:
+        near = " or ".join(models.like(name, "gemini")) or models.default_model()
+        entry.add("mean", f"no list of models has this id; did you mean {near}?")
     entry.add("ids", ", ".join(profile.get("ids", ())))
     surfaces = {"gemini": "Gemini API", "vertex": "Vertex AI"}
     entry.add("on", ", ".join(surfaces.get(name, name) for name in profile["surfaces"]))
@@ -398,7 +402,10 @@ def _model(name: str) -> Entry:
     entry.add("tools", ", ".join([*tools["behavior"], *(name for name, on in tools.items() if on is True)]))
     entry.add("ends", f"a turn ends at {profile['turnEndsAt']}")
     for label, key in (("no", "refuses"), ("needs", "requires")):
-        rules = {row["at"]: row["rule"] for row in profile.get(key, ()) if key == "requires" or "until" not in row}
+        rules: dict[str, str] = {}
+        for row in profile.get(key, ()):
+            if key == "requires" or not {"until", "with"} & row.keys():
+                rules.setdefault(row["at"], row["rule"])
         entry.add(label, ", ".join(f"{at} ({rule})" for at, rule in rules.items()), **{key: rules})
     entry.add("notes", notes=profile.get("notes", ""))
     entry.add_evidence(profile.get("evidence", ()))

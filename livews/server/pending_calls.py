@@ -104,7 +104,7 @@ class PendingCalls:
             words = replies.result_in_words(name or (call.name if call else ""), response)
             is_unspoken = call_id in self._interim
             if item.get("willContinue") is True:
-                self._interim |= set() if self._tools["willContinue"] or call is None else {call_id}
+                self._interim |= {call_id} if self._wire["finalUnspoken"] and call is not None else set()
             else:
                 self._open.pop(call_id, None)
                 self.holding.discard(call_id)

@@ -235,7 +235,7 @@ def test_every_field_of_a_profile_is_read() -> None:
 
 @pytest.mark.parametrize(
     "name", ["thinking", "thinkingLevels", "input", "tools.behavior", "tools.scheduling", "tools.googleSearch",
-             "tools.codeExecution", "tools.willContinue"]
+             "tools.codeExecution", "wire.finalUnspoken"]
 )  # fmt: skip
 def test_what_a_model_takes_is_read_by_a_row(name: str) -> None:
     assert [row for row in protocol.models()["limits"] if row.get("field") == name]
