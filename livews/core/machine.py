@@ -5,7 +5,7 @@
 - A pair of state and signal without a row changes nothing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -123,6 +123,21 @@ def values(message: Any, path: tuple[str, ...]) -> list[Any]:
             return []
         message = message[step]
     return [message]
+
+
+def located(message: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """The values at a JSON pointer, in which `*` stands for each item of a list, each with its own pointer."""
+    yield from _located(message, path.split("/")[1:], "")
+
+
+def _located(value: Any, steps: list[str], path: str) -> Iterator[tuple[str, Any]]:
+    if not steps:
+        yield path, value
+    elif steps[0] == "*":
+        for i, item in enumerate(value if isinstance(value, list) else ()):
+            yield from _located(item, steps[1:], f"{path}/{i}")
+    elif isinstance(value, dict) and steps[0] in value:
+        yield from _located(value[steps[0]], steps[1:], f"{path}/{steps[0]}")
 
 
 def _values(matches: list[Any], path: tuple[str, ...]) -> list[Any]:

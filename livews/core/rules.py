@@ -1,115 +1,26 @@
 """Judge a message by the rules of protocol/: `findings()` goes through one table of (rule id, function).
 
-- A finding has a level: "error" (the service does not accept it), "refused" (a model or surface refused it when last
-  seen), "note". Level, fix and close come from the rule's row in rules.json.
 - The table is in the order of rules.json, and so are the findings. Each function reads the message and what its session
   is so far, and changes neither.
-- What a model accepts is read from models.json. No model is named here.
+- What is about the model of a session is in `model_rules`.
 """
 
-import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from collections.abc import Iterator
+from functools import lru_cache
 from itertools import islice
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
-from livews.core import closes, codec, machine, models, names, protocol, schema
+from livews.core import closes, codec, machine, model_rules, models, names, protocol, schema
+from livews.core.findings import ApiTarget as ApiTarget
+from livews.core.findings import Check, Level
+from livews.core.findings import Context as Context
+from livews.core.findings import Finding as Finding
+from livews.core.findings import finding as finding
 from livews.core.reading import Reading, is_audio, read
 from livews.core.schema import MOST, Sender
 
-Level = Literal["error", "refused", "note"]
-_LEVELS: dict[str, Level] = {"must": "error", "model": "refused", "should": "note", "server": "note"}
 _GUESSES = 5
 """Unknown members of a message for which names that look alike are looked for."""
-_SURFACES = {"gemini": "the Gemini API", "vertex": "Vertex AI"}
-_MODALITIES = "/setup/generationConfig/responseModalities"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a rule has to say about one frame."""
-
-    level: Level
-    rule: str
-    """Its id in rules.json."""
-    path: str
-    """JSON pointer in the message, "" for all of it."""
-    complaint: str
-    fix: str = ""
-    sender: Sender = "client"
-    close: tuple[int, str] | None = None
-    """Code and reason of the close that the service answers with, where that is known."""
-
-    def __str__(self) -> str:
-        return f"{self.complaint} ({self.rule})"
-
-    @property
-    def cure(self) -> str:
-        """Deprecated name of `fix`."""
-        return self.fix
-
-
-class ApiTarget(NamedTuple):
-    """Where and when a message is judged."""
-
-    surface: str = "gemini"
-    """"gemini" or "vertex"."""
-    version: str = "v1beta"
-    """API version."""
-    as_of: str = ""
-    """A day or month such as "2026-03"; "" is the revision of protocol/."""
-
-
-@dataclass(eq=False, repr=False)
-class Context:
-    """The session that a message belongs to, as it was before the message: a `Conversation`. By default that of a
-    message on its own, in which rules that need a session find nothing."""
-
-    target: ApiTarget = field(default_factory=ApiTarget)
-    setup: dict[str, Any] = field(default_factory=dict)
-    """The setup that was accepted, canonical."""
-    profile: models.Profile = field(default_factory=lambda: models.profile(""))
-    """Of its model."""
-    traits: dict[str, Any] = field(default_factory=dict)
-    """Traits of the session, as in machine.json."""
-    pending: dict[str, str] = field(default_factory=dict)
-    """The open calls, id to name."""
-    answered: set[str] = field(default_factory=set)
-    """Ids of calls that are answered."""
-    input_rate: int = 0
-    """Samples per second of the client's audio, 0 before any came."""
-
-
-Check = Callable[[str, Reading, Context], Iterable[Finding]]
-
-
-def finding(
-    rule: str,
-    path: str = "",
-    complaint: str = "",
-    sender: Sender = "client",
-    *,
-    level: Level | None = None,
-    close: tuple[int, str] | None = None,
-    fix: str = "",
-) -> Finding:
-    """A finding of a rule. What is left out comes from the rule's row in rules.json.
-
-    Args:
-        rule: id of the rule.
-        path: JSON pointer of the place in the message.
-        complaint: what is wrong.
-        sender: who sent the message.
-        level: "error", "refused" or "note".
-        close: code and reason that the service closes with.
-        fix: what to do.
-    """
-    row = protocol.rules()[rule]
-    level = level or _LEVELS[row["level"]]
-    if close is None and "close" in row and sender == "client" and level != "note":
-        close = closes.frame_for(row["close"])
-    return Finding(level, rule, path, complaint or row.get("broken", row["title"]), fix or row["do"], sender, close)
 
 
 def findings(reading: Reading, context: Context) -> list[Finding]:
@@ -264,197 +175,8 @@ def _roles(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
 
 
 def _no_model(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
-    if isinstance(reading.message["setup"], dict) and not _setup(reading).get("model"):
+    if isinstance(reading.message["setup"], dict) and not model_rules.setup_of(reading).get("model"):
         yield finding(rule, "/setup/model")
-
-
-def _limit(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
-    """A member that the session's model does not take so, by the rows of models.json and the checks of rules.json.
-
-    Of the rows about one field of a profile the first that applies counts."""
-    message, target = reading.message, context.target
-    is_setup = isinstance(message.get("setup"), dict)
-    profile = (_requested(reading, context) or models.profile("")) if is_setup else context.profile
-    setup = {"setup": message["setup"] if is_setup else context.setup}
-    seen = set()
-    for row in [row for name in message for row in profile["limits"].get((rule, name), ())]:
-        switches = [True in machine.values(setup, _steps(row[name])) for name in ("with", "unless") if name in row]
-        if (
-            row.get("field") in seen
-            or ("with" in row and switches == [False])
-            or ("unless" in row and switches == [True])
-        ):
-            continue
-        if not models.holds(row, target.surface, target.as_of):
-            continue
-        for path, words, value in _broken(row, message, profile["name"]):
-            seen |= {row["field"]} if "field" in row else set()
-            close = closes.frame_for(row["close"], voice=str(value)) if row.get("close") else None
-            yield finding(rule, path, words, close=close, level=None if close else "note", fix=row.get("do", ""))
-
-
-def _broken(row: dict[str, Any], message: dict[str, Any], model: str) -> Iterator[tuple[str, str, Any]]:
-    """Where a message breaks a row: path, complaint and value."""
-    member = row["at"].rpartition("/")[2]
-    if "missing" in row:
-        list_path, _, rest = row["at"].rpartition("/*/")
-        for path, item in _located(message, (*_steps(list_path), "*")) if list_path else [("", message)]:
-            place = f"{path}/{rest.removeprefix('/')}"
-            if all(_is_unset(value) for _, value in _located(item, _steps(f"/{rest.removeprefix('/')}"))):
-                yield place, f"{model} needs {member} at {place.rpartition('/')[0]}", None
-        return
-    given = [(path, value) for path, value in _located(message, _steps(row["at"])) if not _is_unset(value)]
-    for path, value in given:
-        if "among" in row:
-            if isinstance(value, str) and value.lower() not in {name.lower() for name in row["among"]}:
-                listed = " or ".join(row["among"]) if "field" in row else "a name of the list in models.json"
-                yield path, f"expected {listed}, got {schema.short(value)} at {path}", value
-        elif "within" in row:
-            (low, high), number = row["within"], codec.whole(value)
-            if number is not None and not low <= number <= high:
-                yield path, f"expected {low} to {high}, got {value} at {path}", value
-        elif "matching" in row:
-            if isinstance(value, str) and re.search(row["matching"], value):
-                yield path, f"{model} does not take {schema.short(value)} at {path}", value
-        elif "is" not in row or value is row["is"]:
-            shown = f" {str(value).lower()}" if "is" in row else ""
-            yield path, f"{model} does not take {member}{shown} at {path}", value
-
-
-def is_silent(profile: models.Profile, setup: dict[str, Any]) -> bool:
-    """Whether the model answers this setup with zeros, since a member that it needs is missing (MODEL-6)."""
-    rows = (row for row in profile["limits"].get(("MODEL-6", "setup"), ()) if "silent" in row)
-    return any(True for row in rows for _ in _broken(row, {"setup": setup}, ""))
-
-
-def _is_unset(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and (not value or value.endswith("UNSPECIFIED")))
-
-
-def _located(value: Any, steps: tuple[str, ...], path: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value at a path of member names, each with its own path; `*` stands for each item of a list."""
-    if not steps:
-        yield path, value
-    elif steps[0] == "*":
-        for i, item in enumerate(value if isinstance(value, list) else ()):
-            yield from _located(item, steps[1:], f"{path}/{i}")
-    elif isinstance(value, dict) and steps[0] in value:
-        yield from _located(value[steps[0]], steps[1:], f"{path}/{steps[0]}")
-
-
-def _unknown_model(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
-    profile = _requested(reading, context)
-    if profile and not profile["known"] and not profile["retired"]:
-        near = " or ".join(models.like(profile["id"], context.target.surface))
-        seen = ", and apps that name it are the only trace of it" if models.is_unconfirmed(profile["id"]) else ""
-        words = f"{profile['id']} is not in models.json{seen}{near and f'; did you mean {near}?'} at /setup/model"
-        yield finding(rule, "/setup/model", words, level="note")
-
-
-def _retired_model(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
-    profile = _requested(reading, context)
-    if profile and models.is_gone(profile, context.target.as_of):
-        close = not_found(_setup(reading)["model"], context.target)
-        words = f"{profile['id']} is retired at /setup/model"
-        yield finding(rule, "/setup/model", words, close=close, fix=f"use {profile['replacedBy']}")
-
-
-def _leaving_model(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
-    profile = _requested(reading, context)
-    if profile and (row := models.announced(profile["id"])):
-        seen = ", and was not seen to happen yet" if models.has_come(row["on"], context.target.as_of) else ""
-        words = f"the shutdown of {profile['id']} is announced for {row['on']}{seen} at /setup/model"
-        yield finding(rule, "/setup/model", words, fix=f"move to {row['replacedBy']}")
-
-
-def _misnamed_model(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
-    name = _setup(reading).get("model")
-    if not isinstance(name, str) or not name:
-        return
-    row, close = misnamed(name, context.target)
-    if row:
-        fix = f"write {row['form'].replace('{model}', models.bare_id(name))}"
-        shown = schema.short(
-            re.sub("projects/[^/]*", "projects/...", name), 100
-        )  # the name of a project is not shown
-        wrong = "one models/ too many" if name.count("models/") > row["form"].count("models/") else "another form"
-        words = f"{shown} has {wrong}: expected {row['form']} at /setup/model"
-        yield finding(rule, "/setup/model", words, close=close, level=None if close else "note", fix=fix)
-
-
-def misnamed(model: str, target: ApiTarget) -> tuple[dict[str, Any] | None, tuple[int, str] | None]:
-    """For a model's name whose form is wrong on `target`: the row of its form, and code and reason of the close, None if the
-    name is taken all the same."""
-    rows = (row for row in models.profile("")["misnamed"] if models.holds(row, target.surface, target.as_of))
-    row = next((row for row in rows if not re.search(row["unlike"], model)), None)
-    return row, closes.frame_for(
-        row["close"], model=model, version=target.version
-    ) if row and "close" in row else None
-
-
-def _foreign_model(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
-    profile, surface = _served(reading, context), context.target.surface
-    if profile is None:
-        return
-    name, model_id, locations = str(_setup(reading)["model"]), profile["id"], profile.get("locations", {})
-    location = re.search("/locations/([^/]+)/", name)
-    if surface not in profile["surfaces"]:
-        others = " and ".join(_SURFACES[one] for one in profile["surfaces"])
-        words, close = (
-            f"{model_id} is a model of {others}, not of {_SURFACES[surface]}",
-            not_found(name, context.target),
-        )
-        fix = f"use {next(iter(models.like(model_id, surface)), models.default_model())}, or connect to {others}"
-    elif location and location[1] in locations.get("notIn", ()):
-        words, fix = f"{location[1]} does not serve {model_id}", f"use {' or '.join(locations['servedIn'])}"
-        close = closes.frame_for("publisher-model-not-found", model=name)
-    else:
-        return
-    yield finding(rule, "/setup/model", f"{words} at /setup/model", close=close, fix=fix)
-
-
-def not_found(model: str, target: ApiTarget) -> tuple[int, str]:
-    """Code and reason of the close for a model that does not exist on `target`."""
-    return _close_at(target, models.profile("")["notFound"], model=model, version=target.version)
-
-
-def _close_at(target: ApiTarget, rows: list[dict[str, Any]], **values: str) -> tuple[int, str]:
-    """Code and reason of the first of some rows of a profile that applies at `target`."""
-    row = next(row for row in rows if models.holds(row, target.surface, target.as_of))
-    return closes.frame_for(row["close"], **values)
-
-
-def _modalities(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
-    profile = _served(reading, context)
-    listed = machine.values({"setup": _setup(reading)}, (*_steps(_MODALITIES), "*"))
-    requested = [value for value in listed if isinstance(value, str) and value != "MODALITY_UNSPECIFIED"]
-    if not profile or not requested or (len(requested) == 1 and requested[0] in profile["output"]):
-        return
-    output, name = profile["output"], profile["name"]
-    words = f"{name} answers only in {' or '.join(output)}, not in {' and '.join(requested)} at {_MODALITIES}"
-    fix = f"ask for {output[0]}"
-    if "TEXT" in requested and "TEXT" not in output:
-        fix += "; for text add outputAudioTranscription, the transcript of the voice (--text does it)"
-    values = {"modalities": ", ".join(requested), "model": _setup(reading)["model"], "accepted": "\n* ".join(output)}
-    close = _close_at(context.target, profile["textRefused"], **values)
-    yield finding(rule, _MODALITIES, words, close=close, fix=fix)
-
-
-def _setup(reading: Reading) -> dict[str, Any]:
-    setup = reading.message.get("setup")
-    return setup if isinstance(setup, dict) else {}
-
-
-def _requested(reading: Reading, context: Context) -> models.Profile | None:
-    """The profile of the model that a setup names."""
-    model = _setup(reading).get("model")
-    return models.profile(model, context.target.surface) if model and isinstance(model, str) else None
-
-
-def _served(reading: Reading, context: Context) -> models.Profile | None:
-    """The same, if the model is known and not retired: else nothing is known to be refused."""
-    profile = _requested(reading, context)
-    return profile if profile and profile["known"] and not models.is_gone(profile, context.target.as_of) else None
 
 
 def _other_surface(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
@@ -501,7 +223,7 @@ def _content_in_mid_session(rule: str, reading: Reading, context: Context) -> It
 
 def _answers(reading: Reading) -> Iterator[tuple[str, dict[str, Any]]]:
     """The answers of a toolResponse, each with its path."""
-    for path, answer in _located(reading.message, ("toolResponse", "functionResponses", "*")):
+    for path, answer in machine.located(reading.message, "/toolResponse/functionResponses/*"):
         if isinstance(answer, dict):
             yield path, answer
 
@@ -537,7 +259,7 @@ def _answer_of_another(rule: str, reading: Reading, context: Context) -> Iterato
 
 
 def _answer_in_content(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
-    for path, _ in _located(reading.message, _steps("/clientContent/turns/*/parts/*/functionResponse")):
+    for path, _ in machine.located(reading.message, "/clientContent/turns/*/parts/*/functionResponse"):
         calls = f"; {', '.join(islice(context.pending.values(), 3))} waits for its answer" if context.pending else ""
         yield finding(rule, path, f"a functionResponse here answers no call{calls} at {path}")
 
@@ -546,19 +268,6 @@ def _answer_without_response(rule: str, reading: Reading, context: Context) -> I
     for path, answer in _answers(reading):
         if "response" not in answer and "parts" not in answer:
             yield finding(rule, path, f"no response at {path}")
-
-
-def _unserved_version(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
-    surface, version, _ = context.target
-    served = models.profile("")["versions"].get(surface, [version])
-    if version not in served:
-        words = f"{version} is not known to serve Live sessions on {_SURFACES[surface]}, {' and '.join(served)} are at /setup"
-        yield finding(rule, "/setup", words)
-
-
-@cache
-def _steps(path: str) -> tuple[str, ...]:
-    return tuple(path.split("/")[1:])
 
 
 TABLE: tuple[tuple[str, Literal["client", "server", "both"], str, Check], ...] = (
@@ -575,24 +284,24 @@ TABLE: tuple[tuple[str, Literal["client", "server", "both"], str, Check], ...] =
     ("SETUP-2", "both", "*transition", _transition),
     ("SETUP-3", "both", "*transition", _transition),
     ("SETUP-4", "client", "setup", _no_model),
-    ("SETUP-5", "client", "setup", _limit),
-    ("MODEL-1", "client", "setup", _unknown_model),
-    ("MODEL-2", "client", "setup", _retired_model),
-    ("MODEL-11", "client", "setup", _misnamed_model),
-    ("MODEL-12", "client", "setup", _foreign_model),
-    ("MODEL-10", "client", "setup", _leaving_model),
-    ("MODEL-3", "client", "setup", _modalities),
-    ("MODEL-4", "client", "*any", _limit),
-    ("MODEL-5", "client", "*any", _limit),
-    ("MODEL-6", "client", "*any", _limit),
+    ("SETUP-5", "client", "setup", model_rules.limit),
+    ("MODEL-1", "client", "setup", model_rules.unknown_model),
+    ("MODEL-2", "client", "setup", model_rules.retired_model),
+    ("MODEL-11", "client", "setup", model_rules.misnamed_model),
+    ("MODEL-12", "client", "setup", model_rules.foreign_model),
+    ("MODEL-10", "client", "setup", model_rules.leaving_model),
+    ("MODEL-3", "client", "setup", model_rules.modalities),
+    ("MODEL-4", "client", "*any", model_rules.limit),
+    ("MODEL-5", "client", "*any", model_rules.limit),
+    ("MODEL-6", "client", "*any", model_rules.limit),
     ("MODEL-7", "client", "*elsewhere", _other_surface),
-    ("MODEL-8", "client", "setup", _limit),
-    ("MODEL-9", "client", "realtimeInput", _limit),
-    ("MODEL-13", "client", "setup", _unserved_version),
+    ("MODEL-8", "client", "setup", model_rules.limit),
+    ("MODEL-9", "client", "realtimeInput", model_rules.limit),
+    ("MODEL-13", "client", "setup", model_rules.unserved_version),
     ("AUDIO-1", "client", "*media", _media),
     ("AUDIO-2", "client", "realtimeInput", _changed_rate),
     ("AUDIO-3", "server", "*media", _media),
-    ("AUDIO-4", "client", "realtimeInput", _limit),
+    ("AUDIO-4", "client", "realtimeInput", model_rules.limit),
     ("AUDIO-7", "client", "*media", _media),
     ("AUDIO-8", "client", "*media", _media),
     ("AUDIO-9", "client", "*media", _media),

@@ -12,7 +12,8 @@ from typing import Any
 
 from livews.core import canonical, closes, codec, machine, models, protocol
 from livews.core.conversation import Step
-from livews.core.rules import Finding, misnamed, not_found
+from livews.core.findings import Finding
+from livews.core.model_rules import misnamed, not_found
 from livews.server.connection import StandInConnection
 from livews.server.context import ServerContext
 from livews.server.server_session import ConnectionEnded, ServerSession

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from livews.core import protocol, rules, validation
+from livews.core import model_rules, protocol, rules, validation
 from livews.core.conversation import Conversation
 
 SETUP = {"setup": {"model": "models/test"}}
@@ -28,7 +28,7 @@ def test_every_rule_that_data_can_break_is_in_the_table() -> None:
     ]
     named = {
         rules._transition: {row[level] for row in rows for level in ("fault", "note") if level in row},
-        rules._limit: {row["rule"] for row in members},
+        model_rules.limit: {row["rule"] for row in members},
     }
     for check, ids in named.items():
         assert {rule for rule, known in checks.items() if known is check} == ids

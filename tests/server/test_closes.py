@@ -20,7 +20,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from livews.core import closes, protocol
 from tests.kit import talk
-from tests.kit.names import GEMINI, LIVE_38, TEST, VERTEX
+from tests.kit.names import DATA, GEMINI, LIVE_38, TEST, VERTEX
 from tests.kit.transcript import FOLDER, load
 
 ROWS: list[dict[str, Any]] = protocol.closes()
@@ -210,13 +210,7 @@ ONLY_BY_FAULT = {
     "resource-exhausted": "an outage, or a quota in other words",
     "credits-depleted": "somebody's bill",
     "spending-cap": "somebody's bill",
-    "thinking-level-not-supported": "a limit of a model that its profile does not have",
-    "thinking-level-required": "a limit of a model that its profile does not have",
-    "thinking-level-not-supported-vertex": "a limit of a model that its profile does not have",
-    "blocking-not-supported": "a limit of a model that its profile does not have",
-    "scheduling-not-supported-vertex": "a limit of a model that its profile does not have",
     "generation-member-not-supported": "a limit of a model that its profile does not have",
-    "publisher-model-not-found": "a limit of a model that its profile does not have",
     "compression-not-supported": "a limit of a model that its profile does not have",
     "unsupported-by-model": "stands for limits that nobody has met yet",
     "required-by-model": "stands for limits that nobody has met yet",
@@ -240,6 +234,8 @@ def test_every_row_can_be_brought_about() -> None:
     free = [one for path in FOLDER.glob("*.txt") for one in load(path) if '"fault' not in one.steps[0]]
     steps = [step.split() for one in free for step in one.steps]
     said = {step[1] for step in steps if step[0] == "closes"}
+    profiles = json.loads((DATA / "profiles.json").read_text())
+    said |= {row["close"] for key in ("rows", "names") for row in profiles[key] if "close" in row}  # test_profiles
     natural = said | {"key-expired"} | {close_id for close_id, _ in WAYS}  # test_tokens has one that is expired
     assert natural.isdisjoint(ONLY_BY_FAULT)
     assert natural | set(ONLY_BY_FAULT) == {row["id"] for row in ROWS}

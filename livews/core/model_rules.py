@@ -1,0 +1,209 @@
+"""The rules about the model of a session: its name, and the members that it takes, by protocol/models.json.
+
+- No model is named here: every fact is a row.
+- What is not known is not refused: of an unknown model only the name is judged.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from livews.core import closes, codec, machine, models, names, schema
+from livews.core.findings import ApiTarget, Context, Finding, finding
+from livews.core.reading import Reading
+
+_MODALITIES = "/setup/generationConfig/responseModalities"
+
+
+def limit(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
+    """A member that the session's model does not take so, by the rows of models.json and the checks of rules.json.
+
+    Of the rows about one field of a profile the first that applies counts."""
+    message, target = reading.message, context.target
+    is_setup = isinstance(message.get("setup"), dict)
+    profile = (_requested(reading, context) or models.profile("")) if is_setup else context.profile
+    setup = {"setup": message["setup"] if is_setup else context.setup}
+    seen = set()
+    for row in [row for name in message for row in profile["limits"].get((rule, name), ())]:
+        switches = [
+            any(value is True for _, value in machine.located(setup, row[name]))
+            for name in ("with", "unless")
+            if name in row
+        ]
+        if (
+            row.get("field") in seen
+            or ("with" in row and switches == [False])
+            or ("unless" in row and switches == [True])
+        ):
+            continue
+        if not models.holds(row, target.surface, target.as_of):
+            continue
+        for path, words, value in _broken(row, message, profile["name"]):
+            seen |= {row["field"]} if "field" in row else set()
+            close = closes.frame_for(row["close"], voice=str(value)) if row.get("close") else None
+            yield finding(rule, path, words, close=close, level=None if close else "note", fix=row.get("do", ""))
+
+
+def _broken(row: dict[str, Any], message: dict[str, Any], model: str) -> Iterator[tuple[str, str, Any]]:
+    """Where a message breaks a row: path, complaint and value."""
+    member = row["at"].rpartition("/")[2]
+    if "missing" in row:
+        list_path, _, rest = row["at"].rpartition("/*/")
+        for path, item in machine.located(message, f"{list_path}/*") if list_path else [("", message)]:
+            place = f"{path}/{rest.removeprefix('/')}"
+            if all(_is_unset(value) for _, value in machine.located(item, f"/{rest.removeprefix('/')}")):
+                yield place, f"{model} needs {member} at {place.rpartition('/')[0]}", None
+        return
+    given = [(path, value) for path, value in machine.located(message, row["at"]) if not _is_unset(value)]
+    for path, value in given:
+        if "among" in row:
+            if isinstance(value, str) and value.lower() not in {name.lower() for name in row["among"]}:
+                listed = " or ".join(row["among"]) if "field" in row else "a name of the list in models.json"
+                yield path, f"expected {listed}, got {schema.short(value)} at {path}", value
+        elif "within" in row:
+            (low, high), number = row["within"], codec.whole(value)
+            if number is not None and not low <= number <= high:
+                yield path, f"expected {low} to {high}, got {value} at {path}", value
+        elif "matching" in row:
+            if isinstance(value, str) and re.search(row["matching"], value):
+                yield path, f"{model} does not take {schema.short(value)} at {path}", value
+        elif "is" not in row or value is row["is"]:
+            shown = f" {str(value).lower()}" if "is" in row else ""
+            yield path, f"{model} does not take {member}{shown} at {path}", value
+
+
+def is_silent(profile: models.Profile, setup: dict[str, Any]) -> bool:
+    """Whether the model answers this setup with zeros, since a member that it needs is missing (MODEL-6)."""
+    rows = (row for row in profile["limits"].get(("MODEL-6", "setup"), ()) if "silent" in row)
+    return any(True for row in rows for _ in _broken(row, {"setup": setup}, ""))
+
+
+def _is_unset(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and (not value or value.endswith("UNSPECIFIED")))
+
+
+def unknown_model(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
+    profile = _requested(reading, context)
+    if profile and not profile["known"] and not profile["retired"]:
+        near = " or ".join(models.like(profile["id"], context.target.surface))
+        seen = ", and apps that name it are the only trace of it" if models.is_unconfirmed(profile["id"]) else ""
+        words = f"{profile['id']} is not in models.json{seen}{near and f'; did you mean {near}?'} at /setup/model"
+        yield finding(rule, "/setup/model", words, level="note")
+
+
+def retired_model(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
+    profile = _requested(reading, context)
+    if profile and models.is_gone(profile, context.target.as_of):
+        close = not_found(setup_of(reading)["model"], context.target)
+        words = f"{profile['id']} is retired at /setup/model"
+        yield finding(rule, "/setup/model", words, close=close, fix=f"use {profile['replacedBy']}")
+
+
+def leaving_model(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
+    profile = _requested(reading, context)
+    if profile and (row := models.announced(profile["id"])):
+        seen = ", and was not seen to happen yet" if models.has_come(row["on"], context.target.as_of) else ""
+        words = f"the shutdown of {profile['id']} is announced for {row['on']}{seen} at /setup/model"
+        yield finding(rule, "/setup/model", words, fix=f"move to {row['replacedBy']}")
+
+
+def misnamed_model(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
+    name = setup_of(reading).get("model")
+    if not isinstance(name, str) or not name:
+        return
+    row, close = misnamed(name, context.target)
+    if row:
+        fix = f"write {row['form'].replace('{model}', models.bare_id(name))}"
+        shown = schema.short(
+            re.sub("projects/[^/]*", "projects/...", name), 100
+        )  # the name of a project is not shown
+        wrong = "one models/ too many" if name.count("models/") > row["form"].count("models/") else "another form"
+        words = f"{shown} has {wrong}: expected {row['form']} at /setup/model"
+        yield finding(rule, "/setup/model", words, close=close, level=None if close else "note", fix=fix)
+
+
+def misnamed(model: str, target: ApiTarget) -> tuple[dict[str, Any] | None, tuple[int, str] | None]:
+    """For a model's name whose form is wrong on `target`: the row of its form, and code and reason of the close, None if the
+    name is taken all the same."""
+    rows = (row for row in models.profile("")["misnamed"] if models.holds(row, target.surface, target.as_of))
+    row = next((row for row in rows if not re.search(row["unlike"], model)), None)
+    return row, closes.frame_for(
+        row["close"], model=model, version=target.version
+    ) if row and "close" in row else None
+
+
+def foreign_model(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
+    profile, surface = _served(reading, context), context.target.surface
+    if profile is None:
+        return
+    name, model_id, locations = str(setup_of(reading)["model"]), profile["id"], profile.get("locations", {})
+    location = re.search("/locations/([^/]+)/", name)
+    if surface not in profile["surfaces"]:
+        others = " and ".join(names.SURFACES[one] for one in profile["surfaces"])
+        words, close = (
+            f"{model_id} is a model of {others}, not of {names.SURFACES[surface]}",
+            not_found(name, context.target),
+        )
+        fix = f"use {next(iter(models.like(model_id, surface)), models.default_model())}, or connect to {others}"
+    elif location and location[1] in locations.get("notIn", ()):
+        words, fix = f"{location[1]} does not serve {model_id}", f"use {' or '.join(locations['servedIn'])}"
+        close = closes.frame_for("publisher-model-not-found", model=name)
+    else:
+        return
+    yield finding(rule, "/setup/model", f"{words} at /setup/model", close=close, fix=fix)
+
+
+def not_found(model: str, target: ApiTarget) -> tuple[int, str]:
+    """Code and reason of the close for a model that does not exist on `target`."""
+    return _close_at(target, models.profile("")["notFound"], model=model, version=target.version)
+
+
+def _close_at(target: ApiTarget, rows: list[dict[str, Any]], **values: str) -> tuple[int, str]:
+    """Code and reason of the first of some rows of a profile that applies at `target`."""
+    row = next(row for row in rows if models.holds(row, target.surface, target.as_of))
+    return closes.frame_for(row["close"], **values)
+
+
+def modalities(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
+    profile = _served(reading, context)
+    listed = machine.values(setup_of(reading), ("generationConfig", "responseModalities", "*"))
+    requested = [value for value in listed if isinstance(value, str) and value != "MODALITY_UNSPECIFIED"]
+    if not profile or not requested or (len(requested) == 1 and requested[0] in profile["output"]):
+        return
+    output, name = profile["output"], profile["name"]
+    words = f"{name} answers only in {' or '.join(output)}, not in {' and '.join(requested)} at {_MODALITIES}"
+    fix = f"ask for {output[0]}"
+    if "TEXT" in requested and "TEXT" not in output:
+        fix += "; for text add outputAudioTranscription, the transcript of the voice (--text does it)"
+    values = {
+        "modalities": ", ".join(requested),
+        "model": setup_of(reading)["model"],
+        "accepted": "\n* ".join(output),
+    }
+    close = _close_at(context.target, profile["textRefused"], **values)
+    yield finding(rule, _MODALITIES, words, close=close, fix=fix)
+
+
+def unserved_version(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
+    surface, version, _ = context.target
+    served = models.profile("")["versions"].get(surface, [version])
+    if version not in served:
+        words = f"{version} is not known to serve Live sessions on {names.SURFACES[surface]}, {' and '.join(served)} are at /setup"
+        yield finding(rule, "/setup", words)
+
+
+def setup_of(reading: Reading) -> dict[str, Any]:
+    setup = reading.message.get("setup")
+    return setup if isinstance(setup, dict) else {}
+
+
+def _requested(reading: Reading, context: Context) -> models.Profile | None:
+    """The profile of the model that a setup names."""
+    model = setup_of(reading).get("model")
+    return models.profile(model, context.target.surface) if model and isinstance(model, str) else None
+
+
+def _served(reading: Reading, context: Context) -> models.Profile | None:
+    """The same, if the model is known and not retired: else nothing is known to be refused."""
+    profile = _requested(reading, context)
+    return profile if profile and profile["known"] and not models.is_gone(profile, context.target.as_of) else None
