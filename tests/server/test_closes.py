@@ -197,7 +197,6 @@ ONLY_BY_FAULT = {
     "context-window-exceeded": "no context is too long here",
     "invalid-argument-context-full": "nor here",
     "voice-sample-not-wav": "nobody's voice is copied",
-    "not-implemented": "comes at random",
     "entity-not-found": "another wording of session-not-found",
     "operation-aborted": "a backend that gave up",
     "api-not-enabled": "a project's settings",
