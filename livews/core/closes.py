@@ -224,7 +224,10 @@ def _place_of(reason: str) -> str:
     if of is None or name not in of.members:
         return names.correct(name, steps).fix
     instead = names.json_schema(steps)[1]
-    return f"{of.name} has {name} on another surface or API version, but not on this one. {instead}".rstrip()
+    on = of.members[name].on
+    has = [names.SURFACES[surface] for surface in names.SURFACES if on.get(surface)]
+    known = f" Known to have it: {', '.join(has)}." if has else ""
+    return f"{of.name} does not have {name} on the surface and API version you reached.{known} {instead}".rstrip()
 
 
 def _unknown(code: int, reason: str) -> Advice:
