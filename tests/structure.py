@@ -71,7 +71,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "livews.tools", "livews.trace", "livews.transport",
     ),
     "livews.server": (*BASE, "livews.audio.analysis", "livews.backpressure", "livews.process", "livews.recorder", "livews.trace"),
-    "livews.proxy": (*BASE, "livews.connect_errors", "livews.recorder"),
+    "livews.proxy": (*BASE, "livews.audio.analysis", "livews.connect_errors", "livews.recorder"),
     "livews.inspector": (
         *BASE, "livews.analysis", "livews.proxy", "livews.recorder", "livews.report", "livews.setup_message", "livews.trace",
     ),

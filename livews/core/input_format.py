@@ -15,6 +15,8 @@ from livews.core.schema import Sender
 
 _VARIED = 8
 """How many different bytes the start of a text has at least; a tone that looks like one has fewer."""
+_TEXT = 512
+"""Bytes of it that are looked at: sound of one byte a sample is in the range of letters for a moment."""
 _FRAMES = 3
 """Headers of MP3 or AAC frames that follow each other where the one before says: fewer are found in PCM by chance."""
 _CHANNELS = re.compile(r";\s*channels=\s*\"?0*([2-9]|[1-9][0-9])")
@@ -78,7 +80,7 @@ def format_of(data: bytes) -> dict[str, Any] | None:
     """The row of `formats` that describes some bytes; None for PCM and for what is not recognised."""
     if _any_format().match(data):
         for pattern, row in _formats():
-            if pattern.match(data) and not (row.get("varied") and len({*data[:24]}) < _VARIED):
+            if pattern.match(data) and not (row.get("varied") and not _is_text(pattern, data)):
                 return row
     return next((row for _, row in _formats() if row["starts"] == "frames"), None) if _has_frames(data) else None
 
@@ -125,6 +127,12 @@ def _format_of_type(name: str) -> dict[str, Any] | None:
     if name == "audio/pcm":
         return None
     return next((row for row in protocol.formats() if "type" in row and re.search(row["type"], name)), None)
+
+
+def _is_text(pattern: re.Pattern[bytes], data: bytes) -> bool:
+    """Whether data goes on as it starts, and is no tone."""
+    places = range(0, max(1, min(len(data), _TEXT) - 64), 16)
+    return len({*data[:24]}) >= _VARIED and all(pattern.match(data, at) for at in places)
 
 
 @cache

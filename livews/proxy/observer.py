@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import Any
 
+from livews.audio.analysis.input_check import InputAudioCheck
 from livews.core import codec
 from livews.core.conversation import Conversation, Step
 from livews.core.endpoint_paths import parse_endpoint_path
@@ -49,6 +50,7 @@ class ConnectionObserver:
     ) -> None:
         surface, version = parse_endpoint_path(path)
         self.conversation = Conversation(surface=surface, version=version)
+        self._input = InputAudioCheck()
         self.recorders: list[Recorder] = []
         """They receive every message and control frame."""
         self.messages: Counter[Side] = Counter()
@@ -178,6 +180,7 @@ class ConnectionObserver:
             step = Step(side, "unreadable", message.payload or b"", state=state, judgement=(note,), parsed={})
         else:
             step = self.conversation.step(side, message.payload)
+            self._input.take(step, t)
             remember_handles(step)
         self.faults += bool(step.faults)
         for recorder in [*self.recorders]:

@@ -107,6 +107,8 @@ def read_to_end(
             yield record.number, [_closed(close)], False
         elif step is not None and record.control != "close":
             yield record.number, [*step.findings, *outcomes.take(step, elided=record.elided)], True
+        elif step is not None and step.findings:
+            yield record.number, step.findings, False
         elif record.control == "broken":
             words = f"this line of the file is damaged: {record.about['why']}"
             fix = "Restore the line or remove it; what follows is judged without it."

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from livews.audio.analysis.input_check import InputAudioCheck
 from livews.core.conversation import Conversation, Step
 from livews.core.endpoint_paths import parse_endpoint_path
 from livews.errors import BadRequest
@@ -48,6 +49,7 @@ class RecordedSession:
         self.next: dict[str, Any] | None = None
         self._items = items
         self._pieces = Pieces()
+        self._input = InputAudioCheck()
 
     @property
     def url(self) -> str:
@@ -81,11 +83,14 @@ class RecordedSession:
         if record.raw is not None:
             self.elided = self.elided or record.elided
             step = conversation.step(record.sender, refilled(record.raw) if record.elided else record.raw)
+            self._input.take(step, record.t, elided=record.elided)
             remember_handles(step)
             shown: Step = self._pieces.step(step)
             return shown
         if record.control == "close":
-            return conversation.close(record.sender, *record.close)
+            step = conversation.close(record.sender, *record.close)
+            self._input.take(step, record.t)
+            return step
         return None
 
 
