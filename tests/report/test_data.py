@@ -89,6 +89,16 @@ def test_a_setup_without_an_answer_is_among_the_findings() -> None:
     assert not data_of(Trace().send(0.1, SETUP).control(9.0, "recv", "close", refused))["found"]
 
 
+@pytest.mark.parametrize(
+    ("direction", "code", "kind", "retry"),
+    [("recv", 1000, "session", "resume"), ("recv", 1005, "session", "resume"), ("send", 1000, "normal", "no"), ("send", 1005, "normal", "no")],
+)  # fmt: skip
+def test_a_normal_code_is_a_normal_end_of_the_client_only(direction: str, code: int, kind: str, retry: str) -> None:
+    trace = Trace().send(0.1, SETUP).recv(0.2, {"setupComplete": {}})
+    end = data_of(trace.control(9.0, direction, "close", {"code": code, "reason": ""}))["end"]
+    assert (end["kind"], end["retry"]) == (kind, retry)
+
+
 def test_the_end_after_go_away_was_announced() -> None:
     trace = Trace().send(0.1, SETUP).recv(0.2, {"setupComplete": {}}).recv(1.0, {"goAway": {"timeLeft": "50s"}})
     end = data_of(trace.control(9.0, "recv", "close", {"code": 1001, "reason": ""}))["end"]
