@@ -17,6 +17,7 @@ from typing import Any
 
 from livews.cli import message_files, reader, repair
 from livews.cli.console import Console
+from livews.core import rules
 from livews.core.codec import WireError, parse_any
 from livews.core.rules import Finding
 from livews.core.schema import Sender
@@ -25,6 +26,8 @@ from livews.exit_codes import Exit
 from livews.terminal_text import escape_unsafe, paragraph
 from livews.trace.ending import Judged, read_to_end
 from livews.trace.session import follow
+
+_BOM = b"\xef\xbb\xbf"
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
@@ -94,11 +97,17 @@ def _any(file: Iterator[bytes], side: Sender | None, name: str) -> Iterator[Judg
             break
     lines = chain(begin, file)
     try:
-        head = parse_any(begin[-1].removeprefix(b"\xef\xbb\xbf")) if begin else None
+        head = parse_any(begin[-1].removeprefix(_BOM)) if begin else None
     except WireError:
         head = None
     is_trace = isinstance(head, dict) and head.get("trace") == "livews"
-    return _trace(lines, name) if is_trace else message_files.findings(lines, name, side)
+    if not is_trace and begin and begin[0].startswith(_BOM):
+        words, fix = (
+            "the file begins with a UTF-8 byte order mark",
+            "Leave it out of what is sent: a frame is plain UTF-8.",
+        )
+        yield 1, [rules.finding("WIRE-2", "", words, level="note", fix=fix)], False
+    yield from _trace(lines, name) if is_trace else message_files.findings(lines, name, side)
 
 
 def _trace(lines: Iterable[bytes], name: str) -> Iterator[Judged]:

@@ -13,6 +13,7 @@ import textwrap
 from dataclasses import asdict
 from typing import Any, cast
 
+from livews import document
 from livews.cli.console import Console
 from livews.core import closes, protocol
 from livews.core.codec import WireError, parse_any
@@ -166,8 +167,12 @@ class _Explanation:
         except WireError as problem:
             if logged.found or (text.startswith("[") and not _LIST.match(text)):
                 return False
+            _, place = document.values(text.encode())
             fix = "give one whole message; `livews check` takes many, `livews trace show` a trace"
-            raise BadRequest("this is not a JSON message", why=one_line(str(problem)), fix=fix) from None
+            why = f"{place.why} (line {place.line}, column {place.column})" if place else str(problem)
+            raise BadRequest(
+                "this is not a JSON message", why=one_line(why), fix=place.fix if place else fix
+            ) from None
         if isinstance(value, dict) and "dir" in value and isinstance(value.get("close"), dict):  # a line of a trace
             code, reason = value["close"].get("code"), value["close"].get("reason", "")
             by: Sender = "client" if value["dir"] == "send" else "server"

@@ -104,9 +104,20 @@ def test_what_is_no_json_in_utf8_is_named(check: Run, name: str) -> None:
     assert traced.code == 2 and (name.split(" (")[0] in "\n".join(traced.err) or name == "binary data")
 
 
-def test_a_byte_order_mark_does_no_harm(check: Run) -> None:
-    assert check(b"\xef\xbb\xbf" + MESSAGE.encode()).code == 0
-    assert check(b'\xef\xbb\xbf{\n"setup": {"model": "models/test"}}').code == 0
+@pytest.mark.parametrize("text", [MESSAGE, '{\n"setup": {"model": "models/test"}}'])
+def test_a_byte_order_mark_is_noted(check: Run, text: str) -> None:
+    done = check(b"\xef\xbb\xbf" + text.encode())
+    assert (done.code, done.err[-1]) == (0, "1 message: 0 errors, 1 note")
+    assert done.out == ["1 note /: the file begins with a UTF-8 byte order mark (WIRE-2)"]
+
+
+def test_the_fix_is_below_each_finding_on_a_terminal(check: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = '{"setup": {"model": "models/test", "responseModalities": ["AUDIO"]}}'
+    line = "1 error /setup/responseModalities: responseModalities belongs in setup.generationConfig (WIRE-5)"
+    assert check(text).out == [line]
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert check(text).out == [line, "  do     Move responseModalities to setup.generationConfig."]
+    assert len(check(text, "--json").out) == 1
 
 
 def test_bytes_of_another_encoding_have_a_place(check: Run) -> None:

@@ -48,6 +48,13 @@ def test_tools_that_are_taken(message: dict[str, Any]) -> None:
     assert [one for one in rules.check("client", message) if one.level != "note"] == []
 
 
+def test_parameters_as_json_schema_are_noted_where_they_give_no_arguments() -> None:
+    tools = [{"functionDeclarations": [{"name": "f", "parametersJsonSchema": {"type": "object"}}]}]
+    for model, levels in (("gemini-2.5-flash-native-audio-latest", ["note"]), ("gemini-3.8-live", [])):
+        found = rules.check("client", {"setup": {"model": f"models/{model}", "tools": tools}})
+        assert [one.level for one in found if "parametersJsonSchema" in one.path] == levels
+
+
 def test_json_schema_in_a_type_has_a_fix() -> None:
     schema = {"type": ["string", "null"]}
     message = {
