@@ -122,7 +122,7 @@ def test_a_role_is_user_or_model(role: str, target: ApiTarget | None, level: str
 
 
 @pytest.mark.parametrize(("name", "path", "words"), [
-    ("additionalProperties", "setup.tools[0].function_declarations[0].parameters", "but not on this one. Give the JSON Schema as parametersJsonSchema"),
+    ("additionalProperties", "setup.tools[0].function_declarations[0].parameters", "Give the JSON Schema as parametersJsonSchema"),
     ("$ref", "setup.tools[0].function_declarations[0].parameters.properties[0].value", "Give the JSON Schema as parametersJsonSchema"),
     ("inputAudioTranscription", "setup.generation_config", "Move inputAudioTranscription to setup."),
     ("tols", "setup", "Write tools in place of tols."),
