@@ -24,7 +24,7 @@ PCM = bytes(range(256)) * 8
 
 
 def sound(pcm: bytes = PCM, mime_type: str = "audio/pcm;rate=24000") -> bytes:
-    return service_format.audio_as_service(codec.encode_base64(pcm), mime_type, None)
+    return service_format.audio_as_service(codec.encode_base64(pcm), mime_type)
 
 
 def content(**members: Any) -> bytes:

@@ -217,9 +217,9 @@ def _trait(text: str) -> tuple[str, Any]:
         result = codec.parse_any(text_value.encode())
     except codec.WireError:
         result = text_value
-    allowed = protocol.models()["wireValues"].get(name, [result])
-    if isinstance(result, str) and result not in allowed:
-        raise argparse.ArgumentTypeError(f"{name} is one of {', '.join(allowed)}, not {result}")
+    allowed = protocol.models()["wireValues"].get(name)
+    if allowed and result not in allowed:
+        raise argparse.ArgumentTypeError(f"{name} is one of {', '.join(allowed)}, not {text_value}")
     kind = (int, float) if isinstance(usual, (int, float)) else type(usual)
     if not isinstance(result, kind) or isinstance(result, bool) is not isinstance(usual, bool):
         raise argparse.ArgumentTypeError(f"{name} is written like {codec.dump(usual).decode()}, not {text_value}")

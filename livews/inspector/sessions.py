@@ -46,6 +46,7 @@ class SessionView:
         page: the data of the page.
         running: it has not ended.
         full: no more is kept of it.
+        taken: how many of its messages were taken: as many rows, or fewer, as those without content share one.
         kept: where all of it can be found, in words.
         injector: sends messages into it; None if that is not possible.
     """
@@ -60,6 +61,7 @@ class SessionView:
         self.page = ReportSession(info, docs)
         self.running = True
         self.full = False
+        self.taken = 0
         self.injector = injector
 
     @property
@@ -185,6 +187,7 @@ class SessionList:
                 f"the session itself goes on, and {session.kept}"
             )
         self._rows += not session.full
+        session.taken += not session.full
         return not session.full
 
     def note(self, text: str) -> None:
@@ -219,7 +222,7 @@ class SessionList:
         if old is None:
             return False
         del self.all[old.number]
-        self._rows -= old.page.rows
+        self._rows -= old.taken
         old.page.close()
         self.let_go += 1
         return True

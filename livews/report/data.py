@@ -21,6 +21,7 @@ from livews.core.conversation import Conversation, Step
 from livews.redactor import Pieces, hide, hide_json, redact_url, remember_handles, with_pseudonyms
 from livews.report.message_excerpt import LONGEST_KEY, MAX_TEXT, MemberDocs, excerpt
 from livews.terminal_text import one_line
+from livews.trace.empties import EmptyRun
 from livews.trace.ending import SessionClose, SessionEnding
 from livews.trace.outcome import TurnOutcomes
 from livews.trace.reader import TraceRecord
@@ -140,6 +141,8 @@ class ReportSession:
         self._sounded: deque[tuple[int, audio_tracks.AudioRun]] = deque(maxlen=_MEASURED_TURNS)
         """Index of a turn, and the run that holds its first sound."""
         self._end: dict[str, Any] | None = None
+        self._empties = EmptyRun()
+        """Empty messages, which the next row counts."""
         self._ending = SessionEnding()
         self._waiting = Waiting(info.conversation)
         self._outcomes = TurnOutcomes(info.conversation)
@@ -163,6 +166,10 @@ class ReportSession:
             self._frame(t, record, record.raw, self._pieces.step(step))
 
     def _frame(self, t: float, record: TraceRecord, raw: bytes, step: Step) -> None:
+        if record.inserted or not self._empties.take(step, record, raw, t):
+            self._list(step, record, raw, t)
+
+    def _list(self, step: Step, record: TraceRecord, raw: bytes, t: float) -> None:
         row = self.rows
         self._ending.take(record, step, row)
         words = [*([INSERTED] if record.inserted else []), *describe(step, elided=record.elided)]
@@ -224,6 +231,8 @@ class ReportSession:
     def finish(self) -> None:
         """Nothing more comes. To be called once."""
         self.moves += 1
+        if last := self._empties.last():
+            self._list(*last)
         self.tracks.finish()
         if self._ending.unanswered is not None:
             self._find(self._ending.unanswered, [rules.unanswered_setup()])
@@ -265,7 +274,7 @@ class ReportSession:
         is_control = record.raw is None
         self._flags.append((record.sender == "server") | is_control << 1 | level << 2 | record.inserted << 4)
         self._kind_of.append(self._kinds.setdefault(_shown(kind, 80), len(self._kinds)))
-        text = hide(" · ".join(words))
+        text = hide(" · ".join([*filter(None, words), *self._empties.words()]))
         self._words.append(text if len(text) <= 2 * _MAX_WORDS else text[: 2 * _MAX_WORDS] + "…")
         row = codec.dump([message, left_out] if left_out else [message])
         self._chunk.append(hide_json(row.decode(errors="surrogatepass")).encode(errors="surrogatepass"))

@@ -127,7 +127,7 @@ class FrameBundle:
     def add(self, message: dict[str, Any], ends_at: str) -> dict[str, Any]:
         """Collect a message; the bundle if it ends the turn (with the member `ends_at`), {} if more is to come.
 
-        A message that belongs to no turn is returned as it is.
+        A message that belongs to no turn is returned as it is; an empty one is dropped.
         """
         content = message.get("serverContent")
         if not isinstance(content, dict) or not ({"serverContent", "usageMetadata"} >= set(message)):

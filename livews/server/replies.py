@@ -81,27 +81,32 @@ class WireStyle:
         """Replies are TEXT parts, not audio."""
         self.thoughts = generation.get("thinkingConfig", {}).get("includeThoughts") is True
         self.transcribes_output = "outputAudioTranscription" in setup
-        self.transcribes_input = "inputAudioTranscription" in setup
+        self.transcribes_input = self.wire["heardUnasked"] or "inputAudioTranscription" in setup
         self.utterances = profile["turnEndsAt"] == "interactionStatus"
         """turnComplete ends an utterance, and interactionStatus the turn."""
 
-    def content(self, content: Message) -> Message:
-        """A serverContent, with the role in modelTurn where this model has it."""
-        if self.wire["role"] and "modelTurn" in content:
-            content = {**content, "modelTurn": {"role": "model", **content["modelTurn"]}}
-        return {"serverContent": content}
+    def model_turn(self, part: Message) -> Message:
+        """A message with one part of the model."""
+        return {"serverContent": {"modelTurn": service_format.model_turn([part], self.wire["role"])}}
 
     def usage(self, prompt: Counter[str], response: Counter[str]) -> Message:
-        """usageMetadata with the counts by modality, whose sums add up (USAGE-1)."""
+        """usageMetadata with the counts by modality. What is counted under "" is of none, and in the totals only (USAGE-2)."""
         name = "candidates" if self.wire["usage"] == "candidates" else "response"
+        thoughts = self.wire["thoughtsTokens"] + (len(_THOUGHT.split()) if self.thoughts else 0)
         usage: Message = {
             "promptTokenCount": prompt.total(),
             f"{name}TokenCount": response.total(),
             "totalTokenCount": prompt.total() + response.total(),
             "promptTokensDetails": _details(prompt),
             f"{name}TokensDetails": _details(response),
+            "thoughtsTokenCount": thoughts if response.total() else 0,
         }
         return {key: value for key, value in usage.items() if value}  # protobuf writes no zeros and no empty lists
+
+    def empty(self, at: float) -> Iterator[TimedFrame]:
+        """The bare `{}` that some models send ahead of an answer and of each of its audio messages."""
+        if self.wire["empties"]:
+            yield TimedFrame(at, {})
 
     def input_transcription(self, user_input: UserInput) -> Iterator[Message]:
         """The transcript of the user's speech, which comes before the reply."""
@@ -112,25 +117,26 @@ class WireStyle:
 
 
 def _details(tokens: Counter[str]) -> list[Message]:
-    return [{"modality": modality, "tokenCount": count} for modality, count in tokens.items() if count]
+    return [{"modality": modality, "tokenCount": count} for modality, count in tokens.items() if modality and count]
 
 
 def opening(style: WireStyle, user_input: UserInput, prompt: Counter[str]) -> Iterator[TimedFrame]:
-    """The empty messages with which some models begin, and the counts of the prompt where they come early."""
-    if style.wire["opener"]:
+    """The empty messages with which some models begin, or the counts of the prompt where they come early."""
+    if user_input.spoken and style.wire["usage"] == "early":
+        yield TimedFrame(THINK_SECONDS, {"serverContent": {}, "usageMetadata": style.usage(prompt, Counter())})
+    elif style.wire["opener"]:
+        yield from style.empty(THINK_SECONDS)
         yield TimedFrame(THINK_SECONDS, {"serverContent": {}})
-        if user_input.spoken and style.wire["usage"] == "early":
-            yield TimedFrame(THINK_SECONDS, {"serverContent": {}, "usageMetadata": style.usage(prompt, Counter())})
 
 
 def utterance(style: WireStyle, words: str, speech: SynthesizedSpeech | None) -> Iterator[TimedFrame]:
     """Text parts, or audio with its transcript, faster than it plays; then generationComplete."""
     at = THINK_SECONDS
     if style.thoughts:
-        yield TimedFrame(at, style.content({"modelTurn": {"parts": [{"text": _THOUGHT, "thought": True}]}}))
+        yield TimedFrame(at, style.model_turn({"text": _THOUGHT, "thought": True}))
     if speech is None:
         for piece in pieces(words):
-            yield TimedFrame(at, style.content({"modelTurn": {"parts": [{"text": piece}]}}))
+            yield TimedFrame(at, style.model_turn({"text": piece}))
             at += _TEXT_PIECE_SECONDS
     else:
         yield from _spoken(style, words, speech, at)
@@ -141,8 +147,10 @@ def utterance(style: WireStyle, words: str, speech: SynthesizedSpeech | None) ->
 def _spoken(style: WireStyle, words: str, speech: SynthesizedSpeech, at: float) -> Iterator[TimedFrame]:
     wire = style.wire
     transcripts = [{"text": piece} for piece in pieces(words)] if style.transcribes_output else []
+    finished: list[Message] = [{"finished": True}] if transcripts else []
     if transcripts and wire["transcript"] == "first":
-        for transcript in ({}, *transcripts, *([{"finished": True}] if wire["finished"] else [])):
+        opener: list[Message] = [{}] if wire["transcriptOpens"] else []
+        for transcript in (*opener, *transcripts, *(finished if wire["finished"] == "words" else [])):
             yield TimedFrame(at, {"serverContent": {"outputTranscription": transcript}})
         transcripts = []
     chunks = speech.chunks(wire["chunkMs"])
@@ -152,21 +160,22 @@ def _spoken(style: WireStyle, words: str, speech: SynthesizedSpeech, at: float) 
         left -= seconds
         now = transcripts[: -(-len(transcripts) // (len(chunks) - i))]
         del transcripts[: len(now)]
-        if now and wire["bundled"]:
-            blob = {"mimeType": wire["mimeType"], "data": data}
-            message = style.content({"modelTurn": {"parts": [{"inlineData": blob}]}})
+        together = bool(now) and wire["transcript"] == "with-audio"
+        for transcript in () if together else now:
+            yield TimedFrame(at, {"serverContent": {"outputTranscription": transcript}})
+        yield from style.empty(at)
+        if together:
+            message = style.model_turn({"inlineData": {"mimeType": wire["mimeType"], "data": data}})
             message["serverContent"]["outputTranscription"] = {"text": "".join(piece["text"] for piece in now)}
             yield TimedFrame(at, message, seconds)
         else:
-            for transcript in now:
-                yield TimedFrame(at, {"serverContent": {"outputTranscription": transcript}})
-            frame = service_format.audio_as_service(data, wire["mimeType"], "model" if wire["role"] else None)
-            yield TimedFrame(at, frame, seconds)
+            yield TimedFrame(at, service_format.audio_as_service(data, wire["mimeType"], wire["role"]), seconds)
         if wire["usage"] == "stream":
             usage = style.usage(Counter(), Counter(AUDIO=round(seconds * TOKENS_PER_SECOND)))
             yield TimedFrame(at, {"usageMetadata": usage})
         at += seconds / style.speed
-    for transcript in transcripts:  # words that make no sound
+    # words that make no sound, and the end of the words where it comes after the sound
+    for transcript in (*transcripts, *(finished if wire["finished"] == "sound" else [])):
         yield TimedFrame(at, {"serverContent": {"outputTranscription": transcript}})
 
 

@@ -19,22 +19,27 @@ def dump_as_service(message: Any) -> bytes:
     return json.dumps(message, indent=2, ensure_ascii=True).encode() + b"\n"
 
 
-def audio_as_service(data: str, mime_type: str, role: str | None) -> bytes:
+def model_turn(parts: list[Any], role: str) -> dict[str, Any]:
+    """A modelTurn. `role` is where its role stands: "first" is ahead of the parts, "last" after them, "none" nowhere."""
+    turn = {"role": "model", "parts": parts} if role == "first" else {"parts": parts}
+    return {**turn, "role": "model"} if role == "last" else turn
+
+
+def audio_as_service(data: str, mime_type: str, role: str = "none") -> bytes:
     """One audio part as a frame of the service, without a walk through its base64.
 
     Args:
         data: the audio in base64.
         mime_type: its mime type.
-        role: the role of its modelTurn, None for a turn without one.
+        role: where the role of its modelTurn stands, as in `model_turn`.
     """
     head, tail = _around_audio(mime_type, role)
     return b"".join((head, data.encode(), tail))
 
 
 @lru_cache(maxsize=16)
-def _around_audio(mime_type: str, role: str | None) -> tuple[bytes, bytes]:
-    turn: dict[str, Any] = {"role": role} if role else {}
-    turn["parts"] = [{"inlineData": {"mimeType": mime_type, "data": "?"}}]
+def _around_audio(mime_type: str, role: str) -> tuple[bytes, bytes]:
+    turn = model_turn([{"inlineData": {"mimeType": mime_type, "data": "?"}}], role)
     head, _, tail = dump_as_service({"serverContent": {"modelTurn": turn}}).rpartition(b"?")
     return head, tail
 

@@ -218,8 +218,6 @@ class TurnTaking:
         self._input.user_continues()
         if self._is_replying and self._interruptible:
             await self._interrupt()
-        elif self.wire["opener"]:
-            await self._session.send({"serverContent": {}})
 
     async def _end_speech(self, offset: float) -> None:
         await self._finish_announcement()
@@ -234,8 +232,8 @@ class TurnTaking:
         if self._coverage == "TURN_INCLUDES_ONLY_ACTIVITY":
             self._input.between = UserInput()
         if self.wire["speaks"]:
-            await self._send_activity("ACTIVITY_END", offset)
             await self._send_transcript(user_input)
+            await self._send_activity("ACTIVITY_END", offset)
             await self._prompt(interrupts=self._interruptible)
             waiting, self._results_for_later = self._results_for_later, deque()
             for results in waiting:  # they go on waiting if the same audio frame starts the next speech
@@ -249,9 +247,11 @@ class TurnTaking:
         return next(iter(self._session.config.heard[self._resumable.spoken_turns :]), "")
 
     async def _send_activity(self, kind: str, offset: float) -> None:
-        if self.wire["voiceActivity"]:
+        if (form := self.wire["voiceActivity"]) != "none":
             activity = {"type": kind, "audioOffset": format_duration(offset)}
-            await self._session.send({"serverContent": {}, "voiceActivity": activity})
+            await self._session.send(
+                {**({"serverContent": {}} if form == "beside" else {}), "voiceActivity": activity}
+            )
 
     async def _send_transcript(self, user_input: UserInput) -> None:
         for message in self._style.input_transcription(user_input):
@@ -298,6 +298,7 @@ class TurnTaking:
         """Start a reply. After a call it belongs to the `same_turn`, and so do the counts so far."""
         self._answers_to = user_input
         self._resumable.context += user_input.tokens()
+        self._resumable.context[""] = self._resumable.context[""] or self.wire["promptUnlisted"]
         self._prompt_tokens = Counter(self._resumable.context)
         if not same_turn:
             self._response_tokens = Counter()
@@ -323,8 +324,6 @@ class TurnTaking:
         await cancel(self._reply)
         if self._calls.holding and (withdrawn := self._calls.release_turn()):
             await self._session.send({"toolCallCancellation": {"ids": withdrawn}})
-        if self.wire["opener"]:
-            await self._session.send({"serverContent": {}})
         await self._session.send({"serverContent": {"interrupted": True}})
         await self._end_utterance(self._answers_to, "IDLE" if self._style.utterances else "")
         await self._session.turn_ended()
@@ -364,7 +363,9 @@ class TurnTaking:
                 first_audio = first_audio or loop.time()
                 seconds += timed.voice_seconds
                 self._session.context.lateness.add(loop.time() - due)
-                self._response_tokens["AUDIO"] = round(seconds * TOKENS_PER_SECOND)
+                self._response_tokens |= {
+                    "AUDIO": round(seconds * TOKENS_PER_SECOND), "": self.wire["responseUnlisted"],
+                }  # fmt: skip
             await self._session.send(timed.frame)
         if speech is None:
             self._response_tokens["TEXT"] += len(words.split())
@@ -392,7 +393,7 @@ class TurnTaking:
         for call in calls if self.wire["executableCode"] else ():
             arguments = ", ".join(f"{name}={value!r}" for name, value in call["args"].items())
             code = {"language": "PYTHON", "code": f"print(default_api.{call['name']}({arguments}))"}
-            await self._session.send(self._style.content({"modelTurn": {"parts": [{"executableCode": code}]}}))
+            await self._session.send(self._style.model_turn({"executableCode": code}))
         await self._session.send({"toolCall": {"functionCalls": calls}})
         self._response_tokens["TEXT"] += _CALL_TOKENS * len(calls)
         if self._calls.holding:

@@ -5,6 +5,7 @@
 - A line that a crash cut off is left out, also where another session follows it on the same line. Any other line that
   cannot be read is an error with its number, or is reported in its place.
 - Of damaged lines the first 100 of a file are reported, the others counted: a file may be nothing else.
+- Empty messages that a line counts are records of their own again, ahead of the line's.
 - Unknown keys are ignored; a file with several headers holds several sessions.
 """
 
@@ -20,6 +21,7 @@ from livews.document import BEGIN, other_format
 from livews.errors import BadRequest
 from livews.recorder import Direction, Opcode
 from livews.redactor import valid_url
+from livews.trace import empties
 
 CONTROLS = ("ping", "pong", "close", "heard")
 MAX_LINE = 256 << 20
@@ -55,7 +57,7 @@ class TraceRecord:
         control: "ping", "pong", "close", or "heard" (how much of a reply was played); a reader adds "cut" and "broken".
         about: the content of the control.
         size: bytes of the frame on the wire.
-        text: the line as it is in the file, if the reader was asked to keep it.
+        text: the line as it is in the file, if the reader was asked to keep it; b"" for a message that a line only counts.
         inserted: livews sent it, neither the client nor the server.
         elided: media were left out of it.
     """
@@ -193,7 +195,12 @@ class TraceParser:
             self._broken += 1
             return [self._unread(self.number, "broken", why)]
         self._t = record.t
-        return [record]
+        return [*self._empties(row, record), record]
+
+    def _empties(self, row: dict[str, Any], record: TraceRecord) -> Iterator[TraceRecord]:
+        """The empty messages that a line counts; they have its time and number, and no text of their own."""
+        for raw in empties.told_again(row) if empties.FORMS.keys() & row.keys() else ():
+            yield TraceRecord(record.number, record.t, "server", record.opcode, raw, size=len(raw))
 
     def take_all(self, lines: Iterable[bytes]) -> Iterator[dict[str, Any] | TraceRecord]:
         """The same for all the lines there are so far, and the damaged ones that were only counted."""

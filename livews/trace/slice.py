@@ -40,7 +40,7 @@ def cut(session: RecordedSession, wanted: Wanted, part: dict[str, float | int], 
     for record, _ in session:
         fits = wanted(session, record)
         count += fits
-        if opening or fits:
+        if record.text and (opening or fits):  # a message that a line only counts goes with that line
             out.write(_kept(record) + b"\n")
         opening = opening and session.conversation.state("session") in ("new", "opening")
     return count

@@ -2,6 +2,7 @@
 
 - A line has time, arrow, kind, size and meaning; findings follow with a `!`. An arrow to the right is the client's.
 - A microphone is a line per second, not per frame; any other frame ends that line.
+- Empty messages of the server are counted on the next line.
 - Text from the wire is escaped and shortened.
 - It is written to stderr, never to stdout, which holds only the reply.
 """
@@ -17,6 +18,7 @@ from livews.core.rules import Finding
 from livews.recorder import Direction, Opcode
 from livews.redactor import Pieces, pseudonym, remember_handles
 from livews.terminal_text import one_line
+from livews.trace.empties import EmptyRun
 
 _WIDTH = 60
 INSERTED = "written by hand"
@@ -43,6 +45,7 @@ class TraceView:
         self._held: list[tuple[float, Step, int]] = []
         """Similar frames of audio that will be one line."""
         self._state = machine.machine().initial
+        self._empties = EmptyRun()
 
     def frame(
         self,
@@ -64,6 +67,8 @@ class TraceView:
         """
         remember_handles(step)
         size = len(step.raw) if size is None else size
+        if not inserted and self._empties.take(step, t, direction, size):
+            return
         step = self._pieces.step(step)
         is_repeated = direction == "send" and step.template is not None and step.state == self._state
         if is_repeated and not step.faults and not inserted:
@@ -72,7 +77,7 @@ class TraceView:
                 self._release()
             return
         self._release()
-        self._frame(t, direction, step, size, inserted, elided=elided)
+        self._frame(step, t, direction, size, inserted, elided=elided)
 
     def control(self, t: float, direction: Direction, kind: str, about: dict[str, Any]) -> None:
         """Show a ping, a pong, a close, or what was heard of a reply."""
@@ -81,6 +86,7 @@ class TraceView:
             words = heard_text(about)
         else:
             words = " ".join(one_line(str(value)) for value in about.values() if value not in ("", None))
+        words = " · ".join([*filter(None, [words]), *self._empties.words()])
         style = "error" if kind == "close" and about.get("code") not in (1000, 1005) else "dim"
         self._line(t, direction, self._paint(style, f"{kind:<27}"), "", self._paint(style, words))
 
@@ -97,25 +103,29 @@ class TraceView:
 
     def close(self) -> None:
         self._release()
+        if last := self._empties.last():
+            self._frame(*last)
 
     def _release(self) -> None:
         """Print the frames of audio that were held back, as one line."""
         held, self._held = self._held, []
         if len(held) == 1:
-            self._frame(held[0][0], "send", *held[0][1:])
+            t, step, size = held[0]
+            self._frame(step, t, "send", size)
         elif held:
             size = sum(size for _, _, size in held)
             seconds = sum(audio_seconds(step) for _, step, _ in held)
-            about = self._paint("dim", f"audio {1000 * seconds:,.0f} ms")
+            about = self._paint("dim", " · ".join([f"audio {1000 * seconds:,.0f} ms", *self._empties.words()]))
             self._line(held[0][0], "send", f"realtimeInput x{len(held)}", f"{size:,} B", about)
 
     def _frame(
-        self, t: float, direction: Direction, step: Step, size: int, inserted: bool = False, *, elided: bool = False
+        self, step: Step, t: float, direction: Direction, size: int, inserted: bool = False, *, elided: bool = False
     ) -> None:
         words = [*([INSERTED] if inserted else []), *describe(step, elided=elided)]
         if step.state and step.state != self._state:
             before, self._state = self._state, step.state
             words += [new for old, new in zip(before, step.state, strict=True) if new != old and new != "none"]
+        words += self._empties.words()
         about = self._paint("dim", " · ".join(words)) if words else ""
         self._line(t, direction, one_line(step.kind, 34), f"{size:,} B", about)
         for fault in step.faults:

@@ -4,6 +4,7 @@
 - The bytes of a JSON frame are written as they came; only raw line breaks become spaces, which JSON allows.
 - No credential is written, wherever it is in a frame: none of the session, and none that its shape gives away. Only the
   base64 of audio is not searched.
+- Empty messages of the server are a count on the next line (`empties`); a session that ends with some has a line for them.
 - A trace that cannot be written stops the program (TraceFailed): a recorder that loses data is worse than none.
 """
 
@@ -27,6 +28,7 @@ from livews.errors import TraceFailed
 from livews.output_file import descriptor_of, open_output
 from livews.recorder import Direction, Opcode
 from livews.redactor import Pieces, Redactor, valid_url, without_shapes
+from livews.trace.empties import EmptyRun
 from livews.trace.media import elided, without_credentials
 from livews.version import __version__
 
@@ -55,6 +57,7 @@ class TraceFile:
         self._pieces = Pieces(secrets)
         self._media = media
         self._templates: dict[Template, tuple[bytes, bytes]] = {}
+        self._empties = EmptyRun()
         self.inserted: Callable[[], bool] = lambda: False
         """Whether livews inserted the current frame: neither side sent it."""
         try:
@@ -97,10 +100,14 @@ class TraceFile:
         return cls(path, url=where.shown, side="client", secrets=where.secrets, media=media)
 
     def frame(self, t: float, direction: Direction, opcode: Opcode, step: Step) -> None:
+        inserted = self.inserted()
+        if inserted or not self._empties.take(step, t, direction, opcode):
+            self._frame(step, t, direction, opcode, b'"inserted":true,' if inserted else b"")
+
+    def _frame(self, step: Step, t: float, direction: Direction, opcode: Opcode, more: bytes = b"") -> None:
         raw = step.raw
         head = b'{"t":%.6f,"dir":"%s","opcode":"%s","size":%d,' % (t, _WORDS[direction], _WORDS[opcode], len(raw))
-        if self.inserted():
-            head += b'"inserted":true,'
+        head += more + self._empty_counts()
         if step.template is not None and self._media == "keep":
             # A frame like an earlier one: what surrounds its base64 was put on one line the first time.
             before, after = self._surroundings(step.template)
@@ -118,13 +125,24 @@ class TraceFile:
         self._write(self._hidden(b"".join((head, body, tail))))
 
     def control(self, t: float, direction: Direction, kind: str, about: dict[str, Any]) -> None:
-        line = b'{"t":%.6f,"dir":"%s","%s":%s}\n' % (t, direction.encode(), kind.encode(), orjson.dumps(about))
-        self._write(self._hidden(line))
+        row = (t, direction.encode(), self._empty_counts(), kind.encode(), orjson.dumps(about))
+        self._write(self._hidden(b'{"t":%.6f,"dir":"%s",%s"%s":%s}\n' % row))
 
     def close(self) -> None:
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        """Write the empty messages that no line followed, and close the file."""
+        try:
+            if self._file >= 0 and (last := self._empties.last()):
+                self._frame(*last)
+        finally:
+            if self._file >= 0:
+                os.close(self._file)
+                self._file = -1
+
+    def _empty_counts(self) -> bytes:
+        """The members of the next line that count the empty messages before it."""
+        if not self._empties.count:
+            return b""
+        return orjson.dumps(self._empties.release())[1:-1] + b","
 
     def _hidden(self, raw: bytes) -> bytes:
         return without_credentials(self._redact(raw), without_shapes)

@@ -31,7 +31,7 @@ def chunks(size: int) -> list[bytes]:
 
 def audio_frames(size: int) -> list[bytes]:
     """serverContent frames with those chunks, pretty-printed and ASCII as the service's are."""
-    return [service_format.audio_as_service(codec.encode_base64(pcm), MIME_TYPE, None) for pcm in chunks(size)]
+    return [service_format.audio_as_service(codec.encode_base64(pcm), MIME_TYPE) for pcm in chunks(size)]
 
 
 def span(frame: bytes, size: int) -> memoryview:

@@ -178,7 +178,7 @@ async def _answer(socket: ServerConnection) -> None:
     async for message in socket:
         if not voice:  # as many ms at 24 kHz as the first frame has at 16 kHz
             pcm = os.urandom(int(len(message) * 3 / 4 * 1.5) // 2 * 2)
-            voice = service_format.audio_as_service(codec.encode_base64(pcm), "audio/pcm;rate=24000", None)
+            voice = service_format.audio_as_service(codec.encode_base64(pcm), "audio/pcm;rate=24000")
         await socket.send(voice)
 
 

@@ -185,7 +185,7 @@ async def test_a_long_reply_is_no_stall(monkeypatch: pytest.MonkeyPatch, capsys:
 
     monkeypatch.setattr(replies, "STALL", 0.3)
 
-    sound = service_format.audio_as_service(codec.encode_base64(bytes(48_000)), "audio/pcm;rate=24000", None)
+    sound = service_format.audio_as_service(codec.encode_base64(bytes(48_000)), "audio/pcm;rate=24000")
     ends = [{"serverContent": {name: True}} for name in ("generationComplete", "turnComplete")]
     async with scripted(acts(None, sound, ends[0], 0.8, ends[1])) as url:
         assert await conversation.talk(talk.parse(["hi", "--mute", "--url", url]), Console()) == 0
@@ -202,7 +202,7 @@ def test_trace_at_a_glance(server: str) -> None:
     assert re.search(r"^ +\d\.\d{3}  →  setup +\d+ B +models/gemini-3.8-live · AUDIO · opening$", lines[0])
     assert "setupComplete" in lines[1]
     assert "←" in lines[1]
-    assert any("audio 240 ms" in line for line in lines)
+    assert any("audio 200 ms" in line for line in lines)
     assert any("turnComplete · idle" in line for line in lines)
     assert "close" in lines[-1]
 
@@ -232,7 +232,7 @@ def test_trace_media_elided(server: str, tmp_path: Path) -> None:
     path = tmp_path / "session.jsonl"
     livews("--trace", str(path), "--trace-media", "elide", "hi", "--mute", "--url", server)
     assert path.stat().st_size < 20_000
-    assert re.search(r"elided:11520:[0-9a-f]{64}", path.read_text())
+    assert re.search(r"elided:9600:[0-9a-f]{64}", path.read_text())
     assert main(["check", str(path)]) == 0
 
 

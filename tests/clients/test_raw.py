@@ -840,7 +840,7 @@ _KNOWN = set(protocol.load("schemas/server/BidiGenerateContentServerMessage.json
     ("model", "modality"), [*((model, "AUDIO") for model in SPEAKERS), *((model, "TEXT") for model in WRITERS)]
 )
 async def test_16_what_frames_look_like(model: str, modality: str) -> None:
-    """Binary, ASCII whatever was said, camelCase, below 1 MiB, a known member in each; so too when a lot was said."""
+    """Binary, ASCII whatever was said, camelCase, below 1 MiB, no message of unknown members only; also of much."""
     setup = {"model": model, "generationConfig": {"responseModalities": [modality]}, "outputAudioTranscription": {},
              "inputAudioTranscription": {}, "sessionResumption": {}}  # fmt: skip
     async with connected(lenient=True) as raw:
@@ -855,7 +855,7 @@ async def test_16_what_frames_look_like(model: str, modality: str) -> None:
     for one in frames:
         assert isinstance(one, bytes) and one.isascii() and len(one) < 2**20
         message = json.loads(one)
-        assert message.keys() & _KNOWN
+        assert message.keys() & _KNOWN or message == {}, "3.8 sends bare ones, which every client takes"
         assert not [name for name in keys(message) if "_" in name]
     assert b"\\u4f60\\u597d" in b"".join(frames), "the words came back"
 
@@ -899,7 +899,7 @@ async def test_17_setup_complete_comes_first(name: str) -> None:
 @pytest.mark.parametrize("model", SPEAKERS)
 async def test_18_one_thing_a_message(model: str) -> None:
     """One part a message, of 240 ms at most; generationComplete; then turnComplete where no modelTurn is, with
-    usageMetadata. Transcripts have messages of their own, but for the one model that puts them beside the sound."""
+    usageMetadata. Transcripts have messages of their own, but for 3.x, which puts them beside the sound."""
     async with connected(lenient=True) as raw:
         await raw.setup(model=model, outputAudioTranscription={}, inputAudioTranscription={})
         await raw.speak(speech() + silence())
@@ -912,7 +912,7 @@ async def test_18_one_thing_a_message(model: str) -> None:
             (part,) = one["modelTurn"]["parts"]
             assert len(base64.b64decode(part["inlineData"]["data"])) <= 0.240 * 24_000 * 2
             assert one.keys() <= {"modelTurn", "outputTranscription"}
-            assert ("outputTranscription" not in one) or model == SEEDING
+            assert ("outputTranscription" not in one) or model in (SEEDING, NEW, f"{NEW}-extended-thinking")
     assert [list(one) for one in contents if "generationComplete" in one] == [["generationComplete"]]
     assert "generationComplete" in contents[-2]
     assert "modelTurn" not in contents[-1] and "usageMetadata" in got[-1]

@@ -17,10 +17,11 @@ def keeps_to_the_form(caller: Caller) -> None:
     - B1, B2, WIRE-1, WIRE-13: JSON with two spaces, one newline at the end, nothing but ASCII, below 1 MiB.
     - C1, SETUP-3: setupComplete is first, {} on the Gemini API, a sessionId that is a UUID on Vertex.
     - C3, WIRE-10: one part a message; generationComplete on its own; turnComplete with usageMetadata, without modelTurn.
-    - C31, USAGE-1: counts add up, in the words of the surface.
+    - C31, C3c, USAGE-1, USAGE-2: totals add up, in the words of the surface, and the details to what the profile says.
     - A reader finds no error in it.
     """
     vertex = caller.path == VERTEX
+    wire = read_by(caller).profile["wire"]
     for frame, message in zip(caller.frames, caller.messages, strict=True):
         assert frame.isascii() and len(frame) < 1 << 20
         assert frame == json.dumps(message, indent=2).encode() + b"\n"
@@ -32,12 +33,11 @@ def keeps_to_the_form(caller: Caller) -> None:
             assert message.keys() <= {"serverContent", "usageMetadata"}
             assert inside.keys() <= {"turnComplete", "groundingMetadata", "interactionStatus"}
         if message.get("usageMetadata"):
-            adds_up(message["usageMetadata"], "candidates" if vertex else "response")
+            adds_up(message["usageMetadata"], "candidates" if vertex else "response", wire)
     for message in caller.messages[:1]:
         session = message["setupComplete"]
         assert re.fullmatch(UUID, session.pop("sessionId")) if vertex else True
         assert session == {}
-    read_by(caller)
 
 
 def read_by(caller: Caller) -> Conversation:
@@ -50,17 +50,16 @@ def read_by(caller: Caller) -> Conversation:
     return reader
 
 
-def adds_up(usage: Message, response: str) -> None:
-    """The counts of a message, which names those of the reply `response` or `candidates`."""
-    given = f"{response}TokenCount"
-    assert usage["totalTokenCount"] == usage.get("promptTokenCount", 0) + usage.get(given, 0)
-    for name in ("prompt", response):
-        details = usage.get(f"{name}TokensDetails", [])
-        assert sum(row["tokenCount"] for row in details) == usage.get(f"{name}TokenCount", 0)
+def adds_up(usage: Message, response: str, wire: Message) -> None:
+    """The counts of a message, which names those of the reply `response` or `candidates`; `wire` is the profile's."""
+    counts = {name: usage.get(f"{name}TokenCount", 0) for name in ("prompt", response)}
+    assert usage["totalTokenCount"] == sum(counts.values())
+    for name, count in counts.items():
+        unlisted = count - sum(row["tokenCount"] for row in usage.get(f"{name}TokensDetails", []))
+        assert unlisted == 0 if not wire["promptUnlisted"] else unlisted >= 0
+    thoughts = usage.get("thoughtsTokenCount", 0)
+    assert thoughts >= wire["thoughtsTokens"] if counts[response] else not thoughts
     assert usage.keys() <= {
-        "promptTokenCount",
-        "totalTokenCount",
-        "promptTokensDetails",
-        given,
-        f"{response}TokensDetails",
-    }
+        "promptTokenCount", "totalTokenCount", "promptTokensDetails", f"{response}TokenCount",
+        f"{response}TokensDetails", "thoughtsTokenCount",
+    }  # fmt: skip

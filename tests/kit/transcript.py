@@ -28,7 +28,7 @@ several such tables are multiplied. `$column` is its value, `$NAME` what `let` s
   `raw TEXT`, and `bytes` in hex, as they are.
 - `< WORD` waits for a message that has this word of `brief`; `rest` takes what comes until it is quiet.
 - `= WORD ...` is the whole exchange up to the first message with the last word, as `brief_all` has it: without `said`
-  if that is not there, with "..." for `said` and `audio` by turns, without WORD for each `-WORD`.
+  and `nothing` if these are not there, with "..." for `said` and `audio` by turns, without WORD for each `-WORD`.
 - `nothing`: it stays quiet. `closed CODE REASON`: how the stand-in closes; `closes ID [REASON]`: as that row of
   protocol/closes.json says, with its reason or another.
 - `pings` are sent from here on; `wait SECONDS`; `clock SECONDS` sets the clock of handles on. `after LEAST [MOST]`: so
@@ -199,7 +199,8 @@ class Player:
 
     async def exchange(self, text: str) -> None:
         words = [word for word in text.split() if not word.startswith("-")]
-        leave = {word[1:] for word in text.split() if word.startswith("-")} | ({"said"} - set(words) - {"..."})
+        leave = {word[1:] for word in text.split() if word.startswith("-")}
+        leave |= {"said", "nothing"} - set(words) - {"..."}
         last = set(words[-1].split("+"))
         self.got = await self.caller.until(lambda message: last <= set(talk.brief(message)))
         found = talk.brief_all(self.got, leave - ({"said"} if "..." in words else set()))
@@ -490,6 +491,13 @@ def _chunks(got: list[Message], text: str) -> None:
     assert lengths and set(lengths) == {full} and 0 < last <= full
 
 
+def _empties(got: list[Message], ahead_of: str) -> None:
+    """A bare {} stands ahead of each message with one of these words (B13b), and nowhere else; without words: never."""
+    found = [index for index, message in enumerate(got) if message == {}]
+    wanted = [index - 1 for index, message in enumerate(got) if set(talk.brief(message)) & set(ahead_of.split())]
+    assert found == wanted
+
+
 def _transcript(got: list[Message], place: str) -> None:
     """Where the model's transcript is: in messages of its own by turns with sound, in those with sound, or ahead of them."""
     said = [index for index, message in enumerate(got) if "said" in talk.brief(message)]
@@ -563,6 +571,7 @@ CHECKS: dict[str, Callable[[list[Message], str], None]] = {
     "response-details": _response_details,
     "chunks": _chunks,
     "transcript": _transcript,
+    "empties": _empties,
     "text-parts": _text_parts,
     "thought": _thought,
     "speaks": _speaks,

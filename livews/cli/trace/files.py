@@ -67,7 +67,8 @@ def redact(options: argparse.Namespace, console: Console) -> int:
             out.write(redaction.header(session.header))
             for line, _ in session:  # with its steps, which know the handles
                 lines += 1
-                out.write(redaction.line(line.text))
+                if line.text:  # a message that a line only counts goes with that line
+                    out.write(redaction.line(line.text))
     left = {"sound and pictures": not options.audio, "words": not options.text}
     names = " and ".join(name for name, is_left in left.items() if is_left)
     console.note(f"{lines:,} lines: {options.out}" + (f"; {names} are still in it" if names else ""))

@@ -23,7 +23,7 @@ def chunks(turn: Turn) -> list[bytes]:
     """Its frames, made before the clock is started."""
     sound, size = turn.sound, turn.chunk_bytes
     pieces = (sound[at : at + size] for at in range(0, len(sound), size))
-    return [service_format.audio_as_service(codec.encode_base64(piece), frames.MIME_TYPE, None) for piece in pieces]
+    return [service_format.audio_as_service(codec.encode_base64(piece), frames.MIME_TYPE) for piece in pieces]
 
 
 async def until(moment: float) -> None:
