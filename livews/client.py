@@ -19,6 +19,7 @@ from livews.core import closes, codec, models, schema
 from livews.core.conversation import Conversation, Step
 from livews.core.events import Event, Ready, TurnEnd, events
 from livews.core.rules import Finding
+from livews.core.suspects import Suspects
 from livews.endpoint import Endpoint
 from livews.errors import BadRequest, Closed, LocalProtocolError, Refused, RemoteProtocolError
 from livews.recorder import Opcode, Recorder
@@ -213,6 +214,7 @@ class Session:
         self._queue: deque[Event] = deque()
         self._more = asyncio.Event()
         self._is_set_up = False
+        self._suspects = Suspects()
         self._ready = asyncio.Event()
         """It is set up, or has ended."""
         self._first_kind = ""
@@ -504,6 +506,7 @@ class Session:
             raise Refused(closes.explain(1000), where=self.endpoint.shown)
 
     def _on_message(self, step: Step, t: float, opcode: Opcode) -> None:
+        self._suspects.messages += 1
         if not self._first_kind and not self._ready.is_set():
             self._first_kind = step.kind
         for event in events(step):
@@ -523,6 +526,8 @@ class Session:
             ready = self._is_set_up
             if close.cause != "server" or close.code != 1000 or close.during or not ready:
                 error = self._transport.error(close, ready=ready)
+                if isinstance(error, Closed) and (cause := self._suspects.cause_of(error.advice)):
+                    error.blame(cause, self.endpoint.secrets.redact)
         self._finish(error)
 
     def _finish(self, error: Exception | None) -> None:
@@ -563,4 +568,5 @@ class Session:
                 self.remarks.append(finding)
                 if self._remark is not None:
                     self._remark(finding)
+        self._suspects.take(step, self.clock())
         return step

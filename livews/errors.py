@@ -23,7 +23,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,7 @@ from livews.terminal_text import escape_unsafe, one_line
 if TYPE_CHECKING:
     from livews.core.closes import Advice
     from livews.core.rules import Finding
+    from livews.core.suspects import Suspect
 
 
 class LivewsError(Exception):
@@ -145,6 +146,8 @@ class Closed(LivewsError):
         where: the URL without credentials.
         during: when it happened, as in "in the middle of a turn".
         announced: seconds since the service had announced it with goAway; None if it had not.
+
+    `cause` is the finding about an earlier message that led to it, None if none did.
     """
 
     verb = "closed:"
@@ -154,6 +157,7 @@ class Closed(LivewsError):
         self.code = advice.code
         self.reason = advice.reason
         self.during = during
+        self.cause: Suspect | None = None
         close = f'{advice.code} "{advice.reason}"' if advice.reason else f"{advice.code}, no reason given"
         close = close if advice.code else advice.reason
         close = f"{close} {during}".strip()
@@ -161,6 +165,13 @@ class Closed(LivewsError):
         what, why = f"{self.verb} {close}", f"{advice.meaning} {advice.cause}".strip()
         super().__init__(what, where=where, why=why, fix=advice.do)
         self.exit_code = _EXITS.get(advice.kind, Exit.CLOSED)
+
+    def blame(self, cause: Suspect, redact: Callable[[str], str]) -> None:
+        """Name the finding that is the cause ahead of what is known of such a close."""
+        self.cause = cause
+        because = str(cause)
+        self.why = escape_unsafe(hide(redact(f"{because[0].upper()}{because[1:]}. {self.advice.meaning}")))
+        self.fix = escape_unsafe(hide(redact(cause.finding.fix)))
 
 
 class Refused(Closed):

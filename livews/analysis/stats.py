@@ -220,7 +220,10 @@ def _close_row(t: float, close: SessionClose) -> dict[str, Any]:
     row: dict[str, Any] = {"t": round(t, 3), "side": close.by, "code": close.code, "reason": close.reason}
     advice = close.advice
     about = {"id": advice.id, "meaning": advice.meaning, "do": advice.do, "retry": advice.retry}
-    return row if close.is_fine else row | about
+    if close.is_fine:
+        return row
+    about |= {"because": close.because, "about": close.about}
+    return row | about | ({"cause": close.cause.to_dict()} if close.cause else {})
 
 
 def _percentiles(values: Iterable[float]) -> dict[str, float]:
@@ -272,7 +275,7 @@ def words(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "unanswered", f"{finding}. {finding.fix}"
     for close in row["closes"]:
         reason = f' "{close["reason"]}"' if close["reason"] else ""
-        advice = f": {close['meaning']} {close['do']}" if "do" in close else ""
+        advice = f": {close['about']} {close.get('cause', close)['do']}" if "about" in close else ""
         yield "closed", f"{close['code']}{reason} by the {close['side']}{advice}"
     for name in ("faults", "notes"):
         if row[name]:

@@ -113,7 +113,7 @@ class _TranscriptBuilder:
             if close is not None:
                 text = f"closed {close.code} by the {close.by}"
                 if not close.is_fine:
-                    text += f' "{close.reason}": {close.advice.meaning}'
+                    text += f' "{close.reason}": {close.about}'
                 self._add("close", t, text)
         elif step.sender == "client":
             self._client(t, step)

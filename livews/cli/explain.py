@@ -2,6 +2,7 @@
 
 - The argument is read in this order: a JSON message; a rule id; a number (close code or HTTP status); one word that is
   a name or a path; anything else is a line of a log (`explainer.close_parser`) or the reason of a close.
+- A trace, as a file or on stdin: its closes, each with the finding about an earlier message that is its cause.
 - One unknown word fails with the closest names, and exit 2.
 - The argument may come from the wire: it is never shown raw.
 """
@@ -10,7 +11,9 @@ import argparse
 import json
 import re
 import textwrap
+from collections.abc import Iterable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, cast
 
 from livews import document
@@ -45,6 +48,12 @@ class _Explanation:
         if self._options.what == "-":
             what = self._stdin()
         whole = f"{what} {reason}".strip()
+        if re.match(r'\{\s*"trace"\s*:\s*"livews"', what):
+            self._trace(line.encode() for line in what.splitlines(keepends=True))
+            return 0
+        if what.endswith(".jsonl") and Path(what).is_file():
+            self._trace(Path(what))
+            return 0
         if what.startswith(("{", "[")) and self._message(whole):
             return 0
         if re.fullmatch(r"[A-Z]+-\d+", what.upper()) and what.upper() in protocol.rules():
@@ -100,6 +109,32 @@ class _Explanation:
         self._console.say(paragraph("do", advice.do))
         retry = RETRY[advice.retry] if advice.known or is_own else "it is not known whether that helps"
         self._console.say(paragraph("again", retry))
+
+    def _trace(self, source: Path | Iterable[bytes]) -> None:
+        """The closes of recorded sessions, each with what was sent before it that led to it."""
+        from livews.trace.ending import SessionEnding
+        from livews.trace.session import follow
+
+        seen = False
+        for session in follow(source, "" if isinstance(source, Path) else "stdin", lenient=True):
+            ending = SessionEnding()
+            for record, step in session:
+                close = ending.take(record, step)
+                if close is None or close.is_fine:
+                    continue
+                seen = True
+                if self._options.json:
+                    cause = close.cause.to_dict() if close.cause else None
+                    row = {"session": session.number, "line": record.number, **asdict(close.advice)}
+                    self._json({**row, "because": close.because, "found": cause})
+                    continue
+                quoted = json.dumps(close.reason, ensure_ascii=False) if close.reason else ""
+                self._head(f"{close.code} {quoted}".strip(), f"session {session.number}, line {record.number}")
+                for label, text in close.texts().items():
+                    if text:
+                        self._console.say(paragraph(label, text))
+        if not seen:
+            self._console.note("no session of this trace ended with an error")
 
     def _rule(self, rule: str) -> None:
         row = protocol.rules()[rule]

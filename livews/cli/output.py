@@ -204,6 +204,8 @@ class JsonOutput(Output):
         row: dict[str, Any] = {"what": problem.what, **{name: text for name, text in problem.details() if text}}
         if hasattr(problem, "code"):
             row |= {"code": problem.code, "reason": getattr(problem, "reason", "")}
+        if cause := getattr(problem, "cause", None):
+            row["cause"] = cause.to_dict()
         if unsent.sentences():
             row["unsent"] = {
                 "turns": unsent.turns,

@@ -11,7 +11,7 @@ from livews.core.rules import Finding
 from livews.core.schema import Sender
 from livews.recorder import Direction, Opcode
 from livews.terminal_text import escape_unsafe, paragraph
-from livews.trace.ending import SessionClose, SessionEnding
+from livews.trace.ending import SessionEnding
 from livews.trace.outcome import TurnOutcomes
 from livews.trace.view import TraceView
 from livews.trace.waiting import SECONDS, Waiting
@@ -86,10 +86,6 @@ class TerminalReporter:
         self._explained: set[str] = set()
         """Rules whose fix was shown."""
         self._ending = SessionEnding(redact)
-        self._fault: Finding | None = None
-        """The first fault of the client's last message that had one."""
-        self._last: Finding | None = None
-        """The first fault of the client's last message."""
         self._setup = _Watchdog(setup_seconds, self._setup_unanswered)
         """Runs while a setup waits for setupComplete."""
         self._stall = _Watchdog(stall_seconds, self._stalled)
@@ -106,7 +102,7 @@ class TerminalReporter:
             self._view.frame(t, direction, opcode, step)
         else:
             self._view.passed(step)
-        self._ending.frame(step)
+        self._ending.frame(step, t=t)
         self._waiting.take(t, step)
         for finding in self._outcomes.take(step):
             if not self._quiet:
@@ -119,9 +115,6 @@ class TerminalReporter:
         if "setupComplete" in step.signals:
             self._setup.stop()
         self._follow_reply(direction, step)
-        if direction == "send":
-            self._last = step.faults[0] if step.faults else None
-            self._fault = self._last or self._fault
         for finding in step.faults if self._quiet else step.findings:
             if finding.rule not in self._explained:
                 self._explained.add(finding.rule)
@@ -140,28 +133,13 @@ class TerminalReporter:
         if self._setup.stop() and not closes.says_why(about["code"], by):
             self._setup_unanswered()
         if close is not None and loud:
-            self._explain(close)
+            self._advise(**close.texts(self._redact))
 
     def close(self) -> None:
         self._setup.stop()
         self._stall.stop()
         self._look.stop()
         self._view.close()
-
-    def _explain(self, close: SessionClose) -> None:
-        advice = close.advice
-        is_announced = advice.meaning == protocol.close_texts("announced")["meaning"]
-        is_blamed = close.by == "server" and not is_announced  # nothing that was sent is the cause
-        # for a reason that has many causes, or is not known, a finding says more than the general advice
-        is_vague = advice.kind == "arguments" and (bool(advice.also) or not advice.known)
-        if is_vague and self._last is not None and is_blamed:
-            row = f'livews explain {close.code} "{protocol.close_row(advice.id)["reason"]}"' if advice.known else ""
-            before = f"the client's last message is the likely cause: {self._redact(str(self._last))}"
-            self._advise(before=before, do=self._fix(self._last), more=row)
-        else:
-            fault = self._fault if is_blamed else None
-            before = f"the client sent this: {self._redact(str(fault))}" if fault is not None else ""
-            self._advise(what=advice.meaning, why=advice.cause, before=before, do=advice.do)
 
     def _fix(self, finding: Finding) -> str:
         return self._redact(finding.fix) or str(protocol.rules()[finding.rule]["do"])

@@ -472,7 +472,12 @@ class ReportSession:
 def _end(t: float, close: SessionClose) -> dict[str, Any]:
     """How the session ended, with what is known about such a close."""
     names = ("id", "kind", "meaning", "cause", "do", "retry", "confidence")
-    about = {name: one_line(hide(getattr(close.advice, name))) for name in names}
+    about = {name: getattr(close.advice, name) for name in names}
+    if close.cause is not None:  # the particular comes first
+        about |= {"meaning": f"{close.because}.", "cause": about["meaning"], "do": close.do}
+    else:
+        about["meaning"] = close.about
+    about = {name: one_line(hide(text)) for name, text in about.items()}
     return {"t": t, "by": close.by, "code": close.code, "reason": _shown(close.reason, 200), **about}
 
 

@@ -4,17 +4,19 @@
   something else.
 - A close is attributed to the side that sent it: that of a client says nothing about the service.
 - A close of the service after goAway was announced, and is explained as such.
+- A close of the service is brought together with the finding that is its cause (`livews.core.suspects`).
 - A setup without an answer is reported, unless the service closed with an error and so said why.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from livews.core import closes
+from livews.core import closes, protocol
 from livews.core.closes import Advice
 from livews.core.conversation import Step
 from livews.core.rules import Finding, finding, unanswered_setup
 from livews.core.schema import Sender, short
+from livews.core.suspects import NOTHING, Suspect, Suspects
 from livews.trace.outcome import TurnOutcomes
 from livews.trace.reader import TraceRecord
 from livews.trace.session import RecordedSession
@@ -26,16 +28,45 @@ _NO_FRAME = 1006
 
 @dataclass(frozen=True, slots=True)
 class SessionClose:
-    """A close to report. `is_fine`: it needs no explanation."""
+    """A close to report.
+
+    is_fine: it needs no explanation.
+    cause: the finding about an earlier message that led to it.
+    because: the cause in one sentence, or that there is none; "" where none is to be expected.
+    """
 
     by: Sender
     code: int
     reason: str
     advice: Advice
+    cause: Suspect | None = None
+    because: str = ""
 
     @property
     def is_fine(self) -> bool:
         return closes.is_fine(self.code, self.by)
+
+    @property
+    def about(self) -> str:
+        """Its meaning, after its cause, or before that nothing explains it."""
+        if self.cause:
+            return f"{self.because}. {self.advice.meaning}"
+        return f"{self.advice.meaning} {self.because.capitalize()}." if self.because else self.advice.meaning
+
+    @property
+    def do(self) -> str:
+        """What to do about the cause, or else about such a close."""
+        return self.cause.finding.fix if self.cause else self.advice.do
+
+    def texts(self, redact: Callable[[str], str] = str) -> dict[str, str]:
+        """What there is to say of it by labels, the particular first. `redact` is for what the client sent."""
+        advice = self.advice
+        if self.cause is None:
+            return {"what": advice.meaning, "why": advice.cause, "before": self.because, "do": advice.do}
+        start = protocol.close_row(advice.id)["match"].partition("{")[0].rstrip(' "') if advice.known else ""
+        more = f"livews explain {self.code}" + (f' "{start}"' if start else "")
+        words = {self.cause.label: redact(self.cause.words), "do": redact(self.cause.finding.fix)}
+        return {**words, "what": advice.meaning, "more": more if advice.known else ""}
 
 
 class SessionEnding:
@@ -47,6 +78,7 @@ class SessionEnding:
     def __init__(self, redact: Callable[[str], str] = str) -> None:
         self.unanswered: int | None = None
         self._redact = redact
+        self._suspects = Suspects()
         self._first: SessionClose | None = None
         self._model = ""
         self._announced = False
@@ -56,11 +88,12 @@ class SessionEnding:
         if record.control == "close":
             return self.close(record.sender, *record.close)
         if step is not None:
-            self.frame(step, record.number if number is None else number)
+            self.frame(step, record.number if number is None else number, t=record.t, line=record.number)
         return None
 
-    def frame(self, step: Step, number: int = 0) -> None:
-        """Take the next message, by its number."""
+    def frame(self, step: Step, number: int = 0, *, t: float = 0.0, line: int = 0) -> None:
+        """Take the next message, by its number; it came after `t` seconds, and is in this line of the trace."""
+        self._suspects.take(step, t, line)
         if "setup" in step.signals and self.unanswered is None:
             self.unanswered = number
             setup = step.body.get("setup")
@@ -81,7 +114,11 @@ class SessionEnding:
             return None
         texts = self._redact(reason), self._redact(self._model)
         advice = closes.explain(code, texts[0], model=texts[1], by=sender, announced=self._announced)
-        close = SessionClose(sender, code, reason, advice)
+        cause, because = None, ""
+        if sender == "server":
+            cause = self._suspects.cause_of(advice)
+            because = NOTHING if cause is None and self._suspects.explains_nothing(advice) else str(cause or "")
+        close = SessionClose(sender, code, reason, advice, cause, self._redact(because))
         self._first = first or close
         if closes.says_why(code, sender):
             self.unanswered = None
@@ -125,7 +162,7 @@ def read_to_end(
 def _closed(close: SessionClose) -> Finding:
     advice = close.advice
     by = f" by the {close.by}" if close.code != _NO_FRAME else ""
-    words = f"closed {close.code} {short(close.reason, 130)}{by}: {advice.meaning}"
+    words = f"closed {close.code} {short(close.reason, 130)}{by}: {close.about}"
     if advice.known or close.by == "server":
         words += " See `livews explain`"
-    return finding("CLOSE-3", "", words, close.by, level="note", fix=advice.do)
+    return finding("CLOSE-3", "", words, close.by, level="note", fix=close.do)

@@ -39,8 +39,15 @@ async def test_faults_and_closes_are_explained_as_they_happen(
     first, second = by_session(capsys.readouterr().err, 2)
     words = ("setupComplete", "somethingNew is not in the schema (WIRE-6)", "do Nothing.")
     assert first == "" if quiet else all(part in first for part in words)
-    in_order(second, "(WIRE-5)", "do Write proactivity", "1007", "before the client sent this", "proactivty")
-    in_order(second, "1007", "what ", "why ")
+    in_order(
+        second,
+        "(WIRE-5)",
+        "do Write proactivity",
+        "1007",
+        "cause you sent setup.proactivty; did you mean proactivity?",
+    )
+    in_order(second, "cause ", "(message 1, ", "WIRE-5) do ", "what ", "more livews explain 1007")
+    assert " why " not in second, "the general text is a command away"
 
 
 def by_session(said: str, count: int) -> list[str]:
@@ -60,7 +67,7 @@ def in_order(said: str, *words: str) -> None:
 async def test_a_catch_all_reason_gives_way_to_what_the_last_message_had(
     sent: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With a message behind it that has no fault, what is known of the reason is told as ever."""
+    """A message after it that has no fault changes nothing."""
 
     refuse = acts(*[None] * (len(sent) - 1), (1007, "Request contains an invalid argument."), setup=False)
     async with scripted(refuse) as url, proxied(url, record=shown()) as proxy:
@@ -71,10 +78,15 @@ async def test_a_catch_all_reason_gives_way_to_what_the_last_message_had(
         await proxy.ended()
     said = flat(capsys.readouterr().err).partition("close ")[2]
     if sent[-1] == HELLO:
-        in_order(said, "why This is the catch-all text", "before the client sent this: no member txt")
-        return
-    in_order(said, "1007 Request contains an invalid argument. before the client's last message is the likely cause:",
-             "(WIRE-2) do Send one JSON object per frame", 'more livews explain 1007 "Request contains an invalid argument."')  # fmt: skip
+        in_order(
+            said,
+            "1007 Request",
+            "likely you sent realtimeInput.txt; did you mean text? (message 2, ",
+            "WIRE-5) do Write text",
+        )
+    else:
+        in_order(said, "1007 Request contains an invalid argument. cause unreadable: ", "(message 1, ", "WIRE-2) do Send one JSON",
+                 'more livews explain 1007 "Request contains an invalid argument"')  # fmt: skip
     assert "catch-all" not in said
 
 
