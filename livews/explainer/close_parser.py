@@ -39,12 +39,15 @@ class LoggedClose:
         return bool(self.code or self.cause or self.is_known)
 
 
+_NOT_A_COUNT = r"(?!\s*(?:m?s|[kM]?B|%|of|(?:byte|(?:milli|micro)?sec(?:ond)?|minute|message|frame|chunk|sample|time|connection|session|client)s?)\b)"
+"""What follows a number that is a size, a duration or a count."""
 _PARTS = {
     "<CODE>": r"(?P<code>10(?:0\d|1[0-5])|[34]\d{3})(?![\w-])",
-    "<WIRE>": r"(?<![\w.:-])(?P<code>10(?:0\d|1[0-5]))(?![\w-]|[.:]\d)(?!\s*(?:m?s|sec\w*|[kM]?B|%|of|\w+s)\b)",
+    "<WIRE>": r"(?<![\w.:-])(?P<code>10(?:0\d|1[0-5]))(?![\w-]|[.:]\d)" + _NOT_A_COUNT,
     # `1007`, `Invalid`, `CloseCode::Invalid`, `Some(Invalid)`, `<CloseCode.INVALID_DATA: 1007>`, `CloseCode(rawValue: 1007)`
     "<ANY>": r"""[<(\[{"']?(?:[A-Za-z]\w{0,39}(?:\.|::|\((?:rawValue: )?)){0,3}\.?(?P<code>\d{4}(?![\w-])|[A-Za-z]\w{1,49})"""
     r"""(?:: \d{4}>)?[)>\]]?""",
+    "<NOT A COUNT>": _NOT_A_COUNT,
     "<HTTP>": r"(?P<code>[2-5]\d\d)\b",
     "<NAMED>": r"\((?:[^()]*)\)",  # a library's name of the code: `(internal error)`
     "<REASON>": r"(?P<reason>.*)",
@@ -73,7 +76,7 @@ def _rows(name: str) -> Iterator[str]:
 
 
 def _pattern(form: str) -> re.Pattern[str]:
-    return re.compile(re.sub("<[A-Z]+>", lambda part: _PARTS[part[0]], form), re.DOTALL)
+    return re.compile(re.sub("<[A-Z ]+>", lambda part: _PARTS[part[0]], form), re.DOTALL)
 
 
 _FORMS = [_pattern(form) for form in _rows("close_forms.txt")]
@@ -273,4 +276,4 @@ def _bare(text: str, may_be_member: bool) -> str:
     text = text.strip(" \t\r\n") if not may_be_member else text.strip(" \t\r\n:,-/")
     if quoted := _QUOTED.match(text):
         return re.sub(r"""\\(["'\\])""", r"\1", quoted["text"])
-    return "" if may_be_member and _NO_REASON.fullmatch(text) else text
+    return "" if may_be_member and (text == "." or _NO_REASON.fullmatch(text)) else text
