@@ -3,6 +3,7 @@
 - The argument is read in this order: a JSON message; a rule id; a number (close code or HTTP status); one word that is
   a name or a path; anything else is a line of a log (`explainer.close_parser`) or the reason of a close.
 - A trace, as a file or on stdin: its closes, each with the finding about an earlier message that is its cause.
+- A code without a reason gets the table of its reasons. What fits no close may be a symptom in somebody's own words.
 - One unknown word fails with the closest names, and exit 2.
 - The argument may come from the wire: it is never shown raw.
 """
@@ -22,7 +23,7 @@ from livews.core import closes, protocol
 from livews.core.codec import WireError, parse_any
 from livews.core.schema import Sender, kind_of
 from livews.errors import BadRequest
-from livews.explainer import CONFIDENCE, RETRY, close_parser
+from livews.explainer import CONFIDENCE, RETRY, close_parser, code_table
 from livews.explainer.close_parser import LoggedClose
 from livews.terminal_text import columns, one_line, paragraph
 
@@ -62,6 +63,8 @@ class _Explanation:
             raise BadRequest(f"there is no rule {what}", fix="protocol/rules.json lists the rules")
         elif what[:1].isdigit() or re.search(r"\s", whole) or not self._name(whole):
             logged = close_parser.parse_close(whole)
+            if not logged.found and self._symptom(whole):
+                return 0
             self._close(logged, may_be_name=not logged.found and not re.search(r"\s", whole))
         return 0
 
@@ -94,18 +97,25 @@ class _Explanation:
             advice = closes.explain_http(code) if 0 < code < 1000 else closes.explain(code, reason, by=by)
         if may_be_name and not advice.known:
             self._unknown(reason)
+        reasons = [] if reason or logged.cause or by == "client" else code_table.reasons(code)
         if self._options.json:
-            self._json(asdict(advice))
+            self._json(asdict(advice) | ({"reasons": [row.to_dict() for row in reasons]} if reasons else {}))
             return
         reason = one_line(advice.reason, 160) if logged.cause else advice.reason
         quoted = json.dumps(reason, ensure_ascii=False) if reason else ""
         is_own = by == "client" and not advice.known
         about = "the client's own" if is_own else f"{advice.id}, {CONFIDENCE[advice.confidence]}"
         about = "the network, not the service" if logged.cause else about
+        about = f"{len(reasons)} reasons are known" if reasons and not advice.known else about
         self._head(f"{advice.code or ''} {quoted}".strip(), about)
-        for label, text in (("what", advice.meaning), ("why", advice.cause), *(("or", text) for text in advice.also)):
+        cause = "" if reasons and not advice.known else advice.cause
+        for label, text in (("what", advice.meaning), ("why", cause), *(("or", text) for text in advice.also)):
             if text:
                 self._console.say(paragraph(label, text))
+        for text in code_table.lines(reasons) if reasons else ():
+            self._console.say(text)
+        if not reason and by == "server" and code >= 1000 and code != 1006:  # which never has one
+            self._console.say(paragraph("ask", code_table.ask(code, has_table=bool(reasons))))
         self._console.say(paragraph("do", advice.do))
         retry = RETRY[advice.retry] if advice.known or is_own else "it is not known whether that helps"
         self._console.say(paragraph("again", retry))
@@ -148,6 +158,30 @@ class _Explanation:
         if "close" in row:
             close = protocol.close_row(row["close"])
             self._console.say(paragraph("else", f'the service closes with {close["code"]} "{close["reason"]}"'))
+
+    def _symptom(self, text: str) -> bool:
+        """Whether a text describes a symptom, which is then explained."""
+        from livews.explainer import symptoms  # an explanation of a close needs none
+
+        if text.lower() == "symptoms":
+            rows = symptoms.every()
+            if self._options.json:
+                self._json([symptom.to_dict() for symptom in rows])
+            for symptom in () if self._options.json else rows:
+                self._console.say(f"livews explain {symptom.title}")
+            return True
+        found = symptoms.find(text)
+        if found is None:
+            return False
+        if self._options.json:
+            self._json(found.to_dict())
+            return True
+        self._head(found.title, "a symptom")
+        for label, words in (("likely", found.likely), *(("or", cause) for cause in found.causes)):
+            self._console.say(paragraph(label, words))
+        for i, proof in enumerate(found.proves):
+            self._console.say(paragraph("" if i else "prove", f"`{proof.run}` shows {proof.shows}"))
+        return True
 
     # Names
 

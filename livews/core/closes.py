@@ -234,7 +234,6 @@ def _unknown(code: int, reason: str) -> Advice:
     """The advice without a row: what the code says."""
     row = {"means": "a code that livews does not know", "kind": "server", "retry": "no"}
     row |= protocol.close_texts("codes").get(str(code), {})
-    matches = [row["match"] for row in protocol.closes() if row["code"] == code and row["match"]]
     meaning, cause = f"Closed with {code}: {row['means']}.", "This reason is not in protocol/closes.json."
     do = "Run again with --trace FILE and look at the last frame sent before the close: it is the most likely cause."
     if not code and reason.startswith("HTTP "):
@@ -244,8 +243,8 @@ def _unknown(code: int, reason: str) -> Advice:
         cause, do = row["cause"], row["do"]
     elif not code:
         meaning = "A reason without a code, and not in protocol/closes.json."
-    elif not reason and matches:
-        cause = f"There is no reason, and the code has many: {'; '.join(matches[:12])} ..."
+    elif not reason and any(row["code"] == code and row["match"] for row in protocol.closes()):
+        cause = f"There is no reason, and the code has many: `livews explain {code}` lists them."
     return Advice(code, reason, "unknown", meaning, cause, do, row["retry"], row["kind"], "none")
 
 
