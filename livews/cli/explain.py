@@ -61,6 +61,8 @@ class _Explanation:
             self._rule(what.upper())
         elif re.fullmatch(r"[A-Z]+-\d+", what):
             raise BadRequest(f"there is no rule {what}", fix="protocol/rules.json lists the rules")
+        elif ("://" in what or "/" in what[:1]) and self._address(what):
+            pass
         elif what[:1].isdigit() or re.search(r"\s", whole) or not self._name(whole):
             logged = close_parser.parse_close(whole)
             if not logged.found and self._symptom(whole):
@@ -184,6 +186,29 @@ class _Explanation:
         return True
 
     # Names
+
+    def _address(self, url: str) -> bool:
+        """Whether a URL or path is one of a WebSocket that is known, which is then explained."""
+        from livews.core import endpoint_paths, models, names, rules
+
+        path = re.sub(r"^\w+://[^/]*", "", url).partition("?")[0] or "/"  # what comes before and after may be secret
+        other, (surface, version) = names.protocol_at(path), endpoint_paths.parse_endpoint_path(path)
+        if not (other or surface or version):
+            return False
+        notes = []
+        if surface and version:
+            setup = {"setup": {"model": f"models/{models.default_model()}"}}
+            found = rules.check("client", setup, rules.ApiTarget(surface, version)) if surface == "gemini" else []
+            notes = [f"{note.complaint.removesuffix(f' at {note.path}')} ({note.rule}). {note.fix}" for note in found]
+        if self._options.json:
+            self._json({"path": path, "surface": surface, "version": version, "other": other, "notes": notes})
+            return True
+        where = names.SURFACES[surface] if surface else "Gemini API or Vertex AI, by the model's name"
+        self._head(path, "another protocol" if other else f"BidiGenerateContent, {where}, {version or 'no version'}")
+        for label, text in (("what", other), *(("note", note) for note in notes)):
+            if text:
+                self._console.say(paragraph(label, text))
+        return True
 
     def _name(self, name: str) -> bool:
         """Whether protocol/ has this name, which is then explained."""

@@ -264,12 +264,6 @@ def _answer_in_content(rule: str, reading: Reading, context: Context) -> Iterato
         yield finding(rule, path, f"a functionResponse here answers no call{calls} at {path}")
 
 
-def _answer_without_response(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
-    for path, answer in _answers(reading):
-        if "response" not in answer and "parts" not in answer:
-            yield finding(rule, path, f"no response at {path}")
-
-
 TABLE: tuple[tuple[str, Literal["client", "server", "both"], str, Check], ...] = (
     ("WIRE-3", "both", "*media", _undecodable),
     ("WIRE-4", "both", "*notation", _remarks),
@@ -315,7 +309,7 @@ TABLE: tuple[tuple[str, Literal["client", "server", "both"], str, Check], ...] =
     ("TOOL-2", "client", "toolResponse", _answer_without_call),
     ("TOOL-6", "client", "toolResponse", _answer_of_another),
     ("TOOL-7", "client", "clientContent", _answer_in_content),
-    ("TOOL-8", "client", "toolResponse", _answer_without_response),
+    ("TOOL-8", "client", "toolResponse", model_rules.limit),
     ("CLOSE-1", "both", "*transition", _transition),
 )
 """Every rule that is judged here: id, whose messages, what they need of the message, function.

@@ -136,7 +136,8 @@ def utterance(style: WireStyle, words: str, speech: SynthesizedSpeech | None) ->
         yield TimedFrame(at, style.model_turn({"text": _THOUGHT, "thought": True}))
     if speech is None:
         for piece in pieces(words):
-            yield TimedFrame(at, style.model_turn({"text": piece}))
+            transcript = {"serverContent": {"outputTranscription": {"text": piece}}}
+            yield TimedFrame(at, transcript if style.wire["textAsTranscript"] else style.model_turn({"text": piece}))
             at += _TEXT_PIECE_SECONDS
     else:
         yield from _spoken(style, words, speech, at)

@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 from websockets.exceptions import InvalidStatus
 
+import livews
 from livews.core import closes, models, protocol, rules
 from livews.core.conversation import Conversation
 from livews.core.rules import ApiTarget, Finding
+from livews.proxy.observer import ConnectionObserver
 from tests.kit import names, sound, talk
 
 DATA: dict[str, list[dict[str, Any]]] = json.loads((names.DATA / "profiles.json").read_text())
@@ -188,6 +190,33 @@ async def test_extended_thinking_does_not_speak_the_answer_after_an_interim_one(
         said = talk.words(await caller.rest(0.5))
     assert "working" in said and "final" not in said
     assert any("willContinue" in line for line in log)
+
+
+async def test_the_words_of_the_robotics_model_come_as_a_transcript() -> None:
+    model = "models/gemini-robotics-er-2-streaming-preview"
+    setup = {"model": model, "generationConfig": {"responseModalities": ["TEXT"]}}
+    async with talk.connected(setup) as caller:
+        got = await caller.turn(talk.content("Where is the cup?"))
+    assert "cup" in talk.words(got) and not talk.parts(got)
+
+
+async def test_the_library_remarks_on_an_answer_that_the_model_does_not_take() -> None:
+    remarks: list[Finding] = []
+    async with talk.serving() as server:
+        async with livews.connect("gemini-3.8-live", url=server.url, remark=remarks.append) as session:
+            for call_id in ("no-call", "no-call", "none"):
+                await session.send_raw(
+                    {"toolResponse": {"functionResponses": [{"id": call_id, "name": "f", "response": {}}]}}
+                )
+            assert [one.rule for one in session.remarks] == ["TOOL-2", "TOOL-2"], "each once"
+    assert remarks == session.remarks
+
+
+def test_the_proxy_names_another_protocol() -> None:
+    log: list[str] = []
+    ConnectionObserver("/v1beta/interactions/live?key=x", "", log.append, print)
+    ConnectionObserver(names.GEMINI, "", log.append, print)
+    assert len(log) == 1 and "Live Interactions" in log[0] and "key=x" not in log[0]
 
 
 async def test_another_protocol_of_the_same_host_is_named() -> None:
