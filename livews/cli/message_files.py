@@ -12,6 +12,7 @@ from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from livews import document
+from livews.audio.analysis.input_check import InputAudioCheck
 from livews.cli import reader
 from livews.core import codec, machine, models, rules
 from livews.core.conversation import Conversation, Step
@@ -23,6 +24,8 @@ from livews.trace.ending import Judged, read_to_end
 from livews.trace.reader import CONTROLS, MAX_LINE, TraceRecord
 from livews.trace.session import RecordedSession
 
+_AUDIO = {"realtimeInput", "realtime_input"}
+"""Members with audio."""
 _BOM = b"\xef\xbb\xbf"
 _AHEAD = 100
 """Messages of a session that are read ahead to see whether the service speaks in it."""
@@ -62,8 +65,9 @@ def findings(lines: Iterator[bytes], name: str, side: Sender | None = None) -> I
     if _is_setup(first, side):
         yield from _Sessions(found, side, name).judge()
         return
+    audio = InputAudioCheck()
     for row in found:
-        yield row.line, [row.problem] if row.problem else _alone(row.value, side), True
+        yield row.line, [row.problem] if row.problem else _alone(row.value, side, audio), True
 
 
 def rows(lines: Iterator[bytes], name: str) -> Iterator[Row]:
@@ -138,9 +142,15 @@ def _broken(line: int, words: str, fix: str = "", excerpt: str = "") -> Row:
     return Row(line, None, Unreadable(row.level, row.rule, "", words, row.fix, excerpt=excerpt))
 
 
-def _alone(value: Any, side: Sender | None) -> list[Finding]:
+def _alone(value: Any, side: Sender | None, audio: InputAudioCheck) -> list[Finding]:
     """The findings about a message by itself."""
-    return [] if _is_control(value) else rules.check(*reader.sender_and_message(value, side))
+    if _is_control(value):
+        return []
+    sender, message = reader.sender_and_message(value, side)
+    found = rules.check(sender, message)
+    if sender == "client" and isinstance(message, dict) and not _AUDIO.isdisjoint(message):
+        found += audio.take_alone(read(sender, message).audio)
+    return found
 
 
 def _is_control(value: Any) -> bool:
@@ -175,7 +185,7 @@ class _Sessions:
             self._is_busy = False
             setup = _sent(self._rows.head, self._side)[1]["setup"]
             session = RecordedSession({}, self._records(), 1, self._name)
-            session.is_one_sided = not self._has_server
+            session.is_one_sided, session.is_timed = not self._has_server, False
             surface = models.surface_of(str(setup.get("model", "")))
             session.conversation = self._conversation = Conversation(surface=surface)
             for line, found, is_message in read_to_end(session, self._see):

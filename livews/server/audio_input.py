@@ -10,6 +10,7 @@ from math import gcd
 from livews.audio.analysis.pcm import bytes_of, rate_of, samples_of, seconds_of
 from livews.audio.analysis.vad import SpeechLevel, SpeechMark, VoiceActivityDetector, turn_detector
 from livews.core import codec
+from livews.core.input_format import format_of, is_sound
 from livews.server.server_session import ServerSession
 from livews.server.synth import RATE
 
@@ -39,6 +40,11 @@ class AudioInput:
             if self._manual
             else turn_detector(conversation.setup, conversation.profile["vad"])
         )
+        self._check = session.input_check
+        self._heard = True
+        """The last audio was heard as sound."""
+        self._compressed = ""
+        """The mime type under which a compressed stream began."""
         self._echo = bytearray()
         self._echo_rate = codec.INPUT_RATE
         self._keeps_echo = session.config.reply == "echo"
@@ -70,6 +76,8 @@ class AudioInput:
         seconds = seconds_of(len(pcm), rate)
         self.offset += seconds
         self.since_turn += seconds
+        if not self._hears(mime_type, pcm):
+            pcm = bytes(len(pcm))
         keeps = self._keeps_echo and self.user_speaks
         marks: list[SpeechMark] = []
         if not self._manual:
@@ -86,6 +94,16 @@ class AudioInput:
         """Seconds of silence since the end of the last speech."""
         ended_at = self._detector.ended_at
         return 0.0 if ended_at is None else self._detector.offset - ended_at
+
+    def _hears(self, mime_type: str, pcm: bytes) -> bool:
+        """Whether this is heard as what it is; of anything else nothing is heard, nor of what follows a compressed start."""
+        hears = mime_type != self._compressed and is_sound(mime_type, pcm) and self._check.is_sound
+        if self._heard and not hears:
+            self._detector.reset()  # what began as speech was none
+        if not hears and (row := format_of(pcm)) and "type" in row and "samples" not in row:
+            self._compressed = mime_type
+        self._heard = hears
+        return hears
 
     def flush(self) -> list[SpeechMark]:
         """audioStreamEnd: the end of speech that is going on."""

@@ -16,6 +16,7 @@ from typing import Any
 
 from websockets.exceptions import ConnectionClosed
 
+from livews.audio.analysis.input_check import InputAudioCheck
 from livews.core import closes, codec
 from livews.core.conversation import Conversation, Step
 from livews.core.schema import Sender
@@ -53,6 +54,7 @@ class ServerSession(abc.ABC):
         self.config = context.config
         self.target = parse_request_target(connection.request)
         self.conversation = Conversation(surface=self.target.surface, version=self.target.version, as_of=as_of)
+        self.input_check = InputAudioCheck()
         self.received = 0
         """Messages that came."""
         self.sent = 0

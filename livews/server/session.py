@@ -13,6 +13,7 @@ from typing import Any
 from livews.core import canonical, closes, codec, machine, models, protocol
 from livews.core.conversation import Step
 from livews.core.findings import Finding
+from livews.core.input_format import is_sound
 from livews.core.model_rules import misnamed, not_found
 from livews.server.connection import StandInConnection
 from livews.server.context import ServerContext
@@ -120,10 +121,13 @@ class StandInSession(ServerSession):
         if self.ended:  # it was on its way when we closed
             return
         step = self._step(raw)
+        self.input_check.take(step, self.clock())
         self.record_received(raw, text, step)
         if self.stalled:
             return
         if step.template is not None and self._turns is not None:  # audio like the frame before, which was valid
+            if step.judgement:
+                self._mention(step)
             await self._turns.take(step)
             return
         if close := self._verdict(step):
@@ -142,6 +146,9 @@ class StandInSession(ServerSession):
             if is_new and note.rule.startswith(("MODEL-", "TOOL-")) and note.path != "/setup/model":
                 self._mentioned.add(note.path)
                 self.log(one_line(f"{note}: {note.fix}", 400))
+            elif note.rule.startswith("AUDIO-"):  # each is made once
+                hears = self.input_check.is_sound and all(is_sound(*audio) for audio in step.audio)
+                self.log(one_line(f"{note}: {note.fix}{'' if hears else ' Nothing of it is heard.'}", 400))
 
     def _step(self, raw: bytes) -> Step:
         """Observe a frame. Where a token fixes the setup, its setup counts, not the client's (AUTH-2)."""

@@ -32,6 +32,7 @@ class RecordedSession:
         elided: media were left out of what was read so far.
         is_one_sided: only the client's messages are known, and not what was answered.
         next: the header that ended it.
+        is_timed: the records have the times of the session; set it to False for times that are made up.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class RecordedSession:
         self._items = items
         self._pieces = Pieces()
         self._input = InputAudioCheck()
+        self.is_timed = True
 
     @property
     def url(self) -> str:
@@ -83,13 +85,13 @@ class RecordedSession:
         if record.raw is not None:
             self.elided = self.elided or record.elided
             step = conversation.step(record.sender, refilled(record.raw) if record.elided else record.raw)
-            self._input.take(step, record.t, elided=record.elided)
+            self._input.take(step, record.t if self.is_timed else None, elided=record.elided)
             remember_handles(step)
             shown: Step = self._pieces.step(step)
             return shown
         if record.control == "close":
             step = conversation.close(record.sender, *record.close)
-            self._input.take(step, record.t)
+            self._input.take(step)
             return step
         return None
 

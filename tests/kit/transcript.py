@@ -44,6 +44,7 @@ import base64
 import contextlib
 import json
 import re
+from array import array
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby, pairwise, product
@@ -64,15 +65,26 @@ from tests.kit.waiting import until
 
 FOLDER = names.DATA / "conversations"
 _SPEECH = base64.b64encode(sound.speech(1.0)).decode()
+
+
+def _blob(data: bytes) -> str:
+    return json.dumps({"mimeType": "audio/pcm;rate=16000", "data": base64.b64encode(data).decode()})
+
+
 KNOWN = {
     "JPEG": json.dumps({"mimeType": "image/jpeg", "data": base64.b64encode(bytes(3_000)).decode()}),
     "PNG": json.dumps({"mimeType": "image/png", "data": base64.b64encode(bytes(52_000)).decode()}),
     "UTTERANCE": json.dumps(json.loads(talk.audio(sound.utterance(1.0)))["realtimeInput"]["audio"]),
+    "FLOATS": _blob(array("f", (x / 32_768 for x in array("h", sound.speech(1.0)))).tobytes()),
+    "TWICE": _blob(_SPEECH.encode()),
+    "WEBM": _blob(b"\x1aE\xdf\xa3" + sound.noise(0.5)),
+    "WAV": _blob(b"RIFF\x00\x00\x00\x00WAVEfmt " + bytes(28) + sound.speech(1.0)),
     "SPEECH": _SPEECH,
     "URL_SAFE": _SPEECH.replace("+", "-").replace("/", "_"),
     "UNPADDED": _SPEECH.replace("+", "-").replace("/", "_").rstrip("="),
 }
-"""What every file may use: pictures of 3 and 52 kB, an utterance of a second, and the base64 of a second of speech."""
+"""What every file may use: pictures of 3 and 52 kB, an utterance of a second, audio that is no PCM, and the base64 of a second of
+speech."""
 
 
 PATHS = {

@@ -15,7 +15,7 @@ from functools import cache
 from math import dist, hypot, inf
 from struct import unpack
 
-from livews.audio.analysis.levels import FIRST_SOUND_DB
+from livews.audio.analysis.levels import FIRST_SOUND_DB, peak_db
 from livews.audio.analysis.pcm import SAMPLE_BYTES, rate_of, samples_of
 from livews.core.codec import INPUT_RATE
 from livews.core.conversation import Step
@@ -26,7 +26,6 @@ _WINDOW = 4_000
 """Bytes of sound that are compared: an eighth of a second at 16 kHz."""
 _FIRST = 6
 """Windows of sound that are compared one after the other; between later ones the time doubles."""
-_AUDIBLE = 32768 * 10 ** (FIRST_SOUND_DB / 20)
 _LEAST = 200.0
 """RMS of a window in steps of a sample from which it is compared; below, rounding is most of it."""
 _LOUD = 1_500.0
@@ -56,6 +55,8 @@ _PAUSE = 0.5
 _AHEAD = 5.0
 """Seconds of audio that may be sent ahead of real time."""
 _RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000)
+ENCODING = "encoding: "
+"""What the kind of a complaint begins with when the samples are of another encoding: nothing of them is heard."""
 _PATH = "/realtimeInput/audio/data"
 
 
@@ -101,11 +102,23 @@ class InputAudioCheck:
                 return
         found = []
         for kind, about in self._findings(step, t, elided):
-            if kind not in self._stated:
-                self._stated.add(kind)
+            if self._is_new(kind.split(":")[0]):
                 found.append(about)
         if found:
             step.judgement = (*step.findings, *found)
+
+    def take_alone(self, audio: tuple[tuple[str, bytes], ...]) -> list[Finding]:
+        """The findings about the audio of a message without a session. A long chunk is looked at by itself, short ones as one
+        stream."""
+        check = InputAudioCheck() if any(len(pcm) >= _WINDOW for _, pcm in audio) else self
+        found = check._findings(Step("client", "", b"", audio=audio), None, False)
+        return [about for kind, about in found if self._is_new(kind)][:1]
+
+    def _is_new(self, kind: str) -> bool:
+        """Whether this was not stated before; it is from now on."""
+        is_new = kind not in self._stated
+        self._stated.add(kind)
+        return is_new
 
     def _findings(self, step: Step, t: float | None, elided: bool) -> Iterator[tuple[str, Finding]]:
         for mime_type, pcm in step.audio:
@@ -117,7 +130,7 @@ class InputAudioCheck:
                 self._first = t if self._first is None else self._first
                 if words := self._pace.take(t, seconds, self._bytes_a_second // SAMPLE_BYTES):
                     yield "pace", self._found("AUDIO-12", *words)
-            if not self._is_heard and (elided or (pcm.count(0) != len(pcm) and _is_audible(pcm))):
+            if not self._is_heard and (elided or peak_db(pcm) >= FIRST_SOUND_DB):
                 self._is_heard = self._ever_heard = True
             if self._is_heard and self._seconds >= self._next and not elided:
                 yield from self._look(mime_type, pcm, t)
@@ -154,7 +167,7 @@ class InputAudioCheck:
             if kind != "offset" or self._offsets + 1 >= _OFFSETS:
                 yield kind, self._found(rule, words, fix)
         self._offsets = self._offsets + 1 if "offset" in kinds and self._offsets == self._windows else 0
-        self.is_sound = "encoding" not in kinds
+        self.is_sound = not any(kind.startswith(ENCODING) for kind in kinds)
         self._windows += bool(kinds) or power(samples_of(window))[0] >= _LEAST
 
     def _silence(self, step: Step) -> Iterator[tuple[str, Finding]]:
@@ -237,7 +250,7 @@ def complaints(window: bytes) -> Iterator[tuple[str, str, str, str]]:
     samples, window = samples[: len(samples) & ~1], window[: len(window) & ~3]
     close = correlation(samples, 1)
     if other := _other_reading(window, close, rms):
-        yield ("encoding", "AUDIO-10", *other)
+        yield (f"{ENCODING}{other[0]}", "AUDIO-10", *other)
     elif channels := _channels(samples, close):
         yield channels
     elif abs(mean) > max(_OFFSET, rms):
@@ -249,11 +262,6 @@ def complaints(window: bytes) -> Iterator[tuple[str, str, str, str]]:
             "the audio is clipped: samples stay at full scale",
             "Lower the gain of the microphone.",
         )
-
-
-def _is_audible(pcm: bytes) -> bool:
-    samples = samples_of(pcm)
-    return len(samples) > 0 and (max(samples) > _AUDIBLE or min(samples) < -_AUDIBLE)
 
 
 def power(samples: Sequence[int]) -> tuple[float, float]:
