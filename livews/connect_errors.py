@@ -180,7 +180,7 @@ def dial_failure(
             return failed("reset" if isinstance(lost, OSError) else "closed", redact(str(lost or "")))
         why = redact(str(problem.__cause__ or problem))
         if answer and not answer.startswith(b"HTTP/"):
-            why = f"it answered {one_line(redact(answer.decode(errors='replace')), 60)!r}"
+            why = f'it answered "{one_line(redact(answer.decode(errors="replace")).rstrip(), 60)}"'
         return failed("not WebSocket", why)
     if not isinstance(problem, OSError):
         return None

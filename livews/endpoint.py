@@ -15,12 +15,15 @@ from urllib.parse import urlsplit, urlunsplit
 
 from livews.core import endpoint_paths
 from livews.errors import BadRequest, NoCredentials
-from livews.loopback import is_local
+from livews.loopback import bad_characters, is_local
 from livews.redactor import Redactor, redact_url, url_credentials
 
 GEMINI_HOST = "generativelanguage.googleapis.com"
 VERTEX_HOST = "aiplatform.googleapis.com"
 _MULTI_REGIONS = ("us", "eu")
+VERSIONS = ("v1beta", "v1alpha", "v1", "v1beta1")
+"""API versions that the service has had."""
+_TRUE, _FALSE = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,9 @@ def from_environment(env: Mapping[str, str], given: Settings) -> Settings:
     Args:
         env: the environment, as in `os.environ`.
         given: the arguments; `vertex=None` takes GOOGLE_GENAI_USE_VERTEXAI or GOOGLE_GENAI_USE_ENTERPRISE.
+
+    Raises:
+        BadRequest: LIVEWS_INSECURE is neither true nor false.
     """
     api_key, token, vertex, project = given.api_key, given.token, given.vertex, given.project
     if vertex is None:
@@ -108,9 +114,14 @@ def from_environment(env: Mapping[str, str], given: Settings) -> Settings:
     if api_key.startswith("auth_tokens/") and not token:  # the Python SDK takes a token as a key, too
         api_key, token = "", api_key
     base = "GOOGLE_VERTEX_BASE_URL" if vertex else "GOOGLE_GEMINI_BASE_URL"
-    version = given.version or env.get("GOOGLE_GENAI_API_VERSION", "")
+    version = given.version or env.get("GOOGLE_GENAI_API_VERSION", "").strip()
+    insecure = env.get("LIVEWS_INSECURE", "").strip().lower()
+    if insecure not in (*_TRUE, *_FALSE):
+        what = f"LIVEWS_INSECURE={insecure} says neither yes nor no"
+        raise BadRequest(what, where="environment", fix="set it to 1 to allow credentials without TLS, or unset it")
+    url = given.url or env.get(base, "").strip()
     return Settings(
-        url=given.url or env.get(base, ""),
+        url=url,
         api_key=api_key,
         token=token,
         vertex=vertex,
@@ -118,8 +129,8 @@ def from_environment(env: Mapping[str, str], given: Settings) -> Settings:
         location=given.location or env.get("GOOGLE_CLOUD_LOCATION", ""),
         version={"beta": "v1beta", "alpha": "v1alpha"}.get(version, version),
         both_keys=bool(google and gemini and google != gemini),
-        insecure=given.insecure or env.get("LIVEWS_INSECURE", "").lower() in ("1", "true"),
-        url_from=given.url_from if given.url or not env.get(base) else base,
+        insecure=given.insecure or insecure in _TRUE,
+        url_from=given.url_from if given.url or not url else base,
     )
 
 
@@ -143,6 +154,9 @@ def resolve(settings: Settings, model: str) -> Endpoint:
             fix = "copy it again: ASCII only, without spaces and without quotation marks around it"
             why = "it contains a space, a line break or another character that is not allowed in a header"
             raise NoCredentials(f"invalid {name}", where="credentials", why=why, fix=fix)
+    if not re.fullmatch(r"[\w.-]*", settings.version, re.ASCII):
+        what, fix = f"invalid API version: {settings.version}", f"use one of {', '.join(VERSIONS)}"
+        raise BadRequest(what, where="--api-version or GOOGLE_GENAI_API_VERSION", fix=fix)
     place = _vertex if settings.vertex else _gemini
     where = place(settings, given, model, secrets)
     if where.headers or url_credentials(where.url):
@@ -159,7 +173,7 @@ def refuse_plain(url: str, settings: Settings) -> None:
     raise BadRequest(
         f"refused to send a credential to {host} without TLS",
         where=settings.url_from,
-        why=f"{parts.scheme}:// is not encrypted: everybody on the way can read the key and the conversation",
+        why=f"{urlsplit(settings.url).scheme or parts.scheme}:// is not encrypted: everybody on the way can read the key and the conversation",
         fix="use wss:// or https://; in a network you trust, allow it with --insecure, LIVEWS_INSECURE=1 or, in a "
         "program, insecure=True",
     )
@@ -234,15 +248,18 @@ def _publisher(model: str) -> str:
 
 def _websocket_url(settings: Settings) -> str:
     """The URL of the settings with the scheme ws or wss."""
-    what, where = f"not a valid URL: {redact_url(settings.url)}", settings.url_from
+    url = settings.url.strip()
+    what, where = f"not a valid URL: {redact_url(url)}", settings.url_from
     fix = "write it as in ws://127.0.0.1:8765 or wss://example.com/prefix"
+    if why := bad_characters(url):
+        raise BadRequest(what, where=where, why=why, fix=fix)
     try:
-        parts = urlsplit(settings.url)
+        parts = urlsplit(url)
     except ValueError:  # its text may quote a password
         raise BadRequest(what, where=where, why="its host is malformed", fix=fix) from None
     scheme = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}.get(parts.scheme)
     if scheme is None or not parts.hostname:
-        why = "a WebSocket URL starts with ws:// or wss:// and names a host"
+        why = "it must start with ws://, wss://, http:// or https:// and name a host"
         raise BadRequest(what, where=where, why=why, fix=fix)
     if parts.username is not None and parts.password is None:
         why, fix = "it has a user without a password", "write USER:PASSWORD@HOST; a key belongs in GOOGLE_API_KEY"
@@ -250,7 +267,7 @@ def _websocket_url(settings: Settings) -> str:
     try:
         _ = parts.port
     except ValueError:
-        what, fix = f"invalid port: {redact_url(settings.url)}", "a port is a number from 1 to 65535"
+        what, fix = f"invalid port: {redact_url(url)}", "a port is a number from 1 to 65535"
         raise BadRequest(what, where=where, fix=fix) from None
     return urlunsplit(parts._replace(scheme=scheme))
 

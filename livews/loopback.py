@@ -1,4 +1,4 @@
-"""Loopback hosts, and the network's proxy for all other hosts.
+"""Hosts: which characters they have, which are loopback, and the network's proxy for all others.
 
 - Every part of livews that dials asks `proxy_for`: a loopback host is never dialled through a proxy.
 """
@@ -8,7 +8,21 @@ import re
 import socket
 
 _LOCALHOST = re.compile(r"([a-z0-9_-]+\.)*localhost")
+_NOT_IN_HOST = re.compile(r"[!-,/:-@\[-^`{-\x7f]")
+"""ASCII besides letters, digits, dots, hyphens and underscores."""
 _ADDRESS = re.compile(r"[0-9a-fx:.]+(%[a-z0-9_.-]+)?")
+
+
+def bad_characters(url: str) -> str:
+    """Why no URL has these characters: spaces and control characters, which `urlsplit` keeps or removes without a word,
+    and others in its host; "" if it has none."""
+    if re.search(r"[\s\x00-\x1f\x7f-\x9f]", url):
+        return "it contains a space, a line break or a control character"
+    authority = re.split(r"[/?#]", url.partition("//")[2], maxsplit=1)[0]
+    host = re.sub(r"(:[^:\[\]]*)?$", "", authority.rpartition("@")[2], count=1)
+    if not host.startswith("[") and (match := _NOT_IN_HOST.search(host)):
+        return f"a host contains no {match[0]}"
+    return ""
 
 
 def is_loopback(host: str) -> bool:

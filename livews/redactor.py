@@ -203,9 +203,14 @@ def without_credentials(raw: bytes) -> bytes:
     return without_shapes(_without_known(raw))
 
 
-def hide_json(line: str) -> str:
-    """The same for a JSON value that is written already: within its texts only, so that it stays JSON."""
-    return line if hide(line) == line else json.dumps(hide_in(json.loads(line)), ensure_ascii=False)
+def hide_json(line: str, *, compact: bool = False) -> str:
+    """The same for a JSON value that is written already: within its texts only, so that it stays JSON.
+
+    `compact`: it is written without spaces, as by orjson.
+    """
+    if hide(line) == line:
+        return line
+    return json.dumps(hide_in(json.loads(line)), ensure_ascii=False, separators=(",", ":") if compact else None)
 
 
 def with_handles_hidden(raw: bytes) -> bytes:

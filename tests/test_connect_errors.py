@@ -127,6 +127,7 @@ HERE = "host, port and path"
         ("HTTP/1.0 404 File not found\r\n", "a server that is not a WebSocket server answered", "HTTP/1.0 404", HERE),
         ("HTTP/1.0 200 OK\r\n", "a server that is not a WebSocket server answered", "HTTP/1.0 200", HERE),
         ("SSH-2.0-OpenSSH_9", "does not speak WebSocket", "", HERE),
+        ("SSH-2.0-\x1b[31mEvil\r\n", "does not speak WebSocket", 'it answered "SSH-2.0-\\x1b[31mEvil\\x0d\\n', HERE),
         ("", "does not speak WebSocket", "", HERE),
     ],
 )

@@ -80,7 +80,9 @@ ENVIRONMENTS = [
     ({"GOOGLE_API_KEY": "g", "GOOGLE_GENAI_API_VERSION": "v1"}, Settings(api_key="g", version="v1")),
     ({"GOOGLE_API_KEY": "g", "GOOGLE_GEMINI_BASE_URL": "http://h"}, Settings(api_key="g", url="http://h", url_from="GOOGLE_GEMINI_BASE_URL")),
     ({"LIVEWS_INSECURE": "1"}, Settings(insecure=True)),
+    ({"LIVEWS_INSECURE": "Yes"}, Settings(insecure=True)),
     ({"LIVEWS_INSECURE": "0"}, Settings()),
+    ({"GOOGLE_GEMINI_BASE_URL": "http://h\n"}, Settings(url="http://h", url_from="GOOGLE_GEMINI_BASE_URL")),
     ({"GOOGLE_GENAI_USE_VERTEXAI": "true", "GOOGLE_CLOUD_PROJECT": "p", "GOOGLE_CLOUD_LOCATION": "l",
       "GOOGLE_API_KEY": "g", "GOOGLE_OAUTH_ACCESS_TOKEN": "t"},
      Settings(vertex=True, project="p", location="l", token="t")),
@@ -117,6 +119,12 @@ def test_an_argument_beats_the_environment(env: dict[str, str], given: dict[str,
         (Settings(url="ftp://example.com"), "ws://"),
         (Settings(url="ws://host:99999"), "65535"),
         (Settings(url="ws://["), "ws://"),
+        (Settings(url="ws://ex ample"), "ws://"),
+        (Settings(url="ws://exa\r\nmple/path"), "ws://"),
+        (Settings(url="ws://host/a\tb"), "ws://"),
+        (Settings(url="ws://host\\.example"), "ws://"),
+        (Settings(url="ws://one,two"), "ws://"),
+        (Settings(url="ws://h", version="v1/../x"), "v1beta, v1alpha"),
         (Settings(url="ws://SECRET@host"), "GOOGLE_API_KEY"),
         (Settings(url="ws://h", api_key="“quoted”"), "ASCII only"),
         (Settings(url="ws://h", token="two words"), "without spaces"),
@@ -143,6 +151,11 @@ def test_no_secret_of_a_url_is_shown(url: str) -> None:
     assert where.url.partition("?")[2] == url.partition("?")[2], "what is dialled keeps its query"
 
 
+def test_a_variable_that_says_neither_yes_nor_no_is_refused() -> None:
+    with pytest.raises(livews.BadRequest, match="LIVEWS_INSECURE=perhaps"):
+        endpoint.from_environment({"LIVEWS_INSECURE": "perhaps"}, Settings())
+
+
 KEYED = Settings(api_key="k-123456")
 
 
@@ -167,6 +180,7 @@ def test_no_credential_goes_to_another_host_without_tls(settings: Settings, name
     with pytest.raises(livews.BadRequest, match="without TLS") as caught:
         endpoint.resolve(settings, "m")
     assert caught.value.where == name and "--insecure" in caught.value.fix
+    assert caught.value.why.startswith(settings.url.partition(":")[0] + "://"), "the scheme that was given"
     assert endpoint.resolve(replace(settings, insecure=True), "m").url.startswith("ws://")
 
 

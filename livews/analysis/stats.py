@@ -15,6 +15,7 @@ from livews.analysis.turn import Turn
 from livews.audio.analysis.pcm import rate_of, seconds_of
 from livews.core import events, rules
 from livews.core.conversation import Step
+from livews.terminal_text import plural
 from livews.trace import outcome
 from livews.trace.ending import SessionClose, SessionEnding
 from livews.trace.outcome import TurnOutcomes
@@ -241,7 +242,7 @@ def words(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for side, name in (("client", "sent"), ("server", "received")):
         messages = row["messages"][side]
         kinds = ", ".join(f"{kind} {n['count']:,} ({n['bytes']:,} B)" for kind, n in messages["kinds"].items())
-        yield name, f"{messages['count']:,} messages, {messages['bytes']:,} B: {kinds}"
+        yield name, f"{plural(messages['count'], 'message')}, {messages['bytes']:,} B: {kinds}"
     yield "turns", ", ".join(f"{name} {count}" for name, count in row["turns"].items())
     if text := outcome.words(row["outcomes"]):
         yield "ended badly", text
@@ -255,15 +256,15 @@ def words(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield name, f"p50 {figures['p50']:.3f} s, p95 {figures['p95']:.3f} s ({figures['count']}) {since}"
     for side, name in (("client", "audio out"), ("server", "audio in")):
         if sizes := (audio := row["audio"][side]).get("chunkMs"):
-            chunks = f"{audio['chunks']:,} chunks of {sizes['min']} to {sizes['max']} ms (p50 {sizes['p50']})"
+            chunks = f"{plural(audio['chunks'], 'chunk')} of {sizes['min']} to {sizes['max']} ms (p50 {sizes['p50']})"
             yield name, f"{audio['seconds']:,.1f} s in {chunks}, largest gap {audio['largestGap']:.3f} s"
     if speed := row["speed"]:
         yield "speed", f"{speed['p50']:.1f} times real time, at the slowest {speed['min']:.1f}"
     if (dry := row["ranDry"])["times"]:
-        yield "ran dry", f"{dry['times']} times, {dry['seconds']:.2f} s, for a player without a reserve"
+        yield "ran dry", f"{plural(dry['times'], 'time')}, {dry['seconds']:.2f} s, for a player without a reserve"
     if heard := row["heard"]:
         played = f"{heard['heardMs'] / 1000:,.1f} of {heard['receivedMs'] / 1000:,.1f} s"
-        yield "heard", f"{played}, {heard['underruns']} underruns, {heard['underrunMs']} ms of silence"
+        yield "heard", f"{played}, {plural(heard['underruns'], 'underrun')}, {heard['underrunMs']} ms of silence"
     for name in ("prompt", "response"):
         if tokens := row["tokens"].get(name):
             by = ", ".join(f"{kind} {n:,}" for kind, n in tokens.items() if kind != "total")

@@ -23,7 +23,7 @@ from livews.core.rules import Finding
 from livews.core.schema import Sender
 from livews.errors import BadRequest
 from livews.exit_codes import Exit
-from livews.terminal_text import escape_unsafe, paragraph
+from livews.terminal_text import escape_unsafe, paragraph, plural
 from livews.trace.ending import Judged, read_to_end
 from livews.trace.session import follow
 
@@ -63,10 +63,10 @@ def run(options: argparse.Namespace, console: Console) -> int:
                 raise BadRequest(f"there is no message in {shown}", where=shown, fix="name a file that holds some")
     if traces:
         for kind, count in sorted(counts.items(), key=lambda row: (-row[1]["error"], -row[1]["note"], row[0])):
-            sums = [reader.plural(count[level], level) for level in ("error", "note") if count[level]]
+            sums = [plural(count[level], level) for level in ("error", "note") if count[level]]
             console.note(f"{kind[0]}: {' and '.join(sums)}. {fixes[kind]}")
-    sums = [reader.plural(levels[level], level) for level in ("error", "note")]
-    console.note(f"{reader.plural(messages, 'message')}: {', '.join(sums)}")
+    sums = [plural(levels[level], level) for level in ("error", "note")]
+    console.note(f"{plural(messages, 'message')}: {', '.join(sums)}")
     return Exit.CHECK_FAILED if levels["error"] else Exit.OK
 
 

@@ -23,7 +23,11 @@ def settings_of(options: argparse.Namespace, console: Console) -> Settings:
         insecure=given.get("insecure", False),
         url_from="--upstream" if given.get("upstream") else "--to" if given.get("to") else "--url",
     )
-    return endpoint.from_environment(console.environment.variables, arguments)
+    settings = endpoint.from_environment(console.environment.variables, arguments)
+    if settings.version not in ("", *endpoint.VERSIONS):
+        known = ", ".join(endpoint.VERSIONS)
+        console.warn(f"the service has no API version {settings.version} that livews knows of: {known}")
+    return settings
 
 
 async def connection_settings(

@@ -12,17 +12,13 @@ from livews.core import schema
 from livews.core.names import other_protocol
 from livews.core.schema import Sender
 from livews.errors import BadRequest
+from livews.output_file import is_stream
 from livews.trace.reader import lines_of
 from livews.trace.session import RecordedSession, follow, unreadable
 from livews.trace.slice import Wanted, between, in_turn
 
 _SIDES: dict[str, Sender] = {"client": "client", "server": "server", "send": "client", "recv": "server"}
 _SIDE_KEYS = ("dir", "direction", "from", "sender")
-
-
-def plural(count: int, noun: str) -> str:
-    """`1 message`, `2,000 messages`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def shown_name(name: str) -> str:
@@ -95,15 +91,16 @@ def one_session(
 
 @contextmanager
 def rereadable(name: str, console: Console) -> Iterator[tuple[str, str]]:
-    """The path of a file that can be read twice, and how to call it: for stdin a copy."""
-    if name != "-":
-        yield name, name
+    """The path of a file that can be read twice, and how to call it: for stdin and for a pipe a copy."""
+    shown = shown_name(name)
+    if name != "-" and not is_stream(name):
+        yield name, shown
         return
-    with tempfile.NamedTemporaryFile(suffix=".jsonl") as file:
-        for line in lines(console.environment.stdin.buffer, "stdin"):
-            file.write(line)
-        file.flush()
-        yield file.name, "stdin"
+    with tempfile.NamedTemporaryFile(suffix=".jsonl") as copy:
+        with open_file(name, console) as file:
+            copy.writelines(lines(file, shown))
+        copy.flush()
+        yield copy.name, shown
 
 
 def no_such(what: str, number: int, last: int, name: str) -> BadRequest:

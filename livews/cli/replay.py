@@ -20,10 +20,12 @@ from livews.cli.network import connection_settings
 from livews.core import endpoint_paths
 from livews.core.conversation import Step
 from livews.endpoint import Endpoint, Settings
+from livews.errors import BadRequest
 from livews.exit_codes import Exit
 from livews.recorder import Direction, Opcode, Recorder
 from livews.replay.player import Replay, ReplayOptions, ReplayResult
-from livews.trace.session import RecordedSession
+from livews.terminal_text import plural
+from livews.trace.session import RecordedSession, follow
 from livews.trace.view import TraceView
 from livews.trace.writer import TraceFile
 
@@ -41,7 +43,22 @@ def run(options: argparse.Namespace, console: Console) -> int:
         reader.rereadable(options.file, console) as (name, shown),
         reader.sessions(name, console, number=options.session, texts=True, shown=shown) as sessions,
     ):
+        _check_playable(name, shown, options.session)
         return signals.run(_Run(options, console).play_all(sessions))
+
+
+def _check_playable(name: str, shown: str, number: int | None) -> None:
+    """Before anything is dialled, raise BadRequest if a line cannot be read, or there is no message to play."""
+    count = None
+    for session in follow(name, shown):
+        if number in (None, session.number):
+            played = sum(record.raw is not None and record.sender == "client" for record in session.lines())
+            count = played + (count or 0)
+        if session.number == number:
+            break
+    if count == 0:
+        why, fix = "no message of a client is recorded", "name a trace that has one; --session N selects a session"
+        raise BadRequest(f"there is nothing to play in {shown}", where=shown, why=why, fix=fix)
 
 
 class _Run:
@@ -123,9 +140,9 @@ class _Run:
             for name, pair in (("sent", result.sent), ("received", result.received), ("seconds", result.seconds)):
                 total[name] = dict(zip(("replayed", "recorded"), (round(value, 3) for value in pair), strict=True))
             console.row(total | {"failure": str(result.failure or "")}, "")
-        count = reader.plural(result.count, "difference") if result.count else "no difference"
+        count = plural(result.count, "difference") if result.count else "no difference"
         console.note(
-            f"{prefix}{sent:,} of {to_send:,} messages sent, {received:,} received ({to_receive:,} when recorded), "
+            f"{prefix}{sent:,} of {plural(to_send, 'message')} sent, {received:,} received ({to_receive:,} when recorded), "
             f"{seconds:.1f} s ({recorded:.1f} s): {count}{' so far, stopped' if result.interrupted else ''}"
         )
 

@@ -437,6 +437,8 @@ class Replies:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self.wav is not None and self.wav.turn_seconds:  # of a turn that was left in its middle
+            self._end_wav_turn()
         self._report_rest()
 
     def _end_wav_turn(self) -> None:

@@ -21,6 +21,7 @@ from urllib.parse import unquote, urlsplit
 
 from livews.connect_errors import TlsTimeout, Words, unreachable
 from livews.errors import BadRequest, Unreachable
+from livews.loopback import bad_characters
 from livews.proxy.http_head import HeadRefused, HttpHead, read_response, response_parser
 from livews.redactor import query_credentials
 from livews.terminal_text import one_line
@@ -76,7 +77,9 @@ class UpstreamTarget:
             port = parts.port
         except ValueError as problem:
             raise BadRequest(what, where="--upstream", why=str(problem), fix=fix) from None
-        if parts.scheme not in ("ws", "wss", "http", "https") or not parts.hostname:
+        if why := bad_characters(url):
+            pass
+        elif parts.scheme not in ("ws", "wss", "http", "https") or not parts.hostname:
             why = "it must start with ws://, wss://, http:// or https:// and name a host"
         elif parts.username or parts.password:
             what, why = "the upstream URL contains a password", "user and password of a URL are not sent on"

@@ -3,6 +3,7 @@
 - A file is read whole and checked before anything is played; errors name the place.
 """
 
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,10 +30,11 @@ class Script:
 
 
 def load(path: str) -> list[Script]:
-    """The scripts of a file: one scenario, or each session of a trace. BadRequest if it is neither, or invalid."""
-    raw = read_whole(
-        path, path, fix="name a scenario (.json) or a trace (.jsonl)", most=_MOST_BYTES, json_object=True
-    )
+    """The scripts of a file, `-` for stdin: one scenario, or each session of a trace. BadRequest if it is neither, or
+    invalid."""
+    stdin, path = (sys.stdin.buffer, "stdin") if path == "-" else (None, path)
+    fix = "name a scenario (.json) or a trace (.jsonl)"
+    raw = read_whole(path, path, fix=fix, stdin=stdin, most=_MOST_BYTES, json_object=True)
     try:
         data = codec.parse(raw)
     except codec.WireError:
@@ -47,6 +49,8 @@ def load(path: str) -> list[Script]:
                 scripts.append(Script(f"{Path(path).name}#{session.number}", records=records))
         if scripts:
             return scripts
+        why, fix = "no session of this trace has a message", "livews --trace FILE makes a trace with messages"
+        raise BadRequest("there is nothing to play", where=path, why=why, fix=fix)
     raise BadRequest(
         "neither a scenario nor a trace",
         where=path,

@@ -26,7 +26,7 @@ from livews.server.connection import StandInConnection
 from livews.server.context import ServerContext
 from livews.server.script import Script
 from livews.server.server_session import ConnectionEnded, ServerSession
-from livews.terminal_text import one_line
+from livews.terminal_text import one_line, plural
 from livews.trace.json_diff import NOTHING, json_differences, shown
 from livews.trace.media import emptied, refilled
 from livews.trace.reader import TraceRecord
@@ -61,7 +61,7 @@ class _ClientMessages:
     def progress(self, other: _ClientMessages) -> str:
         """How much it is, and how much it is in the recording."""
         return (
-            f"{len(self.messages)} messages and {self.seconds:.1f} s of audio; the recording has "
+            f"{plural(len(self.messages), 'message')} and {self.seconds:.1f} s of audio; the recording has "
             f"{len(other.messages)} and {other.seconds:.1f} s here"
         )
 
@@ -71,7 +71,7 @@ class _ClientMessages:
             for change in differences(_comparable(before), _comparable(now)):
                 yield f"client message {i}: {change}"
         if len(recorded.messages) != len(self.messages):
-            yield f"the client sent {len(self.messages)} messages, the recording has {len(recorded.messages)}"
+            yield f"the client sent {plural(len(self.messages), 'message')}, the recording has {len(recorded.messages)}"
         if abs(self.seconds - recorded.seconds) > _AUDIO_TOLERANCE:
             yield f"the client sent {self.seconds:.1f} s of audio, the recording has {recorded.seconds:.1f} s"
 

@@ -63,12 +63,13 @@ def response(status: int, body: dict[str, Any]) -> bytes:
     """An HTTP response with a JSON body, after which the connection closes."""
     content = service_format.dump_as_service(body)
     head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: application/json; charset=UTF-8\r\n"
+    head += "Allow: POST\r\n" * (status == HTTPStatus.METHOD_NOT_ALLOWED)
     return f"{head}Content-Length: {len(content)}\r\nConnection: close\r\n\r\n".encode() + content
 
 
 def refused(status: int, message: str) -> tuple[int, dict[str, Any]]:
     """An error: the HTTP status and the body of the answer."""
-    kind = {400: "INVALID_ARGUMENT", 403: "PERMISSION_DENIED", 404: "NOT_FOUND"}.get(status, "FAILED_PRECONDITION")
+    kind = {403: "PERMISSION_DENIED", 404: "NOT_FOUND", 405: "UNIMPLEMENTED"}.get(status, "INVALID_ARGUMENT")
     return status, {"error": {"code": status, "message": message, "status": kind}}
 
 

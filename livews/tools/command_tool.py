@@ -4,7 +4,7 @@
   so nothing a model sends is ever part of a command line.
 - The child gets the environment without the credentials for the service.
 - Its output is bounded while it is read. A child that prints too much, takes too long or is cancelled is killed with
-  its whole process group; what it leaves in the background after a normal end lives on.
+  its whole process group; what has left that group, and what it leaves in the background after a normal end, lives on.
 - A command that cannot be run is refused before connecting.
 """
 

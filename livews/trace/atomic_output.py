@@ -32,7 +32,7 @@ def atomic_output(path: str, *, source: str = "") -> Iterator[BinaryIO]:
     fix = "name another file after -o"
     with suppress(OSError):
         if source not in ("", "-") and target.samefile(source):
-            why = "a trace is never overwritten"
+            why = "the output is written while the input is read"
             raise BadRequest("the output is the input", where=path, why=why, fix=fix)
     if target.is_dir():
         raise BadRequest("the output is a folder", where=path, fix="name a file after -o")

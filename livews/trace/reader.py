@@ -173,12 +173,13 @@ class TraceParser:
             return [self._header(text.removeprefix(_BOM))]
         if self._broken >= _MOST_BROKEN and len(text) <= _SHORTEST and text.endswith(b"\n"):
             return self._count("it is too short")
-        record, why = None, f"the line is neither a frame nor one of {', '.join(CONTROLS)} with its dir and t"
+        record, why = None, ""
         try:
             row = object_of(text)
             if row.get("trace") == "livews":
                 return [*self._rest(), self._header(text)]
             record = record_of(self.number, row, text.rstrip(b"\r\n") if self._texts else b"")
+            why = _damage(row) if record is None else ""
         except codec.WireError as problem:
             why = str(problem)
             # A session that follows one that crashed may begin in the middle of its last line.
@@ -285,6 +286,19 @@ def record_of(number: int, row: dict[str, Any], text: bytes) -> TraceRecord | No
             about = {name: _bounded(value) for name, value in row[control].items()}
             return TraceRecord(number, float(t), sender, opcode, None, control, about, text=text)
     return None
+
+
+def _damage(row: dict[str, Any]) -> str:
+    """Why a row is no record."""
+    if str(row.get("dir")) not in SENDERS:
+        return "its dir is neither send nor recv"
+    t = row.get("t")
+    if type(t) not in (int, float) or not abs(t) <= MAX_TIME:  # type: ignore[arg-type]
+        return f"its t is not a number of seconds up to {MAX_TIME:,.0f}"
+    member = next((name for name in ("message", "raw", *CONTROLS) if name in row), "")
+    if not member:
+        return f"it has none of message, raw, {', '.join(CONTROLS)}"
+    return "its raw is not base64" if member == "raw" else f"its {member} is not a JSON object"
 
 
 def _bounded(value: Any) -> Any:

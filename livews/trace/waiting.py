@@ -102,7 +102,7 @@ class Waiting:
     def take(self, t: float, step: Step, number: int = 0) -> None:
         """Take the next frame, which came at `t`, by its number."""
         self._until = t
-        if step.kind == "close":  # which ends what the states say
+        if step.kind == "close" and not step.raw:  # the end, and not a message with such a member
             self._failed = self._failed or not closes.is_fine(step.body["close"]["code"], step.sender)
             return
         self._state = step.state

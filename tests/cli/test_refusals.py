@@ -12,6 +12,7 @@ from tests.docs.generate import parsers
 from tests.kit.names import DATA, KEY
 
 NOWHERE = "--url ws://127.0.0.1:1"
+BARE = f"{DATA}/no_message.jsonl"
 TABLE = f"""
 --text --wav x.wav hi                                         | leave out
 --offline --url ws://h hi                                     | leave out
@@ -66,6 +67,14 @@ prox                                                          | did you mean `li
 proxy --inject-key --host 0.0.0.0                             | to the network
 proxy --ca x.pem                                              | --ca needs --tls
 proxy --upstream nonsense                                     | invalid upstream URL
+proxy --upstream 'ws://ex ample'                              | it contains a space
+proxy --upstream http://one,two                               | a host contains no ,
+--url 127.0.0.1:1 hi                                          | it must start with ws://, wss://, http:// or https://
+--api-version v1/x hi --url ws://h                            | invalid API version: v1/x
+--api-version BOGUS --url 127.0.0.1:1 hi                      | no API version BOGUS
+serve --port 0 {BARE}                                         | no session of this trace has a message
+trace replay {BARE} --offline                                 | there is nothing to play
+trace show {DATA}/tool.jsonl --side client --kind nope        | there is no kind nope
 proxy --allow-origin mine.example                             | invalid origin mine.example
 proxy --allow-origin https://mine.example/page                | invalid origin
 proxy --trace -                                               | every message is shown already

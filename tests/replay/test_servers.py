@@ -155,7 +155,7 @@ async def test_a_frame_that_is_too_large(replay: Run, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize(
     ("to", "code", "says"),
-    [("ws://127.0.0.1:9", 4, "livews serve"), ("gopher://x", 2, "a WebSocket URL starts with"), ("", 4, "HTTP 503")],
+    [("ws://127.0.0.1:9", 4, "livews serve"), ("gopher://x", 2, "it must start with ws://"), ("", 4, "HTTP 503")],
 )
 async def test_nobody_there(to: str, code: int, says: str, capfd: pytest.CaptureFixture[str]) -> None:
     async with Recorder().listening() as port:

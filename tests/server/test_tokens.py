@@ -358,6 +358,7 @@ async def test_where_a_token_is_made(method: str, path: str, status: int) -> Non
             assert await end_of(server, with_token(answer["name"])) == (0, "")
         else:
             assert answer["error"]["code"] == status
+            assert answer["error"]["status"] == {404: "NOT_FOUND", 405: "UNIMPLEMENTED"}[status]
 
 
 @pytest.mark.parametrize(

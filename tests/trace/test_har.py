@@ -50,6 +50,17 @@ def test_a_har_and_back(trace: Run, tmp_path: Path) -> None:
     assert pages.har_data["entries"][0]["response"]["status"] == 101
 
 
+def test_a_har_without_a_message_that_can_be_read(trace: Run, tmp_path: Path) -> None:
+    har, out = tmp_path / "t.har", tmp_path / "out.jsonl"
+    entry = {"request": {"url": "wss://example.com/"}, "_webSocketMessages": [{"type": "receive", "opcode": 1}]}
+    har.write_text(json.dumps({"log": {"version": "1.2", "entries": [entry]}}))
+    done = trace("import", har, "-o", out)
+    assert done.code == 2 and "it has 1 WebSocket, none" in done.err
+    done = trace("import", har, "--all", "-o", out)
+    assert done.code == 2 and "there is no message in" in done.err and "1 unreadable message\n" in done.err
+    assert not out.exists()
+
+
 def test_a_foreign_har(trace: Run, tmp_path: Path) -> None:
     """As mitmproxy writes them; with sockets of others, one known by its setup alone, and messages nobody can read."""
     setup = {"type": "send", "time": 1795348800.0, "opcode": 1, "data": '{"setup":{"model":"models/x"}}'}
@@ -74,7 +85,7 @@ def test_a_foreign_har(trace: Run, tmp_path: Path) -> None:
     har, out = tmp_path / "t.har", tmp_path / "out.jsonl"
     har.write_text("\ufeff" + json.dumps({"log": {"version": "1.2", "entries": entries}}))
     done = trace("import", har, "-o", out)
-    assert done.code == 0 and "1 messages" in done.err and KEY not in done.err
+    assert done.code == 0 and "1 message of" in done.err and KEY not in done.err
     assert KEY not in out.read_text()
     found = [(one.url, [(round(line.t, 2), line.sender, line.opcode) for line, _ in one]) for one in follow(out)]
     sent, received = [(0.0, "client", "text")], [(t, "server", "binary") for t in (0.25, 0.5, 0.75)]

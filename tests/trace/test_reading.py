@@ -190,6 +190,29 @@ def test_a_damaged_line_is_the_file_s(trace: Run, tmp_path: Path) -> None:
     assert [text.split(" of ")[0] for text in output] == ["line 5", f"line {len(lines) + 2}"]
 
 
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ('{"t":1e300,"dir":"recv","message":{}}', "its t is not a number of seconds"),
+        ('{"t":true,"dir":"recv","message":{}}', "its t is not a number"),
+        ('{"dir":"recv","message":{}}', "its t is not a number"),
+        ('{"t":1,"dir":"up","message":{}}', "its dir is neither send nor recv"),
+        ('{"t":1,"dir":"recv","raw":"*"}', "its raw is not base64"),
+        ('{"t":1,"dir":"recv","message":5}', "its message is not a JSON object"),
+        ('{"t":1,"dir":"recv","close":1000}', "its close is not a JSON object"),
+        ('{"t":1,"dir":"recv"}', "it has none of message, raw, ping"),
+        ("[]", "got a list"),
+    ],
+)
+def test_a_damaged_line_names_its_member(line: str, why: str, trace: Run, tmp_path: Path) -> None:
+    path = write(tmp_path / "t.jsonl", *talk())
+    path.write_text(path.read_text() + line + "\n")
+    for tool in (["show"], ["replay", "--offline"]):
+        done = trace(tool[0], path, *tool[1:])
+        assert done.code == 2 and why in done.err and f"{path}:{len(talk()) + 2}" in done.err
+        assert "playing to" not in done.err, "before anything is dialled"
+
+
 def _damaged(path: Path, line: str, count: int) -> Path:
     """A session with many damaged lines, and one after it with a few."""
     write(path, *READY, *([control(1.0, "recv", "ping")]))

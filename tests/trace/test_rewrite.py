@@ -88,6 +88,10 @@ def test_nothing_is_written_over_the_input_or_left_half(trace: Run, tmp_path: Pa
         for words in (["redact"], ["cut", "--turn", "1"], *(["export", form] for form in ("--md", "--har", "--wav"))):
             assert trace(words[0], path, *words[1:], "-o", out).code == 2
     assert path.read_bytes() == before
+    first, second = (trace("cut", path, "--from", "0", "--to", "0", "-o", tmp_path / "c.jsonl") for _ in range(2))
+    assert "1 line kept" in first.err and "replaced" not in first.err
+    assert f"{tmp_path / 'c.jsonl'} existed and was replaced" in second.err
+    (tmp_path / "c.jsonl").unlink()
     broken = tmp_path / "broken.jsonl"
     broken.write_bytes(before + b"nonsense\n{}\n")
     there = tmp_path / "there.jsonl"

@@ -35,7 +35,7 @@ def test_a_turn_or_kind_that_is_not_there(trace: Run, tmp_path: Path) -> None:
     done = trace("show", path, "--kind", "serverContnt")
     assert done.code == 2 and "did you mean serverContent?" in done.err
     done = trace("show", path, "--kind", "setup,nope")
-    assert done.code == 0 and "no message is a nope" in done.err and len(done.out.splitlines()) == 1
+    assert done.code == 2 and "there is no kind nope" in done.err and len(done.out.splitlines()) == 1
     done = trace("show", path, "--kind", "brandNew")
     assert done.code == 0 and done.err == "" and "brandNew" in done.out
     done = trace("show", path, "--kind", "toolCallCancellation")

@@ -12,6 +12,7 @@ from typing import BinaryIO
 from livews.cli import reader
 from livews.cli.console import Console
 from livews.errors import BadRequest
+from livews.terminal_text import plural
 from livews.trace.atomic_output import atomic_output
 from livews.trace.session import RecordedSession
 from livews.whole_file import read_whole
@@ -19,6 +20,7 @@ from livews.whole_file import read_whole
 _FORMATS = ("har", "wav", "srt", "vtt", "md")
 _SUFFIXES = {"webvtt": "vtt", "markdown": "md"}
 """Other ends of file names than those of the formats."""
+_RECORD = "record with the network panel open from the start"
 _MOST_BYTES = 1 << 30
 """Of a HAR, which is read whole."""
 
@@ -30,9 +32,19 @@ def _sessions_and_output(
     """The sessions of FILE, and the file after -o."""
     with (
         reader.sessions(options.file, console, number=number, texts=texts) as sessions,
-        atomic_output(options.out, source=options.file) as out,
+        _output(options.out, options, console) as out,
     ):
         yield sessions, out
+
+
+@contextmanager
+def _output(path: str, options: argparse.Namespace, console: Console) -> Iterator[BinaryIO]:
+    """The file to write, with a note if there was another of this name."""
+    existed = path != "-" and Path(path).is_file()
+    with atomic_output(path, source=options.file) as out:
+        yield out
+    if existed:
+        console.note(f"{path} existed and was replaced")
 
 
 def cut(options: argparse.Namespace, console: Console) -> int:
@@ -46,13 +58,17 @@ def cut(options: argparse.Namespace, console: Console) -> int:
     about = {name: value for name, value in part.items() if value is not None}
     with (
         reader.one_session(options.file, options.session, console, texts=True) as session,
-        atomic_output(options.out, source=options.file) as out,
+        _output(options.out, options, console) as out,
     ):
         kept = slice.cut(session, reader.selection(options), about, out)
         if not kept:
-            why = f"the session has {session.conversation.turns} turns" if options.turn else "no line has such a time"
+            why = (
+                f"the session has {plural(session.conversation.turns, 'turn')}"
+                if options.turn
+                else "no line has such a time"
+            )
             raise BadRequest("there is nothing to keep", where=options.file, why=why, fix="select another part")
-    console.note(f"{kept:,} lines kept, and the setup before them: {options.out}")
+    console.note(f"{plural(kept, 'line')} kept, and the setup before: {options.out}")
     return 0
 
 
@@ -71,7 +87,7 @@ def redact(options: argparse.Namespace, console: Console) -> int:
                     out.write(redaction.line(line.text))
     left = {"sound and pictures": not options.audio, "words": not options.text}
     names = " and ".join(name for name, is_left in left.items() if is_left)
-    console.note(f"{lines:,} lines: {options.out}" + (f"; {names} are still in it" if names else ""))
+    console.note(f"{plural(lines, 'line')}: {options.out}" + (f"; {names} are still in it" if names else ""))
     return 0
 
 
@@ -83,7 +99,7 @@ def html(options: argparse.Namespace, console: Console) -> int:
     with _sessions_and_output(options, console) as (sessions, out):
         page = render.page(sessions, title, out)
     counts = {"session": page.sessions, "message": page.messages, "finding": page.findings}
-    summary = ", ".join(reader.plural(count, noun) for noun, count in counts.items())
+    summary = ", ".join(plural(count, noun) for noun, count in counts.items())
     console.note(f"{options.out}: {summary}, {page.size:,} B")
     return 0
 
@@ -102,7 +118,7 @@ def export(options: argparse.Namespace, console: Console) -> int:
 
         with _sessions_and_output(options, console, number=options.session) as (sessions, out):
             count = write_har(sessions, out)
-        console.note(f"{options.out}: {count:,} messages")
+        console.note(f"{options.out}: {plural(count, 'message')}")
         return 0
     if form == "wav":
         if options.out == "-":
@@ -119,9 +135,9 @@ def export(options: argparse.Namespace, console: Console) -> int:
             text = captions.srt(transcript) if form == "srt" else captions.vtt(transcript)
             if not transcript.captions():
                 console.warn("this trace has no transcripts, so there are no captions: request them in the setup")
-    with atomic_output(options.out, source=options.file) as out:
+    with _output(options.out, options, console) as out:
         out.write(text.encode(errors="replace"))
-    console.note(f"{options.out}: {reader.plural(transcript.turns, 'turn')}, {transcript.length:.1f} s")
+    console.note(f"{options.out}: {plural(transcript.turns, 'turn')}, {transcript.length:.1f} s")
     return 0
 
 
@@ -135,7 +151,7 @@ def _wav(options: argparse.Namespace, console: Console) -> int:
         def open_out(which: str) -> BinaryIO:
             path = Path(options.out)
             paths.append(str(path if which == "both" else path.with_name(f"{path.stem}-{which}{path.suffix}")))
-            return stack.enter_context(atomic_output(paths[-1], source=options.file))
+            return stack.enter_context(_output(paths[-1], options, console))
 
         with reader.one_session(options.file, options.session, console) as session:
             result = mix_down(session, resampler, open_out)
@@ -165,15 +181,20 @@ def import_har(options: argparse.Namespace, console: Console) -> int:
     wanted = [socket for socket in sockets if options.all or socket.is_live]
     if not wanted:
         why = "it has no WebSocket messages: the recorder did not keep them"
-        fix = "record with the network panel open from the start"
+        fix = _RECORD
         if sockets:
-            why = f"it has {len(sockets)} WebSockets, none of which uses BidiGenerateContent"
+            why = f"it has {plural(len(sockets), 'WebSocket')}, none of which uses BidiGenerateContent"
             fix = "import every one with --all"
         raise BadRequest(f"there is no session in {shown}", where=shown, why=why, fix=fix)
-    with atomic_output(options.out, source=options.file) as out:
+    count = 0
+    with _output(options.out, options, console) as out:
         for socket in wanted:
             messages, left_out = har.write(socket, out)
+            count += messages
             if left_out:
-                console.warn(f"{left_out} unreadable messages of {har.shown(socket.url)} are left out")
-            console.note(f"{messages:,} messages of {har.shown(socket.url)}")
+                console.warn(f"left out of {har.shown(socket.url)}: {plural(left_out, 'unreadable message')}")
+            console.note(f"{plural(messages, 'message')} of {har.shown(socket.url)}")
+        if not count:
+            why = "its WebSockets have no message that can be read: the text or the direction of each is missing"
+            raise BadRequest(f"there is no message in {shown}", where=shown, why=why, fix=_RECORD)
     return 0

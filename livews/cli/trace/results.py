@@ -15,7 +15,7 @@ from livews.errors import BadRequest
 from livews.exit_codes import Exit
 from livews.recorder import Direction
 from livews.redactor import hide_json, hide_named, with_pseudonyms
-from livews.terminal_text import json_line, paragraph
+from livews.terminal_text import json_line, paragraph, plural
 from livews.trace.ending import SessionEnding
 from livews.trace.media import elided
 from livews.trace.outcome import TurnOutcomes
@@ -61,7 +61,7 @@ def diff(options: argparse.Namespace, console: Console) -> int:
                 lines = zip(names, difference.lines, strict=True)
                 where = " ".join(f"{name}:{line}" for name, line in lines if line is not None)
                 console.row(row, f"{where} {side} {path}: {words}")
-    console.note(reader.plural(count, "difference") if count else "alike")
+    console.note(plural(count, "difference") if count else "alike")
     return Exit.CHECK_FAILED if count else Exit.OK
 
 
@@ -128,7 +128,10 @@ def show(options: argparse.Namespace, console: Console) -> int:
 
         if close := get_close_matches(_folded(kind), known, 1, 0.75):
             raise _no_kind(kind, known[close[0]])
-        console.warn(f"no message is a {kind}: neither the protocol nor the trace has that name")
+        why = "neither the protocol nor this trace has that name"
+        raise BadRequest(
+            f"there is no kind {kind}", where="--kind", why=why, fix="`livews trace show` prints the kinds"
+        )
     if not shown:
         console.note("no message matches")
     return 0
@@ -178,4 +181,4 @@ def _as_json(session: RecordedSession, line: TraceRecord, step: Step | None, end
                 row[name] = [
                     {"rule": f.rule, "path": f.path, "complaint": f.complaint, "do": f.fix} for f in findings
                 ]
-    return json_line(hide_json(orjson.dumps(row, option=orjson.OPT_NON_STR_KEYS).decode()))
+    return json_line(hide_json(orjson.dumps(row, option=orjson.OPT_NON_STR_KEYS).decode(), compact=True))
