@@ -23,6 +23,8 @@ _ALIKE = 0.8
 """How much of two names has to be the same, from 0 to 1."""
 _PART = 0.85
 """The same for a name that has all words of the other, or begins with it."""
+_INSTRUCTION = ("parts", "role", "text")
+"""What an instruction has of a Content: it is plain text."""
 _MOST = 3
 
 
@@ -110,7 +112,8 @@ def correct(key: str, steps: Iterable[Any], surface: str | None = None, *, guess
             return _renamed(wrong, key, [plain])
         hint, fix = json_schema(place)
         return Correction(wrong + hint, fix)
-    meant = protocol.names()["aliases"].get(f"{of.name}.{key}", protocol.names()["aliases"].get(schema.snake(key)))
+    aliases, plain = protocol.names()["aliases"], schema.snake(key)
+    meant = aliases.get(f"{of.name}.{plain}", aliases.get(plain))
     if name := next((inside[one] for one in (_folded(key), *_plurals(key)) if one in inside), ""):
         return _renamed(wrong, key, [name])
     if meant is not None:
@@ -212,7 +215,9 @@ def _rank(placement: Placement, place: Steps, surface: str) -> int:
     while shared < min(len(here), len(there)) and here[shared] == there[shared]:
         shared += 1
     taken = placement.on[surface]
-    return 10 * (len(here) + len(there) - 2 * shared + 8 * (taken is False)) + 5 * (taken is None) + placement.is_old
+    is_odd = "systemInstruction" in there[shared:] and placement.member.name not in _INSTRUCTION
+    far = len(here) + len(there) - 2 * shared + 8 * (taken is False) + 4 * is_odd
+    return 10 * far + 5 * (taken is None) + placement.is_old
 
 
 def _place(steps: Iterable[Any]) -> tuple[Steps, str | None]:
