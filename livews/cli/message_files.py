@@ -209,7 +209,7 @@ class _Sessions:
                 yield TraceRecord(row.line, t, sender, "text", None, "broken", {"why": ""})
                 continue
             is_setup = _is_setup(row, self._side)
-            if not (is_setup or self._has_server):
+            if isinstance(message, dict) and not (is_setup or self._has_server):
                 yield from self._assumed(t, "server", _calls(message))
             yield self._record(row.line, t, sender, message)
             t += _seconds(sender, message)
@@ -233,7 +233,8 @@ class _Sessions:
         assert self._rows.head is not None
         setup = _sent(self._rows.head, self._side)[1]["setup"]
         after = self._rows.second
-        is_answered = after is not None and "setupComplete" in (_sent(after, self._side)[1] or ())
+        answer = _sent(after, self._side)[1] if after is not None else None
+        is_answered = isinstance(answer, dict) and "setupComplete" in answer
         return not self._is_busy or is_answered or bool(machine.values(setup, ("sessionResumption", "handle")))
 
 

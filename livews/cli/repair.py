@@ -128,6 +128,10 @@ def repaired(sender: Sender, message: Any) -> tuple[Any, list[Repair]]:
         message: the parsed message.
     """
     repairs: list[Repair] = []
+    try:
+        codec.dump(message)
+    except codec.WireError:  # half a surrogate: nothing can judge it
+        return message, []
     tries = iter(range(_TRIES))
     while len(repairs) < _MOST:
         # first what repairs something at once, then what needs up to three more, such as a list around it

@@ -103,7 +103,7 @@ def _has_fewer_values(value: Json, limit: int) -> bool:
 
 def _violations(sender: Sender, message: Json, error: Any) -> Iterator[Violation]:
     """The violations that one error of the validator stands for."""
-    steps = list(error.instance_path)
+    steps = _steps(message, error.instance_path)
     keywords = [str(step) for step in error.schema_path]
     if keywords[-1:] == ["additionalProperties"]:
         of = locate(sender, steps).type
@@ -119,6 +119,15 @@ def _violations(sender: Sender, message: Json, error: Any) -> Iterator[Violation
         yield Violation(path, words, "oneof", snake_path=parent.snake_path)
     else:
         yield _mistyped(_pointer(steps), locate(sender, steps), _at(message, steps))
+
+
+def _steps(message: Json, path: Iterable[Any]) -> list[Any]:
+    """The path of an error, in which jsonschema-rs writes a key of digits as an index."""
+    steps: list[Any] = []
+    for step in path:
+        steps.append(step if isinstance(message, list) else str(step))
+        message = message[steps[-1]]
+    return steps
 
 
 def _unknown(sender: Sender, steps: list[Any], key: str, of: Table | None) -> Violation:

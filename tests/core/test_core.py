@@ -482,3 +482,11 @@ def test_a_call_stays_open_while_its_answers_continue() -> None:
     talk.step_message("client", {"toolResponse": {"functionResponses": [answer]}})
     assert talk.pending == {}
     assert talk.state("turn") == "generating"
+
+
+def test_a_property_whose_name_is_a_number() -> None:
+    schema = {"type": "OBJECT", "properties": {"0": 5, "1": {"typ": 1}}}
+    declared = {"tools": [{"functionDeclarations": [{"name": "f", "parameters": schema}]}]}
+    found = rules.check("client", {"setup": {"model": "models/test", **declared}})
+    at = "/setup/tools/0/functionDeclarations/0/parameters/properties"
+    assert [(one.rule, one.path) for one in found] == [("WIRE-5", f"{at}/1/typ"), ("WIRE-7", f"{at}/0")]
