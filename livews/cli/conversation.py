@@ -392,12 +392,13 @@ class TerminalConversation:
         recorders: list[Callable[[endpoint.Endpoint], Recorder]] = [
             partial(TraceFile.of, name, media=options.trace_media) for name in options.trace_files
         ]
+        recorders.append(lambda where: self._replies.session_watch)
         if options.trace_view:
             from livews.trace.view import TraceView
 
             recorders.append(lambda where: TraceView(console.line, console.paint, where.secrets.redact))
         try:
-            return await client.connect(
+            session = await client.connect(
                 options.model,
                 settings=settings,
                 voice=options.voice,
@@ -411,6 +412,8 @@ class TerminalConversation:
                 remark=self._remark,
                 open_timeout=options.timeout,
             )
+            self._replies.session_watch.begin(session.conversation)
+            return session
         except LocalProtocolError as problem:
             if options.setup:
                 problem.where = f"{options.setup}, {problem.where}"

@@ -22,6 +22,7 @@ from livews.audio.analysis.pcm import seconds_of
 from livews.cli.console import Console
 from livews.cli.latency import ReplyLatency, Stopwatch
 from livews.cli.output import Output
+from livews.cli.session_watch import SessionWatch
 from livews.core import events as e
 from livews.errors import Closed, RemoteProtocolError
 from livews.terminal_text import one_line
@@ -48,6 +49,7 @@ _REST = {
     "no audio": "no audio came in {:,} more turns",
     "wav": "the audio of {:,} more turns was written",
     "interrupted": "{:,} more replies were interrupted",
+    "ending": "{:,} more turns ended badly",
 }
 """What a service can repeat without end, and how the rest is counted."""
 _NAME = 100
@@ -69,6 +71,7 @@ class Replies:
         self.wav: WavTurns | None = None
         self.echo: SelfInterruption | None = None
         """Warns when the loudspeaker may be what interrupts."""
+        self.session_watch = SessionWatch()
         self.session: client.Session
         """Set when it is open, before anything is awaited, stopped or run."""
         self.ended_at = float("-inf")
@@ -142,6 +145,8 @@ class Replies:
     def _check_stall(self) -> None:
         """Warn after 20 s without a frame. RemoteProtocolError after --turn-timeout, also when the model does not speak
         about the result of a tool; not while a tool of ours runs, and not after speech that may have been noise."""
+        if (stall := self.session_watch.stall()) is not None:
+            self._console.warn(f"{stall}. {stall.fix}")
         quiet, awaited = self.watch.clock() - self._last_event, self._is_awaited()
         if not (awaited or self._awaits_answer):
             return
@@ -346,6 +351,10 @@ class Replies:
             self._output.status("model")
 
     def _turn_ended(self, event: e.TurnEnd) -> None:
+        for ending in self.session_watch.take_endings():
+            is_noted = self.wav is not None and ending.rule == "TURN-5"  # where no WAV is written
+            if not is_noted and self.is_shown("ending"):
+                self._console.warn(str(ending))
         self._end_playback_turn()
         if event.waiting:
             self._awaits_turn = True

@@ -17,6 +17,8 @@ from livews.terminal_text import one_line
 
 _REASON = ("serverContent", "turnCompleteReason")
 _REASONS = f"{protocol.SCHEMAS}server/TurnCompleteReason.json"
+_LEAST_SECONDS = 0.2
+"""Seconds of audio from which a turn is long enough to be heard."""
 _MOST_REASONS = 50
 """Different reasons that are counted one by one: a hostile service has any number of them."""
 
@@ -129,7 +131,7 @@ class TurnOutcomes:
             self.last = self.last or "without audio"
             if not has_reason:
                 found.append(_note("TURN-5", f"turn {n} has no audio{_why_none(turn)}"))
-        if turn.seconds and not turn.audible:
+        if turn.seconds >= _LEAST_SECONDS and not turn.audible:
             self.counts["silent"] += 1
             self.last = self.last or "silent"
             self.silent_seconds += turn.seconds

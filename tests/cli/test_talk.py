@@ -282,6 +282,20 @@ def test_what_a_service_makes_up_is_reported_in_bounded_number_and_length(tools:
     assert len(done.stderr) < 12_000 and len(done.stderr.splitlines()) < 90
 
 
+def test_a_turn_that_ends_badly_is_said(tmp_path: Path) -> None:
+    rejected = {"serverContent": {"turnComplete": True, "turnCompleteReason": "RESPONSE_REJECTED"}}
+    zeros = {"inlineData": {"mimeType": "audio/pcm;rate=24000", "data": encode_base64(bytes(48_000))}}
+    silent = {"serverContent": {"modelTurn": {"parts": [zeros]}}}
+
+    async def go() -> Done:
+        async with scripted(acts(PROMPT, rejected, PROMPT, silent, END)) as url:
+            return await asyncio.to_thread(livews, "--mute", "--turn-timeout", "5", "--url", url, "Hello", "Hello")
+
+    said = asyncio.run(go()).stderr
+    assert said.count("turn 1 ended without audio with RESPONSE_REJECTED: The model discarded its own answer") == 1
+    assert said.count("turn 2 is silent: of 1.0 s of audio every sample is zero (TURN-13)") == 1
+
+
 def test_tiny_turns_without_end_are_counted(tmp_path: Path) -> None:
     """Each turn with a little audio, half of them interrupted."""
     words = ["--wav", f"{tmp_path}/", "--mute", "--turn-timeout", "5"]
