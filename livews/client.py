@@ -462,13 +462,16 @@ class Session:
         if self._error is not None:
             raise self._error
 
-    async def close(self) -> None:
+    async def close(self, *, patience: float | None = None) -> None:
         """Close with 1000 and wait for the server's close frame. Events that arrive until then can still be read.
+
+        Args:
+            patience: seconds to wait. Default: 5; 0.5 after an error.
 
         Raises:
             TraceFailed: the trace cannot be written.
         """
-        await self._close(None if self._error is None else transport.LINGER)
+        await self._close(patience if self._error is None else transport.LINGER)
 
     async def _close(self, patience: float | None) -> None:
         self._closing = True

@@ -157,6 +157,7 @@ class Closed(LivewsError):
         self.code = advice.code
         self.reason = advice.reason
         self.during = during
+        self.announced = announced
         self.cause: Suspect | None = None
         close = f'{advice.code} "{advice.reason}"' if advice.reason else f"{advice.code}, no reason given"
         close = close if advice.code else advice.reason

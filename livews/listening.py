@@ -73,6 +73,12 @@ def _is_local_page(origin: str) -> bool:
     return bool(match and is_loopback(match[1]))
 
 
+def url_to_dial(host: str, port: int, *, tls: bool) -> str:
+    """The URL of a server that listens on `host`; where that is every address, the one of loopback."""
+    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"{'wss' if tls else 'ws'}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
 # File descriptors
 
 

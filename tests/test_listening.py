@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from livews.listening import PageAccess, is_out_of_descriptors
+from livews.cli.server_command import who_can_connect
+from livews.listening import PageAccess, is_out_of_descriptors, url_to_dial
 from livews.loopback import is_loopback
+from livews.server.server import serve_stand_in
 from tests.kit.command import running
 from tests.kit.names import GEMINI
 
@@ -52,6 +54,27 @@ def test_which_web_pages_are_let_in(headers: dict[str, list[str]], upgrade: bool
             PageAccess("stand-in", "0.0.0.0", ["*"]).refusal(lambda name: headers.get(name, []), is_upgrade=upgrade)
             is None
         )
+
+
+@pytest.mark.parametrize(
+    ("host", "url", "who"),
+    [
+        ("0.0.0.0", "wss://127.0.0.1:8765", "everyone who reaches this machine"),
+        ("", "wss://127.0.0.1:8765", "everyone who reaches this machine"),
+        ("::", "wss://[::1]:8765", "everyone who reaches this machine"),
+        ("192.168.1.7", "wss://192.168.1.7:8765", "everyone who reaches 192.168.1.7"),
+        ("::1", "wss://[::1]:8765", ""),
+        ("localhost", "wss://localhost:8765", ""),
+    ],
+)
+def test_the_url_can_be_dialled_and_others_are_named(host: str, url: str, who: str) -> None:
+    assert url_to_dial(host, 8765, tls=True) == url
+    assert who_can_connect(host) == who
+
+
+async def test_a_stand_in_on_every_address_names_one_to_dial() -> None:
+    async with serve_stand_in("0.0.0.0") as server:
+        assert server.url.startswith("ws://127.0.0.1:")
 
 
 def test_addresses_that_are_none_are_not_loopback() -> None:

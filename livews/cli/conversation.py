@@ -48,6 +48,13 @@ NO_KEY = (
     "no key is set, so the built-in stand-in answers; to reach Gemini set GOOGLE_API_KEY "
     "(https://aistudio.google.com/apikey)"
 )
+_ANNOUNCED = (
+    "The service closes each connection after some time, and had announced that with goAway. Nothing that was sent caused it.",
+    "start livews again; the new session does not know what was said in this one",
+)
+"""Why, and what somebody at a terminal can do: what the closes advise is for programs."""
+_HURRY = 1.0
+"""Seconds for the server to answer the close where the conversation was cut short."""
 AGAIN = 5.0
 """Seconds in which a second Ctrl-C leaves if the first ended no turn."""
 
@@ -64,6 +71,8 @@ async def talk(options: argparse.Namespace, console: Console) -> int:
         try:
             return await conversation.run(settings)
         except LivewsError as problem:
+            if isinstance(problem, Closed) and problem.announced is not None and problem.advice.retry == "resume":
+                problem.why, problem.fix = _ANNOUNCED
             await conversation.finish()  # before the reason; the server may take its time to answer the close
             unsent = conversation.unsent()
             conversation.output.failure(problem, conversation.seconds, unsent)
@@ -105,6 +114,8 @@ class TerminalConversation:
         self._voice: VoiceActivityDetector | None = None
         """Detects speech in what was sent last."""
         self._exit = Exit.OK
+        self._is_complete = False
+        """It has ended as intended: the server gets its time to answer the close."""
         self._left: asyncio.Future[LivewsError | None] = asyncio.get_running_loop().create_future()
         """Done when the user leaves by Ctrl-C, or when what a key requested fails, which is its result."""
         self._interrupted_at = float("-inf")
@@ -155,6 +166,7 @@ class TerminalConversation:
         await replies.finish()
         was_spoken = self._interactive or bool(options.mic)
         self.output.summary(replies.watch.summary(), self.seconds, was_spoken=was_spoken)
+        self._is_complete = self._exit == Exit.OK
         return self._exit
 
     def unsent(self) -> Unsent:
@@ -185,7 +197,13 @@ class TerminalConversation:
             self._closers.append(self._replies.speaker.close)
         closing = [asyncio.create_task(asyncio.to_thread(close)) for close in self._closers]
         if self._session is not None:
-            await self._session.close()
+            loop = asyncio.get_running_loop()
+            slow = loop.call_later(1.0, self._console.status, "waiting for the server to close …")
+            try:
+                await self._session.close(patience=None if self._is_complete else _HURRY)
+            finally:
+                slow.cancel()
+                self._console.clear()
         await asyncio.gather(*closing)
 
     # Who speaks when

@@ -12,7 +12,7 @@ from dataclasses import replace
 from livews import endpoint, google_credentials
 from livews.cli.console import Console
 from livews.cli.network import settings_of
-from livews.cli.server_command import ServerRun, SessionFiles, server_run
+from livews.cli.server_command import ServerRun, SessionFiles, server_run, who_can_connect
 from livews.cli.terminal_reporter import TerminalReporter
 from livews.endpoint import Settings
 from livews.errors import LivewsError, NoCredentials
@@ -94,8 +94,8 @@ def shown(config: ProxyConfig) -> str:
 
 def warn(options: argparse.Namespace, console: Console, config: ProxyConfig, settings: Settings) -> None:
     """Warn of what these options expose."""
-    if not is_loopback(options.host):
-        console.warn(f"everyone who reaches {options.host} can use this proxy, and reads what you send through it")
+    if others := who_can_connect(options.host):
+        console.warn(f"{others} can use this proxy, and reads what you send through it")
     if not config.upstream.secure and not is_loopback(config.upstream.host):
         console.warn("the upstream is dialled without TLS: keys cross the network unencrypted")
     if settings.url_from.isupper():

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from livews.cli.console import Console
-from livews.cli.server_command import SessionFiles, server_run
+from livews.cli.server_command import SessionFiles, server_run, who_can_connect
 from livews.errors import BadRequest
 from livews.exit_codes import Exit
 from livews.recorder import Recorder
@@ -56,6 +56,8 @@ async def _serve(options: argparse.Namespace, console: Console) -> int:
         names = ", ".join(script.name for script in config.scripts)
         about = f"playing {names}" if names else f"its voice is {server.speech.name}"
         console.note(f"the livews stand-in is listening, {about}; Ctrl-C ends it")
+        if others := who_can_connect(options.host):
+            console.warn(f"{others} can use this stand-in, too; --host 127.0.0.1 is for this machine only")
         run.say_how_to_trust(server.url)
     return Exit.CHECK_FAILED if server.differences else Exit.OK
 

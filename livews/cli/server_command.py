@@ -25,6 +25,7 @@ from livews.cli import signals
 from livews.cli.console import Console
 from livews.errors import BadRequest, Unreachable
 from livews.listening import raise_descriptor_limit, report_descriptors_once
+from livews.loopback import is_loopback
 
 T = TypeVar("T")
 
@@ -92,11 +93,18 @@ class ServerRun:
         """With --tls, say how clients dial the wss:// `url` and trust it."""
         if self.ca is None:
             return
-        https = re.sub(r"^wss://(127\.0\.0\.1|\[::1\]|0\.0\.0\.0|\[::\])", "https://localhost", url)
+        https = re.sub(r"^wss://(127\.0\.0\.1|\[::1\])", "https://localhost", url)
         self.console.note(f"certificate authority, valid while this command runs: {self.ca}")
         self.console.note(f"  google-genai (Python)    GOOGLE_GEMINI_BASE_URL={https} SSL_CERT_FILE={self.ca}")
         self.console.note(f"  @google/genai (Node)     GOOGLE_GEMINI_BASE_URL={https} NODE_EXTRA_CA_CERTS={self.ca}")
         self.console.note(f"  livews                   SSL_CERT_FILE={self.ca} livews --url {url}")
+
+
+def who_can_connect(host: str) -> str:
+    """Who can use a server that listens on `host`; "" if that is only this machine."""
+    if is_loopback(host):
+        return ""
+    return f"everyone who reaches {'this machine' if host in ('', '0.0.0.0', '::') else host}"
 
 
 # Traces

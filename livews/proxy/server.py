@@ -407,7 +407,7 @@ async def serve_proxy(
             why = "its upstream is the address it listens on; GOOGLE_GEMINI_BASE_URL may be set here, too"
             fix = "set that variable for the client only, or pass --upstream"
             raise BadRequest("the proxy would dial itself", where=upstream.shown, why=why, fix=fix)
-        proxy.url = f"{'wss' if tls else 'ws'}://{f'[{host}]' if ':' in host else host}:{own_port}"
+        proxy.url = listening.url_to_dial(host, own_port, tls=tls is not None)
         yield proxy
     finally:
         server.close()

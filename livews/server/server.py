@@ -22,7 +22,7 @@ from websockets.protocol import State
 from livews.core import codec, protocol
 from livews.core.names import protocol_at
 from livews.errors import TraceFailed
-from livews.listening import ACCEPTED_AT_ONCE, deepen_backlog, is_out_of_descriptors
+from livews.listening import ACCEPTED_AT_ONCE, deepen_backlog, is_out_of_descriptors, url_to_dial
 from livews.server.config import StandInConfig
 from livews.server.connection import MAX_SIZE, StandInConnection
 from livews.server.context import ServerContext, parse_request_target
@@ -166,7 +166,7 @@ async def serve_stand_in(
     )
     deepen_backlog(server.sockets)
     port = next(iter(server.sockets)).getsockname()[1]
-    stand_in_server.url = f"{'wss' if tls else 'ws'}://{f'[{host}]' if ':' in host else host}:{port}"
+    stand_in_server.url = url_to_dial(host, port, tls=tls is not None)
     try:
         yield stand_in_server
     finally:

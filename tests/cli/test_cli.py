@@ -414,6 +414,7 @@ def test_ctrl_c_leaves_a_whole_wav_and_trace(tmp_path: Path) -> None:
         _, stderr = process.communicate(timeout=10)
     assert process.returncode == 130
     assert "Traceback" not in stderr
+    assert re.search(r"v\.wav: audio/pcm;rate=\d+, \d\.\d s$", stderr, re.M), "what was written until then"
     with wave.open(str(sound)) as file:
         assert file.getnframes() * 2 + 44 == sound.stat().st_size
     lines = [json.loads(line) for line in trace.read_text().splitlines()]

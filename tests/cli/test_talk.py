@@ -21,6 +21,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
+from livews import client
 from livews.cli import main, replies, talk
 from livews.cli.console import Console, Environment
 from livews.cli.output import Output, Unsent
@@ -413,6 +414,10 @@ def test_json_tells_that_more_comes(tmp_path: Path) -> None:
     assert [row["event"] for row in rows].count("latency") == 2, "the speech that was cut, and the answer"
 
 
+OVERDUE = "Connection aborted because the client failed to close the connection after receiving a GoAway signal once"
+KEY_INVALID = "API key not valid. Please pass a valid API key."
+
+
 @pytest.mark.parametrize(
     ("wire", "words", "code", "report"),
     [
@@ -422,6 +427,8 @@ def test_json_tells_that_more_comes(tmp_path: Path) -> None:
         ([CALL, END, ANSWER, 0.3, (1000, "")], [], 5, "1000"),
         ([CALL, END, ANSWER, 0.3, (1011, "Internal error encountered.")], [], 5, "1011"),
         ([CALL, END, ANSWER, {"goAway": {"timeLeft": "1s"}}, 0.3, (1000, "")], [], 5, "goAway"),
+        ([CALL, END, ANSWER, {"goAway": {"timeLeft": "1s"}}, 0.3, (1008, OVERDUE)], [], 5, "start livews again"),
+        ([CALL, END, ANSWER, {"goAway": {"timeLeft": "1s"}}, 0.3, (1007, KEY_INVALID)], [], 3, "x-goog-api-key"),
     ],
 )  # fmt: skip
 def test_an_answer_that_does_not_come_is_not_waited_for_for_ever(
@@ -431,6 +438,23 @@ def test_an_answer_that_does_not_come_is_not_waited_for_for_ever(
     assert done.returncode == code, done.stderr
     assert report in done.stderr
     assert seconds < 8
+
+
+@pytest.mark.parametrize(("wire", "patience"), [([CALL, END, ANSWER], 1.0), ([SPOKEN, END], None)])
+def test_a_server_that_stalled_is_not_waited_for_at_the_end(
+    wire: Wire, patience: float | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[float | None] = []
+    close = client.Session.close
+
+    async def noted(session: client.Session, *, patience: float | None = None) -> None:
+        given.append(patience)
+        await close(session, patience=patience)
+
+    monkeypatch.setattr(client.Session, "close", noted)
+    words = ["--model", LIVE_38, "--turn-timeout", "1"]
+    against([PROMPT, *wire], tmp_path, *words, run=lambda *words: main(list(words)))
+    assert given == [patience]
 
 
 def test_a_call_that_is_withdrawn_after_its_turn_ends_the_run(tmp_path: Path) -> None:
