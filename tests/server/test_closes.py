@@ -213,7 +213,6 @@ ONLY_BY_FAULT = {
     "compression-not-supported": "a limit of a model that its profile does not have",
     "unsupported-by-model": "stands for limits that nobody has met yet",
     "required-by-model": "stands for limits that nobody has met yet",
-    "input-audio-error": "audio is not decoded here",
     "content-type-audio": "a fault of the service",
     "failed-inference": "a backend that gave up",
     "resource-exhausted-later": "an outage, or a quota in other words",
