@@ -15,7 +15,7 @@ from typing import Any
 from websockets.protocol import State
 
 NAME = "google-genai"
-INSTALL = "pip install google-genai==3.4.0"
+INSTALL = "pip install google-genai==3.6.1"
 
 
 def installed() -> str:

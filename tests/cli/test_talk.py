@@ -501,7 +501,7 @@ def test_the_view_of_a_trace_has_a_line_a_second_for_the_microphone(server: str,
 
 def test_a_warning_is_a_line_of_its_own_also_in_a_file_for_both(tmp_path: Path) -> None:
     """stdout and stderr in one file, as 2>&1 has it."""
-    with serving("--pace", "0.2", "--voice", "tones", "--fault", "go-away=60@6") as (url, _):
+    with serving("--pace", "0.2", "--voice", "tones", "--fault", "go-away=60@9") as (url, _):
         command = [*LIVEWS, "--mute", "--url", url, "Hello there, my friend"]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=30)
     assert "\nlivews: the service closes this connection in 60 s (goAway)\n" in done.stdout

@@ -45,30 +45,36 @@ def need(found: bool, how: str) -> None:
 def google_genai() -> list[str]:
     """The command of google-genai's program; needs the package."""
     found = importlib.util.find_spec("google") is not None and importlib.util.find_spec("google.genai") is not None
-    need(found, "to run google-genai against the stand-in: pip install google-genai==3.4.0")
+    need(found, "to run google-genai against the stand-in: pip install google-genai==3.6.1")
     return [sys.executable, "-W", "ignore", str(_HERE / "google_genai_talks.py")]  # its warnings are its own
 
 
-def js_genai() -> list[str]:
-    """The command of @google/genai's program; needs Node and the package."""
+def other_google_genai() -> list[str]:
+    """Folders of other versions of google-genai, as `pip install --target` made them: what LIVEWS_PYTHON_GENAI names."""
+    return _folders("LIVEWS_PYTHON_GENAI")
+
+
+def js_genai() -> list[list[str]]:
+    """The commands of @google/genai's program, one a version, the first that of most tests; needs Node and the package."""
     node = shutil.which("node")
-    package = next((p for folder in _node_folders() if (p := folder / "@google" / "genai").is_dir()), None)
+    # LIVEWS_JS_GENAI names folders that hold node_modules, NODE_PATH names such folders themselves
+    folders = [
+        *(Path(named) / "node_modules" for named in _folders("LIVEWS_JS_GENAI")),
+        *map(Path, _folders("NODE_PATH")),
+    ]
+    packages = [package for folder in folders if (package := folder / "@google" / "genai").is_dir()]
     need(
-        node is not None and package is not None,
-        "to run @google/genai against the stand-in: Node 20, npm install --prefix DIR @google/genai@2.32.0, "
+        node is not None and bool(packages),
+        "to run @google/genai against the stand-in: Node 20, npm install --prefix DIR @google/genai@3.3.0, "
         "LIVEWS_JS_GENAI=DIR",
     )
     # an import in a module does not look at NODE_PATH: it is told the folder
-    return [str(node), str(_HERE / "genai.mjs"), str(package)]
+    return [[str(node), str(_HERE / "genai.mjs"), str(package)] for package in packages]
 
 
-def _node_folders() -> Iterator[Path]:
-    """Where the package may be: LIVEWS_JS_GENAI holds node_modules, NODE_PATH names such folders themselves."""
-    if named := os.environ.get("LIVEWS_JS_GENAI"):
-        yield Path(named) / "node_modules"
-    for folder in os.environ.get("NODE_PATH", "").split(os.pathsep):
-        if folder:
-            yield Path(folder)
+def _folders(name: str) -> list[str]:
+    """The folders that a variable names."""
+    return [folder for folder in os.environ.get(name, "").split(os.pathsep) if folder]
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -101,7 +107,7 @@ def servers(folder: Path, *, tls: bool, heard: str) -> Iterator[Servers]:
         "leaving": ["--go-away", "1", "--time-scale", "20"],
     }
     with _three(
-        {name: ["serve", "--pace", "0.2", "--voice", "tones", *more] for name, more in flags.items()}, folder, tls, {}
+        {name: ["serve", "--pace", "0.3", "--voice", "tones", *more] for name, more in flags.items()}, folder, tls, {}
     ) as running:
         yield running
 

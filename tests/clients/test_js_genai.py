@@ -1,4 +1,4 @@
-"""@google/genai, Google's own JavaScript SDK, on Node, over plain WebSockets and over TLS."""
+"""@google/genai, Google's own JavaScript SDK, on Node: over plain WebSockets and over TLS, other versions over the first."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ import pytest
 from tests.clients.conversations import CONVERSATIONS, Seen
 from tests.clients.running import js_genai, talk
 
-_COMMAND = js_genai()
+_COMMAND, *_OTHERS = js_genai()
 
 
-@pytest.fixture(scope="module", params=["ws", "tls"])
+@pytest.fixture(scope="module", params=["ws", "tls", *range(len(_OTHERS))])
 def seen(request: pytest.FixtureRequest, media: dict[str, Path]) -> dict[str, Any]:
-    servers = request.getfixturevalue(f"{request.param}_servers")
+    other = isinstance(request.param, int)
+    servers = request.getfixturevalue("ws_servers" if other else f"{request.param}_servers")
     trust = {"NODE_EXTRA_CA_CERTS": str(servers.trust)} if servers.trust else {}
-    return talk(_COMMAND, servers, media, trust)
+    return talk(_OTHERS[request.param] if other else _COMMAND, servers, media, trust)
 
 
 @pytest.mark.parametrize("conversation", CONVERSATIONS)

@@ -21,12 +21,13 @@ from websockets.frames import Close, Frame, Opcode
 from websockets.streams import StreamReader
 
 from livews.cli import main
+from livews.trace.empties import told_again
 from tests.clients.conversations import CONVERSATIONS, Seen
 from tests.clients.running import NAMES, Servers, google_genai, js_genai, need, proxies, talk
 from tests.clients.taps import Carried, tapped
 
 need(importlib.util.find_spec("trustme") is not None, "to run clients over TLS: pip install 'livews[tls]'")
-_COMMANDS = {"google-genai over TLS": google_genai(), "@google/genai over ws": js_genai()}
+_COMMANDS = {"google-genai over TLS": google_genai(), "@google/genai over ws": js_genai()[0]}
 _COMMANDS["@google/genai over TLS"] = _COMMANDS["@google/genai over ws"]
 _TRUST = {"google-genai over TLS": "SSL_CERT_FILE", "@google/genai over TLS": "NODE_EXTRA_CA_CERTS"}
 
@@ -111,6 +112,8 @@ def _kept(path: Path) -> tuple[tuple[Told, ...], ...]:
     assert header["side"] == "proxy"
     found: dict[str, list[Told]] = {"send": [], "recv": []}
     for row in rows:
+        for raw in told_again(row):  # messages without content, which a line counts
+            found["recv"].append(("binary", len(raw), json.dumps(json.loads(raw))))
         if "message" in row:
             found[row["dir"]].append((row["opcode"], row["size"], json.dumps(row["message"])))
         else:
