@@ -63,7 +63,8 @@ class TurnOutcomes:
         """Take the next frame; the findings about the turn that it ends. `elided`: its samples are not known."""
         turn = self._turn
         if step.sender == "client":
-            turn.asked = turn.asked or bool(step.audio) or "prompt" in step.signals or "toolResponse" in step.signals
+            if not turn.asked:
+                turn.asked = bool(step.audio) or not {"prompt", "toolResponse"}.isdisjoint(step.signals)
             return []
         if "audio" in step.signals and "ignoreAudio" not in step.effects:
             turn.has_audio = turn.began = True

@@ -84,6 +84,8 @@ class Waiting:
         self._worked_at: float | None = None
         """When a call or an answer to one came last."""
         self._first_content = True
+        self._kept_limit = 0.0
+        """Seconds of audio that are kept; known with the first audio."""
         self._reported: set[str] = set()
         """Rules that were reported since the last reply; those with "=" are for good."""
         self._explained: tuple[Any, ...] = ()
@@ -102,6 +104,10 @@ class Waiting:
     def take(self, t: float, step: Step, number: int = 0) -> None:
         """Take the next frame, which came at `t`, by its number."""
         self._until = t
+        if step.template is not None and step.sender == "client":  # audio like a frame before, and nothing else
+            self._number = number
+            self._hear(t, step)
+            return
         if step.kind == "close" and not step.raw:  # the end, and not a message with such a member
             self._failed = self._failed or not closes.is_fine(step.body["close"]["code"], step.sender)
             return
@@ -119,8 +125,6 @@ class Waiting:
         sent, signals = self._sent, step.signals
         if step.audio:
             self._hear(t, step)
-            if step.template is not None:
-                return
         sent.stream_ended = sent.stream_ended or "audioStreamEnd" in signals
         if "videoIn" in signals or ("mediaChunks" in signals and not step.audio):
             sent.pictured_at = sent.pictured_at if sent.pictures else t
@@ -166,8 +170,8 @@ class Waiting:
             sent.stream_ended = False
             sent.kept.append((pcm, rate))
             sent.kept_seconds += seconds
-        limit = max(_KEPT_SECONDS, self._silence_seconds + 2)
-        while len(sent.kept) > 1 and sent.kept_seconds - seconds_of(len(sent.kept[0][0]), sent.kept[0][1]) > limit:
+        limit = self._kept_limit = self._kept_limit or max(_KEPT_SECONDS, self._silence_seconds + 2)
+        while sent.kept_seconds > limit and len(sent.kept) > 1:
             pcm, rate = sent.kept.popleft()
             sent.kept_seconds -= seconds_of(len(pcm), rate)
 
