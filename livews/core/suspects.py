@@ -90,7 +90,7 @@ class Suspects:
         if step.sender == "server":
             return
         self._has_sent = True
-        for finding in step.findings:
+        for finding in step.findings if step.judgement else ():
             key = finding.rule, finding.path, finding.close
             before = self._found.pop(key, None)
             first, count = (before.first, before.count) if before else (self.messages, 0)
