@@ -112,7 +112,7 @@ def test_what_a_session_waits_for(case: dict[str, Any], trace: Run, tmp_path: Pa
     assert words in shown and f"({rule})" in shown
 
 
-_BY_MESSAGE = {"SETUP-2", "TURN-6", "ACTIVITY-4", "AUDIO-1", "TOOL-3"}
+_BY_MESSAGE = {"SETUP-2", "TURN-6", "ACTIVITY-4", "AUDIO-1", "AUDIO-12", "TOOL-3"}
 """Rules that are about single messages as well."""
 
 
