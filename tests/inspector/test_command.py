@@ -195,7 +195,7 @@ def test_a_message_by_hand_is_sent_and_answered_and_a_fault_explained(
         row_of(opened, "turnComplete").wait_for()
         ours = row_of(opened, "written by hand")
         assert "clientContent" in ours.inner_text() and "ours" in (ours.get_attribute("class") or "")
-        got = [json.loads(one.recv(timeout=10)) for _ in range(3)]
+        got = [json.loads(one.recv(timeout=10)) for _ in range(6)]
         assert any("serverContent" in message for message in got), "the client is answered what it did not ask"
         opened.click("#composer .composer-sides label:has-text('to the client')")
         send_by_hand(opened, {"goAway": {"timeLeft": "7s"}})
