@@ -123,7 +123,7 @@ def test_a_rate_that_is_not_taken_is_noted_once() -> None:
     notes = [[str(note) for note in step.notes] for step in steps]
     assert [len(note) for note in notes] == [1, 0, 0, 0, 1]
     assert (
-        "4,000 to 192,000 Hz at /serverContent/modelTurn/parts/0/inlineData/mimeType; 24000 is assumed" in notes[0][0]
+        "4,000 to 192,000 Hz: 24000 is assumed at /serverContent/modelTurn/parts/0/inlineData/mimeType" in notes[0][0]
     )
     assert [event.rate for step in steps for event in events.events(step) if isinstance(event, events.Audio)] == [
         24_000

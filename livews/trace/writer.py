@@ -122,7 +122,10 @@ class TraceFile:
         else:
             body = b'"message":' + _on_one_line(raw).strip()
         tail = _findings(step) if step.faults or step.notes else b"}\n"
-        self._write(self._hidden(b"".join((head, body, tail))))
+        if step.kind == "unreadable":  # megabytes of base64 have the mark of a credential by chance
+            self._write(head + body + self._hidden(tail))
+        else:
+            self._write(self._hidden(b"".join((head, body, tail))))
 
     def control(self, t: float, direction: Direction, kind: str, about: dict[str, Any]) -> None:
         row = (t, direction.encode(), self._empty_counts(), kind.encode(), orjson.dumps(about))

@@ -82,8 +82,8 @@ BAD = [
     ('{"steps": [{"wait": -1}]}', "wait holds seconds"),
     ('{"steps": [{"fault": "nonsense"}]}', "unknown fault"),
     ('{"trace":"livews","version":2}\n', "version 2"),
-    ('{"trace":"livews","version":1}\n', "neither a scenario nor a trace"),
-    ('{"trace":"livews","version":1}\n{"t":1,"dir":"recv","message":5}\n', "neither a frame"),
+    ('{"trace":"livews","version":1}\n', "no session of this trace has a message"),
+    ('{"trace":"livews","version":1}\n{"t":1,"dir":"recv","message":5}\n', "its message is not a JSON object"),
 ]
 
 

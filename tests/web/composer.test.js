@@ -98,7 +98,7 @@ test("values are offered", needsTable, () => {
   assert.deepEqual(offered(at + "aud|"), ["AUDIO"]);
   assert.deepEqual(offered('{"clientContent": {"turnComplete": |}}'), ["true", "false"]);
   assert.deepEqual(offered('{"clientContent": {"turnComplete": f|}}'), ["false"]);
-  assert.deepEqual(offered('{"setup": {"model": "transcribe|"}}'), ["models/gemini-3.5-transcribe-live"]);
+  assert.deepEqual(offered('{"setup": {"model": "er-2|"}}'), ["models/gemini-robotics-er-2-streaming-preview"]);
   assert.deepEqual(offered('{"clientContent": {"turns": [{"role": "|"}]}}'), ["user", "model"]);
   assert.deepEqual(offered('{"setup": {"generationConfig": |}}'), ["{}"]);
   assert.deepEqual(offered('{"clientContent": {"turns": |}}'), ["[{}]"]);
