@@ -1,6 +1,7 @@
 """Read messages out of a file: one over several lines, several, JSON lines, or lines of a trace without its header.
 
-- A file that begins with a setup is a session: its messages are judged in order, as those of a trace.
+- A file that begins with a setup is a session: its messages are judged in order, as those of a trace. One with setups
+  here and there is a collection: each message is judged by itself.
 - If it has only messages of the client, what the service would have answered is assumed: setupComplete, and the calls
   that are answered.
 - What is no JSON in UTF-8 is one finding, at the place of the mistake.
@@ -29,6 +30,8 @@ _AUDIO = {"realtimeInput", "realtime_input"}
 _BOM = b"\xef\xbb\xbf"
 _AHEAD = 100
 """Messages of a session that are read ahead to see whether the service speaks in it."""
+_COLLECTED = 3
+"""Setups amid other messages from which a file is no session with a mistake, but a collection."""
 _ASSUMED = 0
 """The line of a message that is not in the file."""
 
@@ -61,9 +64,10 @@ def findings(lines: Iterator[bytes], name: str, side: Sender | None = None) -> I
     found = rows(lines, name)
     if (first := next(found, None)) is None:
         return
-    found = chain([first], found)
-    if _is_setup(first, side):
-        yield from _Sessions(found, side, name).judge()
+    ahead = [first, *islice(found, _AHEAD)]
+    found = chain(ahead, found)
+    if _is_setup(first, side) and not _is_collection(ahead, side):
+        yield from _Sessions(ahead, found, side, name).judge()
         return
     audio = InputAudioCheck()
     for row in found:
@@ -167,12 +171,21 @@ def _is_setup(row: Row, side: Sender | None) -> bool:
     return sender == "client" and isinstance(message, dict) and isinstance(message.get("setup"), dict)
 
 
+def _is_collection(ahead: list[Row], side: Sender | None) -> bool:
+    """Whether messages come from many sessions: several setups stand amid others, and the service answers none."""
+    stray = 0
+    for before, row, after in zip(ahead, ahead[1:], ahead[2:], strict=False):
+        answer = _sent(after, side)[1]
+        is_answered = isinstance(answer, dict) and "setupComplete" in answer
+        stray += _is_setup(row, side) and not _is_setup(before, side) and not is_answered
+    return stray >= _COLLECTED
+
+
 class _Sessions:
     """Judges the messages of a file that begins with a setup as one session after the other."""
 
-    def __init__(self, found: Iterator[Row], side: Sender | None, name: str) -> None:
-        ahead = list(islice(found, _AHEAD))
-        self._rows = _Peekable(chain(ahead, found))
+    def __init__(self, ahead: list[Row], found: Iterator[Row], side: Sender | None, name: str) -> None:
+        self._rows = _Peekable(found)
         self._has_server = any(_sent(row, side)[0] == "server" for row in ahead)
         self._side, self._name = side, name
         self._problems: dict[int, list[Finding]] = {}
