@@ -52,8 +52,9 @@ class Fault:
         """The client only waits, so that many may do it at once."""
         return self.slow and "flood" not in self.name
 
-    def expected(self, state: str) -> int:
-        return self.but.get(state, 0 if state == "closing" else self.exit)
+    def expected(self, way: str, state: str) -> int:
+        """The exit code in a state, for "talk", "view" or "library"; `but` may name the way, too."""
+        return self.but.get(f"{way} {state}", self.but.get(state, 0 if state == "closing" else self.exit))
 
 
 def close(code: int, reason: str | bytes = b"") -> bytes:
@@ -232,7 +233,7 @@ FAULTS: dict[str, Fault] = {
             }.items()
         ),
         *(
-            Fault(name, acts, 5, {"idle": 0}, says=ENDS)
+            Fault(name, acts, 5, {"library idle": 0}, says=ENDS)  # the events of a session end there, as those of a socket do
             for name, acts in {
                 "close-1000-": (close(1000),),
                 "close-1000-done": (close(1000, "done"),),

@@ -38,7 +38,7 @@ def run(fault: str, state: str) -> Outcome:
 async def _library(fault: Fault, name: str) -> Outcome:
     """What a program gets: no error, or a LivewsError with the exit code that the fault is to have."""
     state, clock = STATES[name], asyncio.get_running_loop().time
-    outcome = Outcome("library", fault.name, name, fault.expected(name))
+    outcome = Outcome("library", fault.name, name, fault.expected("library", name))
     session = Session(fault.acts, state.script)
     code, caught = 0, None
     with tempfile.TemporaryDirectory(prefix="livews-") as folder:

@@ -46,7 +46,7 @@ class Watch:
 async def plain(fault: Fault, name: str) -> Outcome:
     """Plain mode: pipes for stdout and stderr."""
     state, clock = STATES[name], asyncio.get_running_loop().time
-    outcome = Outcome("talk", fault.name, name, fault.expected(name))
+    outcome = Outcome("talk", fault.name, name, fault.expected("talk", name))
     session = Session(fault.acts, state.script)
     says = fault.says if outcome.expected else ""
     with tempfile.TemporaryDirectory(prefix="livews-") as folder:
@@ -96,7 +96,7 @@ async def plain(fault: Fault, name: str) -> Outcome:
 async def view(fault: Fault, name: str) -> Outcome:
     """The live view: a terminal, into which a turn is typed."""
     state = STATES[name]
-    outcome = Outcome("view", fault.name, name, fault.expected(name))
+    outcome = Outcome("view", fault.name, name, fault.expected("view", name))
     session = Session(fault.acts, state.script)
     says = fault.says if outcome.expected else ""
     with tempfile.TemporaryDirectory(prefix="livews-") as folder:
