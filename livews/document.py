@@ -90,6 +90,8 @@ def values(raw: bytes) -> tuple[list[tuple[int, Any]], Break | None]:
         line += text.count("\n", end, start)
         if start == len(text):
             return found, None
+        if found and start == end and text[start] in '-0123456789"tfn':  # a thousand numbers are not as many messages
+            return found, _at(text, start, "something follows the value", "Put each message on a line.")
         try:
             value, end = decoder.raw_decode(text, start)
         except json.JSONDecodeError as problem:

@@ -96,7 +96,7 @@ CONNECTING: dict[str, Case] = {
     "url-of-another-scheme": Case(exit=2, url="ftp://127.0.0.1", says="--url"),
     "url-port-too-large": Case(exit=2, url="ws://127.0.0.1:99999", says="--url"),
     "url-with-half-an-address": Case(exit=2, url="ws://[::1", says="--url"),
-    "url-with-a-space": Case(url="ws://127.0.0.1:1/a b"),
+    "url-with-a-space": Case(exit=2, url="ws://127.0.0.1:1/a b", says="--url"),
     "url-with-a-label-too-long": Case(url=f"ws://{'a' * 64}.invalid", exit=2),
 }  # fmt: skip
 
