@@ -53,9 +53,14 @@ def run(options: argparse.Namespace, console: Console, name: str) -> list[bytes]
     if other := document.other_format(whole[: document.BEGIN]):
         raise BadRequest(f"{shown} is {other.name}", where=shown, fix=other.fix)
     whole = whole.removeprefix(b"\xef\xbb\xbf")
+    try:
+        whole.decode()
+    except UnicodeDecodeError as bad:  # printed with a replacement it would be another text
+        why, at = f"byte 0x{whole[bad.start]:02x} is not UTF-8", whole.count(b"\n", 0, bad.start) + 1
+        raise BadRequest(f"{shown}: {why}", where=f"{shown}:{at}", fix="save the file as UTF-8") from None
     out: list[str] = []
     if _is_lines(whole):
-        for number, line in enumerate(whole.decode(errors="replace").splitlines(), 1):
+        for number, line in enumerate(whole.decode().splitlines(), 1):
             try:
                 value = codec.parse_any(line.encode()) if line.strip() else None
             except codec.WireError:
@@ -67,7 +72,7 @@ def run(options: argparse.Namespace, console: Console, name: str) -> list[bytes]
         values, place = document.values(whole)
         afters = [_fixed(value, options.side, console, f"{shown}:{line}") for line, value in values]
         if place or afters == [value for _, value in values]:
-            out = whole.decode(errors="replace").splitlines()
+            out = whole.decode().splitlines()
         else:
             indent = re.search(rb"\n([ \t]+)", whole)
             out = "\n".join(

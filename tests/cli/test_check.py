@@ -232,6 +232,7 @@ def test_fix_of_stdin() -> None:
     ('{"trace": "livews", "version": 1}', ["--fix"], "does not change a trace"),
     (MESSAGE, ["--fix", "--json"], "leave out --json"),
     (b"\x1f\x8b\x08\x00", ["--fix"], "is gzip"),
+    (b'{"setup": {"model": "caf\xe9"}}', ["--fix"], "byte 0xe9 is not UTF-8"),
 ])  # fmt: skip
 def test_fix_refuses(check: Run, content: bytes | str, options: list[str], words: str) -> None:
     done = check(content, *options)
