@@ -79,7 +79,7 @@ def _report(console: Console, name: str, line: int, finding: Finding, level: str
         row["close"] = {"code": finding.close[0], "reason": finding.close[1]}
     text, fix = f"{name}:{line} {level} {finding.path or '/'}: {words} ({finding.rule})", paragraph("do", finding.fix)
     if fixing:
-        console.note(f"{text}\n{fix}", "warn")
+        console.line(console.paint("warn", escape_unsafe(f"{text}\n{fix}")), "warn")  # --quiet is about progress
     else:
         console.row(row, text)
         if not console.as_json and console.environment.stdout_is_terminal:

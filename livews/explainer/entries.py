@@ -226,7 +226,7 @@ def _models_of(note: dict[str, Any], paths: list[str]) -> dict[str, list[str]]:
         *data["profiles"],
     ):
         for key, rows in (("refusedBy", profile.get("refuses", ())), ("requiredBy", profile.get("requires", ()))):
-            if any(row["at"] in paths and not {"until", "unless", "matching"} & row.keys() for row in rows):
+            if any(row["at"] in paths and not {"until", "unless", "matching", "with"} & row.keys() for row in rows):
                 models_by.setdefault(key, []).append(profile["name"])
         if any(profile.get("wire", {}).get(path.rpartition("/")[2]) == "ignore" for path in paths):
             models_by.setdefault("ignoredBy", []).append(profile["name"])

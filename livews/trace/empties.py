@@ -1,6 +1,6 @@
 """Empty messages of the server: some models send one ahead of each audio message. They are counted, not listed.
 
-- Nothing but `{}` and `{"serverContent":{}}` without a finding is counted: what is left out can be told again from its count.
+- Nothing but `{}` and `{"serverContent":{}}` without a finding is counted: what is left out can be made again from its count.
 - A count stands on the next line of a trace; a reader of it gets the messages again, ahead of that line.
 """
 

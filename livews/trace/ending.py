@@ -133,7 +133,7 @@ def read_to_end(
     session: RecordedSession, see: Callable[[TraceRecord, Step | None], None] = lambda record, step: None
 ) -> Iterator[Judged]:
     """All findings about a session, which is read to its end. `see` gets each record first."""
-    ending, waiting = SessionEnding(), Waiting(session.conversation)
+    ending, waiting = SessionEnding(), Waiting(session.conversation, is_timed=session.is_timed)
     outcomes = TurnOutcomes(session.conversation)
     for record, step in session:
         see(record, step)

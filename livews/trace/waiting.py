@@ -71,8 +71,9 @@ class _Sent:
 class Waiting:
     """Follows one session. `conversation` is the one that its frames pass first."""
 
-    def __init__(self, conversation: Conversation) -> None:
+    def __init__(self, conversation: Conversation, *, is_timed: bool = True) -> None:
         self._conversation = conversation
+        self._is_timed = is_timed
         self._sent = _Sent()
         self._state = tuple(conversation.states.values())
         self._number = 0
@@ -280,7 +281,7 @@ class Waiting:
             and sent.sound > 0 and not sent.prompts and for_long(sent.sounded_from) and self._is_talking()
         )  # fmt: skip
         rate = sent.kept[-1][1] if sent.kept else codec.INPUT_RATE
-        actual = likely_rate(rate, sent.streamed, sent.took)
+        actual = likely_rate(rate, sent.streamed, sent.took) if self._is_timed else None
         count = f"{sent.contents} message{'s were sent, none asks' if sent.contents > 1 else ' was sent, and does not ask'}"
         return {
             **dict(zip(conversation.states, self._state, strict=True)),

@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 import sys
+from array import array
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -237,6 +238,23 @@ def test_fix_of_stdin() -> None:
 def test_fix_refuses(check: Run, content: bytes | str, options: list[str], words: str) -> None:
     done = check(content, *options)
     assert done.code == 2 and words in "\n".join(done.err)
+
+
+def test_fix_says_what_is_left_even_if_quiet(check: Run) -> None:
+    done = check('{"setup": {"model": 5}}', "--fix", "--quiet")
+    assert done.code == 1 and "expected string, got number 5" in "\n".join(done.err)
+
+
+def test_made_up_times_say_nothing_of_the_pace(check: Run) -> None:
+    """Messages have no times: sound of a true 48 kHz is not of another rate."""
+    rate = 48000
+    tone = array("h", (int(9000 * math.sin(2 * math.pi * 440 * i / rate)) for i in range(rate // 2))).tobytes()
+    sound = tone + bytes(2 * rate)
+    blobs = (base64.b64encode(sound[at : at + 9600]).decode() for at in range(0, len(sound), 9600))
+    audio = [{"realtimeInput": {"audio": {"mimeType": f"audio/pcm;rate={rate}", "data": blob}}} for blob in blobs]
+    messages = [{"setup": {"model": "models/gemini-3.8-live"}}, {"setupComplete": {}}, *audio]
+    done = check("".join(json.dumps(message) + "\n" for message in messages))
+    assert "AUDIO-12" not in "\n".join(done.out)
 
 
 def test_a_message_full_of_mistakes_ends(check: Run) -> None:

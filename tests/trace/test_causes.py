@@ -1,4 +1,4 @@
-"""A finding and the close that follows it are brought together, and told alike by every tool."""
+"""A finding and the close that follows it are brought together, and every tool says the same."""
 
 import json
 from pathlib import Path
@@ -64,9 +64,9 @@ def test_every_tool_names_it(name: str, tmp_path: Path) -> None:
     assert json.dumps(words)[2:-1] in end
     for command in (["trace", "stats"], ["explain"]):
         (found,) = [json.loads(line) for line in livews(*command, path, "--json").stdout.splitlines()]
-        told = found["closes"][0] if "closes" in found else found
-        assert words in told["because"]
-        cause = told.get("cause") if "closes" in found else told["found"]
+        close = found["closes"][0] if "closes" in found else found
+        assert words in close["because"]
+        cause = close.get("cause") if "closes" in found else close["found"]
         if row["because"].startswith("nothing"):
             assert not cause
         else:

@@ -1,4 +1,4 @@
-"""Empty messages of the server in a trace: a count on the next line, and every message again for whoever reads it."""
+"""Empty messages of the server in a trace: a count on the next line, and every message again when it is read."""
 
 import json
 from pathlib import Path
@@ -82,7 +82,7 @@ def test_a_run_before_the_close_is_on_its_line(tmp_path: Path) -> None:
 
 
 def test_what_has_content_or_comes_from_elsewhere_is_a_line(tmp_path: Path) -> None:
-    """An empty message of the client is a fault, an inserted one is somebody's, and a member nobody knows is news."""
+    """An empty message of the client is a fault, an inserted one is somebody's, and an unknown member is news."""
     path = tmp_path / "t.jsonl"
     file = TraceFile(path, url="ws://127.0.0.1", side="client", secrets=Redactor())
     conversation = Conversation()
