@@ -275,7 +275,7 @@ async def test_what_clients_say_is_not_kept(what: str, monkeypatch: pytest.Monke
              "generationConfig": {"responseModalities": ["TEXT"]}}  # fmt: skip
 
     async def say(server: StandInServer, i: int) -> None:
-        long = f"{i} " + "x" * 150
+        long = f"{i} " + "x" * (150 if what == "models" else 600)  # profiles are cached for short names only
         messages: dict[str, tuple[Message, ...]] = {
             "prompts": ({"setup": named}, content(" ".join(("yes", "no")[i >> bit & 1] for bit in range(30)))),
             "models": ({"setup": {"model": f"publishers/google/models/{long}"}},),
@@ -310,7 +310,7 @@ async def test_what_clients_say_is_not_kept(what: str, monkeypatch: pytest.Monke
             grown = (await some(200) - before) / 200
         finally:
             tracemalloc.stop()
-    assert grown < 150
+    assert grown < 400, "timers of the event loop and caches of bounded size take up to 160 bytes of it"
 
 
 @needs_proc
