@@ -16,10 +16,10 @@ TYPE_CHECKING = False  # typing would be a tenth of the start-up
 if TYPE_CHECKING:
     from typing import Any
 
+    from livews.advice.closes import Advice as Advice
+    from livews.advice.closes import explain as explain
     from livews.client import Session as Session
     from livews.client import connect as connect
-    from livews.core.closes import Advice as Advice
-    from livews.core.closes import explain as explain
     from livews.core.conversation import Conversation as Conversation
     from livews.core.conversation import Step as Step
     from livews.core.events import Activity as Activity
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "livews.client": "Session connect",
-    "livews.core.closes": "Advice explain",
+    "livews.advice.closes": "Advice explain",
     "livews.core.conversation": "Conversation Step",
     "livews.core.rules": "Finding check",
     "livews.errors": (

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from livews import endpoint, google_credentials, setup_message, transport
-from livews.core import closes, codec, models, schema
+from livews.advice import closes
+from livews.advice.suspects import Suspects
+from livews.core import codec, models, schema
 from livews.core.conversation import Conversation, Step
 from livews.core.events import Event, Ready, TurnEnd, events
 from livews.core.rules import Finding
-from livews.core.suspects import Suspects
 from livews.endpoint import Endpoint
 from livews.errors import BadRequest, Closed, LocalProtocolError, Refused, RemoteProtocolError
 from livews.recorder import Opcode, Recorder

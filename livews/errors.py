@@ -32,9 +32,9 @@ from livews.redactor import hide
 from livews.terminal_text import escape_unsafe, one_line
 
 if TYPE_CHECKING:
-    from livews.core.closes import Advice
+    from livews.advice.closes import Advice
+    from livews.advice.suspects import Suspect
     from livews.core.rules import Finding
-    from livews.core.suspects import Suspect
 
 
 class LivewsError(Exception):

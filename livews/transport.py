@@ -18,9 +18,9 @@ from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
+from livews.advice import closes
 from livews.backpressure import BoundedPongs
 from livews.connect_errors import dial_failure
-from livews.core import closes
 from livews.core.conversation import Conversation, Step
 from livews.endpoint import Endpoint
 from livews.errors import Closed, LivewsError, Lost, Refused, RemoteProtocolError

@@ -24,6 +24,7 @@ LIVEWS = ROOT / "livews"
 BASE = (
     "livews.version",
     "livews.core",
+    "livews.advice",
     "livews.errors",
     "livews.exit_codes",
     "livews.loopback",
@@ -36,7 +37,8 @@ BASE = (
 )
 """What every part but the core may import."""
 ARROWS: dict[str, tuple[str, ...]] = {
-    "livews.core": (),
+    "livews.core": ("livews.advice",),
+    "livews.advice": ("livews.core",),
     "livews.version": (),
     "livews.exit_codes": (),
     "livews.loopback": (),
@@ -46,7 +48,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "livews.redactor": (),
     "livews.whole_file": ("livews.document", "livews.errors"),
     "livews.document": (),
-    "livews.errors": ("livews.core", "livews.exit_codes", "livews.redactor", "livews.terminal_text"),
+    "livews.errors": ("livews.advice", "livews.core", "livews.exit_codes", "livews.redactor", "livews.terminal_text"),
     "livews.backpressure": (),
     "livews.process": BASE,
     "livews.recorder": BASE,

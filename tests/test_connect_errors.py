@@ -17,8 +17,8 @@ import pytest
 
 import livews
 from livews import connect_errors
+from livews.advice import closes
 from livews.cli import main
-from livews.core import closes
 from livews.endpoint import Endpoint
 from livews.errors import LivewsError, Refused, Unreachable
 from livews.exit_codes import Exit

@@ -18,13 +18,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from livews import client, endpoint
+from livews.advice import closes
 from livews.cli import network, session_inputs
 from livews.cli.console import Console
 from livews.cli.output import PROMPT, JsonOutput, Output, Unsent
 from livews.cli.replies import Replies
 from livews.cli.signals import ignore_interrupts, on_signal
 from livews.cli.stdin import TypedLines
-from livews.core import closes
 from livews.core.rules import Finding
 from livews.errors import BadRequest, Closed, LivewsError, LocalProtocolError, located
 from livews.exit_codes import Exit

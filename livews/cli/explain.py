@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from livews import document
+from livews.advice import closes
 from livews.cli.console import Console
-from livews.core import closes, protocol
+from livews.core import protocol
 from livews.core.codec import WireError, parse_any
 from livews.core.schema import Sender, kind_of
 from livews.errors import BadRequest
@@ -189,7 +190,8 @@ class _Explanation:
 
     def _address(self, url: str) -> bool:
         """Whether a URL or path is one of a WebSocket that is known, which is then explained."""
-        from livews.core import endpoint_paths, models, names, rules
+        from livews.advice import names
+        from livews.core import endpoint_paths, models, rules
 
         path = re.sub(r"^\w+://[^/]*", "", url).partition("?")[0] or "/"  # what comes before and after may be secret
         other, (surface, version) = names.protocol_at(path), endpoint_paths.parse_endpoint_path(path)

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from livews.advice.names import other_protocol
 from livews.cli.console import Console
 from livews.core import schema
-from livews.core.names import other_protocol
 from livews.core.schema import Sender
 from livews.errors import BadRequest
 from livews.output_file import is_stream

@@ -15,9 +15,10 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from livews import document
+from livews.advice import names
 from livews.cli import reader
 from livews.cli.console import Console
-from livews.core import codec, models, names, rules, schema
+from livews.core import codec, models, rules, schema
 from livews.core.reading import Reading, read
 from livews.core.schema import Sender
 from livews.core.validation import Violation

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from livews.advice import closes
 from livews.cli.console import Console
-from livews.core import closes, protocol, rules
+from livews.core import protocol, rules
 from livews.core.conversation import Conversation, Step
 from livews.core.rules import Finding
 from livews.core.schema import Sender

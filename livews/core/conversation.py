@@ -14,9 +14,9 @@ from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
+from livews.advice.input_format import Remark, is_plain
 from livews.core import codec, fastpath, machine, models, protocol, rules, schema
 from livews.core.canonical import fold
-from livews.core.input_format import Remark, is_plain
 from livews.core.reading import Reading, read
 from livews.core.rules import ApiTarget, Finding
 from livews.core.schema import Sender

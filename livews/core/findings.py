@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from livews.core import closes, models, protocol
+from livews.advice import closes
+from livews.core import models, protocol
 from livews.core.reading import Reading
 from livews.core.schema import Sender
 

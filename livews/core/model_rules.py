@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from livews.core import closes, codec, machine, models, names, schema
+from livews.advice import closes, names
+from livews.core import codec, machine, models, schema
 from livews.core.findings import ApiTarget, Context, Finding, finding
 from livews.core.reading import Reading
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from livews.core import codec, input_format, machine, schema, validation
+from livews.advice import input_format
+from livews.core import codec, machine, schema, validation
 from livews.core.canonical import Canonical, fold
 from livews.core.schema import Sender
 

@@ -10,7 +10,8 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any, Literal
 
-from livews.core import closes, codec, machine, model_rules, models, names, protocol, schema
+from livews.advice import closes, names
+from livews.core import codec, machine, model_rules, models, protocol, schema
 from livews.core.findings import ApiTarget as ApiTarget
 from livews.core.findings import Check, Level
 from livews.core.findings import Context as Context

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from livews.advice.names import value_like
 from livews.core import protocol
-from livews.core.names import value_like
 from livews.core.schema import ENVELOPE, MOST, Json, Sender, Table, cut, kind_of, pointer, short, top
 from livews.core.walk import Location, locate
 

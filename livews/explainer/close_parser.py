@@ -15,7 +15,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from livews.core import closes, protocol
+from livews.advice import closes
+from livews.core import protocol
 from livews.core.codec import WireError, parse_any
 from livews.core.schema import Sender
 

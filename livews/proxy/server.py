@@ -20,8 +20,8 @@ from typing import Any, TypeVar
 import h11
 
 from livews import listening
+from livews.advice import closes
 from livews.connect_errors import NOT_THIS_API, UPSTREAM, unreachable
-from livews.core import closes
 from livews.errors import BadRequest, LivewsError, Refused, TraceFailed, Unreachable
 from livews.loopback import is_loopback
 from livews.proxy import http_head

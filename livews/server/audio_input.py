@@ -7,10 +7,10 @@
 from array import array
 from math import gcd
 
+from livews.advice.input_format import format_of, is_sound
 from livews.audio.analysis.pcm import bytes_of, rate_of, samples_of, seconds_of
 from livews.audio.analysis.vad import SpeechLevel, SpeechMark, VoiceActivityDetector, turn_detector
 from livews.core import codec
-from livews.core.input_format import format_of, is_sound
 from livews.server.server_session import ServerSession
 from livews.server.synth import RATE
 

@@ -12,7 +12,8 @@ from urllib.parse import parse_qs
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request
 
-from livews.core import closes, endpoint_paths
+from livews.advice import closes
+from livews.core import endpoint_paths
 from livews.listening import PageAccess
 from livews.recorder import Clock
 from livews.server.config import StandInConfig

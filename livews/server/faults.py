@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from livews.core import closes, protocol, schema
+from livews.advice import closes
+from livews.core import protocol, schema
 from livews.server import service_format
 
 BIG = 2 * 1024 * 1024

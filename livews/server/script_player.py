@@ -18,8 +18,8 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+from livews.advice import closes
 from livews.audio.analysis.pcm import audio_seconds
-from livews.core import closes
 from livews.core.conversation import Conversation, Step
 from livews.server import faults, service_format
 from livews.server.connection import StandInConnection

@@ -19,8 +19,8 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 from websockets.protocol import State
 
+from livews.advice.names import protocol_at
 from livews.core import codec, protocol
-from livews.core.names import protocol_at
 from livews.errors import TraceFailed
 from livews.listening import ACCEPTED_AT_ONCE, deepen_backlog, is_out_of_descriptors, url_to_dial
 from livews.server.config import StandInConfig

@@ -16,8 +16,9 @@ from typing import Any
 
 from websockets.exceptions import ConnectionClosed
 
+from livews.advice import closes
 from livews.audio.analysis.input_check import InputAudioCheck
-from livews.core import closes, codec
+from livews.core import codec
 from livews.core.conversation import Conversation, Step
 from livews.core.schema import Sender
 from livews.recorder import Clock, Direction, Recorder

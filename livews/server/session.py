@@ -10,10 +10,11 @@ import asyncio
 import contextlib
 from typing import Any
 
-from livews.core import canonical, closes, codec, machine, models, protocol
+from livews.advice import closes
+from livews.advice.input_format import is_sound
+from livews.core import canonical, codec, machine, models, protocol
 from livews.core.conversation import Step
 from livews.core.findings import Finding
-from livews.core.input_format import is_sound
 from livews.core.model_rules import misnamed, not_found
 from livews.server.connection import StandInConnection
 from livews.server.context import ServerContext

@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
-from livews.core import canonical, closes, codec
+from livews.advice import closes
+from livews.core import canonical, codec
 from livews.server import service_format
 from livews.server.context import ServerContext, credential_of
 from livews.server.store import UNLIMITED, EphemeralToken, SessionStore

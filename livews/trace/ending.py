@@ -4,19 +4,20 @@
   something else.
 - A close is attributed to the side that sent it: that of a client says nothing about the service.
 - A close of the service after goAway was announced, and is explained as such.
-- A close of the service is brought together with the finding that is its cause (`livews.core.suspects`).
+- A close of the service is brought together with the finding that is its cause (`livews.advice.suspects`).
 - A setup without an answer is reported, unless the service closed with an error and so said why.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from livews.core import closes, protocol
-from livews.core.closes import Advice
+from livews.advice import closes
+from livews.advice.closes import Advice
+from livews.advice.suspects import NOTHING, Suspect, Suspects
+from livews.core import protocol
 from livews.core.conversation import Step
 from livews.core.rules import Finding, finding, unanswered_setup
 from livews.core.schema import Sender, short
-from livews.core.suspects import NOTHING, Suspect, Suspects
 from livews.trace.outcome import TurnOutcomes
 from livews.trace.reader import TraceRecord
 from livews.trace.session import RecordedSession

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any, NamedTuple
 
+from livews.advice import closes
 from livews.audio.analysis.pcm import likely_rate, rate_of, seconds_of
 from livews.audio.analysis.vad import turn_detector
-from livews.core import closes, codec, machine, protocol, rules
+from livews.core import codec, machine, protocol, rules
 from livews.core.conversation import Conversation, Step
 from livews.core.rules import Finding
 from livews.trace.reader import TraceRecord

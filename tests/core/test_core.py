@@ -15,7 +15,8 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from livews.core import closes, codec, events, models, protocol, rules, schema
+from livews.advice import closes
+from livews.core import codec, events, models, protocol, rules, schema
 from livews.core.conversation import Conversation, Step
 from livews.server import service_format
 

@@ -15,7 +15,8 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 import livews
-from livews.core import closes, models, protocol, rules
+from livews.advice import closes
+from livews.core import models, protocol, rules
 from livews.core.conversation import Conversation
 from livews.core.rules import ApiTarget, Finding
 from livews.proxy.observer import ConnectionObserver

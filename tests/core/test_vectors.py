@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from livews.advice import closes
 from livews.cli.output import as_json
-from livews.core import canonical, closes, codec, events, machine, models, protocol, rules, schema
+from livews.core import canonical, codec, events, machine, models, protocol, rules, schema
 from livews.core.conversation import Conversation, Step
 from livews.server import service_format
 from livews.server.script_player import misfit

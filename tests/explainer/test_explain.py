@@ -16,8 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from livews import connect_errors
+from livews.advice import closes
 from livews.cli import main
-from livews.core import closes, protocol, rules, schema
+from livews.core import protocol, rules, schema
 from livews.core.schema import Sender
 from livews.explainer import annotate, close_parser, index, sample_message
 from livews.terminal_text import escape_unsafe

@@ -21,9 +21,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from livews.advice import closes
 from livews.cli import function, parse
 from livews.cli.console import Console, Environment
-from livews.core import closes, codec, protocol
+from livews.core import codec, protocol
 from livews.core.conversation import Conversation
 from livews.core.events import events
 from livews.errors import LivewsError

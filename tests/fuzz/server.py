@@ -31,7 +31,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from livews.core import canonical, closes, machine, protocol, rules, schema, validation
+from livews.advice import closes
+from livews.core import canonical, machine, protocol, rules, schema, validation
 from tests.bench.children import Server, livews, rss, serving
 from tests.kit.wire import BINARY, CLOSE, PING, PONG, TEXT, frame
 

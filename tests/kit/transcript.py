@@ -54,7 +54,8 @@ from typing import Any
 
 from websockets.exceptions import ConnectionClosed
 
-from livews.core import closes, codec, protocol
+from livews.advice import closes
+from livews.core import codec, protocol
 from livews.server import synth
 from livews.server.script import Script
 from livews.server.server import StandInServer

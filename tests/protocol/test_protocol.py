@@ -14,7 +14,8 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from livews.core import canonical, closes, codec, machine, models, protocol, schema, validation
+from livews.advice import closes
+from livews.core import canonical, codec, machine, models, protocol, schema, validation
 from livews.core.conversation import Conversation
 from tests.kit import transcript as conversations
 from tests.kit.names import DATA as FOLDER

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from livews.advice import closes
 from livews.cli import main, parse, terminal_reporter
 from livews.cli import proxy as cli
 from livews.cli.console import Console
-from livews.core import closes, protocol
+from livews.core import protocol
 from livews.inspector.sessions import SessionList
 from livews.proxy.injector import MessageInjector
 from livews.redactor import Redactor

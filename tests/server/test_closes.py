@@ -18,7 +18,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from livews.core import closes, protocol
+from livews.advice import closes
+from livews.core import protocol
 from tests.kit import talk
 from tests.kit.names import DATA, GEMINI, LIVE_38, TEST, VERTEX
 from tests.kit.transcript import FOLDER, load

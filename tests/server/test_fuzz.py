@@ -13,7 +13,8 @@ from websockets.asyncio.client import connect
 from websockets.frames import Frame, Opcode
 
 import tests.fuzz.server as fuzz
-from livews.core import closes, validation
+from livews.advice import closes
+from livews.core import validation
 from livews.core.conversation import Conversation
 from livews.server.audio_input import resampled
 from livews.server.server import serve_stand_in

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from livews.advice.suspects import Suspects
 from livews.core import protocol
 from livews.core.conversation import Conversation
-from livews.core.suspects import Suspects
 from livews.trace.ending import SessionEnding
 from livews.trace.session import follow
 from tests.kit import traces

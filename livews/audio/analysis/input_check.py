@@ -15,11 +15,11 @@ from functools import cache
 from math import dist, hypot, inf
 from struct import unpack
 
+from livews.advice.input_format import is_plain
 from livews.audio.analysis.levels import FIRST_SOUND_DB, peak_db
 from livews.audio.analysis.pcm import SAMPLE_BYTES, rate_of, samples_of
 from livews.core.codec import INPUT_RATE
 from livews.core.conversation import Step
-from livews.core.input_format import is_plain
 from livews.core.rules import Finding, finding
 
 _WINDOW = 4_000

@@ -10,8 +10,9 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from livews.core import closes, protocol
-from livews.core.closes import Advice
+from livews.advice import closes
+from livews.advice.closes import Advice
+from livews.core import protocol
 from livews.core.conversation import Step
 from livews.core.rules import Finding, plain_path
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from livews.core import models, names, protocol
+from livews.advice import names
+from livews.core import models, protocol
 from livews.core.schema import Sender
 from livews.core.walk import locate
 

@@ -1,4 +1,4 @@
-"""core.names: where a name belongs that its object does not have, and what it is in another protocol."""
+"""advice.names: where a name belongs that its object does not have, and what it is in another protocol."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from livews.core import closes, protocol, rules
+from livews.advice import closes
+from livews.core import protocol, rules
 from livews.core.rules import ApiTarget
 
 DATA = Path(__file__).parent.parent / "data"

@@ -14,7 +14,8 @@ from typing import Any
 import orjson
 import pytest
 
-from livews.core import input_format, protocol, rules
+from livews.advice import input_format
+from livews.core import protocol, rules
 from livews.core.conversation import Conversation
 from livews.core.rules import ApiTarget
 

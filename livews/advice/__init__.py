@@ -1,0 +1,1 @@
+"""Advice on what the core finds: better words, what to write instead, and what caused a close."""
