@@ -24,6 +24,8 @@ class EmptyRun:
     def __init__(self) -> None:
         self.counts = dict.fromkeys(FORMS, 0)
         self._last: tuple[Any, ...] = ()
+        self._is_late = False
+        """A bare message came after one with serverContent."""
 
     @property
     def count(self) -> int:
@@ -33,7 +35,11 @@ class EmptyRun:
         """Count a message, and keep `about` it what its own line would need; False for one that has to be listed."""
         if len(step.raw) > _LONGEST or self.count >= _MOST or not _is_empty(step):
             return False
-        self.counts[_name(step)] += 1
+        name, bare, contents = _name(step), self.counts["empty"], self.counts["emptyContent"]
+        if (self._is_late or bare > 1) if name == "emptyContent" else (contents and not bare):
+            return False  # the counts would not give the order
+        self._is_late = self._is_late or (name == "empty" and contents > 0)
+        self.counts[name] += 1
         self._last = (step, *about)
         return True
 
@@ -50,6 +56,7 @@ class EmptyRun:
     def release(self) -> dict[str, int]:
         """What was counted, by member, and begin anew."""
         counts, self.counts = self.counts, dict.fromkeys(FORMS, 0)
+        self._is_late = False
         return {name: count for name, count in counts.items() if count}
 
     def words(self) -> list[str]:

@@ -74,12 +74,13 @@ def tapped(to: Servers, folder: Path, *, tls: bool) -> Iterator[Taps]:
 async def _close(servers: list[asyncio.Server]) -> None:
     for server in servers:
         server.close()
-    for _ in range(5):  # an accepted connection becomes a task, and an aborted one is closed, only some steps later
+    for _ in range(20):  # an accepted connection becomes a task, and an aborted one is closed, only some steps later
         rest = asyncio.all_tasks() - {asyncio.current_task()}
         for task in rest:
             task.cancel()
-        await asyncio.gather(*rest, return_exceptions=True)
-        await asyncio.sleep(0)
+        if rest:
+            await asyncio.wait(rest, timeout=1)
+        await asyncio.sleep(0.01)
 
 
 async def _open(
