@@ -159,7 +159,7 @@ def _explain(code: int, reason: str, model: str) -> Advice:
     if best is not None:
         return _advice(code, whole, best[1], best[2], model)
     rows = [row for row in _without_reason(code) if not reason or row.get("anyReason")]
-    return _advice(code, whole, rows[0], {}, model) if rows else _unknown(code, whole)
+    return _advice(code, whole, rows[0], {}, model) if rows else of_code(code, whole)
 
 
 def _without_reason(code: int) -> list[dict[str, Any]]:
@@ -231,22 +231,25 @@ def _place_of(reason: str) -> str:
     return f"{of.name} does not have {name} on the surface and API version you reached.{known} {instead}".rstrip()
 
 
-def _unknown(code: int, reason: str) -> Advice:
-    """The advice without a row: what the code says."""
-    row = {"means": "a code that livews does not know", "kind": "server", "retry": "no"}
-    row |= protocol.close_texts("codes").get(str(code), {})
-    meaning, cause = f"Closed with {code}: {row['means']}.", "This reason is not in protocol/closes.json."
-    do = "Run again with --trace FILE and look at the last frame sent before the close: it is the most likely cause."
+def of_code(code: int, reason: str = "") -> Advice:
+    """The advice without a row: what the code means, and what to do about it."""
+    texts = protocol.close_texts("codes")
+    keys = (key for key in texts if key != "other" and _covers(key, code))
+    row = texts[next(keys, "other")]
+    meaning, cause, do = f"Closed with {code}: {row['means']}.", row["cause"], row["do"]
     if not code and reason.startswith("HTTP "):
         meaning = f"The upgrade to a WebSocket was answered with {reason}."
-        cause, do = row["cause"], row["do"]
-    elif not reason and "cause" in row:
-        cause, do = row["cause"], row["do"]
     elif not code:
-        meaning = "A reason without a code, and not in protocol/closes.json."
-    elif not reason and any(row["code"] == code and row["match"] for row in protocol.closes()):
-        cause = f"There is no reason, and the code has many: `livews explain {code}` lists them."
+        meaning, cause, do = protocol.close_texts("unmatched").values()
+    elif reason:
+        cause = f"This reason is not in protocol/closes.json. {cause}"
     return Advice(code, reason, "unknown", meaning, cause, do, row["retry"], row["kind"], "none")
+
+
+def _covers(key: str, code: int) -> bool:
+    """Whether a key of `codes` is this code, or a range with it."""
+    low, _, high = key.partition("-")
+    return int(low) <= code <= int(high or low)
 
 
 def frame_for(close_id: str, **values: str) -> tuple[int, str]:

@@ -30,6 +30,10 @@ from livews.terminal_text import columns, one_line, paragraph
 
 _LIST = re.compile(r"""\[\s*[\[{"\]]""")
 """How a JSON list begins that can have a message in it."""
+_NOT_KNOWN = "it is not known whether that helps"
+_ELSE = (
+    "`livews explain symptoms` lists what goes wrong as users see it; `livews doctor` tests network, key and model"
+)
 _MOST_MIB = 64
 """Of stdin, which holds one message."""
 
@@ -68,7 +72,8 @@ class _Explanation:
             logged = close_parser.parse_close(whole)
             if not logged.found and self._symptom(whole):
                 return 0
-            self._close(logged, may_be_name=not logged.found and not re.search(r"\s", whole))
+            is_word = not re.search(r"\s", whole)
+            self._close(logged, may_be_name=not logged.found and is_word, is_number=whole.isdigit())
         return 0
 
     def _stdin(self) -> str:
@@ -80,8 +85,8 @@ class _Explanation:
 
     # Closes and rules
 
-    def _close(self, logged: LoggedClose, may_be_name: bool = False) -> None:
-        """`may_be_name`: an unknown reason is reported as an unknown name."""
+    def _close(self, logged: LoggedClose, may_be_name: bool = False, is_number: bool = False) -> None:
+        """`may_be_name`: an unknown reason is reported as an unknown name. `is_number`: nothing but a code was given."""
         code, reason, by = logged.code, logged.reason, logged.by
         if code and not (200 <= code < 600 or 1000 <= code < 5000):
             fix = "close codes are from 1000 to 4999, HTTP statuses from 200 to 599"
@@ -98,30 +103,35 @@ class _Explanation:
             advice = connect_errors.explain(cast(connect_errors.Cause, logged.cause), reason)
         else:
             advice = closes.explain_http(code) if 0 < code < 1000 else closes.explain(code, reason, by=by)
+        reasons = [] if reason or logged.cause or by == "client" else code_table.reasons(code)
+        if reasons and (is_number or not self._options.json):  # the row for an empty reason is only one of them
+            advice = closes.of_code(code)
         if may_be_name and not advice.known:
             self._unknown(reason)
-        reasons = [] if reason or logged.cause or by == "client" else code_table.reasons(code)
         if self._options.json:
             self._json(asdict(advice) | ({"reasons": [row.to_dict() for row in reasons]} if reasons else {}))
             return
         reason = one_line(advice.reason, 160) if logged.cause else advice.reason
         quoted = json.dumps(reason, ensure_ascii=False) if reason else ""
         is_own = by == "client" and not advice.known
-        about = "the client's own" if is_own else f"{advice.id}, {CONFIDENCE[advice.confidence]}"
+        about = f"{advice.id}, {CONFIDENCE[advice.confidence]}"
+        if not advice.known:
+            about = "the client's own" if is_own else "an unknown reason" if reason else "in no log of the service"
         about = "the network, not the service" if logged.cause else about
-        about = f"{len(reasons)} reasons are known" if reasons and not advice.known else about
+        about = f"{len(reasons)} reasons are known" if reasons else about
         self._head(f"{advice.code or ''} {quoted}".strip(), about)
-        cause = "" if reasons and not advice.known else advice.cause
-        for label, text in (("what", advice.meaning), ("why", cause), *(("or", text) for text in advice.also)):
+        for label, text in (("what", advice.meaning), ("why", advice.cause), *(("or", text) for text in advice.also)):
             if text:
                 self._console.say(paragraph(label, text))
         for text in code_table.lines(reasons) if reasons else ():
             self._console.say(text)
-        if not reason and by == "server" and code >= 1000 and code != 1006:  # which never has one
+        if not reason and by == "server" and code >= 1000 and code not in (1005, 1006, 1015):  # which never have one
             self._console.say(paragraph("ask", code_table.ask(code, has_table=bool(reasons))))
         self._console.say(paragraph("do", advice.do))
-        retry = RETRY[advice.retry] if advice.known or is_own else "it is not known whether that helps"
+        retry = RETRY[advice.retry] if advice.known or is_own or advice.retry != "no" else _NOT_KNOWN
         self._console.say(paragraph("again", retry))
+        if not (advice.known or is_own):
+            self._console.say(paragraph("else", _ELSE))
 
     def _trace(self, source: Path | Iterable[bytes]) -> None:
         """The closes of recorded sessions, each with what was sent before it that led to it."""

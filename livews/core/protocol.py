@@ -63,7 +63,7 @@ def closes() -> list[dict[str, Any]]:
 
 
 def close_texts(name: str) -> dict[str, Any]:
-    """The texts beside the rows of closes: "announced", "byClient", "codes"."""
+    """The texts beside the rows of closes: "announced", "byClient", "codes", "unmatched"."""
     return load("closes.json")[name]  # type: ignore[no-any-return]
 
 

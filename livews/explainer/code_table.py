@@ -25,10 +25,13 @@ class CodeReason:
 
 
 def reasons(code: int) -> list[CodeReason]:
-    """The reasons of a close code in closes.json, the most frequent first."""
-    rows = [row for row in protocol.closes() if row["code"] == code and row["match"]] if code >= 1000 else []
+    """The reasons of a close code in closes.json, the most frequent first, and the row without a reason last."""
+    rows = [row for row in protocol.closes() if row["code"] == code] if code >= 1000 else []
+    if not any(row["match"] for row in rows):
+        return []
     frequent: list[str] = protocol.load("closes.json")["frequent"]
-    rows.sort(key=lambda row: frequent.index(row["id"]) if row["id"] in frequent else len(frequent))
+    places = {name: place for place, name in enumerate(frequent)}
+    rows.sort(key=lambda row: (not row["match"], places.get(row["id"], len(frequent))))
     return [CodeReason(row["match"].replace("{", "<").replace("}", ">"), row["meaning"], row["id"]) for row in rows]
 
 
@@ -37,7 +40,7 @@ def lines(rows: Sequence[CodeReason]) -> Iterator[str]:
     wide = min(_WIDEST, max(columns() // 2 - 4, 20))
     yield f"  {'reason begins with':<{wide}}  meaning"
     for row in rows:
-        left = textwrap.wrap(row.reason, wide, break_on_hyphens=False)
+        left = textwrap.wrap(row.reason or "(no reason text)", wide, break_on_hyphens=False)
         right = textwrap.wrap(row.meaning, max(columns() - wide - 4, 20), break_on_hyphens=False)
         for i in range(max(len(left), len(right))):
             one, other = (part[i] if i < len(part) else "" for part in (left, right))

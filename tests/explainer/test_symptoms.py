@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from livews.advice import closes
 from livews.cli import main, parse
 from livews.core import protocol
 from livews.explainer import code_table, symptoms
@@ -62,6 +63,8 @@ def test_the_likely_cause_is_first(capsys: pytest.CaptureFixture[str]) -> None:
         (1001, "", []),
         (1006, "", []),
         (4001, "", []),
+        (1009, "", []),
+        (1013, "", []),
     ],
 )
 def test_a_code_gets_the_table_of_its_reasons(
@@ -70,12 +73,15 @@ def test_a_code_gets_the_table_of_its_reasons(
     rows = code_table.reasons(code)
     assert [row.id for row in rows][:1] == ([first] if first else [])
     assert set(also) <= {row.id for row in rows[:5]}
-    assert {row.id for row in rows} == {
-        row["id"] for row in protocol.closes() if row["code"] == code and row["match"]
-    }
+    with_code = [row for row in protocol.closes() if row["code"] == code]
+    assert {row.id for row in rows} == ({row["id"] for row in with_code} if first else set())
+    assert [row.id for row in rows if not row.reason] == [
+        row["id"] for row in with_code if first and not row["match"]
+    ]
     assert main(["explain", str(code)]) == 0
     shown = capsys.readouterr().out
     assert ("reason begins with" in shown) == bool(first)
+    assert "the last frame" not in shown and ("reasons are known" in shown.splitlines()[0]) == bool(first)
     assert (f'livews explain {code} "REASON"' in " ".join(shown.split())) == (code != 1006)
     assert main(["explain", str(code), "--json"]) == 0
     assert [row["id"] for row in json.loads(capsys.readouterr().out).get("reasons", [])] == [row.id for row in rows]
@@ -84,3 +90,21 @@ def test_a_code_gets_the_table_of_its_reasons(
 def test_what_is_frequent_is_in_the_file() -> None:
     for name in protocol.load("closes.json")["frequent"]:
         assert protocol.close_row(name)["match"]
+
+
+@pytest.mark.parametrize(("asked", "shows"), ROWS["codes"].items())
+def test_a_code_without_a_row_is_explained_by_the_standard(
+    asked: str, shows: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["explain", asked]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert [part for part in shows if part not in shown] == []
+    assert "last frame" not in shown and "livews explain symptoms" in shown and "livews doctor" in shown
+
+
+def test_every_code_has_a_meaning() -> None:
+    for code in range(1000, 5000):
+        texts = closes.of_code(code)
+        assert texts.cause and texts.do and f"Closed with {code}: " in texts.meaning
+        assert "no close code" not in texts.meaning
+    assert "no close code" in closes.of_code(999).meaning and "no close code" in closes.of_code(70_000).meaning
