@@ -123,6 +123,11 @@ _WORDS = {
     "undefined": "null", "NaN": "null", "Infinity": "null", "-Infinity": "null",
 }  # fmt: skip
 """Values of other languages, and what JSON has in their place."""
+_LANGUAGES = {
+    "True": "Python", "False": "Python", "None": "Python", "nil": "Swift, Ruby or Go", "NULL": "C, PHP or R",
+    "undefined": "JavaScript", "NaN": "JavaScript, or Python's json.dumps,", "Infinity": "JavaScript, or Python's json.dumps,",
+    "-Infinity": "JavaScript, or Python's json.dumps,",
+}  # fmt: skip
 _QUOTES = {**dict.fromkeys("'`", "single"), **dict.fromkeys("‘’“”„«", "typographic")}
 _TOKEN = re.compile(r"[\w$.+-]*")
 
@@ -140,6 +145,20 @@ def _cause(text: str, start: int, at: int, message: str) -> tuple[int, str, str]
     last, is_adjacent = before[-1:], start + len(before) == at
     match = _TOKEN.match(text, at)
     name = match[0][:40] if match else ""
+    if text.startswith("[object Object]", start):
+        why = "[object Object] is what JavaScript makes of an object in a text"
+        return start, why, "Serialise the message: JSON.stringify(message)."
+    if text[start:].strip() in _WORDS:
+        why = f"{text[start:].strip()} is what {_LANGUAGES.get(text[start:].strip(), 'a program')} prints of a value that is not set"
+        return start, why, "Serialise the message itself, and look why it has no value."
+    if text.startswith(("b'", 'b"'), start):
+        return (
+            start,
+            "this is what Python prints of bytes, and not JSON",
+            "Write the bytes themselves: message.decode().",
+        )
+    if text.startswith("map[", start):
+        return start, "this is what Go prints of a map, and not JSON", "Write it with json.Marshal(message)."
     if text.startswith(("//", "/*", "#"), at):
         return at, "a comment, which JSON does not have", "Remove the comment."
     if text[start] not in "{[":
@@ -168,7 +187,8 @@ def _cause(text: str, start: int, at: int, message: str) -> tuple[int, str, str]
     if here in _QUOTES:
         return at, f"{_QUOTES[here]} quotes", 'Write plain double quotes: "...".'
     if name in _WORDS:
-        return at, f"{name} is no JSON value", f"Write {_WORDS[name]}, or leave the member out."
+        by = f": {_LANGUAGES[name]} writes it so" if name in _LANGUAGES else ""
+        return at, f"{name} is no JSON value{by}", f"Write {_WORDS[name]}, or leave the member out."
     if is_adjacent and last == '"' and name:
         return at, "a text ends here, and goes on", 'Write a double quote in a text as \\".'
     if here in ".+" or (is_adjacent and last.isdigit() and name):
@@ -176,7 +196,8 @@ def _cause(text: str, start: int, at: int, message: str) -> tuple[int, str, str]
     if "property name" in message:
         if here == ",":
             return at, "a comma without a member before it", "Remove the comma."
-        return at, f"the key {name or here} is not in double quotes", f'Write "{name or "key"}".'
+        by = ", as in JavaScript" if name and text[at + len(name) :].lstrip().startswith(":") else ""
+        return at, f"the key {name or here} is not in double quotes{by}", f'Write "{name or "key"}".'
     if "':'" in message:
         return at, f"a colon is missing before {name or here}", "Write a colon between a key and its value."
     if "','" in message and here not in "}]":

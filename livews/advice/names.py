@@ -26,6 +26,7 @@ _PART = 0.85
 _INSTRUCTION = ("parts", "role", "text")
 """What an instruction has of a Content: it is plain text."""
 _MOST = 3
+_SETUP = "BidiGenerateContentSetup"
 
 
 class Placement(NamedTuple):
@@ -50,6 +51,8 @@ class Correction(NamedTuple):
     """The names that the member may have; empty if nothing is known."""
     homes: tuple[Steps, ...] = ()
     """The objects that have it; empty if it is the one where the name stands."""
+    is_wrapper: bool = False
+    """Whether the members of its value belong where it stands."""
 
 
 @cache
@@ -112,14 +115,18 @@ def correct(key: str, steps: Iterable[Any], surface: str | None = None, *, guess
             return _renamed(wrong, key, [plain])
         hint, fix = json_schema(place)
         return Correction(wrong + hint, fix)
-    aliases, plain = protocol.names()["aliases"], schema.snake(key)
+    aliases, plain = protocol.names()["aliases"], schema.snake(key).strip("_").replace("-", "_")
+    if of.name == _SETUP and plain in protocol.names()["wrappers"]:
+        return Correction(
+            f"{wrong}: its members belong in setup itself", f"Move the members of {key} to setup.", is_wrapper=True
+        )
     meant = aliases.get(f"{of.name}.{plain}", aliases.get(plain))
     if name := next((inside[one] for one in (_folded(key), *_plurals(key)) if one in inside), ""):
         return _renamed(wrong, key, [name])
     if meant is not None:
         if names := [name for name in meant if name in of.members]:
             return _renamed(wrong, key, names)
-        return _moved(wrong, key, meant, place, surface) if meant else Correction(wrong)
+        return _moved(wrong, key, meant, place, surface) if meant else Correction(wrong, f"Leave {key} out.")
     here = _homes().get(_folded(key), [])
     if any(placement.on[surface or "gemini"] for placement in here):
         return _moved(wrong, key, [key], place, surface)
@@ -175,6 +182,15 @@ def value_like(value: str, of: str, values: Iterable[str]) -> str:
     valid = list(values)
     meant = protocol.names()["values"].get(of, {}).get(value.upper())
     return meant or next(iter(_alike(value, valid)), "") if len(value) == len(schema.cut(value)) else ""
+
+
+def made_by_mistake(value: Any) -> tuple[str, str]:
+    """What makes such a string where an object, a number or base64 belongs, and what to do; "" for all others."""
+    if isinstance(value, str):
+        for row in protocol.names()["strings"]:
+            if value.strip() == row.get("is") or ("starts" in row and value.lstrip().startswith(row["starts"])):
+                return f"this is what {row['by']}", row["do"]
+    return "", ""
 
 
 def path_of(steps: Steps) -> str:

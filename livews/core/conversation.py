@@ -175,7 +175,7 @@ class Conversation(rules.Context):
         except codec.WireError as problem:
             if sender == "server":
                 self.server_faults[problem.rule] += 1
-            found = (rules.finding(problem.rule, "", str(problem), sender),)
+            found = (rules.unreadable(problem, raw, sender),)
             return Step(sender, "unreadable", raw, state=self._state, judgement=found, parsed={})
         return self._step(sender, raw, message, composed)
 

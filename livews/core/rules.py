@@ -20,6 +20,8 @@ from livews.core.findings import finding as finding
 from livews.core.reading import Reading, is_audio, read
 from livews.core.schema import MOST, Sender
 
+_BEGIN = 100
+"""Bytes of a frame that is no message by which it is recognised what made it."""
 _GUESSES = 5
 """Unknown members of a message for which names that look alike are looked for."""
 
@@ -67,7 +69,9 @@ def check(sender: Sender, message: Any, target: ApiTarget | None = None) -> list
         target: the surface, API version and day to judge it for; by default the surface that the model's name is for.
     """
     if not isinstance(message, dict):
-        return [finding("WIRE-2", "", f"expected a JSON object, got {schema.kind_of(message)}", sender)]
+        why, fix = names.made_by_mistake(message)
+        words = f"expected a JSON object, got {schema.kind_of(message)}{why and f': {why}'}"
+        return [finding("WIRE-2", "", words, sender, fix=fix)]
     try:
         codec.dump(message)
     except codec.WireError as problem:  # bytes, or a key that is no string: it has no JSON form
@@ -86,9 +90,17 @@ def check(sender: Sender, message: Any, target: ApiTarget | None = None) -> list
 # Every message
 
 
+def unreadable(problem: codec.WireError, raw: bytes, sender: Sender) -> Finding:
+    """The finding for a frame that is no message. `problem`: what reading it raised."""
+    text = raw[:_BEGIN].decode(errors="replace")
+    why, fix = names.made_by_mistake(text[1:].rstrip('"').replace('\\"', '"') if text.startswith('"') else text)
+    return finding(problem.rule, "", f"{problem}{why and f': {why}'}", sender, fix=fix)
+
+
 def _undecodable(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
     for path, problem in reading.undecodable.items():
-        yield finding(rule, path, f"{problem} at {path}", reading.sender)
+        value = machine.values(reading.message, tuple(path.split("/")[1:]))
+        yield _not_base64(rule, path, problem, value[0] if value else None, reading.sender)
     if reading.is_composed:
         return
     for path, blob in reading.media:
@@ -97,7 +109,12 @@ def _undecodable(rule: str, reading: Reading, context: Context) -> Iterator[Find
             try:
                 codec.decode_base64(data)
             except codec.WireError as problem:
-                yield finding(rule, f"{path}/data", f"{problem} at {path}/data", reading.sender)
+                yield _not_base64(rule, f"{path}/data", problem, data, reading.sender)
+
+
+def _not_base64(rule: str, path: str, problem: object, data: Any, sender: Sender) -> Finding:
+    why, fix = names.made_by_mistake(data)
+    return finding(rule, path, f"{problem}{why and f': {why}'} at {path}", sender, fix=fix)
 
 
 def _remarks(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
@@ -138,12 +155,15 @@ def _wrong_values(rule: str, reading: Reading, context: Context) -> Iterator[Fin
             quoted = (value if isinstance(value, str) else codec.dump(value).decode())[: closes.REASON_LIMIT]
             name = f"type.googleapis.com/google.ai.generativelanguage.v1beta.{violation.type}"
             close = closes.frame_for("invalid-value", path=violation.snake_path, type=name, value=quoted)
-            fix = (
-                f"Write {violation.near}."
-                if violation.near
-                else names.json_schema(schema.steps(violation.path)[:-1])[1]
-            )
-            yield finding(rule, violation.path, violation.complaint, reading.sender, close=close, fix=fix)
+            why, fix = names.made_by_mistake(value) if violation.kind == "type" else ("", "")
+            words = violation.complaint
+            if why:
+                at = f" at {violation.path or '/'}"
+                words = f"{words.removesuffix(at)}: {why}{at}"
+            if violation.near:
+                fix = f"Write {violation.near}."
+            fix = fix or names.json_schema(schema.steps(violation.path)[:-1])[1]
+            yield finding(rule, violation.path, words, reading.sender, close=close, fix=fix)
 
 
 def _rivals(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from livews import document
-from livews.cli import main
+from livews.cli import main, message_repair
+from livews.core import protocol, rules
 
 DATA = Path(__file__).parent.parent / "data"
 BROKEN = json.loads((DATA / "broken_documents.json").read_text())
@@ -197,6 +198,98 @@ def test_fix(check: Run, case: dict[str, Any]) -> None:
     assert bool([line for line in done.err if " fixed /" in line]) is (case["from"] != case["to"])
 
 
+@pytest.mark.parametrize("case", REPAIRS, ids=lambda case: case["name"])
+def test_a_repair_of_the_repaired_is_nothing(check: Run, case: dict[str, Any]) -> None:
+    text = json.dumps(case["to"])
+    done = check(text, "--fix")
+    assert done.out == [text] and "fixed" not in "\n".join(done.err)
+
+
+TEXTS = json.loads((DATA / "almost_json.json").read_text())
+
+
+@pytest.mark.parametrize("case", TEXTS, ids=lambda case: case["name"])
+def test_fix_of_what_is_almost_json(check: Run, case: dict[str, Any]) -> None:
+    done = check(case["text"], "--fix")
+    if "to" in case:
+        assert json.loads("\n".join(done.out)) == case["to"] and done.code == 0, done
+        assert any(" fixed /: " in line for line in done.err)
+    else:
+        assert "\n".join(done.out) == case["text"] and done.code == 1 and case["says"] in "\n".join(done.err)
+    again = check("\n".join(done.out), "--fix")
+    assert again.out == done.out and " fixed " not in "\n".join(again.err)
+
+
+def valid_messages() -> list[tuple[str, Any]]:
+    found = []
+    for name in ("client", "server"):
+        for group in protocol.load(f"vectors/messages/{name}.json"):
+            found += [
+                (group["sender"], row["message"]) for row in group["tests"] if row["valid"] and "message" in row
+            ]
+    return found
+
+
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
+def test_fix_of_the_valid_is_the_same(check: Run, separators: tuple[str, str]) -> None:
+    rows = [(sender, message) for sender, message in valid_messages() if not rules.check(sender, message)]
+    assert len(rows) > 50
+    for sender in ("client", "server"):
+        lines = [
+            json.dumps(message, separators=separators, ensure_ascii=False) for of, message in rows if of == sender
+        ]
+        assert check("\n".join(lines), "--fix", "--from", sender).out == lines
+
+
+def test_a_repair_never_adds_findings_and_is_the_last() -> None:
+    for sender, message in valid_messages():
+        for broken in (message, {"Setup": message}, {key.upper(): value for key, value in message.items()}):
+            after, _ = message_repair.repaired(sender, broken)
+            assert len(rules.check(sender, after)) <= len(rules.check(sender, broken))
+            assert message_repair.repaired(sender, after) == (after, [])
+
+
+def test_fix_of_a_trace_repairs_each_line_of_the_client(check: Run) -> None:
+    twice = base64.b64encode(json.dumps('{"clientContent": {"turnComplete": true}}').encode()).decode()
+    lines: list[Any] = [
+        {"trace": "livews", "version": 1, "side": "proxy"},
+        {
+            "t": 0.1,
+            "dir": "send",
+            "opcode": "text",
+            "size": 3,
+            "message": {"setup": {"model": "models/test", "topK": 1}},
+        },
+        {
+            "t": 0.2,
+            "dir": "recv",
+            "opcode": "text",
+            "size": 3,
+            "message": {"setupComplete": {}, "usageMetadata": None},
+        },
+        {"t": 0.3, "dir": "send", "opcode": "text", "size": 3, "raw": twice},
+        {"t": 0.4, "dir": "send", "opcode": "text", "size": 3, "raw": "AAAA"},
+        {"t": 0.5, "dir": "recv", "close": {"code": 1000, "reason": ""}},
+    ]
+    done = check("".join(json.dumps(line) + "\n" for line in lines), "--fix")
+    after = [json.loads(line) for line in done.out]
+    assert [line.get("t") for line in after] == [line.get("t") for line in lines]
+    assert after[1]["message"] == {"setup": {"model": "models/test", "generationConfig": {"topK": 1}}}
+    assert after[3] == {
+        "t": 0.3,
+        "dir": "send",
+        "opcode": "text",
+        "size": 3,
+        "message": {"clientContent": {"turnComplete": True}},
+    }
+    assert [after[i] for i in (0, 2, 4, 5)] == [lines[i] for i in (0, 2, 4, 5)]
+
+
+def test_fix_keeps_line_separators_in_texts(check: Run) -> None:
+    lines = ['{"realtimeInput":{"text":"a\u2028b\x85c"}}', '{"clientContent":{"turn_completed":true}}']
+    assert check("\r\n".join(lines), "--fix").out[:2] != [] and check("\n".join(lines), "--fix").code == 0
+
+
 def test_fix_keeps_what_it_does_not_repair(check: Run, tmp_path: Path) -> None:
     text = '{"setup":  {"model": "models/test"}}\n\n{"clientContent":{"turn_completed":true}}\nnot JSON\n'
     done = check(text, "--fix")
@@ -230,7 +323,6 @@ def test_fix_of_stdin() -> None:
 
 
 @pytest.mark.parametrize(("content", "options", "words"), [
-    ('{"trace": "livews", "version": 1}', ["--fix"], "does not change a trace"),
     (MESSAGE, ["--fix", "--json"], "leave out --json"),
     (b"\x1f\x8b\x08\x00", ["--fix"], "is gzip"),
     (b'{"setup": {"model": "caf\xe9"}}', ["--fix"], "byte 0xe9 is not UTF-8"),
