@@ -8,6 +8,7 @@
 import json
 import re
 from ast import literal_eval
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 BEGIN = 64
@@ -55,6 +56,14 @@ class Break(NamedTuple):
     fix: str
     excerpt: str
     """The line with the place, cut to what can be read, and a line with a caret below it."""
+    is_value: bool = True
+    """Whether a value breaks there; False for what stands after one."""
+
+
+class _Object(dict[str, Any]):
+    """An object that has keys twice."""
+
+    twice: tuple[str, ...] = ()
 
 
 def other_format(begin: bytes) -> Format | None:
@@ -74,7 +83,7 @@ def other_format(begin: bytes) -> Format | None:
 def values(raw: bytes) -> tuple[list[tuple[int, Any]], Break | None]:
     """The JSON values that stand one after the other in some bytes, each with its line, and where the rest breaks.
 
-    NaN and Infinity, which Python's parser takes, break it.
+    NaN and Infinity, which Python's parser takes, break it. Of a key given twice the last value counts: `repeated` has them.
     """
     try:
         text = raw.decode()
@@ -83,7 +92,7 @@ def values(raw: bytes) -> tuple[list[tuple[int, Any]], Break | None]:
         why = f"byte 0x{raw[bad.start]:02x} is not UTF-8"
         return [], _at(text, len(raw[: bad.start].decode()), why, "Save the file as UTF-8.")
     found: list[tuple[int, Any]] = []
-    decoder = json.JSONDecoder(parse_constant=_refuse)
+    decoder = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_object)
     end, line = 0, 1
     while True:
         start = len(text) - len(text[end:].lstrip())
@@ -91,11 +100,13 @@ def values(raw: bytes) -> tuple[list[tuple[int, Any]], Break | None]:
         if start == len(text):
             return found, None
         if found and start == end and text[start] in '-0123456789"tfn':  # a thousand numbers are not as many messages
-            return found, _at(text, start, "something follows the value", "Put each message on a line.")
+            place = _at(text, start, "something follows the value", "Put each message on a line.")
+            return found, place._replace(is_value=False)
         try:
             value, end = decoder.raw_decode(text, start)
         except json.JSONDecodeError as problem:
-            return found, _at(text, *_cause(text, start, problem.pos, problem.msg))
+            place = _at(text, *_cause(text, start, problem.pos, problem.msg))
+            return found, place._replace(is_value=not found or text[start] in "{[")
         except RecursionError:
             return found, _at(text, start, "it is nested too deep", "Send objects of at most 100 levels.")
         except ValueError:
@@ -103,6 +114,28 @@ def values(raw: bytes) -> tuple[list[tuple[int, Any]], Break | None]:
             return found, _at(text, *_cause(text, start, word.start() if word else start, "Expecting value"))
         found.append((line, value))
         line += text.count("\n", start, end)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        keys = [key for key, _ in pairs]
+        value = _Object(value)
+        value.twice = tuple(key for key in value if keys.count(key) > 1)
+    return value
+
+
+def repeated(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """The keys that an object in one of `values` has twice, as JSON pointers, each with the value that counts."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            at = f"{path}/{key.replace('~', '~0').replace('/', '~1')}"
+            if isinstance(value, _Object) and key in value.twice:
+                yield at, inner
+            yield from repeated(inner, at)
+    elif isinstance(value, list):
+        for i, inner in enumerate(value):
+            yield from repeated(inner, f"{path}/{i}")
 
 
 def _refuse(word: str) -> Any:
@@ -164,6 +197,8 @@ def _cause(text: str, start: int, at: int, message: str) -> tuple[int, str, str]
     if text[start] not in "{[":
         if text[start] in "}]":
             return start, f"a {text[start]} too many", f"Remove the {text[start]}, or open what it closes."
+        if text[start] in ",;":
+            return start, f"a {'comma' if text[start] == ',' else 'semicolon'} after the value", "Remove it."
         return (
             start,
             "this is no JSON: a message begins with {",

@@ -4,8 +4,8 @@
   message.
 - A single message is judged by itself; a trace, and messages that begin with a setup, as a conversation, so the order is
   judged too.
-- One line per finding on stdout, with the fix below it on a terminal. The totals and the places of broken JSON are on
-  stderr.
+- A finding on stdout is a line and its fix below it. The totals and the places of broken JSON are on stderr.
+- What a model or surface was seen to refuse is an error, unless the session that is checked shows that it was taken.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from livews.core.schema import Sender
 from livews.errors import BadRequest
 from livews.exit_codes import Exit
 from livews.terminal_text import escape_unsafe, paragraph, plural
-from livews.trace.ending import Judged, read_to_end
+from livews.trace.ending import Judged, read_to_end, settled
 from livews.trace.session import follow
 
 _BOM = b"\xef\xbb\xbf"
@@ -38,7 +38,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     # a damaged line of the file and an unreadable frame have the same rule, and different fixes
     counts: dict[tuple[str, bool], Counter[str]] = {}
     fixes: dict[tuple[str, bool], str] = {}
-    fixing = not traces and options.fix
+    fixing, as_of = not traces and options.fix, options.as_of or ""
     if fixing and console.as_json:
         options.parser.error("--fix prints the messages: leave out --json")
     for name in options.files:
@@ -49,11 +49,12 @@ def run(options: argparse.Namespace, console: Console) -> int:
             else:
                 lines = reader.lines(stack.enter_context(reader.open_file(name, console)), shown, headed=traces)
             is_empty = True
-            for line, findings, is_message in _trace(lines, shown) if traces else _any(lines, options.side, shown):
+            judged = _trace(lines, shown, as_of) if traces else _any(lines, options.side, shown, as_of)
+            for line, findings, is_message in judged:
                 is_empty = False
                 messages += is_message
                 for finding in findings:
-                    level = "error" if finding.level == "error" or options.strict else "note"
+                    level = "note" if finding.level == "note" and not options.strict else "error"
                     levels[level] += 1
                     kind = (finding.rule, finding.rule == "WIRE-2" and not is_message)
                     counts.setdefault(kind, Counter())[level] += 1
@@ -77,18 +78,19 @@ def _report(console: Console, name: str, line: int, finding: Finding, level: str
     row |= {"complaint": words, "rule": finding.rule, "do": finding.fix}
     if finding.close:
         row["close"] = {"code": finding.close[0], "reason": finding.close[1]}
-    text, fix = f"{name}:{line} {level} {finding.path or '/'}: {words} ({finding.rule})", paragraph("do", finding.fix)
+    text = f"{name}:{line} {level} {finding.path or '/'}: {words} ({finding.rule})"
+    fix = paragraph("do", finding.fix) if finding.fix else ""
     if fixing:
         console.line(console.paint("warn", escape_unsafe(f"{text}\n{fix}")), "warn")  # --quiet is about progress
     else:
         console.row(row, text)
-        if not console.as_json and console.environment.stdout_is_terminal:
+        if fix and not console.as_json:
             console.say(console.paint_result("dim", escape_unsafe(fix)))
     for text in getattr(finding, "excerpt", "").splitlines():
         console.note(f"  {text}")
 
 
-def _any(file: Iterator[bytes], side: Sender | None, name: str) -> Iterator[Judged]:
+def _any(file: Iterator[bytes], side: Sender | None, name: str, as_of: str) -> Iterator[Judged]:
     """The findings of a file that holds a message, messages or a trace."""
     begin: list[bytes] = []
     for line in file:
@@ -107,9 +109,9 @@ def _any(file: Iterator[bytes], side: Sender | None, name: str) -> Iterator[Judg
             "Leave it out of what is sent: a frame is plain UTF-8.",
         )
         yield 1, [rules.finding("WIRE-2", "", words, level="note", fix=fix)], False
-    yield from _trace(lines, name) if is_trace else message_files.findings(lines, name, side)
+    yield from _trace(lines, name, as_of) if is_trace else message_files.findings(lines, name, side, as_of)
 
 
-def _trace(lines: Iterable[bytes], name: str) -> Iterator[Judged]:
-    for session in follow(lines, name, lenient=True):
-        yield from read_to_end(session)
+def _trace(lines: Iterable[bytes], name: str, as_of: str) -> Iterator[Judged]:
+    for session in follow(lines, name, lenient=True, as_of=as_of):
+        yield from settled(read_to_end(session), session)

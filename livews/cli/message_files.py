@@ -15,13 +15,14 @@ from typing import Any, NamedTuple
 from livews import document
 from livews.audio.analysis.input_check import InputAudioCheck
 from livews.cli import reader
-from livews.core import codec, machine, models, rules
+from livews.core import codec, machine, models, rules, schema
 from livews.core.conversation import Conversation, Step
 from livews.core.reading import read
 from livews.core.rules import Finding
 from livews.core.schema import Sender
 from livews.errors import BadRequest
-from livews.trace.ending import Judged, read_to_end
+from livews.terminal_text import plural
+from livews.trace.ending import Judged, read_to_end, settled
 from livews.trace.reader import CONTROLS, MAX_LINE, TraceRecord
 from livews.trace.session import RecordedSession
 
@@ -51,27 +52,34 @@ class Row(NamedTuple):
     value: Any
     """The JSON value; None if it is broken."""
     problem: Unreadable | None = None
+    remarks: tuple[Finding, ...] = ()
+    """What is wrong with how the file has it."""
+    is_message: bool = True
+    """False for what stands between messages."""
 
 
-def findings(lines: Iterator[bytes], name: str, side: Sender | None = None) -> Iterator[Judged]:
+def findings(lines: Iterator[bytes], name: str, side: Sender | None = None, as_of: str = "") -> Iterator[Judged]:
     """All findings about the messages of a file.
 
     Args:
         lines: of the file, with their ends.
         name: how errors call the file.
         side: who sent the messages, if it is known.
+        as_of: the day or month whose rules count; "" is the revision of protocol/.
     """
     found = rows(lines, name)
     if (first := next(found, None)) is None:
         return
     ahead = [first, *islice(found, _AHEAD)]
-    found = chain(ahead, found)
+    is_alone = len(ahead) == 1
+    found = (_without_envelope(row, side, is_alone=is_alone) for row in chain(ahead, found))
     if _is_setup(first, side) and not _is_collection(ahead, side):
-        yield from _Sessions(ahead, found, side, name).judge()
+        yield from _Sessions(ahead, found, side, name, as_of).judge()
         return
     audio = InputAudioCheck()
     for row in found:
-        yield row.line, [row.problem] if row.problem else _alone(row.value, side, audio), True
+        results = [row.problem] if row.problem else _alone(row.value, side, audio, as_of)
+        yield row.line, [*row.remarks, *results], row.is_message
 
 
 def rows(lines: Iterator[bytes], name: str) -> Iterator[Row]:
@@ -94,18 +102,22 @@ def rows(lines: Iterator[bytes], name: str) -> Iterator[Row]:
         return
     for number, line in enumerate(chain([first], lines), blank + 1):
         if line.strip():
-            yield _line(number, line)
+            yield from _line(number, line)
 
 
-def _line(number: int, line: bytes) -> Row:
-    """The message on one of the lines."""
+def _line(number: int, line: bytes) -> Iterator[Row]:
+    """The message on one of the lines, and what is wrong there."""
+    values, place = document.values(line)
     try:
-        return _row(number, codec.parse_any(line))
+        codec.parse_any(line)
     except codec.WireError as problem:
-        _, place = document.values(line)
         if place is None:
-            return _broken(number, str(problem))
-        return _broken(number, f"expected JSON: {place.why} (column {place.column})", place.fix, place.excerpt)
+            yield _broken(number, str(problem))
+            return
+    yield from _rows_of(number - 1, values)
+    if place:
+        words = f"expected JSON: {place.why} (column {place.column})"
+        yield _broken(number, words, place.fix, place.excerpt, is_message=place.is_value)
 
 
 def _document(blank: int, first: bytes, lines: Iterator[bytes], name: str) -> Iterator[Row]:
@@ -120,38 +132,71 @@ def _document(blank: int, first: bytes, lines: Iterator[bytes], name: str) -> It
     values, place = document.values(bytes(whole))
     texts = bytes(whole).splitlines()
     objects = sum(line.startswith(b"{") for line in texts)
-    if place and not values and objects > 1 and 2 * objects >= sum(bool(line.strip()) for line in texts):
-        yield from (_line(number, line) for number, line in enumerate(texts, blank + 1) if line.strip())
+    is_whole = not values or bool(document.values(first)[0])
+    if place and is_whole and objects > 1 and 2 * objects >= sum(bool(line.strip()) for line in texts):
+        for number, line in enumerate(texts, blank + 1):
+            yield from _line(number, line) if line.strip() else ()
         return
+    yield from _rows_of(blank, values)
+    if place:
+        words = f"expected JSON: {place.why} (line {blank + place.line}, column {place.column})"
+        yield _broken(blank + place.line, words, place.fix, place.excerpt, is_message=place.is_value)
+
+
+def _rows_of(before: int, values: list[tuple[int, Any]]) -> Iterator[Row]:
+    """The messages in some values, whose lines come after `before`."""
     for start, value in values:
+        line = before + start
         try:
             codec.dump(value)  # half a surrogate, or a number of 70 digits
         except codec.WireError as problem:
-            yield _broken(blank + start, str(problem))
+            yield _broken(line, str(problem))
             continue
-        yield from (_row(blank + start, element) for element in (value if isinstance(value, list) else [value]))
-    if place:
-        words = f"expected JSON: {place.why} (line {blank + place.line}, column {place.column})"
-        yield _broken(blank + place.line, words, place.fix, place.excerpt)
+        remarks = [_twice(path, kept) for path, kept in islice(document.repeated(value), schema.MOST)]
+        is_list = isinstance(value, list) and value and all(isinstance(element, dict) for element in value)
+        if is_list and "message" not in value[0]:  # else it holds lines of a trace
+            words = f"expected a JSON object, got a list of {plural(len(value), 'message')}"
+            fix = "Send each in a frame of its own; in a file, write each on a line of its own."
+            remarks.insert(0, rules.finding("WIRE-2", "", words, fix=fix))
+        for element in value if is_list else [value]:
+            if isinstance(element, dict) and isinstance(element.get("log"), dict) and "entries" in element["log"]:
+                fix = "make a trace of it: livews trace import FILE.har"
+                yield _broken(line, "this is a HAR, not a message", fix)
+                continue
+            yield Row(line, element, remarks=tuple(remarks))
+            remarks = []
 
 
-def _row(line: int, value: Any) -> Row:
-    if isinstance(value, dict) and isinstance(value.get("log"), dict) and "entries" in value["log"]:
-        return _broken(line, "this is a HAR, not a message", "make a trace of it: livews trace import FILE.har")
-    return Row(line, value)
+def _twice(path: str, kept: Any) -> Finding:
+    words = f"{path.rpartition('/')[2]} is given twice; the last value counts: {schema.short(kept)} at {path}"
+    return rules.finding("WIRE-17", path, words)
 
 
-def _broken(line: int, words: str, fix: str = "", excerpt: str = "") -> Row:
+def _broken(line: int, words: str, fix: str = "", excerpt: str = "", *, is_message: bool = True) -> Row:
     row = rules.finding("WIRE-2", "", words, fix=fix[:1].upper() + fix[1:])
-    return Row(line, None, Unreadable(row.level, row.rule, "", words, row.fix, excerpt=excerpt))
+    problem = Unreadable(row.level, row.rule, "", words, row.fix, excerpt=excerpt)
+    return Row(line, None, problem, is_message=is_message)
 
 
-def _alone(value: Any, side: Sender | None, audio: InputAudioCheck) -> list[Finding]:
+def _without_envelope(row: Row, side: Sender | None, *, is_alone: bool) -> Row:
+    """A row that says so where its message is the inside of a setup: on the wire that is no message."""
+    message = row.value
+    if row.problem or not isinstance(message, dict) or reader.sender_and_message(message, side)[1] is message:
+        return row
+    if reader.sender_and_message(message, "client")[1] is not message:
+        return row  # a line of a trace
+    words = f"{next(iter(message))} is a member of setup: sent like this, the message is refused"
+    fix = 'Send {"setup": {...}} with all of it inside' + (", or give the file to --setup." if is_alone else ".")
+    finding = rules.finding("WIRE-5", "", words, level="note" if is_alone else "error", fix=fix)
+    return row._replace(remarks=(*row.remarks, finding))
+
+
+def _alone(value: Any, side: Sender | None, audio: InputAudioCheck, as_of: str) -> list[Finding]:
     """The findings about a message by itself."""
     if _is_control(value):
         return []
     sender, message = reader.sender_and_message(value, side)
-    found = rules.check(sender, message)
+    found = rules.check(sender, message, rules.ApiTarget("", as_of=as_of))
     if sender == "client" and isinstance(message, dict) and not _AUDIO.isdisjoint(message):
         found += audio.take_alone(read(sender, message).audio)
     return found
@@ -184,11 +229,16 @@ def _is_collection(ahead: list[Row], side: Sender | None) -> bool:
 class _Sessions:
     """Judges the messages of a file that begins with a setup as one session after the other."""
 
-    def __init__(self, ahead: list[Row], found: Iterator[Row], side: Sender | None, name: str) -> None:
+    def __init__(
+        self, ahead: list[Row], found: Iterator[Row], side: Sender | None, name: str, as_of: str
+    ) -> None:
         self._rows = _Peekable(found)
         self._has_server = any(_sent(row, side)[0] == "server" for row in ahead)
-        self._side, self._name = side, name
-        self._problems: dict[int, list[Finding]] = {}
+        self._side, self._name, self._as_of = side, name, as_of
+        self._remarks: dict[int, list[Finding]] = {}
+        """By line: what is wrong with how the file has the message."""
+        self._others: dict[int, bool] = {}
+        """Lines of what cannot be judged, and whether each is a message."""
         self._is_busy = False
         """The client has sent something after its setup that the service takes."""
         self._conversation = Conversation()
@@ -200,13 +250,19 @@ class _Sessions:
             session = RecordedSession({}, self._records(), 1, self._name)
             session.is_one_sided, session.is_timed = not self._has_server, False
             surface = models.surface_of(str(setup.get("model", "")))
-            session.conversation = self._conversation = Conversation(surface=surface)
-            for line, found, is_message in read_to_end(session, self._see):
-                # without the service's messages nothing is known of what it did not answer, but what was not asked is
-                if line in self._problems:
-                    yield line, self._problems.pop(line), True
-                elif line != _ASSUMED and (self._has_server or all(one.rule != "SETUP-3" for one in found)):
-                    yield line, found, is_message
+            session.conversation = self._conversation = Conversation(surface=surface, as_of=self._as_of)
+            judged = self._of_file(read_to_end(session, self._see))
+            yield from settled(judged, session) if self._has_server else judged
+
+    def _of_file(self, judged: Iterator[Judged]) -> Iterator[Judged]:
+        """What is said of the lines of the file, without what is assumed."""
+        for line, found, is_message in judged:
+            remarks = self._remarks.pop(line, [])
+            if line in self._others:
+                yield line, remarks, self._others.pop(line)
+            # without the service's messages nothing is known of what it did not answer, but what was not asked is
+            elif line != _ASSUMED and (self._has_server or all(one.rule != "SETUP-3" for one in found)):
+                yield line, [*remarks, *found], is_message
 
     def _see(self, record: TraceRecord, step: Step | None) -> None:
         if step is not None and step.sender == "client" and record.number != _ASSUMED and "setup" not in step.body:
@@ -217,8 +273,10 @@ class _Sessions:
         t = 0.0
         for count, row in enumerate(self._rows):
             sender, message = _sent(row, self._side)
+            if remarks := [*row.remarks, *([row.problem] if row.problem else [])]:
+                self._remarks[row.line] = remarks
             if row.problem or _is_control(row.value):
-                self._problems[row.line] = [row.problem] if row.problem else []
+                self._others[row.line] = row.is_message
                 yield TraceRecord(row.line, t, sender, "text", None, "broken", {"why": ""})
                 continue
             is_setup = _is_setup(row, self._side)

@@ -45,7 +45,7 @@ class ApiTarget(NamedTuple):
     """Where and when a message is judged."""
 
     surface: str = "gemini"
-    """"gemini" or "vertex"."""
+    """"gemini" or "vertex"; for `rules.check` also "", the one that the model's name is for."""
     version: str = "v1beta"
     """API version."""
     as_of: str = ""

@@ -102,7 +102,9 @@ def retired_model(rule: str, reading: Reading, context: Context) -> Iterator[Fin
 
 def leaving_model(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
     profile = _requested(reading, context)
-    if profile and (row := models.announced(profile["id"])):
+    row = models.announced(profile["id"]) if profile else None
+    # no shutdown is announced before there is a successor
+    if profile and row and models.is_out(row["replacedBy"], context.target.as_of):
         seen = "; it was not seen to happen yet" if models.has_come(row["on"], context.target.as_of) else ""
         words = f"the shutdown of {profile['id']} is announced for {row['on']}, its successor is {row['replacedBy']}{seen} at /setup/model"
         yield finding(rule, "/setup/model", words, fix=f"move to {row['replacedBy']}")

@@ -115,6 +115,12 @@ def _row(name: str, model: str) -> dict[str, Any] | None:
     return next((row for row in protocol.models()[name] if row["id"] == bare_id(model)), None)
 
 
+def is_out(model: str, as_of: str = "") -> bool:
+    """Whether an id was released by the end of `as_of`, a day or month; "" is the revision of protocol/."""
+    row = profile(model)
+    return has_come(row.get("released", {}).get(row["id"], row.get("since", "")), as_of)
+
+
 def is_unconfirmed(model: str) -> bool:
     """Whether an id is known from apps only."""
     return bare_id(model) in protocol.models()["unconfirmed"]

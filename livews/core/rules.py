@@ -66,7 +66,8 @@ def check(sender: Sender, message: Any, target: ApiTarget | None = None) -> list
     Args:
         sender: who sends such messages, "client" or "server".
         message: the parsed message.
-        target: the surface, API version and day to judge it for; by default the surface that the model's name is for.
+        target: the surface, API version and day to judge it for; by default, or with the surface "", that of the model's
+            name.
     """
     if not isinstance(message, dict):
         why, fix = names.made_by_mistake(message)
@@ -76,10 +77,11 @@ def check(sender: Sender, message: Any, target: ApiTarget | None = None) -> list
         codec.dump(message)
     except codec.WireError as problem:  # bytes, or a key that is no string: it has no JSON form
         return [finding("WIRE-2", "", str(problem), sender)]
-    if target is None:
+    if target is None or not target.surface:
         model = machine.values(message, ("setup", "model"))
         surface = models.surface_of(str(*model))
-        target = ApiTarget(surface or "gemini", "v1beta1" if surface == "vertex" else "v1beta")
+        version, as_of = "v1beta1" if surface == "vertex" else "v1beta", target.as_of if target else ""
+        target = ApiTarget(surface or "gemini", version, as_of)
         column = schema.column(surface, "")  # of the Gemini API the version is not known
     else:
         column = schema.column(target.surface, target.version)

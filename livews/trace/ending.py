@@ -8,8 +8,9 @@
 - A setup without an answer is reported, unless the service closed with an error and so said why.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from livews.advice import closes
 from livews.advice.closes import Advice
@@ -23,6 +24,8 @@ from livews.trace.reader import TraceRecord
 from livews.trace.session import RecordedSession
 from livews.trace.waiting import Waiting
 
+_HELD = 5_000
+"""Lines that are held back at most."""
 _NO_FRAME = 1006
 """The code of an end without a close frame, or with one that cannot be read."""
 
@@ -158,6 +161,34 @@ def read_to_end(
     if session.cut_at is not None:
         words = "the trace is cut off in the middle of this line"
         yield session.cut_at, [finding("WIRE-2", "", words, level="note", fix="nothing after it was recorded")], False
+
+
+def settled(judged: Iterator[Judged], session: RecordedSession) -> Iterator[Judged]:
+    """The same, with a note where the session itself shows that the service took what it was seen to refuse.
+
+    Such a line and those after it are held back until it shows: by the end of another turn, or by the end of a session
+    that the service answered after it, and did not close with an error.
+    """
+    held: deque[Judged] = deque()
+    turns = answers = 0
+    for row in judged:
+        is_refused = any(finding.level == "refused" for finding in row[1])
+        if is_refused:
+            turns, answers = session.conversation.turns, session.answers
+        elif held and (session.conversation.turns > turns or len(held) > _HELD):
+            yield from map(_taken, held)
+            held.clear()
+        if held or is_refused:
+            held.append(row)
+        else:
+            yield row
+    failed = any(one.rule == "CLOSE-3" and one.sender == "server" for _, found, _ in held for one in found)
+    yield from map(_taken, held) if session.answers > answers and not failed else held
+
+
+def _taken(judged: Judged) -> Judged:
+    line, found, is_message = judged
+    return line, [replace(one, level="note") if one.level == "refused" else one for one in found], is_message
 
 
 def _closed(close: SessionClose) -> Finding:

@@ -33,16 +33,22 @@ class RecordedSession:
         is_one_sided: only the client's messages are known, and not what was answered.
         next: the header that ended it.
         is_timed: the records have the times of the session; set it to False for times that are made up.
+        answers: messages of the server so far.
     """
 
     def __init__(
-        self, header: dict[str, Any], items: Iterator[dict[str, Any] | TraceRecord], number: int, name: str
+        self,
+        header: dict[str, Any],
+        items: Iterator[dict[str, Any] | TraceRecord],
+        number: int,
+        name: str,
+        as_of: str = "",
     ) -> None:
         self.header = header
         self.number = number
         self.name = name
         surface, version = parse_endpoint_path(self.url)
-        self.conversation = Conversation(surface=surface, version=version)
+        self.conversation = Conversation(surface=surface, version=version, as_of=as_of)
         self.turn = 1
         self.cut_at: int | None = None
         self.elided = False
@@ -52,6 +58,7 @@ class RecordedSession:
         self._pieces = Pieces()
         self._input = InputAudioCheck()
         self.is_timed = True
+        self.answers = 0
 
     @property
     def url(self) -> str:
@@ -86,6 +93,7 @@ class RecordedSession:
             self.elided = self.elided or record.elided
             step = conversation.step(record.sender, refilled(record.raw) if record.elided else record.raw)
             self._input.take(step, record.t if self.is_timed else None, elided=record.elided)
+            self.answers += record.sender == "server"
             remember_handles(step)
             shown: Step = self._pieces.step(step)
             return shown
@@ -97,7 +105,12 @@ class RecordedSession:
 
 
 def follow(
-    source: str | Path | Iterable[bytes], name: str = "", *, texts: bool = False, lenient: bool = False
+    source: str | Path | Iterable[bytes],
+    name: str = "",
+    *,
+    texts: bool = False,
+    lenient: bool = False,
+    as_of: str = "",
 ) -> Iterator[RecordedSession]:
     """Each session of a trace.
 
@@ -106,6 +119,7 @@ def follow(
         name: the file's name in errors; by default the path.
         texts: keep the text of each line.
         lenient: give a line that cannot be read as (record, None) with control "broken" instead of raising.
+        as_of: the day or month whose rules count, as in `Conversation`.
 
     Raises:
         BadRequest: the file or a line cannot be read, or there is no session.
@@ -114,7 +128,7 @@ def follow(
         name = name or str(source)
         try:
             with Path(source).open("rb") as file:
-                yield from follow(lines_of(file, name), name, texts=texts, lenient=lenient)
+                yield from follow(lines_of(file, name), name, texts=texts, lenient=lenient, as_of=as_of)
         except OSError as problem:
             raise unreadable(str(source), problem) from None
         return
@@ -126,7 +140,7 @@ def follow(
         raise BadRequest(f"there is no session in {name}", where=name, fix=fix)
     number = 1
     while header is not None:
-        session = RecordedSession(header, items, number, name)
+        session = RecordedSession(header, items, number, name, as_of)
         yield session
         for _ in session.lines():
             pass
