@@ -229,9 +229,7 @@ def _is_collection(ahead: list[Row], side: Sender | None) -> bool:
 class _Sessions:
     """Judges the messages of a file that begins with a setup as one session after the other."""
 
-    def __init__(
-        self, ahead: list[Row], found: Iterator[Row], side: Sender | None, name: str, as_of: str
-    ) -> None:
+    def __init__(self, ahead: list[Row], found: Iterator[Row], side: Sender | None, name: str, as_of: str) -> None:
         self._rows = _Peekable(found)
         self._has_server = any(_sent(row, side)[0] == "server" for row in ahead)
         self._side, self._name, self._as_of = side, name, as_of

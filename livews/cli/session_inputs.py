@@ -69,7 +69,9 @@ def _read_setup(name: str, environment: Environment) -> dict[str, Any]:
         if other := document.other_format(raw[: document.BEGIN]):
             raise BadRequest("the setup is not JSON", where=name, why=f"it is {other.name}", fix=other.fix) from None
         _, place = document.values(raw)
-        line, column, why, fix = place[:4] if place else (problem.lineno, problem.colno, problem.msg, "write one JSON object")
+        line, column, why, fix = (
+            place[:4] if place else (problem.lineno, problem.colno, problem.msg, "write one JSON object")
+        )
         raise BadRequest("the setup is not JSON", where=f"{name}:{line}:{column}", why=why, fix=fix) from None
     if not isinstance(message, dict):
         fix = 'write an object, as in {"generationConfig": {"temperature": 0.5}}'

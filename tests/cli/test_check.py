@@ -45,7 +45,9 @@ def check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
         code = main([*command, *options, str(path)])
         out, err = capsys.readouterr()
         lines = out.replace(f"{path}:", "").splitlines()
-        return Out(code, [line for line in lines if not line.startswith("  ") or "--fix" in options], err.splitlines(), out)
+        return Out(
+            code, [line for line in lines if not line.startswith("  ") or "--fix" in options], err.splitlines(), out
+        )
 
     return run
 
