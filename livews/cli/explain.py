@@ -24,7 +24,7 @@ from livews.core import protocol
 from livews.core.codec import WireError, parse_any
 from livews.core.schema import Sender, kind_of
 from livews.errors import BadRequest
-from livews.explainer import CONFIDENCE, RETRY, close_parser, code_table
+from livews.explainer import CONFIDENCE, RETRY, close_parser, code_table, library_errors
 from livews.explainer.close_parser import LoggedClose
 from livews.terminal_text import columns, one_line, paragraph
 
@@ -64,7 +64,7 @@ class _Explanation:
             return 0
         if re.fullmatch(r"[A-Z]+-\d+", what.upper()) and what.upper() in protocol.rules():
             self._rule(what.upper())
-        elif re.fullmatch(r"[A-Z]+-\d+", what):
+        elif re.fullmatch(r"[A-Z]+-\d+", whole):
             raise BadRequest(f"there is no rule {what}", fix="protocol/rules.json lists the rules")
         elif ("://" in what or "/" in what[:1]) and self._address(what):
             pass
@@ -72,7 +72,7 @@ class _Explanation:
             logged = close_parser.parse_close(whole)
             if not logged.found and self._symptom(whole):
                 return 0
-            is_word = not re.search(r"\s", whole)
+            is_word = logged.reason == whole and not re.search(r"\s", whole)
             self._close(logged, may_be_name=not logged.found and is_word, is_number=whole.isdigit())
         return 0
 
@@ -94,10 +94,10 @@ class _Explanation:
         if not code and not reason:
             fix = "give a close code, a reason, an HTTP status, a rule, a name or a message"
             raise BadRequest("there is nothing to explain", fix=fix)
-        if logged.cause in protocol.rules():
-            self._rule(logged.cause)
-            return
-        if logged.cause:
+        error = library_errors.errors().get(logged.cause)
+        if error:
+            advice = library_errors.explain(error.id, code, logged.line, reason)
+        elif logged.cause:
             from livews import connect_errors  # an explanation of a close needs no network
 
             advice = connect_errors.explain(cast(connect_errors.Cause, logged.cause), reason)
@@ -109,7 +109,9 @@ class _Explanation:
         if may_be_name and not advice.known:
             self._unknown(reason)
         if self._options.json:
-            self._json(asdict(advice) | ({"reasons": [row.to_dict() for row in reasons]} if reasons else {}))
+            tables = {"reasons": reasons, "statuses": code_table.statuses() if error and error.has_status else []}
+            lists = {name: [row.to_dict() for row in rows] for name, rows in tables.items() if rows}
+            self._json(asdict(advice) | lists)
             return
         reason = one_line(advice.reason, 160) if logged.cause else advice.reason
         quoted = json.dumps(reason, ensure_ascii=False) if reason else ""
@@ -117,7 +119,7 @@ class _Explanation:
         about = f"{advice.id}, {CONFIDENCE[advice.confidence]}"
         if not advice.known:
             about = "the client's own" if is_own else "an unknown reason" if reason else "in no log of the service"
-        about = "the network, not the service" if logged.cause else about
+        about = error.whose if error else "the network, not the service" if logged.cause else about
         about = f"{len(reasons)} reasons are known" if reasons else about
         self._head(f"{advice.code or ''} {quoted}".strip(), about)
         for label, text in (("what", advice.meaning), ("why", advice.cause), *(("or", text) for text in advice.also)):
@@ -125,9 +127,13 @@ class _Explanation:
                 self._console.say(paragraph(label, text))
         for text in code_table.lines(reasons) if reasons else ():
             self._console.say(text)
-        if not reason and by == "server" and code >= 1000 and code not in (1005, 1006, 1015):  # which never have one
+        if (
+            not reason and not error and by == "server" and code >= 1000 and code not in (1005, 1006, 1015)
+        ):  # which never have one
             self._console.say(paragraph("ask", code_table.ask(code, has_table=bool(reasons))))
         self._console.say(paragraph("do", advice.do))
+        for text in code_table.lines(code_table.statuses(), "status") if error and error.has_status else ():
+            self._console.say(text)
         retry = RETRY[advice.retry] if advice.known or is_own or advice.retry != "no" else _NOT_KNOWN
         self._console.say(paragraph("again", retry))
         if not (advice.known or is_own):
@@ -284,7 +290,7 @@ class _Explanation:
             by: Sender = "client" if value["dir"] == "send" else "server"
             self._close(LoggedClose(code if type(code) is int else 1006, str(reason or ""), by))
             return True
-        if logged.found and not is_message(value):
+        if (logged.found and not is_message(value)) or close_parser.is_buffer(value):
             return False
         sender, message = sender_and_message(value)
         if not isinstance(message, dict):

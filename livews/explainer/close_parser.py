@@ -2,12 +2,16 @@
 
 - The text of a row of closes.json is the reason wherever it stands in a line.
 - close_forms.txt has the forms in which libraries write a code and a reason, close_codes.txt their names of codes,
-  connect_forms.txt what they write of a connection that failed; a new one is a row there.
+  connect_forms.txt what they write of a connection that failed, library_errors.json of errors of their own; a new one
+  is a row there.
+- A reason in bytes, as Node prints a Buffer, is read as its text.
 - A line in none of these forms is a reason without a code: nothing is guessed.
 - A number is a code only in the place of one: a date, a size or a duration is none.
 - 4 kB of a line are read, and the last 256 kB of a text; the time is linear in both.
 """
 
+import base64
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -19,6 +23,8 @@ from livews.advice import closes
 from livews.core import protocol
 from livews.core.codec import WireError, parse_any
 from livews.core.schema import Sender
+from livews.explainer import library_errors
+from livews.terminal_text import one_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +36,10 @@ class LoggedClose:
     reason: str
     by: Sender = "server"
     cause: str = ""
-    """Why there was no connection, the name of a cause in connect_errors.py; or the rule that the client broke."""
+    """Why there was no connection, the name of a cause in connect_errors.py; or the rule that the client broke, or an
+    error of its library (library_errors.py)."""
+    line: str = field(default="", compare=False)
+    """The line it is in."""
     is_known: bool = field(default=False, compare=False)
     """Whether the reason is that of a row of closes.json."""
 
@@ -54,6 +63,14 @@ _PARTS = {
     "<REASON>": r"(?P<reason>.*)",
     "<KEY>": r"""["']?\s*(?:=>|[=:]|\[)\s*""",
 }
+_BYTE = r"(?:0x[0-9a-fA-F]{1,2}|\d{1,3})"
+_BYTES = re.compile(
+    r"""<Buffer (?P<hex>[0-9a-f]{2}(?: [0-9a-f]{2})*)(?P<more> ?\.\.\. \d+ more bytes?)?>"""
+    r"""|Buffer\.from\(["'](?P<base64>[\w+/]{4,}={0,2})["'], ?["']base64["']\)"""
+    r"""|(?<!\w)(?:Buffer(?:\.from)?|Uint8Array|Int8Array|Uint8List|bytearray|bytes|byte\[\]|\[\]byte|\[\]uint8|data|[Rr]eason)["']?"""
+    rf"""(?:\(\d+\))?[\s:=({{]{{0,3}}[\[{{]\s?(?P<list>{_BYTE}(?:(?:,\s?|\s){_BYTE}){{3,}})\s?[\]}}]\)?"""
+)
+"""Bytes as Node, browsers and others print them: `<Buffer 41 50>`, `Uint8Array(2) [ 65, 80 ]`, `[]byte{0x41, 0x50}`."""
 _FOLDER = Path(__file__).parent
 _LONGEST, _MOST = 4096, 1 << 18
 _ANSI = re.compile(r"(?:\x1b|\\x1b|\\u001b|\\033|\\e|\^\[|\u241b)\[[\d;?]*[A-Za-z]")
@@ -130,8 +147,8 @@ def parse_close(text: str) -> LoggedClose:
     """
     text = text.strip()
     lines = text[-_MOST:].splitlines() if "\n" in text else [text]
-    best = LoggedClose(0, text[:_LONGEST])
-    for line in lines if len(lines) < 2 else (*lines, " ".join(lines)):
+    best = LoggedClose(0, text[:_LONGEST]) if len(lines) > 1 else _parse_line(text)
+    for line in () if len(lines) < 2 else (*lines, " ".join(lines)):
         best = max(best, _parse_line(line), key=_worth)
         if best.is_known and best.code:
             break
@@ -143,21 +160,63 @@ def _worth(logged: LoggedClose) -> tuple[bool, int, bool]:
 
 
 def _parse_line(line: str) -> LoggedClose:
-    line = _members(_ANSI.sub("", line[: 2 * _LONGEST]).strip()[:_LONGEST])
+    as_given = _ANSI.sub("", line[: 2 * _LONGEST]).strip()[:_LONGEST]
+    members = _members(as_given)
+    line = _BYTES.sub(_decoded, members)
+    logged = _close_in(line)
+    return replace(logged, line=line) if logged.found or line != members else LoggedClose(0, as_given)
+
+
+def _close_in(line: str) -> LoggedClose:
     logged = _in_a_form(line)
     for text in (logged.reason if logged else "", line, line.replace('\\"', '"').replace("\\'", "'")):
         if place := _known_text(text):
             start, end, row = place
             code = logged.code if logged and logged.code >= 1000 else _code_beside(line, row["code"])
             return LoggedClose(code, text[start:end], logged.by if logged else "server", is_known=True)
+    lowered = line.lower()
+    error = library_errors.find(lowered, is_last=False, has_close=logged is not None)
+    if error and (logged is None or logged.code == library_errors.errors()[error].code):
+        code = library_errors.errors()[error].code
+        return replace(logged, cause=error) if logged else LoggedClose(code, line, "client", cause=error)
     if logged:
         advice = closes.explain(logged.code, logged.reason)
         return replace(logged, is_known=advice.known and bool(protocol.close_row(advice.id)["match"]))
-    lowered = line.lower()
     for cause, parts in _causes().items():
         if any(part in lowered for part in parts):
             return LoggedClose(1006, "") if cause == "lost" else LoggedClose(0, line, cause=cause)
-    return LoggedClose(0, line)
+    return LoggedClose(0, line, cause=library_errors.find(lowered, is_last=True))
+
+
+def _decoded(match: re.Match[str]) -> str:
+    """The text of bytes as a program prints them, in quotes. A whole close frame has its code before that."""
+    try:
+        if text := match["base64"]:
+            raw = base64.b64decode(text)
+        elif text := match["hex"]:
+            raw = bytes.fromhex(text)
+        else:
+            raw = bytes(int(number, 0) for number in re.findall(r"0x[0-9a-fA-F]+|\d+", match["list"]))
+    except ValueError:  # not bytes
+        return match[0]
+    code, text = "", raw.decode(errors="replace")
+    if 1000 <= int.from_bytes(raw[:2]) < 5000:
+        code, text = f"code: {int.from_bytes(raw[:2])}, reason: ", raw[2:].decode(errors="replace")
+    text = _completed(text) if match["more"] else text
+    return code + json.dumps(one_line(text), ensure_ascii=False)
+
+
+def _completed(text: str) -> str:
+    """The beginning of a reason with the rest of the words in which it was cut, as the row that it fits has them."""
+    for row in protocol.closes():
+        head, pieces = "", re.split(r"(\{\w+\})", row["match"])
+        for i, piece in enumerate(pieces):
+            for length in () if piece.startswith("{") else range(len(piece), 7, -1):
+                if text.endswith(piece[:length]) and closes.fits({"match": head + piece[:length]}, text):
+                    rest = piece[length:] + "".join("…" if more.startswith("{") else more for more in pieces[i + 1 :])
+                    return f"{text}{rest.rstrip('…')}…"
+            head += piece
+    return text
 
 
 def _members(line: str) -> str:
@@ -171,7 +230,9 @@ def _members(line: str) -> str:
     members: list[str] = []
 
     def collect(name: str, value: Any) -> None:
-        if isinstance(value, dict):
+        if is_buffer(value):
+            members.append(f"{name or 'reason'}: Buffer {value['data']}")
+        elif isinstance(value, dict):
             for key, inner in value.items():
                 collect(key, inner)
         elif isinstance(value, list):
@@ -183,6 +244,11 @@ def _members(line: str) -> str:
 
     collect("", value)
     return ", ".join(members)
+
+
+def is_buffer(value: Any) -> bool:
+    """Whether a JSON value is bytes, as Node writes them."""
+    return isinstance(value, dict) and value.get("type") == "Buffer" and isinstance(value.get("data"), list)
 
 
 def _in_a_form(line: str) -> LoggedClose | None:

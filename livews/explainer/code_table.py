@@ -35,10 +35,17 @@ def reasons(code: int) -> list[CodeReason]:
     return [CodeReason(row["match"].replace("{", "<").replace("}", ">"), row["meaning"], row["id"]) for row in rows]
 
 
-def lines(rows: Sequence[CodeReason]) -> Iterator[str]:
-    """The table as lines for a terminal."""
-    wide = min(_WIDEST, max(columns() // 2 - 4, 20))
-    yield f"  {'reason begins with':<{wide}}  meaning"
+def statuses() -> list[CodeReason]:
+    """The HTTP statuses of a failed upgrade in closes.json, in their order."""
+    rows = sorted((row for row in protocol.closes() if "http" in row), key=lambda row: int(row["http"]))
+    return [CodeReason(row["match"].replace("{digits}", "xx"), row["meaning"], row["id"]) for row in rows]
+
+
+def lines(rows: Sequence[CodeReason], title: str = "reason begins with") -> Iterator[str]:
+    """The table as lines for a terminal; `title` is that of the first column."""
+    longest = max(len(row.reason) for row in rows)
+    wide = min(_WIDEST, max(columns() // 2 - 4, 20), max(longest, len(title)))
+    yield f"  {title:<{wide}}  meaning"
     for row in rows:
         left = textwrap.wrap(row.reason or "(no reason text)", wide, break_on_hyphens=False)
         right = textwrap.wrap(row.meaning, max(columns() - wide - 4, 20), break_on_hyphens=False)

@@ -20,7 +20,7 @@ from livews.advice import closes
 from livews.cli import main
 from livews.core import protocol, rules, schema
 from livews.core.schema import Sender
-from livews.explainer import annotate, close_parser, index, sample_message
+from livews.explainer import annotate, close_parser, index, library_errors, sample_message
 from livews.terminal_text import escape_unsafe
 from tests.kit.names import DATA
 
@@ -218,6 +218,45 @@ def test_lines_of_eight_libraries_and_of_every_cause_are_kept() -> None:
     shown = {row["row"] for rows in LOG_LINES.values() for row in rows}
     missing = {cause for cause in causes if connect_errors.explain(cause, "").id not in shown}
     assert missing == set(), "a cause without a line"
+
+
+OPTIONS = [
+    ("io.ktor.websocket.FrameTooBigException: Frame is too big: 99", "maxFrameSize"),
+    ("websocket: read limit exceeded", "SetReadLimit"),
+    ("RangeError: Max payload size exceeded", "maxPayload"),
+    ("PayloadTooBig: over size limit", "max_size=None"),
+    ("sent 1009 (message too big) over size limit (9 > 8 bytes); no close frame received", "max_size=None"),
+    ("Message size 9 exceeds limit 8", "max_msg_size"),
+    ("Space limit exceeded: Message too long: 9 > 8", "max_message_size"),
+    ("System.Net.WebSockets: message too large", "EndOfMessage"),
+    ("message too big", "Raise the limit of your library"),
+    ("websocket: bad handshake", "resp.StatusCode"),
+    ("NSURLErrorDomain Code=-1011", "HTTPURLResponse"),
+    ("Error: unexpected server response", "unexpected-response"),
+    ("java.net.http.WebSocketHandshakeException", "getResponse().statusCode()"),
+    ("Connection to 'http://h#' was not upgraded to websocket", "HTTP status code"),
+    ("WebSocketException: Unable to connect to the remote server", "CollectHttpResponseDetails"),
+    ("WebSocket connection to 'wss://h/' failed", "developer tools"),
+    ("RangeError: Invalid WebSocket frame: RSV1 must be clear", "perMessageDeflate: false"),
+    ("WebSocket is already in CLOSING or CLOSED state.", "e.code, e.reason"),
+    ("Still in CONNECTING state.", "onopen"),
+]
+
+
+@pytest.mark.parametrize(("line", "option"), OPTIONS, ids=[line for line, _ in OPTIONS])
+def test_the_fix_is_that_of_the_library(line: str, option: str, explain: Out) -> None:
+    shown = " ".join(explain(line).split())
+    assert f" do {option}" in shown or option in shown.partition(" do ")[2]
+    assert "last frame sent" not in shown
+    is_handshake = option in ("resp.StatusCode", "HTTPURLResponse", "unexpected-response", "HTTP status code")
+    assert not is_handshake or (" do First find the HTTP status" in shown and "status meaning HTTP 200 " in shown)
+
+
+def test_every_error_of_a_library_has_a_line() -> None:
+    shown = {row["row"] for rows in LOG_LINES.values() for row in rows}
+    assert library_errors.errors().keys() <= shown
+    words = [part for row in library_errors._data().values() for part in library_errors._parts(row, False)]
+    assert words == [word.lower() for word in words]
 
 
 def test_no_two_codes_have_a_name_in_common() -> None:
