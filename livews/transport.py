@@ -151,6 +151,7 @@ class Transport:
         flag: the option to name where the URL is invalid.
         conversation: follows both directions; None where frames are read and dropped.
         recorders: receive every frame and every control in the order of the wire; closed by `close`.
+        clock: of the session, where it had connections before.
         on_message: called with each message of the server, its time in seconds and its opcode.
         on_end: called once, when the server can send nothing more; `closed` and `failure` are set before.
         close_timeout: seconds for the server to answer a close frame.
@@ -162,13 +163,14 @@ class Transport:
         conversation: Conversation | None = None,
         recorders: Sequence[Recorder] = (),
         *,
+        clock: Clock | None = None,
         agent: str = f"livews/{__version__}",
         flag: str = "--url",
         on_message: Callable[[Step, float, Opcode], None] = lambda step, t, opcode: None,
         on_end: Callable[[], None] = lambda: None,
         close_timeout: float = 5.0,
     ) -> None:
-        self.clock = Clock()
+        self.clock = clock or Clock()
         self.socket: ClientConnection | None = None
         self.closing = False
         """A close frame of ours was sent, or is being sent."""
@@ -325,8 +327,13 @@ class Transport:
         except TimeoutError:  # the server does not answer, or does not read
             self.abort()
 
-    async def close(self, *, patience: float | None = None) -> None:
-        """Leave, read what is still arriving, and close the recorders. `patience` as in `leave`."""
+    async def close(self, *, patience: float | None = None, recorders: bool = True) -> None:
+        """Leave, and read what is still arriving.
+
+        Args:
+            patience: as in `leave`.
+            recorders: close the recorders, too.
+        """
         try:
             await self.leave(patience=patience)
             if self._reading is not None:
@@ -338,8 +345,8 @@ class Transport:
                 if task is not None:
                     task.cancel()
             self._end()
-            recorders, self._recorders = self._recorders, ()
-            for recorder in recorders:
+            kept, self._recorders = self._recorders, ()
+            for recorder in kept if recorders else ():
                 recorder.close()
 
     async def wait_read(self) -> None:

@@ -29,7 +29,7 @@ def surface_of(model: str) -> str:
 
 _LONGEST = 200
 """Characters of the longest name whose profile is cached."""
-_MERGED = ("wire", "vad", "life", "resumption", "tools")
+_MERGED = ("wire", "vad", "life", "resumption", "seed", "tools")
 
 
 def profile(model: str, surface: str = "") -> Profile:

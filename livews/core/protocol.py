@@ -81,6 +81,11 @@ def models() -> dict[str, Any]:
     return load("models.json")  # type: ignore[no-any-return]
 
 
+def reconnect() -> dict[str, Any]:
+    """When and how to connect again after the end of a connection."""
+    return load("reconnect.json")  # type: ignore[no-any-return]
+
+
 def revision() -> str:
     """The revision of the protocol folder, as asyncapi.json states it."""
     return load("asyncapi.json")["info"]["version"]  # type: ignore[no-any-return]

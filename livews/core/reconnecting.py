@@ -1,0 +1,178 @@
+"""Decide when and how to connect again: `Reconnects` reads protocol/reconnect.json.
+
+Pure, except for what it is given: times are seconds on any monotonic clock, the drawing of a delay is the caller's.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from livews.core import protocol
+
+Action = Literal["resume", "fresh", "wait", "stop"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The end of a connection, or of an attempt to get one.
+
+    Attributes:
+        phase: when it came, a key of `phases`.
+        code: the close code; 1006 without a close frame, 0 where the upgrade failed.
+        close: id of the row of closes.json, "unknown" for none.
+        kind: its kind, as in closes.json.
+        retry: its retry, as in closes.json.
+        planned: the client closed it, or dials again after such a close.
+        idle: no turn was running when the connection before ended.
+    """
+
+    phase: str
+    code: int = 1006
+    close: str = "unknown"
+    kind: str = "network"
+    retry: str = "resume"
+    planned: bool = False
+    idle: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do about an ending.
+
+    Attributes:
+        row: id of the row that decided.
+        action: "resume", "fresh", "wait" or "stop", as reconnect.json describes them.
+        attempt: number of this try, from 1.
+        shortest: seconds to wait at least.
+        longest: seconds to wait at most; the delay is drawn evenly between the two.
+        refresh: get new credentials first.
+        resend: what was sent last may be sent again.
+        shorter: leave out the older half of the history.
+        says: why, as a sentence without its end.
+    """
+
+    row: str
+    action: Action
+    attempt: int = 1
+    shortest: float = 0.0
+    longest: float = 0.0
+    refresh: bool = False
+    resend: bool = True
+    shorter: bool = False
+    says: str = ""
+
+
+class Reconnects:
+    """The tries of one session.
+
+    Args:
+        limits: members of `limits` in reconnect.json with other values.
+        back_off: members of `backOff` with other values.
+        tries: tries of the row "dropped" and of the rows that have as many; None for those of reconnect.json.
+        within: seconds of those rows; None for those of reconnect.json.
+    """
+
+    def __init__(
+        self,
+        *,
+        limits: dict[str, float] | None = None,
+        back_off: dict[str, float] | None = None,
+        tries: int | None = None,
+        within: float | None = None,
+    ) -> None:
+        data = protocol.reconnect()
+        self.limits: dict[str, float] = data["limits"] | (limits or {})
+        self._back_off: dict[str, float] = data["backOff"] | (back_off or {})
+        self._rows: list[dict[str, Any]] = data["rows"]
+        self._own = {"tries": tries, "within": within}
+        self._sockets: deque[float] = deque()
+        """When connections were opened, those within `socketsWithin`."""
+        self._tries: dict[str, int] = {}
+        self._first: dict[str, float] = {}
+        """When the first end of a row came, since a connection was settled."""
+        self._turns = 0
+
+    def opened(self, now: float) -> None:
+        """A connection is being opened."""
+        self._sockets.append(now)
+        self._turns = 0
+
+    def turn_ended(self, now: float) -> None:
+        """A whole turn has ended on the connection."""
+        self._turns += 1
+        self.settle(now)
+
+    def settle(self, now: float) -> bool:
+        """Count tries anew if the connection is settled; whether it is."""
+        age = now - self._sockets[-1] if self._sockets else 0.0
+        is_settled = self._turns >= self.limits["settledTurns"] and age >= self.limits["settledSeconds"]
+        if is_settled:
+            self._tries.clear()
+            self._first.clear()
+        return is_settled
+
+    @property
+    def has_turn(self) -> bool:
+        """Whether a whole turn has ended on the connection."""
+        return self._turns > 0
+
+    def ended(self, ending: Ending, now: float) -> Decision:
+        """What to do about the end of a connection, or of a try."""
+        self.settle(now)
+        row = next(row for row in self._rows if not row.get("named") and _fits(row, ending))
+        seen: set[str] = set()
+        while self._is_used_up(row, now):
+            seen.add(row["id"])
+            name = row["then"]
+            if name == "stop" or name in seen:
+                return Decision(row["id"], "stop", self._tries[row["id"]], says=row["says"])
+            row = next(other for other in self._rows if other["id"] == name)
+        attempt = self._tries[row["id"]] = self._tries.get(row["id"], 0) + 1
+        self._first.setdefault(row["id"], now)
+        shortest, longest = self._delay(row, attempt, ending)
+        pause = self._until_a_socket_is_free(now)
+        return Decision(
+            row["id"], row["action"], attempt, max(shortest, pause), max(longest, pause), row.get("refresh", False),
+            row.get("resend", True), row.get("history") == "shorter", row["says"],
+        )  # fmt: skip
+
+    def _is_used_up(self, row: dict[str, Any], now: float) -> bool:
+        tries, within = row.get("tries"), row.get("within")
+        if row.get("then") == "stop" and tries == self._default("tries"):
+            tries = self._own["tries"] if self._own["tries"] is not None else tries
+            within = self._own["within"] if self._own["within"] is not None and within else within
+        first = self._first.get(row["id"], now)
+        return (tries is not None and self._tries.get(row["id"], 0) >= tries) or (
+            within is not None and now - first >= within
+        )
+
+    def _default(self, name: str) -> Any:
+        return next(row for row in self._rows if row["id"] == "dropped")[name]
+
+    def _delay(self, row: dict[str, Any], attempt: int, ending: Ending) -> tuple[float, float]:
+        after = row.get("after", [0])
+        if attempt <= len(after):
+            pause = after[attempt - 1] + (row.get("idleSeconds", 0) if ending.idle else 0)
+            return pause, pause
+        first, factor, cap = (self._back_off[name] for name in ("first", "factor", "cap"))
+        n = attempt - len(after) - 1
+        return row.get("idleSeconds", 0) if ending.idle else 0.0, min(cap, first * factor ** min(n, 60)) + (
+            row.get("idleSeconds", 0) if ending.idle else 0.0
+        )
+
+    def _until_a_socket_is_free(self, now: float) -> float:
+        window = self.limits["socketsWithin"]
+        while self._sockets and now - self._sockets[0] >= window:
+            self._sockets.popleft()
+        excess = len(self._sockets) - int(self.limits["sockets"])
+        return self._sockets[excess] + window - now if excess >= 0 else 0.0
+
+
+def _fits(row: dict[str, Any], ending: Ending) -> bool:
+    """Whether an ending is what a row is about: each member that the row has must fit."""
+    values = (
+        ("phases", ending.phase), ("closes", ending.close), ("kinds", ending.kind), ("retry", ending.retry), ("codes", ending.code),
+    )  # fmt: skip
+    return all(value in row[name] for name, value in values if name in row) and (
+        "planned" not in row or row["planned"] == ending.planned
+    )

@@ -1,0 +1,158 @@
+"""One connection of a session: the socket, its conversation, and the setup on it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from livews import transport
+from livews.core import closes, codec, schema
+from livews.core.conversation import Conversation, Step
+from livews.core.reconnecting import Ending
+from livews.core.suspects import Suspects
+from livews.endpoint import Endpoint
+from livews.errors import Closed, Refused, RemoteProtocolError
+from livews.recorder import Clock, Opcode, Recorder
+from livews.transport import Transport
+
+
+class Connection:
+    """A connection that is dialled, set up and used once.
+
+    Args:
+        where: where to connect.
+        recorders: of the session; they outlive the connection.
+        clock: of the session.
+        on_message: called with each message of the service.
+        on_end: called when the service can send nothing more.
+        handle: the handle that its setup resumes with, "" for a new session of the service.
+
+    Attributes:
+        conversation: the state of both directions.
+        suspects: what was sent that may be the cause of a close.
+        is_set_up: setupComplete has come.
+        has_content: something of the model has come since.
+        last_frame: when a message or a pong last came, on the clock of the session.
+        set_up_at: when setupComplete came.
+        error: why it ended, None where the service closed with 1000 while nothing was running, and where we did.
+        is_over: set at its end.
+    """
+
+    def __init__(
+        self,
+        where: Endpoint,
+        recorders: Sequence[Recorder],
+        clock: Clock,
+        *,
+        on_message: Callable[[Connection, Step], None],
+        on_end: Callable[[Connection], None],
+        handle: str = "",
+    ) -> None:
+        self.conversation = Conversation(surface=where.surface, version=where.version)
+        self.suspects = Suspects()
+        self.handle = handle
+        self.is_set_up = False
+        self.has_content = False
+        self.last_frame = self.set_up_at = clock()
+        self.error: Exception | None = None
+        self.is_over = asyncio.Event()
+        self.transport = Transport(
+            where, self.conversation, recorders, clock=clock, on_message=self._take, on_end=self._end
+        )
+        self._where = where
+        self._clock = clock
+        self._on_message, self._on_end = on_message, on_end
+        self._ready = asyncio.Event()
+        """It is set up, or over."""
+        self._first_kind = ""
+        """The kind of the first message, if that is not setupComplete."""
+
+    async def open(self, message: dict[str, Any], open_timeout: float, setup_timeout: float) -> None:
+        """Dial, send the setup and wait for setupComplete.
+
+        Args:
+            message: the setup message; valid.
+            open_timeout: seconds for the connection and the upgrade.
+            setup_timeout: seconds for setupComplete.
+
+        Raises:
+            Unreachable, Refused, Lost, RemoteProtocolError: as `connect`.
+        """
+        await self.transport.open(open_timeout)
+
+        async def set_up() -> None:
+            await self.transport.send(self.conversation.step("client", codec.dump(message), composed=True))
+            await self._ready.wait()
+
+        try:
+            await transport.within(setup_timeout, set_up())
+        except TimeoutError:
+            answer = f"the server sent {schema.short(self._first_kind)}" if self._first_kind else "nothing came back"
+            raise RemoteProtocolError(
+                f"no setupComplete within {setup_timeout:g} s (SETUP-3)",
+                where=self._where.shown,
+                why=f"the connection is open, setup was sent, and {answer}",
+                fix="run livews with --trace and the same URL to see what came instead; a proxy or another server may be answering",
+            ) from None
+        if self.is_set_up:
+            return  # an end that came with it is for `events`, after what came before it
+        if self.error is not None:
+            raise self.error
+        raise Refused(closes.explain(1000), where=self._where.shown)
+
+    async def leave(self, patience: float | None = None) -> None:
+        """Close with 1000, or end what is left of it; the recorders stay open."""
+        await self.transport.close(patience=patience, recorders=False)
+
+    def is_busy(self) -> bool:
+        """Whether something is running: a turn, a call, an answer that is owed, speech that is marked."""
+        states = self.conversation.states
+        is_quiet = (states["turn"], states["answer"], states["activity"]) == ("idle", "none", "none")
+        return not is_quiet or bool(self.conversation.pending)
+
+    def ending(self, error: Exception | None, *, busy: bool, connected_before: bool) -> Ending:
+        """How it ended, for the decision about another.
+
+        Args:
+            error: what its end raised, None for a close that is no error.
+            busy: something was running, or a prompt was not answered.
+            connected_before: the session had a connection that was set up.
+        """
+        if self.is_set_up:
+            phase = "busy" if busy else "idle"
+        elif not connected_before:
+            phase = "first"
+        else:
+            phase = "resuming" if self.handle else "starting"
+        idle = not busy
+        if isinstance(error, Closed):
+            advice = error.advice
+            return Ending(phase, advice.code, advice.id, advice.kind, advice.retry, idle=idle)
+        if error is None and self.transport.closed is not None:
+            advice = closes.explain(self.transport.closed.code)
+            return Ending(phase, advice.code, advice.id, advice.kind, advice.retry, idle=idle)
+        return Ending(phase, idle=idle)  # unreachable, or no setupComplete
+
+    def _take(self, step: Step, t: float, opcode: Opcode) -> None:
+        self.suspects.messages += 1
+        self.last_frame = t
+        if not self._first_kind and not self._ready.is_set():
+            self._first_kind = step.kind
+        if "setupComplete" in step.signals:
+            self.is_set_up, self.set_up_at = True, t
+            self._ready.set()
+        elif "output" in step.signals:
+            self.has_content = True
+        self._on_message(self, step)
+
+    def _end(self) -> None:
+        close, self.error = self.transport.closed, self.transport.failure
+        if self.error is None and close is not None and not self.transport.closing:
+            if close.cause != "server" or close.code != 1000 or close.during or not self.is_set_up:
+                self.error = self.transport.error(close, ready=self.is_set_up)
+                if isinstance(self.error, Closed) and (cause := self.suspects.cause_of(self.error.advice)):
+                    self.error.blame(cause, self._where.secrets.redact)
+        self._ready.set()
+        self.is_over.set()
+        self._on_end(self)
