@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
     from livews.advice.closes import Advice as Advice
     from livews.advice.closes import explain as explain
-    from livews.client import Session as Session
     from livews.client import connect as connect
     from livews.core.conversation import Conversation as Conversation
     from livews.core.conversation import Step as Step
     from livews.core.events import Activity as Activity
     from livews.core.events import Audio as Audio
+    from livews.core.events import Dropped as Dropped
     from livews.core.events import Event as Event
     from livews.core.events import GenerationComplete as GenerationComplete
     from livews.core.events import GoAway as GoAway
@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     from livews.core.events import Media as Media
     from livews.core.events import Part as Part
     from livews.core.events import Ready as Ready
+    from livews.core.events import Reconnecting as Reconnecting
     from livews.core.events import Resumable as Resumable
+    from livews.core.events import Resumed as Resumed
+    from livews.core.events import SessionLost as SessionLost
     from livews.core.events import Status as Status
     from livews.core.events import Text as Text
     from livews.core.events import ToolCall as ToolCall
@@ -52,12 +55,16 @@ if TYPE_CHECKING:
     from livews.errors import RemoteProtocolError as RemoteProtocolError
     from livews.errors import TraceFailed as TraceFailed
     from livews.errors import Unreachable as Unreachable
+    from livews.session.policy import ReconnectPolicy as ReconnectPolicy
+    from livews.session.session import Session as Session
     from livews.tools.function import Tool as Tool
     from livews.tools.function import tool as tool
     from livews.tools.runner import ToolRun as ToolRun
 
 _HOMES = {
-    "livews.client": "Session connect",
+    "livews.client": "connect",
+    "livews.session.policy": "ReconnectPolicy",
+    "livews.session.session": "Session",
     "livews.advice.closes": "Advice explain",
     "livews.core.conversation": "Conversation Step",
     "livews.core.rules": "Finding check",
@@ -66,8 +73,8 @@ _HOMES = {
         "TraceFailed Unreachable"
     ),
     "livews.core.events": (
-        "Activity Audio Event GenerationComplete GoAway Grounding Interrupted Media Part Ready Resumable "
-        "Status Text ToolCall ToolCancelled Transcript TurnEnd Usage"
+        "Activity Audio Dropped Event GenerationComplete GoAway Grounding Interrupted Media Part Ready Reconnecting "
+        "Resumable Resumed SessionLost Status Text ToolCall ToolCancelled Transcript TurnEnd Usage"
     ),
     "livews.tools.function": "Tool tool",
     "livews.tools.runner": "ToolRun",

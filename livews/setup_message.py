@@ -22,6 +22,8 @@ def compose(
     text: bool = False,
     setup: dict[str, Any] | None = None,
     functions: Sequence[dict[str, Any]] = (),
+    resumption: bool = False,
+    handle: str = "",
 ) -> dict[str, Any]:
     """The setup message of a session.
 
@@ -32,6 +34,8 @@ def compose(
         text: ask for text only: the TEXT modality where the model has it, else the transcript of its speech.
         setup: the value of a setup message, or the whole message; null removes what livews would add.
         functions: function declarations that are added to the tools of `setup`.
+        resumption: ask for handles to resume the session with, where the model takes that.
+        handle: the handle of a session to resume; "" begins a new one.
     """
     profile = models.profile(model)
     modality = "TEXT" if text and profile["known"] and "TEXT" in profile["output"] else profile["output"][0]
@@ -41,6 +45,8 @@ def compose(
     for row in profile.get("requires", ()):
         if "default" in row:
             own = _merge(own, _at(row["at"].split("/")[2:], row["default"]))
+    if resumption and not any(row["at"].startswith("/setup/sessionResumption") for row in profile["refuses"]):
+        own["sessionResumption"] = {}
     written = bare(setup or {})
     callers = fold_setup(written).message
     generation = callers.get("generationConfig") if isinstance(callers, dict) else None
@@ -58,6 +64,8 @@ def compose(
         merged = _merge(merged, {"generationConfig": {"speechConfig": speech}})
     if system:
         merged["systemInstruction"] = {"parts": [{"text": system}]}
+    if handle:
+        merged["sessionResumption"] = {**(merged.get("sessionResumption") or {}), "handle": handle}
     if functions:
         others = merged.get("tools")
         merged["tools"] = [*(others if isinstance(others, list) else ()), {"functionDeclarations": [*functions]}]

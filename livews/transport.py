@@ -70,6 +70,11 @@ class ConnectionClose:
         """When it happened, for an error."""
         return "in the middle of a turn" if "cutTurn" in self.step.effects else ""
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the server closed with 1000 while nothing was running."""
+        return self.cause == "server" and self.code == 1000 and not self.during
+
 
 class _Connection(BoundedPongs, ClientConnection):
     """A connection that ends with the close frame, or with an answer that refuses the handshake.
@@ -178,6 +183,8 @@ class Transport:
         """How the connection ended, unless a recorder ended it."""
         self.failure: Exception | None = None
         """What a recorder raised."""
+        self.last_sent = self.clock()
+        """When a message was last sent."""
         self.round_trip: float | None = None
         """Seconds from the last ping to its pong."""
         self._endpoint = endpoint
@@ -257,6 +264,7 @@ class Transport:
         socket = self.socket
         if socket is None:
             return False
+        self.last_sent = self.clock()
         if socket.state is State.OPEN:
             # Before it is sent: the socket takes the whole frame at once, also when waiting for room is cancelled.
             remember_handles(step)

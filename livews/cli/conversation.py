@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from livews.cli.microphone_sender import MicrophoneSender
     from livews.cli.view_rows import ViewState
     from livews.media import Camera, Screen
+    from livews.session.session import Session
     from livews.tools import ToolRun
 
 OFFLINE = "offline, the built-in stand-in answers"
@@ -100,7 +101,7 @@ class TerminalConversation:
             self._view = LiveView(options, console, self)
         self.output: Output = self._view or (JsonOutput if options.json else Output)(options, console)
         self._replies = Replies(options, console, self.output)
-        self._session: client.Session | None = None
+        self._session: Session | None = None
         self._microphone: Microphone | None = None
         self._sender: MicrophoneSender | None = None
         self._canceller: EchoCanceller | None = None
@@ -208,7 +209,7 @@ class TerminalConversation:
 
     # Who speaks when
 
-    async def _until_over(self, session: client.Session) -> None:
+    async def _until_over(self, session: Session) -> None:
         """Hear and speak until either ends."""
         hearing = asyncio.create_task(self._replies.run())
         speaking = asyncio.create_task(self._speak(session))
@@ -233,7 +234,7 @@ class TerminalConversation:
         if self._left.done() and (failure := self._left.result()) is not None:
             raise failure
 
-    async def _speak(self, session: client.Session) -> None:
+    async def _speak(self, session: Session) -> None:
         """All the user says: the TEXTs, then the files, then what is said or typed until he leaves."""
         options = self._options
         if self._microphone is not None:
@@ -250,7 +251,7 @@ class TerminalConversation:
         elif self._is_typed:
             await self._prompt(session)
 
-    async def _say(self, session: client.Session, text: str) -> None:
+    async def _say(self, session: Session, text: str) -> None:
         if text not in self._to_say:
             self._to_say.append(text)
         await session.say(text)
@@ -261,13 +262,13 @@ class TerminalConversation:
         self._to_say.remove(turn)
         self._said += 1
 
-    async def _say_all(self, session: client.Session, texts: list[str]) -> None:
+    async def _say_all(self, session: Session, texts: list[str]) -> None:
         """Say each text and wait for the reply to it."""
         for text in texts:
             await self._say(session, text)
             await self._replies.wait()
 
-    async def _prompt(self, session: client.Session) -> None:
+    async def _prompt(self, session: Session) -> None:
         """Each line is a turn. In the live view one may type at any time; else the next line is read after the reply."""
         if self._view is not None:
             await self._view.run()
@@ -306,7 +307,7 @@ class TerminalConversation:
             self._replies.watch.requested(end)
             await self._replies.wait(after=None if self._options.push_to_talk else end)
 
-    async def _listen(self, session: client.Session, microphone: Microphone) -> None:
+    async def _listen(self, session: Session, microphone: Microphone) -> None:
         """The microphone is open, from the first TEXT on; lines may be typed as well, until the user leaves."""
         sender = self._sender = self._sender_of(microphone)
         microphone.muted = False
@@ -326,7 +327,7 @@ class TerminalConversation:
         if microphone.lost is not None:
             self._console.warn(f"{microphone.lost.sentence()} You can go on typing.")
 
-    async def _type(self, session: client.Session, sender: MicrophoneSender) -> None:
+    async def _type(self, session: Session, sender: MicrophoneSender) -> None:
         """Take lines until q; at the end of stdin the microphone stays open."""
         how = "Enter begins and ends your turn" if self._options.push_to_talk else "speak; a line is a turn, too"
         self._console.note(f"livews: {how}; Ctrl-C stops the reply, a second one leaves, as q does")
@@ -405,7 +406,7 @@ class TerminalConversation:
 
     # The parts
 
-    async def _connect(self, settings: endpoint.Settings) -> client.Session:
+    async def _connect(self, settings: endpoint.Settings) -> Session:
         options, console = self._options, self._console
         recorders: list[Callable[[endpoint.Endpoint], Recorder]] = [
             partial(TraceFile.of, name, media=options.trace_media) for name in options.trace_files
@@ -504,7 +505,7 @@ class TerminalConversation:
         self._console.note(f"livews: the model sees your {what}, a picture a second, until you leave")
         return source
 
-    async def _send_pictures(self, session: client.Session, source: Screen | Camera) -> None:
+    async def _send_pictures(self, session: Session, source: Screen | Camera) -> None:
         async for picture in source.frames():
             await session.send_image(picture.data, picture.mime_type)
         if source.lost is not None:

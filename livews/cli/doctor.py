@@ -44,6 +44,7 @@ from livews.exit_codes import Exit
 from livews.loopback import proxy_for
 from livews.recorder import Direction, Opcode, Recorder
 from livews.redactor import Redactor, redact_url, url_credentials
+from livews.session.session import Session
 from livews.terminal_text import escape_unsafe, one_line, paragraph
 from livews.version import __version__
 
@@ -246,7 +247,7 @@ async def _within(seconds: float, failure: LivewsError) -> AsyncIterator[None]:
         raise failure from None
 
 
-async def _turn(session: client.Session, timeout: float) -> CheckResult:
+async def _turn(session: Session, timeout: float) -> CheckResult:
     start = time.monotonic()
     first: float | None = None
     words, seconds = "", 0.0

@@ -23,8 +23,8 @@ from livews.redactor import Pieces, pseudonym
 from livews.terminal_text import one_line
 
 if TYPE_CHECKING:
-    from livews import client
     from livews.cli.latency import ReplyLatency
+    from livews.session.session import Session
     from livews.tools import ToolRun
 
 PROMPT = "message > "
@@ -78,7 +78,7 @@ class Output:
         """Words that are held back."""
         self._user = ""
 
-    def ready(self, session: client.Session) -> None:
+    def ready(self, session: Session) -> None:
         """The session has begun."""
 
     def event(self, event: Event, t: float) -> None:
@@ -167,7 +167,7 @@ class JsonOutput(Output):
     def _row(self, name: str, t: float, members: dict[str, Any]) -> None:
         self._console.data(_json(name, t, members))
 
-    def ready(self, session: client.Session) -> None:
+    def ready(self, session: Session) -> None:
         about = {"sessionId": session.session_id, "model": session.endpoint.model}
         self._row("ready", session.clock(), about)
 

@@ -16,7 +16,6 @@ from collections.abc import Coroutine
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from livews import client
 from livews.audio.analysis import levels
 from livews.audio.analysis.pcm import seconds_of
 from livews.cli.console import Console
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from livews.audio.echo import SelfInterruption
     from livews.audio.speaker import Speaker
     from livews.audio.wav import WavTurns
+    from livews.session.session import Session
 
 STALL = 20.0
 """Seconds without a frame in a turn until there is a warning."""
@@ -72,7 +72,7 @@ class Replies:
         self.echo: SelfInterruption | None = None
         """Warns when the loudspeaker may be what interrupts."""
         self.session_watch = SessionWatch()
-        self.session: client.Session
+        self.session: Session
         """Set when it is open, before anything is awaited, stopped or run."""
         self.ended_at = float("-inf")
         """When the last reply was over, on the stopwatch's clock."""

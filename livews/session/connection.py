@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from livews import transport
-from livews.core import closes, codec, schema
+from livews.advice import closes
+from livews.advice.suspects import Suspects
+from livews.core import codec, schema
 from livews.core.conversation import Conversation, Step
 from livews.core.reconnecting import Ending
-from livews.core.suspects import Suspects
 from livews.endpoint import Endpoint
-from livews.errors import Closed, Refused, RemoteProtocolError
+from livews.errors import Closed, LivewsError, Refused, RemoteProtocolError
 from livews.recorder import Clock, Opcode, Recorder
 from livews.transport import Transport
 
@@ -33,8 +34,11 @@ class Connection:
         suspects: what was sent that may be the cause of a close.
         is_set_up: setupComplete has come.
         has_content: something of the model has come since.
+        goes_on: set with it, and at the end.
         last_frame: when a message or a pong last came, on the clock of the session.
         set_up_at: when setupComplete came.
+        given_up: why we ended it, where the service did not answer any more.
+        setup_step: the setupComplete.
         error: why it ended, None where the service closed with 1000 while nothing was running, and where we did.
         is_over: set at its end.
     """
@@ -54,8 +58,11 @@ class Connection:
         self.handle = handle
         self.is_set_up = False
         self.has_content = False
+        self.goes_on = asyncio.Event()
         self.last_frame = self.set_up_at = clock()
         self.error: Exception | None = None
+        self.given_up: LivewsError | None = None
+        self.setup_step = Step("server", "setupComplete", b"")
         self.is_over = asyncio.Event()
         self.transport = Transport(
             where, self.conversation, recorders, clock=clock, on_message=self._take, on_end=self._end
@@ -82,7 +89,9 @@ class Connection:
         await self.transport.open(open_timeout)
 
         async def set_up() -> None:
-            await self.transport.send(self.conversation.step("client", codec.dump(message), composed=True))
+            step = self.conversation.step("client", codec.dump(message), composed=True)
+            self.suspects.take(step, self._clock())
+            await self.transport.send(step)
             await self._ready.wait()
 
         try:
@@ -111,18 +120,17 @@ class Connection:
         is_quiet = (states["turn"], states["answer"], states["activity"]) == ("idle", "none", "none")
         return not is_quiet or bool(self.conversation.pending)
 
-    def ending(self, error: Exception | None, *, busy: bool, connected_before: bool) -> Ending:
+    def ending(self, error: Exception | None, *, busy: bool, late: float) -> Ending:
         """How it ended, for the decision about another.
 
         Args:
             error: what its end raised, None for a close that is no error.
             busy: something was running, or a prompt was not answered.
-            connected_before: the session had a connection that was set up.
+            late: seconds after setupComplete in which a close without content refuses the handle.
         """
         if self.is_set_up:
-            phase = "busy" if busy else "idle"
-        elif not connected_before:
-            phase = "first"
+            at_once = self.handle and not self.has_content and self._clock() - self.set_up_at < late
+            phase = "refused" if at_once else "busy" if busy else "idle"
         else:
             phase = "resuming" if self.handle else "starting"
         idle = not busy
@@ -140,19 +148,20 @@ class Connection:
         if not self._first_kind and not self._ready.is_set():
             self._first_kind = step.kind
         if "setupComplete" in step.signals:
-            self.is_set_up, self.set_up_at = True, t
+            self.is_set_up, self.set_up_at, self.setup_step = True, t, step
             self._ready.set()
         elif "output" in step.signals:
             self.has_content = True
+            self.goes_on.set()
         self._on_message(self, step)
 
     def _end(self) -> None:
         close, self.error = self.transport.closed, self.transport.failure
-        if self.error is None and close is not None and not self.transport.closing:
-            if close.cause != "server" or close.code != 1000 or close.during or not self.is_set_up:
-                self.error = self.transport.error(close, ready=self.is_set_up)
-                if isinstance(self.error, Closed) and (cause := self.suspects.cause_of(self.error.advice)):
-                    self.error.blame(cause, self._where.secrets.redact)
-        self._ready.set()
-        self.is_over.set()
+        is_own = self.error is not None or close is None or self.transport.closing
+        if close is not None and not is_own and not (self.is_set_up and close.is_quiet):
+            self.error = self.transport.error(close, ready=self.is_set_up)
+            if isinstance(self.error, Closed) and (cause := self.suspects.cause_of(self.error.advice)):
+                self.error.blame(cause, self._where.secrets.redact)
+        for event in (self._ready, self.goes_on, self.is_over):
+            event.set()
         self._on_end(self)

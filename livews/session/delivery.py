@@ -118,25 +118,31 @@ class Delivery:
             kept.clear()
         self._voice_seconds = 0.0
 
-    def at_once(self, *, resumed: bool) -> list[bytes]:
+    def keeps(self, raw: bytes) -> bool:
+        """Whether this message is kept."""
+        return any(item.raw is raw for kept in (self._prompts, self._results, self._voice) for item in reversed(kept))
+
+    def sent_again(self, item: Sent) -> None:
+        """A message that is kept was sent once more."""
+        self._number += 1
+        item.number, item.is_begun, item.is_heard = self._number, False, False
+
+    def at_once(self, *, resumed: bool) -> list[Sent]:
         """What to send first on a new connection: what the service has not received, or may not have."""
         if self._consumed is not None and resumed:
-            later = [
-                item for item in (*self._results, *self._prompts, *self._voice) if item.number > self._consumed
-            ]
-            return [item.raw for item in sorted(later, key=lambda item: item.number)]
+            later = [item for item in (*self._results, *self._prompts, *self._voice) if item.number > self._consumed]
+            return sorted(later, key=lambda item: item.number)
         voice = [item for item in self._voice if not (resumed and item.is_heard)]
         results = list(self._results) if resumed else []
         prompts = [] if resumed else list(self._prompts)
-        return [item.raw for item in (*results, *prompts, *_from_first_sound(voice))]
+        return [*results, *prompts, *_from_first_sound(voice)]
 
-    def if_silent(self) -> list[bytes]:
+    def if_silent(self) -> list[Sent]:
         """What to send on a resumed connection on which the service does not go on by itself."""
         consumed = self._consumed
         prompts = [item for item in self._prompts if consumed is None or item.number <= consumed]
-        voice = _from_first_sound([item for item in self._voice])
-        heard = voice if any(item.is_heard for item in voice) else []
-        return [item.raw for item in (*prompts, *heard)]
+        heard = list(self._voice) if any(item.is_heard for item in self._voice) else []
+        return [*prompts, *_from_first_sound(heard)]
 
 
 class Backlog:

@@ -6,7 +6,6 @@ Text only: spoken history is taken by few models. Bounded: of a long conversatio
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,7 +64,7 @@ class History:
         for call in machine.values(step.body, ("toolCall", "functionCalls", "*")):
             if isinstance(call, dict):
                 key = str(call.get("id") or call.get("name"))
-                self._calls[key] = str(call.get("name")), _canonical(call.get("args"))
+                self._calls[key] = str(call.get("name")), canonical(call.get("args"))
                 while len(self._calls) > _RESULTS:
                     del self._calls[next(iter(self._calls))]
         content = step.body.get("serverContent")
@@ -86,10 +85,26 @@ class History:
             if isinstance(part, dict) and isinstance(part.get("text"), str) and part.get("thought") is not True:
                 self._add("model", part["text"])
 
-    def result(self, name: str, args: Mapping[str, Any], now: float) -> dict[str, Any] | None:
-        """The answer to an earlier call of this function with the same arguments, if it is not too old."""
-        at, answer = self._results.get((name, _canonical(args)), (float("-inf"), None))
-        return answer if now - at <= self._result_seconds else None
+    def result(self, name: str, args: str, now: float, *, before: float) -> dict[str, Any] | None:
+        """The answer to an earlier call of this function with the same arguments, if it is not too old.
+
+        Args:
+            name: of the function.
+            args: its arguments, `canonical`.
+            now: the time.
+            before: when the call must have been answered at the latest.
+        """
+        at, answer = self._results.get((name, args), (float("-inf"), None))
+        return answer if now - at <= self._result_seconds and at <= before else None
+
+    def remember(self, name: str, args: str, response: dict[str, Any], now: float) -> None:
+        """Keep the answer to a call, also one that the service does not know any more."""
+        self._results[name, args] = now, response
+        self._results.move_to_end((name, args))
+        while len(self._results) > _RESULTS:
+            self._results.popitem(last=False)
+        result = codec.dump(response).decode()
+        self._add("user", f"(Result of {name}({args}): {result[:_RESULT]})", apart=True, is_result=True)
 
     def turns(self, profile: Profile, *, whole: bool = False, shorter: bool = False) -> list[dict[str, Any]]:
         """Contents to seed a fresh session with; [] where the model takes none, or nothing was said.
@@ -113,12 +128,7 @@ class History:
         call = self._calls.pop(str(answer.get("id") or answer.get("name")), None)
         if call is None:
             return
-        name, args = call
-        self._results[name, args] = now, answer["response"]
-        while len(self._results) > _RESULTS:
-            self._results.popitem(last=False)
-        result = codec.dump(answer["response"]).decode()
-        self._add("user", f"(Result of {name}({args}): {result[:_RESULT]})", apart=True, is_result=True)
+        self.remember(*call, answer["response"], now)
 
     def _add(self, role: str, text: str, *, apart: bool = False, is_result: bool = False) -> None:
         if not text:
@@ -136,6 +146,6 @@ class History:
             self._size -= len(self._turns.popleft().text)
 
 
-def _canonical(args: Any) -> str:
+def canonical(args: Any) -> str:
     """Arguments as JSON with sorted members, in which two equal ones are the same text."""
     return orjson.dumps(args or {}, option=orjson.OPT_SORT_KEYS).decode()

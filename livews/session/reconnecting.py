@@ -15,8 +15,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from livews.core import closes, codec, events, models
-from livews.core.conversation import Step
+from livews.advice import closes
+from livews.core import codec, events, models
+from livews.core.conversation import Step, function_calls
 from livews.core.events import Reconnecting, Resumed, SessionLost, ToolCall, TurnEnd
 from livews.core.reconnecting import Decision
 from livews.endpoint import Endpoint
@@ -151,7 +152,7 @@ class Reconnector:
         self._history.received(step)
         if connection.conversation.handle:
             self.handle = connection.conversation.handle
-        for call in events.function_calls(step.body) if "toolCall" in signals else ():
+        for call in function_calls(step.body) if "toolCall" in signals else ():
             self._called[call.id or call.name] = call.name, canonical(call.args)
         content = step.body.get("serverContent")
         if isinstance(content, dict):
@@ -185,7 +186,9 @@ class Reconnector:
             return False
         call.handled = True
         answer = {"id": call.id, "name": call.name, "response": result}
-        message = {"toolResponse": {"functionResponses": [{key: value for key, value in answer.items() if value != ""}]}}
+        message = {
+            "toolResponse": {"functionResponses": [{key: value for key, value in answer.items() if value != ""}]}
+        }
         self._track(self._session.send_raw(message))
         return True
 
@@ -256,7 +259,9 @@ class Reconnector:
             self._ping = asyncio.create_task(self._note_pong(connection))
         if silent >= limit and not connection.is_over.is_set():
             LOGGER.warning("no message and no pong for %.0f s: the connection is given up", limit)
-            advice = replace(closes.explain(1006), cause=f"livews gave up: nothing came for {limit:g} s, not even a pong.")
+            advice = replace(
+                closes.explain(1006), cause=f"livews gave up: nothing came for {limit:g} s, not even a pong."
+            )
             connection.given_up = Lost(advice, where=self._session.endpoint.shown, during="in the middle of a turn")
             await connection.transport.leave(1001, patience=self._limits["abortSeconds"] / self.policy.time_scale)
             await connection.transport.wait_read()
@@ -283,7 +288,7 @@ class Reconnector:
             session.put(TurnEnd(False, "", False, step=step))  # its end was all that was missing
             busy = False
         late = limits["lateRefusalSeconds"] / scale
-        ending = connection.ending(error, busy=busy, before=True, late=late)
+        ending = connection.ending(error, busy=busy, late=late)
         dropped = self.backlog.dropped
         previous = connection
         while True:
@@ -323,7 +328,7 @@ class Reconnector:
                     ending = replace(ending, phase="starting", kind="credentials")
                 else:
                     await failed.leave(0)
-                    ending = failed.ending(problem, busy=busy, before=True, late=0.0)
+                    ending = failed.ending(problem, busy=busy, late=0.0)
         resumed = bool(connection.handle)
         seconds = session.clock() - started
         resent = await self._catch_up(connection, previous, decision, busy=busy)
@@ -361,7 +366,9 @@ class Reconnector:
         """The setup as it stands now, to resume with a handle or to begin anew."""
         setup = dict(self._setup)
         if "sessionResumption" in setup or handle:
-            resumption = {key: value for key, value in (setup.get("sessionResumption") or {}).items() if key != "handle"}
+            resumption = {
+                key: value for key, value in (setup.get("sessionResumption") or {}).items() if key != "handle"
+            }
             setup["sessionResumption"] = {**resumption, **({"handle": handle} if handle else {})}
         seed = models.profile(setup["model"], self._session.endpoint.surface)["seed"]
         if handle:
@@ -378,7 +385,9 @@ class Reconnector:
         """Bring a new connection to where the one before was; the number of messages that were sent again."""
         resumed, conversation = bool(connection.handle), connection.conversation
         if not resumed:
-            self._lost_calls |= {key: call for key, call in self._called.items() if key in previous.conversation.pending}
+            self._lost_calls |= {
+                key: call for key, call in self._called.items() if key in previous.conversation.pending
+            }
             self._called.clear()
             if turns := self._session_history(shorter=decision.shorter):
                 seed = conversation.profile["seed"]
@@ -402,11 +411,10 @@ class Reconnector:
 
     async def _goes_on(self, connection: Connection) -> bool:
         """Whether the service goes on by itself on a resumed connection."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + self._limits["resendAfterSeconds"] / self.policy.time_scale
-        while not (connection.has_content or connection.is_over.is_set()) and loop.time() < until:
-            await asyncio.sleep(0.02)
-        return connection.has_content or connection.is_over.is_set()
+        seconds = self._limits["resendAfterSeconds"] / self.policy.time_scale
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(connection.goes_on.wait(), seconds)
+        return connection.goes_on.is_set()
 
     async def _send_again(self, connection: Connection, items: list[Sent]) -> int:
         count = 0

@@ -9,12 +9,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from livews import transport
-from livews.core import closes, codec
+from livews.advice import closes
+from livews.core import codec
 from livews.core.conversation import Conversation, Step
 from livews.core.events import Event, Ready, ToolCall, TurnEnd, events
 from livews.core.rules import Finding
@@ -25,6 +26,7 @@ from livews.session.connection import Connection
 from livews.session.event_queue import EventQueue
 
 if TYPE_CHECKING:
+    from livews.session.policy import ReconnectPolicy
     from livews.session.reconnecting import Reconnector
     from livews.tools.runner import Toolbox
 
@@ -69,7 +71,7 @@ class Session:
         self._closing = False
         self._tools = tools
         self._is_sending_audio = False
-        self._connection = Connection(where, recorders, self.clock, on_message=self._on_message, on_end=self._on_end)
+        self._connection = self.new_connection()
         self._reconnector: Reconnector | None = None
         """Opens other connections; None where the session ends with its first."""
         if tools is not None:
@@ -155,14 +157,19 @@ class Session:
             return
         if self._done.is_set():
             raise self._ended()
-        backlog = reconnector.backlog
-        backlog.add(raw, len(pcm) / 2 / rate if rate > 0 else 0.0)
-        if self._is_sending_audio:  # the socket takes no more, or another task is at it
+        reconnector.backlog.add(raw, len(pcm) / 2 / rate if rate > 0 else 0.0)
+        await self.send_backlog()
+
+    async def send_backlog(self) -> None:
+        """Send the audio that waits, as far as there is a connection; it goes on in the background of another call that
+        does the same."""
+        reconnector = self._reconnector
+        if reconnector is None or self._is_sending_audio:  # the socket takes no more now, or another task is at it
             return
         self._is_sending_audio = True
         try:
-            while backlog and reconnector.is_open(wanted=True):
-                await self._deliver(partial(_step_of, backlog.take()))
+            while reconnector.backlog and reconnector.is_open(wanted=True):
+                await self._deliver(partial(_step_of, reconnector.backlog.take()))
         finally:
             self._is_sending_audio = False
 
@@ -372,9 +379,26 @@ class Session:
 
     # The connection
 
-    async def _start(self, message: dict[str, Any], open_timeout: float, setup_timeout: float) -> None:
+    def new_connection(self, handle: str = "") -> Connection:
+        """Another connection, not opened yet."""
+        return Connection(
+            self.endpoint, self._recorders, self.clock, on_message=self._on_message, on_end=self._on_end, handle=handle,
+        )  # fmt: skip
+
+    async def _start(
+        self,
+        message: dict[str, Any],
+        timeouts: tuple[float, float],
+        policy: ReconnectPolicy | None,
+        refresh: Callable[[], Awaitable[Endpoint]],
+    ) -> None:
         self.connections = 1
-        await self._connection.open(message, open_timeout, setup_timeout)
+        await self._connection.open(message, *timeouts)
+        if policy is not None and not self._done.is_set():
+            from livews.session.reconnecting import Reconnector
+
+            self._reconnector = Reconnector(self, policy, message, timeouts, refresh)
+            self._reconnector.begin()
 
     def _on_message(self, connection: Connection, step: Step) -> None:
         reconnector = self._reconnector

@@ -21,13 +21,13 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from livews import client
 from livews.cli import main, replies, talk
 from livews.cli.console import Console, Environment
 from livews.cli.output import Output, Unsent
 from livews.cli.session_inputs import SessionInputs
 from livews.core.codec import decode_base64, encode_base64
 from livews.errors import RemoteProtocolError
+from livews.session.session import Session
 from tests.bench.golden.parts import png
 from tests.kit.command import LIVEWS, Done, livews, serving
 from tests.kit.screen import Terminal
@@ -445,13 +445,13 @@ def test_a_server_that_stalled_is_not_waited_for_at_the_end(
     wire: Wire, patience: float | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given: list[float | None] = []
-    close = client.Session.close
+    close = Session.close
 
-    async def noted(session: client.Session, *, patience: float | None = None) -> None:
+    async def noted(session: Session, *, patience: float | None = None) -> None:
         given.append(patience)
         await close(session, patience=patience)
 
-    monkeypatch.setattr(client.Session, "close", noted)
+    monkeypatch.setattr(Session, "close", noted)
     words = ["--model", LIVE_38, "--turn-timeout", "1"]
     against([PROMPT, *wire], tmp_path, *words, run=lambda *words: main(list(words)))
     assert given == [patience]
