@@ -38,7 +38,7 @@ async def talk(
     seen: list[livews.Event] = []
     async with scripted(frames(*payloads, close=close, hold=hold)) as url:
         try:
-            async with livews.connect(url=url, **options) as session:
+            async with livews.connect(url=url, **{"reconnect": None, **options}) as session:
                 await session.say("hello")
                 async with asyncio.timeout(5):
                     async for event in session.turn():
@@ -232,7 +232,7 @@ async def test_no_key_in_trace_or_exception(tmp_path: Path) -> None:
 
     async with scripted(refuse) as url:
         with pytest.raises(livews.Closed) as caught:
-            async with livews.connect(url=f"{url}/?key={KEY}x", api_key=KEY, trace=path) as session:
+            async with livews.connect(url=f"{url}/?key={KEY}x", api_key=KEY, reconnect=None, trace=path) as session:
                 await session.say(f"my key is {KEY}")
                 async for _ in session.turn():
                     pass
@@ -244,11 +244,11 @@ async def test_no_key_in_trace_or_exception(tmp_path: Path) -> None:
 
 async def test_what_was_sent_is_in_the_trace_also_when_sending_was_cancelled(tmp_path: Path) -> None:
     async with scripted(acts(deaf, 2, hold=False)) as url:
-        session = await livews.connect(url=url, trace=tmp_path / "t.jsonl")
+        session = await livews.connect(url=url, reconnect=None, trace=tmp_path / "t.jsonl")
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):
                 await session.send_image(bytes(9_000_000))
-        session._transport.abort()
+        session.connection.transport.abort()
         await session.close()
     assert "realtimeInput" in (tmp_path / "t.jsonl").read_text()
 

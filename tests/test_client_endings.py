@@ -102,7 +102,7 @@ async def test_an_end_in_mid_turn_keeps_what_came_before(
 async def test_a_socket_that_just_dies() -> None:
     async with (
         scripted(acts(None, sound(), lambda socket: socket.transport.abort())) as url,
-        livews.connect(url=url) as session,
+        livews.connect(url=url, reconnect=None) as session,
     ):
         await session.say("hello")
         with pytest.raises(livews.Lost) as caught:
@@ -190,16 +190,18 @@ async def test_a_ping_that_cannot_be_recorded_ends_the_session(monkeypatch: pyte
     monkeypatch.setattr("livews.transport.PING_EVERY", 0.3)
     async with serve_stand_in(config=FAST) as server, asyncio.timeout(10):
         with pytest.raises(livews.TraceFailed):
-            async with livews.connect(url=server.url, recorders=[lambda where: Failing(controls=0)]) as session:
+            async with livews.connect(
+                url=server.url, reconnect=None, recorders=[lambda where: Failing(controls=0)]
+            ) as session:
                 await session.wait_closed()
-        assert session._transport.socket is not None
-        assert session._transport.socket.state is State.CLOSED, "the socket is not left to the server"
+        assert session.connection.transport.socket is not None
+        assert session.connection.transport.socket.state is State.CLOSED, "the socket is not left to the server"
 
 
 async def test_a_ping_into_a_close_tells_why_and_loses_nothing() -> None:
     script = acts('{"goAway":{"timeLeft":"5s"}}', (1011, "Internal error encountered."))
     async with scripted(script) as url, asyncio.timeout(10):
-        session = await livews.connect(url=url)
+        session = await livews.connect(url=url, reconnect=None)
         with pytest.raises(livews.Closed, match="Internal error"):
             while True:
                 await session.ping()
@@ -212,7 +214,7 @@ async def test_a_pong_that_never_comes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("livews.transport.PING_EVERY", 0.02)
     monkeypatch.setattr("livews.transport.PONG_TIMEOUT", 0.1)
     async with scripted(acts(deaf, 1, hold=False)) as url, asyncio.timeout(5):
-        session = await livews.connect(url=url)
+        session = await livews.connect(url=url, reconnect=None)
         with pytest.raises(livews.Lost, match="keepalive ping timeout"):
             async for _ in session.events():
                 pass
@@ -263,7 +265,7 @@ async def test_an_end_is_told_while_tcp_stays_open(name: str, setup: bool, monke
     monkeypatch.setattr("livews.transport.MAX_SIZE", 99)
     async with held(*[None] * setup, act, setup=setup) as url, asyncio.timeout(4):
         with pytest.raises(kind if setup or kind is not livews.Closed else livews.Refused) as caught:
-            async with livews.connect(url=url) as session:
+            async with livews.connect(url=url, reconnect=None) as session:
                 await session.say("hello")
                 async for _ in session.turn():
                     pass
@@ -286,7 +288,7 @@ async def test_an_end_that_was_announced_says_so(
 ) -> None:
     async with scripted(acts({"goAway": {"timeLeft": "50s"}, **more}, 0.05, acts_)) as url, asyncio.timeout(10):
         with pytest.raises(livews.Closed) as caught:
-            async with livews.connect(url=url) as session:
+            async with livews.connect(url=url, reconnect=None) as session:
                 await session.wait_closed()
     problem = caught.value
     assert what in problem.what and "announced that with goAway" in problem.why and "handle" in problem.fix
@@ -297,7 +299,7 @@ async def test_an_end_that_was_announced_says_so(
 async def test_a_reason_does_not_change_what_1001_is(reason: str) -> None:
     async with scripted(acts((1001, reason))) as url, asyncio.timeout(10):
         with pytest.raises(livews.Closed) as caught:
-            async with livews.connect(url=url) as session:
+            async with livews.connect(url=url, reconnect=None) as session:
                 await session.wait_closed()
     assert caught.value.exit_code == Exit.UNREACHABLE and caught.value.advice.id == "going-away"
 

@@ -137,9 +137,9 @@ class Connection:
         if isinstance(error, Closed):
             advice = error.advice
             return Ending(phase, advice.code, advice.id, advice.kind, advice.retry, idle=idle)
-        if error is None and self.transport.closed is not None:
-            advice = closes.explain(self.transport.closed.code)
-            return Ending(phase, advice.code, advice.id, advice.kind, advice.retry, idle=idle)
+        if (close := self.transport.closed) is not None:  # with 1000, or by us, since a frame was invalid
+            advice = closes.explain(close.code, close.reason)
+            return Ending(phase, close.code, advice.id, advice.kind, advice.retry, idle=idle)
         return Ending(phase, idle=idle)  # unreachable, or no setupComplete
 
     def _take(self, step: Step, t: float, opcode: Opcode) -> None:

@@ -13,22 +13,37 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from livews.advice import closes
 from livews.core import codec, events, models
 from livews.core.conversation import Step, function_calls
-from livews.core.events import Reconnecting, Resumed, SessionLost, ToolCall, TurnEnd
+from livews.core.events import Event, Reconnecting, Resumed, SessionLost, ToolCall, TurnEnd
 from livews.core.reconnecting import Decision
 from livews.endpoint import Endpoint
 from livews.errors import BadRequest, Closed, LivewsError, LocalProtocolError, Lost, TraceFailed
+from livews.recorder import Clock
 from livews.session.connection import Connection
 from livews.session.delivery import Backlog, Delivery, Sent
 from livews.session.history import History, canonical
 from livews.session.policy import ReconnectPolicy
 
-if TYPE_CHECKING:
-    from livews.session.session import Session
+
+class Owner(Protocol):
+    """What is needed of a `Session`."""
+
+    endpoint: Endpoint
+    clock: Clock
+    connections: int
+
+    @property
+    def connection(self) -> Connection: ...
+    def new_connection(self, handle: str = "") -> Connection: ...
+    def put(self, event: Event) -> None: ...
+    def finish(self, error: Exception | None) -> None: ...
+    async def send_raw(self, message: dict[str, Any]) -> None: ...
+    async def send_backlog(self) -> None: ...
+
 
 LOGGER = logging.getLogger("livews.session")
 _LOOK = 0.5
@@ -50,7 +65,7 @@ class Reconnector:
 
     def __init__(
         self,
-        session: Session,
+        session: Owner,
         policy: ReconnectPolicy,
         message: dict[str, Any],
         timeouts: tuple[float, float],
@@ -209,7 +224,7 @@ class Reconnector:
     async def _run(self) -> None:
         try:
             while True:
-                connection = self._session._connection
+                connection = self._session.connection
                 planned = await self._until_end(connection)
                 if not await self._go_on(connection, planned):
                     return
@@ -449,10 +464,10 @@ class Reconnector:
 
     def _going_away_at_age(self, at: float) -> None:
         loop = asyncio.get_running_loop()
-        connection = self._session._connection
+        connection = self._session.connection
 
         def due() -> None:
-            if self._session._connection is connection:
+            if self._session.connection is connection:
                 margin = self._limits["beforeEndSeconds"] - self._limits["beforeGoAwaySeconds"]
                 self._going_away = self._session.clock() + margin / self.policy.time_scale
                 self._look.set()
@@ -460,7 +475,7 @@ class Reconnector:
         loop.call_later(max(0.0, at - self._session.clock()), due)
 
     def _pending(self) -> Any:
-        return self._session.conversation.pending
+        return self._session.connection.conversation.pending
 
     def _update_setup(self, update: Any) -> None:
         """Keep the setup as contextUpdate changes it."""

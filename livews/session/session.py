@@ -43,6 +43,7 @@ class Session:
         remarks: findings that are no errors, about the caller's setup and about answers to calls.
         session_id: the ID from the last setupComplete, "" if it has none.
         clock: seconds since the session was made; the times of the trace.
+        connection: the one that it has, or had last.
         connections: how many it has had.
     """
 
@@ -71,7 +72,7 @@ class Session:
         self._closing = False
         self._tools = tools
         self._is_sending_audio = False
-        self._connection = self.new_connection()
+        self.connection = self.new_connection()
         self._reconnector: Reconnector | None = None
         """Opens other connections; None where the session ends with its first."""
         if tools is not None:
@@ -79,7 +80,7 @@ class Session:
 
     @property
     def conversation(self) -> Conversation:
-        return self._connection.conversation
+        return self.connection.conversation
 
     @property
     def handle(self) -> str:
@@ -90,7 +91,7 @@ class Session:
     @property
     def ping_seconds(self) -> float | None:
         """Round trip of the last ping in seconds, None before the first."""
-        return self._connection.transport.round_trip
+        return self.connection.transport.round_trip
 
     @property
     def dropped_audio(self) -> float:
@@ -289,7 +290,7 @@ class Session:
             kind: its name in the trace.
             about: its members.
         """
-        self._connection.transport.note(kind, about)
+        self.connection.transport.note(kind, about)
 
     # Receiving
 
@@ -338,7 +339,7 @@ class Session:
         """
         if self._reconnector is not None:
             await self._reconnector.wait_open()
-        seconds = None if self._done.is_set() else await self._connection.transport.ping()
+        seconds = None if self._done.is_set() else await self.connection.transport.ping()
         if seconds is None:
             raise self._ended()
         return seconds
@@ -373,7 +374,7 @@ class Session:
                 await self._reconnector.stop()
         finally:
             try:
-                await self._connection.transport.close(patience=patience)
+                await self.connection.transport.close(patience=patience)
             finally:
                 self.finish(None)
 
@@ -393,7 +394,7 @@ class Session:
         refresh: Callable[[], Awaitable[Endpoint]],
     ) -> None:
         self.connections = 1
-        await self._connection.open(message, *timeouts)
+        await self.connection.open(message, *timeouts)
         if policy is not None and not self._done.is_set():
             from livews.session.reconnecting import Reconnector
 
@@ -402,9 +403,9 @@ class Session:
 
     def _on_message(self, connection: Connection, step: Step) -> None:
         reconnector = self._reconnector
-        if "setupComplete" in step.signals and connection is not self._connection:
+        if "setupComplete" in step.signals and connection is not self.connection:
             connection.conversation.resume(self.conversation) if connection.handle else None
-            self._connection = connection
+            self.connection = connection
         if reconnector is not None:
             reconnector.received(connection, step)
         for event in events(step):
@@ -422,9 +423,10 @@ class Session:
         self._more.set()
 
     def _on_end(self, connection: Connection) -> None:
-        if self._reconnector is not None and connection.is_set_up and not self._closing:
+        goes_on = connection.is_set_up and connection.transport.failure is None and not self._closing
+        if self._reconnector is not None and goes_on:
             self._reconnector.hold()
-        elif connection is self._connection:
+        elif connection is self.connection:
             self.finish(None if self._closing else connection.error)
 
     def finish(self, error: Exception | None) -> None:
@@ -461,7 +463,7 @@ class Session:
         while True:
             if reconnector is not None:
                 await reconnector.wait_open()
-            connection = self._connection
+            connection = self.connection
             step = self._checked(make(connection.conversation))
             if reconnector is not None:
                 reconnector.sent(step)
@@ -486,7 +488,7 @@ class Session:
                 self.remarks.append(finding)
                 if self._remark is not None:
                     self._remark(finding)
-        self._connection.suspects.take(step, self.clock())
+        self.connection.suspects.take(step, self.clock())
         return step
 
 

@@ -77,7 +77,7 @@ def _session() -> tuple[Session, peer.Socket]:
     where = endpoint.resolve(endpoint.Settings(url="ws://127.0.0.1:1"), "gemini-3.8-live")
     session, socket = Session(where, [], unchecked=False, remarks=[]), peer.Socket([])
     session.conversation = speaking()
-    session._transport.socket = socket  # type: ignore[assignment]
+    session.connection.transport.socket = socket  # type: ignore[assignment]
     return session, socket
 
 
