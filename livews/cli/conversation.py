@@ -428,6 +428,7 @@ class TerminalConversation:
                 on_tool=self._on_tool,
                 recorders=tuple(recorders),
                 unchecked=options.unchecked,
+                reconnect=None,
                 remark=self._remark,
                 open_timeout=options.timeout,
             )

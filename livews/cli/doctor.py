@@ -207,7 +207,9 @@ class _Doctor:
         first = _FirstFrames()
         times = first.times
         recorders = (lambda where: first,)
-        connecting = client.connect(self._options.model, settings=settings, recorders=recorders, open_timeout=timeout)
+        connecting = client.connect(
+            self._options.model, settings=settings, reconnect=None, recorders=recorders, open_timeout=timeout
+        )
         try:
             session = await connecting
         except LivewsError:
