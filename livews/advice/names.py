@@ -6,7 +6,7 @@
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
@@ -89,6 +89,12 @@ def _homes() -> dict[str, list[Placement]]:
     return homes
 
 
+@cache
+def _taken(surface: str) -> tuple[str, ...]:
+    """The names of a client's members that a surface takes somewhere."""
+    return tuple(rows[0].member.name for rows in _homes().values() if any(row.on[surface] for row in rows))
+
+
 def correct(key: str, steps: Iterable[Any], surface: str | None = None, *, guess: bool = True) -> Correction:
     """What is said of an unknown member of a client.
 
@@ -132,8 +138,7 @@ def correct(key: str, steps: Iterable[Any], surface: str | None = None, *, guess
         return _moved(wrong, key, [key], place, surface)
     if guess and (names := _alike(key, inside.values())):
         return _renamed(wrong, key, names)
-    taken = (rows[0].member.name for rows in _homes().values() if any(row.on[surface or "gemini"] for row in rows))
-    if names := [key] if here else _alike(key, taken)[:1] if guess else []:
+    if names := [key] if here else _alike(key, _taken(surface or "gemini"))[:1] if guess else []:
         return _moved(wrong, key, names, place, surface)
     return Correction(wrong)
 
@@ -275,13 +280,38 @@ def _alike(key: str, names: Iterable[str]) -> list[str]:
 def _alike_of(key: str, names: tuple[str, ...]) -> list[str]:
     from difflib import SequenceMatcher
 
+    bits, table = _letters(names)
     folded, words = _folded(key), _words(key)
+    letters, size = _mask(folded, bits), len(folded)
     matcher, scores = SequenceMatcher(None, b=folded), {}
-    for name in names:
-        matcher.set_seq1(_folded(name))
-        ratio = matcher.ratio() if matcher.real_quick_ratio() >= _ALIKE and matcher.quick_ratio() >= _ALIKE else 0.0
-        is_part = (words and words <= _words(name)) or (len(folded) > 3 and _folded(name).startswith(folded))
-        scores[name] = max(ratio, _PART if is_part else 0.0)
+    for name, plain, length, parts, mask in table:
+        if 2 * (letters & mask).bit_count() >= _ALIKE * (size + length):  # else the same letters cannot be that many
+            matcher.set_seq1(plain)
+            scores[name] = matcher.ratio()
+        if (words and words <= parts) or (size > 3 and plain.startswith(folded)):
+            scores[name] = max(scores.get(name, 0.0), _PART)
     best = max(scores.values(), default=0.0)
     close = [name for name, score in scores.items() if score >= max(_ALIKE, best - 0.02)]
     return close if len(close) <= _MOST else []
+
+
+@lru_cache(maxsize=64)
+def _letters(names: tuple[str, ...]) -> tuple[dict[tuple[str, int], int], list[tuple[str, str, int, set[str], int]]]:
+    """A bit for each letter that a name has for the nth time; each name with its folded form, the length of that, its words
+    and its bits."""
+    folded = [_folded(name) for name in names]
+    bits: dict[tuple[str, int], int] = {}
+    for plain in folded:
+        for letter in _counted(plain):
+            bits.setdefault(letter, 1 << len(bits))
+    rows = zip(names, folded, strict=True)
+    return bits, [(name, plain, len(plain), _words(name), _mask(plain, bits)) for name, plain in rows]
+
+
+def _mask(folded: str, bits: dict[tuple[str, int], int]) -> int:
+    return sum(bits.get(letter, 0) for letter in _counted(folded))
+
+
+def _counted(text: str) -> Iterator[tuple[str, int]]:
+    """Each letter, and how many of it come before."""
+    return ((letter, text.count(letter, 0, i)) for i, letter in enumerate(text))

@@ -55,7 +55,7 @@ _PARTS = {
     "<CODE>": r"(?P<code>10(?:0\d|1[0-5])|[34]\d{3})(?![\w-])",
     "<WIRE>": r"(?<![\w.:-])(?P<code>10(?:0\d|1[0-5]))(?![\w-]|[.:]\d)" + _NOT_A_COUNT,
     # `1007`, `Invalid`, `CloseCode::Invalid`, `Some(Invalid)`, `<CloseCode.INVALID_DATA: 1007>`, `CloseCode(rawValue: 1007)`
-    "<ANY>": r"""[<(\[{"']?(?:[A-Za-z]\w{0,39}(?:\.|::|\((?:rawValue: )?)){0,3}\.?(?P<code>\d{4}(?![\w-])|[A-Za-z]\w{1,49})"""
+    "<ANY>": r"""[<(\[{"']?(?:[A-Za-z]\w{0,39}(?:\.|::|\((?:rawValue: )?)){0,3}\.?(?P<code>\d{4}(?![\w-])|[A-Za-z]\w{1,49}+)"""
     r"""(?:: \d{4}>)?[)>\]]?""",
     "<NOT A COUNT>": _NOT_A_COUNT,
     "<HTTP>": r"(?P<code>[2-5]\d\d)\b",
@@ -80,7 +80,7 @@ _NO_REASON = re.compile(
 )
 """A missing reason, or the next member in its place."""
 _NEXT_MEMBER = re.compile(
-    r"""["'`]?\s*(?:[,;|]\s*["']?\w+["']?\s*(?:=>|[=:])|; (?:then|no close frame)\b|\s\(\w*\W{0,3}\d{4}\)|\s\(?(?:with\s)?\w{0,12}(?:[Cc]ode|[Ss]tatus)["']?[:=\s]+\d|>>|\s-\s*\w+=)""",
+    r"""["'`]?(?<!\s)\s*(?:[,;|]\s*["']?\w+["']?\s*(?:=>|[=:])|; (?:then|no close frame)\b|\s\(\w*\W{0,3}\d{4}\)|\s\(?(?:with\s)?\w{0,12}(?:[Cc]ode|[Ss]tatus)["']?[:=\s]+\d|>>|\s-\s*\w+=)""",
     re.ASCII,
 )
 """What follows a reason that has no quotes around it."""
@@ -327,15 +327,15 @@ def _length(rest: str, reason: str, before: str) -> int:
         return len(whole) + rest[len(whole) :].startswith(".")
     member = _NEXT_MEMBER.search(rest)
     text = rest[: member.start()] if member else rest
-    while text and (text[-1].isspace() or text[-1] in "\"'`" or _is_open(text)):
-        text = text[:-1]
-    return len(text)
-
-
-def _is_open(text: str) -> bool:
-    """Whether a text ends with a bracket that it does not open."""
-    opening = {")": "(", "]": "[", "}": "{", ">": "<"}.get(text[-1:])
-    return opening is not None and text.count(text[-1]) > text.count(opening)
+    extra = {last: text.count(last) - text.count(first) for first, last in ("()", "[]", "{}", "<>")}
+    size = len(text)
+    for char in reversed(text):
+        if not (char.isspace() or char in "\"'`" or extra.get(char, 0) > 0):
+            break
+        if char in extra:  # a bracket that the text does not open
+            extra[char] -= 1
+        size -= 1
+    return size
 
 
 def _bare(text: str, may_be_member: bool) -> str:

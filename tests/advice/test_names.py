@@ -1,6 +1,7 @@
 """advice.names: where a name belongs that its object does not have, and what it is in another protocol."""
 
 import json
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
@@ -135,3 +136,17 @@ def test_a_close_says_where_the_name_belongs(name: str, path: str, words: str) -
         advice = closes.explain(code, reason)
         assert advice.id == "unknown-name" and words in advice.do
         assert "is a member of" not in advice.do
+
+
+def test_most_names_are_not_compared_letter_by_letter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The letters that two names share are counted at once."""
+    compared: list[str] = []
+    for how in ("ratio", "quick_ratio"):
+        monkeypatch.setattr(SequenceMatcher, how, lambda self: compared.append(self.a) or 0.9)
+    assert [one.complaint for one in rules.check("client", {"setuup": {}})] == [
+        "no member setuup in BidiGenerateContentClientMessage; did you mean setup? at /setuup"
+    ]
+    assert compared == ["setup"]
+    for i in range(20):
+        rules.check("client", {f"tetupComplete{i}": {}})
+    assert len(compared) < 20, "there are 150 names"

@@ -314,6 +314,18 @@ def test_what_may_be_far_apart_is_looked_for_once(piece: str) -> None:
     assert min(spent(piece * 500) for _ in range(5)) < 0.012
 
 
+def test_eight_times_as_much_takes_eight_times_as_long() -> None:
+    def spent(blanks: int) -> float:
+        began = time.process_time()
+        close_parser.parse_close(
+            "Error: Explicit activity control is not supported when automatic" + " " * blanks + "x"
+        )
+        return time.process_time() - began
+
+    few, many = (min(spent(blanks) for _ in range(5)) for blanks in (480, 3_840))
+    assert many < 24 * few, "64 times as long, if it were squared"
+
+
 def test_json_is_one_object_each(explain: Out, capsys: pytest.CaptureFixture[str]) -> None:
     output = json.loads(explain("--json", "responseModalities"))
     assert output["found"][0]["on"] == {"v1beta": True, "v1alpha": True, "vertex": True}
