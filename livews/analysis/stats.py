@@ -201,7 +201,8 @@ class SessionStats:
             "heard": dict(self._heard) if self._heard else None,
             "tokens": tokens | ({"total": self._total_tokens} if self._total_tokens else {}),
             "stalls": [
-                {"line": number, "rule": f.rule, "complaint": f.complaint, "do": f.fix} for number, f in self._stalls
+                {"line": number, "rule": f.rule, "complaint": f.complaint, "do": f.fix}
+                for number, f, _ in self._stalls
             ],
             "unanswered": self._ending.unanswered is not None,
             "closes": self._closes,

@@ -37,7 +37,7 @@ class SessionWatch(Recorder):
         """Why nothing happens, once."""
         t, at = self._frame
         stall = self._waiting.stall(t + time.monotonic() - at) if self._waiting is not None else None
-        return stall.finding if stall is not None and stall.finding.rule not in _OWN else None
+        return stall.finding if stall is not None and stall.finding.rule not in _OWN and not stall.is_known else None
 
     def take_endings(self) -> list[Finding]:
         """How the turns ended since the last call, as far as they ended badly."""

@@ -157,7 +157,8 @@ class TerminalReporter:
 
     def _explain_waiting(self) -> None:
         t, at = self._last_frame
-        if stall := self._waiting.stall(t + asyncio.get_running_loop().time() - at):
+        stall = self._waiting.stall(t + asyncio.get_running_loop().time() - at)
+        if stall is not None and not stall.is_known:
             self._view.find(stall.finding)
             self._advise(do=self._fix(stall.finding))
         if not self._waiting.is_idle:

@@ -241,12 +241,13 @@ class ReportSession:
     def look(self, now: float) -> bool:
         """Whether a session that goes on has a new finding: it says why nothing happens. `now`: seconds of its clock."""
         stall = self._waiting.stall(now)
-        self.moves += stall is not None
+        is_new = stall is not None and not stall.is_known
+        self.moves += is_new
         self._note_stall(stall)
-        return stall is not None
+        return is_new
 
     def _note_stall(self, stall: Stall | None) -> None:
-        if stall is not None:
+        if stall is not None and not stall.is_known:
             self._find(min(stall.number, self.rows), [stall.finding])
 
     # Messages

@@ -100,7 +100,7 @@ class AudioInput:
         hears = mime_type != self._compressed and is_sound(mime_type, pcm) and self._check.is_sound
         if self._heard and not hears:
             self._detector.reset()  # what began as speech was none
-        if not hears and (row := format_of(pcm)) and "type" in row and "samples" not in row:
+        if not hears and (row := format_of(pcm)) and "picture" not in row:
             self._compressed = mime_type
         self._heard = hears
         return hears

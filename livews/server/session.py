@@ -85,7 +85,7 @@ class StandInSession(ServerSession):
             self._explain(self.waiting.stall(self.clock()))
 
     def _explain(self, stall: Stall | None) -> None:
-        if stall is not None:
+        if stall is not None and not stall.is_known:
             self.log(f"{stall.finding}. {stall.finding.fix}")
 
     async def go_away(self, seconds: float) -> None:

@@ -143,6 +143,7 @@ class TurnTaking:
         if self.wire["audioStreamEnd"] == "flush" or silence >= needed:
             await self._take_marks(self.audio.flush())
         elif self.audio.speech_open:
+            self._session.waiting.know("ACTIVITY-6")
             self._session.log(
                 f"audioStreamEnd came before enough silence ({silence:.1f} of {needed:.1f} s, as audio): this model now "
                 "stays silent (ACTIVITY-6); --lenient answers"

@@ -141,7 +141,7 @@ def read_to_end(
     outcomes = TurnOutcomes(session.conversation)
     for record, step in session:
         see(record, step)
-        if stall := waiting.follow(record, step):
+        if (stall := waiting.follow(record, step)) and not stall.is_known:
             yield stall.number, [stall.finding], False
         close = ending.take(record, step)
         if close is not None and not close.is_fine:
@@ -156,7 +156,7 @@ def read_to_end(
             yield record.number, [finding("WIRE-2", "", words, fix=fix)], False
     if ending.unanswered is not None:
         yield ending.unanswered, [unanswered_setup()], False
-    if stall := waiting.at_end(one_sided=session.is_one_sided):
+    if (stall := waiting.at_end(one_sided=session.is_one_sided)) and not stall.is_known:
         yield stall.number, [stall.finding], False
     if session.cut_at is not None:
         words = "the trace is cut off in the middle of this line"

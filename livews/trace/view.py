@@ -71,7 +71,8 @@ class TraceView:
             return
         step = self._pieces.step(step)
         is_repeated = direction == "send" and step.template is not None and step.state == self._state
-        if is_repeated and not step.faults and not inserted:
+        is_silent = not step.judgement or all(note.complaint in self._noted for note in step.findings)
+        if is_repeated and is_silent and not inserted:
             self._held.append((t, step, size))
             if t - self._held[0][0] >= 1.0:
                 self._release()

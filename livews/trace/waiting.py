@@ -13,10 +13,12 @@ from math import inf
 from typing import Any, NamedTuple
 
 from livews.advice import closes
+from livews.audio.analysis.levels import FIRST_SOUND_DB, peak_db
 from livews.audio.analysis.pcm import likely_rate, rate_of, seconds_of
 from livews.audio.analysis.vad import turn_detector
 from livews.core import codec, machine, protocol, rules
 from livews.core.conversation import Conversation, Step
+from livews.core.input_format import is_sound
 from livews.core.rules import Finding
 from livews.trace.reader import TraceRecord
 
@@ -31,10 +33,12 @@ _HEARD = frozenset(("inputTranscription", "interimInputTranscription", "generati
 
 
 class Stall(NamedTuple):
-    """Why nothing happens; `number` is that of the last message it is about."""
+    """Why nothing happens; `number` is that of the last message it is about. `is_known`: a finding about a message has
+    said so before."""
 
     number: int
     finding: Finding
+    is_known: bool = False
 
 
 @dataclass(slots=True)
@@ -92,6 +96,10 @@ class Waiting:
         """Rules that were reported since the last reply; those with "=" are for good."""
         self._explained: tuple[Any, ...] = ()
         """What had been sent when a cause was reported: as long as no more is, there is no other."""
+        self._known: set[str] = set()
+        """Rules of findings that were made."""
+        self._audible = False
+        """Something could be heard in the audio of the client."""
         self._until = 0.0
         self._failed = False
         """The service closed with an error, or the connection was lost."""
@@ -106,6 +114,8 @@ class Waiting:
     def take(self, t: float, step: Step, number: int = 0) -> None:
         """Take the next frame, which came at `t`, by its number."""
         self._until = t
+        if step.judgement and (step.sender == "client" or step.kind == "close"):
+            self._known.update(_cause(finding, step) for finding in step.findings)
         if step.template is not None and step.sender == "client":  # audio like a frame before, and nothing else
             self._number = number
             self._hear(t, step)
@@ -172,16 +182,23 @@ class Waiting:
             sent.stream_ended = False
             sent.kept.append((pcm, rate))
             sent.kept_seconds += seconds
-        limit = self._kept_limit = self._kept_limit or max(_KEPT_SECONDS, self._silence_seconds + 2)
+            self._audible = self._audible or peak_db(pcm) >= FIRST_SOUND_DB
+        limit = self._kept_limit = self._kept_limit or max(
+            _KEPT_SECONDS, min(self._given_silence or 0, 60_000) / 1000 + 2
+        )
         while sent.kept_seconds > limit and len(sent.kept) > 1:
             pcm, rate = sent.kept.popleft()
             sent.kept_seconds -= seconds_of(len(pcm), rate)
 
     @property
-    def _silence_seconds(self) -> float:
+    def _given_silence(self) -> int | None:
+        """The silenceDurationMs of setup."""
         path = ("realtimeInputConfig", "automaticActivityDetection", "silenceDurationMs")
-        given = next(iter(machine.values(self._conversation.setup, path)), None)
-        return min(codec.whole(given) or 0, 60_000) / 1000
+        return next((codec.whole(given) for given in machine.values(self._conversation.setup, path)), None)
+
+    def know(self, rule: str) -> None:
+        """The caller has said what this rule is about, until the next reply comes."""
+        self._known.add(rule)
 
     def _reply_comes(self, t: float, step: Step, number: int) -> None:
         """A reply goes on, or begins and so answers what was sent."""
@@ -210,6 +227,7 @@ class Waiting:
 
     def _answered(self) -> None:
         self._sent = _Sent()
+        self._known.discard("ACTIVITY-6")
         self._reported = {rule for rule in self._reported if rule.startswith("=")}
 
     # Asked by a clock, or for a recording
@@ -224,6 +242,7 @@ class Waiting:
         if step is None or step.sender == "client":
             stall = self._explain(record.t, lambda row: "certain" in row and "mayChange" not in row)
         self._until = max(self._until, record.t)
+        self._audible = self._audible or record.elided
         if step is not None:
             self.take(record.t, step, record.number if number is None else number)
         return stall
@@ -257,15 +276,16 @@ class Waiting:
             if all(_fits(facts[name], value) for name, value in row["if"].items()):
                 self._reported.add(reported)
                 self._explained = state
-                words = row["says"].format_map(facts)
-                finding = rules.finding(row["rule"], row.get("at", ""), words, level="note", fix=row.get("do", ""))
-                return Stall(self._number, finding)
+                words, fix = (row.get(name, "").format_map(facts) for name in ("says", "do"))
+                finding = rules.finding(row["rule"], row.get("at", ""), words, level="note", fix=fix)
+                return Stall(self._number, finding, row["rule"] in self._known)
         return None
 
     def _facts(self, now: float) -> dict[str, Any]:
         """What the conditions and words of the rows name."""
         conversation, sent = self._conversation, self._sent
         setup, profile, traits = conversation.setup, conversation.profile, conversation.traits
+        model = profile["name"] if profile["known"] else "the model"
 
         def for_long(at: float | None) -> bool:
             return at is not None and now - at >= SECONDS
@@ -276,11 +296,16 @@ class Waiting:
         free = not self._replying
         asked = free and sent.prompts > 0 and for_long(sent.at)
         is_quiet = sent.sounded_at is None or for_long(sent.sounded_at)
-        speaks = free and sent.sound > 0 and not traits["manualActivity"] and is_quiet and self._is_talking()
+        manual = traits["manualActivity"]
         unmarked = (
-            free and traits["manualActivity"] and self._marked_at is None and not self._replied
-            and sent.sound > 0 and not sent.prompts and for_long(sent.sounded_from) and self._is_talking()
+            free and manual and self._marked_at is None and not self._replied
+            and sent.sound > 0 and not sent.prompts and for_long(sent.sounded_from)
         )  # fmt: skip
+        listens = sent.sound > 0 and (is_quiet or unmarked or for_long(self._marked_at))
+        talking, silence, needed = self._listen() if listens else (False, 0.0, 0.0)
+        speaks = free and not manual and is_quiet and talking
+        silent = free and sent.sound > 0 and is_quiet and not (self._audible or sent.prompts or self._replied)
+        by = "as silenceDurationMs says" if self._given_silence is not None else f"as measured on {model}"
         rate = sent.kept[-1][1] if sent.kept else codec.INPUT_RATE
         actual = likely_rate(rate, sent.streamed, sent.took) if self._is_timed else None
         count = f"{sent.contents} message{'s were sent, none asks' if sent.contents > 1 else ' was sent, and does not ask'}"
@@ -288,15 +313,21 @@ class Waiting:
             **dict(zip(conversation.states, self._state, strict=True)),
             **{name: traits[name] for name in ("clientContent", "manualActivity")},
             "audioStreamEnd": profile["wire"]["audioStreamEnd"],
-            "model": profile["name"] if profile["known"] else "the model",
+            "beforeStreamEnd": f"{profile['vad']['streamEndMs'] / 1000:g} s",
+            "silence": f"only {int(10 * silence + 0.1) / 10:.1f} s of silence" if silence >= 0.1 else "no silence",
+            "needed": f"{needed:g} s, {by}" if profile["known"] else f"{needed:g} s",
+            "enough": f"{max(1.5, needed + 0.3):.1f} s",
+            "silent": silent,
+            "unheard": speaks and "AUDIO-10" in self._known,
+            "model": model,
             "readsText": "text" in profile["input"],
             "calls": ", ".join(calls[:5]) if for_long(self._worked_at) else "",
-            "openActivity": for_long(self._marked_at) and (is_quiet or not self._is_talking()),
+            "openActivity": for_long(self._marked_at) and (is_quiet or not talking),
             "speech": "open" if speaks else "",
             "streamEnded": sent.stream_ended,
-            "sound": f"{sent.sound:.1f} s" if sent.sound else "",
-            "pace": f"sound at {actual / 1000:g} kHz declared as {rate}: {sent.streamed:.1f} s of sound came in {sent.took:.1f} s" if actual else "",
-            "unmarked": unmarked,
+            "sound": f"{sent.sound - (silence if speaks else 0.0):.1f} s" if sent.sound else "",
+            "pace": f"{sent.streamed:.1f} s of audio came in {sent.took:.1f} s: the samples seem to have {actual:,} Hz, and {rate:,} is stated" if actual else "",
+            "unmarked": unmarked and talking,
             "words": free and sent.typed + sent.texts > 0 and for_long(sent.at),
             "early": asked and sent.early,
             "seeded": asked and sent.seeded and sent.prompts == 1,
@@ -311,12 +342,20 @@ class Waiting:
             "pictures": f"{sent.pictures} frame{'s' if sent.pictures > 1 else ''}",
         }  # fmt: skip
 
-    def _is_talking(self) -> bool:
-        """Whether the audio that came last is speech which no silence has ended."""
+    def _listen(self) -> tuple[bool, float, float]:
+        """Whether the audio that came last is speech which no silence has ended; the seconds of silence after it, and how
+        many end it."""
         detector = turn_detector(self._conversation.setup, self._conversation.profile["vad"])
         for pcm, rate in self._sent.kept:
             detector.push(pcm, rate)
-        return detector.talking
+        return detector.talking, detector.offset - (detector.ended_at or 0.0), detector.silence_ms / 1000
+
+
+def _cause(finding: Finding, step: Step) -> str:
+    """The rule of the row that says the same as a finding about a message; "" for none."""
+    if finding.rule == "AUDIO-7" and not all(is_sound(*audio) for audio in step.audio):
+        return "AUDIO-10"
+    return finding.rule if finding.rule in ("AUDIO-10", "AUDIO-11", "AUDIO-12") else ""
 
 
 def _fits(fact: Any, wanted: Any) -> bool:

@@ -117,6 +117,30 @@ def test_samples_of_another_kind_are_named(encoding: str, of: str) -> None:
     assert words in found[0][1] and "s into the audio" in found[0][1]
 
 
+@pytest.mark.parametrize("size", [1_280, 6_400])
+def test_the_pace_of_other_samples_is_no_second_finding(size: int) -> None:
+    """Floats come twice as fast as samples of 16 bits would, and so do two channels."""
+    pcm = packed("<f")(VOICES["a low voice"]) * 5
+    assert [rule for rule, _ in Talk().speak(pcm, every=size / 64_000, size=size)] == ["AUDIO-10"]
+    talk = Talk()
+    assert [rule for rule, _ in talk.speak(STEREO["two voices"] * 5, every=size / 64_000, size=size)] == ["AUDIO-10"]
+    assert talk.check.is_sound
+
+
+def test_the_pace_of_text_is_no_second_finding() -> None:
+    talk, text = Talk(), encode_base64(s16(VOICES["a high voice"]) * 6).encode()
+    assert [rule for rule, _ in talk.speak(text, every=0.02, size=854)] == ["AUDIO-7"]
+
+
+def test_a_window_of_floats_that_looks_fine_does_not_make_the_rest_heard() -> None:
+    talk = Talk()
+    talk.speak(packed("<f")(VOICES["a low voice"]))
+    talk.speak(noise(9_000)[:8_000])
+    assert not talk.check.is_sound
+    talk.speak(s16(VOICES["a high voice"]) * 300)
+    assert talk.check.is_sound
+
+
 @pytest.mark.parametrize("size", [640, 3_200, 64_000])
 def test_the_size_of_chunks_does_not_matter(size: int) -> None:
     found = Talk().speak(packed("<f")(VOICES["a low voice"]), size=size)
@@ -233,8 +257,32 @@ def test_a_turn_with_a_sound_in_it(pcm: bytes) -> None:
 
 def test_silence_from_the_start() -> None:
     talk = Talk()
-    assert talk.speak(bytes(32_000 * 29)) == [], "the user may be listening"
+    assert talk.speak(noise(20)[:32_000] * 29) == [], "the user may be listening"
     assert [rule for rule, _ in talk.speak(bytes(64_000))] == ["AUDIO-11"]
+
+
+def test_a_muted_microphone_gives_zeros() -> None:
+    talk = Talk()
+    assert talk.speak(bytes(32_000 * 5)) == []
+    assert [words[:50] for _, words in talk.speak(bytes(32_000))] == [
+        "nothing but zeros, as of a muted microphone, in th"
+    ]
+
+
+@pytest.mark.parametrize("sender", ["client", "server"])
+def test_a_microphone_that_waits_while_a_turn_runs(sender: str) -> None:
+    talk = Talk()
+    if sender == "client":
+        talk.send({"realtimeInput": {"text": "Hello"}})
+    else:
+        talk.check.take(
+            talk.conversation.step("server", b'{"serverContent":{"modelTurn":{"parts":[{"text":"Hi"}]}}}')
+        )
+    assert talk.speak(bytes(32_000 * 29)) == []
+
+
+def test_zeros_with_one_click_are_no_muted_microphone() -> None:
+    assert Talk().speak(b"\x01\x00" + bytes(32_000 * 10)) == []
 
 
 def test_silence_up_to_the_end_of_the_stream() -> None:

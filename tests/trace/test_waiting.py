@@ -14,7 +14,7 @@ from livews.report import render
 from livews.trace.session import follow
 from livews.trace.waiting import Waiting
 from tests.kit.names import DATA
-from tests.kit.sound import RATE, silence, speech
+from tests.kit.sound import RATE, noise, silence, speech
 from tests.kit.traces import Row, asked, control, got, sent, transcript
 from tests.trace.kit import HEAD, Run, voice, write
 
@@ -53,6 +53,7 @@ EVENTS: dict[str, Callable[[float, Any], Row | list[Row]]] = {
     "ask": asked,
     "text": lambda t, text: sent(t, {"realtimeInput": {"text": text}}),
     "speech": lambda t, seconds: [*_stream(t, speech(seconds))],
+    "room": lambda t, seconds: [*_stream(t, noise(seconds, level=40))],
     "silence": lambda t, seconds: [*_stream(t, silence(seconds))],
     **{
         f"{what} as {rate}": lambda t, seconds, make=make, rate=rate: [*_stream(t, make(seconds), rate)]
@@ -112,7 +113,7 @@ def test_what_a_session_waits_for(case: dict[str, Any], trace: Run, tmp_path: Pa
     assert words in shown and f"({rule})" in shown
 
 
-_BY_MESSAGE = {"SETUP-2", "TURN-6", "ACTIVITY-4", "AUDIO-1", "AUDIO-12", "TOOL-3"}
+_BY_MESSAGE = {"SETUP-2", "TURN-6", "ACTIVITY-4", "AUDIO-1", "AUDIO-11", "AUDIO-12", "TOOL-3"}
 """Rules that are about single messages as well."""
 
 
@@ -191,3 +192,25 @@ def test_json_lines_of_a_client_say_what_they_do_not_ask(
         assert [row["rule"] for row in found] in ([], ["ACTIVITY-6"]) and (
             not found or case["events"][-2][1] == "speech"
         )
+
+
+@pytest.mark.parametrize("rate", [24_000, 48_000])
+def test_a_wrong_rate_is_one_finding(rate: int, trace: Run, tmp_path: Path) -> None:
+    rows = rows_of({"events": [[1, f"speech as {rate}", 4.0], [20, "close", 1000]]})
+    path = write(tmp_path / "t.jsonl", *rows)
+    assert trace("check", path).out.count("AUDIO-12") == 1
+    assert trace("show", path).out.count("AUDIO-12") == 1
+    assert [row["rule"] for row in json.loads(trace("stats", "--json", path).out)["stalls"]] == ["AUDIO-12"]
+
+
+def test_what_is_no_pcm_has_no_other_cause(trace: Run, tmp_path: Path) -> None:
+    """Text is noise that never ends; that no silence followed it is no news."""
+    text = codec.encode_base64(speech(3.0)).encode()
+    path = write(
+        tmp_path / "t.jsonl",
+        *rows_of({"events": []}),
+        *_stream(1.0, text),
+        control(20, "send", "close", code=1000, reason=""),
+    )
+    assert [row for row in ("AUDIO-7", "ACTIVITY-6", "AUDIO-12") if row in trace("check", path).out] == ["AUDIO-7"]
+    assert "AUDIO-10" not in trace("check", path).out

@@ -44,10 +44,13 @@ _CLIPPED = 0.05
 """Share of samples in runs at full scale from which sound is clipped: a full-scale tone has none."""
 _OFFSET = 4_000
 """Mean of a window from which samples do not lie around zero."""
-_SILENT = 30.0
-"""Seconds of silence from the start of the audio, after which it is mentioned."""
+_SILENT, _ZEROS = 30.0, 5.0
+"""Seconds of silence from the start of the audio, after which it is mentioned; and of zeros, which no open microphone gives,
+while nothing is asked otherwise."""
 _SILENT_TURN, _SILENT_SESSION = 0.3, 5.0
 """Seconds of audio from which silence is mentioned where the user's turn ends, and where the session does."""
+_TRUSTED = 8
+"""Windows one after the other without another reading, after which samples are trusted that had one."""
 _PACE = 1.5
 """Seconds in which the pace is measured; two measurements in a row have to agree."""
 _PAUSE = 0.5
@@ -83,9 +86,17 @@ class InputAudioCheck:
         self._turn_at = 0.0
         """Seconds of audio at which the turn began."""
         self._ever_heard = False
+        self._only_zeros = True
+        self._is_asked = False
+        """A turn was asked for without audio, or came."""
         self._pace = _Pace()
-        self.is_sound = True
+        self._distrusted = 0
+        """Windows that have to make sense before the samples are trusted again."""
+
+    @property
+    def is_sound(self) -> bool:
         """Whether the samples are s16le, as far as it is known."""
+        return not self._distrusted
 
     def take(self, step: Step, t: float | None = None, *, elided: bool = False) -> None:
         """Add what is new about the audio of a message, or of a close, to its findings.
@@ -96,10 +107,15 @@ class InputAudioCheck:
             elided: its audio was left out of the trace, so that only its length counts.
         """
         if step.sender == "server":
+            self._is_asked = self._is_asked or "modelTurn" in step.signals or "endTurn" in step.effects
             if "endTurn" in step.effects:
                 self._new_turn()
             if "close" not in step.signals:
                 return
+        if step.template is None:
+            self._is_asked = self._is_asked or "prompt" in step.signals
+            if step.audio and any(about.rule == "AUDIO-7" for about in step.findings):
+                self._stated.add("pace")  # it is no PCM, and has no rate
         found = []
         for kind, about in self._findings(step, t, elided):
             if self._is_new(kind.split(":")[0]):
@@ -130,14 +146,18 @@ class InputAudioCheck:
                 self._first = t if self._first is None else self._first
                 if words := self._pace.take(t, seconds, self._bytes_a_second // SAMPLE_BYTES):
                     yield "pace", self._found("AUDIO-12", *words)
-            if not self._is_heard and (elided or peak_db(pcm) >= FIRST_SOUND_DB):
-                self._is_heard = self._ever_heard = True
+            if not self._is_heard:
+                self._is_heard = elided or peak_db(pcm) >= FIRST_SOUND_DB
+                self._ever_heard = self._ever_heard or self._is_heard
+                self._only_zeros = self._only_zeros and not (elided or any(pcm))
             if self._is_heard and self._seconds >= self._next and not elided:
                 yield from self._look(mime_type, pcm, t)
         if step.template is None:
             yield from self._silence(step)
-        if not self._ever_heard and self._seconds > _SILENT:
-            yield "silence", self._found("AUDIO-11", f"nothing but silence in the first {_SILENT:.0f} s of audio")
+        limit = _ZEROS if self._only_zeros and not self._is_asked else _SILENT
+        if not self._ever_heard and self._seconds > limit:
+            what = "zeros, as of a muted microphone," if self._only_zeros else "silence"
+            yield "silence", self._found("AUDIO-11", f"nothing but {what} in the first {limit:.0f} s of audio")
 
     def _begin_stream(self, mime_type: str) -> None:
         self._mime_type, self._pace = mime_type, _Pace()
@@ -167,8 +187,14 @@ class InputAudioCheck:
             if kind != "offset" or self._offsets + 1 >= _OFFSETS:
                 yield kind, self._found(rule, words, fix)
         self._offsets = self._offsets + 1 if "offset" in kinds and self._offsets == self._windows else 0
-        self.is_sound = not any(kind.startswith(ENCODING) for kind in kinds)
-        self._windows += bool(kinds) or power(samples_of(window))[0] >= _LEAST
+        if {"pairs", "channels"} & kinds or any(kind.startswith(ENCODING) for kind in kinds):
+            self._stated.add("pace")  # its cause is known
+        is_loud = bool(kinds) or power(samples_of(window))[0] >= _LEAST
+        if any(kind.startswith(ENCODING) for kind in kinds):
+            self._distrusted = _TRUSTED
+        elif is_loud and self._distrusted:
+            self._distrusted -= 1
+        self._windows += is_loud
 
     def _silence(self, step: Step) -> Iterator[tuple[str, Finding]]:
         """At the end of what the user says, or of the session: whether anything was audible."""

@@ -92,7 +92,7 @@ def show(options: argparse.Namespace, console: Console) -> int:
             outcomes = TurnOutcomes(session.conversation)
             for line, step in session:
                 ending.take(line, step)
-                if (stall := waiting.follow(line, step)) and not options.json:
+                if (stall := waiting.follow(line, step)) and not stall.is_known and not options.json:
                     view.find(stall.finding)
                 ended = outcomes.take(step, elided=line.elided) if step is not None and line.raw is not None else []
                 line_kinds = _kinds(line, step) if kinds else set()
@@ -119,7 +119,7 @@ def show(options: argparse.Namespace, console: Console) -> int:
             view.close()
             if ending.unanswered is not None and not options.json:
                 view.find(unanswered_setup())
-            if (stall := waiting.at_end()) and not options.json:
+            if (stall := waiting.at_end()) and not stall.is_known and not options.json:
                 view.find(stall.finding)
     if options.turn is not None and options.turn > last_turn:
         raise reader.no_such("turn", options.turn, last_turn, options.file)
