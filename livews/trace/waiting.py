@@ -13,12 +13,12 @@ from math import inf
 from typing import Any, NamedTuple
 
 from livews.advice import closes
+from livews.advice.input_format import is_sound
 from livews.audio.analysis.levels import FIRST_SOUND_DB, peak_db
 from livews.audio.analysis.pcm import likely_rate, rate_of, seconds_of
 from livews.audio.analysis.vad import turn_detector
 from livews.core import codec, machine, protocol, rules
 from livews.core.conversation import Conversation, Step
-from livews.core.input_format import is_sound
 from livews.core.rules import Finding
 from livews.trace.reader import TraceRecord
 
