@@ -108,10 +108,11 @@ class _Explanation:
             advice = closes.of_code(code)
         if may_be_name and not advice.known:
             self._unknown(reason)
+        near = [] if code or advice.known or logged.cause else self._near(reason)
         if self._options.json:
             tables = {"reasons": reasons, "statuses": code_table.statuses() if error and error.has_status else []}
-            lists = {name: [row.to_dict() for row in rows] for name, rows in tables.items() if rows}
-            self._json(asdict(advice) | lists)
+            lists: dict[str, Any] = {name: [row.to_dict() for row in rows] for name, rows in tables.items() if rows}
+            self._json(asdict(advice) | lists | ({"nearest": near} if near else {}))
             return
         reason = one_line(advice.reason, 160) if logged.cause else advice.reason
         quoted = json.dumps(reason, ensure_ascii=False) if reason else ""
@@ -136,6 +137,10 @@ class _Explanation:
             self._console.say(text)
         retry = RETRY[advice.retry] if advice.known or is_own or advice.retry != "no" else _NOT_KNOWN
         self._console.say(paragraph("again", retry))
+        if near:
+            self._console.say(
+                paragraph("near", "the nearest symptoms: " + "; ".join(f"`livews explain {t}`" for t in near))
+            )
         if not (advice.known or is_own):
             self._console.say(paragraph("else", _ELSE))
 
@@ -201,6 +206,12 @@ class _Explanation:
         for i, proof in enumerate(found.proves):
             self._console.say(paragraph("" if i else "prove", f"`{proof.run}` shows {proof.shows}"))
         return True
+
+    def _near(self, text: str) -> list[str]:
+        """The titles of the symptoms that are nearest to a text without a close."""
+        from livews.explainer import symptoms
+
+        return [symptom.title for symptom in symptoms.nearest(text)]
 
     # Names
 

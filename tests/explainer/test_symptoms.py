@@ -31,6 +31,27 @@ def test_what_is_no_symptom_stays_a_reason(text: str, capsys: pytest.CaptureFixt
     assert "a symptom" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("text", "words"), ROWS["nearest"].items())
+def test_what_fits_nothing_says_so_with_the_nearest(
+    text: str, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["explain", text]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "No reason and no symptom that livews knows" in shown
+    near = shown.partition("the nearest symptoms: ")[2].partition(" else ")[0]
+    assert 1 <= near.count("`livews explain ") <= 3 and all(word in near for word in words)
+    assert main(["explain", "--json", text]) == 0
+    assert json.loads(capsys.readouterr().out)["nearest"] == [symptom.title for symptom in symptoms.nearest(text)]
+
+
+def test_each_symptom_has_many_wordings_and_languages() -> None:
+    assert min(map(len, ROWS["asked"].values())) >= 13
+    rows = symptoms._data()
+    seen = [word for row in rows["words"] for word in row]
+    assert len(set(seen)) == len(seen), "a word stands for two"
+    assert set(rows["ignored"]) & set(seen) == set()
+
+
 def test_every_symptom_is_asked_for_and_its_commands_exist() -> None:
     assert {symptom.id for symptom in symptoms.every()} == set(ROWS["asked"])
     for symptom in symptoms.every():
