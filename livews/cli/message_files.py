@@ -7,7 +7,7 @@
 - What is no JSON in UTF-8 is one finding, at the place of the mistake.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any, NamedTuple
@@ -58,7 +58,13 @@ class Row(NamedTuple):
     """False for what stands between messages."""
 
 
-def findings(lines: Iterator[bytes], name: str, side: Sender | None = None, as_of: str = "") -> Iterator[Judged]:
+def findings(
+    lines: Iterator[bytes],
+    name: str,
+    side: Sender | None = None,
+    as_of: str = "",
+    begin: Callable[[], object] = lambda: None,
+) -> Iterator[Judged]:
     """All findings about the messages of a file.
 
     Args:
@@ -66,6 +72,7 @@ def findings(lines: Iterator[bytes], name: str, side: Sender | None = None, as_o
         name: how errors call the file.
         side: who sent the messages, if it is known.
         as_of: the day or month whose rules count; "" is the revision of protocol/.
+        begin: called before the findings of each session, or of each message that is judged by itself.
     """
     found = rows(lines, name)
     if (first := next(found, None)) is None:
@@ -74,10 +81,11 @@ def findings(lines: Iterator[bytes], name: str, side: Sender | None = None, as_o
     is_alone = len(ahead) == 1
     found = (_without_envelope(row, side, is_alone=is_alone) for row in chain(ahead, found))
     if _is_setup(first, side) and not _is_collection(ahead, side):
-        yield from _Sessions(ahead, found, side, name, as_of).judge()
+        yield from _Sessions(ahead, found, side, name, as_of).judge(begin)
         return
     audio = InputAudioCheck()
     for row in found:
+        begin()
         results = [row.problem] if row.problem else _alone(row.value, side, audio, as_of)
         yield row.line, [*row.remarks, *results], row.is_message
 
@@ -241,8 +249,9 @@ class _Sessions:
         """The client has sent something after its setup that the service takes."""
         self._conversation = Conversation()
 
-    def judge(self) -> Iterator[Judged]:
+    def judge(self, begin: Callable[[], object]) -> Iterator[Judged]:
         while self._rows.head is not None:
+            begin()
             self._is_busy = False
             setup = _sent(self._rows.head, self._side)[1]["setup"]
             session = RecordedSession({}, self._records(), 1, self._name)

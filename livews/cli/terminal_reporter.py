@@ -103,6 +103,7 @@ class TerminalReporter:
             self._view.frame(t, direction, opcode, step)
         else:
             self._view.passed(step)
+        shown = self._view.shown
         self._ending.frame(step, t=t)
         self._waiting.take(t, step)
         for finding in self._outcomes.take(step):
@@ -116,8 +117,8 @@ class TerminalReporter:
         if "setupComplete" in step.signals:
             self._setup.stop()
         self._follow_reply(direction, step)
-        for finding in step.faults if self._quiet else step.findings:
-            if finding.rule not in self._explained:
+        for finding in shown:
+            if finding.rule not in self._explained and not (self._quiet and finding.level == "note"):
                 self._explained.add(finding.rule)
                 self._advise(do=self._fix(finding))
 
@@ -158,8 +159,7 @@ class TerminalReporter:
     def _explain_waiting(self) -> None:
         t, at = self._last_frame
         stall = self._waiting.stall(t + asyncio.get_running_loop().time() - at)
-        if stall is not None and not stall.is_known:
-            self._view.find(stall.finding)
+        if stall is not None and not stall.is_known and self._view.find(stall.finding):
             self._advise(do=self._fix(stall.finding))
         if not self._waiting.is_idle:
             self._look.start()

@@ -10,6 +10,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from livews.advice.consequences import FindingDigest
 from livews.audio.analysis.levels import FLOOR_DB, peak_db
 from livews.audio.analysis.pcm import audio_seconds, ms_of, rate_of
 from livews.core import machine
@@ -21,6 +22,7 @@ from livews.terminal_text import one_line
 from livews.trace.empties import EmptyRun
 
 _WIDTH = 60
+_STYLES = {"error": "error", "refused": "warn", "note": "dim"}
 INSERTED = "written by hand"
 """The note on a message that livews inserted."""
 
@@ -41,7 +43,11 @@ class TraceView:
         self._paint = paint
         self._redact = redact
         self._pieces = Pieces()
-        self._noted: set[str] = set()
+        self._digest = FindingDigest()
+        self._number = 0
+        """Of the message, from 1."""
+        self.shown: list[Finding] = []
+        """The findings that were shown with the last message, without those of earlier ones and what follows from them."""
         self._held: list[tuple[float, Step, int]] = []
         """Similar frames of audio that will be one line."""
         self._state = machine.machine().initial
@@ -66,6 +72,8 @@ class TraceView:
             elided: its media were left out of the trace.
         """
         remember_handles(step)
+        self._number += 1
+        self.shown = []
         size = len(step.raw) if size is None else size
         if not inserted and self._empties.take(step, t, direction, size):
             return
@@ -94,18 +102,26 @@ class TraceView:
     def passed(self, step: Step) -> None:
         """Skip a frame: what it changed is not reported with the next one."""
         remember_handles(step)
+        self._number += 1
+        self.shown = []
         self._pieces.step(step)
         self._state = step.state or self._state
 
-    def find(self, finding: Finding) -> None:
-        """Show a finding that is not about one frame."""
+    def find(self, finding: Finding) -> bool:
+        """Show a finding that is not about one frame, unless it is explained already; whether it was shown."""
         self._release()
-        self._find(finding, "warn")
+        is_new = bool(self._digest.take([finding], self._number))
+        if is_new:
+            self._find(finding, "warn")
+        return is_new
 
     def close(self) -> None:
         self._release()
         if last := self._empties.last():
             self._frame(*last)
+        for folded in self._digest.all():  # what was not shown again
+            if folded.more:
+                self._say(f"{'':8}  {self._paint('dim', f'!  {folded.finding.rule}{folded.words()}')}")
 
     def _release(self) -> None:
         """Print the frames of audio that were held back, as one line."""
@@ -129,12 +145,9 @@ class TraceView:
         words += self._empties.words()
         about = self._paint("dim", " · ".join(words)) if words else ""
         self._line(t, direction, one_line(step.kind, 34), f"{size:,} B", about)
-        for fault in step.faults:
-            self._find(fault, "error" if fault.level == "error" else "warn")
-        for note in step.notes:
-            if note.complaint not in self._noted:  # each once, with its path
-                self._noted.add(note.complaint)
-                self._find(note, "dim")
+        self.shown = self._digest.take(step.findings, self._number)
+        for finding in self.shown:
+            self._find(finding, _STYLES[finding.level])
 
     def _line(self, t: float, direction: Direction, kind: str, size: str, about: str) -> None:
         arrow = self._paint("send", "→") if direction == "send" else self._paint("recv", "←")
