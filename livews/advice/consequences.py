@@ -102,14 +102,19 @@ class FindingDigest:
         """Begin another session: what follows has no cause in the one before."""
         self._causes.clear()
 
-    def take(self, findings: Iterable[Finding], number: int = 0) -> list[Finding]:
+    def take(self, findings: Iterable[Finding], number: int = 0, *, each: bool = False) -> list[Finding]:
         """Take the findings about the next message; those of them that are new and have no cause.
 
         Args:
             findings: in any order.
             number: of the message or the line.
+            each: they are about this line of the file, and not the same as those about another.
         """
         given = list(findings)
+        if each:
+            for finding in given:
+                self._keep((finding.level, finding.rule, f"{number}", finding.complaint), finding, number)
+            return given
         names = {name for finding in given for name in _names(finding)}
         fresh: list[Finding] = []
         # of one message the causes come first
@@ -141,11 +146,15 @@ class FindingDigest:
             folded.count += 1
             folded.last = number
         else:
-            folded = self._folded[key] = FoldedFinding(finding, number, number)
-            if len(self._folded) > _MOST:
-                self._give_up(next(iter(self._folded)))
+            folded = self._keep(key, finding, number)
         self._remember(finding, folded, number)
         return folded.count == 1
+
+    def _keep(self, key: tuple[str, str, str, str], finding: Finding, number: int) -> FoldedFinding:
+        folded = self._folded[key] = FoldedFinding(finding, number, number)
+        if len(self._folded) > _MOST:
+            self._give_up(next(iter(self._folded)))
+        return folded
 
     def _cause(self, finding: Finding, number: int) -> FoldedFinding | None:
         for row in _rows().get(finding.rule, ()):

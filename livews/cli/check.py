@@ -89,9 +89,10 @@ class _Checked:
                 for line, findings, is_message in found:
                     is_empty = False
                     self._messages += is_message
-                    if not is_message and any(finding.rule == "WIRE-2" for finding in findings):
+                    is_damaged = not is_message and any(finding.rule == "WIRE-2" for finding in findings)
+                    if is_damaged:
                         self._damaged.add(line)
-                    digest.take(findings, line)
+                    digest.take(findings, line, each=is_damaged)
             finally:
                 digest.close()
         if is_empty:

@@ -11,6 +11,7 @@ import contextlib
 from typing import Any
 
 from livews.advice import closes
+from livews.advice.consequences import FindingDigest
 from livews.advice.input_format import is_sound
 from livews.core import canonical, codec, machine, models, protocol
 from livews.core.conversation import Step
@@ -53,6 +54,8 @@ class StandInSession(ServerSession):
         """The session was refused what `lenient` serves."""
         self._mentioned: set[str] = set()
         """Paths of what was said about the client's messages."""
+        self._digest = FindingDigest()
+        """What was said about the client's messages, and what follows from it."""
         self._resumable: ResumableSession | None = None
         self._turns: TurnTaking | None = None
 
@@ -67,6 +70,9 @@ class StandInSession(ServerSession):
         finally:
             if self._turns is not None:
                 self._explain(self.waiting.at_end(plain=self._turns.audio.speech_open))
+            for folded in self._digest.all():
+                if folded.more:
+                    self.log(f"{folded.finding.rule}{folded.words()}")
             if self._resumable is not None:
                 self._resumable.pending = dict(self.conversation.pending)
                 self.context.store.release(self._resumable, clean=self.ended not in ("dropped", "lost"))
@@ -85,7 +91,7 @@ class StandInSession(ServerSession):
             self._explain(self.waiting.stall(self.clock()))
 
     def _explain(self, stall: Stall | None) -> None:
-        if stall is not None and not stall.is_known:
+        if stall is not None and not stall.is_known and self._digest.take([stall.finding], self.received):
             self.log(f"{stall.finding}. {stall.finding.fix}")
 
     async def go_away(self, seconds: float) -> None:
@@ -142,9 +148,10 @@ class StandInSession(ServerSession):
 
     def _mention(self, step: Step) -> None:
         """Say once what the model of the session does not read, or answers in silence."""
-        for note in step.notes:
+        notes = [note for note in step.notes if note.rule.startswith(("MODEL-", "TOOL-", "AUDIO-"))]
+        for note in self._digest.take(notes, self.received):
             is_new = note.path not in self._mentioned and len(self._mentioned) < _MENTIONED
-            if is_new and note.rule.startswith(("MODEL-", "TOOL-")) and note.path != "/setup/model":
+            if is_new and not note.rule.startswith("AUDIO-") and note.path != "/setup/model":
                 self._mentioned.add(note.path)
                 self.log(one_line(f"{note}: {note.fix}", 400))
             elif note.rule.startswith("AUDIO-"):  # each is made once
