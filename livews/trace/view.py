@@ -79,14 +79,16 @@ class TraceView:
             return
         step = self._pieces.step(step)
         is_repeated = direction == "send" and step.template is not None and step.state == self._state
-        is_silent = not step.judgement or all(note.complaint in self._noted for note in step.findings)
-        if is_repeated and is_silent and not inserted:
+        self.shown = self._digest.take(step.findings, self._number) if step.judgement else []
+        if is_repeated and not self.shown and not inserted:
             self._held.append((t, step, size))
             if t - self._held[0][0] >= 1.0:
                 self._release()
             return
         self._release()
         self._frame(step, t, direction, size, inserted, elided=elided)
+        for finding in self.shown:
+            self._find(finding, _STYLES[finding.level])
 
     def control(self, t: float, direction: Direction, kind: str, about: dict[str, Any]) -> None:
         """Show a ping, a pong, a close, or what was heard of a reply."""
@@ -145,9 +147,6 @@ class TraceView:
         words += self._empties.words()
         about = self._paint("dim", " · ".join(words)) if words else ""
         self._line(t, direction, one_line(step.kind, 34), f"{size:,} B", about)
-        self.shown = self._digest.take(step.findings, self._number)
-        for finding in self.shown:
-            self._find(finding, _STYLES[finding.level])
 
     def _line(self, t: float, direction: Direction, kind: str, size: str, about: str) -> None:
         arrow = self._paint("send", "→") if direction == "send" else self._paint("recv", "←")
