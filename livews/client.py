@@ -86,8 +86,8 @@ def connect(
             model takes that. None: the session ends with its connection, and the setup is as the caller wants it.
         handle: `Session.handle` of an earlier session of the same model, to continue it.
         settings: where to connect, in the place of `url` to `insecure`.
-        remark: called before dialling with each finding that is no error, but likely to be refused. They are in
-            `Session.remarks` too.
+        remark: called before dialling with each finding that is no error, but likely to be refused, and later with what
+            is wrong with the audio that is sent. They are in `Session.remarks` too.
         open_timeout: seconds for the connection and the upgrade. Default: 10.
         setup_timeout: seconds for setupComplete. Default: the same as `open_timeout`.
 

@@ -68,7 +68,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "livews.report": (
         *BASE, "livews.analysis", "livews.audio.analysis", "livews.audio.wav", "livews.explainer", "livews.recorder", "livews.trace",
     ),
-    "livews.session": (*BASE, "livews.endpoint", "livews.recorder", "livews.tools", "livews.transport"),
+    "livews.session": (*BASE, "livews.audio.analysis", "livews.endpoint", "livews.recorder", "livews.tools", "livews.transport"),
     "livews.client": (
         *BASE, "livews.endpoint", "livews.google_credentials", "livews.recorder", "livews.session", "livews.setup_message",
         "livews.tools", "livews.trace", "livews.transport",

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+from array import array
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from livews.server.server import StandInConfig, serve_stand_in
 from tests.kit.names import KEY
 from tests.kit.recorder import MemoryRecorder
 from tests.kit.servers import SETUP_COMPLETE, acts, deaf, frames, scripted
+from tests.kit.sound import silence, speech
 from tests.kit.waiting import until
 
 FAST = StandInConfig(pace=0)
@@ -285,3 +287,41 @@ async def test_pings_are_measured_and_recorded(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr("livews.transport.PING_EVERY", 0.02)
     async with at_standin() as session:
         await until(lambda: session.ping_seconds is not None)
+
+
+def _as_floats(pcm: bytes) -> bytes:
+    samples = array("h", pcm)
+    return array("f", (x / 32_768 for x in samples)).tobytes()
+
+
+BAD_AUDIO: dict[str, tuple[dict[str, Any], bytes, list[str]]] = {
+    "floats": ({}, _as_floats(speech(2.0)), ["AUDIO-10"]),
+    "two channels": ({}, array("h", (x for x in array("h", speech(2.0)) for _ in range(2))).tobytes(), ["AUDIO-10"]),
+    "zeros, six seconds of them at once": ({}, bytes(200_000), ["AUDIO-11", "AUDIO-12"]),
+    "a WAV header": ({}, b"RIFF\x24\x10\x00\x00WAVEfmt " + speech(1.0), ["AUDIO-7"]),
+    "clipped": ({}, array("h", (32_767 if n // 60 % 2 else -32_768 for n in range(32_000))).tobytes(), ["AUDIO-11"]),
+    "fine": ({}, speech(2.0) + silence(2.0), []),
+    "before activityStart": (
+        {"realtimeInputConfig": {"automaticActivityDetection": {"disabled": True}}}, speech(2.0), ["ACTIVITY-4"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", BAD_AUDIO)
+async def test_the_audio_that_is_sent_is_checked_as_a_stream(kind: str) -> None:
+    setup, pcm, rules = BAD_AUDIO[kind]
+    remarks: list[Any] = []
+    async with at_standin(setup=setup, remark=remarks.append) as session:
+        for at in range(0, len(pcm), 640):
+            await session.send_audio(pcm[at : at + 640])
+        assert [finding.rule for finding in session.remarks] == rules
+    assert remarks == session.remarks, "each once, while it is sent"
+
+
+async def test_an_activity_of_silence_is_remarked() -> None:
+    marks = {"realtimeInputConfig": {"automaticActivityDetection": {"disabled": True}}}
+    async with at_standin(setup=marks) as session:
+        await session.activity_start()
+        await session.send_audio(bytes(32_000))
+        await session.activity_end()
+        assert [finding.rule for finding in session.remarks] == ["AUDIO-11"]

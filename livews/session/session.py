@@ -26,12 +26,15 @@ from livews.session.connection import Connection
 from livews.session.event_queue import EventQueue
 
 if TYPE_CHECKING:
+    from livews.audio.analysis.input_check import InputAudioCheck
     from livews.session.policy import ReconnectPolicy
     from livews.session.reconnecting import Reconnector
     from livews.tools.runner import Toolbox
 
 _REMARKS = 100
 """Findings that a session keeps."""
+_REMARKABLE = ("MODEL-", "TOOL-", "AUDIO-", "ACTIVITY-4")
+"""What the rules of those begin with that are no errors, and remarks all the same."""
 
 
 class Session:
@@ -40,7 +43,8 @@ class Session:
     Attributes:
         endpoint: where it is connected.
         conversation: the state of both directions of the connection that it has, or had last.
-        remarks: findings that are no errors, about the caller's setup and about answers to calls.
+        remarks: findings that are no errors: about the caller's setup, about answers to calls, and about the user's
+            audio (another encoding, two channels, silence, clipping, a wrong rate), each once.
         session_id: the ID from the last setupComplete, "" if it has none.
         clock: seconds since the session was made; the times of the trace.
         connection: the one that it has, or had last.
@@ -72,6 +76,8 @@ class Session:
         self._closing = False
         self._tools = tools
         self._is_sending_audio = False
+        self._input: InputAudioCheck | None = None
+        """Follows the user's audio, once there is any."""
         self.connection = self.new_connection()
         self._reconnector: Reconnector | None = None
         """Opens other connections; None where the session ends with its first."""
@@ -408,6 +414,8 @@ class Session:
             self.connection = connection
         if reconnector is not None:
             reconnector.received(connection, step)
+        if self._input is not None:
+            self._input.take(step)
         for event in events(step):
             if isinstance(event, Ready):
                 self.session_id = event.session_id
@@ -482,14 +490,25 @@ class Session:
             errors = [fault for fault in step.faults if fault.level == "error"]
             if errors:
                 raise LocalProtocolError(errors)
+        if step.audio or self._input is not None:
+            self._hear(step)
         for finding in step.findings if step.judgement else ():
             is_new = len(self.remarks) < _REMARKS and finding not in self.remarks
-            if is_new and finding.rule.startswith(("MODEL-", "TOOL-")):
+            if is_new and finding.rule.startswith(_REMARKABLE):
                 self.remarks.append(finding)
                 if self._remark is not None:
                     self._remark(finding)
         self.connection.suspects.take(step, self.clock())
         return step
+
+    def _hear(self, step: Step) -> None:
+        """Add what is to be said about the user's audio as a stream to the findings of a message."""
+        if self._input is None:
+            from livews.audio.analysis.input_check import InputAudioCheck
+
+            self._input = InputAudioCheck()
+        is_late = self._reconnector is not None and len(self._reconnector.backlog) > 0
+        self._input.take(step, None if is_late else self.clock())
 
 
 def _step_of(raw: bytes, conversation: Conversation) -> Step:
