@@ -23,7 +23,6 @@ class Ending:
         kind: its kind, as in closes.json.
         retry: its retry, as in closes.json.
         planned: the client closed it, or dials again after such a close.
-        idle: no turn was running when the connection before ended.
     """
 
     phase: str
@@ -32,7 +31,6 @@ class Ending:
     kind: str = "network"
     retry: str = "resume"
     planned: bool = False
-    idle: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +66,7 @@ class Reconnects:
     Args:
         limits: members of `limits` in reconnect.json with other values.
         back_off: members of `backOff` with other values.
-        tries: tries of the row "dropped" and of the rows that have as many; None for those of reconnect.json.
+        tries: tries of the rows that are `own`; None for those of reconnect.json.
         within: seconds of those rows; None for those of reconnect.json.
     """
 
@@ -84,49 +82,80 @@ class Reconnects:
         self.limits: dict[str, float] = data["limits"] | (limits or {})
         self._back_off: dict[str, float] = data["backOff"] | (back_off or {})
         self._rows: list[dict[str, Any]] = data["rows"]
-        self._own = {"tries": tries, "within": within}
+        self._phases: dict[str, dict[str, Any]] = data["phases"]
+        own = {"tries": tries, "within": within}
+        self._own = {name: value for name, value in own.items() if value is not None}
         self._sockets: deque[float] = deque()
         """When connections were opened, those within `socketsWithin`."""
         self._tries: dict[str, int] = {}
         self._first: dict[str, float] = {}
         """When the first end of a row came, since a connection was settled."""
+        self._opened: float | None = None
+        """When the connection that there is was opened."""
         self._turns = 0
 
     def opened(self, now: float) -> None:
         """A connection is being opened."""
         self._sockets.append(now)
-        self._turns = 0
+        self._opened, self._turns = now, 0
 
     def turn_ended(self, now: float) -> None:
         """A whole turn has ended on the connection."""
         self._turns += 1
-        self.settle(now)
+        self._settle(now)
 
-    def settle(self, now: float) -> bool:
-        """Count tries anew if the connection is settled; whether it is."""
-        age = now - self._sockets[-1] if self._sockets else 0.0
-        is_settled = self._turns >= self.limits["settledTurns"] and age >= self.limits["settledSeconds"]
-        if is_settled:
+    def _settle(self, now: float) -> None:
+        """Count tries anew if the connection is settled."""
+        age = 0.0 if self._opened is None else now - self._opened
+        had_turns = self._turns >= self.limits["settledTurns"] and age >= self.limits["settledSeconds"]
+        if had_turns or age >= self.limits["longSeconds"]:
             self._tries.clear()
             self._first.clear()
-        return is_settled
 
     @property
     def has_turn(self) -> bool:
         """Whether a whole turn has ended on the connection."""
         return self._turns > 0
 
+    def phase(self, *, set_up_for: float | None, resumes: bool, has_content: bool, is_busy: bool) -> str:
+        """The phase in which a connection of a session ended, after its first.
+
+        Args:
+            set_up_for: seconds since setupComplete; None if it did not come.
+            resumes: its setup had a handle.
+            has_content: something of the model came after setupComplete.
+            is_busy: a turn was running, a call was open, or an answer was owed.
+        """
+        if set_up_for is None:
+            return "resuming" if resumes else "starting"
+        if resumes and not has_content and set_up_for < self.limits["lateRefusalSeconds"]:
+            return "refused"
+        return "busy" if is_busy else "idle"
+
+    def hand_over_at(self, life: dict[str, Any]) -> float | None:
+        """Age in seconds at which to act as if a goAway came that leaves `beforeEndSeconds`; None where the service
+        sends one. `life`: of the model's profile."""
+        return None if life["goAwaySeconds"] else max(0.0, life["closeSeconds"] - self.limits["beforeEndSeconds"])
+
+    def give_up_after(self, left: float) -> float:
+        """Seconds after a goAway that leaves so many seconds, until the connection is given up whatever is running."""
+        return max(0.0, left - self.limits["beforeGoAwaySeconds"])
+
     def ended(self, ending: Ending, now: float) -> Decision:
-        """What to do about the end of a connection, or of a try."""
-        self.settle(now)
-        row = next(row for row in self._rows if not row.get("named") and _fits(row, ending))
+        """What to do about the end of a connection, or of a try to get one."""
+        if self._phases[ending.phase].get("lived"):
+            self._settle(now)
+        self._opened, self._turns = None, 0
+        row = next(row for row in self._rows if _fits(row, ending))
         seen: set[str] = set()
         while self._is_used_up(row, now):
             seen.add(row["id"])
             name = row["then"]
             if name == "stop" or name in seen:
-                return Decision(row["id"], "stop", self._tries[row["id"]], says=row["says"])
+                return Decision(row["id"], "stop", self._tries.get(row["id"], 0), says=row["says"])
             row = next(other for other in self._rows if other["id"] == name)
+        if row["action"] == "stop":
+            return Decision(row["id"], "stop", says=row["says"])
         attempt = self._tries[row["id"]] = self._tries.get(row["id"], 0) + 1
         self._first.setdefault(row["id"], now)
         shortest, longest = self._delay(row, attempt, ending)
@@ -137,28 +166,17 @@ class Reconnects:
         )  # fmt: skip
 
     def _is_used_up(self, row: dict[str, Any], now: float) -> bool:
-        tries, within = row.get("tries"), row.get("within")
-        if row.get("then") == "stop" and tries == self._default("tries"):
-            tries = self._own["tries"] if self._own["tries"] is not None else tries
-            within = self._own["within"] if self._own["within"] is not None and within else within
-        first = self._first.get(row["id"], now)
-        return (tries is not None and self._tries.get(row["id"], 0) >= tries) or (
-            within is not None and now - first >= within
-        )
-
-    def _default(self, name: str) -> Any:
-        return next(row for row in self._rows if row["id"] == "dropped")[name]
+        own = self._own if row.get("own") else {}
+        tries, within = (own.get(name, row[name]) if name in row else float("inf") for name in ("tries", "within"))
+        return self._tries.get(row["id"], 0) >= tries or now - self._first.get(row["id"], now) >= within
 
     def _delay(self, row: dict[str, Any], attempt: int, ending: Ending) -> tuple[float, float]:
-        after = row.get("after", [0])
+        after = row["after"]
+        idle: float = row.get("idleSeconds", 0) if self._phases[ending.phase].get("idle") else 0.0
         if attempt <= len(after):
-            pause = after[attempt - 1] + (row.get("idleSeconds", 0) if ending.idle else 0)
-            return pause, pause
+            return after[attempt - 1] + idle, after[attempt - 1] + idle
         first, factor, cap = (self._back_off[name] for name in ("first", "factor", "cap"))
-        n = attempt - len(after) - 1
-        return row.get("idleSeconds", 0) if ending.idle else 0.0, min(cap, first * factor ** min(n, 60)) + (
-            row.get("idleSeconds", 0) if ending.idle else 0.0
-        )
+        return idle, idle + min(cap, first * factor ** min(attempt - len(after) - 1, 60))
 
     def _until_a_socket_is_free(self, now: float) -> float:
         window = self.limits["socketsWithin"]

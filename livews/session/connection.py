@@ -120,27 +120,21 @@ class Connection:
         is_quiet = (states["turn"], states["answer"], states["activity"]) == ("idle", "none", "none")
         return not is_quiet or bool(self.conversation.pending)
 
-    def ending(self, error: Exception | None, *, busy: bool, late: float) -> Ending:
+    def ending(self, error: Exception | None, phase: str, *, planned: bool) -> Ending:
         """How it ended, for the decision about another.
 
         Args:
             error: what its end raised, None for a close that is no error.
-            busy: something was running, or a prompt was not answered.
-            late: seconds after setupComplete in which a close without content refuses the handle.
+            phase: when it ended.
+            planned: we closed it, or dial again after such a close.
         """
-        if self.is_set_up:
-            at_once = self.handle and not self.has_content and self._clock() - self.set_up_at < late
-            phase = "refused" if at_once else "busy" if busy else "idle"
-        else:
-            phase = "resuming" if self.handle else "starting"
-        idle = not busy
         if isinstance(error, Closed):
             advice = error.advice
-            return Ending(phase, advice.code, advice.id, advice.kind, advice.retry, idle=idle)
+            return Ending(phase, advice.code, advice.id, advice.kind, advice.retry, planned)
         if (close := self.transport.closed) is not None:  # with 1000, or by us, since a frame was invalid
             advice = closes.explain(close.code, close.reason)
-            return Ending(phase, close.code, advice.id, advice.kind, advice.retry, idle=idle)
-        return Ending(phase, idle=idle)  # unreachable, or no setupComplete
+            return Ending(phase, close.code, advice.id, advice.kind, advice.retry, planned)
+        return Ending(phase, planned=planned)  # unreachable, or no setupComplete
 
     def _take(self, step: Step, t: float, opcode: Opcode) -> None:
         self.suspects.messages += 1

@@ -19,7 +19,7 @@ from livews.advice import closes
 from livews.core import codec, events, models
 from livews.core.conversation import Step, function_calls
 from livews.core.events import Event, Reconnecting, Resumed, SessionLost, ToolCall, TurnEnd
-from livews.core.reconnecting import Decision
+from livews.core.reconnecting import Decision, Ending
 from livews.endpoint import Endpoint
 from livews.errors import BadRequest, Closed, LivewsError, LocalProtocolError, Lost, TraceFailed
 from livews.recorder import Clock
@@ -180,7 +180,8 @@ class Reconnector:
         if "goAway" in signals and self.policy.hand_over:
             left = step.body["goAway"]
             seconds = (events.seconds(left.get("timeLeft")) if isinstance(left, dict) else None) or 0.0
-            deadline = self._session.clock() + seconds - self._limits["beforeGoAwaySeconds"] / self.policy.time_scale
+            seconds = self._tries.give_up_after(seconds * self.policy.time_scale) / self.policy.time_scale
+            deadline = self._session.clock() + seconds
             self._going_away = min(deadline, self._going_away or deadline)
         self._look.set()
 
@@ -302,15 +303,14 @@ class Reconnector:
             self._is_generated = False
             session.put(TurnEnd(False, "", False, step=step))  # its end was all that was missing
             busy = False
-        late = limits["lateRefusalSeconds"] / scale
-        ending = connection.ending(error, busy=busy, late=late)
+        ending = self._ending(connection, error, busy=busy, planned=planned)
         dropped = self.backlog.dropped
         previous = connection
         while True:
             if isinstance(error, (TraceFailed, BadRequest, LocalProtocolError)):
                 session.finish(error)
                 return False
-            decision = self._decide(replace(ending, planned=planned), error)
+            decision = self._decide(ending, error)
             if decision.action == "stop":
                 if error is None:
                     error = Closed(closes.explain(1000), where=session.endpoint.shown) if busy else None
@@ -343,7 +343,7 @@ class Reconnector:
                     ending = replace(ending, phase="starting", kind="credentials")
                 else:
                     await failed.leave(0)
-                    ending = failed.ending(problem, busy=busy, late=0.0)
+                    ending = self._ending(failed, problem, busy=busy, planned=planned)
         resumed = bool(connection.handle)
         seconds = session.clock() - started
         resent = await self._catch_up(connection, previous, decision, busy=busy)
@@ -353,7 +353,18 @@ class Reconnector:
         await self._send_backlog()
         return True
 
-    def _decide(self, ending: Any, error: Exception | None) -> Decision:
+    def _ending(self, connection: Connection, error: Exception | None, *, busy: bool, planned: bool) -> Ending:
+        """How a connection ended, or a try to get one."""
+        age = (self._session.clock() - connection.set_up_at) * self.policy.time_scale
+        phase = self._tries.phase(
+            set_up_for=age if connection.is_set_up else None,
+            resumes=bool(connection.handle),
+            has_content=connection.has_content or planned,  # what we close ourselves refuses no handle
+            is_busy=busy,
+        )
+        return connection.ending(error, phase, planned=planned)
+
+    def _decide(self, ending: Ending, error: Exception | None) -> Decision:
         decision = self._tries.ended(ending, self._now())
         if decision.action == "fresh" and not self.policy.fresh:
             decision = replace(decision, action="stop")
@@ -458,9 +469,9 @@ class Reconnector:
         """Take the time at which the service closes without a goAway."""
         self._going_away = None
         life = models.profile(self._setup["model"], self._session.endpoint.surface)["life"]
-        if self.policy.hand_over and not life["goAwaySeconds"]:
-            seconds = life["closeSeconds"] - self._limits["beforeEndSeconds"]
-            self._going_away_at_age(self._session.clock() + seconds / self.policy.time_scale)
+        age = self._tries.hand_over_at(life)
+        if self.policy.hand_over and age is not None:
+            self._going_away_at_age(self._session.clock() + age / self.policy.time_scale)
 
     def _going_away_at_age(self, at: float) -> None:
         loop = asyncio.get_running_loop()
@@ -468,8 +479,8 @@ class Reconnector:
 
         def due() -> None:
             if self._session.connection is connection:
-                margin = self._limits["beforeEndSeconds"] - self._limits["beforeGoAwaySeconds"]
-                self._going_away = self._session.clock() + margin / self.policy.time_scale
+                seconds = self._tries.give_up_after(self._limits["beforeEndSeconds"])
+                self._going_away = self._session.clock() + seconds / self.policy.time_scale
                 self._look.set()
 
         loop.call_later(max(0.0, at - self._session.clock()), due)

@@ -245,6 +245,59 @@ def limits() -> str:
     return "\n".join(lines)
 
 
+_ROWS = (
+    ("phases", "in"),
+    ("closes", "closed by"),
+    ("kinds", "kind"),
+    ("retry", "retry"),
+    ("codes", "code"),
+    ("planned", "planned"),
+)
+
+
+def reconnect() -> str:
+    """When a client connects again: the phases, the rows and the limits of reconnect.json."""
+    data = json.loads((ROOT / "protocol" / "reconnect.json").read_text())
+    lines = ["| Phase | When |", "|---|---|"]
+    for name, phase in data["phases"].items():
+        words = "".join(f" ({word})" for word in ("lived", "idle") if phase.get(word))
+        lines.append(f"| `{name}`{words} | {_cell(phase['is'])} |")
+    lines += ["", "| Row | Fits | Action | Delay | Tries | Then | Says |", "|---|---|---|---|---|---|---|"]
+    rest = ""
+    for row in data["rows"]:
+        fits = [f"{words} {_listed(row[name])}" for name, words in _ROWS if name in row]
+        action = row["action"] + "".join(
+            f", {words}"
+            for name, words in (("refresh", "new credentials"), ("history", "shorter history"))
+            if name in row
+        )
+        action += ", not what was sent last" if row.get("resend") is False else ""
+        delay = ", ".join(f"{seconds:g}" for seconds in row.get("after", ())) + (" s" if "after" in row else "")
+        delay += f", idle + {row['idleSeconds']:g} s" if "idleSeconds" in row else ""
+        tries = " or ".join(f"{row[name]:g}{unit}" for name, unit in (("tries", ""), ("within", " s")) if name in row)
+        tries += " (own)" if row.get("own") else ""
+        cells = (
+            f"`{row['id']}`",
+            "; ".join(fits) or "everything",
+            action,
+            delay,
+            tries,
+            row.get("then", ""),
+            row["says"],
+        )
+        lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
+        rest = "" if fits else "nothing: only as `then`"
+    lines += ["", "| Limit | Value | Meaning |", "|---|---|---|"]
+    lines += [
+        f"| `{name}` | {value:g} | {_cell(data['limitsAre'][name])} |" for name, value in data["limits"].items()
+    ]
+    return "\n".join(lines)
+
+
+def _listed(value: Any) -> str:
+    return ", ".join(str(one) for one in value) if isinstance(value, list) else "" if value is True else str(value)
+
+
 def _fields(thing: object) -> str:
     """The fields of a dataclass, as they are matched."""
     if not dataclasses.is_dataclass(thing):
@@ -288,6 +341,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "closes": closes,
     "models": models,
     "limits": limits,
+    "reconnect": reconnect,
     "connect": connect,
     "names": names,
     "arrows": arrows,
