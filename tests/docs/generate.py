@@ -14,6 +14,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache
+from typing import Any
 
 import livews
 from livews.cli.options import COMMANDS, parser_of
@@ -278,7 +279,7 @@ def reconnect() -> str:
         tries += " (own)" if row.get("own") else ""
         cells = (
             f"`{row['id']}`",
-            "; ".join(fits) or "everything",
+            "; ".join(fits) or rest or "everything",
             action,
             delay,
             tries,
