@@ -6,6 +6,8 @@
 - A resumption handle is shown as a pseudonym wherever it occurs, so that it stays visible which belong together. Only
   traces hold handles.
 - `hide` is the last step of all output: of the terminal, of `--json` and of errors. It knows the sessions of this process.
+- The time of a text does not grow with the handles that came before, and a text without any mark of a credential is only
+  searched for these marks.
 - A credential that comes in two messages is hidden from its 8th character on (`Pieces`); nothing is held back for that.
 """
 
@@ -13,11 +15,13 @@ import json
 import re
 import threading
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, overload
 from urllib.parse import parse_qsl, unquote
+
+from livews.hidden_values import HiddenHandles, HiddenValue, longest_beginning
 
 HIDDEN = "[redacted]"
 """What stands in the place of a credential."""
@@ -75,12 +79,21 @@ _SHAPES = re.compile(
 _SHAPE_MARKS = (b"AIza", b"aiza", b"AQ.", b"aq.", b"ya29.", b"auth_tokens/", b"eyJ")
 """One of them is in each of these shapes, which a host name has in small letters: looking for them first is thirty times as
 fast."""
+_ANY_MARK = re.compile(b"|".join(map(re.escape, _SHAPE_MARKS)))
+_SHORT = 1_000
+"""Characters of a text in which a pattern finds the first of several marks sooner than one search for each does."""
+_SHAPE_MARK = re.compile("|".join((*(re.escape(mark.decode()) for mark in _SHAPE_MARKS), "@", "%40")))
+"""One of them is in what `without_shapes` removes."""
+_NAME_MARK = re.compile(f"{_SHAPE_MARK.pattern}|Bearer |[:=]|\\\\u003|%3")
+"""One of them is in what `_without_named` removes."""
 _SHAPE_CUT = re.compile(rb"(?:(?i:AIza)|\b(?i:AQ)\.|ya29\.|auth_tokens/|\beyJ)[0-9A-Za-z._-]{4,}(?=\xe2\x80\xa6)")
 """The beginning of one that a text was cut in, which an ellipsis follows."""
 _SHAPE_BEGUN = re.compile(
     rb"(?:AIza|\bAQ\.|ya29\.|auth_tokens/|\beyJ)[0-9A-Za-z._-]{0,1000}\Z"
     rb"|(?:AI?z?|\bAQ|ya?2?9?|\bey?|au?t?h?_?t?)\Z"  # of what these begin with: too short to be hidden
 )
+_MAY_BEGIN = re.compile(rb"[AIza29Qeyuth_]\"(?!\s*:)")
+"""The end of a text in JSON that may be the beginning of one, without its mark; what a colon follows is a name."""
 _ESCAPE = re.compile(rb"%(?:25){0,3}([0-9A-Fa-f]{2})|\\{1,4}u00([0-7][0-9A-Fa-f])|\\+(?=[/\"])")
 _BEARER = re.compile(rb"(?<=Bearer )[0-9A-Za-z._~+/=-]{8,}")
 # `name=value` in a URL, which may itself be escaped in JSON, HTML or another URL
@@ -102,31 +115,6 @@ _USERINFO = re.compile(
 )
 
 
-class _Known:
-    """A value that must not be shown, in all its spellings, and what stands in its place."""
-
-    def __init__(self, value: str, instead: str) -> None:
-        self.plain = value.encode(errors="surrogatepass")
-        self.instead = instead.encode()
-        self._escaped: re.Pattern[bytes] | None = None
-
-    def begins_at_end(self, raw: bytes) -> int:
-        """How many bytes at the end of `raw` are the beginning of the value."""
-        end = raw[1 - len(self.plain) :] if len(self.plain) > 1 else b""
-        at = end.find(self.plain[:1])
-        while at >= 0 and not self.plain.startswith(end[at:]):
-            at = end.find(self.plain[:1], at + 1)
-        return len(end) - at if at >= 0 else 0
-
-    def replaced(self, raw: bytes) -> bytes:
-        if self.plain in raw:
-            raw = raw.replace(self.plain, self.instead)
-        if b"\\" in raw or b"%" in raw:
-            self._escaped = self._escaped or _escaped(self.plain.decode(errors="surrogatepass"))
-            raw = self._escaped.sub(lambda _: self.instead, raw)
-        return raw
-
-
 class Redactor:
     """Removes the credentials of one session, and shows its resumption handles as pseudonyms.
 
@@ -137,7 +125,7 @@ class Redactor:
 
     def __init__(self, *values: str) -> None:
         spellings = {form for value in values for form in (value, unquote(value)) if len(form) >= _SHORTEST}
-        self.known = [_Known(value, HIDDEN) for value in sorted(spellings, key=len, reverse=True)]
+        self.known = [HiddenValue(value, HIDDEN) for value in sorted(spellings, key=len, reverse=True)]
         global _redactors
         with _lock:
             _redactors = (*(each for each in _redactors if each()), weakref.ref(self))
@@ -180,21 +168,26 @@ def environment_credentials(variables: Mapping[str, str]) -> list[str]:
 
 _redactors: "tuple[weakref.ref[Redactor], ...]" = ()
 """Those of the sessions of this process; replaced, never changed, so that every line can go through them."""
-_handles: dict[str, _Known] = {}
+_handles = HiddenHandles()
 _lock = threading.Lock()
 
 
 def hide(text: str) -> str:
     """`text` as it may leave the process: without the credentials and handles of all its sessions, and without anything
     that is certainly a credential."""
+    if not _handles and len(text) <= _SHORT and _SHAPE_MARK.search(text) is None and not _has_credentials():
+        return text
     raw = _without_known(text.encode(errors="surrogatepass"))
-    raw = _without_cut(with_handles_hidden(raw), _handles.values())
+    raw = _without_cut(with_handles_hidden(raw), _handles.beginning_at_end)
     return without_shapes(raw).decode(errors="surrogatepass")
 
 
 def hide_named(text: str) -> str:
     """The same, and without what is a credential because of its name."""
-    return _without_named(hide(text).encode(errors="surrogatepass")).decode(errors="surrogatepass")
+    text = hide(text)
+    if len(text) <= _SHORT and _NAME_MARK.search(text) is None:
+        return text
+    return _without_named(text.encode(errors="surrogatepass")).decode(errors="surrogatepass")
 
 
 def without_credentials(raw: bytes) -> bytes:
@@ -219,7 +212,7 @@ def with_handles_hidden(raw: bytes) -> bytes:
         return raw
     # a pattern for all spellings of a value takes milliseconds to compile
     plain = _ESCAPE.sub(_unescaped, raw) if b"\\" in raw or b"%" in raw else raw
-    for handle in tuple(_handles.values()):
+    for handle in _handles.in_text(raw) if plain is raw else _handles.in_text(b"\n".join((raw, plain))):
         if handle.plain in plain or handle.plain in raw:
             raw = handle.replaced(raw)
     return raw
@@ -235,7 +228,7 @@ def is_known(text: str) -> bool:
 def unfinished(text: str) -> int:
     """How many characters at the end of a text may be the beginning of a credential, the rest of which is to come."""
     raw = text.encode(errors="surrogatepass")
-    return max((known.begins_at_end(raw) for known in _all_known()), default=0)
+    return max(longest_beginning(raw, _credentials()), _handles.beginning_at_end(raw))[0]
 
 
 def hide_in(value: Any) -> Any:
@@ -254,34 +247,41 @@ def _all() -> list[Redactor]:
 
 def _without_known(raw: bytes) -> bytes:
     for redactor in _all():
-        raw = _without_cut(redactor.redact_known(raw), redactor.known)
+        raw = _without_cut(redactor.redact_known(raw), partial(longest_beginning, known=redactor.known))
     return raw
 
 
-def _all_known() -> list[_Known]:
-    return [*(value for redactor in _all() for value in redactor.known), *tuple(_handles.values())]
+def _credentials() -> list[HiddenValue]:
+    return [value for redactor in _all() for value in redactor.known]
 
 
-def _without_cut(raw: bytes, known: Iterable[_Known]) -> bytes:
+def _has_credentials() -> bool:
+    return any((redactor := each()) is not None and redactor.known for each in _redactors)
+
+
+def _without_cut(raw: bytes, beginning_at_end: Callable[[bytes], tuple[int, bytes]]) -> bytes:
     """Without the beginning of a credential that a text was cut in, which an ellipsis follows."""
     if _ELLIPSIS not in raw:
         return raw
-    known = tuple(known)
     *cut, rest = raw.split(_ELLIPSIS)
     for i, part in enumerate(cut):
-        if (longest := max((value.begins_at_end(part) for value in known), default=0)) >= _SHORTEST:
+        if (longest := beginning_at_end(part)[0]) >= _SHORTEST:
             cut[i] = part[:-longest] + HIDDEN.encode()
     return _ELLIPSIS.join([*cut, rest])
 
 
 def without_shapes(raw: bytes) -> bytes:
     """Without what is a credential wherever it is."""
-    if _has(_SHAPE_MARKS, raw):
+    if _has_shape(raw):
         raw = _SHAPES.sub(HIDDEN.encode(), raw)
         raw = _SHAPE_CUT.sub(HIDDEN.encode(), raw) if _ELLIPSIS in raw else raw
     if b"@" in raw or b"%40" in raw:
         raw = _USERINFO.sub(rb"\g<before>" + HIDDEN.encode() + b"@", raw)
     return raw
+
+
+def _has_shape(raw: bytes) -> bool:
+    return _ANY_MARK.search(raw) is not None if len(raw) <= _SHORT else _has(_SHAPE_MARKS, raw)
 
 
 def _has(marks: tuple[bytes, ...], raw: bytes) -> bool:
@@ -309,19 +309,6 @@ def _without_named(raw: bytes) -> bytes:
     return raw
 
 
-def _escaped(value: str) -> re.Pattern[bytes]:
-    """A value in which any letter may be written as JSON or a URL escapes it, or both, or twice."""
-
-    def spellings(letter: str) -> bytes:
-        units = letter.encode("utf-16-be", "surrogatepass").hex()
-        json = "".join(rf"\\{{1,4}}u(?i:{units[i : i + 4]})" for i in range(0, len(units), 4))
-        url = "".join(rf"%(?:25){{0,3}}(?i:{byte:02x})" for byte in letter.encode(errors="surrogatepass"))
-        slashes = rb"\\{0,4}" if letter in '/"\\' else b""
-        return b"(?:" + slashes + re.escape(letter.encode(errors="surrogatepass")) + f"|{json}|{url})".encode()
-
-    return re.compile(b"".join(map(spellings, value)))
-
-
 def _unescaped(match: re.Match[bytes]) -> bytes:
     code = match[1] or match[2]
     return bytes.fromhex(code.decode()) if code else b""
@@ -342,13 +329,15 @@ class Pieces:
 
     def __init__(self, redactor: Redactor | None = None) -> None:
         self._redactor = redactor
-        self._begun: dict[str, bytes] = {}
+        self._begun: dict[Hashable, bytes] = {}
         """Member to the beginning of a credential in which its last texts ended."""
 
     def step(self, step: Any) -> Any:
         """The step (`core.conversation.Step`) of a message, without the pieces in its texts."""
         raw = step.raw
         if step.template is not None or not 0 < len(raw) <= _MAX_JOINED or step.kind == "unreadable":
+            return step
+        if self.are_none_in(raw):
             return step
         message = step.as_sent or step.body
         hidden = self.hide_in(message, step.sender)
@@ -357,33 +346,47 @@ class Pieces:
         raw = json.dumps(hidden, ensure_ascii=False).encode(errors="surrogatepass")
         return replace(step, raw=raw, parsed=None, as_sent=None)
 
-    def hide_in(self, value: Any, member: str) -> Any:
+    def are_none_in(self, raw: bytes) -> bool:
+        """Whether the JSON of a value certainly has no piece: nothing has begun, and none of its texts ends in a beginning."""
+        if self._begun or self._redactor is not None or _handles or _has_credentials():
+            return False
+        return b"\\" not in raw and not _has_shape(raw) and _MAY_BEGIN.search(raw) is None
+
+    def hide_in(self, value: Any, member: Hashable) -> Any:
         """A JSON value without the pieces in its texts; the same object if there are none. `member`: where it is."""
         if isinstance(value, str):
             return self.hide(value, member)
+        changed: Any = None
         if isinstance(value, dict):
             is_thought = value.get("thought") is True
-            items = {
-                key: self.hide_in(item, f"{member}.{key}{' (thought)' * is_thought}") for key, item in value.items()
-            }
-            return items if any(items[key] is not item for key, item in value.items()) else value
-        if isinstance(value, list):
-            rows = [self.hide_in(item, member) for item in value]
-            return rows if any(new is not old for new, old in zip(rows, value, strict=True)) else value
-        return value
+            for key, item in value.items():
+                if isinstance(item, (str, dict, list)):
+                    hidden = self.hide_in(item, (member, key, is_thought))
+                    if hidden is not item:
+                        changed = {**value} if changed is None else changed
+                        changed[key] = hidden
+        elif isinstance(value, list):
+            for i, item in enumerate(value):
+                if isinstance(item, (str, dict, list)):
+                    hidden = self.hide_in(item, member)
+                    if hidden is not item:
+                        changed = [*value] if changed is None else changed
+                        changed[i] = hidden
+        return value if changed is None else changed
 
-    def hide(self, text: str, member: str = "") -> str:
+    def hide(self, text: str, member: Hashable = "") -> str:
         """The next text of a member, without what belongs to a credential that began earlier or is not complete."""
-        known = self._redactor.known if self._redactor else _all_known()
-        before, raw = self._begun.pop(member, b""), text.encode(errors="surrogatepass")
+        before, raw = self._begun.pop(member, b"") if self._begun else b"", text.encode(errors="surrogatepass")
         whole = before + raw
-        start, instead = _begins_at_end(whole, known, shapes=self._redactor is None)
+        start, instead = self._beginning_at_end(whole)
         if start < len(whole):
             self._begun[member] = whole[start:]
             while len(self._begun) > _MOST_PIECES:
                 del self._begun[next(iter(self._begun))]
+        elif not before:
+            return text
         end = len(whole) if len(whole) - start < _SHORTEST_PIECE else max(start, len(before))
-        first = _ends_after(len(before), whole, known, shapes=self._redactor is None) if before else 0
+        first = self._end_after(len(before), whole) if before else 0
         if first <= len(before) and end == len(whole):
             return text
         is_shown = len(before) < _SHORTEST_PIECE  # else it was replaced in an earlier piece
@@ -392,26 +395,27 @@ class Pieces:
         parts += [instead] if end < len(whole) and (start >= len(before) or is_shown) else []
         return b"".join(parts).decode(errors="surrogatepass")
 
+    def _beginning_at_end(self, raw: bytes) -> tuple[int, bytes]:
+        """Where the beginning of a credential starts in which `raw` ends, or its length; and what to show instead."""
+        if self._redactor is not None:
+            length, instead = longest_beginning(raw, self._redactor.known)
+            return len(raw) - length, instead
+        length, instead = max(longest_beginning(raw, _credentials()), _handles.beginning_at_end(raw))
+        begun = _SHAPE_BEGUN.search(raw, max(0, len(raw) - 1100))
+        if begun and len(raw) - begun.start() > length:
+            return begun.start(), HIDDEN.encode()
+        return len(raw) - length, instead
 
-def _begins_at_end(raw: bytes, known: Sequence[_Known], *, shapes: bool) -> tuple[int, bytes]:
-    """Where the beginning of a credential starts in which `raw` ends, or its length; and what to show instead."""
-    length, instead = max(((value.begins_at_end(raw), value.instead) for value in known), default=(0, b""))
-    begun = _SHAPE_BEGUN.search(raw, max(0, len(raw) - 1100)) if shapes else None
-    if begun and len(raw) - begun.start() > length:
-        return begun.start(), HIDDEN.encode()
-    return len(raw) - length, instead
-
-
-def _ends_after(at: int, raw: bytes, known: Sequence[_Known], *, shapes: bool) -> int:
-    """Where the credential ends that begins before `at` and ends after it; 0 if there is none."""
-    ends = [0]
-    for value in known:
-        size = len(value.plain)
-        found = raw.find(value.plain, max(0, at - size + 1), at + size - 1)
-        ends += [found + size] if found >= 0 else []
-    if shapes:
-        ends += [match.end() for match in _SHAPES.finditer(raw) if match.start() < at < match.end()]
-    return max(ends)
+    def _end_after(self, at: int, raw: bytes) -> int:
+        """Where the credential ends that begins before `at` and ends after it; 0 if there is none."""
+        ends = [0]
+        for value in [*_credentials(), *_handles.in_text(raw)] if self._redactor is None else self._redactor.known:
+            size = len(value.plain)
+            found = raw.find(value.plain, max(0, at - size + 1), at + size - 1)
+            ends += [found + size] if found >= 0 else []
+        if self._redactor is None:
+            ends += [match.end() for match in _SHAPES.finditer(raw) if match.start() < at < match.end()]
+        return max(ends)
 
 
 # Resumption handles
@@ -422,9 +426,7 @@ def remember_handles(step: Any) -> None:
     for _, handle in _handles_in(step.body) if has_handle(step) else ():
         if len(handle) >= _SHORTEST_HANDLE and handle not in _handles:
             with _lock:
-                _handles[handle] = _Known(handle, pseudonym(handle))
-                while len(_handles) > _MOST_HANDLES:
-                    del _handles[next(iter(_handles))]
+                _handles.add(handle, pseudonym(handle), _MOST_HANDLES)
 
 
 def has_handle(step: Any) -> bool:

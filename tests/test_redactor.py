@@ -8,6 +8,7 @@ import pytest
 from livews import redactor
 from livews.core.conversation import Conversation
 from livews.errors import BadRequest
+from livews.hidden_values import HiddenHandles, HiddenValue
 from livews.redactor import Redactor, hide, hide_in, is_secret_name, pseudonym, redact_url, with_pseudonyms
 from tests.kit.names import KEY
 
@@ -170,7 +171,7 @@ def test_pieces_of_other_members_and_senders_do_not_belong_together() -> None:
 
 
 def test_a_handle_is_found_in_any_spelling_and_among_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redactor, "_handles", {})
+    monkeypatch.setattr(redactor, "_handles", HiddenHandles())
     handles = [f"Cig{n}/handle-{n}-of-many" for n in range(300)]
     for handle in handles:
         message = json.dumps({"sessionResumptionUpdate": {"newHandle": handle}})
@@ -195,3 +196,35 @@ def test_a_handle_is_found_in_any_spelling_and_among_many(monkeypatch: pytest.Mo
 ])  # fmt: skip
 def test_the_shape_of_a_credential_is_hidden_wherever_it_is(credential: str) -> None:
     assert redactor.hide(f"a {credential} b") == f"a {redactor.HIDDEN} b"
+
+
+def test_the_time_of_a_text_does_not_grow_with_the_handles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 512 handles none is compared with a text that has none of them, and the right one is found."""
+    monkeypatch.setattr(redactor, "_handles", HiddenHandles())
+    handles = [f"Cig{n % 7}{n:08x}{n * 7919:08x}" for n in range(600)]
+    for handle in handles:
+        redactor.remember_handles(
+            Conversation().step("server", json.dumps({"sessionResumptionUpdate": {"newHandle": handle}}))
+        )
+    compared: list[bytes] = []
+    for how in ("replaced", "begins_at_end"):
+        monkeypatch.setattr(HiddenValue, how, lambda self, raw: compared.append(self.plain) or raw)
+    assert hide("nothing of it 00000000, %41 \\u0041") == "nothing of it 00000000, %41 \\u0041"
+    assert redactor.Pieces().hide("a text that ends in C") == "a text that ends in C"
+    assert hide("cut off… and on…") == "cut off… and on…" and redactor.unfinished("nothing") == 0
+    assert compared == []
+    hide(f"a{handles[400]}b and {handles[50]}")  # the oldest 88 are forgotten
+    assert compared == [handles[400].encode()]
+    monkeypatch.undo()
+
+
+def test_of_many_handles_each_beginning_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redactor, "_handles", HiddenHandles())
+    handles = ["Cig" + "x" * n + f"/{n:09d}" for n in range(40)]
+    for handle in [*handles, handles[3][:-1]]:
+        redactor._handles.add(handle, "instead", 100)
+    for handle in handles:
+        for cut in range(1, len(handle) + 1):
+            text = f"so {handle[:cut]}"
+            alone = max(known.begins_at_end(text.encode()) for known in redactor._handles.values())
+            assert redactor._handles.beginning_at_end(text.encode())[0] == alone

@@ -60,7 +60,7 @@ class Redaction:
     def line(self, text: bytes) -> bytes:
         """Any other line of a trace."""
         row = object_of(text)
-        if "message" in row:
+        if "message" in row and not self._pieces.are_none_in(text):
             row["message"] = self._pieces.hide_in(row["message"], str(row.get("dir")))
         return orjson.dumps({name: self._column(name, value) for name, value in row.items()}) + b"\n"
 

@@ -8,6 +8,7 @@ import pytest
 from livews import redactor
 from livews.cli import main
 from livews.core import codec
+from livews.hidden_values import HiddenHandles
 from livews.redactor import HIDDEN, pseudonym
 from tests.kit.names import KEY
 from tests.kit.traces import Row, asked, control, got, sent, transcript
@@ -24,7 +25,7 @@ TOOLS: list[tuple[list[str], str]] = [
 
 @pytest.fixture(autouse=True)
 def _no_handles(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redactor, "_handles", {})
+    monkeypatch.setattr(redactor, "_handles", HiddenHandles())
 
 
 def echoes() -> list[Row]:
