@@ -81,7 +81,7 @@ def connect(
         insecure: allow a credential to go without TLS to a host that is not loopback. Default: LIVEWS_INSECURE.
         trace: file to which the session's trace is appended. Default: none.
         recorders: each makes a recorder of all frames for an endpoint. Default: none.
-        unchecked: skip client-side validation of what is sent.
+        unchecked: skip client-side validation of what is sent, and send `setup` as it is written, with the model's name only.
         reconnect: how the session goes on when its connection ends; it asks for resumption in the setup then, where the
             model takes that. None: the session ends with its connection, and the setup is as the caller wants it.
         handle: `Session.handle` of an earlier session of the same model, to continue it.
@@ -132,10 +132,11 @@ def connect(
         declarations = toolbox.declarations if toolbox is not None else ()
         message = setup_message.compose(
             where.model, voice=voice, system=system, text=text, setup=setup, functions=declarations,
-            resumption=reconnect is not None, handle=handle,
+            resumption=reconnect is not None, handle=handle, literal=unchecked,
         )  # fmt: skip
         composed = not setup and toolbox is None
-        remarks += checked(setup_message.message_findings(message, where.surface, where.version, composed=composed))
+        found = setup_message.message_findings(message, where.surface, where.version, composed=composed)
+        remarks += [finding for finding in checked(found) if finding not in remarks]
         if toolbox is not None:
             toolbox.declared(message["setup"])
             remarks += toolbox.remarks

@@ -24,6 +24,7 @@ def compose(
     functions: Sequence[dict[str, Any]] = (),
     resumption: bool = False,
     handle: str = "",
+    literal: bool = False,
 ) -> dict[str, Any]:
     """The setup message of a session.
 
@@ -36,14 +37,24 @@ def compose(
         functions: function declarations that are added to the tools of `setup`.
         resumption: ask for handles to resume the session with, where the model takes that.
         handle: the handle of a session to resume; "" begins a new one.
+        literal: add nothing that the model requires, and to a `setup` only what the other arguments say; without these it is
+            as it was written, but for a model's name.
     """
+    if literal and setup and not (voice or system or text or functions or resumption or handle):
+        written = bare(setup)
+        is_same = models.bare_id(str(written.get("model", ""))) == models.bare_id(model)
+        return {
+            "setup": {"model": model, **written} if is_same or "model" not in written else {**written, "model": model}
+        }
     profile = models.profile(model)
     modality = "TEXT" if text and profile["known"] and "TEXT" in profile["output"] else profile["output"][0]
     own: dict[str, Any] = {"model": model, "generationConfig": {"responseModalities": [modality]}}
     if modality == "AUDIO":
         own["outputAudioTranscription"] = {}
+    if literal and setup:
+        own = {"model": model}
     for row in profile.get("requires", ()):
-        if "default" in row:
+        if "default" in row and not literal:
             own = _merge(own, _at(row["at"].split("/")[2:], row["default"]))
     if resumption and not any(row["at"].startswith("/setup/sessionResumption") for row in profile["refuses"]):
         own["sessionResumption"] = {}

@@ -64,23 +64,25 @@ class _Fixing:
     def __init__(self, side: Sender | None, console: Console, name: str) -> None:
         self._side, self._console, self._name = side, console, name
         self._is_trace = False
+        self._is_alone = True
+        """There is one message."""
 
     def lines(self, text: str) -> list[str]:
         """The lines of a text, each with its message repaired."""
-        return [self._line(line, number) for number, line in enumerate(_lines_of(text), 1)]
+        lines = _lines_of(text)
+        self._is_alone = sum(bool(line.strip()) for line in lines) == 1
+        return [new for number, line in enumerate(lines, 1) for new in self._line(line, number)]
 
-    def _line(self, line: str, number: int) -> str:
+    def _line(self, line: str, number: int) -> list[str]:
         try:
             value, words = loose_json.read(line) if line.strip() else (None, [])
         except loose_json.NotSure:
-            return line
-        if not isinstance(value, (dict, list)):
-            return line
-        after, count = self._value(value, number, words)
+            return [line]
+        afters, count = self._values(value, number, words)
         if not count:
-            return line
+            return [line]
         separators = None if re.search(r"""["'\w]: |, ["']""", line) else (",", ":")
-        return json.dumps(after, ensure_ascii=False, separators=separators)
+        return [json.dumps(after, ensure_ascii=False, separators=separators) for after in afters]
 
     def document(self, text: str) -> list[str]:
         """The lines of one message over several lines, or several such."""
@@ -91,28 +93,34 @@ class _Fixing:
                 value, words = loose_json.read(text)
             except loose_json.NotSure:
                 return _lines_of(text)
-            if not isinstance(value, (dict, list)):
-                return _lines_of(text)
             values = [(place.line if place else values[0][0], value)]
-        results = [self._value(value, line, words) for line, value in values]
+        self._is_alone = len(values) == 1
+        results = [self._values(value, line, words) for line, value in values]
         if not any(count for _, count in results):
             return _lines_of(text)
         indent = re.search(r"\n([ \t]+)", text)
         width = indent[1] if indent else 2 if "\n" in text.strip() else None
-        return "\n".join(json.dumps(after, ensure_ascii=False, indent=width) for after, _ in results).split("\n")
+        texts = (json.dumps(after, ensure_ascii=False, indent=width) for afters, _ in results for after in afters)
+        return "\n".join(texts).split("\n")
 
-    def _value(self, value: Any, line: int, words: list[str]) -> tuple[Any, int]:
-        """A value after its repairs, and how many there are. `words`: repairs of its text."""
+    def _values(self, value: Any, line: int, words: list[str]) -> tuple[list[Any], int]:
+        """The messages in a value after their repairs, and how many there are. `words`: repairs of its text."""
+        if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+            self._is_alone = self._is_alone and len(value) == 1
+            if "message" not in value[0]:  # lines of a trace may be in a list
+                words = [*words, "each message of the list is written by itself"]
+                results = [self._message(item, line) for item in value]
+            else:
+                results = [self._message(item, line) for item in value]
+                results = [([after for after, _ in results], sum(count for _, count in results))]
+        elif isinstance(value, dict):
+            self._is_trace = self._is_trace or value.get("trace") == "livews"
+            results = [self._message(value, line)]
+        else:
+            return [value], 0
         for one in words:
             self._note(line, "/", one)
-        if isinstance(value, list):
-            results = [self._value(item, line, []) for item in value]
-            return [after for after, _ in results], len(words) + sum(count for _, count in results)
-        if not isinstance(value, dict):
-            return value, len(words)
-        self._is_trace = self._is_trace or value.get("trace") == "livews"
-        after, count = self._message(value, line)
-        return after, len(words) + count
+        return [after for after, _ in results], len(words) + sum(count for _, count in results)
 
     def _message(self, value: dict[str, Any], line: int) -> tuple[Any, int]:
         count = 0
@@ -126,13 +134,16 @@ class _Fixing:
         if self._is_trace and sender == "server":  # what the service sent is as it is
             return value, count
         after, repairs = message_repair.repaired(sender, message)
+        is_bare = message is not value and "message" not in value
+        if is_bare and not self._is_alone:
+            repairs.insert(0, message_repair.Repair("/", "the members of setup are written in setup"))
         for repair in repairs:
             self._note(line, repair.path, repair.words)
         if not repairs:
             return value, count
         if "message" in value and message is value["message"]:
             after = {**value, "message": after}
-        elif message is not value and after.keys() == {"setup"}:  # it was given without its envelope
+        elif is_bare and self._is_alone and after.keys() == {"setup"}:  # a file for --setup stays one
             after = after["setup"]
         if self._console.environment.stderr_is_terminal or self._console.paints_stdout:
             _show_diff(self._console, value, after)

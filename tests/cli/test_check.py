@@ -293,6 +293,18 @@ def test_fix_keeps_line_separators_in_texts(check: Run) -> None:
     assert check("\r\n".join(lines), "--fix").out[:2] != [] and check("\n".join(lines), "--fix").code == 0
 
 
+@pytest.mark.parametrize(("text", "out"), [
+    ('[{"setup":{"model":"models/test","tols":[]}},{"clientContent":{"turnComplete":true}}]',
+     ['{"setup":{"model":"models/test","tools":[]}}', '{"clientContent":{"turnComplete":true}}']),
+    ('{"model":"models/test"}\n{"clientContent":{"turnComplete":true}}',
+     ['{"setup":{"model":"models/test"}}', '{"clientContent":{"turnComplete":true}}']),
+    ('[]', ['[]']), ('[1]', ['[1]']),
+])  # fmt: skip
+def test_fix_gives_each_message_a_frame(check: Run, text: str, out: list[str]) -> None:
+    assert check(text, "--fix").out == out
+    assert check("\n".join(out), "--fix").out == out
+
+
 def test_fix_keeps_what_it_does_not_repair(check: Run, tmp_path: Path) -> None:
     text = '{"setup":  {"model": "models/test"}}\n\n{"clientContent":{"turn_completed":true}}\nnot JSON\n'
     done = check(text, "--fix")
