@@ -3,6 +3,7 @@
 - The argument is read in this order: a JSON message; a rule id; a number (close code or HTTP status); one word that is
   a name or a path; anything else is a line of a log (`explainer.close_parser`) or the reason of a close.
 - A trace, as a file or on stdin: its closes, each with the finding about an earlier message that is its cause.
+- Of a log of many lines the first cause is explained, with its line; what came later is listed.
 - A code without a reason gets the table of its reasons. What fits no close may be a symptom in somebody's own words.
 - One unknown word fails with the closest names, and exit 2.
 - The argument may come from the wire: it is never shown raw.
@@ -12,7 +13,7 @@ import argparse
 import json
 import re
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
@@ -50,9 +51,10 @@ class _Explanation:
         self._console = console
 
     def run(self) -> int:
-        what, reason = (_decoded(text).strip() for text in (self._options.what, " ".join(self._options.reason)))
+        given, reason = (_decoded(text) for text in (self._options.what, " ".join(self._options.reason)))
         if self._options.what == "-":
-            what = self._stdin()
+            given = self._stdin()
+        what, reason = given.strip(), reason.strip()
         whole = f"{what} {reason}".strip()
         if re.match(r'\{\s*"trace"\s*:\s*"livews"', what):
             self._trace(line.encode() for line in what.splitlines(keepends=True))
@@ -66,14 +68,16 @@ class _Explanation:
             self._rule(what.upper())
         elif re.fullmatch(r"[A-Z]+-\d+", whole):
             raise BadRequest(f"there is no rule {what}", fix="protocol/rules.json lists the rules")
-        elif ("://" in what or "/" in what[:1]) and self._address(what):
+        elif ("://" in what or "/" in what[:1]) and not re.search(r"\s", what) and self._address(what):
             pass
         elif what[:1].isdigit() or re.search(r"\s", whole) or not self._name(whole):
-            logged = close_parser.parse_close(whole)
+            logged, *later = close_parser.parse_log(f"{given.rstrip()} {reason}".rstrip()) or [LoggedClose(0, whole)]
             if not logged.found and self._symptom(whole):
                 return 0
             is_word = logged.reason == whole and not re.search(r"\s", whole)
-            self._close(logged, may_be_name=not logged.found and is_word, is_number=whole.isdigit())
+            self._close(logged, may_be_name=not logged.found and is_word, is_number=whole.isdigit(), later=later)
+            if not close_parser.is_read_whole(given):
+                self._console.note("this text is long: only its beginning and its end were read")
         return 0
 
     def _stdin(self) -> str:
@@ -81,12 +85,25 @@ class _Explanation:
         if len(raw) > _MOST_MIB << 20:
             fix = "give one message; `livews trace show` reads traces of any size"
             raise BadRequest(f"stdin holds more than {_MOST_MIB} MiB", where="stdin", fix=fix)
-        return raw.decode(errors="backslashreplace").removeprefix("\ufeff").strip()
+        return raw.decode(errors="backslashreplace").removeprefix("\ufeff")
 
     # Closes and rules
 
-    def _close(self, logged: LoggedClose, may_be_name: bool = False, is_number: bool = False) -> None:
-        """`may_be_name`: an unknown reason is reported as an unknown name. `is_number`: nothing but a code was given."""
+    def _close(
+        self,
+        logged: LoggedClose,
+        may_be_name: bool = False,
+        is_number: bool = False,
+        later: Sequence[LoggedClose] = (),
+    ) -> None:
+        """Explain a close, or why there was no connection.
+
+        Args:
+            logged: what was found.
+            may_be_name: an unknown reason is reported as an unknown name.
+            is_number: nothing but a code was given.
+            later: what else a log has, after it.
+        """
         code, reason, by = logged.code, logged.reason, logged.by
         if code and not (200 <= code < 600 or 1000 <= code < 5000):
             fix = "close codes are from 1000 to 4999, HTTP statuses from 200 to 599"
@@ -94,15 +111,7 @@ class _Explanation:
         if not code and not reason:
             fix = "give a close code, a reason, an HTTP status, a rule, a name or a message"
             raise BadRequest("there is nothing to explain", fix=fix)
-        error = library_errors.errors().get(logged.cause)
-        if error:
-            advice = library_errors.explain(error.id, code, logged.line, reason)
-        elif logged.cause:
-            from livews import connect_errors  # an explanation of a close needs no network
-
-            advice = connect_errors.explain(cast(connect_errors.Cause, logged.cause), reason)
-        else:
-            advice = closes.explain_http(code) if 0 < code < 1000 else closes.explain(code, reason, by=by)
+        error, advice = library_errors.errors().get(logged.cause), self._advice(logged)
         reasons = [] if reason or logged.cause or by == "client" else code_table.reasons(code)
         if reasons and (is_number or not self._options.json):  # the row for an empty reason is only one of them
             advice = closes.of_code(code)
@@ -112,9 +121,12 @@ class _Explanation:
         if self._options.json:
             tables = {"reasons": reasons, "statuses": code_table.statuses() if error and error.has_status else []}
             lists: dict[str, Any] = {name: [row.to_dict() for row in rows] for name, rows in tables.items() if rows}
-            self._json(asdict(advice) | lists | ({"nearest": near} if near else {}))
+            lists |= {"nearest": near} if near else {}
+            if logged.number:
+                lists |= {"line": logged.number, "later": [self._row(other) for other in later]}
+            self._json(asdict(advice) | lists)
             return
-        reason = one_line(advice.reason, 160) if logged.cause else advice.reason
+        reason = one_line(advice.reason, 160) if logged.cause or not advice.known else advice.reason
         quoted = json.dumps(reason, ensure_ascii=False) if reason else ""
         is_own = by == "client" and not advice.known
         about = f"{advice.id}, {CONFIDENCE[advice.confidence]}"
@@ -122,6 +134,7 @@ class _Explanation:
             about = "the client's own" if is_own else "an unknown reason" if reason else "in no log of the service"
         about = error.whose if error else "the network, not the service" if logged.cause else about
         about = f"{len(reasons)} reasons are known" if reasons else about
+        about = f"{about}, line {logged.number}" if logged.number else about
         self._head(f"{advice.code or ''} {quoted}".strip(), about)
         for label, text in (("what", advice.meaning), ("why", advice.cause), *(("or", text) for text in advice.also)):
             if text:
@@ -137,12 +150,30 @@ class _Explanation:
             self._console.say(text)
         retry = RETRY[advice.retry] if advice.known or is_own or advice.retry != "no" else _NOT_KNOWN
         self._console.say(paragraph("again", retry))
+        for i, row in enumerate(map(self._row, later)):
+            shown = f"line {row['line']}: {row['code'] or ''} {one_line(row['reason'], 60)}".rstrip()
+            self._console.say(paragraph("" if i else "later", f"{shown} ({row['id']})"))
         if near:
             self._console.say(
                 paragraph("near", "the nearest symptoms: " + "; ".join(f"`livews explain {t}`" for t in near))
             )
         if not (advice.known or is_own):
             self._console.say(paragraph("else", _ELSE))
+
+    def _advice(self, logged: LoggedClose) -> closes.Advice:
+        code, reason = logged.code, logged.reason
+        if logged.cause in library_errors.errors():
+            return library_errors.explain(logged.cause, code, logged.line, reason)
+        if logged.cause:
+            from livews import connect_errors  # an explanation of a close needs no network
+
+            return connect_errors.explain(cast(connect_errors.Cause, logged.cause), reason)
+        return closes.explain_http(code) if 0 < code < 1000 else closes.explain(code, reason, by=logged.by)
+
+    def _row(self, logged: LoggedClose) -> dict[str, Any]:
+        """A later close of a log, in short."""
+        advice = self._advice(logged)
+        return {"line": logged.number, "code": logged.code, "reason": advice.reason, "id": advice.id}
 
     def _trace(self, source: Path | Iterable[bytes]) -> None:
         """The closes of recorded sessions, each with what was sent before it that led to it."""

@@ -7,7 +7,7 @@
 - A reason in bytes, as Node prints a Buffer, is read as its text.
 - A line in none of these forms is a reason without a code: nothing is guessed.
 - A number is a code only in the place of one: a date, a size or a duration is none.
-- 4 kB of a line are read, and the last 256 kB of a text; the time is linear in both.
+- 4 kB of a line are read, and of a text the first 256 kB and the last 128 kB; the time is linear in both.
 """
 
 import base64
@@ -40,6 +40,8 @@ class LoggedClose:
     error of its library (library_errors.py)."""
     line: str = field(default="", compare=False)
     """The line it is in."""
+    number: int = field(default=0, compare=False)
+    """That of the line, from 1; 0 for a text of one line."""
     is_known: bool = field(default=False, compare=False)
     """Whether the reason is that of a row of closes.json."""
 
@@ -72,7 +74,13 @@ _BYTES = re.compile(
 )
 """Bytes as Node, browsers and others print them: `<Buffer 41 50>`, `Uint8Array(2) [ 65, 80 ]`, `[]byte{0x41, 0x50}`."""
 _FOLDER = Path(__file__).parent
-_LONGEST, _MOST = 4096, 1 << 18
+_LONGEST, _MOST = 4096, 3 << 17
+_MOST_CAUSES, _NEAR = 8, 3
+"""Causes that are looked for in a log; lines between a code and its reason."""
+_QUIET = re.compile(r"\b(?:INFO|DEBUG|TRACE|info|debug|trace)\b")
+"""In a line that only reports what is done, words about a connection are no error."""
+_UPGRADE = re.compile(r"(?i)web ?socket|\bwss?\b|upgrade|handshake|101|unexpected (?:server )?response|bidi")
+"""What tells that an HTTP status is that of a WebSocket's upgrade."""
 _ANSI = re.compile(r"(?:\x1b|\\x1b|\\u001b|\\033|\\e|\^\[|\u241b)\[[\d;?]*[A-Za-z]")
 _QUOTED = re.compile(r"""b?(?P<quote>["'`])(?P<text>.*?)(?<!\\)(?P=quote)\s*(?=[,;})\]>]|- |and |$)""", re.DOTALL)
 _NO_REASON = re.compile(
@@ -140,23 +148,87 @@ def _texts() -> list[tuple[dict[str, Any], str, str, int]]:
 
 
 def parse_close(text: str) -> LoggedClose:
-    """The close in a text of one or more lines; without one all of it is the reason.
+    """The close in a text of one or more lines, of several the first cause; without one all of it is the reason."""
+    found = parse_log(text)
+    return found[0] if found else LoggedClose(0, text.strip()[:_LONGEST])
 
-    Of several lines the first counts that has a known reason and a code, else a known reason, a code, or words about a
-    connection that failed; all lines together are tried last.
+
+def parse_log(text: str) -> list[LoggedClose]:
+    """The closes and failed connections in a text of one or more lines, in their order: the first is the cause.
+
+    A line that is only a consequence, or may be of another connection, counts where there is no other: a normal close, a
+    status of a request, a send after the close. A code and its reason may be in two lines near each other. The beginning
+    and the end of a long text are read.
     """
-    text = text.strip()
-    lines = text[-_MOST:].splitlines() if "\n" in text else [text]
-    best = LoggedClose(0, text[:_LONGEST]) if len(lines) > 1 else _parse_line(text)
-    for line in () if len(lines) < 2 else (*lines, " ".join(lines)):
-        best = max(best, _parse_line(line), key=_worth)
-        if best.is_known and best.code:
+    lines = text.splitlines()
+    if len(lines) < 2:
+        return [_parse_line(text.strip())]
+    found: list[LoggedClose] = []
+    weak: list[LoggedClose] = []
+    for number, line in _read(lines):
+        logged = _parse_line(line)
+        if not logged.found:
+            continue
+        logged = replace(logged, number=number)
+        if not _is_cause(logged):
+            weak.append(logged)
+        elif joined := _joined(found[-1], logged) if found else None:
+            found[-1] = joined
+        elif not any(_is_same(other, logged) for other in found):
+            found.append(logged)
+        if len(found) > _MOST_CAUSES:
             break
-    return best
+    whole = [] if found or len(text) > _LONGEST else [_parse_line(" ".join(lines))]
+    found = found or [logged for logged in whole if logged.found and _is_cause(logged)]
+    return found or sorted(weak, key=lambda logged: 200 <= logged.code < 300)[:1]
 
 
-def _worth(logged: LoggedClose) -> tuple[bool, int, bool]:
-    return logged.is_known, 2 if logged.code >= 1000 else logged.code >= 300, bool(logged.code or logged.cause)
+def is_read_whole(text: str) -> bool:
+    """Whether `parse_log` reads every line of a text."""
+    return len(text) <= _MOST
+
+
+def _read(lines: list[str]) -> Iterator[tuple[int, str]]:
+    """The lines at the beginning and at the end, each with its number from 1."""
+    first, last, end = 0, len(lines), _MOST // 3
+    room = _MOST - end
+    while first < last and room > 0:
+        room -= len(lines[first]) + 1
+        first += 1
+    while last > first and end > 0:
+        end -= len(lines[last - 1]) + 1
+        last -= 1
+    numbers = (*range(first), *range(last, len(lines)))
+    return ((number + 1, lines[number]) for number in numbers)
+
+
+def _is_cause(logged: LoggedClose) -> bool:
+    """Whether a line may be the cause of what follows it."""
+    if logged.is_known:
+        return True
+    if error := library_errors.errors().get(logged.cause):
+        return (not error.is_last and error.code > 0) or error.id == "sent-before-open"
+    if logged.cause:
+        return not _QUIET.search(logged.line)
+    return logged.code > 1000 or (logged.code >= 300 and bool(_UPGRADE.search(logged.line)))
+
+
+def _is_same(one: LoggedClose, other: LoggedClose) -> bool:
+    """Whether two lines have the same close, as the lines of a traceback do, or the same failure again."""
+    if one.cause or other.cause:
+        return one.cause == other.cause
+    return one.reason == other.reason and (one.code == other.code or 0 in (one.code, other.code))
+
+
+def _joined(before: LoggedClose, after: LoggedClose) -> LoggedClose | None:
+    """A code and its reason that are in two lines near each other, as one close; None if they are not."""
+    if after.number - before.number > _NEAR or before.cause or after.cause:
+        return None
+    if before.code >= 1000 and not before.reason and after.is_known and after.code in (0, before.code):
+        return replace(after, code=before.code, number=before.number, by=before.by)
+    if before.is_known and not before.code and after.code >= 1000 and not after.reason:
+        return replace(before, code=after.code, by=after.by)
+    return None
 
 
 def _parse_line(line: str) -> LoggedClose:
@@ -169,7 +241,8 @@ def _parse_line(line: str) -> LoggedClose:
 
 def _close_in(line: str) -> LoggedClose:
     logged = _in_a_form(line)
-    for text in (logged.reason if logged else "", line, line.replace('\\"', '"').replace("\\'", "'")):
+    unescaped = line.replace('\\"', '"').replace("\\'", "'")
+    for text in dict.fromkeys((logged.reason if logged else "", line, unescaped)):
         if place := _known_text(text):
             start, end, row = place
             code = logged.code if logged and logged.code >= 1000 else _code_beside(line, row["code"])

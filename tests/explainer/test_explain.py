@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import socket
@@ -218,6 +219,36 @@ def test_lines_of_eight_libraries_and_of_every_cause_are_kept() -> None:
     shown = {row["row"] for rows in LOG_LINES.values() for row in rows}
     missing = {cause for cause in causes if connect_errors.explain(cause, "").id not in shown}
     assert missing == set(), "a cause without a line"
+
+
+LOGS = json.loads((DATA / "logs.json").read_text())
+"""Logs of many lines, each with its first cause, that line's number, and what came later."""
+
+
+@pytest.mark.parametrize("row", LOGS, ids=[row["id"] for row in LOGS])
+def test_of_a_whole_log_the_first_cause_counts(
+    row: dict[str, Any], explain: Out, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for lines in (row["lines"], ["", *row["lines"], ""]):
+        text, line = "\n".join(lines), row["line"] + (not lines[0])
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+        output = json.loads(explain("--json", "-"))
+        assert (output["id"], output["line"]) == (row["row"], line)
+        assert output["code"] == (row["code"] if row["code"] >= 1000 else 0)
+        assert [other["id"] for other in output["later"]] == row["later"]
+        shown = " ".join(explain("\n".join(lines)).split())
+        assert f", line {line})" in shown and ("later line " in shown) == bool(row["later"])
+
+
+def test_of_a_long_log_the_beginning_and_the_end_are_read() -> None:
+    filler = ["INFO sent 640 bytes of audio" + " and of zeros" * 200] * 160
+    for lines in (
+        [*filler, "close 1008 The operation was aborted."],
+        ["close 1008 The operation was aborted.", *filler],
+    ):
+        (logged,) = close_parser.parse_log("\n".join(lines))
+        assert (logged.code, lines[logged.number - 1]) == (1008, "close 1008 The operation was aborted.")
+    assert not close_parser.is_read_whole("\n".join(filler)) and close_parser.is_read_whole("\n".join(filler[:9]))
 
 
 OPTIONS = [
