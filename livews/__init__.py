@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from livews.core.events import Usage as Usage
     from livews.core.rules import Finding as Finding
     from livews.core.rules import check as check
+    from livews.core.usage import SessionUsage as SessionUsage
     from livews.errors import BadRequest as BadRequest
     from livews.errors import Closed as Closed
     from livews.errors import LivewsError as LivewsError
@@ -68,6 +69,7 @@ _HOMES = {
     "livews.advice.closes": "Advice explain",
     "livews.core.conversation": "Conversation Step",
     "livews.core.rules": "Finding check",
+    "livews.core.usage": "SessionUsage",
     "livews.errors": (
         "BadRequest Closed LivewsError LocalProtocolError Lost NoCredentials Refused RemoteProtocolError "
         "TraceFailed Unreachable"

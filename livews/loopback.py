@@ -6,6 +6,7 @@
 import contextlib
 import re
 import socket
+from urllib.parse import urlsplit
 
 _LOCALHOST = re.compile(r"([a-z0-9_-]+\.)*localhost")
 _NOT_IN_HOST = re.compile(r"[!-,/:-@\[-^`{-\x7f]")
@@ -52,6 +53,11 @@ def is_loopback(host: str) -> bool:
 def is_local(host: str) -> bool:
     """Whether dialling a host ends on this machine: a loopback host, or 0.0.0.0, which servers print as their own."""
     return is_loopback(host) or host in ("0.0.0.0", "::")
+
+
+def is_local_url(url: str) -> bool:
+    """Whether a URL is of a server on this machine."""
+    return is_local(urlsplit(url).hostname or "")
 
 
 def proxy_for(host: str, port: int, secure: bool) -> str | None:

@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import json
 from array import array
+from collections import Counter
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +61,39 @@ async def at_standin(**options: Any) -> AsyncIterator[livews.Session]:
 
 
 END = content(turnComplete=True)
+
+
+@pytest.mark.parametrize("wire", [{}, {"usage": "candidates"}], ids=["response", "candidates"])
+async def test_usage_is_added_up_over_the_connections_of_a_session(wire: dict[str, Any]) -> None:
+    """Each turn on a connection of its own; a stand-in charges nothing."""
+    counted = Counter[str]()
+    config = replace(FAST, time_scale=20, go_away=0.1, wire=wire)
+    async with serve_stand_in(config=config) as server, asyncio.timeout(20):
+        policy = livews.ReconnectPolicy(time_scale=20)
+        async with livews.connect("gemini-2.5-flash-native-audio-latest", url=server.url, reconnect=policy) as session:
+            for _ in range(3):
+                await session.say("Hello, who is there?")
+                async for event in session.turn():
+                    if isinstance(event, livews.Usage):
+                        counted.update({"in": event.prompt, "out": event.response})
+                connections = session.connections
+                while session.connections == connections:  # it hands over after goAway
+                    await asyncio.sleep(0.01)
+            usage = session.usage
+    assert (sum(usage.prompt.values()), sum(usage.response.values())) == (counted["in"], counted["out"])
+    assert usage.response["AUDIO"] and not usage.uncounted and not usage.at_least
+    assert usage.usd is None and usage.list_usd and usage.cost == "", "it is on this machine"
+
+
+async def test_an_answer_that_was_cut_is_not_counted() -> None:
+    voice = content(modelTurn={"parts": [{"inlineData": {"mimeType": "audio/pcm", "data": "AAAA"}}]})
+    async with scripted(acts(None, voice, (1011, "Internal error encountered."), hold=False)) as url:
+        async with livews.connect(url=url, reconnect=None) as session:
+            await session.say("Hello")
+            with pytest.raises(livews.Closed):
+                async for _ in session.turn():
+                    pass
+            assert (session.usage.uncounted, session.usage.list_usd, session.usage.tokens) == (1, None, 0)
 
 
 async def test_two_turns_with_voice_and_words() -> None:

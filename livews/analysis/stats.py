@@ -13,8 +13,10 @@ from livews.analysis.percentile import percentile
 from livews.analysis.timeline import Timeline
 from livews.analysis.turn import Turn
 from livews.audio.analysis.pcm import rate_of, seconds_of
-from livews.core import events, rules
+from livews.core import events, models, rules
 from livews.core.conversation import Step
+from livews.core.usage import UsageMeter
+from livews.loopback import is_local_url
 from livews.terminal_text import plural
 from livews.trace import outcome
 from livews.trace.ending import SessionClose, SessionEnding
@@ -29,7 +31,6 @@ _MAX_KINDS = 200
 _MAX_SIZES = 5_000
 _MAX_CLOSES = 10
 _MAX_STALLS = 10
-_MAX_MODALITIES = 50
 
 
 class _SideStats:
@@ -86,8 +87,7 @@ class SessionStats:
         self._interrupted = 0
         self._barge_in: list[float] = []
         self._heard = Counter[str]()
-        self._tokens = {"prompt": Counter[str](), "response": Counter[str]()}
-        self._total_tokens = 0
+        self._meter = UsageMeter(models.profile(""))
         self._closes: list[dict[str, Any]] = []
         self._times: dict[str, float] = {}
         """When the first line, the setup and its answer came."""
@@ -144,21 +144,13 @@ class SessionStats:
         for signal in ("setup", "setupComplete"):
             if signal in step.signals:
                 self._times.setdefault(signal, record.t)
-        if "usageMetadata" in step.signals:
+        if step.sender == "client":
+            if "setup" in step.signals and not step.faults:
+                self._meter = UsageMeter(self._session.conversation.profile, free=is_local_url(self._session.url))
+            self._meter.sent(step)
+        else:
             for event in events.events(step):
-                if isinstance(event, events.Usage):
-                    self._add_usage(event)
-
-    def _add_usage(self, usage: events.Usage) -> None:
-        self._total_tokens += usage.total
-        sides = (("prompt", usage.prompt, usage.prompt_by), ("response", usage.response, usage.response_by))
-        for name, count, by_modality in sides:
-            tokens = self._tokens[name]
-            tokens["total"] += count
-            for modality, part in by_modality.items():
-                _count(tokens, modality or "UNSPECIFIED", _MAX_MODALITIES, part)
-        if usage.thoughts:
-            self._tokens["response"]["thoughts"] += usage.thoughts
+                self._meter.take(event)
 
     def row(self) -> dict[str, Any]:
         """The statistics so far, as JSON values."""
@@ -179,7 +171,15 @@ class SessionStats:
             if {"setup", "setupComplete"} <= times.keys()
             else {}
         )
-        tokens: dict[str, Any] = {name: dict(counts) for name, counts in self._tokens.items() if counts["total"]}
+        usage = self._meter.usage()
+        sides = {"prompt": (usage.prompt, 0), "response": (usage.response, usage.thoughts)}
+        tokens: dict[str, Any] = {
+            name: {"total": sum(counts.values()), **counts, **({"thoughts": thoughts} if thoughts else {})}
+            for name, (counts, thoughts) in sides.items()
+            if counts
+        }
+        if tokens:
+            tokens["total"] = sum(side["total"] for side in tokens.values())
         return {
             "session": session.number,
             "started": str(session.header.get("started", "")),
@@ -199,7 +199,9 @@ class SessionStats:
                 "seconds": round(sum(turn.dry_seconds for turn in turns), 3),
             },
             "heard": dict(self._heard) if self._heard else None,
-            "tokens": tokens | ({"total": self._total_tokens} if self._total_tokens else {}),
+            "tokens": tokens,
+            "usage": usage.to_dict(),
+            "cost": usage.cost if usage.tokens or usage.uncounted else "",
             "stalls": [
                 {"line": number, "rule": f.rule, "complaint": f.complaint, "do": f.fix}
                 for number, f, _ in self._stalls
@@ -270,6 +272,8 @@ def words(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
         if tokens := row["tokens"].get(name):
             by = ", ".join(f"{kind} {n:,}" for kind, n in tokens.items() if kind != "total")
             yield f"{name} tokens", f"{tokens['total']:,}" + (f": {by}" if by else "")
+    if row["cost"]:
+        yield "cost", row["cost"]
     for stall in row["stalls"]:
         yield "waited", f"{stall['complaint']} ({stall['rule']}). {stall['do']}"
     if row["unanswered"]:

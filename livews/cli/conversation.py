@@ -194,6 +194,7 @@ class TerminalConversation:
     async def close(self) -> None:
         """Leave everything complete, whatever was reached."""
         await self.finish()
+        self.output.spent()
         if self._replies.speaker is not None:
             self._closers.append(self._replies.speaker.close)
         closing = [asyncio.create_task(asyncio.to_thread(close)) for close in self._closers]

@@ -74,12 +74,14 @@ class Output:
         self._holds = options.trace_view or (bool(options.wav) and console.live)
         """Trace lines or dots are drawn: the words follow in one piece."""
         self._dots = bool(options.wav) and not options.json
+        self._session: Session | None = None
         self._model = ""
         """Words that are held back."""
         self._user = ""
 
     def ready(self, session: Session) -> None:
         """The session has begun."""
+        self._session = session
 
     def event(self, event: Event, t: float) -> None:
         """Any event of the session, before it is handled."""
@@ -156,6 +158,12 @@ class Output:
     def failure(self, problem: LivewsError, t: float, unsent: Unsent) -> None:
         """The session failed; the command reports that on stderr itself."""
 
+    def spent(self) -> None:
+        """The session is over: what it cost, unless the service is on this machine."""
+        usage = self._session.usage if self._session is not None else None
+        if usage is not None and not usage.is_free and (usage.tokens or usage.uncounted):
+            self._console.note(f"livews: {usage}")
+
 
 class JsonOutput(Output):
     """An object per event on stdout; notes and progress as in plain output."""
@@ -168,6 +176,7 @@ class JsonOutput(Output):
         self._console.data(_json(name, t, members))
 
     def ready(self, session: Session) -> None:
+        super().ready(session)
         about = {"sessionId": session.session_id, "model": session.endpoint.model}
         self._row("ready", session.clock(), about)
 
@@ -198,7 +207,10 @@ class JsonOutput(Output):
         super().tool(run, t)
 
     def summary(self, latencies: dict[str, dict[str, float]], t: float, *, was_spoken: bool) -> None:
-        self._row("summary", t, latencies)
+        self._row("summary", t, {**latencies, **self._usage()})
+
+    def _usage(self) -> dict[str, Any]:
+        return {"usage": self._session.usage.to_dict()} if self._session is not None else {}
 
     def failure(self, problem: LivewsError, t: float, unsent: Unsent) -> None:
         row: dict[str, Any] = {"what": problem.what, **{name: text for name, text in problem.details() if text}}
@@ -212,7 +224,7 @@ class JsonOutput(Output):
                 "speechSeconds": round(unsent.speech_seconds, 3),
                 "results": unsent.results,
             }
-        self._row("error", t, row)
+        self._row("error", t, {**row, **self._usage()})
 
 
 def as_json(event: Event, t: float) -> str:

@@ -127,6 +127,7 @@ class Usage(Event):
     thoughts: int
     prompt_by: dict[str, int]
     response_by: dict[str, int]
+    tool_prompt: int = 0
 
 
 @dataclass(slots=True)
@@ -338,7 +339,8 @@ def _usage(step: Step, body: dict[str, Any]) -> Iterator[Event]:
     response = ("responseTokensDetails", "candidatesTokensDetails")
     yield Usage(
         count("promptTokenCount"), count("responseTokenCount", "candidatesTokenCount"), count("totalTokenCount"),
-        count("thoughtsTokenCount"), by("promptTokensDetails"), by(*response), step=step,
+        count("thoughtsTokenCount"), by("promptTokensDetails"), by(*response), count("toolUsePromptTokenCount"),
+        step=step,
     )  # fmt: skip
 
 

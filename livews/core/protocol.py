@@ -86,6 +86,11 @@ def reconnect() -> dict[str, Any]:
     return load("reconnect.json")  # type: ignore[no-any-return]
 
 
+def prices() -> dict[str, Any]:
+    """What tokens and searches cost, with the day and the source of it."""
+    return load("prices.json")  # type: ignore[no-any-return]
+
+
 def revision() -> str:
     """The revision of the protocol folder, as asyncapi.json states it."""
     return load("asyncapi.json")["info"]["version"]  # type: ignore[no-any-return]

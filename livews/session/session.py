@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from livews import transport
 from livews.advice import closes
-from livews.core import codec
+from livews.core import codec, models
 from livews.core.conversation import Conversation, Step
 from livews.core.events import Event, Ready, ToolCall, TurnEnd, events
 from livews.core.rules import Finding
+from livews.core.usage import SessionUsage, UsageMeter
 from livews.endpoint import Endpoint
 from livews.errors import BadRequest, Closed, LocalProtocolError
+from livews.loopback import is_local_url
 from livews.recorder import Clock, Recorder
 from livews.session.connection import Connection
 from livews.session.event_queue import EventQueue
@@ -78,6 +80,7 @@ class Session:
         self._is_sending_audio = False
         self._input: InputAudioCheck | None = None
         """Follows the user's audio, once there is any."""
+        self._meter = UsageMeter(models.profile(where.model, where.surface), free=is_local_url(where.url))
         self.connection = self.new_connection()
         self._reconnector: Reconnector | None = None
         """Opens other connections; None where the session ends with its first."""
@@ -93,6 +96,11 @@ class Session:
         """The newest handle to resume the session with, also in another process: `connect(handle=...)`. It is as good
         as a credential for what was said. "" while there is none."""
         return self.conversation.handle or (self._reconnector.handle if self._reconnector is not None else "")
+
+    @property
+    def usage(self) -> SessionUsage:
+        """Tokens so far by modality, and what they cost by the list of protocol/prices.json."""
+        return self._meter.usage()
 
     @property
     def ping_seconds(self) -> float | None:
@@ -400,6 +408,7 @@ class Session:
         refresh: Callable[[], Awaitable[Endpoint]],
     ) -> None:
         self.connections = 1
+        self._meter.set_up(message["setup"])
         await self.connection.open(message, *timeouts)
         if policy is not None and not self._done.is_set():
             from livews.session.reconnecting import Reconnector
@@ -410,7 +419,10 @@ class Session:
     def _on_message(self, connection: Connection, step: Step) -> None:
         reconnector = self._reconnector
         if "setupComplete" in step.signals and connection is not self.connection:
-            connection.conversation.resume(self.conversation) if connection.handle else None
+            if connection.handle:
+                connection.conversation.resume(self.conversation)
+            else:
+                self._meter.begin_again()
             self.connection = connection
         if reconnector is not None:
             reconnector.received(connection, step)
@@ -427,6 +439,7 @@ class Session:
 
     def put(self, event: Event) -> None:
         """Add an event for the application."""
+        self._meter.take(event)
         self._queue.put(event)
         self._more.set()
 
@@ -499,6 +512,7 @@ class Session:
                 if self._remark is not None:
                     self._remark(finding)
         self.connection.suspects.take(step, self.clock())
+        self._meter.sent(step)
         return step
 
     def _hear(self, step: Step) -> None:

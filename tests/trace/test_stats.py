@@ -1,13 +1,14 @@
 """`livews trace stats`: the figures of a session."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from tests.kit.sound import silence, speech
 from tests.kit.traces import control, got
-from tests.trace.kit import BARGE_IN, READY, TOOL, Run, microphone, over, talk, tone, voice, write
+from tests.trace.kit import BARGE_IN, HEAD, READY, TOOL, Run, microphone, over, talk, tone, voice, write
 
 
 def test_the_figures_of_a_session(trace: Run, tmp_path: Path) -> None:
@@ -23,12 +24,23 @@ def test_the_figures_of_a_session(trace: Run, tmp_path: Path) -> None:
     assert row["ranDry"] == {"times": 1, "seconds": 0.05}
     assert row["heard"]["underruns"] == 2 and row["heard"]["heardMs"] == 480
     assert row["tokens"] == {"prompt": {"total": 20, "TEXT": 20}, "response": {"total": 50, "AUDIO": 50}, "total": 70}
+    assert row["usage"]["prompt"] == {"TEXT": 20} and row["usage"]["usd"] == pytest.approx(615e-6) and row["cost"]
     assert row["seconds"] == 4.1 and row["setup"] == 0.1
     assert row["messages"]["client"]["kinds"]["clientContent"]["count"] == 2
     assert [close["code"] for close in row["closes"]] == [1000], "the other is its answer"
     assert not row["unanswered"]
     shown = trace("stats", path).out
     assert "p50 0.100 s, p95 0.200 s (2) after the user was done" in shown
+    assert re.search(r"^cost +0.000615 USD by the list of 20", shown, re.M)
+
+
+@pytest.mark.parametrize("url", ["ws://127.0.0.1:8765", "ws://localhost", ""])
+def test_a_trace_of_the_stand_in_has_no_cost(trace: Run, tmp_path: Path, url: str) -> None:
+    path = write(tmp_path / "t.jsonl", *talk(), head={**HEAD, "url": url + "/ws/x.GenerativeService.BidiGenerateContent"})
+    row = json.loads(trace("stats", path, "--json").out)
+    is_local = len(url) > 5
+    assert (row["usage"]["usd"] is None) == is_local and row["usage"]["response"] == {"AUDIO": 50}
+    assert ("cost" in trace("stats", path).out) != is_local
 
 
 def test_latency_counts_from_the_end_of_speech(trace: Run, tmp_path: Path) -> None:
