@@ -70,7 +70,9 @@ async def test_usage_is_added_up_over_the_connections_of_a_session(wire: dict[st
     config = replace(FAST, time_scale=20, go_away=0.1, wire=wire)
     async with serve_stand_in(config=config) as server, asyncio.timeout(20):
         policy = livews.ReconnectPolicy(time_scale=20)
-        async with livews.connect("gemini-2.5-flash-native-audio-latest", url=server.url, reconnect=policy) as session:
+        async with livews.connect(
+            "gemini-2.5-flash-native-audio-latest", url=server.url, reconnect=policy
+        ) as session:
             for _ in range(3):
                 await session.say("Hello, who is there?")
                 async for event in session.turn():

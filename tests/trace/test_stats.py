@@ -36,7 +36,9 @@ def test_the_figures_of_a_session(trace: Run, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("url", ["ws://127.0.0.1:8765", "ws://localhost", ""])
 def test_a_trace_of_the_stand_in_has_no_cost(trace: Run, tmp_path: Path, url: str) -> None:
-    path = write(tmp_path / "t.jsonl", *talk(), head={**HEAD, "url": url + "/ws/x.GenerativeService.BidiGenerateContent"})
+    path = write(
+        tmp_path / "t.jsonl", *talk(), head={**HEAD, "url": url + "/ws/x.GenerativeService.BidiGenerateContent"}
+    )
     row = json.loads(trace("stats", path, "--json").out)
     is_local = len(url) > 5
     assert (row["usage"]["usd"] is None) == is_local and row["usage"]["response"] == {"AUDIO": 50}
