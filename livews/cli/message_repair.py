@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from livews.advice import names
 from livews.cli import loose_json
-from livews.core import codec, models, protocol, rules, schema
+from livews.core import codec, model_rules, models, protocol, rules, schema
 from livews.core.reading import Reading, read
 from livews.core.schema import Sender
 from livews.core.validation import Violation
@@ -159,12 +159,9 @@ def _attempts(sender: Sender, message: Any) -> Iterator[_Attempt]:
             yield from _data(message, steps if finding.rule == "WIRE-3" else [*steps, "data"])
         elif finding.rule == "TOOL-8":
             yield from _response(message, steps)
-        elif (
-            finding.rule == "MODEL-11"
-            and (match := re.search(r"models/[\w.-]+$", finding.fix))
-            and "publishers" not in finding.fix
-        ):
-            yield from _set(message, ["setup", "model"], match[0])
+        elif finding.rule == "MODEL-11" and isinstance(model, str):
+            target = rules.ApiTarget(models.surface_of(models.as_meant(model)[0]) or "gemini")
+            yield from _set(message, ["setup", "model"], model_rules.right_name(model, target))
 
 
 def _remarked(sender: Sender, message: Any, reading: Reading) -> Iterator[_Attempt]:

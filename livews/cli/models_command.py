@@ -44,7 +44,7 @@ def _rows(surface: str | None, as_of: str) -> Iterator[dict[str, Any]]:
             "id": model,
             "default": model == models.default_model(),
             "surface": profile["surfaces"],
-            "status": "retired" if models.is_gone(profile, as_of) else "current" if gone else profile["status"],
+            "status": models.status(model, as_of),
             "shutdown": gone.get("by") or leaving.get("on"),
             "successor": gone.get("replacedBy") or leaving.get("replacedBy") or profile.get("replacedBy"),
             "input": profile["input"],

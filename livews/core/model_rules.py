@@ -86,10 +86,37 @@ def _is_unset(value: Any) -> bool:
 def unknown_model(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
     profile = _requested(reading, context)
     if profile and not profile["known"] and not profile["retired"]:
-        near = " or ".join(models.like(profile["id"], context.target.surface))
-        seen = ", and apps that name it are the only trace of it" if models.is_unconfirmed(profile["id"]) else ""
-        words = f"{profile['id']} is not in models.json{seen}{near and f'; did you mean {near}?'} at /setup/model"
-        yield finding(rule, "/setup/model", words, level="note")
+        model, target = profile["id"], context.target
+        if models.other_kind(model) or models.as_meant(setup_of(reading)["model"])[1]:
+            return  # other rules
+        near = models.like(model, target.surface, target.as_of)
+        seen = ", and apps that name it are the only trace of it" if models.is_unconfirmed(model) else ""
+        words = f"{model} is not in models.json{seen}{_did_you_mean(near)} at /setup/model"
+        fix = f"Use {near[0]}, or another one: `livews models` lists the Live models." if near else ""
+        yield finding(rule, "/setup/model", words, level="note", fix=fix)
+
+
+def _did_you_mean(near: list[str]) -> str:
+    return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+def other_model(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
+    """A model that is no Live model, or was not out on the day that is asked for."""
+    profile = _requested(reading, context)
+    if not profile or profile["retired"]:
+        return
+    model, target = profile["id"], context.target
+    ids = models.current_ids(target.surface, target.as_of)
+    if not profile["known"]:
+        kind = models.other_kind(models.bare_id(models.as_meant(model)[0]))
+        words = f"{model} is no Live model but {kind}; the Live models are {', '.join(ids)}" if kind else ""
+    else:
+        is_late = bool(target.as_of) and not models.is_out(model, target.as_of)
+        words = f"{model} was not out yet in {target.as_of}" if is_late else ""
+    if words:
+        fix = f"Use {ids[0]}: `livews models` lists the Live models." if ids else ""
+        close = not_found(setup_of(reading)["model"], target)
+        yield finding(rule, "/setup/model", f"{words} at /setup/model", close=close, fix=fix)
 
 
 def retired_model(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
@@ -97,7 +124,13 @@ def retired_model(rule: str, reading: Reading, context: Context) -> Iterator[Fin
     if profile and models.is_gone(profile, context.target.as_of):
         close = not_found(setup_of(reading)["model"], context.target)
         words = f"{profile['id']} is retired at /setup/model"
-        yield finding(rule, "/setup/model", words, close=close, fix=f"use {profile['replacedBy']}")
+        yield finding(
+            rule,
+            "/setup/model",
+            words,
+            close=close,
+            fix=f"Use {models.successor(profile['id'], context.target.as_of)}.",
+        )
 
 
 def leaving_model(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
@@ -107,22 +140,45 @@ def leaving_model(rule: str, reading: Reading, context: Context) -> Iterator[Fin
     if profile and row and models.is_out(row["replacedBy"], context.target.as_of):
         seen = "; it was not seen to happen yet" if models.has_come(row["on"], context.target.as_of) else ""
         words = f"the shutdown of {profile['id']} is announced for {row['on']}, its successor is {row['replacedBy']}{seen} at /setup/model"
-        yield finding(rule, "/setup/model", words, fix=f"move to {row['replacedBy']}")
+        yield finding(rule, "/setup/model", words, fix=f"Move to {row['replacedBy']}.")
 
 
 def misnamed_model(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
     name = setup_of(reading).get("model")
     if not isinstance(name, str) or not name:
         return
+    right, wrong = models.as_meant(name)
+    if models.other_kind(right) and not models.profile(right)["retired"]:
+        return
+    if wrong:
+        surface, as_of = context.target.surface, context.target.as_of
+        near = [] if models.profile(right, surface)["known"] else models.like(right, surface, as_of)
+        words = f"{_shown(name)} has {' and '.join(wrong)}{_did_you_mean(near)} at /setup/model"
+        fix = f"Use {near[0]}." if near else f"Write {_plain(right_name(name, context.target))}."
+        yield finding(rule, "/setup/model", words, close=not_found(name, context.target), fix=fix)
+        return
     row, close = misnamed(name, context.target)
     if row:
-        fix = f"write {row['form'].replace('{model}', models.bare_id(name))}"
-        shown = schema.short(
-            re.sub("projects/[^/]*", "projects/...", name), 100
-        )  # the name of a project is not shown
+        fix = f"Write {row['form'].replace('{model}', models.bare_id(name))}."
         wrong = "one models/ too many" if name.count("models/") > row["form"].count("models/") else "another form"
-        words = f"{shown} has {wrong}: expected {row['form']} at /setup/model"
+        words = f"{_shown(name)} has {wrong}: expected {row['form']} at /setup/model"
         yield finding(rule, "/setup/model", words, close=close, level=None if close else "note", fix=fix)
+
+
+def right_name(name: str, target: ApiTarget) -> str:
+    """How a name is written in the form of `target`, as far as that is certain: without the project, which is not known."""
+    right, _ = models.as_meant(name)
+    row, _ = misnamed(right, target)
+    return row["form"].replace("{model}", models.bare_id(right)) if row and "{project}" not in row["form"] else right
+
+
+def _shown(name: str) -> str:
+    return schema.short(_plain(name), 100)
+
+
+def _plain(name: str) -> str:
+    """Without the name of a project, which is not shown."""
+    return re.sub("projects/[^/]*", "projects/...", name)
 
 
 def misnamed(model: str, target: ApiTarget) -> tuple[dict[str, Any] | None, tuple[int, str] | None]:
@@ -147,9 +203,10 @@ def foreign_model(rule: str, reading: Reading, context: Context) -> Iterator[Fin
             f"{model_id} is a model of {others}, not of {names.SURFACES[surface]}",
             not_found(name, context.target),
         )
-        fix = f"use {next(iter(models.like(model_id, surface)), models.default_model())}, or connect to {others}"
+        near = models.like(model_id, surface, context.target.as_of)
+        fix = f"Use {' or '.join(near) or models.default_model()}, or connect to {others}."
     elif location and location[1] in locations.get("notIn", ()):
-        words, fix = f"{location[1]} does not serve {model_id}", f"use {' or '.join(locations['servedIn'])}"
+        words, fix = f"{location[1]} does not serve {model_id}", f"Use {' or '.join(locations['servedIn'])}."
         close = closes.frame_for("publisher-model-not-found", model=name)
     else:
         return

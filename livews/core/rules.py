@@ -315,6 +315,7 @@ TABLE: tuple[tuple[str, Literal["client", "server", "both"], str, Check], ...] =
     ("MODEL-8", "client", "setup", model_rules.limit),
     ("MODEL-9", "client", "realtimeInput", model_rules.limit),
     ("MODEL-13", "client", "setup", model_rules.unserved_version),
+    ("MODEL-14", "client", "setup", model_rules.other_model),
     ("AUDIO-1", "client", "*media", _media),
     ("AUDIO-2", "client", "realtimeInput", _changed_rate),
     ("AUDIO-3", "server", "*media", _media),

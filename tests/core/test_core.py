@@ -425,7 +425,8 @@ def test_a_message_of_the_other_side_is_told_as_that(sent: dict[str, Any], fix: 
 def test_history_counts_only_for_who_asks_for_it() -> None:
     def reasons(as_of: str, surface: str = "gemini") -> list[str]:
         talk = Conversation(surface=surface, as_of=as_of)
-        model = "publishers/google/models/gemini-3.8-live" if surface == "vertex" else "models/gemini-3.8-live"
+        model = "models/gemini-2.5-flash-native-audio-preview-09-2025"
+        model = "publishers/google/models/gemini-3.8-live" if surface == "vertex" else model
         setup = {"setup": {"model": model, "generationConfig": {"responseModalities": ["TEXT"]}}}
         return [one.close[1][:24] for one in talk.step_message("client", setup).faults if one.close]
 
