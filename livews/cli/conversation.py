@@ -520,7 +520,7 @@ class TerminalConversation:
     def _remark(self, finding: Finding) -> None:
         if finding.level == "refused":
             refused = f"{finding.complaint} ({finding.rule}): the service is likely to refuse it"
-            self._console.warn(f"{refused}; {finding.fix}")
+            self._console.warn(f"{refused}. {finding.fix}")
         elif finding.rule.startswith(("AUDIO-", "ACTIVITY-")):
             self._console.warn(f"{finding.complaint} ({finding.rule}). {finding.fix}")
         else:

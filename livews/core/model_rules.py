@@ -152,7 +152,9 @@ def misnamed_model(rule: str, reading: Reading, context: Context) -> Iterator[Fi
         return
     if wrong:
         surface, as_of = context.target.surface, context.target.as_of
-        near = [] if models.profile(right, surface)["known"] else models.like(right, surface, as_of)
+        meant = models.profile(right, surface)
+        near = [] if meant["known"] else models.like(right, surface, as_of)
+        near = [models.successor(right, as_of)] if models.is_gone(meant, as_of) else near
         words = f"{_shown(name)} has {' and '.join(wrong)}{_did_you_mean(near)} at /setup/model"
         fix = f"Use {near[0]}." if near else f"Write {_plain(right_name(name, context.target))}."
         yield finding(rule, "/setup/model", words, close=not_found(name, context.target), fix=fix)
@@ -160,8 +162,8 @@ def misnamed_model(rule: str, reading: Reading, context: Context) -> Iterator[Fi
     row, close = misnamed(name, context.target)
     if row:
         fix = f"Write {row['form'].replace('{model}', models.bare_id(name))}."
-        wrong = "one models/ too many" if name.count("models/") > row["form"].count("models/") else "another form"
-        words = f"{_shown(name)} has {wrong}: expected {row['form']} at /setup/model"
+        is_double = name.count("models/") > row["form"].count("models/")
+        words = f"{_shown(name)} has {'one models/ too many' if is_double else 'another form'}: expected {row['form']} at /setup/model"
         yield finding(rule, "/setup/model", words, close=close, level=None if close else "note", fix=fix)
 
 

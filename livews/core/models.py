@@ -147,8 +147,9 @@ def like(model: str, surface: str, as_of: str = "") -> list[str]:
 def successor(model: str, as_of: str = "") -> str:
     """The id to use in place of another one: it is not superseded itself, as far as that is known."""
     seen = {model}
-    while _is_old(model, as_of) and (by := profile(model).get("replacedBy")) not in {None, *seen}:
-        if not is_out(by, as_of):
+    while _is_old(model, as_of):
+        by = profile(model).get("replacedBy", model)
+        if by in seen or not is_out(by, as_of):
             break
         model = by
         seen.add(model)
@@ -202,9 +203,7 @@ def as_meant(name: str) -> tuple[str, list[str]]:
         head, slash, tail = name.rpartition("/") if "in" in row else ("", "", name)
         if head and not head.endswith("models"):
             continue
-        after = re.sub(
-            row["matching"], lambda match, row=row: match[0].lower() if "lower" in row else row["write"], tail
-        )  # type: ignore[misc]
+        after = tail.lower() if "lower" in row else re.sub(row["matching"], row["write"], tail)
         if after != tail and after:
             name = f"{head}{slash}{after}"
             wrong.append(row["is"])
