@@ -26,6 +26,8 @@ _ENOUGH = 0.68
 """Of the weight of a way and of the description together: so much has to be in both where words of the way are missing."""
 _ALIKE = 0.85
 """How alike a long misspelt word and the word are, from 0 to 1."""
+_NAME = re.compile(r"\S*(?:_|[a-z0-9][A-Z])\S*")
+"""What is rather the name of a member or a value."""
 _ELISION = re.compile(r"\b([cdjlmnst]|qu)['\u2019](?=\w{2})")
 """`l'image` is two words."""
 
@@ -179,7 +181,11 @@ def every() -> Iterable[Symptom]:
 
 def find(text: str) -> Symptom | None:
     """The symptom that a text describes; None if it fits none, or is rather a line of a log."""
-    if len(text.split()) > _MOST_WORDS or any(word in text.lower() for word in _data()["reasons"]):
+    if (
+        _NAME.fullmatch(text)
+        or len(text.split()) > _MOST_WORDS
+        or any(word in text.lower() for word in _data()["reasons"])
+    ):
         return None
     said = _words(text)
     if fitting := [way for way in _ways() if way.fits(said)]:
