@@ -124,6 +124,12 @@ class FindingDigest:
         kept = {id(finding) for finding in fresh}
         return [finding for finding in given if id(finding) in kept]
 
+    def cause(self, finding: Finding, number: int) -> Finding | None:
+        """What explains a finding that was taken, about the message `number`; None for one that stands for itself."""
+        cause = self._cause(finding, number)
+        own = self._folded.get((finding.level, finding.rule, finding.path, finding.complaint))
+        return None if cause is None or cause is own else cause.finding
+
     def all(self) -> list[FoldedFinding]:
         """The findings that are kept, in the order in which they were first made."""
         return list(self._folded.values())

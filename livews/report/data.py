@@ -14,6 +14,7 @@ from collections import deque
 from itertools import takewhile
 from typing import Any, Protocol
 
+from livews.advice.consequences import FindingDigest
 from livews.analysis import audio_tracks
 from livews.analysis.timeline import Timeline, TurnChange, user_texts
 from livews.core import codec, events, machine, protocol, rules
@@ -125,7 +126,8 @@ class ReportSession:
         self._kind_of: list[int] = []
         self._words: list[str] = []
         self._findings: dict[tuple[Any, ...], int] = {}
-        """Each different finding, and its number."""
+        """Each different finding, with the number of the one that explains it, and its number."""
+        self._digest = FindingDigest()
         self._found = _Lane()
         """Row to the numbers of its findings."""
         self._state = tuple(info.conversation.states.values())
@@ -286,18 +288,14 @@ class ReportSession:
 
     def _find(self, row: int, findings: list[rules.Finding]) -> int:
         """Note the findings of a row; the highest level."""
-        for f in findings:
-            title = protocol.rules().get(f.rule, {}).get("title", "")
-            key = (
-                f.level,
-                f.rule,
-                _shown(f.path, 300),
-                _shown(f.complaint, 600),
-                hide(f.fix),
-                f.close and (f.close[0], hide(f.close[1])),
-                title,
-            )
-            number = self._findings.setdefault(key, len(self._findings))
+        self._digest.take(findings, row)
+        causes = [self._digest.cause(f, row) for f in findings]
+        for f, cause in zip(findings, causes, strict=True):
+            if cause is None:  # a cause ahead of what it explains
+                self._findings.setdefault((*_row_of(f), None), len(self._findings))
+        for f, cause in zip(findings, causes, strict=True):
+            because = self._findings.get((*_row_of(cause), None)) if cause else None
+            number = self._findings.setdefault((*_row_of(f), because), len(self._findings))
             self._found.put(row, [*self._found.get(row, ()), number], self.moves)
         return max((_LEVELS[f.level] for f in findings), default=0)
 
@@ -424,7 +422,7 @@ class ReportSession:
             return None
         first, end = cursor["rows"], min(cursor["rows"] + max_rows, self.rows)
         last = self._times[-1] if self._times else 0.0
-        names = ("level", "rule", "path", "complaint", "cure", "close", "title")
+        names = (*_FINDING, "because")
         news: dict[str, Any] = {
             "kinds": [*self._kinds][cursor["kinds"] :],
             "t": self._times[first:end].tolist(),
@@ -485,3 +483,15 @@ def _end(t: float, close: SessionClose) -> dict[str, Any]:
 def _shown(text: str, length: int) -> str:
     """A text of the wire on one line, without credentials and handles."""
     return one_line(hide(text), length)
+
+
+_FINDING = ("level", "rule", "path", "complaint", "cure", "close", "title")
+
+
+def _row_of(finding: rules.Finding) -> tuple[Any, ...]:
+    """A finding as the page has it, by the names of `_FINDING`."""
+    close = finding.close and (finding.close[0], hide(finding.close[1]))
+    title = protocol.rules().get(finding.rule, {}).get("title", "")
+    return (
+        finding.level, finding.rule, _shown(finding.path, 300), _shown(finding.complaint, 600), hide(finding.fix), close, title,
+    )  # fmt: skip

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { layOut, rulerLabel, rulerStep, soundNote } from "../../livews/report/web/src/layout.js";
 import {
-  begun, counts, errorOf, extend, isByHand, isControl, isFromServer, level, occurring, rowBeforeClose,
+  begun, consequences, counts, errorOf, extend, isByHand, isControl, isFromServer, level, occurring, rowBeforeClose,
 } from "../../livews/report/web/src/session.js";
 
 const HEAD = { stateWords: { session: {}, turn: {}, activity: {} }, chunk: 250, perSecond: 100 };
@@ -29,6 +29,13 @@ test("a row says who sent it, what it is and how bad", () => {
   assert.ok(isByHand(made, 4) && !isByHand(made, 3));
   assert.deepEqual(counts(made), { sent: 3, received: 1, faulty: 1 });
   assert.deepEqual(occurring(made), [[error, 3, 1], [note, 0, 2]]);
+});
+
+test("what a finding explains is counted with it", () => {
+  const follows = { level: "note", rule: "SETUP-3", path: "", complaint: "again", because: 1 };
+  const made = session({ findings: [note, error, follows], found: { 0: [0], 1: [1], 3: [2], 4: [2, 0] } });
+  assert.deepEqual(occurring(made), [[error, 1, 1], [note, 0, 2]]);
+  assert.deepEqual([...consequences(made)], [[1, 2]]);
 });
 
 test("the close leads to the last error of the client, of a stream within a second", () => {

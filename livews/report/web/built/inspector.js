@@ -1377,10 +1377,18 @@ ${indent}`, caret };
     }
     return found;
   }
+  function consequences(session2) {
+    const rows2 = /* @__PURE__ */ new Map();
+    for (const list2 of Object.values(session2.found))
+      for (const cause of new Set(list2.map((i) => session2.findings[i].because)))
+        if (cause != null && !list2.includes(cause)) rows2.set(cause, (rows2.get(cause) ?? 0) + 1);
+    return rows2;
+  }
   function occurring(session2) {
     const found = /* @__PURE__ */ new Map();
     for (const [row, list2] of Object.entries(session2.found))
       for (const i of list2) {
+        if (session2.findings[i].because != null) continue;
         const known = found.get(i);
         if (known) known[2]++;
         else found.set(i, [session2.findings[i], +row, 1]);
@@ -1528,7 +1536,8 @@ ${indent}`, caret };
     parts.push(el("div", "sub", about2.join(" · ")));
     const findings = (session.found[row] || []).map((i) => session.findings[i]);
     for (const finding of findings) {
-      const { rule, path, title, complaint, cure, close } = finding;
+      const { rule, path, title, complaint, cure, close, because } = finding;
+      const cause = because == null ? null : session.findings[because];
       const words = `${rule}${path ? ` at ${path}` : ""}${title ? ` · ${title}` : ""}`;
       parts.push(el(
         "div",
@@ -1536,6 +1545,7 @@ ${indent}`, caret };
         tag(finding),
         el("span", "", complaint),
         el("div", "rule", words),
+        cause ? el("div", "cure", `because of: ${cause.complaint} (${cause.rule})`) : "",
         cure ? el("div", "cure", `do: ${cure}`) : "",
         close ? el("div", "cure", `the service closes with ${close[0]} “${close[1]}”`) : ""
       ));
@@ -2523,16 +2533,18 @@ ${indent}`, caret };
   }
   function drawFindings() {
     if (!isNew("found", session.found)) return;
-    const found = occurring(session), list2 = el("div", "scroll");
+    const found = occurring(session), list2 = el("div", "scroll"), explained = consequences(session);
     for (const [finding, row, times] of found.slice(0, 200)) {
       const { level: level2, complaint, rule, cure } = finding;
       const made = button("", "", () => pick(row, true));
       made.className = `found l${LEVELS.indexOf(level2)}`;
+      const more = explained.get(session.findings.indexOf(finding)) ?? 0;
+      const because = more ? ` · and ${grouped(more)} more message${more > 1 ? "s" : ""} because of it` : "";
       made.append(
         tag(finding),
         el("span", "", complaint),
         " ",
-        el("span", "rule", rule + (times > 1 ? ` · ${grouped(times)} times` : "")),
+        el("span", "rule", rule + (times > 1 ? ` · ${grouped(times)} times` : "") + because),
         cure ? el("div", "cure", cure) : ""
       );
       list2.append(made);

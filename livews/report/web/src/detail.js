@@ -34,10 +34,12 @@ export function open(/** @type {number} */ row) {
   parts.push(el("div", "sub", about.join(" · ")));
   const findings = (session.found[row] || []).map((i) => session.findings[i]);
   for (const finding of findings) {
-    const { rule, path, title, complaint, cure, close } = finding;
+    const { rule, path, title, complaint, cure, close, because } = finding;
+    const cause = because == null ? null : session.findings[because];
     const words = `${rule}${path ? ` at ${path}` : ""}${title ? ` · ${title}` : ""}`;
     parts.push(el("div", `finding l${LEVELS.indexOf(finding.level)}`, tag(finding), el("span", "", complaint),
-      el("div", "rule", words), cure ? el("div", "cure", `do: ${cure}`) : "",
+      el("div", "rule", words),
+      cause ? el("div", "cure", `because of: ${cause.complaint} (${cause.rule})`) : "", cure ? el("div", "cure", `do: ${cure}`) : "",
       close ? el("div", "cure", `the service closes with ${close[0]} “${close[1]}”`) : ""));
   }
   const { end } = session;

@@ -3,7 +3,7 @@ import { isNew, last, session } from "./data.js";
 import { tag } from "./detail.js";
 import { $, button, el, fill, plain } from "./dom.js";
 import { pick } from "./list.js";
-import { LEVELS, counts, errorOf, occurring, rowBeforeClose } from "./session.js";
+import { LEVELS, consequences, counts, errorOf, occurring, rowBeforeClose } from "./session.js";
 import { seek } from "./timeline.js";
 import { grouped, seconds, span, visible, when } from "./text.js";
 /** @import { Turn } from "./types.js" */
@@ -108,13 +108,16 @@ export function drawTurns() {
 
 export function drawFindings() {
   if (!isNew("found", session.found)) return;
-  const found = occurring(session), list = el("div", "scroll");
+  const found = occurring(session), list = el("div", "scroll"), explained = consequences(session);
   for (const [finding, row, times] of found.slice(0, 200)) {
     const { level, complaint, rule, cure } = finding;
     const made = button("", "", () => pick(row, true));
     made.className = `found l${LEVELS.indexOf(level)}`;
+    const more = explained.get(session.findings.indexOf(finding)) ?? 0;
+    const because = more ? ` · and ${grouped(more)} more message${more > 1 ? "s" : ""} because of it` : "";
     made.append(tag(finding), el("span", "", complaint), " ",
-      el("span", "rule", rule + (times > 1 ? ` · ${grouped(times)} times` : "")), cure ? el("div", "cure", cure) : "");
+      el("span", "rule", rule + (times > 1 ? ` · ${grouped(times)} times` : "") + because),
+      cure ? el("div", "cure", cure) : "");
     list.append(made);
   }
   if (found.length > 200) list.append(el("p", "empty", `${found.length - 200} more are at their messages.`));

@@ -40,12 +40,23 @@ export function counts(session) {
   }
   return found;
 }
-/** The findings that occur, the worst first: [finding, its first row, how often]. @param {Session} session */
+/** In how many rows there is what a finding explains, by its number. @param {Session} session */
+export function consequences(session) {
+  /** @type {Map<number, number>} */
+  const rows = new Map();
+  for (const list of Object.values(session.found))
+    for (const cause of new Set(list.map((i) => session.findings[i].because)))
+      if (cause != null && !list.includes(cause)) rows.set(cause, (rows.get(cause) ?? 0) + 1);
+  return rows;
+}
+/** The findings that occur and that no other explains, the worst first: [finding, its first row, how often].
+ * @param {Session} session */
 export function occurring(session) {
   /** @type {Map<number, [finding: Finding, row: number, times: number]>} */
   const found = new Map();
   for (const [row, list] of Object.entries(session.found))
     for (const i of list) {
+      if (session.findings[i].because != null) continue;
       const known = found.get(i);
       if (known) known[2]++;
       else found.set(i, [session.findings[i], +row, 1]);

@@ -4,7 +4,7 @@ export type Side = "client" | "server";
 export type Speaker = "user" | "model";
 export interface Finding {
   level: Level; rule: string; path: string; complaint: string; cure?: string; title?: string;
-  close?: [code: number, reason: string] | null;
+  close?: [code: number, reason: string] | null; because?: number | null;
 }
 /** Sound without a gap. `kind`: 0 its samples are kept (from byte `at` on), 1 there was too much, 2 only its length is
  * known. `peak`: its first peak; `heard`: samples before it was cut off. */
