@@ -48,7 +48,7 @@ async def _serve(options: argparse.Namespace, console: Console) -> int:
             raise BadRequest(str(problem), where="--voice", fix="use --voice tones, which needs nothing") from None
 
         def session_ended() -> None:
-            if options.once and server.total - len(server.sessions) >= max(1, len(config.scripts)):
+            if options.once and server.played >= max(1, len(config.scripts)):
                 run.stop.set()
 
         config.session_ended = session_ended

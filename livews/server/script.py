@@ -17,21 +17,25 @@ from livews.trace.session import follow
 from livews.whole_file import read_whole
 
 _MOST_BYTES = 1 << 30
-_VERBS = ("client", "server", "close", "wait", "fault", "drive", "report")
+_VERBS = ("client", "server", "close", "wait", "fault", "connect", "drive", "report")
 
 
 @dataclass
 class Script:
-    """What is played to one connection: `steps` of a scenario, or `records` of a recorded session."""
+    """What is played to one connection: `steps` of a scenario, or `records` of a recorded session.
+
+    `connection`: its number in the scenario; from 2 on it must not be opened before the one of the script before has ended.
+    """
 
     name: str
     steps: list[dict[str, Any]] = field(default_factory=list)
     records: list[TraceRecord] = field(default_factory=list)
+    connection: int = 1
 
 
 def load(path: str) -> list[Script]:
-    """The scripts of a file, `-` for stdin: one scenario, or each session of a trace. BadRequest if it is neither, or
-    invalid."""
+    """The scripts of a file, `-` for stdin: each connection of a scenario, or each session of a trace. BadRequest if it
+    is neither, or invalid."""
     stdin, path = (sys.stdin.buffer, "stdin") if path == "-" else (None, path)
     fix = "name a scenario (.json) or a trace (.jsonl)"
     raw = read_whole(path, path, fix=fix, stdin=stdin, most=_MOST_BYTES, json_object=True)
@@ -40,7 +44,7 @@ def load(path: str) -> list[Script]:
     except codec.WireError:
         data = {}
     if "steps" in data:
-        return [_scenario(path, data)]
+        return _scenario(path, data)
     if raw.lstrip()[:16].startswith(b'{"trace"'):
         scripts = []
         for session in follow(raw.splitlines(keepends=True), path):
@@ -64,14 +68,22 @@ def load_all(paths: Iterable[str]) -> list[Script]:
     return [script for path in paths for script in load(path)]
 
 
-def _scenario(path: str, data: dict[str, Any]) -> Script:
-    steps = data["steps"]
+def _scenario(path: str, data: dict[str, Any]) -> list[Script]:
+    steps, name = data["steps"], str(data.get("id") or Path(path).stem)
+    scripts = [Script(name)]
     for i, step in enumerate(steps if isinstance(steps, list) else [steps]):
-        if problem := _problem(step):
+        problem = _problem(step)
+        if not problem and "connect" in step and step["connect"] != len(scripts) + 1:
+            problem = f"connect counts the connections: {len(scripts) + 1} is expected"
+        if problem:
             raise BadRequest(f"invalid step of a scenario: {problem}", where=f"{path}, /steps/{i}", fix="correct it")
-    if not steps:
-        raise BadRequest("a scenario without steps", where=f"{path}, /steps", fix="add steps")
-    return Script(str(data.get("id") or Path(path).stem), steps=steps)
+        if "connect" in step:
+            scripts.append(Script(f"{name}#{len(scripts) + 1}", connection=len(scripts) + 1))
+        else:
+            scripts[-1].steps.append(step)
+    if not all(script.steps for script in scripts):
+        raise BadRequest("a connection without steps", where=f"{path}, /steps", fix="add steps")
+    return scripts
 
 
 def _problem(step: Any) -> str:

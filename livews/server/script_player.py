@@ -8,6 +8,7 @@
 - Messages of the client are compared by meaning: spelling, chunks and base64 do not count. Of a scenario's pattern
   (protocol/README.md, "Scenarios") an object fits if each of its members does, a list if it is as long and fits item by
   item, anything else if it is equal; `true` is not `1`. Places are JSON pointers (RFC 6901).
+- A scenario of several connections has a script for each; one that was opened too early is a difference.
 - The script decides: no rule closes a session that plays one.
 """
 
@@ -17,6 +18,8 @@ import asyncio
 import contextlib
 from collections.abc import Iterator
 from typing import Any
+
+from websockets.protocol import State
 
 from livews.advice import closes
 from livews.audio.analysis.pcm import audio_seconds
@@ -79,9 +82,18 @@ class _ClientMessages:
 class ScriptPlayer(ServerSession):
     """A session that plays one script."""
 
-    def __init__(self, connection: StandInConnection, context: ServerContext, number: int, script: Script) -> None:
+    def __init__(
+        self,
+        connection: StandInConnection,
+        context: ServerContext,
+        number: int,
+        script: Script,
+        previous: ScriptPlayer | None = None,
+    ) -> None:
         super().__init__(connection, context, number)
-        self._script = script
+        self.script = script
+        if script.connection > 1 and previous is not None and previous.connection.state is State.OPEN:
+            self.differences.append(f"opened while session {previous.number}, the connection before, is open")
         self._inbox: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue(_QUEUED)
         """For a scenario: messages that it has not looked at yet; None after the last one."""
         self._sent = _ClientMessages()
@@ -94,17 +106,17 @@ class ScriptPlayer(ServerSession):
         self.start_task(self._read())
         try:
             with contextlib.suppress(ConnectionEnded):
-                if self._script.steps:
-                    await self._play(self._script.steps)
+                if self.script.steps:
+                    await self._play(self.script.steps)
                 else:
-                    await self._replay(self._script.records)
+                    await self._replay(self.script.records)
                 async with asyncio.timeout(self.config.patience):
                     await self.connection.wait_closed()
         except TimeoutError:
             self.differences.append(f"the script is over, and the client stayed for {self.config.patience:g} s")
 
     def summary(self, seconds: float) -> str:
-        name, count = one_line(self._script.name), len(self.differences)
+        name, count = one_line(self.script.name), len(self.differences)
         head = f"{name}, {seconds:.1f} s, {self.received} in, {self.sent} out, {self.ended}"
         if not count:
             return f"{head}: as written"
@@ -113,7 +125,7 @@ class ScriptPlayer(ServerSession):
         return "\n".join(lines + ([f"  and {count - _SHOWN} more"] if count > _SHOWN else []))
 
     def status(self) -> dict[str, Any]:
-        return super().status() | {"script": self._script.name, "differences": self.differences[:_SHOWN]}
+        return super().status() | {"script": self.script.name, "differences": self.differences[:_SHOWN]}
 
     async def _read(self) -> None:
         try:
@@ -127,7 +139,7 @@ class ScriptPlayer(ServerSession):
     async def take(self, raw: bytes, *, text: bool) -> None:
         step = self.conversation.step("client", raw)
         self.record_received(raw, text, step)
-        if self._script.steps:
+        if self.script.steps:
             await self._inbox.put(step.body)
         else:
             self._sent.add(step)

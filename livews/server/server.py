@@ -5,6 +5,7 @@
 - It never claims to be Gemini.
 """
 
+import asyncio
 import contextlib
 import functools
 import logging
@@ -26,9 +27,11 @@ from livews.listening import ACCEPTED_AT_ONCE, deepen_backlog, is_out_of_descrip
 from livews.server.config import StandInConfig
 from livews.server.connection import MAX_SIZE, StandInConnection
 from livews.server.context import ServerContext, parse_request_target
+from livews.server.script import Script
 from livews.server.script_player import ScriptPlayer
 from livews.server.server_session import ServerSession
 from livews.server.session import StandInSession
+from livews.terminal_text import one_line
 
 __all__ = ["StandInConfig", "StandInServer", "serve_stand_in"]
 
@@ -58,18 +61,22 @@ class StandInServer(ServerContext):
         """Sessions that ended with an exception, which is a bug of the stand-in."""
         self.differences = 0
         """Deviations of clients from the scripts played to them."""
+        self.missing = 0
+        """Scripts whose connection did not come: further ones of a scenario."""
+        self._player: ScriptPlayer | None = None
+        """The last one that was made."""
         self.endings: Counter[str] = Counter()
         """How sessions ended, counted by description."""
 
     async def handle(self, connection: StandInConnection) -> None:
         """Run the session of a client whose upgrade succeeded."""
         self.total += 1
-        number, started, scripts = self.total, self.clock(), self.config.scripts
-        session: ServerSession = (
-            ScriptPlayer(connection, self, number, scripts[(number - 1) % len(scripts)])
-            if scripts
-            else StandInSession(connection, self, number)
-        )
+        number, started = self.total, self.clock()
+        session: ServerSession
+        if script := self._script(number):
+            session = self._player = ScriptPlayer(connection, self, number, script, self._player)
+        else:
+            session = StandInSession(connection, self, number)
         self.sessions[number] = session
         try:
             await session.run()
@@ -86,7 +93,34 @@ class StandInServer(ServerContext):
             self.endings[session.ended if known else "otherwise"] += 1
             self.differences += len(session.differences)
             self.config.log(f"session {number}: {session.summary(self.clock() - started)}")
+            self._expect_next(number)
             self.config.session_ended()
+
+    def _script(self, number: int) -> Script | None:
+        """What is played to the connection of this number."""
+        scripts = self.config.scripts
+        return scripts[(number + self.missing - 1) % len(scripts)] if scripts else None
+
+    def _expect_next(self, number: int) -> None:
+        """After the end of a connection: wait for the next one of the same scenario, as long as a script is patient."""
+
+        def give_up() -> None:
+            while self.total == number and (script := self._script(number + 1)) and script.connection > 1:
+                self.missing += 1
+                self.differences += 1
+                self.config.log(
+                    f"{one_line(script.name)}: this connection was not opened within {self.config.patience:g} s"
+                )
+            self.config.session_ended()
+
+        following = self._script(number + 1)
+        if following is not None and following.connection > 1:
+            asyncio.get_running_loop().call_later(self.config.patience, give_up)
+
+    @property
+    def played(self) -> int:
+        """Sessions that are over, and those that did not come."""
+        return self.total - len(self.sessions) + self.missing
 
     def status(self) -> dict[str, Any]:
         """The answer to GET /livews/status."""

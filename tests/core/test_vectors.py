@@ -25,6 +25,8 @@ from livews.server.script_player import misfit
 VECTORS = protocol.root() / "vectors"
 SCENARIOS = protocol.root() / "scenarios"
 
+OF_SESSIONS = {"reconnecting", "resumed", "sessionLost"}
+"""Events of a client that goes on on another connection: no message leads to them (tests/session/test_scenarios.py)."""
 COUNTED = {"audio", "toolCall", "toolCancelled", "interrupted", "turnEnd", "closed"}
 """Events a port reports neither more nor less often than a scenario has them."""
 
@@ -50,7 +52,19 @@ def follow(conversation: Conversation, line: dict[str, Any]) -> Step:
         return conversation.close(close.get("from", "server"), close["code"], close.get("reason", ""))
     sender: Any = "client" if "client" in line else "server"
     raw = codec.dump(line["client"]) if sender == "client" else service_format.dump_as_service(line["server"])
-    return conversation.step(sender, raw)
+    step = conversation.step(sender, raw)
+    previous = getattr(conversation, "previous", None)
+    resumes = conversation.setup.get("sessionResumption", {}).get("handle") and "setupComplete" in step.signals
+    if previous is not None and resumes:
+        conversation.resume(previous)
+    return step
+
+
+def on_next_connection(before: Conversation) -> Conversation:
+    """The conversation after a `connect`. A handle takes over what was open before (README.md, "Scenarios")."""
+    conversation = type(before)()
+    conversation.previous = before  # type: ignore[attr-defined]
+    return conversation
 
 
 # Messages
@@ -147,9 +161,13 @@ def test_usage_in_json_has_its_members_in_their_order() -> None:
 def test_scenarios(story: dict[str, Any]) -> None:
     conversation = Conversation()
     happened: list[dict[str, Any]] = []
-    for number, line in enumerate(story["steps"]):
+    lines = [line for line in story["steps"] if line.get("report", {}).get("event") not in OF_SESSIONS]
+    for number, line in enumerate(lines):
         where = f"{story['id']} step {number}: {json.dumps(line)[:100]}"
-        if "report" in line:
+        if "connect" in line:
+            conversation = on_next_connection(conversation)
+            happened = [event for event in happened if event["event"] != "closed"]  # it goes on
+        elif "report" in line:
             while happened and misfit(line["report"], happened[0]):
                 assert happened[0]["event"] not in COUNTED, f"{where}: {happened[0]} is not reported"
                 del happened[0]
@@ -173,10 +191,10 @@ def test_scenarios_are_written_in_the_form_the_readme_gives(story: dict[str, Any
     drives = {"setup", "text", "audio", "activityStart", "activityEnd", "audioStreamEnd", "respond", "contextUpdate"}
     assert list(story) == ["id", "title", "proves", "steps"]
     assert (SCENARIOS / f"{story['id']}.json").is_file()
-    said = None
+    said, connections = None, 1
     for line in story["steps"]:
         verb, *rest = line
-        assert verb in {"client", "server", "drive", "report", "close", "wait"}
+        assert verb in {"client", "server", "drive", "report", "close", "wait", "connect"}
         assert rest in ([], ["state"])
         if verb == "drive":
             assert len(line["drive"]) == 1
@@ -184,7 +202,7 @@ def test_scenarios_are_written_in_the_form_the_readme_gives(story: dict[str, Any
             assert said is None, "every drive is followed by what it makes the client send"
             said = line["drive"]
         elif verb == "client":
-            assert said is not None, "a client says what it is driven to"
+            assert said is not None or connections > 1, "a client says what it is driven to, or again what was lost"
             said = None
             assert canonical.fold("client", line["client"]).message == line["client"]
         elif verb == "server":
@@ -196,6 +214,9 @@ def test_scenarios_are_written_in_the_form_the_readme_gives(story: dict[str, Any
             assert closes.explain(line["close"]["code"], line["close"]["reason"]).known
         elif verb == "wait":
             assert 0 < line["wait"] <= 1
+        elif verb == "connect":
+            connections += 1
+            assert line == {"connect": connections}
 
 
 # Every row fires
@@ -275,6 +296,11 @@ class Walked(Conversation):
         self.declared: dict[str, str] = {}
         self.held: set[str] = set()
 
+    def resume(self, previous: Conversation) -> None:
+        super().resume(previous)
+        assert isinstance(previous, Walked)
+        self.held = set(previous.held)
+
     def held_by(self, function: str) -> bool:
         """README.md, "Beside the states": does a call of this function hold its turn?"""
         about = self.profile
@@ -349,6 +375,7 @@ def fired_rows() -> tuple[frozenset[Fired], frozenset[Fired]]:
     for story in STORIES:
         walked = Walked()
         for line in story["steps"]:
+            walked = on_next_connection(walked) if "connect" in line else walked
             if line.keys() & {"client", "server", "close"}:
                 walked.along(line)
         by_stories.update(walked.fired)

@@ -561,6 +561,7 @@ def test_the_examples_of_the_readme_are_json_and_what_they_seem() -> None:
         elif "steps" in block and "proves" in block:
             conversation = Conversation()
             for line in block["steps"]:
+                conversation = Conversation() if "connect" in line else conversation
                 for sender in line.keys() & {"client", "server"}:
                     assert not conversation.step(sender, codec.dump(line[sender])).faults
                 if "state" in line:

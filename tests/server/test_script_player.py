@@ -38,12 +38,24 @@ async def playing(
     script: list[Script], **changes: Any
 ) -> AsyncIterator[tuple[ClientConnection, StandInServer, list[str]]]:
     """A client of a stand-in that plays, the stand-in, and what it says; the session is over at the end."""
+    async with stand_in(script, **changes) as (server, log):
+        async with dialled(server) as socket:
+            yield socket, server, log
+        await until(lambda: not server.sessions)
+
+
+@contextlib.asynccontextmanager
+async def stand_in(script: list[Script], **changes: Any) -> AsyncIterator[tuple[StandInServer, list[str]]]:
+    """A stand-in that plays, and what it says; its sessions are over at the end."""
     log: list[str] = []
     given = StandInConfig(pace=0, voice="tones", scripts=script, **{"patience": 5.0, "log": log.append, **changes})
     async with serve_stand_in(config=given) as server, asyncio.timeout(20):
-        async with connect(f"{server.url}/ws", compression=None, max_size=None) as socket:
-            yield socket, server, log
+        yield server, log
         await until(lambda: not server.sessions)
+
+
+def dialled(server: StandInServer) -> connect:
+    return connect(f"{server.url}/ws", compression=None, max_size=None)
 
 
 def scenario(tmp_path: Path, *steps: dict[str, Any]) -> list[Script]:
@@ -54,33 +66,105 @@ def scenario(tmp_path: Path, *steps: dict[str, Any]) -> list[Script]:
 
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
 async def test_a_scenario_is_played_as_it_is_written(path: Path) -> None:
-    steps = json.loads(path.read_text())["steps"]
-    async with playing(scripts([str(path)])) as (socket, server, _):
-        for step in steps:
-            if "client" in step:
-                await socket.send(json.dumps(step["client"]))
-            elif "server" in step:
-                frame = await socket.recv()
-                assert isinstance(frame, bytes)
-                assert json.loads(frame) == step["server"]
-            elif "close" in step and step["close"].get("from") != "client":
-                with pytest.raises(ConnectionClosed):
-                    await socket.recv()
-                assert socket.close_code == step["close"]["code"]
-                assert socket.close_reason == step["close"].get("reason", "")
-    assert server.differences == 0
+    connections: list[list[dict[str, Any]]] = [[]]
+    for step in json.loads(path.read_text())["steps"]:
+        if "connect" in step:
+            connections.append([])
+        connections[-1].append(step)
+    async with stand_in(scripts([str(path)])) as (server, log):
+        for steps in connections:
+            async with dialled(server) as socket:
+                await keep_to(socket, steps)
+    assert server.differences == 0, log
+    assert server.played == len(connections)
+
+
+async def keep_to(socket: ClientConnection, steps: list[dict[str, Any]]) -> None:
+    """Be the client of these steps of one connection."""
+    for step in steps:
+        if "client" in step:
+            await socket.send(json.dumps(step["client"]))
+        elif "server" in step:
+            frame = await socket.recv()
+            assert isinstance(frame, bytes)
+            assert json.loads(frame) == step["server"]
+        elif "close" in step and step["close"].get("from") == "client":
+            await socket.close(step["close"]["code"])
+        elif "close" in step:
+            with pytest.raises(ConnectionClosed):
+                await socket.recv()
+            assert socket.close_code == step["close"]["code"]
+            assert socket.close_reason == step["close"].get("reason", "")
+
+
+# Scenarios of several connections
+
+TWO: list[dict[str, Any]] = [{"client": SETUP}, COMPLETE, {"connect": 2}, {"client": SETUP}, COMPLETE]
+
+
+async def set_up(socket: ClientConnection) -> None:
+    await socket.send(json.dumps(SETUP))
+    await socket.recv()
+
+
+async def test_a_connection_that_is_opened_too_early_is_a_difference(tmp_path: Path) -> None:
+    async with stand_in(scenario(tmp_path, *TWO)) as (server, log):
+        async with dialled(server) as first:
+            await set_up(first)
+            async with dialled(server) as second:
+                await set_up(second)
+    assert server.differences == 1
+    assert "session 2: mine#2," in "\n".join(log)
+    assert "opened while session 1, the connection before, is open" in "\n".join(log)
+
+
+@pytest.mark.parametrize("how", ["closed", "cut"])
+async def test_one_after_the_other_needs_no_pause(how: str, tmp_path: Path) -> None:
+    async with stand_in(scenario(tmp_path, *TWO)) as (server, log):
+        for _ in range(6):  # scripts are repeated: three conversations
+            async with dialled(server) as socket:
+                await set_up(socket)
+                if how == "cut":
+                    socket.transport.abort()
+    assert server.differences == 0, log
+
+
+async def test_a_connection_that_does_not_come_is_a_difference(tmp_path: Path) -> None:
+    three = [*TWO, {"connect": 3}, {"client": SETUP}]
+    async with stand_in(scenario(tmp_path, *three), patience=0.2) as (server, log):
+        async with dialled(server) as socket:
+            await set_up(socket)
+        await until(lambda: server.played == 3)
+        assert server.differences == 2
+        assert "mine#2: this connection was not opened within 0.2 s" in log
+        async with dialled(server) as socket:  # the scenario from its start
+            await set_up(socket)
+    assert any(line.startswith("session 2: mine, 0.") for line in log)
+
+
+async def test_a_client_that_leaves_before_its_time_is_a_difference(tmp_path: Path) -> None:
+    longer = [*TWO[:2], {"client": HELLO}, *TWO[2:]]
+    async with stand_in(scenario(tmp_path, *longer)) as (server, log):
+        for _ in range(2):
+            async with dialled(server) as socket:
+                await set_up(socket)
+    assert "step 3 waits for clientContent, and the client is gone" in "\n".join(log)
 
 
 BAD = [
     ("{}", "neither a scenario nor a trace"),
     ("not json", "cannot read"),
-    ('{"steps": []}', "without steps"),
+    ('{"steps": []}', "a connection without steps"),
     ('{"steps": [{}]}', "one of client"),
     ('{"steps": [{"client": {}, "server": {}}]}', "one of client"),
     ('{"steps": [{"client": 5}]}', "client holds an object"),
     ('{"steps": [{"close": {"code": "x"}}]}', "a number"),
     ('{"steps": [{"wait": -1}]}', "wait holds seconds"),
     ('{"steps": [{"fault": "nonsense"}]}', "unknown fault"),
+    ('{"steps": [{"client": {}}, {"connect": 3}, {"client": {}}]}', "connect counts the connections: 2 is expected"),
+    ('{"steps": [{"connect": 2}, {"client": {}}]}', "a connection without steps"),
+    ('{"steps": [{"client": {}}, {"connect": 2}]}', "a connection without steps"),
+    ('{"steps": [{"client": {}}, {"connect": "2"}]}', "2 is expected"),
     ('{"trace":"livews","version":2}\n', "version 2"),
     ('{"trace":"livews","version":1}\n', "no session of this trace has a message"),
     ('{"trace":"livews","version":1}\n{"t":1,"dir":"recv","message":5}\n', "its message is not a JSON object"),
