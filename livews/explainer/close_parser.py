@@ -185,7 +185,12 @@ def parse_log(text: str) -> list[LoggedClose]:
 
 def is_read_whole(text: str) -> bool:
     """Whether `parse_log` reads every line of a text."""
-    return len(text) <= _MOST
+    return sum(map(_cost, text.splitlines())) <= _MOST
+
+
+def _cost(line: str) -> int:
+    """What a line counts: reading a short one takes some time, too."""
+    return max(len(line), 60) + 1
 
 
 def _read(lines: list[str]) -> Iterator[tuple[int, str]]:
@@ -193,10 +198,10 @@ def _read(lines: list[str]) -> Iterator[tuple[int, str]]:
     first, last, end = 0, len(lines), _MOST // 3
     room = _MOST - end
     while first < last and room > 0:
-        room -= len(lines[first]) + 1
+        room -= _cost(lines[first])
         first += 1
     while last > first and end > 0:
-        end -= len(lines[last - 1]) + 1
+        end -= _cost(lines[last - 1])
         last -= 1
     numbers = (*range(first), *range(last, len(lines)))
     return ((number + 1, lines[number]) for number in numbers)

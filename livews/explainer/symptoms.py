@@ -22,6 +22,8 @@ from typing import Any
 
 _MOST_WORDS = 30
 """Words of a description: what is longer is a log."""
+_LONGEST = 400
+"""Characters of a description that are read."""
 _ENOUGH = 0.68
 """Of the weight of a way and of the description together: so much has to be in both where words of the way are missing."""
 _ALIKE = 0.85
@@ -68,7 +70,8 @@ def _alike() -> dict[str, str]:
 
 
 def _words(text: str) -> list[str]:
-    """The words of a text that say something, in their order, each as the one that stands for it."""
+    """The words at the beginning of a text that say something, in their order, each as the one that stands for it."""
+    text = text[:_LONGEST]
     text = re.sub(r"['\u2019`]", "", _ELISION.sub(r"\1 ", text.lower()))
     plain = unicodedata.normalize("NFKD", text)
     text = unicodedata.normalize("NFKC", "".join(char for char in plain if not _is_accent(char)))
