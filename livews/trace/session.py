@@ -149,5 +149,7 @@ def follow(
 
 def unreadable(name: str, problem: OSError) -> BadRequest:
     """The error for a file that cannot be read."""
-    why = problem.strerror or str(problem)
-    return BadRequest(f"cannot read {name}: {why}", where=name, fix="name a file that can be read, or -")
+    why, fix = problem.strerror or str(problem), "name a file that can be read, or -"
+    if isinstance(problem, IsADirectoryError):
+        fix = f"name the files in it, as in {name.rstrip('/')}/*.jsonl"
+    return BadRequest(f"cannot read {name}: {why}", where=name, fix=fix)

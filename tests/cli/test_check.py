@@ -9,6 +9,7 @@ import sys
 from array import array
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any, NamedTuple
 
 import pytest
@@ -250,6 +251,42 @@ def test_a_repair_never_adds_findings_and_is_the_last() -> None:
             after, _ = message_repair.repaired(sender, broken)
             assert len(rules.check(sender, after)) <= len(rules.check(sender, broken))
             assert message_repair.repaired(sender, after) == (after, [])
+
+
+def mutated(message: Any, random: Random) -> Any:
+    """A message with some values of another type, and members under other names."""
+    value = json.loads(json.dumps(message))
+    for _ in range(random.randint(1, 3)):
+        holder, inner = None, value
+        while isinstance(inner, dict) and inner and (holder is None or random.random() < 0.7):
+            holder, key = inner, random.choice([*inner])
+            inner = holder[key]
+        if holder is not None:
+            name = random.choice([key, "config", "Setup", "content", "tools", "text", "mime_type", "a/b", "é" * 120])
+            holder[name] = random.choice([holder.pop(key), None, True, "true", "x", '{"a": 1}', [], [1], {}, 1.5])
+    return value
+
+
+def test_any_message_can_be_repaired_and_only_once() -> None:
+    random = Random(12)
+    messages = [message for sender, message in valid_messages() if sender == "client" and len(str(message)) < 2_000]
+    for _ in range(60):
+        message = mutated(random.choice(messages), random)
+        after, _ = message_repair.repaired("client", message)
+        assert len(rules.check("client", after)) <= len(rules.check("client", message)), message
+        assert message_repair.repaired("client", after) == (after, []), message
+
+
+def test_the_other_files_are_checked_after_one_that_cannot_be_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a").write_text('{"realtimeInput": {"txt": "a"}}')
+    (tmp_path / "empty").write_text("")
+    (tmp_path / "b").write_text(MESSAGE)
+    assert main(["check", *(str(tmp_path / name) for name in ("a", "no", "empty", "b")), str(tmp_path)]) == 2
+    out, err = capsys.readouterr()
+    assert "/a:1 error /realtimeInput/txt" in out and err.splitlines()[-1] == "2 messages: 1 error, 0 notes"
+    assert "No such file" in err and "there is no message in" in err and f"{tmp_path}/*.jsonl" in err
 
 
 def test_fix_of_a_trace_repairs_each_line_of_the_client(check: Run) -> None:
