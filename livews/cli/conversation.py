@@ -21,6 +21,7 @@ from livews import client, endpoint
 from livews.advice import closes
 from livews.cli import network, session_inputs
 from livews.cli.console import Console
+from livews.cli.limits import SessionLimits
 from livews.cli.output import PROMPT, JsonOutput, Output, Unsent
 from livews.cli.replies import Replies
 from livews.cli.signals import ignore_interrupts, on_signal
@@ -101,6 +102,7 @@ class TerminalConversation:
             self._view = LiveView(options, console, self)
         self.output: Output = self._view or (JsonOutput if options.json else Output)(options, console)
         self._replies = Replies(options, console, self.output)
+        self._limits = SessionLimits(options, console)
         self._session: Session | None = None
         self._microphone: Microphone | None = None
         self._sender: MicrophoneSender | None = None
@@ -129,6 +131,8 @@ class TerminalConversation:
     async def run(self, settings: endpoint.Settings) -> int:
         """Open the devices, connect, talk; the exit code."""
         options, replies = self._options, self._replies
+        model = options.model or str((self._inputs.setup or {}).get("model") or "")
+        self._limits.check(model, "vertex" if settings.vertex else "gemini")
         if options.wav:
             from livews.audio.wav import WavTurns
 
@@ -214,8 +218,9 @@ class TerminalConversation:
         """Hear and speak until either ends."""
         hearing = asyncio.create_task(self._replies.run())
         speaking = asyncio.create_task(self._speak(session))
-        self._tasks += [hearing, speaking]
-        ends: list[asyncio.Future[Any]] = [hearing, speaking, self._left]
+        limiting = asyncio.create_task(self._limits.run(session, self._is_idle))
+        self._tasks += [hearing, speaking, limiting]
+        ends: list[asyncio.Future[Any]] = [hearing, speaking, limiting, self._left]
         with on_signal(signal.SIGINT, self.on_interrupt):
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         if self._exit == Exit.INTERRUPTED:
@@ -232,8 +237,20 @@ class TerminalConversation:
                 raise Closed(closes.explain(1000), where=session.endpoint.shown)
         if speaking.done():
             speaking.result()
+        if limiting.done():
+            limiting.result()
+            self._replies.stop()
+            if self._is_typed and not speaking.done():
+                self._console.progress("\n")  # leave the line of the prompt
+            self.output.limit(self._limits.option, self._limits.reached, self.unsent())
         if self._left.done() and (failure := self._left.result()) is not None:
             raise failure
+
+    def _is_idle(self) -> bool:
+        """Whether nothing is running or playing, and the user does not speak."""
+        speaker, sender = self._replies.speaker, self._sender
+        is_quiet = (speaker is None or speaker.idle) and (sender is None or not sender.vad.talking)
+        return is_quiet and self._session is not None and not self._session.connection.is_busy()
 
     async def _speak(self, session: Session) -> None:
         """All the user says: the TEXTs, then the files, then what is said or typed until he leaves."""
@@ -255,6 +272,7 @@ class TerminalConversation:
     async def _say(self, session: Session, text: str) -> None:
         if text not in self._to_say:
             self._to_say.append(text)
+        await self._limits.admit()
         await session.say(text)
         self._sent(text)
         self._replies.requested()
@@ -293,6 +311,7 @@ class TerminalConversation:
 
     async def _speak_file(self, name: str, source: FileSource) -> None:
         """Stream a WAV file as if it were spoken now, and wait for the reply to the last of it."""
+        await self._limits.admit()
         sender = self._sender = self._sender_of(source)
         try:
             await sender.talk(True)

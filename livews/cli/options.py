@@ -228,5 +228,26 @@ def _trait(text: str) -> tuple[str, Any]:
     return name, result
 
 
-_TYPES: dict[str, Callable[[str], Any]] = {"origin": _origin, "month": _month, "trait": _trait}
+def _compression(text: str) -> dict[str, Any]:
+    """TRIGGER[:TARGET] as contextWindowCompression; `-` leaves both to the service."""
+    from livews.core import protocol
+
+    if text == "-":
+        return {"slidingWindow": {}}
+    at = "/setup/contextWindowCompression/triggerTokens"
+    low, high = next(row["within"] for row in protocol.checks() if row["at"] == at)
+    match = re.fullmatch(r"(\d{1,9})(?::(\d{1,9}))?", text)
+    trigger, target = (int(match[1]), int(match[2] or 0)) if match else (0, 0)
+    if not low <= trigger <= high or target >= trigger:
+        expected = f"{low} to {high} tokens, then : and fewer tokens, or nothing"
+        raise argparse.ArgumentTypeError(f"invalid size {text}: expected {expected}")
+    return {"triggerTokens": trigger, "slidingWindow": {"targetTokens": target} if target else {}}
+
+
+_TYPES: dict[str, Callable[[str], Any]] = {
+    "origin": _origin,
+    "month": _month,
+    "trait": _trait,
+    "compression": _compression,
+}
 """The types that are not numbers; those are in the file."""

@@ -62,6 +62,12 @@ class Unsent(NamedTuple):
             lines.append(f"the result of {names} was not sent")
         return lines
 
+    def to_dict(self) -> dict[str, Any]:
+        """As the member `unsent` of a JSON line; {} if there is nothing."""
+        seconds = round(self.speech_seconds, 3)
+        row = {"turns": self.turns, "speechSeconds": seconds, "results": self.results}
+        return {"unsent": row} if self.sentences() else {}
+
 
 class Output:
     """Plain lines: the model's words on stdout as they come, the user's on stderr when they are complete.
@@ -75,6 +81,8 @@ class Output:
         """Trace lines or dots are drawn: the words follow in one piece."""
         self._dots = bool(options.wav) and not options.json
         self._session: Session | None = None
+        self._limit: tuple[str, list[str]] = "", []
+        """The limit that ended the session, and what was not sent."""
         self._model = ""
         """Words that are held back."""
         self._user = ""
@@ -158,8 +166,17 @@ class Output:
     def failure(self, problem: LivewsError, t: float, unsent: Unsent) -> None:
         """The session failed; the command reports that on stderr itself."""
 
+    def limit(self, option: str, reached: str, unsent: Unsent) -> None:
+        """The session ends by this option; said when it is over."""
+        self._limit = reached, unsent.sentences()
+
     def spent(self) -> None:
-        """The session is over: what it cost, unless the service is on this machine."""
+        """The session is over: the limit that ended it, and what it cost, unless the service is on this machine."""
+        reached, unsent = self._limit
+        if reached:
+            self._console.note(f"livews: {reached}")
+        for line in unsent:
+            self._console.warn(line)
         usage = self._session.usage if self._session is not None else None
         if usage is not None and not usage.is_free and (usage.tokens or usage.uncounted):
             self._console.note(f"livews: {usage}")
@@ -209,6 +226,11 @@ class JsonOutput(Output):
     def summary(self, latencies: dict[str, dict[str, float]], t: float, *, was_spoken: bool) -> None:
         self._row("summary", t, {**latencies, **self._usage()})
 
+    def limit(self, option: str, reached: str, unsent: Unsent) -> None:
+        t = self._session.clock() if self._session is not None else 0.0
+        self._row("limit", t, {"option": option, "what": reached, **unsent.to_dict()})
+        super().limit(option, reached, unsent)
+
     def _usage(self) -> dict[str, Any]:
         return {"usage": self._session.usage.to_dict()} if self._session is not None else {}
 
@@ -218,13 +240,7 @@ class JsonOutput(Output):
             row |= {"code": problem.code, "reason": getattr(problem, "reason", "")}
         if cause := getattr(problem, "cause", None):
             row["cause"] = cause.to_dict()
-        if unsent.sentences():
-            row["unsent"] = {
-                "turns": unsent.turns,
-                "speechSeconds": round(unsent.speech_seconds, 3),
-                "results": unsent.results,
-            }
-        self._row("error", t, {**row, **self._usage()})
+        self._row("error", t, {**row, **unsent.to_dict(), **self._usage()})
 
 
 def as_json(event: Event, t: float) -> str:

@@ -52,6 +52,9 @@ def _setup(options: argparse.Namespace, environment: Environment) -> dict[str, A
         config = setup.get(name)
         off = {"automaticActivityDetection": {"disabled": True}}
         setup = {**setup, name: {**config, **off} if isinstance(config, dict) else off}
+    if options.compress:
+        name = "context_window_compression" if "context_window_compression" in setup else "contextWindowCompression"
+        setup = {**setup, name: options.compress}
     if options.search:
         tools = setup.get("tools")
         setup = {**setup, "tools": [*(tools if isinstance(tools, list) else []), {"googleSearch": {}}]}

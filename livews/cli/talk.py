@@ -1,6 +1,7 @@
 """`livews talk`, the default command: its options. The conversation itself is in `conversation`."""
 
 import argparse
+import re
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -54,18 +55,19 @@ def _refuse_empty(command: argparse.ArgumentParser, argv: list[str]) -> None:
 
 
 def _join_optional_values(argv: list[str]) -> list[str]:
-    """`--trace` and `--mic` take the next word only if that is their file: `--trace "Hello"` says Hello."""
+    """`--trace`, `--mic` and `--compress` take the next word only if that is their value: `--trace "Hello"` says Hello."""
     words, result = list(argv), []
     while words:
         word = words.pop(0)
-        if word in _LIKE_A_FILE:
-            is_value = words and not words[0].startswith("-") and _LIKE_A_FILE[word](words[0])
+        if word in _OWN:
+            is_value = words and not words[0].startswith("-") and _OWN[word](words[0])
             word = f"{word}={words.pop(0) if is_value else '-'}"
         result.append(word)
     return result
 
 
-_LIKE_A_FILE: dict[str, Callable[[str], bool]] = {
+_OWN: dict[str, Callable[[str], bool]] = {
     "--trace": lambda word: " " not in word and (word.endswith(_FILES) or word.startswith(_PATHS)),
     "--mic": lambda word: word.lower().endswith(_AUDIO),
+    "--compress": lambda word: re.fullmatch(r"[0-9][0-9._,k]*(:\S*)?", word) is not None,
 }
