@@ -69,8 +69,10 @@ class SessionLimits:
 
     async def admit(self) -> None:
         """Let a turn begin; never, if the conversation is about to end."""
-        if self._session is not None and self._is_ending(self._session):
-            await asyncio.Event().wait()
+        if self._session is not None:
+            self._look_at_counts(self._session)
+            if self._is_ending(self._session):
+                await asyncio.Event().wait()
 
     async def run(self, session: Session, is_idle: Callable[[], bool]) -> None:
         """Wait until the conversation is to end.
@@ -85,15 +87,20 @@ class SessionLimits:
         if self._usd is not None and session.usage.is_free:
             self._console.note("livews: this server charges nothing; --max-usd counts what the service of Google would")
         while not (self._is_ending(session) and (is_idle() or session.clock() >= self._ends_at)):
-            if self._usd is not None and not self._is_warned and is_idle() and session.usage.uncounted:
-                self._is_warned = True
-                self._console.warn("the service did not count an answer: the cost may be higher than --max-usd")
+            if is_idle():
+                self._look_at_counts(session)
             await asyncio.sleep(_LOOK)
         self.option = "--max-usd" if self._is_spent else "--max-minutes"
         limit = self._usd if self._is_spent else self._seconds / 60
         seconds = session.clock()
         length = f"{seconds / 60:.1f} minutes" if seconds >= 60 else f"{seconds:.1f} s"
         self.reached = f"ended by {self.option} {limit:g} after {length}" + ("" if is_idle() else ", in mid-reply")
+
+    def _look_at_counts(self, session: Session) -> None:
+        """Warn, once, if an answer is over that the service did not count."""
+        if self._usd is not None and not self._is_warned and session.usage.uncounted:
+            self._is_warned = True
+            self._console.warn("the service did not count an answer: the cost may be higher than --max-usd")
 
     def _is_ending(self, session: Session) -> bool:
         """Whether the conversation ends at the next idle moment, and at `_ends_at` at the latest."""
