@@ -85,7 +85,9 @@ class SessionLimits:
             await asyncio.Event().wait()
         self._session = session
         if self._usd is not None and session.usage.is_free:
-            self._console.note("livews: this server charges nothing; --max-usd counts what the service of Google would")
+            self._console.note(
+                "livews: this server charges nothing; --max-usd counts what the service of Google would"
+            )
         while not (self._is_ending(session) and (is_idle() or session.clock() >= self._ends_at)):
             if is_idle():
                 self._look_at_counts(session)

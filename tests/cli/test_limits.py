@@ -126,9 +126,7 @@ def test_an_idle_prompt_is_left_when_the_time_is_up(server: str) -> None:
         assert process.stderr is not None
         err = process.stderr.read()  # stdin is open all the time
         assert (
-            process.wait(20) == 0
-            and "livews: ended by --max-minutes 0.01 after 0." in err
-            and "mid-reply" not in err
+            process.wait(20) == 0 and "livews: ended by --max-minutes 0.01 after 0." in err and "mid-reply" not in err
         )
 
 
