@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from livews.advice.closes import Advice as Advice
     from livews.advice.closes import explain as explain
+    from livews.advice.judge import check as check
     from livews.client import connect as connect
-    from livews.core.conversation import Conversation as Conversation
+    from livews.conversation import Conversation as Conversation
     from livews.core.conversation import Step as Step
     from livews.core.events import Activity as Activity
     from livews.core.events import Audio as Audio
@@ -43,8 +44,7 @@ if TYPE_CHECKING:
     from livews.core.events import Transcript as Transcript
     from livews.core.events import TurnEnd as TurnEnd
     from livews.core.events import Usage as Usage
-    from livews.core.rules import Finding as Finding
-    from livews.core.rules import check as check
+    from livews.core.findings import Finding as Finding
     from livews.core.usage import SessionUsage as SessionUsage
     from livews.errors import BadRequest as BadRequest
     from livews.errors import Closed as Closed
@@ -67,8 +67,10 @@ _HOMES = {
     "livews.session.policy": "ReconnectPolicy",
     "livews.session.session": "Session",
     "livews.advice.closes": "Advice explain",
-    "livews.core.conversation": "Conversation Step",
-    "livews.core.rules": "Finding check",
+    "livews.advice.judge": "check",
+    "livews.conversation": "Conversation",
+    "livews.core.conversation": "Step",
+    "livews.core.findings": "Finding",
     "livews.core.usage": "SessionUsage",
     "livews.errors": (
         "BadRequest Closed LivewsError LocalProtocolError Lost NoCredentials Refused RemoteProtocolError "

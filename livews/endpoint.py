@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
 
-from livews.core import endpoint_paths
+from livews import endpoint_paths
 from livews.errors import BadRequest, NoCredentials
 from livews.loopback import bad_characters, is_local
 from livews.redactor import Redactor, redact_url, url_credentials

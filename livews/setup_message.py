@@ -8,9 +8,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from livews.advice import judge
 from livews.core import models, rules, schema
 from livews.core.canonical import fold_setup
-from livews.core.reading import read
 from livews.core.rules import Finding
 
 
@@ -91,7 +91,7 @@ def bare(setup: dict[str, Any]) -> dict[str, Any]:
 
 def wire_findings(setup: dict[str, Any]) -> list[Finding]:
     """Findings of the WIRE rules about the caller's setup as it was written; paths start at /setup."""
-    findings = rules.check("client", {"setup": bare(setup)})
+    findings = judge.check("client", {"setup": bare(setup)})
     return [finding for finding in findings if finding.rule.startswith("WIRE")]
 
 
@@ -104,9 +104,9 @@ def message_findings(message: dict[str, Any], surface: str, version: str, *, com
         version: the API version, such as "v1beta".
         composed: the caller wrote nothing of it but plain strings, so that it fits the schemas and they are not loaded.
     """
-    reading = read("client", message, schema.column(surface, version))
+    reading = judge.read_with_remarks("client", message, schema.column(surface, version))
     reading.is_composed = composed
-    return rules.findings(reading, rules.Context(rules.ApiTarget(surface, version)))
+    return judge.findings(reading, rules.Context(rules.ApiTarget(surface, version)))
 
 
 def _at(steps: Sequence[str], value: Any) -> Any:

@@ -21,7 +21,9 @@ from websockets.uri import parse_uri
 from livews.advice import closes
 from livews.backpressure import BoundedPongs
 from livews.connect_errors import dial_failure
-from livews.core.conversation import Conversation, Step
+from livews.conversation import Conversation
+from livews.core import close_rows
+from livews.core.conversation import Step
 from livews.endpoint import Endpoint
 from livews.errors import Closed, LivewsError, Lost, Refused, RemoteProtocolError
 from livews.loopback import proxy_for
@@ -331,7 +333,7 @@ class Transport:
         socket.close_timeout = None
         try:
             async with asyncio.timeout(self._close_timeout if patience is None else patience):
-                await socket.close(code, closes.cut(reason))
+                await socket.close(code, close_rows.cut(reason))
         except TimeoutError:  # the server does not answer, or does not read
             self.abort()
 

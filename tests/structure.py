@@ -25,6 +25,9 @@ BASE = (
     "livews.version",
     "livews.core",
     "livews.advice",
+    "livews.conversation",
+    "livews.endpoint_paths",
+    "livews.walk",
     "livews.errors",
     "livews.exit_codes",
     "livews.loopback",
@@ -35,10 +38,14 @@ BASE = (
     "livews.whole_file",
     "livews.document",
 )
-"""What every part but the core may import."""
+"""What every part that is not in it may import."""
 ARROWS: dict[str, tuple[str, ...]] = {
-    "livews.core": ("livews.advice",),
+    "livews.core": (),
     "livews.advice": ("livews.core",),
+    "livews.fastpath": ("livews.core",),
+    "livews.conversation": ("livews.advice", "livews.core", "livews.fastpath"),
+    "livews.endpoint_paths": (),
+    "livews.walk": ("livews.core",),
     "livews.version": (),
     "livews.exit_codes": (),
     "livews.loopback": (),
@@ -64,7 +71,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "livews.audio.wav": (*BASE, "livews.audio.analysis"),
     "livews.media": (*BASE, "livews.process"),
     "livews.tools": (*BASE, "livews.process"),
-    "livews.trace": (*BASE, "livews.audio.analysis", "livews.endpoint", "livews.recorder"),
+    "livews.trace": (*BASE, "livews.audio.analysis", "livews.endpoint", "livews.fastpath", "livews.recorder"),
     "livews.analysis": (*BASE, "livews.audio.analysis", "livews.trace"),
     "livews.report": (
         *BASE, "livews.analysis", "livews.audio.analysis", "livews.audio.wav", "livews.explainer", "livews.recorder", "livews.trace",

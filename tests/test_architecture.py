@@ -28,6 +28,27 @@ def test_the_core_is_pure(name: str) -> None:
         assert module.split(".")[0] not in PURE["core"], f"{name} imports {module}"
 
 
+def test_the_core_works_without_the_rest() -> None:
+    """It judges by rule and place, and explains which row of closes.json fits; only advice and speed come from elsewhere."""
+    code = """
+        import sys
+        from livews.core import close_rows, events
+        from livews.core.conversation import CoreConversation
+        conversation = CoreConversation(surface="gemini", version="v1beta")
+        (fault,) = conversation.step("client", b'{"setup": {"model": "models/test", "tols": []}}').faults
+        assert (fault.rule, fault.path, fault.close[0]) == ("WIRE-5", "/setup/tols", 1007), fault
+        assert fault.complaint == "no member tols in BidiGenerateContentSetup at /setup/tols", fault
+        conversation.step("client", b'{"setup": {"model": "models/test"}}')
+        step = conversation.step("server", b'{"setupComplete": {}}')
+        assert [type(event) for event in events.events(step)] == [events.Ready] and not step.findings
+        assert close_rows.match(*fault.close)[0]["id"] == "unknown-name"
+        loaded = {name.split(".")[1] for name in sys.modules if name.startswith("livews.")}
+        assert loaded == {"core", "version"}, loaded
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=50)
+    assert done.returncode == 0, done.stderr
+
+
 def test_one_module_imports_sounddevice() -> None:
     users = [name for name in structure.modules() if "sounddevice" in set(structure.imports(name))]
     assert users == ["livews.audio.portaudio"]

@@ -8,7 +8,7 @@ import struct
 import pytest
 from websockets.utils import accept_key
 
-from livews.core.conversation import Conversation
+from livews.conversation import Conversation
 from livews.endpoint import Endpoint
 from livews.redactor import Redactor
 from livews.transport import Transport

@@ -15,8 +15,8 @@ import pytest
 
 from livews.cli import main
 from livews.cli.view_rows import ViewRows, ViewState
+from livews.conversation import Conversation
 from livews.core import codec, events, schema
-from livews.core.conversation import Conversation
 from tests.kit.command import LIVEWS, livews
 from tests.kit.servers import acts, scripted
 from tests.kit.traces import asked, control, got, sent, write

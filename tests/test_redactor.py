@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pytest
 
 from livews import redactor
-from livews.core.conversation import Conversation
+from livews.conversation import Conversation
 from livews.errors import BadRequest
 from livews.hidden_values import HiddenHandles, HiddenValue
 from livews.redactor import Redactor, hide, hide_in, is_secret_name, pseudonym, redact_url, with_pseudonyms

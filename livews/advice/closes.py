@@ -1,24 +1,16 @@
-"""Explain closes: from a close code and a reason to a row of protocol/closes.json and to advice.
+"""Explain closes: from a close code and a reason to advice. Which row of protocol/closes.json fits is for the core.
 
-- The reason says more than the code (CLOSE-3) and is cut at 123 bytes (CLOSE-2), so rows are matched on the start of
-  the reason first; the code only breaks ties and decides when there is no reason.
-- The most literal row wins: a row for `Unknown name "proactivity"` before the row for any unknown name.
 - For a reason without a row, the code still gives its class.
 - What the rows say holds for closes that the service sends, not for those of a client.
 """
 
 import re
 from dataclasses import dataclass, field, replace
-from functools import cache
 from typing import Any
 
 from livews.advice import names
-from livews.core import models, protocol
-from livews.core.schema import Sender
-from livews.core.walk import locate
-
-REASON_LIMIT = 123
-"""Bytes of a reason in a close frame (RFC 6455: 125 less the two of the code)."""
+from livews.core import close_rows, models, protocol
+from livews.core.schema import SURFACES, Sender, locate
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,58 +43,6 @@ class Advice:
         return self.id != "unknown"
 
 
-@cache
-def _patterns() -> list[tuple[dict[str, Any], re.Pattern[str], int]]:
-    """The rows that match a reason, each as a pattern, with the number of literal characters in it."""
-    rows = [row for row in protocol.closes() if row["match"]]
-    return [(row, _regex(row["match"]), len(re.sub(r"\{\w+\}", "", row["match"]))) for row in rows]
-
-
-def _regex(template: str) -> re.Pattern[str]:
-    """A template as a pattern: literal text from the start, `{name}` for one or more characters.
-
-    A value at the end takes the rest of its word, so that `{to}` in `... to {to}` is only the number.
-    """
-    pieces = re.split(r"\{(\w+)\}", template)
-    out = ""
-    for i, piece in enumerate(pieces):
-        if i % 2 == 0:
-            out += re.escape(piece)
-        else:
-            is_last = i == len(pieces) - 2 and not pieces[-1]
-            out += f"(?P<{piece}>" + (r"[^\s,;]+" if is_last else ".+?") + ")"
-    return re.compile(out, re.DOTALL)
-
-
-def fits(row: dict[str, Any], reason: str) -> bool:
-    """Whether a reason begins as a row says."""
-    return _regex(row["match"]).match(reason) is not None
-
-
-def _is_cut(template: str, reason: str) -> bool:
-    """Whether a reason is the start of a template's literal text."""
-    return len(reason) >= 12 and template.split("{", 1)[0].startswith(reason)
-
-
-def _cut_inside(template: str, reason: str) -> dict[str, str] | None:
-    """The values of a reason that was cut within one of them: a name so long that it left no room for the rest."""
-    if len(reason.encode()) <= REASON_LIMIT - 4:  # the last character may have been one of four bytes
-        return None
-    ends = [value.end() for value in re.finditer(r"\{\w+\}", template)]
-    matches = (_regex(template[:end]).fullmatch(reason) for end in reversed(ends))
-    return next((match.groupdict() for match in matches if match), None)
-
-
-def is_fine(code: int, by: Sender = "server") -> bool:
-    """Whether a close by this side needs no explanation: that of a client that leaves. The service has no reason to."""
-    return by == "client" and code in (1000, 1001, 1005)
-
-
-def says_why(code: int, by: Sender = "server") -> bool:
-    """Whether a close by this side is the service's answer to what was sent, and not only an end."""
-    return by == "server" and code not in (1000, 1005, 1006)
-
-
 def explain(
     code: int, reason: str = "", *, model: str = "", by: Sender = "server", announced: bool = False
 ) -> Advice:
@@ -129,9 +69,11 @@ def _by_client(advice: Advice) -> Advice:
         meaning = "The client went away without a close frame."
         cause = "It was ended, it crashed, or it gives up a socket without closing it."
         do = "Nothing, if you ended it; otherwise let it close with 1000 before it leaves."
-    elif is_fine(advice.code, "client") or (advice.known and protocol.close_row(advice.id)["surface"] == "client"):
+    elif close_rows.is_fine(advice.code, "client") or (
+        advice.known and protocol.close_row(advice.id)["surface"] == "client"
+    ):
         return replace(advice, **protocol.close_texts("byClient").get(str(advice.code), {}))
-    elif row := next((row for row in _without_reason(advice.code) if row["surface"] == "client"), None):
+    elif row := next((row for row in close_rows.without_reason(advice.code) if row["surface"] == "client"), None):
         return _advice(advice.code, advice.reason, row, {}, "")
     elif texts := protocol.close_texts("byClient").get(str(advice.code)):
         meaning, cause, do = texts["meaning"], texts["cause"], texts["do"]
@@ -144,27 +86,8 @@ def _by_client(advice: Advice) -> Advice:
 
 def _explain(code: int, reason: str, model: str) -> Advice:
     reason = reason.strip().removeprefix("None. ")  # as google-genai puts it before the reason
-    whole, reason = reason, reason.encode(errors="replace")[:REASON_LIMIT].decode(errors="ignore")
-    best: tuple[tuple[int, int], dict[str, Any], dict[str, str]] | None = None
-    for row, pattern, literal in _patterns():
-        match = pattern.match(reason) if reason else None
-        values = match.groupdict() if match else {}
-        if match is None and row["code"] == code and (cut_values := _cut_inside(row["match"], reason)):
-            values = cut_values
-        elif match is None and not (reason and _is_cut(row["match"], reason)):
-            continue
-        rank = (literal if match else 0, int(row["code"] == code))
-        if best is None or rank > best[0]:
-            best = (rank, row, values)
-    if best is not None:
-        return _advice(code, whole, best[1], best[2], model)
-    rows = [row for row in _without_reason(code) if not reason or row.get("anyReason")]
-    return _advice(code, whole, rows[0], {}, model) if rows else of_code(code, whole)
-
-
-def _without_reason(code: int) -> list[dict[str, Any]]:
-    """The rows that a code has without a reason."""
-    return [row for row in protocol.closes() if row["code"] == code and not row["match"]]
+    match = close_rows.match(code, reason)
+    return _advice(code, reason, *match, model) if match else of_code(code, reason)
 
 
 def explain_http(status: int, *, model: str = "", host: str = "") -> Advice:
@@ -182,8 +105,6 @@ def explain_http(status: int, *, model: str = "", host: str = "") -> Advice:
 
 
 def _advice(code: int, reason: str, row: dict[str, Any], values: dict[str, str], model: str) -> Advice:
-    if "say" in row and (match := _regex(row["say"].split(":", 1)[0]).match(reason[:REASON_LIMIT])):
-        values = {**values, **match.groupdict()}
     alike = (r for r in protocol.closes() if row["match"] and (r["match"], r["code"]) == (row["match"], row["code"]))
     also = tuple(other["cause"] for other in alike if other is not row)
     words = {name: row[name] for name in ("id", "meaning", "cause", "retry", "kind", "confidence")}
@@ -226,7 +147,7 @@ def _place_of(reason: str) -> str:
         return names.correct(name, steps).fix
     instead = names.json_schema(steps)[1]
     on = of.members[name].on
-    has = [names.SURFACES[surface] for surface in names.SURFACES if on.get(surface)]
+    has = [SURFACES[surface] for surface in SURFACES if on.get(surface)]
     known = f" Known to have it: {', '.join(has)}." if has else ""
     return f"{of.name} does not have {name} on the surface and API version you reached.{known} {instead}".rstrip()
 
@@ -250,23 +171,3 @@ def _covers(key: str, code: int) -> bool:
     """Whether a key of `codes` is this code, or a range with it."""
     low, _, high = key.partition("-")
     return int(low) <= code <= int(high or low)
-
-
-def frame_for(close_id: str, **values: str) -> tuple[int, str]:
-    """Code and reason of the close that the service sends, the reason cut at 123 bytes.
-
-    Args:
-        close_id: a row of closes.json.
-        values: what to write for each `{name}`.
-    """
-    row = protocol.close_row(close_id)
-    text: str = row.get("say", row["reason"])
-    for name, value in values.items():
-        text = text.replace(f"{{{name}}}", value)
-    text = text.replace(" at ''", "")
-    return row["code"], cut(text)
-
-
-def cut(reason: str) -> str:
-    """A reason cut to 123 bytes, never inside a character (CLOSE-2)."""
-    return reason.encode()[:REASON_LIMIT].decode(errors="ignore")

@@ -8,9 +8,10 @@
 import re
 from collections.abc import Iterator
 from functools import cache, lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from livews.core import codec, protocol, schema
+from livews.core.reading import Remark
 from livews.core.schema import Sender
 
 _VARIED = 8
@@ -25,15 +26,6 @@ _MP3_KBIT = (
     (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 )
 """Bit rates of MPEG-1 and MPEG-2 layer III, by their index less one."""
-
-
-class Remark(NamedTuple):
-    """What a rule has to say about a Blob. `fix` is "" where it is the rule's."""
-
-    rule: str
-    path: str
-    words: str
-    fix: str = ""
 
 
 def is_plain(pcm: bytes) -> bool:

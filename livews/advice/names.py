@@ -11,14 +11,11 @@ from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from livews.core import protocol, schema
-from livews.core.schema import Member, Sender
+from livews.core.schema import SURFACES, Member, Sender
+from livews.core.validation import Violation
 
 Steps = tuple[str, ...]
 """The place of an object: names of members, and `*` for any item of a list or map."""
-SURFACES = {
-    "vertex": "Vertex AI", "gemini": "the Gemini API", "v1beta": "v1beta of the Gemini API", "v1alpha": "v1alpha of the Gemini API",
-}  # fmt: skip
-"""The surfaces of `Member.taken` in words."""
 _ALIKE = 0.8
 """How much of two names has to be the same, from 0 to 1."""
 _PART = 0.85
@@ -196,6 +193,12 @@ def made_by_mistake(value: Any) -> tuple[str, str]:
             if value.strip() == row.get("is") or ("starts" in row and value.lstrip().startswith(row["starts"])):
                 return f"this is what {row['by']}", row["do"]
     return "", ""
+
+
+def value_near(sender: Sender, violation: Violation) -> str:
+    """The value of an enum that is meant by what breaks the schemas; "" for any other violation, or if none is near."""
+    of = schema.locate(sender, [*violation.steps]).type
+    return value_like(violation.value, of.name, of.names) if violation.kind == "enum" and of else ""
 
 
 def path_of(steps: Steps) -> str:

@@ -9,11 +9,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from livews.advice import judge
 from livews.analysis.percentile import percentile
 from livews.analysis.timeline import Timeline
 from livews.analysis.turn import Turn
 from livews.audio.analysis.pcm import rate_of, seconds_of
-from livews.core import events, models, rules
+from livews.core import events, models
 from livews.core.conversation import Step
 from livews.core.usage import UsageMeter
 from livews.loopback import is_local_url
@@ -277,7 +278,7 @@ def words(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for stall in row["stalls"]:
         yield "waited", f"{stall['complaint']} ({stall['rule']}). {stall['do']}"
     if row["unanswered"]:
-        finding = rules.unanswered_setup()
+        finding = judge.unanswered_setup()
         yield "unanswered", f"{finding}. {finding.fix}"
     for close in row["closes"]:
         reason = f' "{close["reason"]}"' if close["reason"] else ""

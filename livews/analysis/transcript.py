@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from livews.advice import judge
 from livews.analysis.audio_tracks import AudioTracks
 from livews.analysis.timeline import Timeline, user_texts
-from livews.core import events, machine, rules
+from livews.core import events, machine
 from livews.core.conversation import Step
 from livews.redactor import hide
 from livews.trace.ending import SessionEnding
@@ -216,7 +217,7 @@ class _TranscriptBuilder:
     def finish(self) -> SessionTranscript:
         self._finish_words()
         if self._ending.unanswered is not None:
-            self._add("unanswered", self.transcript.length, str(rules.unanswered_setup()))
+            self._add("unanswered", self.transcript.length, str(judge.unanswered_setup()))
         for entry in self.transcript.entries:
             entry.text = hide(entry.text)
         self.transcript.turns = self._session.conversation.turns

@@ -23,7 +23,7 @@ from livews.advice import closes
 from livews.cli.console import Console
 from livews.core import protocol
 from livews.core.codec import WireError, parse_any
-from livews.core.schema import Sender, kind_of
+from livews.core.schema import SURFACES, Sender, kind_of
 from livews.errors import BadRequest
 from livews.explainer import CONFIDENCE, RETRY, close_parser, code_table, library_errors
 from livews.explainer.close_parser import LoggedClose
@@ -248,8 +248,9 @@ class _Explanation:
 
     def _address(self, url: str) -> bool:
         """Whether a URL or path is one of a WebSocket that is known, which is then explained."""
-        from livews.advice import names
-        from livews.core import endpoint_paths, models, rules
+        from livews import endpoint_paths
+        from livews.advice import judge, names
+        from livews.core import models, rules
 
         path = re.sub(r"^\w+://[^/]*", "", url).partition("?")[0] or "/"  # what comes before and after may be secret
         other, (surface, version) = names.protocol_at(path), endpoint_paths.parse_endpoint_path(path)
@@ -258,12 +259,12 @@ class _Explanation:
         notes = []
         if surface and version:
             setup = {"setup": {"model": f"models/{models.default_model()}"}}
-            found = rules.check("client", setup, rules.ApiTarget(surface, version)) if surface == "gemini" else []
+            found = judge.check("client", setup, rules.ApiTarget(surface, version)) if surface == "gemini" else []
             notes = [f"{note.complaint.removesuffix(f' at {note.path}')} ({note.rule}). {note.fix}" for note in found]
         if self._options.json:
             self._json({"path": path, "surface": surface, "version": version, "other": other, "notes": notes})
             return True
-        where = names.SURFACES[surface] if surface else "Gemini API or Vertex AI, by the model's name"
+        where = SURFACES[surface] if surface else "Gemini API or Vertex AI, by the model's name"
         self._head(path, "another protocol" if other else f"BidiGenerateContent, {where}, {version or 'no version'}")
         for label, text in (("what", other), *(("note", note) for note in notes)):
             if text:

@@ -13,10 +13,12 @@ from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from livews import document
+from livews.advice import judge
 from livews.audio.analysis.input_check import InputAudioCheck
 from livews.cli import reader
+from livews.conversation import Conversation
 from livews.core import codec, machine, models, rules, schema
-from livews.core.conversation import Conversation, Step
+from livews.core.conversation import Step
 from livews.core.reading import read
 from livews.core.rules import Finding
 from livews.core.schema import Sender
@@ -204,7 +206,7 @@ def _alone(value: Any, side: Sender | None, audio: InputAudioCheck, as_of: str) 
     if _is_control(value):
         return []
     sender, message = reader.sender_and_message(value, side)
-    found = rules.check(sender, message, rules.ApiTarget("", as_of=as_of))
+    found = judge.check(sender, message, rules.ApiTarget("", as_of=as_of))
     if sender == "client" and isinstance(message, dict) and not _AUDIO.isdisjoint(message):
         found += audio.take_alone(read(sender, message).audio)
     return found

@@ -13,13 +13,12 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from livews.advice import names
+from livews.advice import judge, names
 from livews.cli import loose_json
 from livews.core import codec, model_rules, models, protocol, rules, schema
 from livews.core.reading import Reading, read
-from livews.core.schema import Sender
+from livews.core.schema import Location, Sender, locate
 from livews.core.validation import Violation
-from livews.core.walk import Location, locate
 
 _MOST = 200
 """Repairs of one message."""
@@ -129,7 +128,7 @@ def _with_others(sender: Sender, message: Any, cost: _Cost, ahead: int, tries: I
 
 def _cost(sender: Sender, message: Any) -> _Cost:
     """How many errors, and how many other findings a message has by itself."""
-    found = rules.check(sender, message)
+    found = judge.check(sender, message)
     errors = sum(finding.level == "error" for finding in found)
     return errors, len(found) - errors
 
@@ -150,7 +149,7 @@ def _attempts(sender: Sender, message: Any) -> Iterator[_Attempt]:
     for path, _, _ in reading.canonical.elsewhere:
         yield from _as_json_schema(sender, message, schema.steps(path))
     yield from _remarked(sender, message, reading)
-    for finding in rules.check(sender, message):
+    for finding in judge.check(sender, message):
         steps = schema.steps(finding.path)
         match = re.search(r"did you mean (\w+)\? at ", finding.complaint)
         if finding.rule == "WIRE-16" and match:
@@ -219,8 +218,8 @@ def _rewritten(sender: Sender, message: Any, violation: Violation) -> Iterator[_
 
 def _values(sender: Sender, violation: Violation) -> Iterator[Any]:
     value = violation.value
-    if violation.near:
-        yield violation.near
+    if near := names.value_near(sender, violation):
+        yield near
     steps = schema.steps(violation.path)
     place = locate(sender, steps)
     of = place.type.name if place.type else ""

@@ -13,11 +13,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from livews import endpoint
+from livews import endpoint, endpoint_paths
 from livews.cli import reader, signals
 from livews.cli.console import Console
 from livews.cli.network import connection_settings
-from livews.core import endpoint_paths
 from livews.core.conversation import Step
 from livews.endpoint import Endpoint, Settings
 from livews.errors import BadRequest

@@ -2,7 +2,8 @@
 
 import time
 
-from livews.core.conversation import Conversation, Step
+from livews.conversation import Conversation
+from livews.core.conversation import Step
 from livews.core.rules import Finding
 from livews.recorder import Direction, Opcode, Recorder
 from livews.trace.outcome import TurnOutcomes

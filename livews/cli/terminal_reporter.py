@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from livews.advice import closes
+from livews.advice import judge
 from livews.cli.console import Console
-from livews.core import protocol, rules
-from livews.core.conversation import Conversation, Step
+from livews.conversation import Conversation
+from livews.core import close_rows, protocol
+from livews.core.conversation import Step
 from livews.core.rules import Finding
 from livews.core.schema import Sender
 from livews.recorder import Direction, Opcode
@@ -132,7 +133,7 @@ class TerminalReporter:
             return
         self._stall.stop()
         self._look.stop()
-        if self._setup.stop() and not closes.says_why(about["code"], by):
+        if self._setup.stop() and not close_rows.says_why(about["code"], by):
             self._setup_unanswered()
         if close is not None and loud:
             self._advise(**close.texts(self._redact))
@@ -165,7 +166,7 @@ class TerminalReporter:
             self._look.start()
 
     def _setup_unanswered(self) -> None:
-        finding = rules.unanswered_setup()
+        finding = judge.unanswered_setup()
         self._view.find(finding)
         why = "The service answers within a second, or closes; another server may not know the message."
         self._advise(why=why, do=finding.fix)

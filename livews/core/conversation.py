@@ -1,5 +1,7 @@
 """Follow one conversation: `step(sender, raw)` turns each frame into a Step.
 
+- `CoreConversation` needs nothing but the core. livews uses `livews.conversation.Conversation`, which adds advice to findings
+  and does not parse audio frames that are like one before.
 - It does not know which side it runs on: frames come labelled "client" or "server".
 - `read` reads a frame, `rules.findings` judges it, and only `_apply` and `close` change the state.
 - A faulty client frame changes no state; a surprising server frame changes what it can.
@@ -14,16 +16,15 @@ from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
-from livews.advice.input_format import Remark, is_plain
-from livews.core import codec, fastpath, machine, models, protocol, rules, schema
+from livews.core import codec, machine, models, protocol, rules, schema
 from livews.core.canonical import fold
-from livews.core.reading import Reading, read
+from livews.core.reading import Reading, Remark, read
 from livews.core.rules import ApiTarget, Finding
 from livews.core.schema import Sender
 
+OTHER_NAMES = "other names"
 _REMARKS = 30
 """Remarks about media that are made in a session, each once."""
-OTHER_NAMES = "other names"
 _CALLS = 1_000
 """Open calls that are remembered; of more the oldest are forgotten."""
 _CALL_MEMBERS = {"toolCall", "toolCallCancellation", "toolResponse"}
@@ -50,8 +51,8 @@ class Step:
     judgement: tuple[Finding, ...] | Callable[[], list[Finding]] = ()
     """Its findings, or the function that works them out."""
     parsed: dict[str, Any] | None = None
-    template: fastpath.Template | None = None
-    """For an audio frame like one before: the shape they share. Then only the base64 is new in `raw`."""
+    template: Any = None
+    """For an audio frame like one before: the `livews.fastpath.Template` they share. Then only the base64 is new in `raw`."""
     as_sent: dict[str, Any] | None = None
     """The message as it was written, before it was folded into canonical form; None if it was not parsed."""
     undecodable: tuple[str, ...] = ()
@@ -102,7 +103,7 @@ class Step:
         return self.judgement
 
 
-class Conversation(rules.Context):
+class CoreConversation(rules.Context):
     """Both directions of one connection.
 
     Args:
@@ -110,14 +111,17 @@ class Conversation(rules.Context):
             take are findings.
         version: the API version, such as "v1beta"; "" if it is not known.
         as_of: a day or month such as "2026-03", to judge by what the models refused then; "" is the revision of protocol/.
-        inspect: deprecated and without effect.
     """
 
-    def __init__(self, *, inspect: bool = False, surface: str = "", version: str = "", as_of: str = "") -> None:
+    _read = staticmethod(read)
+    _judge = staticmethod(rules.findings)
+    _unreadable = staticmethod(rules.unreadable)
+    """What reads a message, what judges it, and what judges bytes that are none; a subclass may have functions that look further."""
+
+    def __init__(self, *, surface: str = "", version: str = "", as_of: str = "") -> None:
         self._machine = machine.machine()
         self._column = schema.column(surface, version)
         self._state = self._machine.initial
-        self._templates: dict[str, list[fastpath.Template]] = {"client": [], "server": []}
         self._interrupted = False
         self._holding: set[str] = set()
         """The open calls that hold the turn that runs: it goes on until they are answered (TOOL-3)."""
@@ -138,16 +142,6 @@ class Conversation(rules.Context):
         """Rules that server frames broke in a way that reading them shows: unreadable, no base64, out of order."""
 
     @property
-    def inspect(self) -> bool:
-        """Deprecated: every frame is judged by every rule."""
-        return True
-
-    @property
-    def place(self) -> ApiTarget:
-        """Deprecated name of `target`."""
-        return self.target
-
-    @property
     def states(self) -> dict[str, str]:
         """Region to state."""
         return dict(zip(self._machine.regions, self._state, strict=True))
@@ -164,18 +158,15 @@ class Conversation(rules.Context):
             raw: the payload of the frame: bytes, or the str of a text frame.
             composed: whether livews made it from plain strings and bytes, so that it fits the schemas.
         """
-        if isinstance(raw, str):
-            raw = raw.encode(errors="surrogatepass")
-        for template in self._templates[sender]:
-            pcm = template.pcm(raw)
-            if pcm is not None and (sender == "server" or is_plain(pcm)):
-                return self._repeat(sender, raw, template, pcm)
+        return self._take(sender, raw.encode(errors="surrogatepass") if isinstance(raw, str) else raw, composed)
+
+    def _take(self, sender: Sender, raw: bytes, composed: bool) -> Step:
         try:
             message = codec.parse(raw)
         except codec.WireError as problem:
             if sender == "server":
                 self.server_faults[problem.rule] += 1
-            found = (rules.unreadable(problem, raw, sender),)
+            found = (self._unreadable(problem, raw, sender),)
             return Step(sender, "unreadable", raw, state=self._state, judgement=found, parsed={})
         return self._step(sender, raw, message, composed)
 
@@ -204,7 +195,7 @@ class Conversation(rules.Context):
             sender, "close", b"", ("close",), transition.effects, self._state, interrupted=is_cut, parsed=message
         )
 
-    def resume(self, previous: "Conversation") -> None:
+    def resume(self, previous: "CoreConversation") -> None:
         """Take over, after setupComplete, what a resumed session has from its connection before: open calls, and that the
         turn waits for them."""
         self.pending, self._holding = dict(previous.pending), set(previous._holding)
@@ -212,24 +203,12 @@ class Conversation(rules.Context):
             regions = zip(self._machine.regions, self._state, strict=True)
             self._state = tuple("waitingForTool" if region == "turn" else state for region, state in regions)
 
-    def _repeat(self, sender: Sender, raw: bytes, template: fastpath.Template, pcm: bytes) -> Step:
-        known = template.meaning.get(self._state)
-        if known is None:
-            return self._step(sender, raw, codec.parse(raw), False)
-        kind, signals, transition = known
-        self._state = transition.states
-        return Step(
-            sender, kind, raw, signals, transition.effects, transition.states, ((template.mime_type, pcm),),
-            self._interrupted, (), None, template,
-        )  # fmt: skip
-
     def _step(self, sender: Sender, raw: bytes, message: dict[str, Any], composed: bool) -> Step:
-        reading = read(sender, message, self._column)
+        reading = self._read(sender, message, self._column)
         reading.is_composed = composed
         if reading.remarks:  # each is made once, and not for ever
-            reading.remarks = [remark for remark in reading.remarks if remark not in self._remarks][
-                : _REMARKS - len(self._remarks)
-            ]
+            new = [remark for remark in reading.remarks if remark not in self._remarks]
+            reading.remarks = new[: _REMARKS - len(self._remarks)]
         body: dict[str, Any] = reading.message
         pending = self._calls_after(sender, body)
         is_first_setup = sender == "client" and isinstance(body.get("setup"), dict) and not self.setup
@@ -247,9 +226,9 @@ class Conversation(rules.Context):
             parsed=body, as_sent=message, undecodable=tuple(reading.undecodable),
         )  # fmt: skip
         if sender == "server":
-            step.judgement = partial(rules.findings, reading, self)
+            step.judgement = partial(self._judge, reading, self)
         else:
-            step.judgement = tuple(rules.findings(reading, self))
+            step.judgement = tuple(self._judge(reading, self))
             if any(finding.level == "error" for finding in step.judgement):
                 return step
         self._apply(step, reading, transition, pending)
@@ -257,7 +236,7 @@ class Conversation(rules.Context):
 
     def _apply(self, step: Step, reading: Reading, transition: machine.Transition, pending: dict[str, str]) -> None:
         """Move on by a frame that was accepted, and remember what later frames are judged by."""
-        sender, body, before = step.sender, step.body, self._state
+        sender, body = step.sender, step.body
         self._state = step.state = transition.states
         step.effects = transition.effects
         if sender == "client" and pending is not self.pending:
@@ -280,9 +259,6 @@ class Conversation(rules.Context):
             self.turns += 1
             self._interrupted = False
             self._holding.clear()
-        if len(step.audio) == 1 and reading.is_clean and (sender == "server" or not step.judgement):
-            known = (step.kind, step.signals, transition)
-            fastpath.learn(self._templates[sender], sender, step.raw, body, before, known)
 
     def _remember_client(self, step: Step, body: dict[str, Any]) -> None:
         if "rememberSetup" in step.effects and isinstance(body.get("setup"), dict):
@@ -371,8 +347,6 @@ class Conversation(rules.Context):
 
     def _read_traits(self) -> None:
         self.traits = self._traits_of(self.setup)
-        for templates in self._templates.values():
-            templates.clear()
 
     def _traits_of(self, setup: Mapping[str, Any]) -> dict[str, Any]:
         profile = models.profile(str(setup.get("model", "")), self.target.surface)

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from livews.advice import closes
-from livews.core import models, protocol
+from livews.core import close_rows, models, protocol
 from livews.core.reading import Reading
 from livews.core.schema import Sender
 
@@ -45,7 +44,7 @@ class ApiTarget(NamedTuple):
     """Where and when a message is judged."""
 
     surface: str = "gemini"
-    """"gemini" or "vertex"; for `rules.check` also "", the one that the model's name is for."""
+    """"gemini" or "vertex"; for `advice.judge.check` also "", the one that the model's name is for."""
     version: str = "v1beta"
     """API version."""
     as_of: str = ""
@@ -99,5 +98,5 @@ def finding(
     row = protocol.rules()[rule]
     level = level or _LEVELS[row["level"]]
     if close is None and "close" in row and sender == "client" and level != "note":
-        close = closes.frame_for(row["close"])
+        close = close_rows.frame_for(row["close"])
     return Finding(level, rule, path, complaint or row.get("broken", row["title"]), fix or row["do"], sender, close)

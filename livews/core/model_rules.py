@@ -8,8 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from livews.advice import closes, names
-from livews.core import codec, machine, models, schema
+from livews.core import close_rows, codec, machine, models, schema
 from livews.core.findings import ApiTarget, Context, Finding, finding
 from livews.core.reading import Reading
 
@@ -41,7 +40,7 @@ def limit(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
             continue
         for path, words, value in _broken(row, message, profile["name"]):
             seen |= {row["field"]} if "field" in row else set()
-            close = closes.frame_for(row["close"], voice=str(value)) if row.get("close") else None
+            close = close_rows.frame_for(row["close"], voice=str(value)) if row.get("close") else None
             yield finding(rule, path, words, close=close, level=None if close else "note", fix=row.get("do", ""))
 
 
@@ -188,7 +187,7 @@ def misnamed(model: str, target: ApiTarget) -> tuple[dict[str, Any] | None, tupl
     name is taken all the same."""
     rows = (row for row in models.profile("")["misnamed"] if models.holds(row, target.surface, target.as_of))
     row = next((row for row in rows if not re.search(row["unlike"], model)), None)
-    return row, closes.frame_for(
+    return row, close_rows.frame_for(
         row["close"], model=model, version=target.version
     ) if row and "close" in row else None
 
@@ -200,16 +199,16 @@ def foreign_model(rule: str, reading: Reading, context: Context) -> Iterator[Fin
     name, model_id, locations = str(setup_of(reading)["model"]), profile["id"], profile.get("locations", {})
     location = re.search("/locations/([^/]+)/", name)
     if surface not in profile["surfaces"]:
-        others = " and ".join(names.SURFACES[one] for one in profile["surfaces"])
+        others = " and ".join(schema.SURFACES[one] for one in profile["surfaces"])
         words, close = (
-            f"{model_id} is a model of {others}, not of {names.SURFACES[surface]}",
+            f"{model_id} is a model of {others}, not of {schema.SURFACES[surface]}",
             not_found(name, context.target),
         )
         near = models.like(model_id, surface, context.target.as_of)
         fix = f"Use {' or '.join(near) or models.default_model()}, or connect to {others}."
     elif location and location[1] in locations.get("notIn", ()):
         words, fix = f"{location[1]} does not serve {model_id}", f"Use {' or '.join(locations['servedIn'])}."
-        close = closes.frame_for("publisher-model-not-found", model=name)
+        close = close_rows.frame_for("publisher-model-not-found", model=name)
     else:
         return
     yield finding(rule, "/setup/model", f"{words} at /setup/model", close=close, fix=fix)
@@ -223,7 +222,7 @@ def not_found(model: str, target: ApiTarget) -> tuple[int, str]:
 def _close_at(target: ApiTarget, rows: list[dict[str, Any]], **values: str) -> tuple[int, str]:
     """Code and reason of the first of some rows of a profile that applies at `target`."""
     row = next(row for row in rows if models.holds(row, target.surface, target.as_of))
-    return closes.frame_for(row["close"], **values)
+    return close_rows.frame_for(row["close"], **values)
 
 
 def modalities(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
@@ -250,7 +249,7 @@ def unserved_version(rule: str, reading: Reading, context: Context) -> Iterator[
     surface, version, _ = context.target
     served = models.profile("")["versions"].get(surface, [version])
     if version not in served:
-        words = f"{version} is not known to serve Live sessions on {names.SURFACES[surface]}, {' and '.join(served)} are at /setup"
+        words = f"{version} is not known to serve Live sessions on {schema.SURFACES[surface]}, {' and '.join(served)} are at /setup"
         yield finding(rule, "/setup", words)
 
 

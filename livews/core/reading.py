@@ -1,20 +1,32 @@
 """Read one message: its canonical form and its media. Pure; nothing here knows a session.
 
-- Audio is decoded once, here. Other media is left to the application.
+- Audio is decoded once, here. Other media is left to the application, and what media is for the function that is given.
 - What is wrong with a message is only noted here; `rules.findings` judges it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-from livews.advice import input_format
 from livews.core import codec, machine, schema, validation
 from livews.core.canonical import Canonical, fold
 from livews.core.schema import Sender
 
 _HEAD = 88
 """Characters of base64 in which the format of a picture is recognised."""
+
+
+class Remark(NamedTuple):
+    """What a rule has to say about a Blob. `fix` is "" where it is the rule's."""
+
+    rule: str
+    path: str
+    words: str
+    fix: str = ""
+
+
+Inspect = Callable[[Sender, str, dict[str, Any], bytes | None], Iterator[Remark]]
+"""Looks at a Blob: gets the sender, the path, the Blob, and its bytes as far as they are known."""
 
 
 @dataclass(slots=True)
@@ -31,7 +43,7 @@ class Reading:
     """Its audio, as (mime type, bytes)."""
     undecodable: dict[str, str] = field(default_factory=dict)
     """Audio that is no base64: path to words."""
-    remarks: list[input_format.Remark] = field(default_factory=list)
+    remarks: list[Remark] = field(default_factory=list)
     """What is wrong with its media."""
     is_composed: bool = False
     """Whether livews composed it from plain strings and bytes, so that the schemas need not be asked."""
@@ -58,13 +70,16 @@ class Reading:
         return self._violations
 
 
-def read(sender: Sender, message: dict[str, Any], surface: str | None = None) -> Reading:
+def read(
+    sender: Sender, message: dict[str, Any], surface: str | None = None, inspect: Inspect | None = None
+) -> Reading:
     """Fold a message into canonical form and decode its audio.
 
     Args:
         sender: who sends it, "client" or "server".
         message: the parsed message.
         surface: as in `Member.taken`, or None if it is not known.
+        inspect: makes the remarks about its media; None for none.
     """
     canonical = fold(sender, message, surface)
     reading = Reading(sender, canonical, canonical.message, tuple(_blobs(sender, canonical.message)), surface=surface)
@@ -79,10 +94,10 @@ def read(sender: Sender, message: dict[str, Any], surface: str | None = None) ->
                 reading.undecodable[f"{path}/data"] = str(problem)
                 if len(reading.undecodable) == schema.MOST:
                     break
-        elif sender == "client":
+        elif inspect and sender == "client":
             data = _first_bytes(blob.get("data"))
-        if len(reading.remarks) < schema.MOST:
-            reading.remarks += input_format.remarks(sender, path, blob, data)
+        if inspect and len(reading.remarks) < schema.MOST:
+            reading.remarks += inspect(sender, path, blob, data)
     reading.audio = tuple(audio)
     return reading
 

@@ -10,20 +10,14 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any, Literal
 
-from livews.advice import closes, names
-from livews.core import codec, machine, model_rules, models, protocol, schema
+from livews.core import close_rows, codec, machine, model_rules, protocol, schema
 from livews.core.findings import ApiTarget as ApiTarget
 from livews.core.findings import Check, Level
 from livews.core.findings import Context as Context
 from livews.core.findings import Finding as Finding
 from livews.core.findings import finding as finding
-from livews.core.reading import Reading, is_audio, read
+from livews.core.reading import Reading, is_audio
 from livews.core.schema import MOST, Sender
-
-_BEGIN = 100
-"""Bytes of a frame that is no message by which it is recognised what made it."""
-_GUESSES = 5
-"""Unknown members of a message for which names that look alike are looked for."""
 
 
 def findings(reading: Reading, context: Context) -> list[Finding]:
@@ -60,49 +54,17 @@ def _parts(reading: Reading) -> list[str]:
     return parts
 
 
-def check(sender: Sender, message: Any, target: ApiTarget | None = None) -> list[Finding]:
-    """All findings about one message on its own, the errors first.
-
-    Args:
-        sender: who sends such messages, "client" or "server".
-        message: the parsed message.
-        target: the surface, API version and day to judge it for; by default, or with the surface "", that of the model's
-            name.
-    """
-    if not isinstance(message, dict):
-        why, fix = names.made_by_mistake(message)
-        words = f"expected a JSON object, got {schema.kind_of(message)}{why and f': {why}'}"
-        return [finding("WIRE-2", "", words, sender, fix=fix)]
-    try:
-        codec.dump(message)
-    except codec.WireError as problem:  # bytes, or a key that is no string: it has no JSON form
-        return [finding("WIRE-2", "", str(problem), sender)]
-    if target is None or not target.surface:
-        model = machine.values(message, ("setup", "model"))
-        surface = models.surface_of(str(*model))
-        version, as_of = "v1beta1" if surface == "vertex" else "v1beta", target.as_of if target else ""
-        target = ApiTarget(surface or "gemini", version, as_of)
-        column = schema.column(surface, "")  # of the Gemini API the version is not known
-    else:
-        column = schema.column(target.surface, target.version)
-    results = findings(read(sender, message, column), Context(target))
-    return sorted(results, key=lambda result: ("error", "refused", "note").index(result.level))
-
-
 # Every message
 
 
 def unreadable(problem: codec.WireError, raw: bytes, sender: Sender) -> Finding:
     """The finding for a frame that is no message. `problem`: what reading it raised."""
-    text = raw[:_BEGIN].decode(errors="replace")
-    why, fix = names.made_by_mistake(text[1:].rstrip('"').replace('\\"', '"') if text.startswith('"') else text)
-    return finding(problem.rule, "", f"{problem}{why and f': {why}'}", sender, fix=fix)
+    return finding(problem.rule, "", str(problem), sender)
 
 
 def _undecodable(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
     for path, problem in reading.undecodable.items():
-        value = machine.values(reading.message, tuple(path.split("/")[1:]))
-        yield _not_base64(rule, path, problem, value[0] if value else None, reading.sender)
+        yield finding(rule, path, f"{problem} at {path}", reading.sender)
     if reading.is_composed:
         return
     for path, blob in reading.media:
@@ -111,12 +73,7 @@ def _undecodable(rule: str, reading: Reading, context: Context) -> Iterator[Find
             try:
                 codec.decode_base64(data)
             except codec.WireError as problem:
-                yield _not_base64(rule, f"{path}/data", problem, data, reading.sender)
-
-
-def _not_base64(rule: str, path: str, problem: object, data: Any, sender: Sender) -> Finding:
-    why, fix = names.made_by_mistake(data)
-    return finding(rule, path, f"{problem}{why and f': {why}'} at {path}", sender, fix=fix)
+                yield finding(rule, f"{path}/data", f"{problem} at {path}/data", reading.sender)
 
 
 def _remarks(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
@@ -126,14 +83,10 @@ def _remarks(rule: str, reading: Reading, context: Context) -> Iterator[Finding]
 
 
 def _unknown_members(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
-    unknown = [violation for violation in reading.violations if violation.kind == "unknown"]
-    other = names.other_protocol(reading.message) if unknown else None
-    for i, violation in enumerate(unknown):
-        if other and violation.key != other.names[0]:
-            continue  # one word about a message of another protocol is enough
-        close = closes.frame_for("unknown-name", name=violation.key, path=violation.snake_path)
-        right = other or names.correct(violation.key, violation.steps, reading.surface, guess=i < _GUESSES)
-        yield finding(rule, violation.path, f"{right.complaint} at {violation.path}", close=close, fix=right.fix)
+    for violation in reading.violations:
+        if violation.kind == "unknown":
+            close = close_rows.frame_for("unknown-name", name=violation.key, path=violation.snake_path)
+            yield finding(rule, violation.path, violation.complaint, close=close)
 
 
 def _news(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
@@ -154,24 +107,16 @@ def _wrong_values(rule: str, reading: Reading, context: Context) -> Iterator[Fin
     for violation in reading.violations:
         if violation.kind in ("type", "enum"):
             value = violation.value
-            quoted = (value if isinstance(value, str) else codec.dump(value).decode())[: closes.REASON_LIMIT]
+            quoted = (value if isinstance(value, str) else codec.dump(value).decode())[: close_rows.REASON_LIMIT]
             name = f"type.googleapis.com/google.ai.generativelanguage.v1beta.{violation.type}"
-            close = closes.frame_for("invalid-value", path=violation.snake_path, type=name, value=quoted)
-            why, fix = names.made_by_mistake(value) if violation.kind == "type" else ("", "")
-            words = violation.complaint
-            if why:
-                at = f" at {violation.path or '/'}"
-                words = f"{words.removesuffix(at)}: {why}{at}"
-            if violation.near:
-                fix = f"Write {violation.near}."
-            fix = fix or names.json_schema(schema.steps(violation.path)[:-1])[1]
-            yield finding(rule, violation.path, words, reading.sender, close=close, fix=fix)
+            close = close_rows.frame_for("invalid-value", path=violation.snake_path, type=name, value=quoted)
+            yield finding(rule, violation.path, violation.complaint, reading.sender, close=close)
 
 
 def _rivals(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
     for violation in reading.violations:
         if violation.kind == "oneof":
-            close = closes.frame_for("invalid-value", path=violation.snake_path, type="oneof", value="")
+            close = close_rows.frame_for("invalid-value", path=violation.snake_path, type="oneof", value="")
             yield finding(rule, violation.path, violation.complaint, reading.sender, close=close)
 
 
@@ -183,14 +128,18 @@ def _transition(rule: str, reading: Reading, context: Context) -> Iterator[Findi
         yield finding(rule, sender=reading.sender, level="note")
 
 
+def roles(surface: str) -> tuple[str, ...]:
+    """The roles that turns can have."""
+    return ("user", "model", "system") if surface == "vertex" else ("user", "model")
+
+
 def _roles(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
-    valid = ("user", "model", "system") if context.target.surface == "vertex" else ("user", "model")
+    valid = roles(context.target.surface)
     for i, turn in enumerate(machine.values(reading.message, ("clientContent", "turns", "*"))):
         role = turn.get("role") if isinstance(turn, dict) else None
         if isinstance(role, str) and role and role not in valid:
-            path, near = f"/clientContent/turns/{i}/role", names.value_like(role, "role", valid)
-            hint = f"; did you mean {near}?" if near else ""
-            words = f"expected {' or '.join(valid[:2])}, got {schema.short(role)}{hint} at {path}"
+            path = f"/clientContent/turns/{i}/role"
+            words = f"expected {' or '.join(valid[:2])}, got {schema.short(role)} at {path}"
             yield finding(rule, path, words, level="refused" if role == "system" else "note")
 
 
@@ -204,11 +153,9 @@ def _no_model(rule: str, reading: Reading, context: Context) -> Iterator[Finding
 
 def _other_surface(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
     for path, key, parent in reading.canonical.elsewhere:
-        close = closes.frame_for("unknown-name", name=key, path=parent)
-        hint, fix = names.json_schema(schema.steps(path)[:-1])
-        surface = names.SURFACES[reading.surface or "gemini"]
-        words = f"{key} is not taken on {surface}{hint} at {path}"
-        yield finding(rule, path, words, close=close, fix=fix)
+        close = close_rows.frame_for("unknown-name", name=key, path=parent)
+        words = f"{key} is not taken on {schema.SURFACES[reading.surface or 'gemini']} at {path}"
+        yield finding(rule, path, words, close=close)
 
 
 # Audio
@@ -219,7 +166,7 @@ def _media(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
     close_id = protocol.rules()[rule].get("refusedOn", {}).get(context.target.surface)
     for remark in reading.remarks:
         if remark.rule == rule:
-            words, close = f"{remark.words} at {remark.path}", closes.frame_for(close_id) if close_id else None
+            words, close = f"{remark.words} at {remark.path}", close_rows.frame_for(close_id) if close_id else None
             level: Level = "refused" if close_id else "note"
             yield finding(rule, remark.path, words, reading.sender, level=level, close=close, fix=remark.fix)
 
@@ -233,7 +180,7 @@ def _changed_rate(rule: str, reading: Reading, context: Context) -> Iterator[Fin
         before, rate = context.input_rate, codec.rate_of(mime_type, codec.INPUT_RATE)
         if before and rate != before and mime_type.startswith("audio/pcm"):
             words = f"the rate was {before} and is now {rate} at {path}"
-            close = closes.frame_for("sample-rate-changed", **{"from": str(before), "to": str(rate)})
+            close = close_rows.frame_for("sample-rate-changed", **{"from": str(before), "to": str(rate)})
             yield finding(rule, path, words, close=close)
 
 
@@ -260,14 +207,11 @@ def _answer_without_id(rule: str, reading: Reading, context: Context) -> Iterato
 def _answer_without_call(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
     open_calls, answered = dict(context.pending), set(context.answered)
     for path, answer in _answers(reading) if context.setup else ():
-        call_id, name = str(answer.get("id", "")), answer.get("name")
+        call_id = str(answer.get("id", ""))
         if "id" in answer and call_id not in open_calls:
-            words = f"call {schema.short(call_id)} is answered already" if call_id in answered else ""
-            near = next((one for one, function in open_calls.items() if function == name), "")
-            fix = f"the open call of {name} has the id {schema.short(near)}" if near else ""
-            yield finding(
-                rule, f"{path}/id", f"{words or f'no call {schema.short(call_id)} is open'} at {path}/id", fix=fix
-            )
+            call = schema.short(call_id)
+            words = f"call {call} is answered already" if call_id in answered else f"no call {call} is open"
+            yield finding(rule, f"{path}/id", f"{words} at {path}/id")
         elif answer.get("willContinue") is not True and open_calls.pop(call_id, None) is not None:
             answered.add(call_id)
 
@@ -342,19 +286,3 @@ _PARTS = {
     sender: frozenset(part for _, senders, part, _ in TABLE if senders in (sender, "both"))
     for sender in ("client", "server")
 }
-
-
-# Findings about what is no message
-
-
-def unanswered_setup() -> Finding:
-    """The finding for a setup that setupComplete did not follow (SETUP-3)."""
-    words = "setup has no answer: setupComplete did not come"
-    fix = "Connect again. If it stays so, send only setup.model and add the other members one by one."
-    return finding("SETUP-3", "/setup", words, level="note", fix=fix)
-
-
-def not_inspected(size: int, sender: Sender) -> Finding:
-    """The finding for a message that was too large to be read (WIRE-13). `size` is in bytes."""
-    words = f"a message of {size:,} bytes was relayed, but not inspected"
-    return finding("WIRE-13", "", words, sender, level="note")

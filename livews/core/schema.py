@@ -19,6 +19,10 @@ ENVELOPE: dict[Sender, str] = {
 """$id of the type of whole messages, by sender."""
 SCALARS = frozenset({"int32", "int64", "double", "bytes", "Duration", "Timestamp", "Struct", "Value"})
 """Types of a value without members in the schemas."""
+SURFACES = {
+    "vertex": "Vertex AI", "gemini": "the Gemini API", "v1beta": "v1beta of the Gemini API", "v1alpha": "v1alpha of the Gemini API",
+}  # fmt: skip
+"""The surfaces of `Member.taken` in words."""
 MOST = 100
 """Findings of one kind about one message at most: some messages would have a million."""
 _LONG_KEY = 100
@@ -63,6 +67,11 @@ class Table(NamedTuple):
     """Groups of members of which a message has one at most (WIRE-8)."""
 
     @property
+    def names(self) -> list[str]:
+        """The names of an enum that say something."""
+        return [name for name in self.values or () if not name.endswith("UNSPECIFIED")]
+
+    @property
     def is_struct(self) -> bool:
         """Whether the inside is the application's own JSON."""
         return self.name in _STRUCTS
@@ -105,6 +114,38 @@ def _resolve(base: str, ref: str) -> str:
     while ref.startswith("../"):
         folder, ref = folder.rsplit("/", 1)[0], ref[3:]
     return f"{folder}/{ref}"
+
+
+class Location(NamedTuple):
+    """What the schemas say of one place in canonical messages."""
+
+    member: Member | None
+    """The member there, or whose item is there; None at the top and for what the schemas do not have."""
+    type: Table | None
+    """The type there, or of each item if a list or map is there; None for a string, a bool and the unknown."""
+    shape: str
+    """"one", "list" or "map", as in `Member`."""
+    snake_path: str
+    """The path as the service writes it, such as `setup.tools[0].function_declarations[1]`."""
+
+
+def locate(sender: Sender, steps: list[Any]) -> Location:
+    """What belongs at a path: member names and map keys as str, indices of lists as int."""
+    of: Table | None = table(ENVELOPE[sender])
+    member: Member | None = None
+    shape, snake = "one", ""
+    for step in steps:
+        if isinstance(step, int):
+            snake, shape = f"{snake}[{step}]", "one"
+            continue
+        is_map_key = shape == "map"
+        if not is_map_key:
+            member = of.members.get(str(step)) if of else None
+            of = table(member.target) if member and member.target else None
+        name = cut(str(step)) if is_map_key or member is None else member.snake
+        snake = f"{snake}.{name}" if snake else str(name)
+        shape = "one" if is_map_key or member is None else member.shape
+    return Location(member, of, shape, snake)
 
 
 def top(sender: Sender) -> dict[str, Member]:

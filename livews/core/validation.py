@@ -11,10 +11,21 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from livews.advice.names import value_like
 from livews.core import protocol
-from livews.core.schema import ENVELOPE, MOST, Json, Sender, Table, cut, kind_of, pointer, short, top
-from livews.core.walk import Location, locate
+from livews.core.schema import (
+    ENVELOPE,
+    MOST,
+    Json,
+    Location,
+    Sender,
+    Table,
+    cut,
+    kind_of,
+    locate,
+    pointer,
+    short,
+    top,
+)
 
 if TYPE_CHECKING:
     import jsonschema_rs
@@ -39,9 +50,7 @@ class Violation(NamedTuple):
     type: str = ""
     """Name of the type that was expected, where it has one."""
     steps: tuple[str | int, ...] = ()
-    """The path of the object with an unknown member; indices are int."""
-    near: str = ""
-    """The valid value that is meant, for "enum"."""
+    """The same path as steps; indices are int."""
 
 
 def violations(sender: Sender, message: Json) -> list[Violation]:
@@ -118,7 +127,7 @@ def _violations(sender: Sender, message: Json, error: Any) -> Iterator[Violation
         words = f"send one of {', '.join(present)}, not all at {path or '/'}"
         yield Violation(path, words, "oneof", snake_path=parent.snake_path)
     else:
-        yield _mistyped(_pointer(steps), locate(sender, steps), _at(message, steps))
+        yield _mistyped(steps, locate(sender, steps), _at(message, steps))
 
 
 def _steps(message: Json, path: Iterable[Any]) -> list[Any]:
@@ -136,18 +145,17 @@ def _unknown(sender: Sender, steps: list[Any], key: str, of: Table | None) -> Vi
     return Violation(path, words, "unknown", key=key, snake_path=locate(sender, steps).snake_path, steps=tuple(steps))
 
 
-def _mistyped(path: str, place: Location, value: Json) -> Violation:
+def _mistyped(steps: list[Any], place: Location, value: Json) -> Violation:
+    path = _pointer(steps)
     of = place.type if place.shape == "one" and place.member else None
     name = of.name if of else ""
     if of is not None and of.values is not None and isinstance(value, str):
-        names = [one for one in of.values if not one.endswith("UNSPECIFIED")]
+        names = of.names
         listed = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-        near = value_like(value, of.name, names)
-        hint = f"; did you mean {near}?" if near else ""
-        words = f"expected one of {listed}, got {short(value)}{hint} at {path}"
-        return Violation(path, words, "enum", snake_path=place.snake_path, value=value, type=name, near=near)
+        words = f"expected one of {listed}, got {short(value)} at {path}"
+        return Violation(path, words, "enum", "", place.snake_path, value, name, tuple(steps))
     words = f"expected {_expectation(path, place)}, got {kind_of(value)} at {path or '/'}"
-    return Violation(path, words, "type", snake_path=place.snake_path, value=value, type=name)
+    return Violation(path, words, "type", "", place.snake_path, value, name, tuple(steps))
 
 
 def _expectation(path: str, place: Location) -> str:

@@ -8,10 +8,11 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from livews.advice import judge
 from livews.core import rules, schema
 from livews.core.schema import Sender
-from livews.core.walk import Visit, walk
 from livews.explainer.locations import says_of, shape_of
+from livews.walk import Visit, walk
 
 MOST = 200
 """Members that are read at most."""
@@ -64,7 +65,7 @@ def annotate(sender: Sender, message: dict[str, Any]) -> tuple[list[AnnotatedMem
         for path in (visit.path, visit.canonical_path):  # findings have either
             by_path.setdefault(path, members[-1])
     rest: list[rules.Finding] = []
-    for row in rules.check(sender, message):
+    for row in judge.check(sender, message):
         path = row.path
         while path and path not in by_path:
             path = path.rpartition("/")[0]

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from livews.advice import closes
-from livews.core import protocol
+from livews.core import close_rows, protocol
 from livews.core.codec import WireError, parse_any
 from livews.core.schema import Sender
 from livews.explainer import library_errors
@@ -290,7 +290,7 @@ def _completed(text: str) -> str:
         head, pieces = "", re.split(r"(\{\w+\})", row["match"])
         for i, piece in enumerate(pieces):
             for length in () if piece.startswith("{") else range(len(piece), 7, -1):
-                if text.endswith(piece[:length]) and closes.fits({"match": head + piece[:length]}, text):
+                if text.endswith(piece[:length]) and close_rows.fits({"match": head + piece[:length]}, text):
                     rest = piece[length:] + "".join("…" if more.startswith("{") else more for more in pieces[i + 1 :])
                     return f"{text}{rest.rstrip('…')}…"
             head += piece
@@ -372,7 +372,7 @@ def _known_text(line: str) -> tuple[int, int, dict[str, Any]] | None:
     for row, literal, before, _ in _texts():
         at = line.find(literal)
         start = _start(line, at, before) if at >= 0 else -1
-        if start >= 0 and closes.fits(row, line[start : start + 3 * closes.REASON_LIMIT]):
+        if start >= 0 and close_rows.fits(row, line[start : start + 3 * close_rows.REASON_LIMIT]):
             return start, start + _length(line[start:], row["reason"], line[max(start - 1, 0) : start]), row
     return None
 
@@ -383,7 +383,7 @@ def _start(line: str, at: int, before: str) -> int:
         return at
     if first := before.partition("{")[0]:
         return line.rfind(first, 0, at)
-    floor = max(at - closes.REASON_LIMIT, 0)
+    floor = max(at - close_rows.REASON_LIMIT, 0)
     if before == "{what}":  # of several words
         return max((match.end() for match in _BEFORE_VALUE.finditer(line, floor, at)), default=floor)
     word = re.search(r"""[^\s"'(\[{=]+$""", line[floor:at])

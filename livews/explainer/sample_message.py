@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
+from livews.advice import judge
 from livews.core import models, protocol, rules, schema
 from livews.core.schema import Member, Sender
 from livews.explainer.locations import note_of
@@ -99,7 +100,7 @@ def _examples(sender: Sender, path: str, model: str, value: str = "") -> Iterato
         message = _around(schema.ENVELOPE[sender], _steps(path), leaf)
         if "setup" in message:
             message["setup"]["model"] = model
-        yield path, message, rules.check(sender, message)
+        yield path, message, judge.check(sender, message)
 
 
 def _specified(values: dict[str, int | None]) -> list[str]:

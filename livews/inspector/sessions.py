@@ -16,7 +16,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from livews.core.conversation import Conversation, Step
+from livews.conversation import Conversation
+from livews.core.conversation import Step
 from livews.core.rules import Finding
 from livews.core.schema import Sender
 from livews.proxy.injector import MessageInjector

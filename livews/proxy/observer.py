@@ -16,12 +16,13 @@ from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import Any
 
+from livews.advice.judge import not_inspected
 from livews.advice.names import protocol_at
 from livews.audio.analysis.input_check import InputAudioCheck
+from livews.conversation import Conversation
 from livews.core import codec
-from livews.core.conversation import Conversation, Step
-from livews.core.endpoint_paths import parse_endpoint_path
-from livews.core.rules import not_inspected
+from livews.core.conversation import Step
+from livews.endpoint_paths import parse_endpoint_path
 from livews.errors import LivewsError, TraceFailed
 from livews.listening import is_out_of_descriptors
 from livews.proxy.framing import ControlFrame, FramedMessage, FrameParser, deflate_contexts

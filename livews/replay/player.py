@@ -18,11 +18,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from livews.audio.analysis.pcm import audio_seconds
+from livews.conversation import Conversation
 from livews.core import codec, machine
-from livews.core.conversation import Conversation, Step
-from livews.core.endpoint_paths import parse_endpoint_path
-from livews.core.walk import walk
+from livews.core.conversation import Step
 from livews.endpoint import Endpoint
+from livews.endpoint_paths import parse_endpoint_path
 from livews.errors import LivewsError
 from livews.recorder import Opcode, Recorder
 from livews.replay.progress import Call, SideProgress
@@ -34,6 +34,7 @@ from livews.trace.normalize import outline
 from livews.trace.reader import TraceRecord
 from livews.trace.session import RecordedSession
 from livews.transport import PONG_TIMEOUT, Transport
+from livews.walk import walk
 
 NAMES = ("the recording", "the replay")
 _SETTLE = 2.0

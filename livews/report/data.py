@@ -14,11 +14,13 @@ from collections import deque
 from itertools import takewhile
 from typing import Any, Protocol
 
+from livews.advice import judge
 from livews.advice.consequences import FindingDigest
 from livews.analysis import audio_tracks
 from livews.analysis.timeline import Timeline, TurnChange, user_texts
+from livews.conversation import Conversation
 from livews.core import codec, events, machine, protocol, rules
-from livews.core.conversation import Conversation, Step
+from livews.core.conversation import Step
 from livews.redactor import Pieces, hide, hide_json, redact_url, remember_handles, with_pseudonyms
 from livews.report.message_excerpt import LONGEST_KEY, MAX_TEXT, MemberDocs, excerpt
 from livews.terminal_text import one_line
@@ -237,7 +239,7 @@ class ReportSession:
             self._list(*last)
         self.tracks.finish()
         if self._ending.unanswered is not None:
-            self._find(self._ending.unanswered, [rules.unanswered_setup()])
+            self._find(self._ending.unanswered, [judge.unanswered_setup()])
         self._note_stall(self._waiting.at_end())
 
     def look(self, now: float) -> bool:

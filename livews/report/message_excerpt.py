@@ -10,9 +10,9 @@ from typing import Any
 
 from livews.core import codec, protocol
 from livews.core.schema import Sender, pointer
-from livews.core.walk import walk
 from livews.explainer.locations import says_of
 from livews.redactor import hide
+from livews.walk import walk
 
 MAX_TEXT = 4_000
 """Characters kept of one string of a message."""

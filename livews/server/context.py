@@ -12,8 +12,8 @@ from urllib.parse import parse_qs
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request
 
-from livews.advice import closes
-from livews.core import endpoint_paths
+from livews import endpoint_paths
+from livews.core import close_rows
 from livews.listening import PageAccess
 from livews.recorder import Clock
 from livews.server.config import StandInConfig
@@ -106,9 +106,9 @@ class ServerContext:
         credential, required = target.credential, self.config.require_key
         if token := self.store.token(credential):
             if not target.constrained:
-                return closes.frame_for("no-credentials")
+                return close_rows.frame_for("no-credentials")
             refusal = self.store.spend(token, counts=not resumes)
-            return closes.frame_for(refusal) if refusal else None
+            return close_rows.frame_for(refusal) if refusal else None
         if not required or credential == required:
             return None
-        return closes.frame_for("key-not-valid" if credential else "no-credentials")
+        return close_rows.frame_for("key-not-valid" if credential else "no-credentials")

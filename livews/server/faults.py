@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from livews.advice import closes
-from livews.core import protocol, schema
+from livews.core import close_rows, protocol, schema
 from livews.server import service_format
 
 BIG = 2 * 1024 * 1024
@@ -109,8 +108,8 @@ def close_of(close_id: str, **values: str) -> tuple[int, str]:
     row = protocol.close_row(close_id)
     placeholders = re.findall(r"\{(\w+)\}", row.get("say", ""))
     if all(values.get(name) for name in placeholders):
-        return closes.frame_for(close_id, **values)
-    return row["code"], closes.cut(re.sub(r"\{(\w+)\}", r"\1", row["reason"]))
+        return close_rows.frame_for(close_id, **values)
+    return row["code"], close_rows.cut(re.sub(r"\{(\w+)\}", r"\1", row["reason"]))
 
 
 CONTENT = {"no-setup-complete", "no-generation-complete", "no-turn-complete", "usage-apart", "bundled"}

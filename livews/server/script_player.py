@@ -21,9 +21,10 @@ from typing import Any
 
 from websockets.protocol import State
 
-from livews.advice import closes
 from livews.audio.analysis.pcm import audio_seconds
-from livews.core.conversation import Conversation, Step
+from livews.conversation import Conversation
+from livews.core import close_rows
+from livews.core.conversation import Step
 from livews.server import faults, service_format
 from livews.server.connection import StandInConnection
 from livews.server.context import ServerContext
@@ -179,7 +180,7 @@ class ScriptPlayer(ServerSession):
                         self.differences.append(f"{waits}; {name} came: {difference}")
         except TimeoutError:
             self.differences.append(f"{waits}, and nothing that fits came in {self.config.patience:g} s")
-            await self.close(*closes.frame_for("deadline-expired"))
+            await self.close(*close_rows.frame_for("deadline-expired"))
 
     # A recorded session
 

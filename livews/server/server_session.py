@@ -16,10 +16,10 @@ from typing import Any
 
 from websockets.exceptions import ConnectionClosed
 
-from livews.advice import closes
 from livews.audio.analysis.input_check import InputAudioCheck
-from livews.core import codec
-from livews.core.conversation import Conversation, Step
+from livews.conversation import Conversation
+from livews.core import close_rows, codec
+from livews.core.conversation import Step
 from livews.core.schema import Sender
 from livews.recorder import Clock, Direction, Recorder
 from livews.redactor import remember_handles
@@ -272,7 +272,7 @@ class ServerSession(abc.ABC):
 
     async def _leave(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
-        await self.close(*closes.frame_for("goaway-ignored"))
+        await self.close(*close_rows.frame_for("goaway-ignored"))
 
     async def close(self, code: int, reason: str) -> None:
         """Close as the service would, and end the session: always raises ConnectionEnded.
@@ -288,7 +288,7 @@ class ServerSession(abc.ABC):
             await asyncio.wait([self._sending], timeout=_FINISH_SECONDS)
         self._note_close("server", code, reason)
         with contextlib.suppress(ConnectionClosed):
-            await self.connection.close(code, closes.cut(reason))
+            await self.connection.close(code, close_rows.cut(reason))
         raise ConnectionEnded
 
     def drop(self) -> None:

@@ -10,10 +10,9 @@ import asyncio
 import contextlib
 from typing import Any
 
-from livews.advice import closes
 from livews.advice.consequences import FindingDigest
 from livews.advice.input_format import is_sound
-from livews.core import canonical, codec, machine, models, protocol
+from livews.core import canonical, close_rows, codec, machine, models, protocol
 from livews.core.conversation import Step
 from livews.core.findings import Finding
 from livews.core.model_rules import misnamed, not_found
@@ -182,7 +181,7 @@ class StandInSession(ServerSession):
             return close
         if findings := self._broken_rules(step):
             worst = next((finding for finding in findings if finding.level == "error"), findings[0])
-            return _close_of(worst, step) or closes.frame_for("invalid-argument")
+            return _close_of(worst, step) or close_rows.frame_for("invalid-argument")
         if "rememberSetup" not in step.effects:
             return None
         if close := self._invalid_model_name():
@@ -191,7 +190,7 @@ class StandInSession(ServerSession):
             return not_found(self.model, self.conversation.target)
         limit = self.config.sessions_per_key
         if limit and self.context.set_up[self.target.credential] >= limit:
-            return closes.frame_for("quota")
+            return close_rows.frame_for("quota")
         return self._resume()
 
     def _broken_rules(self, step: Step) -> list[Finding]:
@@ -215,7 +214,7 @@ class StandInSession(ServerSession):
             self._resumable, refusal = self.context.store.begin(models.bare_id(self.model)), ""
         if self._resumable is None:
             self.close_cause = f"the handle cannot be used: {_UNUSABLE_HANDLE[refusal]}"
-            return closes.frame_for(refusal)
+            return close_rows.frame_for(refusal)
         self._resumable.held = True
         self.context.set_up[self.target.credential] += 1
         return None
@@ -251,7 +250,7 @@ class StandInSession(ServerSession):
         if self._handle:
             if self._resumable.model != models.bare_id(self.model):
                 self.close_cause = "the handle belongs to another model (RESUME-3)"
-                await self.close(*closes.frame_for(protocol.rules()["RESUME-3"]["close"]))
+                await self.close(*close_rows.frame_for(protocol.rules()["RESUME-3"]["close"]))
             self.conversation.pending = dict(self._resumable.pending)
         self.start_task(self._send_updates(self._resumable))
         self.start_task(self._leave_in_time(self._resumable))
@@ -266,7 +265,7 @@ class StandInSession(ServerSession):
             left = life["idleSeconds"] / self.config.time_scale - idle
             if left <= 0:
                 self.close_cause = "nothing came from the client, not even a ping"
-                await self.close(*closes.frame_for(life["idleClose"]))
+                await self.close(*close_rows.frame_for(life["idleClose"]))
             await asyncio.sleep(left)
 
     async def _leave_in_time(self, session: ResumableSession) -> None:
@@ -282,7 +281,7 @@ class StandInSession(ServerSession):
                 await asyncio.sleep(min(left, max(0.01, 1.0 / scale)))
             if not life["goAwaySeconds"] and loop.time() >= started + life["closeSeconds"] / scale:
                 self.context.store.expire(session)
-                await self.close(*closes.frame_for(life["close"]))
+                await self.close(*close_rows.frame_for(life["close"]))
         await self.go_away(life["timeLeftSeconds"] / scale)
 
     def _seconds_to_go_away(self, session: ResumableSession) -> float:
@@ -330,5 +329,5 @@ def _close_of(finding: Finding, step: Step) -> tuple[int, str] | None:
     """The close for a broken rule; some rules have several, by what is in the message."""
     for pointer, close_id in protocol.rules()[finding.rule].get("closeBy", {}).items():
         if machine.values(step.body, tuple(pointer.split("/")[1:])):
-            return closes.frame_for(close_id)
+            return close_rows.frame_for(close_id)
     return finding.close

@@ -10,8 +10,7 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
-from livews.advice import closes
-from livews.core import canonical, codec
+from livews.core import canonical, close_rows, codec
 from livews.server import service_format
 from livews.server.context import ServerContext, credential_of
 from livews.server.store import UNLIMITED, EphemeralToken, SessionStore
@@ -56,7 +55,7 @@ def answer_request(raw: bytes, context: ServerContext) -> bytes | None:
     key, authorization = ("".join(headers[name][:1]) for name in ("x-goog-api-key", "authorization"))
     key = credential_of(key, authorization, query)
     if (require_key := context.config.require_key) and key != require_key:
-        return response(*refused(400, closes.frame_for("key-not-valid" if key else "no-credentials")[1]))
+        return response(*refused(400, close_rows.frame_for("key-not-valid" if key else "no-credentials")[1]))
     return response(*create(context.store, body[: int(length)]))
 
 

@@ -9,8 +9,9 @@ from typing import Any
 from livews import transport
 from livews.advice import closes
 from livews.advice.suspects import Suspects
+from livews.conversation import Conversation
 from livews.core import codec, schema
-from livews.core.conversation import Conversation, Step
+from livews.core.conversation import Step
 from livews.core.reconnecting import Ending
 from livews.endpoint import Endpoint
 from livews.errors import Closed, LivewsError, Refused, RemoteProtocolError

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from livews import transport
 from livews.advice import closes
+from livews.conversation import Conversation
 from livews.core import codec, models
-from livews.core.conversation import Conversation, Step
+from livews.core.conversation import Step
 from livews.core.events import Event, Ready, ToolCall, TurnEnd, events
 from livews.core.rules import Finding
 from livews.core.usage import SessionUsage, UsageMeter

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from livews import process
-from livews.core import canonical, codec, models, rules
+from livews.advice import judge
+from livews.core import canonical, codec, models
 from livews.errors import BadRequest
 from livews.redactor import CREDENTIALS, Redactor, is_known, url_credentials
 from livews.tools.function import SECONDS, Scheduling, Tool, ToolFailure
@@ -118,7 +119,7 @@ def declarations(source: Declared) -> list[dict[str, Any]]:
         fix = 'write a functionDeclaration such as {"name": ..., "description": ..., "parameters": {...}}, or a list'
         raise BadRequest("the schema has no function declarations", where=where, fix=fix)
     message = {"setup": {"model": models.default_model(), "tools": [{"functionDeclarations": value}]}}
-    for finding in rules.check("client", message):
+    for finding in judge.check("client", message):
         if finding.level == "error":
             at = finding.path.removeprefix("/setup/tools/0/functionDeclarations")
             raise BadRequest(finding.complaint, where=f"{where} {at}".strip(), fix=finding.fix)

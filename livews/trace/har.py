@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, urlsplit
 import orjson
 
 from livews.core import codec
-from livews.core.endpoint_paths import parse_endpoint_path
+from livews.endpoint_paths import parse_endpoint_path
 from livews.errors import BadRequest
 from livews.redactor import (
     HIDDEN,

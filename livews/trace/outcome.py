@@ -10,8 +10,9 @@ from typing import Any
 
 from livews.audio.analysis.levels import FIRST_SOUND_DB, peak_db
 from livews.audio.analysis.pcm import rate_of, seconds_of
+from livews.conversation import Conversation
 from livews.core import machine, protocol, rules
-from livews.core.conversation import Conversation, Step
+from livews.core.conversation import Step
 from livews.core.rules import Finding
 from livews.terminal_text import one_line
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from livews.audio.analysis.input_check import InputAudioCheck
-from livews.core.conversation import Conversation, Step
-from livews.core.endpoint_paths import parse_endpoint_path
+from livews.conversation import Conversation
+from livews.core.conversation import Step
+from livews.endpoint_paths import parse_endpoint_path
 from livews.errors import BadRequest
 from livews.redactor import Pieces, remember_handles
 from livews.trace.media import refilled

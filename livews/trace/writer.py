@@ -22,9 +22,9 @@ import orjson
 
 from livews.core import codec, protocol
 from livews.core.conversation import Step
-from livews.core.fastpath import Template
 from livews.endpoint import Endpoint
 from livews.errors import TraceFailed
+from livews.fastpath import Template
 from livews.output_file import descriptor_of, open_output
 from livews.recorder import Direction, Opcode
 from livews.redactor import Pieces, Redactor, valid_url, without_shapes

@@ -8,8 +8,8 @@ import pytest
 
 from livews.advice.consequences import FindingDigest, FoldedFinding
 from livews.cli import main
+from livews.conversation import Conversation
 from livews.core import protocol, rules
-from livews.core.conversation import Conversation
 from livews.core.findings import Finding
 from livews.trace.view import TraceView
 from tests.kit.names import DATA

@@ -14,9 +14,9 @@ from typing import Any
 import orjson
 import pytest
 
-from livews.advice import input_format
-from livews.core import protocol, rules
-from livews.core.conversation import Conversation
+from livews.advice import input_format, judge
+from livews.conversation import Conversation
+from livews.core import protocol
 from livews.core.rules import ApiTarget
 
 PCM = "audio/pcm;rate=16000"
@@ -82,7 +82,7 @@ DATA = {
 @pytest.mark.parametrize(("what", "data"), [(what, data) for what, many in DATA.items() for data in many])
 @pytest.mark.parametrize("member", ["audio", "mediaChunks"])
 def test_data_that_is_no_pcm_is_named(what: str, data: bytes, member: str) -> None:
-    findings = [f for f in rules.check("client", message(data, member=member)) if f.rule != "AUDIO-4"]
+    findings = [f for f in judge.check("client", message(data, member=member)) if f.rule != "AUDIO-4"]
     path = f"/realtimeInput/{member}{'/0' if member == 'mediaChunks' else ''}/data"
     assert [(f.level, f.rule, f.path) for f in findings] == [("note", "AUDIO-7", path)]
     assert f"this is {what}, not PCM" in findings[0].complaint and findings[0].fix
@@ -120,14 +120,14 @@ TYPES = {
 
 @pytest.mark.parametrize(("mime_type", "words"), TYPES.items())
 def test_mime_types_that_are_not_pcm_with_a_rate(mime_type: str, words: str) -> None:
-    findings = rules.check("client", message(tone(), mime_type))
+    findings = judge.check("client", message(tone(), mime_type))
     assert [(f.level, f.rule, f.path) for f in findings] == [("note", "AUDIO-1", "/realtimeInput/audio/mimeType")]
     assert words in findings[0].complaint and findings[0].fix
 
 
 @pytest.mark.parametrize("mime_type", ["audio/pcm;rate=16000", "video/mp4", "application/json"])
 def test_what_is_no_picture_in_the_place_of_pictures(mime_type: str) -> None:
-    (found,) = rules.check("client", message(tone(), mime_type, "video"))
+    (found,) = judge.check("client", message(tone(), mime_type, "video"))
     assert (found.rule, found.path) == ("AUDIO-1", "/realtimeInput/video/mimeType")
 
 
@@ -135,7 +135,7 @@ def test_what_is_no_picture_in_the_place_of_pictures(mime_type: str) -> None:
     ("data", "rule"), [(box(b"ftyp"), "AUDIO-7"), (wav(), "AUDIO-7"), ("", "AUDIO-9")]
 )  # fmt: skip
 def test_pictures_that_are_none(data: bytes | str, rule: str) -> None:
-    assert [f.rule for f in rules.check("client", message(data, "image/jpeg", "video"))] == [rule]
+    assert [f.rule for f in judge.check("client", message(data, "image/jpeg", "video"))] == [rule]
 
 
 WHOLE: list[tuple[bytes, list[str]]] = [
@@ -150,11 +150,11 @@ WHOLE: list[tuple[bytes, list[str]]] = [
 
 @pytest.mark.parametrize(("data", "expected"), WHOLE)
 def test_half_samples_and_empty_chunks(data: bytes, expected: list[str]) -> None:
-    assert [f.rule for f in rules.check("client", message(data))] == expected
+    assert [f.rule for f in judge.check("client", message(data))] == expected
 
 
 def test_a_mime_type_that_is_missing() -> None:
-    (found,) = rules.check("client", message(tone(), None))
+    (found,) = judge.check("client", message(tone(), None))
     assert (found.rule, found.path) == ("AUDIO-1", "/realtimeInput/audio")
 
 
@@ -163,7 +163,7 @@ def test_a_mime_type_that_is_missing() -> None:
     [("data:audio/pcm;base64,AAAA", "a data: URL"), ("AAAA\nAAAA", "line breaks"), ("AAA AAAA", "spaces"), ("***", "something else")],
 )  # fmt: skip
 def test_what_is_not_base64_is_named(data: str, words: str) -> None:
-    (found,) = rules.check("client", message(data))
+    (found,) = judge.check("client", message(data))
     assert found.rule == "WIRE-3" and words in found.complaint
 
 
@@ -223,7 +223,7 @@ def test_a_finding_is_made_once_and_later_chunks_are_looked_at(bad: bytes) -> No
 def test_vertex_closes_for_what_is_no_pcm(bad: bytes, level: str) -> None:
     findings = opened(surface="vertex").step_message("client", message(bad)).findings
     assert [f.level for f in findings] == ([level] if level else [])
-    assert [f.level for f in rules.check("client", message(bad), ApiTarget("vertex", "v1"))] == [
+    assert [f.level for f in judge.check("client", message(bad), ApiTarget("vertex", "v1"))] == [
         f.level for f in findings
     ]
     if level == "refused":

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from livews.advice import closes
-from livews.core import protocol, rules
+from livews.advice import closes, judge
+from livews.core import close_rows, protocol
 from livews.core.rules import ApiTarget
 
 DATA = Path(__file__).parent.parent / "data"
@@ -29,7 +29,7 @@ def put(place: Any, member: dict[str, Any]) -> Any:
     pytest.param(row["in"], name, words, id=f"{row['set']}: {name}") for row in SETS for name, words in row["rows"].items()
 ])  # fmt: skip
 def test_a_name_in_the_wrong_object(place: Any, name: str, words: str) -> None:
-    found = [one for one in rules.check("client", put(place, {name: {}})) if one.path.endswith(f"/{name}")]
+    found = [one for one in judge.check("client", put(place, {name: {}})) if one.path.endswith(f"/{name}")]
     first = next(one for one in found if one.rule in ("WIRE-5", "MODEL-7"))
     complaint = first.complaint.removesuffix(f" at {first.path}")
     assert complaint == words or (words.startswith(("; ", "did")) and complaint.endswith(words)), complaint
@@ -47,13 +47,13 @@ def test_a_name_in_the_wrong_object(place: Any, name: str, words: str) -> None:
         {"functionDeclarations": [{"name": "f", "parameters": {"type": "OBJECT", "additionalProperties": False}}]}]}},
 ])  # fmt: skip
 def test_tools_that_are_taken(message: dict[str, Any]) -> None:
-    assert [one for one in rules.check("client", message) if one.level != "note"] == []
+    assert [one for one in judge.check("client", message) if one.level != "note"] == []
 
 
 def test_parameters_as_json_schema_are_noted_where_they_give_no_arguments() -> None:
     tools = [{"functionDeclarations": [{"name": "f", "parametersJsonSchema": {"type": "object"}}]}]
     for model, levels in (("gemini-2.5-flash-native-audio-latest", ["note"]), ("gemini-3.8-live", [])):
-        found = rules.check("client", {"setup": {"model": f"models/{model}", "tools": tools}})
+        found = judge.check("client", {"setup": {"model": f"models/{model}", "tools": tools}})
         assert [one.level for one in found if "parametersJsonSchema" in one.path] == levels
 
 
@@ -62,7 +62,7 @@ def test_json_schema_in_a_type_has_a_fix() -> None:
     message = {
         "setup": {"model": "models/m", "tools": [{"functionDeclarations": [{"name": "f", "parameters": schema}]}]}
     }
-    first = rules.check("client", message)[0]
+    first = judge.check("client", message)[0]
     assert (first.rule, first.fix) == (
         "WIRE-7",
         "Give the JSON Schema as parametersJsonSchema in place of parameters.",
@@ -81,16 +81,16 @@ def test_json_schema_in_a_type_has_a_fix() -> None:
     ({"type": "audio", "data": "AAAA"}, "the type of an event, which messages of the Live API do not have"),
 ])  # fmt: skip
 def test_a_message_of_another_protocol_gets_one_finding(message: dict[str, Any], words: str) -> None:
-    (one,) = rules.check("client", message)
+    (one,) = judge.check("client", message)
     assert (
         words in one.complaint
         and one.level == "error"
-        and one.close == closes.frame_for("unknown-name", name=next(iter(message)), path="")
+        and one.close == close_rows.frame_for("unknown-name", name=next(iter(message)), path="")
     )
 
 
 def test_a_type_beside_a_message_is_only_unknown() -> None:
-    (one,) = rules.check("client", {"setup": {"model": "models/test"}, "type": "session.update"})
+    (one,) = judge.check("client", {"setup": {"model": "models/test"}, "type": "session.update"})
     assert "OpenAI" not in one.complaint
 
 
@@ -99,7 +99,7 @@ def test_a_type_beside_a_message_is_only_unknown() -> None:
     ("scheduling", "LATER", ""),
 ])  # fmt: skip
 def test_the_nearest_value(member: str, value: str, near: str) -> None:
-    (one,) = rules.check(
+    (one,) = judge.check(
         "client", {"toolResponse": {"functionResponses": [{"id": "1", "response": {}, member: value}]}}
     )
     assert ("did you mean" in one.complaint) is bool(
@@ -116,7 +116,7 @@ def test_the_nearest_value(member: str, value: str, near: str) -> None:
 ])  # fmt: skip
 def test_a_role_is_user_or_model(role: str, target: ApiTarget | None, level: str, near: str) -> None:
     turns = [{"role": "user", "parts": [{"text": "a"}]}, {"role": role, "parts": [{"text": "b"}]}]
-    found = rules.check("client", {"clientContent": {"turns": turns}}, target)
+    found = judge.check("client", {"clientContent": {"turns": turns}}, target)
     assert [(one.rule, one.level, one.path) for one in found] == [("WIRE-16", level, "/clientContent/turns/1/role")][
         : bool(level)
     ]
@@ -132,7 +132,7 @@ def test_a_role_is_user_or_model(role: str, target: ApiTarget | None, level: str
     ("functionResponses", "", "Move functionResponses to toolResponse."),
 ])  # fmt: skip
 def test_a_close_says_where_the_name_belongs(name: str, path: str, words: str) -> None:
-    for code, reason in (closes.frame_for("unknown-name", name=name, path=path),):
+    for code, reason in (close_rows.frame_for("unknown-name", name=name, path=path),):
         advice = closes.explain(code, reason)
         assert advice.id == "unknown-name" and words in advice.do
         assert "is a member of" not in advice.do
@@ -143,10 +143,10 @@ def test_most_names_are_not_compared_letter_by_letter(monkeypatch: pytest.Monkey
     compared: list[str] = []
     for how in ("ratio", "quick_ratio"):
         monkeypatch.setattr(SequenceMatcher, how, lambda self: compared.append(self.a) or 0.9)
-    assert [one.complaint for one in rules.check("client", {"setuup": {}})] == [
+    assert [one.complaint for one in judge.check("client", {"setuup": {}})] == [
         "no member setuup in BidiGenerateContentClientMessage; did you mean setup? at /setuup"
     ]
     assert compared == ["setup"]
     for i in range(20):
-        rules.check("client", {f"tetupComplete{i}": {}})
+        judge.check("client", {f"tetupComplete{i}": {}})
     assert len(compared) < 20, "there are 150 names"

@@ -14,8 +14,8 @@ import pytest
 from livews.audio.analysis import input_check
 from livews.audio.analysis.input_check import InputAudioCheck, complaints
 from livews.cli import message_files
+from livews.conversation import Conversation
 from livews.core.codec import dump, encode_base64
-from livews.core.conversation import Conversation
 from livews.trace.ending import read_to_end
 from livews.trace.session import follow
 from tests.kit import sound

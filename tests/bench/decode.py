@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pybase64
 
-from livews.core.conversation import Conversation
+from livews.conversation import Conversation
 from livews.core.events import Audio, events
 from tests.bench import frames, peer
 from tests.bench.rounds import Effort, Way, cpu_costs

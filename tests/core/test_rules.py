@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
+from livews.conversation import Conversation
 from livews.core import model_rules, protocol, rules, validation
-from livews.core.conversation import Conversation
 
 SETUP = {"setup": {"model": "models/test"}}
 
@@ -66,7 +66,7 @@ def test_a_plain_session_compiles_no_schema() -> None:
     code = """
 import sys
 from livews import setup_message
-from livews.core.conversation import Conversation
+from livews.conversation import Conversation
 from livews.core.events import events
 message = setup_message.compose("models/gemini-3.1-flash-live-preview")
 setup_message.message_findings(message, "gemini", "v1beta", composed=True)

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from livews.core import canonical, rules, validation
+from livews.advice import judge
+from livews.core import canonical, validation
 
 INVENTED = {"error frame", "unknown field"}
 
@@ -36,7 +37,7 @@ def test_what_was_sent_is_taken(sample: dict[str, Any]) -> None:
     news = [path for path, _, _ in found.unknown]
     if sample["kind"] in INVENTED:
         assert news
-        assert {one.level for one in rules.check(sender, message)} == {"note"}
+        assert {one.level for one in judge.check(sender, message)} == {"note"}
     else:
         assert news == []
         assert found.unknown_values == []

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from livews.conversation import Conversation
 from livews.core import models, protocol
-from livews.core.conversation import Conversation
 from livews.core.events import events
 from livews.core.usage import SessionUsage, UsageMeter
 

@@ -15,10 +15,12 @@ from typing import Any
 
 import pytest
 
-from livews.advice import closes
+from livews.advice import closes, judge
 from livews.cli.output import as_json
-from livews.core import canonical, codec, events, machine, models, protocol, rules, schema
-from livews.core.conversation import Conversation, Step
+from livews.conversation import Conversation
+from livews.core import canonical, close_rows, codec, events, machine, models, protocol, rules, schema
+from livews.core.conversation import Step
+from livews.core.reading import read as core_read
 from livews.server import service_format
 from livews.server.script_player import misfit
 
@@ -70,10 +72,26 @@ def on_next_connection(before: Conversation) -> Conversation:
 # Messages
 
 
+LOOKED_AT = {"AUDIO-1", "AUDIO-3", "AUDIO-7", "AUDIO-8", "AUDIO-9"}
+"""Rules about what media is, for which the core is given a function that looks at it."""
+
+
+@pytest.mark.parametrize(("group", "test"), MESSAGES)
+def test_the_core_finds_the_same_rules_at_the_same_places_as_the_judge_with_advice(
+    group: dict[str, Any], test: dict[str, Any]
+) -> None:
+    reading = core_read(group["sender"], test["message"], schema.column("gemini", "v1beta"))
+    target = rules.ApiTarget("gemini", "v1beta")
+    found = [(one.rule, one.path, one.level, one.close) for one in rules.findings(reading, rules.Context(target))]
+    advised = judge.check(group["sender"], test["message"], target)
+    rest = [(one.rule, one.path, one.level, one.close) for one in advised if one.rule not in LOOKED_AT]
+    assert sorted(found, key=str) == sorted(rest, key=str)
+
+
 @pytest.mark.parametrize(("group", "test"), MESSAGES)
 def test_message_vectors(group: dict[str, Any], test: dict[str, Any]) -> None:
     before = json.dumps(test["message"])
-    found = rules.check(group["sender"], test["message"])
+    found = judge.check(group["sender"], test["message"])
     report = [(one.rule, one.path) for one in found]
     errors = [(one.rule, one.path) for one in found if one.level == "error"]
     assert (not errors) is test["valid"], report
@@ -210,7 +228,7 @@ def test_scenarios_are_written_in_the_form_the_readme_gives(story: dict[str, Any
         elif verb == "report":
             assert line["report"]["event"] in names
         elif verb == "close":
-            assert len(line["close"]["reason"].encode()) <= closes.REASON_LIMIT
+            assert len(line["close"]["reason"].encode()) <= close_rows.REASON_LIMIT
             assert closes.explain(line["close"]["code"], line["close"]["reason"]).known
         elif verb == "wait":
             assert 0 < line["wait"] <= 1

@@ -319,7 +319,7 @@ def arrows() -> str:
     """The import arrows of tests/structure.py."""
     base = ", ".join(f"`{part.removeprefix('livews.')}`" for part in structure.BASE)
     lines = [
-        f"*Base* is what every part except the core may import: {base}.",
+        f"*Base* is what every part that is not in it may import: {base}.",
         "",
         "| part | may import |",
         "|---|---|",

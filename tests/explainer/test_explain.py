@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from livews import connect_errors
-from livews.advice import closes
+from livews.advice import closes, judge
 from livews.cli import main
-from livews.core import protocol, rules, schema
+from livews.core import protocol, schema
 from livews.core.schema import Sender
 from livews.explainer import annotate, close_parser, index, library_errors, sample_message
 from livews.terminal_text import escape_unsafe
@@ -94,7 +94,7 @@ def test_every_example_has_the_member_and_is_judged_without_error() -> None:
         inner: Any = message
         for step in path.split("/")[1:]:
             inner = inner[int(step) if isinstance(inner, list) else step if step in inner else "key"]
-        found = [one for one in rules.check(sender, message) if one.level != "note"]
+        found = [one for one in judge.check(sender, message) if one.level != "note"]
         assert [str(one) for one in found] == output.facts["against"], path
         assert not [one for one in found if one.level == "error"], path
         refused |= {path} if found else set()

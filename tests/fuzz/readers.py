@@ -24,8 +24,8 @@ from typing import Any
 from livews.advice import closes
 from livews.cli import function, parse
 from livews.cli.console import Console, Environment
+from livews.conversation import Conversation
 from livews.core import codec, protocol
-from livews.core.conversation import Conversation
 from livews.core.events import events
 from livews.errors import LivewsError
 from livews.explainer.close_parser import parse_close

@@ -31,8 +31,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from livews.advice import closes
-from livews.core import canonical, machine, protocol, rules, schema, validation
+from livews.advice import closes, judge
+from livews.core import canonical, machine, protocol, schema, validation
 from tests.bench.children import Server, livews, rss, serving
 from tests.kit.wire import BINARY, CLOSE, PING, PONG, TEXT, frame
 
@@ -107,7 +107,7 @@ def traffic() -> list[Message]:
 @cache
 def good_traffic() -> list[Message]:
     """Messages that have nothing wrong in themselves, without sound and marks: those depend on the session."""
-    good = [one for one in traffic() if not any(fault.level == "error" for fault in rules.check("client", one))]
+    good = [one for one in traffic() if not any(fault.level == "error" for fault in judge.check("client", one))]
     return [
         one
         for one in good

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from livews.core import protocol, rules
+from livews.advice import judge
+from livews.core import protocol
 from livews.inspector import completion
 from tests.kit.browser import Browser
 from tests.report.kit import PAYLOADS
@@ -92,7 +93,7 @@ def test_the_table_is_small_and_names_no_file_and_no_address() -> None:
 @pytest.mark.parametrize("sender", ["client", "server"])
 def test_templates_are_messages_without_errors(sender: Any) -> None:
     for one in completion.table()["templates"][sender]:
-        assert [str(found) for found in rules.check(sender, one["message"]) if found.level == "error"] == []
+        assert [str(found) for found in judge.check(sender, one["message"]) if found.level == "error"] == []
         value = one["message"]
         for step in one["at"].split("/")[1:]:
             value = value[int(step) if isinstance(value, list) else step]

@@ -3,7 +3,7 @@
 import json
 import re
 
-from livews.core.conversation import Conversation
+from livews.conversation import Conversation
 from tests.kit import talk
 from tests.kit.names import VERTEX
 from tests.kit.talk import Caller, Message

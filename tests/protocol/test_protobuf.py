@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from livews.conversation import Conversation
 from livews.core import canonical, schema, validation
-from livews.core.conversation import Conversation
 
 json_format = pytest.importorskip("google.protobuf.json_format", reason="protobuf is not installed")
 types = pytest.importorskip(

@@ -15,8 +15,8 @@ import jsonschema_rs
 import pytest
 
 from livews.advice import closes
-from livews.core import canonical, codec, machine, models, protocol, schema, validation
-from livews.core.conversation import Conversation
+from livews.conversation import Conversation
+from livews.core import canonical, close_rows, codec, machine, models, protocol, schema, validation
 from tests.kit import transcript as conversations
 from tests.kit.names import DATA as FOLDER
 from tests.kit.names import ROOT
@@ -377,7 +377,9 @@ def test_a_member_of_another_surface_is_refused(
     step = Conversation(surface=surface, version=version).step_message("client", message)
     first = step.faults[0]
     assert (first.rule, first.path, first.level) == ("MODEL-7", path, "refused")
-    assert step.faults[0].close == closes.frame_for("unknown-name", name=path.rsplit("/", 1)[-1], path=_snake(path))
+    assert step.faults[0].close == close_rows.frame_for(
+        "unknown-name", name=path.rsplit("/", 1)[-1], path=_snake(path)
+    )
     other = Conversation().step_message("client", message)
     assert not other.faults, "without a surface nothing is elsewhere"
 
@@ -394,7 +396,7 @@ def _snake(pointer: str) -> str:
 def test_close_rows_have_one_id_each_and_a_reason_that_fits() -> None:
     rows = protocol.closes()
     assert len({row["id"] for row in rows}) == len(rows)
-    assert all(len(closes.cut(row["reason"]).encode()) <= closes.REASON_LIMIT for row in rows)
+    assert all(len(close_rows.cut(row["reason"]).encode()) <= close_rows.REASON_LIMIT for row in rows)
 
 
 @pytest.mark.parametrize("row", protocol.closes(), ids=lambda row: row["id"])
@@ -411,7 +413,7 @@ def test_a_reason_finds_its_own_row(row: dict[str, Any]) -> None:
 @pytest.mark.parametrize("row", [row for row in protocol.closes() if "say" in row], ids=lambda row: row["id"])
 def test_what_a_row_says_is_told_apart_again(row: dict[str, Any]) -> None:
     values = {name: f"x{i}" for i, name in enumerate(re.findall(r"\{(\w+)\}", row["say"]))}
-    code, reason = closes.frame_for(row["id"], **values)
+    code, reason = close_rows.frame_for(row["id"], **values)
     assert "{" not in reason
     found = closes.explain(code, reason)
     assert found.id == row["id"]
@@ -578,7 +580,7 @@ def _groups() -> list[dict[str, Any]]:
 
 
 def test_the_files_of_a_minimal_port_exist() -> None:
-    names = re.findall(r"`(core/\w+\.py)`", README)
+    names = re.findall(r"`((?:\w+/)?\w+\.py)`", README)
     assert {"core/machine.py", "core/events.py"} <= set(names)
     for name in names:
         assert (ROOT / "livews" / name).is_file(), name

@@ -13,9 +13,8 @@ from websockets.asyncio.client import connect
 from websockets.frames import Frame, Opcode
 
 import tests.fuzz.server as fuzz
-from livews.advice import closes
-from livews.core import validation
-from livews.core.conversation import Conversation
+from livews.conversation import Conversation
+from livews.core import close_rows, validation
 from livews.server.audio_input import resampled
 from livews.server.server import serve_stand_in
 from tests.kit import talk
@@ -92,7 +91,7 @@ async def closing(setup: dict[str, Any] | None = None) -> AsyncIterator[Any]:
 async def test_what_comes_after_a_bad_frame_does_not_hold_up_the_close() -> None:
     async with closing(DIALOGUE) as caller:
         await caller.say("no JSON", *[talk.text(f"{i}") for i in range(100)])
-        assert await caller.closed() == closes.frame_for("invalid-argument")
+        assert await caller.closed() == close_rows.frame_for("invalid-argument")
 
 
 async def test_what_waits_at_the_clients_own_close_does_not_hold_it_up() -> None:
@@ -114,7 +113,7 @@ async def test_text_that_is_no_utf_8_is_no_json() -> None:
         caller.socket.protocol.send_text(b'{"realtimeInput":{"text":"\xff"}}')
         caller.socket.send_data()
         await caller.say(*[talk.text(f"{i}") for i in range(50)])
-        assert await caller.closed() == closes.frame_for("invalid-argument")
+        assert await caller.closed() == close_rows.frame_for("invalid-argument")
 
 
 MANY = 50_000

@@ -13,8 +13,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Opcode
 
+from livews.conversation import Conversation
 from livews.core import models, protocol
-from livews.core.conversation import Conversation
 from livews.server.connection import StandInConnection
 from livews.server.server import StandInServer
 from livews.server.service_format import format_duration as duration

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from websockets.asyncio.server import ServerConnection
 
 import livews
-from livews.core import rules
+from livews.advice import judge
 from livews.server.config import StandInConfig
 from livews.server.server import serve_stand_in
 from tests.kit.recorder import MemoryRecorder
@@ -38,7 +38,7 @@ class Wire(MemoryRecorder):
 
     def frame(self, t: float, direction: str, opcode: str, step: livews.Step) -> None:
         if direction == "send" and "toolResponse" in step.body:
-            assert [one for one in rules.check("client", step.body) if one.level == "error"] == []
+            assert [one for one in judge.check("client", step.body) if one.level == "error"] == []
             self.answers += step.body["toolResponse"]["functionResponses"]
 
     @property

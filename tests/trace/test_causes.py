@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from livews.advice.suspects import Suspects
+from livews.conversation import Conversation
 from livews.core import protocol
-from livews.core.conversation import Conversation
 from livews.trace.ending import SessionEnding
 from livews.trace.session import follow
 from tests.kit import traces

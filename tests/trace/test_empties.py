@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from livews.core.conversation import Conversation
+from livews.conversation import Conversation
 from livews.redactor import Redactor
 from livews.report import data as report_data
 from livews.report.message_excerpt import MemberDocs

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from livews.cli import main
+from livews.conversation import Conversation
 from livews.core import codec, protocol
-from livews.core.conversation import Conversation
 from livews.report import render
 from livews.trace.session import follow
 from livews.trace.waiting import Waiting

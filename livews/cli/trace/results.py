@@ -6,11 +6,12 @@ from typing import Any
 
 import orjson
 
+from livews.advice.judge import unanswered_setup
 from livews.cli import reader
 from livews.cli.console import Console
 from livews.core import protocol, schema
 from livews.core.conversation import Step
-from livews.core.rules import Finding, unanswered_setup
+from livews.core.rules import Finding
 from livews.errors import BadRequest
 from livews.exit_codes import Exit
 from livews.recorder import Direction

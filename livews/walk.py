@@ -8,7 +8,7 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from livews.core.schema import ENVELOPE, Member, Sender, Table, cut, pointer, table
+from livews.core.schema import ENVELOPE, Member, Sender, Table, pointer, table
 
 
 class Visit(NamedTuple):
@@ -68,35 +68,3 @@ def _members(
             yield Visit(here + step, there + step, str(item_key), item, type_id, member, of, True, depth + 1)
             if isinstance(item, dict) and of.is_message:
                 yield from _members(item, member.target, here + step, there + step, depth + 2, items)
-
-
-class Location(NamedTuple):
-    """What the schemas say of one place in canonical messages."""
-
-    member: Member | None
-    """The member there, or whose item is there; None at the top and for what the schemas do not have."""
-    type: Table | None
-    """The type there, or of each item if a list or map is there; None for a string, a bool and the unknown."""
-    shape: str
-    """"one", "list" or "map", as in `Member`."""
-    snake_path: str
-    """The path as the service writes it, such as `setup.tools[0].function_declarations[1]`."""
-
-
-def locate(sender: Sender, steps: list[Any]) -> Location:
-    """What belongs at a path: member names and map keys as str, indices of lists as int."""
-    of: Table | None = table(ENVELOPE[sender])
-    member: Member | None = None
-    shape, snake = "one", ""
-    for step in steps:
-        if isinstance(step, int):
-            snake, shape = f"{snake}[{step}]", "one"
-            continue
-        is_map_key = shape == "map"
-        if not is_map_key:
-            member = of.members.get(str(step)) if of else None
-            of = table(member.target) if member and member.target else None
-        name = cut(str(step)) if is_map_key or member is None else member.snake
-        snake = f"{snake}.{name}" if snake else str(name)
-        shape = "one" if is_map_key or member is None else member.shape
-    return Location(member, of, shape, snake)

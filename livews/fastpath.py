@@ -12,7 +12,7 @@ from typing import Any
 import pybase64
 
 from livews.core import codec
-from livews.core.machine import Transition
+from livews.core.conversation import Step
 from livews.core.schema import Sender
 
 _TEMPLATES = 4
@@ -25,8 +25,8 @@ _LARGEST = codec.LONGEST // 2
 """Bytes of a frame that is compared with the templates; what a larger one costs to read is looked at first."""
 
 
-KnownFrame = tuple[str, tuple[str, ...], Transition]
-"""What a frame does, whatever its base64 is: kind and signals of its Step, and the machine's transition."""
+KnownFrame = tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]]
+"""What a frame does, whatever its base64 is: kind, signals, effects and states after it, as in its Step."""
 
 
 class Template:
@@ -65,31 +65,25 @@ class Template:
         return None
 
 
-def learn(
-    templates: list[Template], sender: Sender, raw: bytes, message: dict[str, Any], states: tuple[str, ...],
-    meaning: KnownFrame,
-) -> None:  # fmt: skip
+def learn(templates: list[Template], step: Step, states: tuple[str, ...]) -> None:
     """Keep what a frame without findings means in these states, if it is one Blob of audio and nothing else.
 
     Args:
         templates: the templates of its sender, the newest first; changed in place.
-        sender: who sent the frame.
-        raw: the frame.
-        message: the frame in canonical form.
+        step: the frame.
         states: the states before it.
-        meaning: what it did.
     """
-    blob = _only_blob(sender, message)
-    if blob is None:
+    blob = _only_blob(step.sender, step.body)
+    if blob is None or step.findings:
         return
-    template = next((known for known in templates if known.pcm(raw) is not None), None)
+    template = next((known for known in templates if known.pcm(step.raw) is not None), None)
     if template is None:
-        template = Template.of(raw, blob["data"], blob["mimeType"])
+        template = Template.of(step.raw, blob["data"], blob["mimeType"])
         if template is None:
             return
         templates.insert(0, template)
         del templates[_TEMPLATES:]
-    template.meaning[states] = meaning
+    template.meaning[states] = step.kind, step.signals, step.effects, step.state
 
 
 def _only_blob(sender: Sender, message: dict[str, Any]) -> dict[str, Any] | None:

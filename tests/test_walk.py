@@ -1,11 +1,11 @@
-"""core.walk: every value of a message, with the member and type it belongs to."""
+"""walk: every value of a message, with the member and type it belongs to."""
 
 from typing import Any
 
 import pytest
 
 from livews.core import protocol
-from livews.core.walk import walk
+from livews.walk import walk
 
 
 def visits(sender: Any, message: Any, items: int | None = None) -> list[tuple[str, str, str]]:

@@ -1,0 +1,71 @@
+"""The conversation that livews follows: the core's, with advice in its findings and a fast path for audio.
+
+- What it says of a frame beside the advice is what the core says: states, signals, effects, and the rules that are broken.
+- An audio frame like one before is not parsed again (`livews.fastpath`).
+"""
+
+from livews import fastpath
+from livews.advice import judge
+from livews.advice.input_format import is_plain
+from livews.core.conversation import CoreConversation, Step
+from livews.core.findings import ApiTarget
+from livews.core.schema import Sender
+
+
+class Conversation(CoreConversation):
+    """Both directions of one connection.
+
+    Args:
+        surface: "gemini" or "vertex"; "" for the one that the model's name is for. Members that a known surface does not
+            take are findings.
+        version: the API version, such as "v1beta"; "" if it is not known.
+        as_of: a day or month such as "2026-03", to judge by what the models refused then; "" is the revision of protocol/.
+        inspect: deprecated and without effect.
+    """
+
+    _read = staticmethod(judge.read_with_remarks)
+    _judge = staticmethod(judge.findings)
+    _unreadable = staticmethod(judge.unreadable)
+
+    def __init__(self, *, inspect: bool = False, surface: str = "", version: str = "", as_of: str = "") -> None:
+        self._templates: dict[Sender, list[fastpath.Template]] = {"client": [], "server": []}
+        super().__init__(surface=surface, version=version, as_of=as_of)
+
+    @property
+    def inspect(self) -> bool:
+        """Deprecated: every frame is judged by every rule."""
+        return True
+
+    @property
+    def place(self) -> ApiTarget:
+        """Deprecated name of `target`."""
+        return self.target
+
+    def step(self, sender: Sender, raw: bytes | str, *, composed: bool = False) -> Step:
+        """Take one frame.
+
+        Args:
+            sender: who sent it, "client" or "server".
+            raw: the payload of the frame: bytes, or the str of a text frame.
+            composed: whether livews made it from plain strings and bytes, so that it fits the schemas.
+        """
+        if isinstance(raw, str):
+            raw = raw.encode(errors="surrogatepass")
+        before = self._state
+        for template in self._templates[sender]:
+            known = template.meaning.get(before)
+            if known and (pcm := template.pcm(raw)) is not None and (sender == "server" or is_plain(pcm)):
+                kind, signals, effects, self._state = known
+                return Step(
+                    sender, kind, raw, signals, effects, self._state, ((template.mime_type, pcm),),
+                    self._interrupted, (), None, template,
+                )  # fmt: skip
+        step = self._take(sender, raw, composed)
+        if len(step.audio) == 1:
+            fastpath.learn(self._templates[sender], step, before)
+        return step
+
+    def _read_traits(self) -> None:
+        super()._read_traits()
+        for templates in self._templates.values():
+            templates.clear()
