@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from livews.core.conversation import Step as Step
     from livews.core.events import Activity as Activity
     from livews.core.events import Audio as Audio
-    from livews.core.events import Dropped as Dropped
     from livews.core.events import Event as Event
     from livews.core.events import GenerationComplete as GenerationComplete
     from livews.core.events import GoAway as GoAway
@@ -33,10 +32,7 @@ if TYPE_CHECKING:
     from livews.core.events import Media as Media
     from livews.core.events import Part as Part
     from livews.core.events import Ready as Ready
-    from livews.core.events import Reconnecting as Reconnecting
     from livews.core.events import Resumable as Resumable
-    from livews.core.events import Resumed as Resumed
-    from livews.core.events import SessionLost as SessionLost
     from livews.core.events import Status as Status
     from livews.core.events import Text as Text
     from livews.core.events import ToolCall as ToolCall
@@ -45,7 +41,6 @@ if TYPE_CHECKING:
     from livews.core.events import TurnEnd as TurnEnd
     from livews.core.events import Usage as Usage
     from livews.core.findings import Finding as Finding
-    from livews.core.usage import SessionUsage as SessionUsage
     from livews.errors import BadRequest as BadRequest
     from livews.errors import Closed as Closed
     from livews.errors import LivewsError as LivewsError
@@ -56,11 +51,16 @@ if TYPE_CHECKING:
     from livews.errors import RemoteProtocolError as RemoteProtocolError
     from livews.errors import TraceFailed as TraceFailed
     from livews.errors import Unreachable as Unreachable
+    from livews.session.events import Dropped as Dropped
+    from livews.session.events import Reconnecting as Reconnecting
+    from livews.session.events import Resumed as Resumed
+    from livews.session.events import SessionLost as SessionLost
     from livews.session.policy import ReconnectPolicy as ReconnectPolicy
     from livews.session.session import Session as Session
     from livews.tools.function import Tool as Tool
     from livews.tools.function import tool as tool
     from livews.tools.runner import ToolRun as ToolRun
+    from livews.usage import SessionUsage as SessionUsage
 
 _HOMES = {
     "livews.client": "connect",
@@ -71,15 +71,16 @@ _HOMES = {
     "livews.conversation": "Conversation",
     "livews.core.conversation": "Step",
     "livews.core.findings": "Finding",
-    "livews.core.usage": "SessionUsage",
+    "livews.usage": "SessionUsage",
     "livews.errors": (
         "BadRequest Closed LivewsError LocalProtocolError Lost NoCredentials Refused RemoteProtocolError "
         "TraceFailed Unreachable"
     ),
     "livews.core.events": (
-        "Activity Audio Dropped Event GenerationComplete GoAway Grounding Interrupted Media Part Ready Reconnecting "
-        "Resumable Resumed SessionLost Status Text ToolCall ToolCancelled Transcript TurnEnd Usage"
+        "Activity Audio Event GenerationComplete GoAway Grounding Interrupted Media Part Ready Resumable "
+        "Status Text ToolCall ToolCancelled Transcript TurnEnd Usage"
     ),
+    "livews.session.events": "Dropped Reconnecting Resumed SessionLost",
     "livews.tools.function": "Tool tool",
     "livews.tools.runner": "ToolRun",
 }

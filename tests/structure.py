@@ -72,11 +72,16 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "livews.media": (*BASE, "livews.process"),
     "livews.tools": (*BASE, "livews.process"),
     "livews.trace": (*BASE, "livews.audio.analysis", "livews.endpoint", "livews.fastpath", "livews.recorder"),
-    "livews.analysis": (*BASE, "livews.audio.analysis", "livews.trace"),
+    "livews.analysis": (*BASE, "livews.audio.analysis", "livews.trace", "livews.usage"),
     "livews.report": (
         *BASE, "livews.analysis", "livews.audio.analysis", "livews.audio.wav", "livews.explainer", "livews.recorder", "livews.trace",
     ),
-    "livews.session": (*BASE, "livews.audio.analysis", "livews.endpoint", "livews.recorder", "livews.tools", "livews.transport"),
+    "livews.session.events": ("livews.core",),
+    "livews.usage": ("livews.core", "livews.session.events"),
+    "livews.session": (
+        *BASE, "livews.audio.analysis", "livews.endpoint", "livews.recorder", "livews.session.events", "livews.tools",
+        "livews.transport", "livews.usage",
+    ),
     "livews.client": (
         *BASE, "livews.endpoint", "livews.google_credentials", "livews.recorder", "livews.session", "livews.setup_message",
         "livews.tools", "livews.trace", "livews.transport",

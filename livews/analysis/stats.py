@@ -16,7 +16,6 @@ from livews.analysis.turn import Turn
 from livews.audio.analysis.pcm import rate_of, seconds_of
 from livews.core import events, models
 from livews.core.conversation import Step
-from livews.core.usage import UsageMeter
 from livews.loopback import is_local_url
 from livews.terminal_text import plural
 from livews.trace import outcome
@@ -26,6 +25,7 @@ from livews.trace.reader import TraceRecord
 from livews.trace.session import RecordedSession
 from livews.trace.view import number
 from livews.trace.waiting import Stall, Waiting
+from livews.usage import UsageMeter
 
 _MAX_KINDS = 200
 """Different kinds of messages that are counted separately: a hostile file has any number of them."""

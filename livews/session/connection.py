@@ -12,10 +12,10 @@ from livews.advice.suspects import Suspects
 from livews.conversation import Conversation
 from livews.core import codec, schema
 from livews.core.conversation import Step
-from livews.core.reconnecting import Ending
 from livews.endpoint import Endpoint
 from livews.errors import Closed, LivewsError, Refused, RemoteProtocolError
 from livews.recorder import Clock, Opcode, Recorder
+from livews.session.decisions import Ending
 from livews.transport import Transport
 
 

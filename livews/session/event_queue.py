@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
-from livews.core.events import Audio, Dropped, Event
+from livews.core.events import Audio, Event
+from livews.session.events import Dropped
 
 _BYTES = 32 * 1024 * 1024
 """Bytes of messages whose events wait; of audio this is about eight minutes."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
-from livews.core.reconnecting import Reconnects
 from livews.errors import BadRequest, LivewsError
+from livews.session.decisions import Reconnects
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """Keep a session going: hand over before the service closes, connect again after an end, send again what was lost.
 
-- `core.reconnecting` decides, by protocol/reconnect.json; here are the timers and the sockets. There is one socket at most.
+- `session.decisions` decides, by protocol/reconnect.json; here are the timers and the sockets. There is one socket at most.
 - While there is none the gate is shut: audio goes to the backlog, everything else waits.
 - Times are divided by the policy's `time_scale`.
 """
@@ -18,13 +18,14 @@ from typing import Any, Protocol
 from livews.advice import closes
 from livews.core import codec, events, models
 from livews.core.conversation import Step, function_calls
-from livews.core.events import Event, Reconnecting, Resumed, SessionLost, ToolCall, TurnEnd
-from livews.core.reconnecting import Decision, Ending
+from livews.core.events import Event, ToolCall, TurnEnd
 from livews.endpoint import Endpoint
 from livews.errors import BadRequest, Closed, LivewsError, LocalProtocolError, Lost, TraceFailed
 from livews.recorder import Clock
 from livews.session.connection import Connection
+from livews.session.decisions import Decision, Ending
 from livews.session.delivery import Backlog, Delivery, Sent
+from livews.session.events import Reconnecting, Resumed, SessionLost
 from livews.session.history import History, canonical
 from livews.session.policy import ReconnectPolicy
 

@@ -20,13 +20,13 @@ from livews.core import codec, models
 from livews.core.conversation import Step
 from livews.core.events import Event, Ready, ToolCall, TurnEnd, events
 from livews.core.rules import Finding
-from livews.core.usage import SessionUsage, UsageMeter
 from livews.endpoint import Endpoint
 from livews.errors import BadRequest, Closed, LocalProtocolError
 from livews.loopback import is_local_url
 from livews.recorder import Clock, Recorder
 from livews.session.connection import Connection
 from livews.session.event_queue import EventQueue
+from livews.usage import SessionUsage, UsageMeter
 
 if TYPE_CHECKING:
     from livews.audio.analysis.input_check import InputAudioCheck

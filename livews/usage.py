@@ -14,6 +14,7 @@ from typing import Any
 from livews.core import codec, events, protocol
 from livews.core.conversation import Step
 from livews.core.models import Profile
+from livews.session.events import Reconnecting, SessionLost
 
 UNLISTED = "UNLISTED"
 """The modality of tokens that no detail lists."""
@@ -153,7 +154,7 @@ class UsageMeter:
         elif isinstance(event, events.TurnEnd):
             self._is_late, self._is_open = self._is_open or self._is_late, False
             self._queries.clear()
-        elif isinstance(event, events.Reconnecting | events.SessionLost):
+        elif isinstance(event, Reconnecting | SessionLost):
             self._uncounted += self._is_open  # the answer was cut
             self._is_open = False
 

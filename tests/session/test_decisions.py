@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from livews.core import protocol
-from livews.core.reconnecting import Decision, Ending, Reconnects
+from livews.session.decisions import Decision, Ending, Reconnects
 
 POLICY = protocol.load("reconnect.json")
 GROUPS = protocol.load("vectors/reconnect.json")

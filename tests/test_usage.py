@@ -8,7 +8,7 @@ import pytest
 from livews.conversation import Conversation
 from livews.core import models, protocol
 from livews.core.events import events
-from livews.core.usage import SessionUsage, UsageMeter
+from livews.usage import SessionUsage, UsageMeter
 
 PCM = "AAAB" * 8
 VOICE = {
