@@ -184,7 +184,7 @@ class Console:
 
     @contextmanager
     def stdout_errors(self) -> Iterator[None]:
-        """Raise an OSError of stdout as BadRequest."""
+        """Raise an OSError of stdout as BadRequest; one that names a file is about that file."""
         try:
             yield
         except BrokenPipeError:
@@ -192,6 +192,12 @@ class Console:
         except OSError as problem:
             from livews.errors import BadRequest
 
+            if problem.filename is not None:
+                name = os.fsdecode(problem.filename) if isinstance(problem.filename, bytes) else str(problem.filename)
+                why = problem.strerror or str(problem)
+                raise BadRequest(
+                    f"cannot use {name}", where=name, why=why, fix="check the path, and who may use it"
+                ) from None
             self.environment.abandon(self.environment.stdout)
             what, why = "the output cannot be written", problem.strerror or str(problem)
             fix = "free disk space, or redirect stdout elsewhere"

@@ -16,6 +16,7 @@ from livews.output_file import is_stream
 from livews.trace.reader import lines_of
 from livews.trace.session import RecordedSession, follow, unreadable
 from livews.trace.slice import Wanted, between, in_turn
+from livews.trace.spool import temporary_errors
 
 _SIDES: dict[str, Sender] = {"client": "client", "server": "server", "send": "client", "recv": "server"}
 _SIDE_KEYS = ("dir", "direction", "from", "sender")
@@ -98,8 +99,11 @@ def rereadable(name: str, console: Console) -> Iterator[tuple[str, str]]:
         return
     with tempfile.NamedTemporaryFile(suffix=".jsonl") as copy:
         with open_file(name, console) as file:
-            copy.writelines(lines(file, shown))
-        copy.flush()
+            for line in lines(file, shown):
+                with temporary_errors():
+                    copy.write(line)
+        with temporary_errors():
+            copy.flush()
         yield copy.name, shown
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import subprocess
+import tempfile
 import wave
 from array import array
 from pathlib import Path
 
 import pytest
 
+from livews.cli.console import Console
+from livews.errors import BadRequest
+from livews.report import render
 from tests.kit.traces import transcript
 from tests.trace.kit import BARGE_IN, READY, TOOL, Run, microphone, talk, tone, voice, write
 
@@ -105,3 +110,18 @@ def test_a_page(trace: Run, tmp_path: Path) -> None:
     page = trace("export", write(tmp_path / "t.jsonl", *talk()), "--md", "-o", "-").out
     assert "interrupted after 0.5 s were heard" in page and "~~It never ends.~~ (not heard)" in page
     assert "## Turn 2" in page and "closed 1000 by the client" in page
+
+
+def test_a_full_disk_is_reported_of_the_file_that_is_on_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither of the output nor of stdout, which are elsewhere."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", full)
+    with pytest.raises(BadRequest, match="a temporary file cannot be written") as caught:
+        render.write(write(tmp_path / "t.jsonl", *talk()), tmp_path / "out.html")
+    assert caught.value.where == tempfile.gettempdir() and "TMPDIR" in caught.value.fix
+    with pytest.raises(BadRequest, match="cannot use") as caught, Console("never", False).stdout_errors():
+        (tmp_path / "missing").read_bytes()
+    assert caught.value.where == str(tmp_path / "missing") and caught.value.why == "No such file or directory"
