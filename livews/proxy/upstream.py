@@ -76,7 +76,11 @@ class UpstreamTarget:
             parts = urlsplit(url)
             port = parts.port
         except ValueError as problem:
-            raise BadRequest(what, where="--upstream", why=str(problem), fix=fix) from None
+            # what does not fit may be quoted, and be a part of a password
+            words = (
+                "its port is no number from 0 to 65535" if str(problem).startswith("Port") else "its host is invalid"
+            )
+            raise BadRequest(what, where="--upstream", why=words, fix=fix) from None
         if why := bad_characters(url):
             pass
         elif parts.scheme not in ("ws", "wss", "http", "https") or not parts.hostname:

@@ -33,7 +33,19 @@ def test_upstreams(url: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["gw.example", "ftp://x", "ws://", "ws://x:99999", "wss://a:secret@b", "ws://b\u00fccher.de"]
+    "url",
+    [
+        "gw.example",
+        "ftp://x",
+        "ws://",
+        "ws://x:99999",
+        "wss://a:secret@b",
+        "ws://b\u00fccher.de",
+        "ws://user:secret/x@h:1",
+        "ws://user:8x[secret@h",
+        "ws://[secret]",
+        "ws://secret\u2100@h",
+    ],
 )
 def test_what_is_no_upstream(url: str) -> None:
     with pytest.raises(BadRequest, match="upstream") as caught:
