@@ -2,7 +2,11 @@
 
 - What it says of a frame beside the advice is what the core says: states, signals, effects, and the rules that are broken.
 - An audio frame like one before is not parsed again (`livews.fastpath`).
+- A client's message that changed nothing, come again before anything has changed, is not judged again.
 """
+
+from dataclasses import replace
+from typing import Any
 
 from livews import fastpath
 from livews.advice import judge
@@ -10,6 +14,9 @@ from livews.advice.input_format import is_plain
 from livews.core.conversation import CoreConversation, Step
 from livews.core.findings import ApiTarget
 from livews.core.schema import Sender
+
+_MOST_KEPT, _LONGEST_KEPT = 16, 4_096
+"""Messages that changed nothing and whose steps are kept, and the bytes of one at most."""
 
 
 class Conversation(CoreConversation):
@@ -29,6 +36,8 @@ class Conversation(CoreConversation):
 
     def __init__(self, *, inspect: bool = False, surface: str = "", version: str = "", as_of: str = "") -> None:
         self._templates: dict[Sender, list[fastpath.Template]] = {"client": [], "server": []}
+        self._kept: dict[bytes, tuple[tuple[Any, ...], Step]] = {}
+        """Messages of the client that changed nothing: what they were judged by, and their step."""
         super().__init__(surface=surface, version=version, as_of=as_of)
 
     @property
@@ -60,10 +69,34 @@ class Conversation(CoreConversation):
                     sender, kind, raw, signals, effects, self._state, ((template.mime_type, pcm),),
                     self._interrupted, (), None, template,
                 )  # fmt: skip
+        if sender == "client" and not composed and len(raw) <= _LONGEST_KEPT:
+            return self._take_or_keep(raw, before)
+        return self._take_and_learn(sender, raw, composed, before)
+
+    def _take_and_learn(self, sender: Sender, raw: bytes, composed: bool, before: tuple[str, ...]) -> Step:
         step = self._take(sender, raw, composed)
         if len(step.audio) == 1:
             fastpath.learn(self._templates[sender], step, before)
         return step
+
+    def _take_or_keep(self, raw: bytes, before: tuple[str, ...]) -> Step:
+        judged_by = self._judged_by()
+        known, step = self._kept.get(raw, ((), None))
+        if step is not None and known == judged_by:
+            return replace(step)
+        step = self._take_and_learn("client", raw, False, before)
+        if not step.effects and self._judged_by() == judged_by:
+            if len(self._kept) >= _MOST_KEPT:
+                self._kept.clear()
+            self._kept[raw] = judged_by, replace(step)
+        return step
+
+    def _judged_by(self) -> tuple[Any, ...]:
+        """What the next message of the client is judged by: it stays as it is until another message changes it."""
+        return (
+            self._state, self.target, self.setup, self.pending, self.answered, self.input_rate, self._behaviors,
+            frozenset(self._holding), self._interrupted, self.turns, len(self._remarks),
+        )  # fmt: skip
 
     def _read_traits(self) -> None:
         super()._read_traits()

@@ -55,6 +55,8 @@ def paragraph(label: str, text: str) -> str:
     import textwrap
 
     head = f"  {label:<6} "
+    if text.isprintable() and text == text.strip() and 0 < len(head) + len(text) <= columns():
+        return head + text
     wrapper = textwrap.TextWrapper(columns(), head, " " * len(head), break_long_words=False, break_on_hyphens=False)
     lines = []
     for part in text.split("\n"):

@@ -11,7 +11,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
@@ -57,6 +57,10 @@ class Step:
     """The message as it was written, before it was folded into canonical form; None if it was not parsed."""
     undecodable: tuple[str, ...] = ()
     """Paths of audio that is no base64 and therefore not in `audio`."""
+    _by_level: tuple[tuple[Finding, ...], tuple[Finding, ...]] | None = field(
+        default=None, init=False, repr=False, compare=False
+    )
+    """Its faults and its notes, once somebody has asked."""
 
     @property
     def body(self) -> dict[str, Any]:
@@ -83,24 +87,26 @@ class Step:
     @property
     def faults(self) -> tuple[Finding, ...]:
         """Findings of level "error" and "refused"."""
-        judged = self._judged()
-        return judged and tuple(finding for finding in judged if finding.level != "note")
+        return self._judged()[0]
 
     @property
     def notes(self) -> tuple[Finding, ...]:
         """Findings of level "note"."""
-        judged = self._judged()
-        return judged and tuple(finding for finding in judged if finding.level == "note")
+        return self._judged()[1]
 
     @property
     def findings(self) -> list[Finding]:
         """All findings, faults first, each in the order of rules.json."""
-        return [*self.faults, *self.notes]
+        faults, notes = self._judged()
+        return [*faults, *notes]
 
-    def _judged(self) -> tuple[Finding, ...]:
-        if not isinstance(self.judgement, tuple):
-            self.judgement = tuple(self.judgement())
-        return self.judgement
+    def _judged(self) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
+        if self._by_level is None:
+            if not isinstance(self.judgement, tuple):
+                self.judgement = tuple(self.judgement())
+            faults = tuple(finding for finding in self.judgement if finding.level != "note")
+            self._by_level = faults, tuple(finding for finding in self.judgement if finding.level == "note")
+        return self._by_level
 
 
 class CoreConversation(rules.Context):

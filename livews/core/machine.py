@@ -127,7 +127,15 @@ def values(message: Any, path: tuple[str, ...]) -> list[Any]:
 
 def located(message: Any, path: str) -> Iterator[tuple[str, Any]]:
     """The values at a JSON pointer, in which `*` stands for each item of a list, each with its own pointer."""
-    yield from _located(message, path.split("/")[1:], "")
+    steps = path.split("/")[1:]
+    if "*" in steps:
+        yield from _located(message, steps, "")
+        return
+    for step in steps:
+        if not isinstance(message, dict) or step not in message:
+            return
+        message = message[step]
+    yield path, message
 
 
 def _located(value: Any, steps: list[str], path: str) -> Iterator[tuple[str, Any]]:

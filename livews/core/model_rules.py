@@ -22,9 +22,13 @@ def limit(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
     message, target = reading.message, context.target
     is_setup = isinstance(message.get("setup"), dict)
     profile = (_requested(reading, context) or models.profile("")) if is_setup else context.profile
+    limits = profile["limits"]
+    rows = [row for name in message for row in limits.get((rule, name), ())]
+    if not rows:
+        return
     setup = {"setup": message["setup"] if is_setup else context.setup}
     seen = set()
-    for row in [row for name in message for row in profile["limits"].get((rule, name), ())]:
+    for row in rows:
         switches = [
             any(value is True for _, value in machine.located(setup, row[name]))
             for name in ("with", "unless")

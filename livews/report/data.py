@@ -145,6 +145,8 @@ class ReportSession:
         self._sounded: deque[tuple[int, audio_tracks.AudioRun]] = deque(maxlen=_MEASURED_TURNS)
         """Index of a turn, and the run that holds its first sound."""
         self._end: dict[str, Any] | None = None
+        self._documented: dict[str, bytes] = {}
+        """The last message of each side whose members are among the docs."""
         self._empties = EmptyRun()
         """Empty messages, which the next row counts."""
         self._ending = SessionEnding()
@@ -187,8 +189,11 @@ class ReportSession:
             as_sent = None if record.elided else step.as_sent
             as_sent = codec.parse(raw if record.elided else step.raw) if as_sent is None else as_sent
             message, left_out = excerpt(with_pseudonyms(as_sent), step.sender)
-            if step.template is None:  # else it has the members of an earlier frame
+            if step.template is None and step.raw != self._documented.get(
+                step.sender
+            ):  # else it has those of an earlier one
                 self._docs.add(step.sender, as_sent)
+                self._documented[step.sender] = step.raw
         level = self._find(row, [*step.findings, *self._outcomes.take(step, elided=record.elided)])
         self._add_row(t, record, step.kind, words, level, message, left_out)
         change = self._timeline.take(t, step, elided=record.elided)

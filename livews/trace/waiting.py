@@ -260,8 +260,10 @@ class Waiting:
         return stall
 
     def _explain(self, now: float, counts: Callable[[dict[str, Any]], bool]) -> Stall | None:
+        if self.is_idle or not self._is_long_ago(now):
+            return None
         is_opening = dict(zip(self._conversation.states, self._state, strict=True))["session"] == "opening"
-        if self.is_idle or (is_opening and now < inf):
+        if is_opening and now < inf:
             return None  # that setupComplete is missing is another finding
         sent = self._sent
         state = (sent.at, sent.sounded_at, sent.heard_at, sent.pictures > 0, self._marked_at, self._worked_at)
@@ -280,6 +282,15 @@ class Waiting:
                 finding = rules.finding(row["rule"], row.get("at", ""), words, level="note", fix=fix)
                 return Stall(self._number, finding, row["rule"] in self._known)
         return None
+
+    def _is_long_ago(self, now: float) -> bool:
+        """Whether anything that a row is about was `SECONDS` ago: until then none can apply."""
+        sent = self._sent
+        times = (
+            sent.at, sent.sounded_at, sent.sounded_from if sent.sounded_at is not None else None, sent.heard_at,
+            sent.pictured_at if sent.pictures else None, self._marked_at, self._worked_at,
+        )  # fmt: skip
+        return any(at is not None and now - at >= SECONDS for at in times)
 
     def _facts(self, now: float) -> dict[str, Any]:
         """What the conditions and words of the rows name."""

@@ -258,14 +258,17 @@ def meaning(step: Step) -> list[Any]:
 
 
 def memory(conversation: Conversation) -> dict[str, Any]:
-    return copy.deepcopy({k: v for k, v in vars(conversation).items() if k not in ("_machine", "_templates", "news")})
+    return copy.deepcopy(
+        {k: v for k, v in vars(conversation).items() if k not in ("_machine", "_templates", "_kept", "news")}
+    )
 
 
 class Unlearned(Conversation):
-    """A conversation that keeps no template: every frame is parsed."""
+    """A conversation that keeps no template and no step: every frame is parsed."""
 
     def step(self, *frame: Any, **more: Any) -> Step:
         self._templates = {"client": [], "server": []}
+        self._kept = {}
         return super().step(*frame, **more)
 
 
@@ -493,3 +496,35 @@ def test_a_property_whose_name_is_a_number() -> None:
     found = judge.check("client", {"setup": {"model": "models/test", **declared}})
     at = "/setup/tools/0/functionDeclarations/0/parameters/properties"
     assert [(one.rule, one.path) for one in found] == [("WIRE-5", f"{at}/1/typ"), ("WIRE-7", f"{at}/0")]
+
+
+CLIENT = [
+    SETUP, MANUAL, {"setup": {}}, {"setup": {"model": "models/test", "x": 1}}, {"setupComplete": {}}, {}, {"clientContentt": {}},
+    {"realtimeInput": {"text": "hi"}}, {"realtimeInput": {"activityStart": {}}}, {"realtimeInput": {"activityEnd": {}}},
+    {"realtimeInput": {"audio": {"mimeType": "audio/pcm;rate=16000", "data": "AAAAAAAA"}}},
+    {"realtimeInput": {"audio": {"mimeType": "audio/pcm;rate=8000", "data": "AAA"}}},
+    {"clientContent": {"turns": [{"role": "user", "parts": [{"text": "hi"}]}], "turnComplete": True}},
+    {"toolResponse": {"functionResponses": [{"id": "1", "name": "f", "response": {}}]}}, {"toolResponse": {"functionResponses": [{}]}},
+]  # fmt: skip
+SERVER = [
+    READY, {"serverContent": {"turnComplete": True}}, {"serverContent": {"interrupted": True}}, {"sessionResumptionUpdate": {}},
+    {"toolCall": {"functionCalls": [{"id": "1", "name": "f"}]}}, {"toolCallCancellation": {"ids": ["1"]}}, {"goAway": {}},
+    {"serverContent": {"modelTurn": {"parts": [{"text": "a"}]}}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_step_that_is_kept_is_what_it_would_be(seed: int) -> None:
+    """A message that changed nothing is judged once; a conversation that keeps no steps says the same of every message."""
+    source, kept, plain = random.Random(seed), Conversation(), Conversation()
+    recent = [SETUP, READY]
+    for _ in range(150):
+        if source.random() < 0.5:
+            recent = [*recent, source.choice(CLIENT + SERVER)][-4:]
+        message = source.choice(recent)
+        raw, plain._kept = codec.dump(message), {}
+        sender: schema.Sender = "server" if message in SERVER and message is not CLIENT[4] else "client"
+        one, other = kept.step(sender, raw), plain.step(sender, raw)
+        assert (one, one.findings, one.body) == (other, other.findings, other.body) or sender == "server"
+        assert (one.state, one.effects, one.findings) == (other.state, other.effects, other.findings)
+        assert (kept.states, kept.pending, kept.turns) == (plain.states, plain.pending, plain.turns)

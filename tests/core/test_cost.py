@@ -191,3 +191,25 @@ def test_many_small_frames_cost_what_they_hold() -> None:
     assert _function_calls(lambda: talk.step("client", unknown)) < 140
     calls = {"toolCall": {"functionCalls": [{}] * 100}}
     assert _function_calls(lambda: list(function_calls(calls))) < 250
+
+
+@pytest.mark.parametrize("message", [
+    b'{"setupComplete":{}}', b'{"toolResponse":{"functionResponses":[{"id":"1","name":"f"}]}}', b'{"realtimeInput":{"audio":1}}', b"{}",
+])  # fmt: skip
+def test_the_same_message_is_judged_once(message: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as nothing changes, also where another comes between."""
+    talk = Conversation()
+    talk.step("client", SETUP)
+    talk.step("server", b'{"setupComplete":{}}')
+    first = talk.step("client", message)
+    judged: list[object] = []
+    judge = Conversation._judge
+    counted = staticmethod(lambda reading, context: judged.append(reading) or judge(reading, context))
+    monkeypatch.setattr(Conversation, "_judge", counted)
+    for _ in range(10):
+        assert talk.step("client", message) == first
+        talk.step("client", b'{"clientContentt":{}}')
+    assert len(judged) == 1, "that of the other"
+    talk.step("server", b'{"toolCall":{"functionCalls":[{"id":"1","name":"f"}]}}')
+    talk.step("client", message)
+    assert len(judged) == 2, "what came before is another now"
