@@ -303,7 +303,7 @@ def _fields(thing: object) -> str:
     """The fields of a dataclass, as they are matched."""
     if not dataclasses.is_dataclass(thing):
         return ""
-    return f"({', '.join(f'{f.name}' for f in dataclasses.fields(thing) if f.name != 'message')})"
+    return f"({', '.join(f'{f.name}' for f in dataclasses.fields(thing) if f.init and f.name != 'message')})"
 
 
 def _first_line(thing: object) -> str:
