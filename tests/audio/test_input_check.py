@@ -470,3 +470,82 @@ def test_lines_of_different_audio_are_judged_one_by_one() -> None:
     rows = [json.dumps(client(BY_LINES[kind][0])).encode() + b"\n" for kind in kinds]
     judged = message_files.findings(iter(rows), "messages", None)
     assert [[f.rule for f in findings] for _, findings, _ in judged] == [["AUDIO-10"], ["AUDIO-10"]]
+
+
+# The rate by ear
+
+
+def spoken(pitch: float, slower: float = 1.0, seconds: float = 3.0, seed: int = 1) -> bytes:
+    """Syllables with a pitch that moves, vowels by their formants, and a hiss here and there; played `slower`."""
+    luck, samples, phase = random.Random(seed), [], 0.0
+    vowels = [(700, 1_200, 2_500), (400, 2_000, 2_600), (300, 900, 2_300), (550, 1_700, 2_450)]
+    step = 1 / 16_000 / slower
+    for n in range(int(seconds * 16_000 * slower)):
+        t = n * step
+        syllable, at = divmod(t * 4.5, 1.0)
+        hertz = pitch * (1 + 0.15 * sin(2 * pi * 0.6 * t) + 0.05 * sin(2 * pi * 1.7 * t))
+        phase = (phase + 2 * pi * hertz * step) % (2 * pi)
+        if at > 0.85:
+            samples.append(luck.uniform(-0.03, 0.03) if syllable % 3 == 0 else 0.0)
+            continue
+        level = sin(pi * at / 0.85)
+        tones = [(k * hertz, sin(k * phase)) for k in range(1, min(int(3_500 / hertz), 24))]
+        loud = [
+            (sum(1 / (1 + ((f - centre) / 120) ** 2) for centre in vowels[int(syllable) % 4]) + 0.05, wave)
+            for f, wave in tones
+        ]
+        samples.append(0.12 * level * sum(gain * wave for gain, wave in loud))
+    return s16([max(-1.0, min(1.0, x)) for x in samples])
+
+
+@pytest.mark.parametrize("pitch", [100, 130, 200])
+def test_a_voice_of_48_khz_that_is_declared_as_16(pitch: int) -> None:
+    found = Talk().speak(spoken(pitch, slower=3.0, seconds=2.2), size=3_200)
+    assert [rule for rule, _ in found] == ["AUDIO-12"], found
+    assert "too deep and too slow for 16,000 Hz" in found[0][1] and "syllables a second" in found[0][1]
+
+
+@pytest.mark.parametrize("pitch", [62, 75, 90, 120, 180, 250])
+@pytest.mark.parametrize("every", [None, 0.1])
+def test_a_voice_at_the_right_rate(pitch: int, every: float | None) -> None:
+    assert Talk().speak(spoken(pitch, seconds=7.0), size=3_200, every=every) == []
+
+
+def test_a_wrong_rate_that_the_pace_shows_is_not_said_again_by_ear() -> None:
+    found = Talk().speak(spoken(120, slower=3.0, seconds=4.0), size=9_600, every=0.1)
+    assert [rule for rule, _ in found] == ["AUDIO-12"]
+
+
+LOW: dict[str, bytes] = {
+    "a bass line": b"".join(
+        s16([0.4 * (1 - (n / 8_000)) * sin(2 * pi * f * n / 16_000) for n in range(8_000)]) for f in (41, 49, 55, 41, 62, 73, 49) * 2
+    ),
+    "a hum that swells": s16([0.3 * max(0.0, sin(2 * pi * 1.2 * n / 16_000)) * sin(2 * pi * 50 * n / 16_000) for n in range(112_000)]),
+    "an engine": s16([0.2 * ((n % 320) / 160 - 1) for n in range(112_000)]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", LOW)
+def test_low_sounds_are_no_slow_voice(kind: str) -> None:
+    assert Talk().speak(LOW[kind], size=3_200) == []
+
+
+# The size of chunks
+
+
+def test_a_whole_file_in_one_message() -> None:
+    talk = Talk()
+    talk.send(client(sound.speech(8.0)))
+    assert [rule for rule, _ in talk.found] == ["AUDIO-12"] and "8.0 s of audio in one message" in talk.found[0][1]
+
+
+def test_an_utterance_in_one_message_is_fine() -> None:
+    """The longest that was seen to be accepted is 3 s."""
+    talk = Talk()
+    talk.send(client(sound.speech(3.0)))
+    assert talk.found == []
+
+
+@pytest.mark.parametrize(("size", "rules"), [(32, ["AUDIO-12"]), (84, ["AUDIO-12"]), (320, []), (640, [])])
+def test_very_short_chunks(size: int, rules: list[str]) -> None:
+    assert [rule for rule, _ in Talk().speak(sound.speech(4.0), size=size, every=size / 32_000)] == rules

@@ -16,6 +16,7 @@ from math import dist, hypot, inf
 from struct import unpack
 
 from livews.advice.input_format import is_plain
+from livews.audio.analysis.heard_rate import WINDOW, HeardRate
 from livews.audio.analysis.levels import FIRST_SOUND_DB, peak_db
 from livews.audio.analysis.pcm import SAMPLE_BYTES, rate_of, samples_of
 from livews.core.codec import INPUT_RATE
@@ -57,6 +58,10 @@ _PAUSE = 0.5
 """Seconds without audio that are a pause, and no slow stream."""
 _AHEAD = 5.0
 """Seconds of audio that may be sent ahead of real time."""
+_SHORT, _MANY = 0.005, 200
+"""Seconds below which a chunk is short, and how many of them are mentioned: 375 a second were accepted."""
+_HIGHEST = 24_000
+"""Hz up to which a stated rate may be too low for the voice."""
 _RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000)
 ENCODING = "encoding: "
 """What the kind of a complaint begins with when the samples are of another encoding: nothing of them is heard."""
@@ -87,6 +92,12 @@ class InputAudioCheck:
         """Seconds of audio at which the turn began."""
         self._ever_heard = False
         self._only_zeros = True
+        self._short = 0
+        """Short chunks one after the other."""
+        self._rate_heard: HeardRate | None = None
+        """Listens to the start of the stream; None before it and after."""
+        self._unheard = bytearray()
+        """What it has not listened to yet."""
         self._is_asked = False
         """A turn was asked for without audio, or came."""
         self._pace = _Pace()
@@ -142,6 +153,8 @@ class InputAudioCheck:
                 self._begin_stream(mime_type)
             seconds = len(pcm) / self._bytes_a_second
             self._seconds += seconds
+            if words := self._size_words(seconds):
+                yield "size", self._found("AUDIO-12", *words)
             if t is not None:
                 self._first = t if self._first is None else self._first
                 if words := self._pace.take(t, seconds, self._bytes_a_second // SAMPLE_BYTES):
@@ -152,6 +165,8 @@ class InputAudioCheck:
                 self._only_zeros = self._only_zeros and not (elided or any(pcm))
             if self._is_heard and self._seconds >= self._next and not elided:
                 yield from self._look(mime_type, pcm, t)
+            if self._rate_heard is not None and self._ever_heard and not elided:
+                yield from self._listen(pcm)
         if step.template is None:
             yield from self._silence(step)
         limit = _ZEROS if self._only_zeros and not self._is_asked else _SILENT
@@ -159,10 +174,44 @@ class InputAudioCheck:
             what = "zeros, as of a muted microphone," if self._only_zeros else "silence"
             yield "silence", self._found("AUDIO-11", f"nothing but {what} in the first {limit:.0f} s of audio")
 
+    def _size_words(self, seconds: float) -> tuple[str, str] | None:
+        """The words and the fix for a chunk that is far too long, or the last of many that are far too short."""
+        self._short = self._short + 1 if seconds < _SHORT else 0
+        fix = "Send chunks of 20 to 100 ms, each as soon as it is recorded."
+        if seconds > _AHEAD:
+            return f"{seconds:.1f} s of audio in one message: what is said is heard only when all of it has come", fix
+        if self._short == _MANY:
+            return (
+                f"{_MANY} chunks of less than {1000 * _SHORT:.0f} ms: the messages are many times longer than the audio",
+                fix,
+            )
+        return None
+
+    def _listen(self, pcm: bytes) -> Iterator[tuple[str, Finding]]:
+        """Whether the voice fits the rate that is stated."""
+        assert self._rate_heard is not None
+        self._unheard += pcm
+        while len(self._unheard) >= WINDOW and self._rate_heard is not None:
+            words = self._rate_heard.take(bytes(self._unheard[:WINDOW]))
+            del self._unheard[:WINDOW]
+            yield from self._deep(words)
+
+    def _deep(self, words: str) -> Iterator[tuple[str, Finding]]:
+        """What is said of the rate by ear, if it is; and no more of it when enough was heard, or its cause is known."""
+        if words and "pace" not in self._stated:
+            fix = "State the rate that the samples have in the mime type, as in rate=48000, or resample them to 16,000 Hz."
+            yield "pace", self._found("AUDIO-12", words, fix)
+        if self._rate_heard is not None and (self._rate_heard.is_done or "pace" in self._stated):
+            self._rate_heard = None
+            self._unheard.clear()
+
     def _begin_stream(self, mime_type: str) -> None:
         self._mime_type, self._pace = mime_type, _Pace()
-        self._bytes_a_second = SAMPLE_BYTES * rate_of(mime_type, "client")
+        rate = rate_of(mime_type, "client")
+        self._bytes_a_second = SAMPLE_BYTES * rate
         self._window.clear()
+        self._rate_heard = HeardRate(rate) if rate <= _HIGHEST else None
+        self._unheard.clear()
 
     def _look(self, mime_type: str, pcm: bytes, t: float | None) -> Iterator[tuple[str, Finding]]:
         """Compare a window of samples, once it is full; several of a long chunk."""
@@ -203,6 +252,8 @@ class InputAudioCheck:
         seconds = self._seconds - (self._turn_at if "activityEnd" in ends else 0.0)
         if ends and not heard[ends[0]] and seconds >= (_SILENT_SESSION if "close" in ends else _SILENT_TURN):
             yield "silence", self._found("AUDIO-11", f"nothing but silence in {seconds:.1f} s of audio")
+        if ends and self._rate_heard is not None:
+            yield from self._deep(self._rate_heard.result())
         if ends or "activityStart" in step.signals:
             self._new_turn()
 
