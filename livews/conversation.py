@@ -5,7 +5,6 @@
 - A client's message that changed nothing, come again before anything has changed, is not judged again.
 """
 
-from dataclasses import replace
 from typing import Any
 
 from livews import fastpath
@@ -83,12 +82,12 @@ class Conversation(CoreConversation):
         judged_by = self._judged_by()
         known, step = self._kept.get(raw, ((), None))
         if step is not None and known == judged_by:
-            return replace(step)
+            return _copy(step)
         step = self._take_and_learn("client", raw, False, before)
         if not step.effects and self._judged_by() == judged_by:
             if len(self._kept) >= _MOST_KEPT:
                 self._kept.clear()
-            self._kept[raw] = judged_by, replace(step)
+            self._kept[raw] = judged_by, _copy(step)
         return step
 
     def _judged_by(self) -> tuple[Any, ...]:
@@ -102,3 +101,11 @@ class Conversation(CoreConversation):
         super()._read_traits()
         for templates in self._templates.values():
             templates.clear()
+
+
+def _copy(step: Step) -> Step:
+    """The same step once more; findings of a stream may be added to one of the two."""
+    return Step(
+        step.sender, step.kind, step.raw, step.signals, step.effects, step.state, step.audio, step.interrupted,
+        step.judgement, step.parsed, step.template, step.as_sent, step.undecodable,
+    )  # fmt: skip

@@ -57,10 +57,8 @@ class Step:
     """The message as it was written, before it was folded into canonical form; None if it was not parsed."""
     undecodable: tuple[str, ...] = ()
     """Paths of audio that is no base64 and therefore not in `audio`."""
-    _by_level: tuple[tuple[Finding, ...], tuple[Finding, ...]] | None = field(
-        default=None, init=False, repr=False, compare=False
-    )
-    """Its faults and its notes, once somebody has asked."""
+    _by_level: tuple[tuple[Finding, ...], ...] = field(default=(), init=False, repr=False, compare=False)
+    """Its judgement, and the faults and the notes of that, once somebody has asked."""
 
     @property
     def body(self) -> dict[str, Any]:
@@ -87,25 +85,26 @@ class Step:
     @property
     def faults(self) -> tuple[Finding, ...]:
         """Findings of level "error" and "refused"."""
-        return self._judged()[0]
+        return self._judged()[1]
 
     @property
     def notes(self) -> tuple[Finding, ...]:
         """Findings of level "note"."""
-        return self._judged()[1]
+        return self._judged()[2]
 
     @property
     def findings(self) -> list[Finding]:
         """All findings, faults first, each in the order of rules.json."""
-        faults, notes = self._judged()
+        _, faults, notes = self._judged()
         return [*faults, *notes]
 
-    def _judged(self) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
-        if self._by_level is None:
+    def _judged(self) -> tuple[tuple[Finding, ...], ...]:
+        if not self._by_level or self._by_level[0] is not self.judgement:
             if not isinstance(self.judgement, tuple):
                 self.judgement = tuple(self.judgement())
             faults = tuple(finding for finding in self.judgement if finding.level != "note")
-            self._by_level = faults, tuple(finding for finding in self.judgement if finding.level == "note")
+            notes = tuple(finding for finding in self.judgement if finding.level == "note")
+            self._by_level = self.judgement, faults, notes
         return self._by_level
 
 

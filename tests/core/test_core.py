@@ -19,6 +19,7 @@ from livews.advice import closes, judge
 from livews.conversation import Conversation
 from livews.core import close_rows, codec, events, models, protocol, schema
 from livews.core.conversation import Step
+from livews.core.findings import Finding
 from livews.server import service_format
 
 quick = settings(deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
@@ -528,3 +529,11 @@ def test_a_step_that_is_kept_is_what_it_would_be(seed: int) -> None:
         assert (one, one.findings, one.body) == (other, other.findings, other.body) or sender == "server"
         assert (one.state, one.effects, one.findings) == (other.state, other.effects, other.findings)
         assert (kept.states, kept.pending, kept.turns) == (plain.states, plain.pending, plain.turns)
+
+
+def test_findings_that_are_added_to_a_step_are_among_its_findings() -> None:
+    """As the check of the audio of a stream adds them, after somebody has looked."""
+    step = opened().step("client", b'{"clientContentt":{}}')
+    faults = step.faults
+    step.judgement = (*step.findings, Finding("note", "AUDIO-7", "", "more"))
+    assert [note.complaint for note in step.notes] == ["more"] and step.faults == faults
