@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from livews.session.events import Dropped as Dropped
     from livews.session.events import Reconnecting as Reconnecting
     from livews.session.events import Resumed as Resumed
+    from livews.session.events import SessionLimit as SessionLimit
     from livews.session.events import SessionLost as SessionLost
     from livews.session.policy import ReconnectPolicy as ReconnectPolicy
     from livews.session.session import Session as Session
@@ -80,7 +81,7 @@ _HOMES = {
         "Activity Audio Event GenerationComplete GoAway Grounding Interrupted Media Part Ready Resumable "
         "Status Text ToolCall ToolCancelled Transcript TurnEnd Usage"
     ),
-    "livews.session.events": "Dropped Reconnecting Resumed SessionLost",
+    "livews.session.events": "Dropped Reconnecting Resumed SessionLimit SessionLost",
     "livews.tools.function": "Tool tool",
     "livews.tools.runner": "ToolRun",
 }

@@ -87,6 +87,48 @@ async def test_usage_is_added_up_over_the_connections_of_a_session(wire: dict[st
     assert usage.usd is None and usage.list_usd and usage.cost == "", "it is on this machine"
 
 
+@pytest.mark.parametrize(
+    ("pictures", "setup", "limit"),
+    [
+        ([], None, 900),
+        ([{"video": {"mimeType": "image/png", "data": "AAAA"}}], None, 120),
+        ([{"mediaChunks": [{"mimeType": "image/jpeg", "data": "AAAA"}]}], None, 120),
+        ([{"mediaChunks": [{"mimeType": "audio/pcm", "data": "AAAA"}]}], None, 900),
+        (
+            [{"video": {"mimeType": "image/png", "data": "AAAA"}}],
+            {"contextWindowCompression": {"slidingWindow": {}}},
+            0,
+        ),
+    ],
+)
+async def test_the_end_of_a_session_is_said_a_minute_before(
+    pictures: list[dict[str, Any]], setup: dict[str, Any] | None, limit: float
+) -> None:
+    """In scaled time, over all connections: goAway comes after 540 s."""
+    scale, said = 1000, list[livews.SessionLimit]()
+    config = StandInConfig(pace=0, time_scale=scale, lenient=True)
+    async with serve_stand_in(config=config) as server, asyncio.timeout(10):
+        policy = livews.ReconnectPolicy(time_scale=scale)
+        model = "gemini-live-2.5-flash"
+        async with livews.connect(model, url=server.url, setup=setup, reconnect=policy) as session:
+            for picture in pictures:
+                await session.send_raw({"realtimeInput": picture})
+
+            async def read() -> None:
+                said.extend([event async for event in session.events() if isinstance(event, livews.SessionLimit)])
+
+            reader = asyncio.create_task(read())
+            while session.clock() * scale < 910:
+                await asyncio.sleep(0.01)
+        await reader
+    if not limit:
+        assert not said
+        return
+    [event] = said
+    assert (event.limit, event.with_pictures) == (limit, limit == 120)
+    assert 0 <= event.seconds <= 60 / scale
+
+
 async def test_an_answer_that_was_cut_is_not_counted() -> None:
     voice = content(modelTurn={"parts": [{"inlineData": {"mimeType": "audio/pcm", "data": "AAAA"}}]})
     async with scripted(acts(None, voice, (1011, "Internal error encountered."), hold=False)) as url:

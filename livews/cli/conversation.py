@@ -21,7 +21,7 @@ from livews import client, endpoint
 from livews.advice import closes
 from livews.cli import network, session_inputs
 from livews.cli.console import Console
-from livews.cli.limits import SessionLimits
+from livews.cli.limits import ConversationLimits
 from livews.cli.output import PROMPT, JsonOutput, Output, Unsent
 from livews.cli.replies import Replies
 from livews.cli.signals import ignore_interrupts, on_signal
@@ -102,7 +102,7 @@ class TerminalConversation:
             self._view = LiveView(options, console, self)
         self.output: Output = self._view or (JsonOutput if options.json else Output)(options, console)
         self._replies = Replies(options, console, self.output)
-        self._limits = SessionLimits(options, console)
+        self._limits = ConversationLimits(options, console)
         self._session: Session | None = None
         self._microphone: Microphone | None = None
         self._sender: MicrophoneSender | None = None

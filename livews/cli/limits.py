@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from livews.cli.console import Console
 from livews.core import models
 from livews.errors import BadRequest
+from livews.session.events import SessionLimit
 
 if TYPE_CHECKING:
     from livews.session.session import Session
@@ -27,7 +28,7 @@ _LOOK = 0.1
 """Seconds between two looks."""
 
 
-class SessionLimits:
+class ConversationLimits:
     """The limits of one conversation.
 
     Attributes:
@@ -112,3 +113,14 @@ class SessionLimits:
             self._ends_at = min(self._ends_at, now + _LAST)
         patience = min(_LAST, _PART * self._seconds) if self._seconds is not None else 0.0
         return self._is_spent or now >= self._ends_at - patience
+
+
+def limit_words(event: SessionLimit, profile: models.Profile) -> str:
+    """The warning that the service ends the session soon, and what to do."""
+    kind = "with pictures" if event.with_pictures else "with sound"
+    text = (
+        f"the service ends a session {kind} after {event.limit / 60:g} minutes; about {event.seconds:.0f} s are left"
+    )
+    if any(row["at"] == "/setup/contextWindowCompression" for row in profile["refuses"]):
+        return text
+    return f"{text}. Start livews with --compress to talk longer"

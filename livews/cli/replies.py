@@ -20,10 +20,12 @@ from livews.audio.analysis import levels
 from livews.audio.analysis.pcm import seconds_of
 from livews.cli.console import Console
 from livews.cli.latency import ReplyLatency, Stopwatch
+from livews.cli.limits import limit_words
 from livews.cli.output import Output
 from livews.cli.session_watch import SessionWatch
 from livews.core import events as e
 from livews.errors import Closed, RemoteProtocolError
+from livews.session.events import SessionLimit
 from livews.terminal_text import one_line
 
 if TYPE_CHECKING:
@@ -256,6 +258,8 @@ class Replies:
                 left = f"in {round(event.seconds, 1):g} s" if event.seconds is not None else "soon"
                 if self.is_shown("goAway"):
                     self._console.warn(f"the service closes this connection {left} (goAway)")
+            case SessionLimit():
+                self._console.warn(limit_words(event, self.session.conversation.profile))
             case e.TurnEnd():
                 self._turn_ended(event)
 

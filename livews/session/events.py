@@ -37,6 +37,16 @@ class Resumed(Event):
 
 
 @dataclass(slots=True)
+class SessionLimit(Event):
+    """The service ends the session in about `seconds`, over all of its connections: without contextWindowCompression it
+    lasts `limit` seconds, which are fewer `with_pictures`. It comes a minute before."""
+
+    seconds: float
+    limit: float
+    with_pictures: bool
+
+
+@dataclass(slots=True)
 class SessionLost(Event):
     """The session is over, since it was not possible to go on on another connection; the error follows."""
 

@@ -26,6 +26,7 @@ from livews.loopback import is_local_url
 from livews.recorder import Clock, Recorder
 from livews.session.connection import Connection
 from livews.session.event_queue import EventQueue
+from livews.session.lifetime import Lifetime
 from livews.usage import SessionUsage, UsageMeter
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class Session:
         self._input: InputAudioCheck | None = None
         """Follows the user's audio, once there is any."""
         self._meter = UsageMeter(models.profile(where.model, where.surface), free=is_local_url(where.url))
+        self._lifetime: Lifetime | None = None
         self.connection = self.new_connection()
         self._reconnector: Reconnector | None = None
         """Opens other connections; None where the session ends with its first."""
@@ -411,6 +413,9 @@ class Session:
         self.connections = 1
         self._meter.set_up(message["setup"])
         await self.connection.open(message, *timeouts)
+        scale = 1.0 if policy is None else policy.time_scale
+        self._lifetime = Lifetime(self.conversation.profile, self.clock, self.put, scale)
+        self._lifetime.begin(self.conversation.setup, self.connection.setup_step)
         if policy is not None and not self._done.is_set():
             from livews.session.reconnecting import Reconnector
 
@@ -424,6 +429,8 @@ class Session:
                 connection.conversation.resume(self.conversation)
             else:
                 self._meter.begin_again()
+                if self._lifetime is not None:
+                    self._lifetime.begin(connection.conversation.setup, step)
             self.connection = connection
         if reconnector is not None:
             reconnector.received(connection, step)
@@ -455,6 +462,8 @@ class Session:
         """The session is over; `error` is what its readers get."""
         if not self._done.is_set():
             self._error = error
+        if self._lifetime is not None:
+            self._lifetime.stop()
         if self._tools is not None:
             self._tools.stop()
         self._more.set()
@@ -514,6 +523,8 @@ class Session:
                     self._remark(finding)
         self.connection.suspects.take(step, self.clock())
         self._meter.sent(step)
+        if self._lifetime is not None:
+            self._lifetime.sent(step)
         return step
 
     def _hear(self, step: Step) -> None:

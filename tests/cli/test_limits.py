@@ -13,6 +13,7 @@ import pytest
 from livews.cli import main, talk
 from livews.cli.console import Environment
 from livews.cli.session_inputs import SessionInputs
+from tests.bench.golden.parts import png
 from tests.kit.command import LIVEWS, livews, serving
 
 
@@ -205,3 +206,24 @@ def test_a_model_that_does_not_compress_is_named() -> None:
         done = livews("one", "--compress", "--model", "gemini-2.5-flash-native-audio-latest", "--mute", "--url", url)
         assert livews("one", "--compress", "--mute", "--url", url).returncode == 0
     assert done.returncode == 5 and "does not take contextWindowCompression" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ("", "ends a session with sound after 15 minutes; about 900 s are left. Start livews with --compress to talk longer"),
+        ("--model gemini-2.5-flash-native-audio-latest", "ends a session with sound after 15 minutes; about 900 s are left\n"),
+        ("--image IMAGE", "ends a session with pictures after 2 minutes; about 120 s are left"),
+        ("--compress", ""),
+    ],
+)  # fmt: skip
+def test_the_end_of_a_session_is_said_in_time(
+    options: str, says: str, server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """A minute before; here at once."""
+    monkeypatch.setattr("livews.session.lifetime.NOTICE", 1000.0)
+    image = tmp_path / "a.png"
+    image.write_bytes(png())
+    code, _, err = run(f"one {options.replace('IMAGE', str(image))}", server, capsys)
+    assert code == 0 and (says in err if says else "ends a session" not in err)
