@@ -198,7 +198,6 @@ class TerminalConversation:
     async def close(self) -> None:
         """Leave everything complete, whatever was reached."""
         await self.finish()
-        self.output.spent()
         if self._replies.speaker is not None:
             self._closers.append(self._replies.speaker.close)
         closing = [asyncio.create_task(asyncio.to_thread(close)) for close in self._closers]
@@ -210,6 +209,7 @@ class TerminalConversation:
             finally:
                 slow.cancel()
                 self._console.clear()
+        self.output.spent()  # a count may have come last
         await asyncio.gather(*closing)
 
     # Who speaks when
