@@ -68,6 +68,9 @@ def _broken(row: dict[str, Any], message: dict[str, Any], model: str) -> Iterato
             (low, high), number = row["within"], codec.whole(value)
             if number is not None and not low <= number <= high:
                 yield path, f"expected {low} to {high}, got {value} at {path}", value
+        elif "unlike" in row:
+            if isinstance(value, str) and not re.search(row["unlike"], value):
+                yield path, f"expected {row['form']}, got {schema.short(value)} at {path}", value
         elif "matching" in row:
             if isinstance(value, str) and re.search(row["matching"], value):
                 yield path, f"{model} does not take {schema.short(value)} at {path}", value

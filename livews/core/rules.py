@@ -47,6 +47,8 @@ def _parts(reading: Reading) -> list[str]:
         parts += ("*notation", "*unknown", "*elsewhere")
     if reading.media:
         parts.append("*media")
+    if "setup" in reading.message or "contextUpdate" in reading.message:
+        parts.append("*tools")
     if reading.violations:
         parts.append("*violations")
     if reading.broken or reading.noted:
@@ -231,6 +233,15 @@ def _answer_in_content(rule: str, reading: Reading, context: Context) -> Iterato
         yield finding(rule, path, f"a functionResponse here answers no call{calls} at {path}")
 
 
+def _declared_twice(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
+    for tools in ("/setup/tools", "/contextUpdate/tools/tools"):
+        names = set()
+        for path, name in machine.located(reading.message, f"{tools}/*/functionDeclarations/*/name"):
+            if isinstance(name, str) and name in names:
+                yield finding(rule, path, f"{schema.short(name)} is declared already at {path}")
+            names.add(name if isinstance(name, str) else "")
+
+
 TABLE: tuple[tuple[str, Literal["client", "server", "both"], str, Check], ...] = (
     ("WIRE-3", "both", "*media", _undecodable),
     ("WIRE-4", "both", "*notation", _remarks),
@@ -278,6 +289,9 @@ TABLE: tuple[tuple[str, Literal["client", "server", "both"], str, Check], ...] =
     ("TOOL-6", "client", "toolResponse", _answer_of_another),
     ("TOOL-7", "client", "clientContent", _answer_in_content),
     ("TOOL-8", "client", "toolResponse", model_rules.limit),
+    ("TOOL-9", "client", "*tools", model_rules.limit),
+    ("TOOL-10", "client", "*tools", _declared_twice),
+    ("TOOL-11", "client", "*tools", model_rules.limit),
     ("CLOSE-1", "both", "*transition", _transition),
 )
 """Every rule that is judged here: id, whose messages, what they need of the message, function.

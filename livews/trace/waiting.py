@@ -87,6 +87,8 @@ class Waiting:
         """There was a reply in this session."""
         self._marked_at: float | None = None
         """When the last activityStart came."""
+        self._interim: set[str] = set()
+        """The open calls that are answered with willContinue."""
         self._worked_at: float | None = None
         """When a call or an answer to one came last."""
         self._first_content = True
@@ -145,6 +147,9 @@ class Waiting:
             self._marked_at = t
         if "toolResponse" in signals:
             self._worked_at = t
+            answers = machine.values(step.body, ("toolResponse", "functionResponses", "*"))
+            self._interim |= {str(one.get("id") or one.get("name")) for one in answers if isinstance(one, dict)}
+            self._interim &= self._conversation.pending.keys()
         if "clientContent" in signals:
             self._read_content(step)
         if "activityEnd" in signals:
@@ -255,6 +260,8 @@ class Waiting:
             one_sided: whether only the client's messages are known.
         """
         stall = None if one_sided else self._explain(self._until, lambda row: True)
+        if stall is None and not self._failed:
+            stall = self._explain(inf, lambda row: "atEnd" in row)
         if stall is None and not self._failed and (plain or not self._replied):
             stall = self._explain(inf, lambda row: "certain" in row)
         return stall
@@ -302,7 +309,9 @@ class Waiting:
             return at is not None and now - at >= SECONDS
 
         calls = [
-            f"{name}() {'' if call_id == name else call_id}".strip() for call_id, name in conversation.pending.items()
+            f"{name}() {'' if call_id == name else call_id}".strip()
+            + (", which has an interim answer only" if call_id in self._interim else "")
+            for call_id, name in conversation.pending.items()
         ]
         free = not self._replying
         asked = free and sent.prompts > 0 and for_long(sent.at)

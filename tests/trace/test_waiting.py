@@ -43,7 +43,7 @@ def _picture(name: str) -> dict[str, Any]:
     return {"realtimeInput": {name: [blob] if name == "mediaChunks" else blob}}
 
 
-def _answer(name: str, **more: str) -> dict[str, Any]:
+def _answer(name: str, **more: Any) -> dict[str, Any]:
     return {"toolResponse": {"functionResponses": [{"id": name, "name": name, "response": {}, **more}]}}
 
 
@@ -69,6 +69,7 @@ EVENTS: dict[str, Callable[[float, Any], Row | list[Row]]] = {
     "streamEnd": lambda t, _: sent(t, {"realtimeInput": {"audioStreamEnd": True}}),
     "call": lambda t, name: got(t, {"toolCall": {"functionCalls": [{"id": name, "name": name, "args": {}}]}}),
     "answer": lambda t, name: sent(t, _answer(name)),
+    "interim answer": lambda t, name: sent(t, _answer(name, willContinue=True)),
     "silent answer": lambda t, name: sent(t, _answer(name, scheduling="SILENT")),
     "words": transcript,
     "reply": lambda t, seconds: [voice(t, speech(seconds, 24_000)), got(t + 0.5, {"serverContent": {"turnComplete": True}})],
