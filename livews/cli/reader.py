@@ -13,6 +13,7 @@ from livews.core import schema
 from livews.core.schema import Sender
 from livews.errors import BadRequest
 from livews.output_file import is_stream
+from livews.terminal_text import plural
 from livews.trace.reader import lines_of
 from livews.trace.session import RecordedSession, follow, unreadable
 from livews.trace.slice import Wanted, between, in_turn
@@ -61,9 +62,9 @@ def sessions(
     shown = shown or shown_name(name)
 
     def select(file: BinaryIO) -> Iterator[RecordedSession]:
-        last = 0
+        last = passed_over = 0
         for session in follow(lines(file, shown), shown, texts=texts):
-            last = session.number
+            last, passed_over = session.number, passed_over + session.passed_over
             if number in (None, last):
                 yield session
             for _ in session:
@@ -74,6 +75,10 @@ def sessions(
                 return
         if number is not None:
             raise no_such("session", number, last, shown)
+        if passed_over:
+            console.warn(
+                f"{plural(passed_over, 'session')} of {shown} without any message {'is' if passed_over == 1 else 'are'} left out"
+            )
 
     with open_file(name, console) as file:
         yield select(file)

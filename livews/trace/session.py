@@ -3,10 +3,12 @@
 - The frames of both sides pass one `Conversation` per session, in the order of the trace.
 - One line at a time; nothing is kept of earlier lines besides the state of the conversation.
 - A record has the bytes of the line. A step is without what is hidden of a credential that came in pieces, so `raw` may differ.
+- Of the sessions of a file that have nothing after their header the first 100 are given, the others passed over and counted.
 - Elided media count as silence of their length; `TraceRecord.elided` says so.
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,9 @@ from livews.errors import BadRequest
 from livews.redactor import Pieces, remember_handles
 from livews.trace.media import refilled
 from livews.trace.reader import TraceParser, TraceRecord, lines_of
+
+_MOST_EMPTY = 100
+"""Sessions of a file without anything after their header that are given."""
 
 
 class RecordedSession:
@@ -31,8 +36,10 @@ class RecordedSession:
         turn: the turn of the last record, from 1: what the user said up to the end of the answer.
         cut_at: the number of the line that a crash cut off.
         elided: media were left out of what was read so far.
+        is_empty: there was nothing after its header so far.
         is_one_sided: only the client's messages are known, and not what was answered.
         next: the header that ended it.
+        passed_over: how many sessions before it, and after the one that was given before, have nothing after their header.
         is_timed: the records have the times of the session; set it to False for times that are made up.
         answers: messages of the server so far.
     """
@@ -55,6 +62,8 @@ class RecordedSession:
         self.elided = False
         self.is_one_sided = False
         self.next: dict[str, Any] | None = None
+        self.passed_over = 0
+        self.is_empty = True
         self._items = items
         self._pieces = Pieces()
         self._input = InputAudioCheck()
@@ -75,6 +84,7 @@ class RecordedSession:
             if isinstance(item, dict):
                 self.next = item
                 return
+            self.is_empty = False
             if item.control == "cut":
                 self.cut_at = item.number
             else:
@@ -139,12 +149,20 @@ def follow(
     if header is None:
         fix = "name a file that was written with --trace"
         raise BadRequest(f"there is no session in {name}", where=name, fix=fix)
-    number = 1
+    number, empty = 1, 0
     while header is not None:
-        session = RecordedSession(header, items, number, name, as_of)
+        first, passed_over = [], 0
+        if empty >= _MOST_EMPTY:
+            while isinstance(item := next(items, None), dict):
+                header, passed_over = item, passed_over + 1
+            first = [item] if item is not None else []
+        number += passed_over
+        session = RecordedSession(header, chain(first, items), number, name, as_of)
+        session.passed_over = passed_over
         yield session
         for _ in session.lines():
             pass
+        empty += session.is_empty
         header, number = session.next, number + 1
 
 

@@ -329,3 +329,17 @@ def test_a_message_that_is_called_close_is_no_close(trace: Run, tmp_path: Path) 
     rows = [got(0.1, {"setupComplete": {}}), got(0.2, {"close": {}}), close]
     row = json.loads(trace("stats", write(tmp_path / "t.jsonl", *rows), "--json").out)
     assert [close["code"] for close in row["closes"]] == [1011]
+
+
+def test_of_many_sessions_without_anything_a_hundred_are_given(trace: Run, tmp_path: Path) -> None:
+    """The others are counted; what comes after them keeps its number."""
+    header = b'{"trace":"livews","version":1}\n'
+    setup = b'{"t":0,"dir":"send","message":{"setup":{"model":"models/gemini-3.8-live"}}}\n'
+    path = tmp_path / "t.jsonl"
+    path.write_bytes(header * 500 + setup + header * 3)
+    assert [session.number for session in follow(path)] == [*range(1, 101), 500, 503]
+    done = trace("show", path)
+    assert "-- session 500\n" in done.out and "setup" in done.out
+    assert "livews: 401 sessions of " in done.err and " without any message are left out" in done.err
+    path.write_bytes(header * 100)
+    assert "left out" not in trace("show", path).err and len([*follow(path)]) == 100
