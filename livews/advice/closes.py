@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from livews.advice import names
+from livews.advice import model_advice, names
 from livews.core import close_rows, models, protocol
 from livews.core.schema import SURFACES, Sender, locate
 
@@ -126,7 +126,7 @@ def _hint(row: dict[str, Any], values: dict[str, str], model: str) -> str:
         successor = models.profile(model).get("replacedBy") if model else None
         surface = "vertex" if "publishers/" in model or row["surface"] == "vertex" else "gemini"
         hint = f" {models.bare_id(model)} is superseded by {successor}." if successor else ""
-        return f"{hint} Ids known here: {', '.join(models.live_ids(surface))}."
+        return f"{hint} Ids known here: {', '.join(model_advice.live_ids(surface))}."
     return ""
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from livews.advice import input_format, names
+from livews.advice import input_format, model_advice, names
 from livews.core import codec, machine, models, rules, schema
 from livews.core.findings import ApiTarget, Context, Finding, finding
 from livews.core.reading import Reading, read
@@ -131,7 +131,12 @@ _ADVICE: dict[str, Callable[[Finding, Reading, Context], Hint]] = {
     "WIRE-3": _base64,
     "WIRE-7": _value,
     "WIRE-16": _role,
+    "MODEL-1": model_advice.unknown,
+    "MODEL-2": model_advice.retired,
     "MODEL-7": _elsewhere,
+    "MODEL-11": model_advice.misnamed,
+    "MODEL-12": model_advice.foreign,
+    "MODEL-14": model_advice.other,
     "TOOL-2": _open_call,
 }
 """Rule to the function that makes its advice."""

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from livews.advice import judge, names
+from livews.advice import judge, model_advice, names
 from livews.cli import loose_json
-from livews.core import codec, model_rules, models, protocol, rules, schema
+from livews.core import codec, models, protocol, rules, schema
 from livews.core.reading import Reading, read
 from livews.core.schema import Location, Sender, locate
 from livews.core.validation import Violation
@@ -160,7 +160,7 @@ def _attempts(sender: Sender, message: Any) -> Iterator[_Attempt]:
             yield from _response(message, steps)
         elif finding.rule == "MODEL-11" and isinstance(model, str):
             target = rules.ApiTarget(models.surface_of(models.as_meant(model)[0]) or "gemini")
-            yield from _set(message, ["setup", "model"], model_rules.right_name(model, target))
+            yield from _set(message, ["setup", "model"], model_advice.right_name(model, target))
 
 
 def _remarked(sender: Sender, message: Any, reading: Reading) -> Iterator[_Attempt]:

@@ -8,6 +8,7 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
+from livews.advice import model_advice
 from livews.cli.console import Console
 from livews.core import models, protocol
 from livews.exit_codes import Exit
@@ -44,7 +45,7 @@ def _rows(surface: str | None, as_of: str) -> Iterator[dict[str, Any]]:
             "id": model,
             "default": model == models.default_model(),
             "surface": profile["surfaces"],
-            "status": models.status(model, as_of),
+            "status": model_advice.status(model, as_of),
             "shutdown": gone.get("by") or leaving.get("on"),
             "successor": gone.get("replacedBy") or leaving.get("replacedBy") or profile.get("replacedBy"),
             "input": profile["input"],

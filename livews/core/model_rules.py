@@ -92,18 +92,9 @@ def _is_unset(value: Any) -> bool:
 def unknown_model(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
     profile = _requested(reading, context)
     if profile and not profile["known"] and not profile["retired"]:
-        model, target = profile["id"], context.target
-        if models.other_kind(model) or models.as_meant(setup_of(reading)["model"])[1]:
+        if models.other_kind(profile["id"]) or models.as_meant(setup_of(reading)["model"])[1]:
             return  # other rules
-        near = models.like(model, target.surface, target.as_of)
-        seen = ", and apps that name it are the only trace of it" if models.is_unconfirmed(model) else ""
-        words = f"{model} is not in models.json{seen}{_did_you_mean(near)} at /setup/model"
-        fix = f"Use {near[0]}, or another one: `livews models` lists the Live models." if near else ""
-        yield finding(rule, "/setup/model", words, level="note", fix=fix)
-
-
-def _did_you_mean(near: list[str]) -> str:
-    return f"; did you mean {' or '.join(near)}?" if near else ""
+        yield finding(rule, "/setup/model", f"{profile['id']} is not in models.json at /setup/model", level="note")
 
 
 def other_model(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
@@ -112,17 +103,15 @@ def other_model(rule: str, reading: Reading, context: Context) -> Iterator[Findi
     if not profile or profile["retired"]:
         return
     model, target = profile["id"], context.target
-    ids = models.current_ids(target.surface, target.as_of)
     if not profile["known"]:
         kind = models.other_kind(models.bare_id(models.as_meant(model)[0]))
-        words = f"{model} is no Live model but {kind}; the Live models are {', '.join(ids)}" if kind else ""
+        words = f"{model} is no Live model but {kind}" if kind else ""
     else:
         is_late = bool(target.as_of) and not models.is_out(model, target.as_of)
         words = f"{model} was not out yet in {target.as_of}" if is_late else ""
     if words:
-        fix = f"Use {ids[0]}: `livews models` lists the Live models." if ids else ""
         close = not_found(setup_of(reading)["model"], target)
-        yield finding(rule, "/setup/model", f"{words} at /setup/model", close=close, fix=fix)
+        yield finding(rule, "/setup/model", f"{words} at /setup/model", close=close)
 
 
 def retired_model(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
@@ -130,13 +119,7 @@ def retired_model(rule: str, reading: Reading, context: Context) -> Iterator[Fin
     if profile and models.is_gone(profile, context.target.as_of):
         close = not_found(setup_of(reading)["model"], context.target)
         words = f"{profile['id']} is retired at /setup/model"
-        yield finding(
-            rule,
-            "/setup/model",
-            words,
-            close=close,
-            fix=f"Use {models.successor(profile['id'], context.target.as_of)}.",
-        )
+        yield finding(rule, "/setup/model", words, close=close)
 
 
 def leaving_model(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
@@ -157,13 +140,8 @@ def misnamed_model(rule: str, reading: Reading, context: Context) -> Iterator[Fi
     if models.other_kind(right) and not models.profile(right)["retired"]:
         return
     if wrong:
-        surface, as_of = context.target.surface, context.target.as_of
-        meant = models.profile(right, surface)
-        near = [] if meant["known"] else models.like(right, surface, as_of)
-        near = [models.successor(right, as_of)] if models.is_gone(meant, as_of) else near
-        words = f"{_shown(name)} has {' and '.join(wrong)}{_did_you_mean(near)} at /setup/model"
-        fix = f"Use {near[0]}." if near else f"Write {_plain(right_name(name, context.target))}."
-        yield finding(rule, "/setup/model", words, close=not_found(name, context.target), fix=fix)
+        words = f"{_shown(name)} has {' and '.join(wrong)} at /setup/model"
+        yield finding(rule, "/setup/model", words, close=not_found(name, context.target))
         return
     row, close = misnamed(name, context.target)
     if row:
@@ -173,18 +151,11 @@ def misnamed_model(rule: str, reading: Reading, context: Context) -> Iterator[Fi
         yield finding(rule, "/setup/model", words, close=close, level=None if close else "note", fix=fix)
 
 
-def right_name(name: str, target: ApiTarget) -> str:
-    """How a name is written in the form of `target`, as far as that is certain: without the project, which is not known."""
-    right, _ = models.as_meant(name)
-    row, _ = misnamed(right, target)
-    return row["form"].replace("{model}", models.bare_id(right)) if row and "{project}" not in row["form"] else right
-
-
 def _shown(name: str) -> str:
-    return schema.short(_plain(name), 100)
+    return schema.short(without_project(name), 100)
 
 
-def _plain(name: str) -> str:
+def without_project(name: str) -> str:
     """Without the name of a project, which is not shown."""
     return re.sub("projects/[^/]*", "projects/...", name)
 
@@ -211,8 +182,7 @@ def foreign_model(rule: str, reading: Reading, context: Context) -> Iterator[Fin
             f"{model_id} is a model of {others}, not of {schema.SURFACES[surface]}",
             not_found(name, context.target),
         )
-        near = models.like(model_id, surface, context.target.as_of)
-        fix = f"Use {' or '.join(near) or models.default_model()}, or connect to {others}."
+        fix = f"Connect to {others}."
     elif location and location[1] in locations.get("notIn", ()):
         words, fix = f"{location[1]} does not serve {model_id}", f"Use {' or '.join(locations['servedIn'])}."
         close = close_rows.frame_for("publisher-model-not-found", model=name)

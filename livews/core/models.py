@@ -122,72 +122,15 @@ def is_out(model: str, as_of: str = "") -> bool:
     return has_come(protocol.models()["released"].get(row["id"], row.get("since", "")), as_of)
 
 
-def is_unconfirmed(model: str) -> bool:
-    """Whether an id is known from apps only."""
-    return bare_id(model) in protocol.models()["unconfirmed"]
-
-
 def is_gone(profile: Profile, as_of: str = "") -> bool:
     """Whether an id was retired by `as_of`, a day or month; "" is the revision of protocol/."""
     old = retired(profile["id"])
     return old is not None and has_come(old.get("by", ""), as_of)
 
 
-def like(model: str, surface: str, as_of: str = "") -> list[str]:
-    """The ids of "gemini" or "vertex" that may be meant by another one, two at most: the closest in spelling, but first its
-    successor if it is superseded."""
-    from difflib import get_close_matches  # not needed by a plain start
-
-    rows = {one: row for row in _live(surface, as_of) for one in row["ids"] if not one.endswith("*")}
-    near = get_close_matches(bare_id(model)[:_LONGEST].lower(), [one for one in rows if is_out(one, as_of)], 2, 0.7)
-    near = list(dict.fromkeys(one for one in (*[successor(one, as_of) for one in near[:1]], *near) if one in rows))
-    return sorted(near[:2], key=lambda one: _is_old(one, as_of))
-
-
-def successor(model: str, as_of: str = "") -> str:
-    """The id to use in place of another one: it is not superseded itself, as far as that is known."""
-    seen = {model}
-    while _is_old(model, as_of):
-        by = profile(model).get("replacedBy", model)
-        if by in seen or not is_out(by, as_of):
-            break
-        model = by
-        seen.add(model)
-    return model
-
-
-def _is_old(model: str, as_of: str) -> bool:
-    """Whether an id is superseded, or was announced to be gone by now."""
-    row, leaving = profile(model), announced(model) or {}
-    is_superseded = row["status"] in ("legacy", "retired") and is_out(row.get("replacedBy", ""), as_of)
-    return is_superseded or (bool(leaving) and has_come(leaving["on"], as_of))
-
-
 def default_model() -> str:
     """The id that is used if none is given."""
     return protocol.models()["default"]  # type: ignore[no-any-return]
-
-
-def live_ids(surface: str) -> list[str]:
-    """Ids that can be used today on "gemini" or "vertex", the newest first."""
-    return [row["ids"][0] for row in _live(surface)]
-
-
-def current_ids(surface: str, as_of: str = "") -> list[str]:
-    """Those of the models that are not superseded and were released by `as_of`, a day or month."""
-    ids = (row["ids"][0] for row in _live(surface, as_of))
-    return [one for one in ids if is_out(one, as_of) and not _is_old(one, as_of)]
-
-
-def status(model: str, as_of: str = "") -> str:
-    """Of an id on a day or in a month: "current", "preview", "legacy", "retired", "unknown" or "not out yet"."""
-    row = profile(model)
-    if not is_out(model, as_of):
-        return "not out yet"
-    if is_gone(row, as_of):
-        return "retired"
-    is_early = row["status"] == "legacy" and not is_out(row["replacedBy"], as_of)
-    return "current" if is_early or row["status"] == "retired" else str(row["status"])
 
 
 def other_kind(model: str) -> str:
@@ -208,16 +151,6 @@ def as_meant(name: str) -> tuple[str, list[str]]:
             name = f"{head}{slash}{after}"
             wrong.append(row["is"])
     return name, wrong
-
-
-def _live(surface: str, as_of: str = "") -> list[dict[str, Any]]:
-    return [
-        row
-        for row in protocol.models()["profiles"]
-        if surface in row.get("surfaces", protocol.models()["defaults"]["surfaces"])
-        and row.get("evidence") != ["livews"]
-        and (row.get("status") != "retired" or not is_gone(profile(row["ids"][0]), as_of))
-    ]
 
 
 def holds(row: dict[str, Any], surface: str = "", as_of: str = "") -> bool:

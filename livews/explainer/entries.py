@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from livews.advice import model_advice
 from livews.core import models, protocol, schema
 from livews.core.schema import Member
 from livews.explainer import RETRY, sample_message
@@ -386,7 +387,7 @@ def _model(name: str) -> Entry:
         text = f", its shutdown is announced for {leaving['on']}" if leaving else ""
         entry.add("old", f"superseded by {profile.get('replacedBy') or leaving['replacedBy']}{text}")
     if not profile["known"]:
-        near = " or ".join(models.like(name, "gemini")) or models.default_model()
+        near = " or ".join(model_advice.like(name, "gemini")) or models.default_model()
         entry.add("mean", f"no list of models has this id; did you mean {near}?")
     entry.add("ids", ", ".join(profile.get("ids", ())))
     surfaces = {"gemini": "Gemini API", "vertex": "Vertex AI"}

@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from functools import cache
 from typing import Any, NamedTuple
 
+from livews.advice import model_advice
 from livews.core import models, protocol, schema
 from livews.explainer import locations
 from livews.explainer.entries import Entry, entries_of_kind, member_entry, type_entry, value_entry
@@ -143,7 +144,7 @@ def _ends_like(path: str, folded: list[str]) -> bool:
 
 def models_like(name: str) -> list[str]:
     """The current models, if a name is built like the id of one."""
-    ids = list(dict.fromkeys([*models.live_ids("gemini"), *models.live_ids("vertex")]))
+    ids = list(dict.fromkeys([*model_advice.live_ids("gemini"), *model_advice.live_ids("vertex")]))
     family, dash, _ = models.bare_id(name.strip()[:LONGEST]).lower().partition("-")
     return ids if dash and family in {model.partition("-")[0] for model in ids} else []
 

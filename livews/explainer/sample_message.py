@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from livews.advice import judge
+from livews.advice import judge, model_advice
 from livews.core import models, protocol, rules, schema
 from livews.core.schema import Member, Sender
 from livews.explainer.locations import note_of
@@ -87,8 +87,8 @@ def _models(sender: Sender, path: str) -> list[str]:
     notes = (note_of(type_id, member) for type_id, member in _along(sender, path))
     names = [name for note in notes for name in note.get("models", {}).get("takenBy", ())]
     ids = [row["ids"][0] for row in protocol.models()["profiles"] if row["name"] in names]
-    on_gemini = (f"models/{model}" for model in [*ids, default, *models.live_ids("gemini")])
-    return list(dict.fromkeys([*on_gemini, *(f"{_ON_VERTEX}{model}" for model in models.live_ids("vertex"))]))
+    on_gemini = (f"models/{model}" for model in [*ids, default, *model_advice.live_ids("gemini")])
+    return list(dict.fromkeys([*on_gemini, *(f"{_ON_VERTEX}{model}" for model in model_advice.live_ids("vertex"))]))
 
 
 def _examples(sender: Sender, path: str, model: str, value: str = "") -> Iterator[Example]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from livews import setup_message
+from livews.advice import model_advice
 from livews.core import codec, models, protocol, schema
 from livews.report.message_excerpt import short_type
 
@@ -91,7 +92,9 @@ def _member(member: schema.Member, prop: dict[str, Any], words: _Pool, evidence:
 
 def _known_values() -> list[tuple[str, str, list[str]]]:
     """Plain strings with known values: (type, member, values)."""
-    names = dict.fromkeys(f"models/{name}" for surface in ("gemini", "vertex") for name in models.live_ids(surface))
+    names = dict.fromkeys(
+        f"models/{name}" for surface in ("gemini", "vertex") for name in model_advice.live_ids(surface)
+    )
     return [
         ("client/BidiGenerateContentSetup", "model", list(names)),
         ("client/PrebuiltVoiceConfig", "voiceName", models.voices()),
