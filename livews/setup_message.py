@@ -10,7 +10,7 @@ from typing import Any
 
 from livews.advice import judge
 from livews.core import models, rules, schema
-from livews.core.canonical import fold_setup
+from livews.core.canonical import fold
 from livews.core.rules import Finding
 
 
@@ -59,7 +59,7 @@ def compose(
     if resumption and not any(row["at"].startswith("/setup/sessionResumption") for row in profile["refuses"]):
         own["sessionResumption"] = {}
     written = bare(setup or {})
-    callers = fold_setup(written).message
+    callers = fold("client", {"setup": written}).message["setup"]
     generation = callers.get("generationConfig") if isinstance(callers, dict) else None
     modalities = generation.get("responseModalities") if isinstance(generation, dict) and not text else None
     transcription = ("outputAudioTranscription", "output_audio_transcription")

@@ -68,3 +68,9 @@ def _members(
             yield Visit(here + step, there + step, str(item_key), item, type_id, member, of, True, depth + 1)
             if isinstance(item, dict) and of.is_message:
                 yield from _members(item, member.target, here + step, there + step, depth + 2, items)
+
+
+def steps(path: str) -> list[str | int]:
+    """The steps of a JSON pointer; digits are an index."""
+    parts = (part.replace("~1", "/").replace("~0", "~") for part in path.split("/")[1:])
+    return [int(part) if part.isascii() and part.isdigit() else part for part in parts]

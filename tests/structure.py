@@ -41,7 +41,7 @@ BASE = (
 """What every part that is not in it may import."""
 ARROWS: dict[str, tuple[str, ...]] = {
     "livews.core": (),
-    "livews.advice": ("livews.core",),
+    "livews.advice": ("livews.core", "livews.walk"),
     "livews.fastpath": ("livews.core",),
     "livews.conversation": ("livews.advice", "livews.core", "livews.fastpath"),
     "livews.endpoint_paths": (),

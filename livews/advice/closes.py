@@ -43,6 +43,16 @@ class Advice:
         return self.id != "unknown"
 
 
+def is_fine(code: int, by: Sender = "server") -> bool:
+    """Whether a close by this side needs no explanation: that of a client that leaves. The service has no reason to."""
+    return by == "client" and code in (1000, 1001, 1005)
+
+
+def says_why(code: int, by: Sender = "server") -> bool:
+    """Whether a close by this side is the service's answer to what was sent, and not only an end."""
+    return by == "server" and code not in (1000, 1005, 1006)
+
+
 def explain(
     code: int, reason: str = "", *, model: str = "", by: Sender = "server", announced: bool = False
 ) -> Advice:
@@ -59,7 +69,7 @@ def explain(
     if by == "client":
         return _by_client(advice)
     if announced and not (advice.known and protocol.close_row(advice.id)["match"]):
-        return replace(advice, **protocol.close_texts("announced"))
+        return replace(advice, **protocol.load("closes.json")["announced"])
     return advice
 
 
@@ -69,13 +79,11 @@ def _by_client(advice: Advice) -> Advice:
         meaning = "The client went away without a close frame."
         cause = "It was ended, it crashed, or it gives up a socket without closing it."
         do = "Nothing, if you ended it; otherwise let it close with 1000 before it leaves."
-    elif close_rows.is_fine(advice.code, "client") or (
-        advice.known and protocol.close_row(advice.id)["surface"] == "client"
-    ):
-        return replace(advice, **protocol.close_texts("byClient").get(str(advice.code), {}))
+    elif is_fine(advice.code, "client") or (advice.known and protocol.close_row(advice.id)["surface"] == "client"):
+        return replace(advice, **protocol.load("closes.json")["byClient"].get(str(advice.code), {}))
     elif row := next((row for row in close_rows.without_reason(advice.code) if row["surface"] == "client"), None):
         return _advice(advice.code, advice.reason, row, {}, "")
-    elif texts := protocol.close_texts("byClient").get(str(advice.code)):
+    elif texts := protocol.load("closes.json")["byClient"].get(str(advice.code)):
         meaning, cause, do = texts["meaning"], texts["cause"], texts["do"]
     else:
         meaning = f"The client closed with {advice.code}; the service did not."
@@ -154,14 +162,14 @@ def _place_of(reason: str) -> str:
 
 def of_code(code: int, reason: str = "") -> Advice:
     """The advice without a row: what the code means, and what to do about it."""
-    texts = protocol.close_texts("codes")
+    texts = protocol.load("closes.json")["codes"]
     keys = (key for key in texts if key != "other" and _covers(key, code))
     row = texts[next(keys, "other")]
     meaning, cause, do = f"Closed with {code}: {row['means']}.", row["cause"], row["do"]
     if not code and reason.startswith("HTTP "):
         meaning = f"The upgrade to a WebSocket was answered with {reason}."
     elif not code:
-        meaning, cause, do = protocol.close_texts("unmatched").values()
+        meaning, cause, do = protocol.load("closes.json")["unmatched"].values()
     elif reason:
         cause = f"This reason is not in protocol/closes.json. {cause}"
     return Advice(code, reason, "unknown", meaning, cause, do, row["retry"], row["kind"], "none")

@@ -118,7 +118,10 @@ def _format_of_type(name: str) -> dict[str, Any] | None:
     """The row of `formats` that a mime type other than audio/pcm names."""
     if name == "audio/pcm":
         return None
-    return next((row for row in protocol.formats() if "type" in row and re.search(row["type"], name)), None)
+    return next(
+        (row for row in protocol.load("rules.json")["formats"] if "type" in row and re.search(row["type"], name)),
+        None,
+    )
 
 
 def _is_text(pattern: re.Pattern[bytes], data: bytes) -> bool:
@@ -130,7 +133,9 @@ def _is_text(pattern: re.Pattern[bytes], data: bytes) -> bool:
 @cache
 def _formats() -> list[tuple[re.Pattern[bytes], dict[str, Any]]]:
     return [
-        (re.compile(row["starts"].encode("latin-1"), re.DOTALL), row) for row in protocol.formats() if "starts" in row
+        (re.compile(row["starts"].encode("latin-1"), re.DOTALL), row)
+        for row in protocol.load("rules.json")["formats"]
+        if "starts" in row
     ]
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from livews import walk
 from livews.advice import input_format, model_advice, names
 from livews.core import codec, machine, models, rules, schema
 from livews.core.findings import ApiTarget, Context, Finding, finding
@@ -102,7 +103,7 @@ def _value(result: Finding, reading: Reading, context: Context) -> Hint:
 def _base64(result: Finding, reading: Reading, context: Context) -> Hint:
     """WIRE-3: what gives such data."""
     value = reading.message
-    for step in schema.steps(result.path):
+    for step in walk.steps(result.path):
         value = value[step]
     why, fix = names.made_by_mistake(value)
     return why and f": {why}", fix
@@ -115,7 +116,7 @@ def _role(result: Finding, reading: Reading, context: Context) -> Hint:
 
 
 def _elsewhere(result: Finding, reading: Reading, context: Context) -> Hint:
-    return names.json_schema(schema.steps(result.path)[:-1])
+    return names.json_schema(walk.steps(result.path)[:-1])
 
 
 def _open_call(result: Finding, reading: Reading, context: Context) -> Hint:

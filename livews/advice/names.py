@@ -112,14 +112,14 @@ def correct(key: str, steps: Iterable[Any], surface: str | None = None, *, guess
         fix = f"Do not send {key}: only the service sends it. Clients send {', '.join(top)}."
         return Correction(f"{wrong}; only the server sends it", fix)
     inside = {_folded(member.name): member.name for member in of.members.values()}
-    if of.name == "Schema" and key in protocol.names()["jsonSchema"]:
+    if of.name == "Schema" and key in protocol.load("names.json")["jsonSchema"]:
         plain = inside.get(_folded(key.removeprefix("$")), "")
         if plain and surface == "vertex":
             return _renamed(wrong, key, [plain])
         hint, fix = json_schema(place)
         return Correction(wrong + hint, fix)
-    aliases, plain = protocol.names()["aliases"], schema.snake(key).strip("_").replace("-", "_")
-    if of.name == _SETUP and plain in protocol.names()["wrappers"]:
+    aliases, plain = protocol.load("names.json")["aliases"], schema.snake(key).strip("_").replace("-", "_")
+    if of.name == _SETUP and plain in protocol.load("names.json")["wrappers"]:
         return Correction(
             f"{wrong}: its members belong in setup itself", f"Move the members of {key} to setup.", is_wrapper=True
         )
@@ -145,7 +145,7 @@ def other_protocol(message: dict[str, Any]) -> Correction | None:
     if isinstance(message.get("events"), list):  # several in one frame
         message = next((event for event in message["events"] if isinstance(event, dict)), message)
     if not any(name in schema.top("client") or name in schema.top("server") for name in message):
-        for row in protocol.names()["others"]:
+        for row in protocol.load("names.json")["others"]:
             value = message.get(row["member"])
             if isinstance(value, str) and value.startswith(tuple(row["starts"])):
                 return Correction(
@@ -157,7 +157,7 @@ def other_protocol(message: dict[str, Any]) -> Correction | None:
 def protocol_at(path: str) -> str:
     """What is said of a path or URL whose WebSocket has another protocol; "" for all others."""
     path = path.partition("?")[0].rstrip("/")
-    rows = (row for row in protocol.names()["others"] if "path" in row and path.endswith(row["path"]))
+    rows = (row for row in protocol.load("names.json")["others"] if "path" in row and path.endswith(row["path"]))
     return next((f"{row['path']} takes {row['is']}; livews knows BidiGenerateContent only" for row in rows), "")
 
 
@@ -182,14 +182,14 @@ def value_like(value: str, of: str, values: Iterable[str]) -> str:
         values: what is valid.
     """
     valid = list(values)
-    meant = protocol.names()["values"].get(of, {}).get(value.upper())
+    meant = protocol.load("names.json")["values"].get(of, {}).get(value.upper())
     return meant or next(iter(_alike(value, valid)), "") if len(value) == len(schema.cut(value)) else ""
 
 
 def made_by_mistake(value: Any) -> tuple[str, str]:
     """What makes such a string where an object, a number or base64 belongs, and what to do; "" for all others."""
     if isinstance(value, str):
-        for row in protocol.names()["strings"]:
+        for row in protocol.load("names.json")["strings"]:
             if value.strip() == row.get("is") or ("starts" in row and value.lstrip().startswith(row["starts"])):
                 return f"this is what {row['by']}", row["do"]
     return "", ""

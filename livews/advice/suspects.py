@@ -121,7 +121,7 @@ _CERTAIN = 4
 
 
 def _is_announced(advice: Advice) -> bool:
-    return bool(advice.meaning == protocol.close_texts("announced")["meaning"])
+    return bool(advice.meaning == protocol.load("closes.json")["announced"]["meaning"])
 
 
 def _rank(finding: Finding, advice: Advice) -> int:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from livews import walk
 from livews.advice import judge, model_advice, names
 from livews.cli import loose_json
 from livews.core import codec, models, protocol, rules, schema
@@ -147,10 +148,10 @@ def _attempts(sender: Sender, message: Any) -> Iterator[_Attempt]:
         elif violation.kind in ("enum", "type"):
             yield from _rewritten(sender, message, violation)
     for path, _, _ in reading.canonical.elsewhere:
-        yield from _as_json_schema(sender, message, schema.steps(path))
+        yield from _as_json_schema(sender, message, walk.steps(path))
     yield from _remarked(sender, message, reading)
     for finding in judge.check(sender, message):
-        steps = schema.steps(finding.path)
+        steps = walk.steps(finding.path)
         match = re.search(r"did you mean (\w+)\? at ", finding.complaint)
         if finding.rule == "WIRE-16" and match:
             yield from _set(message, steps, match[1])
@@ -165,7 +166,7 @@ def _attempts(sender: Sender, message: Any) -> Iterator[_Attempt]:
 
 def _remarked(sender: Sender, message: Any, reading: Reading) -> Iterator[_Attempt]:
     for rule, path, words in reading.canonical.remarks:
-        steps = schema.steps(path)
+        steps = walk.steps(path)
         if rule == "WIRE-12":
             yield from _set(message, steps, words.rsplit(" ", 1)[-1])
         elif rule == "WIRE-4" and words.startswith("a list"):
@@ -203,11 +204,15 @@ def _once(sender: Sender, message: Any, steps: list[Any]) -> Iterator[_Attempt]:
 
 def _rewritten(sender: Sender, message: Any, violation: Violation) -> Iterator[_Attempt]:
     """What may be meant by a value of another type."""
-    steps = schema.steps(violation.path)
+    steps = walk.steps(violation.path)
     for value in _values(sender, violation):
         yield from _set(message, steps, value)
     place = locate(sender, steps)
-    if place.shape == "one" and place.type and (switch := protocol.names()["switches"].get(place.type.name)):
+    if (
+        place.shape == "one"
+        and place.type
+        and (switch := protocol.load("names.json")["switches"].get(place.type.name))
+    ):
         state = violation.value
         if isinstance(state, str) and state.lower() in ("true", "false"):
             state = state.lower() == "true"
@@ -220,7 +225,7 @@ def _values(sender: Sender, violation: Violation) -> Iterator[Any]:
     value = violation.value
     if near := names.value_near(sender, violation):
         yield near
-    steps = schema.steps(violation.path)
+    steps = walk.steps(violation.path)
     place = locate(sender, steps)
     of = place.type.name if place.type else ""
     if isinstance(value, str) and (inner := _parsed(value)) is not None:
@@ -392,7 +397,7 @@ def _placed(sender: Sender, message: Any, violation: Violation, surface: str | N
     if not isinstance(owner, dict) or key not in owner:
         return
     of = locate(sender, list(violation.steps)).type
-    redundant = protocol.names()["redundant"].get(f"{of.name if of else ''}.{key}", ())
+    redundant = protocol.load("names.json")["redundant"].get(f"{of.name if of else ''}.{key}", ())
     if any(type(one) is type(owner[key]) and one == owner[key] for one in redundant):
         yield from _without(
             message, [*at, key], f"{schema.short(str(owner[key]))} is left out, since its place says it"

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from livews.advice import judge
+from livews.advice import closes, judge
 from livews.cli.console import Console
 from livews.conversation import Conversation
-from livews.core import close_rows, protocol
+from livews.core import protocol
 from livews.core.conversation import Step
 from livews.core.rules import Finding
 from livews.core.schema import Sender
@@ -133,7 +133,7 @@ class TerminalReporter:
             return
         self._stall.stop()
         self._look.stop()
-        if self._setup.stop() and not close_rows.says_why(about["code"], by):
+        if self._setup.stop() and not closes.says_why(about["code"], by):
             self._setup_unanswered()
         if close is not None and loud:
             self._advise(**close.texts(self._redact))

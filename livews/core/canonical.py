@@ -57,13 +57,6 @@ def fold(sender: Sender, message: Json, surface: str | None = None) -> Canonical
     return result
 
 
-def fold_setup(setup: Json, surface: str | None = None) -> Canonical:
-    """The same for the value of `setup`. Paths still start at /setup."""
-    result = fold("client", {"setup": setup}, surface)
-    result.message = result.message.get("setup")
-    return result
-
-
 def _object(value: dict[str, Json], of: Table, at: _Place, result: Canonical, surface: str | None) -> dict[str, Json]:
     out: dict[str, Json] = {}
     for key, child in value.items():

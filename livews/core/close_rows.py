@@ -10,7 +10,6 @@ from functools import cache
 from typing import Any
 
 from livews.core import protocol
-from livews.core.schema import Sender
 
 REASON_LIMIT = 123
 """Bytes of a reason in a close frame (RFC 6455: 125 less the two of the code)."""
@@ -92,16 +91,6 @@ def _cut_inside(template: str, reason: str) -> dict[str, str] | None:
     ends = [value.end() for value in re.finditer(r"\{\w+\}", template)]
     matches = (_regex(template[:end]).fullmatch(reason) for end in reversed(ends))
     return next((match.groupdict() for match in matches if match), None)
-
-
-def is_fine(code: int, by: Sender = "server") -> bool:
-    """Whether a close by this side needs no explanation: that of a client that leaves. The service has no reason to."""
-    return by == "client" and code in (1000, 1001, 1005)
-
-
-def says_why(code: int, by: Sender = "server") -> bool:
-    """Whether a close by this side is the service's answer to what was sent, and not only an end."""
-    return by == "server" and code not in (1000, 1005, 1006)
 
 
 def frame_for(close_id: str, **values: str) -> tuple[int, str]:

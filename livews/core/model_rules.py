@@ -22,30 +22,29 @@ def limit(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
     message, target = reading.message, context.target
     is_setup = isinstance(message.get("setup"), dict)
     profile = (_requested(reading, context) or models.profile("")) if is_setup else context.profile
-    limits = profile["limits"]
-    rows = [row for name in message for row in limits.get((rule, name), ())]
+    rows = [row for name in message for row in profile["limits"].get((rule, name), ())]
     if not rows:
         return
     setup = {"setup": message["setup"] if is_setup else context.setup}
     seen = set()
     for row in rows:
-        switches = [
-            any(value is True for _, value in machine.located(setup, row[name]))
-            for name in ("with", "unless")
-            if name in row
-        ]
-        if (
-            row.get("field") in seen
-            or ("with" in row and switches == [False])
-            or ("unless" in row and switches == [True])
-        ):
-            continue
-        if not models.holds(row, target.surface, target.as_of):
+        is_off = row.get("field") in seen or _is_switched_off(row, setup)
+        if is_off or not models.holds(row, target.surface, target.as_of):
             continue
         for path, words, value in _broken(row, message, profile["name"]):
             seen |= {row["field"]} if "field" in row else set()
             close = close_rows.frame_for(row["close"], voice=str(value)) if row.get("close") else None
             yield finding(rule, path, words, close=close, level=None if close else "note", fix=row.get("do", ""))
+
+
+def _is_switched_off(row: dict[str, Any], setup: dict[str, Any]) -> bool:
+    """Whether a row does not apply, since the setup lacks what it goes `with`, or has what it holds `unless`."""
+    is_on = {
+        name: any(value is True for _, value in machine.located(setup, row[name]))
+        for name in ("with", "unless")
+        if name in row
+    }
+    return not is_on.get("with", True) or is_on.get("unless", False)
 
 
 def _broken(row: dict[str, Any], message: dict[str, Any], model: str) -> Iterator[tuple[str, str, Any]]:
@@ -178,10 +177,8 @@ def foreign_model(rule: str, reading: Reading, context: Context) -> Iterator[Fin
     location = re.search("/locations/([^/]+)/", name)
     if surface not in profile["surfaces"]:
         others = " and ".join(schema.SURFACES[one] for one in profile["surfaces"])
-        words, close = (
-            f"{model_id} is a model of {others}, not of {schema.SURFACES[surface]}",
-            not_found(name, context.target),
-        )
+        words = f"{model_id} is a model of {others}, not of {schema.SURFACES[surface]}"
+        close = not_found(name, context.target)
         fix = f"Connect to {others}."
     elif location and location[1] in locations.get("notIn", ()):
         words, fix = f"{location[1]} does not serve {model_id}", f"Use {' or '.join(locations['servedIn'])}."

@@ -53,18 +53,8 @@ def checks() -> list[dict[str, Any]]:
     return load("rules.json")["checks"]  # type: ignore[no-any-return]
 
 
-def formats() -> list[dict[str, Any]]:
-    """What data of a client can be that is not PCM: `starts` a pattern of its first bytes, `is` and `do` in words."""
-    return load("rules.json")["formats"]  # type: ignore[no-any-return]
-
-
 def closes() -> list[dict[str, Any]]:
     return load("closes.json")["closes"]  # type: ignore[no-any-return]
-
-
-def close_texts(name: str) -> dict[str, Any]:
-    """The texts beside the rows of closes: "announced", "byClient", "codes", "unmatched"."""
-    return load("closes.json")[name]  # type: ignore[no-any-return]
 
 
 @cache
@@ -72,18 +62,8 @@ def close_row(close_id: str) -> dict[str, Any]:
     return next(row for row in closes() if row["id"] == close_id)
 
 
-def names() -> dict[str, Any]:
-    """What clients call things that the Live API calls otherwise, or does not have."""
-    return load("names.json")  # type: ignore[no-any-return]
-
-
 def models() -> dict[str, Any]:
     return load("models.json")  # type: ignore[no-any-return]
-
-
-def reconnect() -> dict[str, Any]:
-    """When and how to connect again after the end of a connection."""
-    return load("reconnect.json")  # type: ignore[no-any-return]
 
 
 def prices() -> dict[str, Any]:

@@ -58,11 +58,6 @@ class Reading:
     _violations: list[validation.Violation] | None = None
 
     @property
-    def is_clean(self) -> bool:
-        """Whether reading it and the machine's rows show nothing that a rule could find."""
-        return not (self.broken or self.noted or self.undecodable or self.remarks or self.canonical.has_remarks)
-
-    @property
     def violations(self) -> list[validation.Violation]:
         """Where it breaks the schemas."""
         if self._violations is None:

@@ -11,13 +11,11 @@ from itertools import islice
 from typing import Any, Literal
 
 from livews.core import close_rows, codec, machine, model_rules, protocol, schema
-from livews.core.findings import ApiTarget as ApiTarget
-from livews.core.findings import Check, Level
-from livews.core.findings import Context as Context
-from livews.core.findings import Finding as Finding
-from livews.core.findings import finding as finding
+from livews.core.findings import ApiTarget, Check, Context, Finding, Level, finding
 from livews.core.reading import Reading, is_audio
 from livews.core.schema import MOST, Sender
+
+__all__ = ["TABLE", "ApiTarget", "Context", "Finding", "finding", "findings", "plain_path", "roles", "unreadable"]
 
 
 def findings(reading: Reading, context: Context) -> list[Finding]:

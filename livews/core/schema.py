@@ -26,7 +26,8 @@ SURFACES = {
 MOST = 100
 """Findings of one kind about one message at most: some messages would have a million."""
 _LONG_KEY = 100
-_STRUCTS = frozenset({"Struct", "Value"})
+STRUCTS = frozenset({"Struct", "Value"})
+"""Types whose inside is the application's own JSON."""
 
 
 class Member(NamedTuple):
@@ -70,11 +71,6 @@ class Table(NamedTuple):
     def names(self) -> list[str]:
         """The names of an enum that say something."""
         return [name for name in self.values or () if not name.endswith("UNSPECIFIED")]
-
-    @property
-    def is_struct(self) -> bool:
-        """Whether the inside is the application's own JSON."""
-        return self.name in _STRUCTS
 
     @property
     def is_message(self) -> bool:
@@ -163,12 +159,6 @@ def column(surface: str, version: str) -> str | None:
 def snake(name: str) -> str:
     """The snake_case form of a member's name."""
     return "".join(f"_{char.lower()}" if char.isupper() else char for char in name)
-
-
-def steps(path: str) -> list[str | int]:
-    """The steps of a JSON pointer; digits are an index."""
-    parts = (part.replace("~1", "/").replace("~0", "~") for part in path.split("/")[1:])
-    return [int(part) if part.isascii() and part.isdigit() else part for part in parts]
 
 
 def pointer(key: str) -> str:

@@ -167,18 +167,8 @@ def _expectation(path: str, place: Location) -> str:
     if place.type is None:
         return place.member.plain
     of = place.type
-    return _WORDS.get(of.name, of.name if of.values is not None else f"an object ({of.name})")
-
-
-_WORDS = {
-    "int32": "a whole number of 32 bits",
-    "int64": "a whole number of 64 bits",
-    "double": "a number",
-    "bytes": "base64 in a string",
-    "Duration": 'a Duration such as "1.5s"',
-    "Timestamp": "an RFC 3339 time",
-    "Struct": "an object",
-}
+    default = of.name if of.values is not None else f"an object ({of.name})"
+    return str(protocol.load("rules.json")["expected"].get(of.name, default))
 
 
 def _at(message: Json, steps: list[Any]) -> Json:

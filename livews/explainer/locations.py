@@ -137,7 +137,7 @@ def follow(type_id: str, steps: list[str]) -> PathEnd | None:
         if of.values is not None:
             is_last = i == len(steps) - 1 and step.upper() in of.values
             return PathEnd(end.owner, end.member, end.path, step.upper()) if is_last else None
-        if of.is_struct:
+        if of.name in schema.STRUCTS:
             return end if end.member else None  # the rest is the application's own
         member = of.members.get(step)
         if member is None:

@@ -59,7 +59,7 @@ def _type(schema_id: str, words: _Pool, evidence: _Pool) -> dict[str, Any]:
     if table.values is not None:
         notes = about["x-livews"]["values"]
         out["values"] = {name: words.number(notes[name].get("description", "")) for name in table.values}
-    elif table.is_struct:
+    elif table.name in schema.STRUCTS:
         out["open" if about.get("type") == "object" else "any"] = True
     elif not table.is_message:
         out["plain"] = about.get("type") or about["anyOf"][0]["type"]

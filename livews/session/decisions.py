@@ -78,7 +78,7 @@ class Reconnects:
         tries: int | None = None,
         within: float | None = None,
     ) -> None:
-        data = protocol.reconnect()
+        data = protocol.load("reconnect.json")
         self.limits: dict[str, float] = data["limits"] | (limits or {})
         self._back_off: dict[str, float] = data["backOff"] | (back_off or {})
         self._rows: list[dict[str, Any]] = data["rows"]

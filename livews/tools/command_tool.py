@@ -123,8 +123,8 @@ def declarations(source: Declared) -> list[dict[str, Any]]:
         if finding.level == "error":
             at = finding.path.removeprefix("/setup/tools/0/functionDeclarations")
             raise BadRequest(finding.complaint, where=f"{where} {at}".strip(), fix=finding.fix)
-    folded = canonical.fold_setup(message["setup"]).message
-    return [{"description": str(row["name"]), **row} for row in folded["tools"][0]["functionDeclarations"]]
+    tools = canonical.fold("client", message).message["setup"]["tools"]
+    return [{"description": str(row["name"]), **row} for row in tools[0]["functionDeclarations"]]
 
 
 def _split(spec: str) -> tuple[str, list[str]]:

@@ -16,7 +16,7 @@ from livews.advice import closes
 from livews.advice.closes import Advice
 from livews.advice.judge import unanswered_setup
 from livews.advice.suspects import NOTHING, Suspect, Suspects
-from livews.core import close_rows, protocol
+from livews.core import protocol
 from livews.core.conversation import Step
 from livews.core.rules import Finding, finding
 from livews.core.schema import Sender, short
@@ -49,7 +49,7 @@ class SessionClose:
 
     @property
     def is_fine(self) -> bool:
-        return close_rows.is_fine(self.code, self.by)
+        return closes.is_fine(self.code, self.by)
 
     @property
     def about(self) -> str:
@@ -113,7 +113,7 @@ class SessionEnding:
         if first is not None and (
             sender == first.by
             or code == _NO_FRAME
-            or close_rows.is_fine(code, sender)
+            or closes.is_fine(code, sender)
             or (code == first.code and reason in ("", first.reason))
         ):
             return None
@@ -125,7 +125,7 @@ class SessionEnding:
             because = NOTHING if cause is None and self._suspects.explains_nothing(advice) else str(cause or "")
         close = SessionClose(sender, code, reason, advice, cause, self._redact(because))
         self._first = first or close
-        if close_rows.says_why(code, sender):
+        if closes.says_why(code, sender):
             self.unanswered = None
         return close
 

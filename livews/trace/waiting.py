@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any, NamedTuple
 
+from livews.advice import closes
 from livews.advice.input_format import is_sound
 from livews.audio.analysis.levels import FIRST_SOUND_DB, peak_db
 from livews.audio.analysis.pcm import likely_rate, rate_of, seconds_of
 from livews.audio.analysis.vad import turn_detector
 from livews.conversation import Conversation
-from livews.core import close_rows, codec, machine, protocol, rules
+from livews.core import codec, machine, protocol, rules
 from livews.core.conversation import Step
 from livews.core.rules import Finding
 from livews.trace.reader import TraceRecord
@@ -123,7 +124,7 @@ class Waiting:
             self._hear(t, step)
             return
         if step.kind == "close" and not step.raw:  # the end, and not a message with such a member
-            self._failed = self._failed or not close_rows.is_fine(step.body["close"]["code"], step.sender)
+            self._failed = self._failed or not closes.is_fine(step.body["close"]["code"], step.sender)
             return
         self._state = step.state
         if step.sender == "client":

@@ -90,7 +90,7 @@ def test_data_that_is_no_pcm_is_named(what: str, data: bytes, member: str) -> No
 
 def test_every_format_is_tried_above_or_known_by_its_mime_type() -> None:
     tried = {*DATA, "a WMA file", "a MIDI file", "a video", "compressed data", "a PDF file", "an AAC file"}
-    assert {row["is"] for row in protocol.formats() if "starts" in row} == tried
+    assert {row["is"] for row in protocol.load("rules.json")["formats"] if "starts" in row} == tried
 
 
 TYPES = {

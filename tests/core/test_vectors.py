@@ -172,7 +172,7 @@ def reported(line: dict[str, Any], step: Step) -> Iterator[dict[str, Any]]:
 
 def test_usage_in_json_has_its_members_in_their_order() -> None:
     row = json.loads(as_json(events.Usage(1, 2, 3, 4, {"TEXT": 1}, {}, step=Step("server", "", b"")), 0.0))
-    assert list(row)[2:] == ["prompt", "response", "total", "promptBy", "responseBy", "thoughts"]
+    assert list(row)[2:] == ["prompt", "response", "total", "promptBy", "responseBy", "toolPrompt", "thoughts"]
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story["id"])
@@ -205,7 +205,11 @@ def test_scenarios(story: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story["id"])
 def test_scenarios_are_written_in_the_form_the_readme_gives(story: dict[str, Any]) -> None:
-    names = {type_.__name__[0].lower() + type_.__name__[1:] for type_ in events.Event.__subclasses__()} | {"closed"}
+    names = (
+        {type_.__name__[0].lower() + type_.__name__[1:] for type_ in events.Event.__subclasses__()}
+        | {"closed"}
+        | OF_SESSIONS
+    )
     drives = {"setup", "text", "audio", "activityStart", "activityEnd", "audioStreamEnd", "respond", "contextUpdate"}
     assert list(story) == ["id", "title", "proves", "steps"]
     assert (SCENARIOS / f"{story['id']}.json").is_file()
