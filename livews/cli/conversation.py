@@ -17,19 +17,22 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from livews import client, endpoint
+from livews import client, endpoint, setup_message
 from livews.advice import closes
 from livews.cli import network, session_inputs
 from livews.cli.console import Console
+from livews.cli.kept_session import KeptSession
 from livews.cli.limits import ConversationLimits
 from livews.cli.output import PROMPT, JsonOutput, Output, Unsent
 from livews.cli.replies import Replies
 from livews.cli.signals import ignore_interrupts, on_signal
 from livews.cli.stdin import TypedLines
+from livews.core import models
 from livews.core.rules import Finding
-from livews.errors import BadRequest, Closed, LivewsError, LocalProtocolError, located
+from livews.errors import BadRequest, Closed, LivewsError, LocalProtocolError, Refused, located
 from livews.exit_codes import Exit
 from livews.recorder import Recorder
+from livews.session.policy import ReconnectPolicy
 from livews.trace.writer import TraceFile
 
 if TYPE_CHECKING:
@@ -52,7 +55,7 @@ NO_KEY = (
 )
 _ANNOUNCED = (
     "The service closes each connection after some time, and had announced that with goAway. Nothing that was sent caused it.",
-    "start livews again; the new session does not know what was said in this one",
+    "leave out --no-resume: then the session goes on on another connection",
 )
 """Why, and what somebody at a terminal can do: what the closes advise is for programs."""
 _HURRY = 1.0
@@ -104,6 +107,8 @@ class TerminalConversation:
         self._replies = Replies(options, console, self.output)
         self._limits = ConversationLimits(options, console)
         self._session: Session | None = None
+        self._kept: KeptSession | None = None
+        """Where --resume keeps the conversation."""
         self._microphone: Microphone | None = None
         self._sender: MicrophoneSender | None = None
         self._canceller: EchoCanceller | None = None
@@ -209,8 +214,19 @@ class TerminalConversation:
             finally:
                 slow.cancel()
                 self._console.clear()
+            self._keep(self._session)
         self.output.spent()  # a count may have come last
         await asyncio.gather(*closing)
+
+    def _keep(self, session: Session) -> None:
+        """Keep the conversation for the next run with --resume."""
+        if self._kept is None:
+            return
+        if session.handle:
+            self._kept.save(session.handle, session.endpoint)
+            self._console.note(f"livews: kept in {self._kept.path}; the same --resume goes on with it")
+        else:
+            self._console.warn("the service gave no handle, so this conversation cannot be gone on with")
 
     # Who speaks when
 
@@ -436,28 +452,49 @@ class TerminalConversation:
             from livews.trace.view import TraceView
 
             recorders.append(lambda where: TraceView(console.line, console.paint, where.secrets.redact))
+        model, handle = options.model or str(setup_message.bare(self._inputs.setup or {}).get("model") or ""), ""
+        if options.resume:
+            kept = self._kept = KeptSession(options.resume.removeprefix("-"), console.environment.variables)
+            model = model or kept.model or models.default_model()
+            handle = kept.handle(endpoint.resolve(settings, model))
         try:
-            session = await client.connect(
-                options.model,
-                settings=settings,
-                voice=options.voice,
-                system=options.system,
-                text=options.text,
-                setup=self._inputs.setup,
-                tools=self._inputs.tools,
-                on_tool=self._on_tool,
-                recorders=tuple(recorders),
-                unchecked=options.unchecked,
-                reconnect=None,
-                remark=self._remark,
-                open_timeout=options.timeout,
-            )
-            self._replies.session_watch.begin(session.conversation)
-            return session
+            return await self._open(settings, model, handle, recorders)
+        except Refused as problem:
+            if not handle or problem.advice.retry != "fresh":
+                raise
+            console.warn(f"the kept conversation is gone: {problem.advice.meaning} A new one begins.")
+            return await self._open(settings, model, "", recorders)
         except LocalProtocolError as problem:
             if options.setup:
                 problem.where = f"{options.setup}, {problem.where}"
             raise
+
+    async def _open(
+        self,
+        settings: endpoint.Settings,
+        model: str,
+        handle: str,
+        recorders: list[Callable[[endpoint.Endpoint], Recorder]],
+    ) -> Session:
+        options = self._options
+        session = await client.connect(
+            model,
+            settings=settings,
+            voice=options.voice,
+            system=options.system,
+            text=options.text,
+            setup=self._inputs.setup,
+            tools=self._inputs.tools,
+            on_tool=self._on_tool,
+            recorders=tuple(recorders),
+            unchecked=options.unchecked,
+            reconnect=None if options.no_resume else ReconnectPolicy(),
+            handle=handle,
+            remark=self._remark,
+            open_timeout=options.timeout,
+        )
+        self._replies.session_watch.begin(session.conversation)
+        return session
 
     async def _open_speaker(self) -> None:
         """PortAudio or a player, opened off the event loop; without either one line, and the words go on."""

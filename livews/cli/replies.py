@@ -52,6 +52,8 @@ _REST = {
     "wav": "the audio of {:,} more turns was written",
     "interrupted": "{:,} more replies were interrupted",
     "ending": "{:,} more turns ended badly",
+    "reconnecting": "{:,} more connections ended",
+    "resumed": "{:,} more times the session went on on a new connection",
 }
 """What a service can repeat without end, and how the rest is counted."""
 _NAME = 100
@@ -85,6 +87,8 @@ class Replies:
         """When the service will close the connection, on the stopwatch's clock."""
         self.first_sound: float | None = None
         """Seconds from the end of the user's turn to the first sound of the last reply."""
+        self._away = False
+        """There is no connection now."""
         self.stopped = False
         """The reply was silenced by the user, and is not over yet."""
         self._over = asyncio.Event()
@@ -255,6 +259,8 @@ class Replies:
             case e.GoAway():
                 if event.seconds is not None:
                     self.closes_at = self.watch.clock() + event.seconds
+                if not self._options.no_resume:  # the session goes on on another connection
+                    return
                 left = f"in {round(event.seconds, 1):g} s" if event.seconds is not None else "soon"
                 if self.is_shown("goAway"):
                     self._console.warn(f"the service closes this connection {left} (goAway)")
@@ -262,6 +268,42 @@ class Replies:
                 self._console.warn(limit_words(event, self.session.conversation.profile))
             case e.TurnEnd():
                 self._turn_ended(event)
+            case e.Reconnecting():
+                self._reconnecting(event)
+            case e.Resumed():
+                self._resumed(event)
+            case e.Dropped():
+                self._console.warn(
+                    f"{event.events:,} messages of the service were dropped: this terminal is too slow"
+                )
+
+    def _reconnecting(self, event: e.Reconnecting) -> None:
+        """Say once of each end why the session goes on on another connection."""
+        self._end_playback_turn()  # what was received is played; the pause is not an underrun
+        if not self._over.is_set() and not event.planned:
+            self._output.model_done()
+        if not self._away:
+            self._away = True
+            how = "when there is something to send" if event.waiting else "again"
+            if self.is_shown("reconnecting") and not event.planned:
+                self._console.note(f"livews: {event.reason}; connecting {how} …")
+        elif event.attempt > 1:
+            self._console.status(f"connecting again in {event.delay:.0f} s (try {event.attempt}) …")
+
+    def _resumed(self, event: e.Resumed) -> None:
+        self._away, self.closes_at = False, None
+        self.session_watch.begin(self.session.conversation)
+        self._last_event = self.watch.clock()
+        parts = [f"on a new connection after {event.seconds:.1f} s"]
+        if event.fresh:
+            parts.append("the service did not resume the session and was given what was said before")
+        if event.resent:
+            parts.append(f"{event.resent} {'message was' if event.resent == 1 else 'messages were'} sent again")
+        if event.lost_ms:
+            parts.append(f"{event.lost_ms / 1000:.1f} s of your voice were lost")
+        if self.is_shown("resumed"):
+            self._console.note(f"livews: {'; '.join(parts)}")
+        self._output.status("" if self._over.is_set() else "thinking")
 
     def _refuse_call(self, call: e.ToolCall) -> None:
         """Have a call of an unknown function answered with an error, so that the model does not wait (TOOL-3)."""

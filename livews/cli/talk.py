@@ -55,7 +55,7 @@ def _refuse_empty(command: argparse.ArgumentParser, argv: list[str]) -> None:
 
 
 def _join_optional_values(argv: list[str]) -> list[str]:
-    """`--trace`, `--mic` and `--compress` take the next word only if that is their value: `--trace "Hello"` says Hello."""
+    """`--trace`, `--resume`, `--mic` and `--compress` take the next word only if that is their value: `--trace "Hello"` says Hello."""
     words, result = list(argv), []
     while words:
         word = words.pop(0)
@@ -68,6 +68,7 @@ def _join_optional_values(argv: list[str]) -> list[str]:
 
 _OWN: dict[str, Callable[[str], bool]] = {
     "--trace": lambda word: " " not in word and (word.endswith(_FILES) or word.startswith(_PATHS)),
+    "--resume": lambda word: " " not in word and word.endswith(".json"),
     "--mic": lambda word: word.lower().endswith(_AUDIO),
     "--compress": lambda word: re.fullmatch(r"[0-9][0-9._,k]*(:\S*)?", word) is not None,
 }

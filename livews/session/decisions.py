@@ -40,7 +40,7 @@ class Decision:
     Attributes:
         row: id of the row that decided.
         action: "resume", "fresh", "wait" or "stop", as reconnect.json describes them.
-        attempt: number of this try, from 1.
+        attempt: number of this try, from 1; where it stops, of the tries of the row.
         shortest: seconds to wait at least.
         longest: seconds to wait at most; the delay is drawn evenly between the two.
         refresh: get new credentials first.
@@ -137,9 +137,11 @@ class Reconnects:
         sends one. `life`: of the model's profile."""
         return None if life["goAwaySeconds"] else max(0.0, life["closeSeconds"] - self.limits["beforeEndSeconds"])
 
-    def give_up_after(self, left: float) -> float:
-        """Seconds after a goAway that leaves so many seconds, until the connection is given up whatever is running."""
-        return max(0.0, left - self.limits["beforeGoAwaySeconds"])
+    def give_up_after(self, left: float | None) -> float:
+        """Seconds after a goAway that leaves so many seconds, or does not say how many, until the connection is given up
+        whatever is running."""
+        margin = self.limits["beforeGoAwaySeconds"]
+        return margin if left is None else max(0.0, left - margin)
 
     def ended(self, ending: Ending, now: float) -> Decision:
         """What to do about the end of a connection, or of a try to get one."""
@@ -155,7 +157,7 @@ class Reconnects:
                 return Decision(row["id"], "stop", self._tries.get(row["id"], 0), says=row["says"])
             row = next(other for other in self._rows if other["id"] == name)
         if row["action"] == "stop":
-            return Decision(row["id"], "stop", says=row["says"])
+            return Decision(row["id"], "stop", 0, says=row["says"])
         attempt = self._tries[row["id"]] = self._tries.get(row["id"], 0) + 1
         self._first.setdefault(row["id"], now)
         shortest, longest = self._delay(row, attempt, ending)

@@ -14,6 +14,7 @@ import orjson
 from livews.core import codec, machine
 from livews.core.conversation import Step
 from livews.core.models import Profile
+from livews.redactor import Pieces, Redactor
 
 _CHARACTERS = 40_000
 """Characters of history that are kept."""
@@ -36,9 +37,11 @@ class History:
 
     Args:
         result_seconds: seconds for which the result of a function is remembered.
+        secrets: has the credentials that are left out: the service may repeat one, and the history goes back to it.
     """
 
-    def __init__(self, result_seconds: float) -> None:
+    def __init__(self, result_seconds: float, secrets: Redactor) -> None:
+        self._secrets, self._pieces = secrets, Pieces(secrets)
         self._result_seconds = result_seconds
         self._turns: deque[_Words] = deque()
         self._size = 0
@@ -49,6 +52,7 @@ class History:
 
     def sent(self, step: Step, now: float) -> None:
         """Take a message of the client."""
+        step = self._pieces.step(step)
         for text in machine.values(step.body, ("realtimeInput", "text")):
             self._add("user", str(text))
         for turn in machine.values(step.body, ("clientContent", "turns", "*")):
@@ -61,6 +65,7 @@ class History:
 
     def received(self, step: Step) -> None:
         """Take a message of the service."""
+        step = self._pieces.step(step)
         for call in machine.values(step.body, ("toolCall", "functionCalls", "*")):
             if isinstance(call, dict):
                 key = str(call.get("id") or call.get("name"))
@@ -122,7 +127,8 @@ class History:
             kept.pop(0)
         if kept and kept[-1].role == "model" and profile["seed"]["endsWith"] == "user":
             kept[-1] = _Words("user", f"(You said: {kept[-1].text})")
-        return [{"role": words.role, "parts": [{"text": words.text}]} for words in kept]
+        redact = self._secrets.redact
+        return [{"role": words.role, "parts": [{"text": redact(words.text)}]} for words in kept]
 
     def _take_answer(self, answer: dict[str, Any], now: float) -> None:
         call = self._calls.pop(str(answer.get("id") or answer.get("name")), None)

@@ -83,10 +83,10 @@ class Reconnector:
         self._tries = policy.reconnects()
         self._limits = {name: value for name, value in self._tries.limits.items()}
         self._delivery = Delivery(policy.audio_seconds)
-        self._history = History(self._limits["resultSeconds"])
+        self._history = History(self._limits["resultSeconds"], session.endpoint.secrets)
         self._open = asyncio.Event()
         self._wanted = asyncio.Event()
-        """There is something to send."""
+        """Something is to be sent, and there is no connection."""
         self._look = asyncio.Event()
         """Something came that may let a hand-over begin."""
         self._going_away: float | None = None
@@ -94,8 +94,8 @@ class Reconnector:
         self._is_generated = False
         """All of the turn was generated, and its end has not come."""
         self._waits_for_input = False
-        self._fresh_at = float("-inf")
-        """When a connection without a handle was opened last, on the clock of the session."""
+        self._recall = float("-inf")
+        """Calls are answered by what was answered before this time: the model may make them again."""
         self._lost_calls: dict[str, tuple[str, str]] = {}
         """Calls of sessions that the service does not know any more, and that still run: id to name and arguments."""
         self._called: dict[str, tuple[str, str]] = {}
@@ -112,7 +112,8 @@ class Reconnector:
         """The first connection is set up."""
         self._tries.opened(self._now())
         self._start_age()
-        self.release()
+        if not self._session.connection.is_over.is_set():
+            self.release()
         self._task = asyncio.create_task(self._run(), name="livews-reconnect")
 
     async def stop(self) -> None:
@@ -131,18 +132,19 @@ class Reconnector:
 
     def release(self) -> None:
         """What waits may go on."""
+        self._wanted.clear()
         self._open.set()
 
     def is_open(self, *, wanted: bool = False) -> bool:
         """Whether there is a connection. `wanted`: there is something to send."""
-        if wanted:
+        if wanted and not self._open.is_set():
             self._wanted.set()
         return self._open.is_set()
 
     async def wait_open(self) -> None:
         """Wait until there is a connection, or the session is over."""
-        self._wanted.set()
-        await self._open.wait()
+        if not self.is_open(wanted=True):
+            await self._open.wait()
 
     def sent(self, step: Step) -> None:
         """A message is being sent on the connection."""
@@ -177,19 +179,26 @@ class Reconnector:
             self._is_generated = True
         if "turnEnd" in signals:
             self._is_generated = False
+            if connection.handle:  # what is called from here on is called anew
+                self._recall = float("-inf")
             self._tries.turn_ended(self._now())
+            if self._going_away is not None and not self._is_busy(connection):
+                self.hold()  # what is said next goes to the next connection
         if "goAway" in signals and self.policy.hand_over:
             left = step.body["goAway"]
-            seconds = (events.seconds(left.get("timeLeft")) if isinstance(left, dict) else None) or 0.0
-            seconds = self._tries.give_up_after(seconds * self.policy.time_scale) / self.policy.time_scale
-            deadline = self._session.clock() + seconds
+            seconds = events.seconds(left.get("timeLeft")) if isinstance(left, dict) else None
+            scale = self.policy.time_scale
+            deadline = (
+                self._session.clock()
+                + self._tries.give_up_after(None if seconds is None else seconds * scale) / scale
+            )
             self._going_away = min(deadline, self._going_away or deadline)
         self._look.set()
 
     def answer_again(self, call: ToolCall) -> bool:
-        """Answer a call that the model makes again because the service lost the session, without running its function
-        again; whether it is one."""
-        if not self._lost_calls and self._fresh_at == float("-inf"):
+        """Answer a call that the model makes again, since its prompt was sent again or the service lost the session,
+        without running its function again; whether it is one."""
+        if self._recall == float("-inf"):
             return False
         made = call.name, canonical(call.args)
         running = next((key for key, lost in self._lost_calls.items() if lost == made), None)
@@ -198,7 +207,7 @@ class Reconnector:
             self._new_ids[running] = call.id
             call.handled = True
             return True
-        result = self._history.result(*made, self._now(), before=self._fresh_at)
+        result = self._history.result(*made, self._now(), before=self._recall)
         if result is None:
             return False
         call.handled = True
@@ -209,17 +218,22 @@ class Reconnector:
         self._track(self._session.send_raw(message))
         return True
 
-    def current_answers(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The answers to calls that the service still knows, with the ids they have now; the others are remembered."""
+    def current_answers(self, message: dict[str, Any]) -> dict[str, Any]:
+        """A toolResponse with the answers to calls that the service still knows, and the ids they have now; {} if there
+        are none. The others are remembered."""
+        rows = message["toolResponse"].get("functionResponses") if isinstance(message["toolResponse"], dict) else None
+        if not isinstance(rows, list) or not (self._lost_calls or self._new_ids):
+            return message
         current = []
         for row in rows:
-            key = str(row.get("id") or row["name"])
+            key = str(row.get("id") or row.get("name")) if isinstance(row, dict) else ""
             if key in self._lost_calls:
                 name, args = self._lost_calls.pop(key)
-                self._history.remember(name, args, row["response"], self._now())
+                if isinstance(row.get("response"), dict):
+                    self._history.remember(name, args, row["response"], self._recall)
             else:
                 current.append({**row, "id": self._new_ids.pop(key)} if key in self._new_ids else row)
-        return current
+        return {"toolResponse": {"functionResponses": current}} if current else {}
 
     # The life of the connections
 
@@ -275,7 +289,7 @@ class Reconnector:
         if self._ping is None or self._ping.done():
             self._ping = asyncio.create_task(self._note_pong(connection))
         if silent >= limit and not connection.is_over.is_set():
-            LOGGER.warning("no message and no pong for %.0f s: the connection is given up", limit)
+            LOGGER.info("no message and no pong for %.1f s: the connection is given up", limit)
             advice = replace(
                 closes.explain(1006), cause=f"livews gave up: nothing came for {limit:g} s, not even a pong."
             )
@@ -313,10 +327,10 @@ class Reconnector:
                 return False
             decision = self._decide(ending, error)
             if decision.action == "stop":
-                if error is None:
-                    error = Closed(closes.explain(1000), where=session.endpoint.shown) if busy else None
-                session.put(SessionLost(f"{decision.says}: {error or 'closed'}", step=step))
-                session.finish(error)
+                if error is None and (busy or planned):
+                    advice = closes.explain(1000, announced=planned)
+                    error = Closed(advice, where=session.endpoint.shown, announced=0.0 if planned else None)
+                self._give_up(decision, error, step)
                 return False
             delay = random.uniform(decision.shortest, decision.longest) / scale
             waiting = decision.action == "wait"
@@ -325,9 +339,7 @@ class Reconnector:
                 Reconnecting(decision.says, decision.attempt, delay, decision.row, planned, waiting, step=step)
             )
             if waiting:
-                self._wanted.clear()
-                if not (self.backlog or self._delivery.is_awaiting):
-                    await self._wanted.wait()
+                await self._wanted.wait()
                 delay -= session.clock() - started
                 started = session.clock()
             await asyncio.sleep(max(0.0, delay))
@@ -365,6 +377,15 @@ class Reconnector:
         )
         return connection.ending(error, phase, planned=planned)
 
+    def _give_up(self, decision: Decision, error: Exception | None, step: Step) -> None:
+        """The session is lost, or was closed in order."""
+        if error is not None:
+            if isinstance(error, LivewsError) and decision.attempt:
+                tries = f"{decision.attempt} {'try' if decision.attempt == 1 else 'tries'}"
+                error.why = f"{error.why} livews gave up after {tries} to connect again: {decision.says}.".strip()
+            self._session.put(SessionLost(decision.says, step=step))
+        self._session.finish(error)
+
     def _decide(self, ending: Ending, error: Exception | None) -> Decision:
         decision = self._tries.ended(ending, self._now())
         if decision.action == "fresh" and not self.policy.fresh:
@@ -380,8 +401,6 @@ class Reconnector:
         if decision.refresh:
             session.endpoint = await self._refresh()
         self._tries.opened(self._now())
-        if decision.action == "fresh" or not self.handle:
-            self._fresh_at = self._now()
         connection = self._connecting = session.new_connection(self.handle)
         await connection.open(self._message(connection.handle), *self._timeouts)
         self._connecting = None
@@ -411,6 +430,8 @@ class Reconnector:
     async def _catch_up(self, connection: Connection, previous: Connection, decision: Decision, *, busy: bool) -> int:
         """Bring a new connection to where the one before was; the number of messages that were sent again."""
         resumed, conversation = bool(connection.handle), connection.conversation
+        if busy or not resumed:
+            self._recall = self._now()
         if not resumed:
             self._lost_calls |= {
                 key: call for key, call in self._called.items() if key in previous.conversation.pending

@@ -253,10 +253,7 @@ class Session:
         rows = [
             {key: value for key, value in row.items() if value or key in ("name", "response")} for row in responses
         ]
-        if self._reconnector is not None:
-            rows = self._reconnector.current_answers(rows)
-        if rows:
-            await self._send({"toolResponse": {"functionResponses": rows}})
+        await self._send({"toolResponse": {"functionResponses": rows}})
 
     async def update_context(self, *, system: str = "", tools: list[dict[str, Any]] | None = None) -> None:
         """Send contextUpdate: another system instruction, or other tools.
@@ -412,14 +409,15 @@ class Session:
     ) -> None:
         self.connections = 1
         self._meter.set_up(message["setup"])
+        if policy is not None:
+            from livews.session.reconnecting import Reconnector
+
+            self._reconnector = Reconnector(self, policy, message, timeouts, refresh)
         await self.connection.open(message, *timeouts)
         scale = 1.0 if policy is None else policy.time_scale
         self._lifetime = Lifetime(self.conversation.profile, self.clock, self.put, scale)
         self._lifetime.begin(self.conversation.setup, self.connection.setup_step)
-        if policy is not None and not self._done.is_set():
-            from livews.session.reconnecting import Reconnector
-
-            self._reconnector = Reconnector(self, policy, message, timeouts, refresh)
+        if self._reconnector is not None and not self._done.is_set():
             self._reconnector.begin()
 
     def _on_message(self, connection: Connection, step: Step) -> None:
@@ -479,23 +477,31 @@ class Session:
         """Validate a message and send it. `composed`: the caller wrote nothing of it but plain strings and bytes, so that
         it fits the schemas and they are not loaded."""
 
-        def step(conversation: Conversation) -> Step:
+        def step(conversation: Conversation) -> Step | None:
+            current = message
+            if self._reconnector is not None and "toolResponse" in message:
+                current = self._reconnector.current_answers(message)
+                if not current:
+                    return None
             try:
-                return conversation.step_message("client", message, composed=composed)
+                return conversation.step_message("client", current, composed=composed)
             except codec.WireError as problem:
                 fix = "send strings, numbers, bools, lists and dicts with string keys"
                 raise BadRequest("not sent: the message cannot be encoded", why=str(problem), fix=fix) from None
 
         await self._deliver(step)
 
-    async def _deliver(self, make: Callable[[Conversation], Step]) -> None:
+    async def _deliver(self, make: Callable[[Conversation], Step | None]) -> None:
         """Make a message for the connection that there is, and send it; while there is none, wait for one."""
         reconnector = self._reconnector
         while True:
             if reconnector is not None:
                 await reconnector.wait_open()
             connection = self.connection
-            step = self._checked(make(connection.conversation))
+            made = make(connection.conversation)
+            if made is None:
+                return
+            step = self._checked(made)
             if reconnector is not None:
                 reconnector.sent(step)
             if await connection.transport.send(step):

@@ -116,7 +116,7 @@ def test_the_prompt_until_q(server: str) -> None:
 
 def test_a_close_while_the_prompt_waits_is_told_at_once() -> None:
     with serving("--pace", "0", "--as-of", "2026-11") as (url, server):
-        command = [sys.executable, "-m", "livews", "--mute", "--url", url]
+        command = [sys.executable, "-m", "livews", "--mute", "--no-resume", "--url", url]
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )

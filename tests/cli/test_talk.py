@@ -271,7 +271,7 @@ def test_what_a_service_makes_up_is_reported_in_bounded_number_and_length(tools:
                     await socket.send(json.dumps(message))
 
     async def go() -> Done:
-        words = [*tools.split(), "--wav", str(tmp_path / "a.wav"), "--mute", "--turn-timeout", "5"]
+        words = [*tools.split(), "--wav", str(tmp_path / "a.wav"), "--mute", "--no-resume", "--turn-timeout", "5"]
         async with scripted(script) as url:
             return await asyncio.to_thread(livews, *words, "--url", url, *["Hello"] * 30)
 
@@ -427,14 +427,14 @@ KEY_INVALID = "API key not valid. Please pass a valid API key."
         ([CALL, END, ANSWER, 0.3, (1000, "")], [], 5, "1000"),
         ([CALL, END, ANSWER, 0.3, (1011, "Internal error encountered.")], [], 5, "1011"),
         ([CALL, END, ANSWER, {"goAway": {"timeLeft": "1s"}}, 0.3, (1000, "")], [], 5, "goAway"),
-        ([CALL, END, ANSWER, {"goAway": {"timeLeft": "1s"}}, 0.3, (1008, OVERDUE)], [], 5, "start livews again"),
+        ([CALL, END, ANSWER, {"goAway": {"timeLeft": "1s"}}, 0.3, (1008, OVERDUE)], [], 5, "leave out --no-resume"),
         ([CALL, END, ANSWER, {"goAway": {"timeLeft": "1s"}}, 0.3, (1007, KEY_INVALID)], [], 3, "x-goog-api-key"),
     ],
 )  # fmt: skip
 def test_an_answer_that_does_not_come_is_not_waited_for_for_ever(
     wire: Wire, words: list[str], code: int, report: str, tmp_path: Path
 ) -> None:
-    done, seconds = against([PROMPT, *wire], tmp_path, "--model", LIVE_38, *words)
+    done, seconds = against([PROMPT, *wire], tmp_path, "--model", LIVE_38, "--no-resume", *words)
     assert done.returncode == code, done.stderr
     assert report in done.stderr
     assert seconds < 8
@@ -502,7 +502,7 @@ def test_the_view_of_a_trace_has_a_line_a_second_for_the_microphone(server: str,
 def test_a_warning_is_a_line_of_its_own_also_in_a_file_for_both(tmp_path: Path) -> None:
     """stdout and stderr in one file, as 2>&1 has it."""
     with serving("--pace", "0.2", "--voice", "tones", "--fault", "go-away=60@9") as (url, _):
-        command = [*LIVEWS, "--mute", "--url", url, "Hello there, my friend"]
+        command = [*LIVEWS, "--mute", "--no-resume", "--url", url, "Hello there, my friend"]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=30)
     assert "\nlivews: the service closes this connection in 60 s (goAway)\n" in done.stdout
 
@@ -591,9 +591,15 @@ async def test_who_waits_does_not_decide_whether_a_stall_is_reported(
 @pytest.mark.parametrize("output", ["text", "json"])
 def test_what_was_never_sent_is_named(output: str, tmp_path: Path) -> None:
     with serving("--pace", "0", "--fault", "close=unavailable@3") as (url, _):
-        done = livews("one", "two", "three", "--mute", "--url", url, *["--json"] * (output == "json"))
+        done = livews("one", "two", "three", "--mute", "--no-resume", "--url", url, *["--json"] * (output == "json"))
         lines = livews(
-            "-", "--mute", "--url", url, *["--json"] * (output == "json"), stdin="one\n\ntwo\nthree\nfour\nfive"
+            "-",
+            "--mute",
+            "--no-resume",
+            "--url",
+            url,
+            *["--json"] * (output == "json"),
+            stdin="one\n\ntwo\nthree\nfour\nfive",
         )
     assert (done.returncode, lines.returncode) == (5, 5)
     assert done.stderr.rstrip().endswith('livews: 2 of your 3 turns were not sent: "two", "three"')
@@ -614,7 +620,7 @@ def test_a_result_and_speech_in_vain_are_named() -> None:
 
 def test_speech_that_a_close_cuts_is_named(tmp_path: Path) -> None:
     with serving("--pace", "0.05", "--voice", "tones", "--fault", "close=unavailable@3") as (url, _):
-        done = livews("--mic", write_wav(tmp_path / "a.wav", tone(0.7)), "--mute", "--url", url)
+        done = livews("--mic", write_wav(tmp_path / "a.wav", tone(0.7)), "--mute", "--no-resume", "--url", url)
     assert done.returncode == 5
     assert re.search(r"your last speech \(0\.\d s\) was not answered", done.stderr)
 
@@ -722,7 +728,7 @@ def test_ctrl_c_ends_a_command_that_runs_for_the_model(slow: str) -> None:
 def test_a_close_ends_the_view_and_is_explained(tmp_path: Path) -> None:
     with (
         serving("--pace", "0", "--fault", "close=quota@4") as (url, _),
-        live("--url", url, line="hello", shown="livews: closed: 1011") as terminal,
+        live("--no-resume", "--url", url, line="hello", shown="livews: closed: 1011") as terminal,
     ):
         assert terminal.wait() in (3, 5)
         terminal.settle()
@@ -741,7 +747,7 @@ def test_a_normal_close_of_the_service_while_idle_is_explained(tmp_path: Path) -
     )
     with (
         serving(str(script)) as (url, _),
-        live("--url", url, line="hello", shown="livews: closed: 1000") as terminal,
+        live("--no-resume", "--url", url, line="hello", shown="livews: closed: 1000") as terminal,
     ):
         assert terminal.wait() == 5
         terminal.settle()

@@ -1,0 +1,1 @@
+"""Sessions that outlive their connections, against a service of the tests' own."""
