@@ -25,7 +25,7 @@ from livews.cli.output import Output
 from livews.cli.session_watch import SessionWatch
 from livews.core import events as e
 from livews.errors import Closed, RemoteProtocolError
-from livews.session.events import SessionLimit
+from livews.session.events import Dropped, Reconnecting, Resumed, SessionLimit
 from livews.terminal_text import one_line
 
 if TYPE_CHECKING:
@@ -268,16 +268,16 @@ class Replies:
                 self._console.warn(limit_words(event, self.session.conversation.profile))
             case e.TurnEnd():
                 self._turn_ended(event)
-            case e.Reconnecting():
+            case Reconnecting():
                 self._reconnecting(event)
-            case e.Resumed():
+            case Resumed():
                 self._resumed(event)
-            case e.Dropped():
+            case Dropped():
                 self._console.warn(
                     f"{event.events:,} messages of the service were dropped: this terminal is too slow"
                 )
 
-    def _reconnecting(self, event: e.Reconnecting) -> None:
+    def _reconnecting(self, event: Reconnecting) -> None:
         """Say once of each end why the session goes on on another connection."""
         self._end_playback_turn()  # what was received is played; the pause is not an underrun
         if not self._over.is_set() and not event.planned:
@@ -290,7 +290,7 @@ class Replies:
         elif event.attempt > 1:
             self._console.status(f"connecting again in {event.delay:.0f} s (try {event.attempt}) …")
 
-    def _resumed(self, event: e.Resumed) -> None:
+    def _resumed(self, event: Resumed) -> None:
         self._away, self.closes_at = False, None
         self.session_watch.begin(self.session.conversation)
         self._last_event = self.watch.clock()

@@ -157,7 +157,7 @@ class Reconnects:
                 return Decision(row["id"], "stop", self._tries.get(row["id"], 0), says=row["says"])
             row = next(other for other in self._rows if other["id"] == name)
         if row["action"] == "stop":
-            return Decision(row["id"], "stop", 0, says=row["says"])
+            return Decision(row["id"], "stop", says=row["says"])
         attempt = self._tries[row["id"]] = self._tries.get(row["id"], 0) + 1
         self._first.setdefault(row["id"], now)
         shortest, longest = self._delay(row, attempt, ending)

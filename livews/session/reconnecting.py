@@ -320,7 +320,7 @@ class Reconnector:
             busy = False
         ending = self._ending(connection, error, busy=busy, planned=planned)
         dropped = self.backlog.dropped
-        previous = connection
+        previous, tried = connection, 0
         while True:
             if isinstance(error, (TraceFailed, BadRequest, LocalProtocolError)):
                 session.finish(error)
@@ -330,7 +330,7 @@ class Reconnector:
                 if error is None and (busy or planned):
                     advice = closes.explain(1000, announced=planned)
                     error = Closed(advice, where=session.endpoint.shown, announced=0.0 if planned else None)
-                self._give_up(decision, error, step)
+                self._give_up(decision, error, decision.attempt if tried or decision.attempt > 1 else 0, step)
                 return False
             delay = random.uniform(decision.shortest, decision.longest) / scale
             waiting = decision.action == "wait"
@@ -345,6 +345,7 @@ class Reconnector:
             await asyncio.sleep(max(0.0, delay))
             if decision.action == "fresh":
                 self.handle = ""
+            tried += 1
             try:
                 connection = await self._connect(decision)
                 break
@@ -377,11 +378,11 @@ class Reconnector:
         )
         return connection.ending(error, phase, planned=planned)
 
-    def _give_up(self, decision: Decision, error: Exception | None, step: Step) -> None:
+    def _give_up(self, decision: Decision, error: Exception | None, tried: int, step: Step) -> None:
         """The session is lost, or was closed in order."""
         if error is not None:
-            if isinstance(error, LivewsError) and decision.attempt:
-                tries = f"{decision.attempt} {'try' if decision.attempt == 1 else 'tries'}"
+            if isinstance(error, LivewsError) and tried:
+                tries = f"{tried} {'try' if tried == 1 else 'tries'}"
                 error.why = f"{error.why} livews gave up after {tries} to connect again: {decision.says}.".strip()
             self._session.put(SessionLost(decision.says, step=step))
         self._session.finish(error)
