@@ -59,7 +59,7 @@ async def test_a_dead_model_is_told_with_its_successor() -> None:
         with pytest.raises(livews.Refused) as caught:
             await livews.connect("gemini-2.0-flash-exp", url=server.url)
     assert caught.value.advice.id == "model-not-found"
-    assert "use gemini-3.8-live" in caught.value.fix
+    assert "use gemini-3.8-live" in caught.value.fix.lower()
 
 
 @pytest.mark.parametrize(
