@@ -60,6 +60,9 @@ class Break(NamedTuple):
     """Whether a value breaks there; False for what stands after one."""
 
 
+_VISIBLE = re.compile(r"\S")
+
+
 class _Object(dict[str, Any]):
     """An object that has keys twice."""
 
@@ -80,10 +83,10 @@ def other_format(begin: bytes) -> Format | None:
     return None
 
 
-def values(raw: bytes) -> tuple[list[tuple[int, Any]], Break | None]:
+def values(raw: bytes, most: int | None = None) -> tuple[list[tuple[int, Any]], Break | None]:
     """The JSON values that stand one after the other in some bytes, each with its line, and where the rest breaks.
 
-    NaN and Infinity, which Python's parser takes, break it. Of a key given twice the last value counts: `repeated` has them.
+    No more than `most` values are read. NaN and Infinity, which Python's parser takes, break it. Of a key given twice the last value counts: `repeated` has them.
     """
     try:
         text = raw.decode()
@@ -95,9 +98,10 @@ def values(raw: bytes) -> tuple[list[tuple[int, Any]], Break | None]:
     decoder = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_object)
     end, line = 0, 1
     while True:
-        start = len(text) - len(text[end:].lstrip())
+        rest = _VISIBLE.search(text, end)
+        start = rest.start() if rest else len(text)
         line += text.count("\n", end, start)
-        if start == len(text):
+        if start == len(text) or len(found) == most:
             return found, None
         if found and start == end and text[start] in '-0123456789"tfn':  # a thousand numbers are not as many messages
             place = _at(text, start, "something follows the value", "Put each message on a line.")

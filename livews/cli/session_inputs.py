@@ -71,7 +71,7 @@ def _read_setup(name: str, environment: Environment) -> dict[str, Any]:
     except orjson.JSONDecodeError as problem:
         if other := document.other_format(raw[: document.BEGIN]):
             raise BadRequest("the setup is not JSON", where=name, why=f"it is {other.name}", fix=other.fix) from None
-        _, place = document.values(raw)
+        _, place = document.values(raw, 100)
         line, column, why, fix = (
             place[:4] if place else (problem.lineno, problem.colno, problem.msg, "write one JSON object")
         )
