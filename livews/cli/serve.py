@@ -32,9 +32,9 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
 def _list_faults(console: Console) -> None:
     for name, kind in faults.KINDS.items():
-        usage = name + (f"={kind.value}" if kind.value else "") + ("[@N]" if kind.once else "")
-        console.say(f"{usage:28} {kind.help}{f' (default {kind.default})' if kind.default else ''}")
+        console.say(f"{name + kind.usage:28} {kind.help}{f' (default {kind.default})' if kind.default else ''}")
     console.say("@N: at the server's N-th message; without it at the second, for close at the first (setupComplete)")
+    console.say("-every: in each N-th turn of each connection; without @N in each turn")
     console.say("ID: an id in protocol/closes.json; `livews explain CODE REASON` shows it in brackets")
 
 

@@ -9,7 +9,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import socket
+import struct
 from collections import deque
 from typing import Any, cast
 
@@ -30,6 +33,10 @@ _FREE = 1024 * 1024
 """Bytes that a connection may hold, of messages that are not complete or not taken, whatever the others hold."""
 _TOTAL = 64 * 1024 * 1024
 """Bytes that all connections may hold; above, of those with more than `_FREE` only the oldest is read on."""
+_HALF_SECONDS = 0.02
+"""Time for half a frame to go out, before the connection is cut."""
+_RESET = struct.pack("ii", 1, 0)
+"""SO_LINGER without a time: closing sends RST."""
 _READ_SIZE = 8 * 1024
 """Bytes of one read."""
 
@@ -149,16 +156,27 @@ class StandInConnection(BoundedPongs, ServerConnection):
             self._waits = True
             self.transport.pause_reading()
 
-    def delay_pongs(self, seconds: float) -> None:
-        """Answer pings so many seconds late."""
+    async def send_half(self, raw: bytes) -> None:
+        """Write the first half of a frame, or whatever the socket takes of it; nothing may be sent after it."""
+        frame = Frame(Opcode.BINARY, raw).serialize(mask=False, extensions=[])
+        self.transport.write(frame[: len(frame) - len(raw) // 2])
+        await asyncio.sleep(_HALF_SECONDS)
+
+    def reset(self) -> None:
+        """Make the end of the connection a reset, where it is a TCP socket."""
+        with contextlib.suppress(OSError, AttributeError):
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+
+    def delay_pongs(self, seconds: float | None) -> None:
+        """Answer pings so many seconds late; None: never."""
         # websockets answers pings inside its protocol object; holding back that one frame is the least intrusion
         send_now = self.protocol.send_frame
 
         def send_frame(frame: Frame) -> None:
-            if frame.opcode is Opcode.PONG:
-                self.loop.call_later(seconds, send_pong, frame)
-            else:
+            if frame.opcode is not Opcode.PONG:
                 send_now(frame)
+            elif seconds is not None:
+                self.loop.call_later(seconds, send_pong, frame)
 
         def send_pong(frame: Frame) -> None:
             with contextlib.suppress(Exception):  # the connection may be gone by now

@@ -1,7 +1,8 @@
 """Faults that the stand-in injects on request.
 
 - A fault is written `NAME[=VALUE][@N]`: @N means before, or instead of, the N-th message of the server (setupComplete
-  is the first). Without @N a fault that happens once happens where `KINDS` says; a lasting one lasts all session.
+  is the first). Without @N a fault that happens once happens where `KINDS` says; a lasting one lasts all session, and
+  one of `every` N-th turn counts turns with @N.
 - Every fault was seen on the real service, on a proxy or in a mock of it; a client should survive it.
 - Pure: parsing, and the shaping of one frame. `server_session` sends, drops and closes.
 """
@@ -31,8 +32,15 @@ class FaultKind:
     """It happens at one message; otherwise it lasts all session."""
     default: str = ""
     """Value when none is written."""
+    every: bool = False
+    """It happens in every N-th turn."""
     at: int = 2
     """Number of the message it happens at, when none is written."""
+
+    @property
+    def usage(self) -> str:
+        """How it is written after its name."""
+        return (f"={self.value}" if self.value else "") + ("[@N]" if self.once or self.every else "")
 
 
 _NEW_MEMBER = {"somethingNew": {"since": "tomorrow"}}
@@ -57,6 +65,8 @@ class Fault:
     value: str = ""
     at: int = 0
     """Number of the message it happens at, from 1; 0: it lasts all session."""
+    every: int = 0
+    """It happens in every so many turns; 0: it does not count turns."""
 
     @property
     def number(self) -> float:
@@ -74,8 +84,8 @@ def parse(text: str, *, here: int = 0) -> Fault:
     if kind is None:
         raise ValueError(f'unknown fault "{text}": expected one of {", ".join(KINDS)}')
     if match is None:
-        form = name + (f"={kind.value}" if kind.value else "") + ("@N" if kind.once else "")
-        raise ValueError(f"invalid fault {text}: expected {form}" + (", N a number from 1" if kind.once else ""))
+        n = ", N a number from 1" if kind.once or kind.every else ""
+        raise ValueError(f"invalid fault {text}: expected {name}{kind.usage}{n}")
     value, at = match[2], match[3]
     if value is not None and not kind.value:
         raise ValueError(f"{name} takes no value")
@@ -87,8 +97,11 @@ def parse(text: str, *, here: int = 0) -> Fault:
     ids = [row["id"] for row in protocol.closes()]
     if kind.value == "ID" and value not in ids:
         raise ValueError(f"{value} is not in protocol/closes.json: expected one of {', '.join(ids)}")
-    if at is not None and (not kind.once or int(at) < 1):
-        raise ValueError(f"{name} {'counts messages from 1' if kind.once else 'lasts all session and takes no @N'}")
+    if at is not None and (not (kind.once or kind.every) or int(at) < 1):
+        counts = "messages" if kind.once else "turns" if kind.every else ""
+        raise ValueError(f"{name} {f'counts {counts} from 1' if counts else 'lasts all session and takes no @N'}")
+    if kind.every:
+        return Fault(name, value, every=int(at or 1))
     return Fault(name, value, int(at) if at else (here or kind.at) if kind.once else 0)
 
 
@@ -112,7 +125,7 @@ def close_of(close_id: str, **values: str) -> tuple[int, str]:
     return row["code"], close_rows.cut(re.sub(r"\{(\w+)\}", r"\1", row["reason"]))
 
 
-CONTENT = {"no-setup-complete", "no-generation-complete", "no-turn-complete", "usage-apart", "bundled"}
+CONTENT = {"no-setup-complete", "no-handles", "no-generation-complete", "no-turn-complete", "usage-apart", "bundled"}
 """Names of the lasting faults that change which messages are sent."""
 RESHAPING = {"unknown-field", "snake", "compact", "utf8"}
 """Names of the lasting faults that change the JSON of a message."""
@@ -157,8 +170,9 @@ def altered(
 
     `bundle` collects the messages of the turn, which ends with the member `ends_at`.
     """
-    if "no-setup-complete" in names and "setupComplete" in message:
-        return []
+    for fault, member in (("no-setup-complete", "setupComplete"), ("no-handles", "sessionResumptionUpdate")):
+        if fault in names and member in message:
+            return []
     if "bundled" in names and not (message := bundle.add(message, ends_at)):
         return []
     content = message.get("serverContent")

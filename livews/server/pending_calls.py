@@ -26,6 +26,7 @@ class PendingCalls:
 
     def __init__(self, session: ServerSession, resumable: ResumableSession, wire: Mapping[str, Any]) -> None:
         conversation = session.conversation
+        self._conversation = conversation
         self._config = session.config
         self._resumable = resumable
         self._wire = wire
@@ -38,6 +39,8 @@ class PendingCalls:
         """Ids of the calls whose responses the turn waits for."""
         self._interim: set[str] = set()
         """Ids of calls whose final answer is not spoken, since an interim one came before it."""
+        self._stale = set(resumable.pending) if wire["resumedCalls"] != "speak" else set()
+        """Ids of calls of the connection before whose results are not spoken."""
         self._functions: list[DeclaredFunction] = []
         self.declare(conversation.setup.get("tools"))
         by_name = {function.name: function for function in self._functions}
@@ -101,6 +104,9 @@ class PendingCalls:
             oldest = next((call_id for call_id, call in self._open.items() if call.name == name), "")
             call_id = str(item.get("id", "")) or oldest
             call, held = self._open.get(call_id), call_id in self.holding
+            if call_id in self._stale:
+                self._forget({call_id})
+                continue
             words = replies.result_in_words(name or (call.name if call else ""), response)
             is_unspoken = call_id in self._interim
             if item.get("willContinue") is True:
@@ -127,6 +133,19 @@ class PendingCalls:
         response = item.get("response")
         inside = response.get("scheduling") if isinstance(response, dict) else None
         return str(item.get("scheduling") or inside or "WHEN_IDLE")
+
+    def end_stale(self) -> bool:
+        """Whether an input only ends the exchange of calls that the connection before left open; they are forgotten."""
+        ends = self._wire["resumedCalls"] == "end" and bool(self._stale)
+        if ends:
+            self._forget(set(self._stale))
+        return ends
+
+    def _forget(self, call_ids: set[str]) -> None:
+        for call_id in call_ids:
+            self._open.pop(call_id, None)
+            self._conversation.pending.pop(call_id, None)
+        self._stale -= call_ids
 
     def release_turn(self) -> list[str]:
         """The user cut the turn that waits: the ids of calls that are withdrawn. Others stay open (TOOL-4)."""

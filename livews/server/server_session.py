@@ -33,6 +33,8 @@ _SLICE = 0.005
 """Seconds of taking messages after which other sessions get a turn."""
 _FINISH_SECONDS = 5.0
 """Time for a fragmented message to be finished before a close."""
+_MIDDLE = 2
+"""Messages of a turn after which faults happen that happen in its middle."""
 
 
 class ConnectionEnded(Exception):
@@ -75,6 +77,10 @@ class ServerSession(abc.ABC):
         self.turn_ends_at = "turnComplete"
         """The member that ends a turn, for the fault that bundles one."""
         self._muted = False
+        self._in_turn = 0
+        """Messages of the turn that runs, from its first output on."""
+        self.cut_turn = False
+        """The connection ended while a turn was running."""
         self._failure: Exception | None = None
         """What a task failed with: a bug, or a recorder that cannot write."""
         self._recorder: Recorder | None = None
@@ -202,6 +208,8 @@ class ServerSession(abc.ABC):
         for fault in due:
             self._waiting_faults = [waiting for waiting in self._waiting_faults if waiting not in due]
             await self._trigger(fault)
+        if self._in_turn >= _MIDDLE:
+            await self._trigger_every("drop-every", "close-every")
         if self._muted:
             return
         if "empty-message" in names:
@@ -211,7 +219,15 @@ class ServerSession(abc.ABC):
         raw = message if isinstance(message, bytes) else faults.serialised(message, names)
         if any(fault.name == "truncated" for fault in due):
             raw = raw[: len(raw) // 2]
+        if any(fault.name == "drop-in-message" for fault in due):
+            await self.connection.send_half(raw)
+            self.drop()
+        turns, is_setup = self.conversation.turns, self.conversation.state("session") == "opening"
         await self.send_raw(raw)
+        if self.conversation.turns > turns:
+            await self._trigger_every("go-away-every")
+        if is_setup and self.conversation.state("session") == "ready":
+            await self._trigger_accepted()
         if "silent-after-goaway" in names and isinstance(message, dict) and "goAway" in message:
             self._muted = True
 
@@ -220,6 +236,8 @@ class ServerSession(abc.ABC):
         text = "text-frames" in self.lasting_faults if text is None else text
         step = self.conversation.step("server", raw)
         remember_handles(step)
+        self._in_turn += bool(self._in_turn or "output" in step.signals)
+        self._in_turn *= "turnEnd" not in step.signals
         self.waiting.take(self.clock(), step)
         if self._recorder is not None:
             self._recorder.frame(self.clock(), "recv", "text" if text else "binary", step)
@@ -254,14 +272,31 @@ class ServerSession(abc.ABC):
         """Let a fault happen that happens once, before a message or instead of it."""
         if inserted := faults.INSERTED.get(fault.name):
             await self.send_raw(faults.serialised(inserted, self.lasting_faults.keys()))
-        elif fault.name == "drop":
+        elif fault.name in ("drop", "drop-every"):
             self.drop()
-        elif fault.name == "close":
+        elif fault.name == "reset":
+            self.drop(reset=True)
+        elif fault.name in ("close", "close-every", "accept-and-close"):
             await self.close(*faults.close_of(fault.value, **self.reason_values))
         elif fault.name == "stall":
             self._muted = self.stalled = True
-        elif fault.name == "go-away":
+        elif fault.name in ("go-away", "go-away-every"):
             await self.go_away(fault.number)
+
+    async def _trigger_every(self, *names: str) -> None:
+        """Let faults of every N-th turn happen, if the turn that runs, or has just ended, is one."""
+        turn = self.conversation.turns + (self._in_turn > 0)
+        for name in names:
+            if (fault := self.lasting_faults.get(name)) and turn % fault.every == 0:
+                await self._trigger(fault)
+
+    async def _trigger_accepted(self) -> None:
+        """Let faults happen that follow setupComplete."""
+        if fault := self.lasting_faults.get("accept-and-close"):
+            await self._trigger(fault)
+        if "accept-and-silent" in self.lasting_faults:
+            self._muted = self.stalled = True
+            self.connection.delay_pongs(None)
 
     # The end
 
@@ -291,10 +326,12 @@ class ServerSession(abc.ABC):
             await self.connection.close(code, close_rows.cut(reason))
         raise ConnectionEnded
 
-    def drop(self) -> None:
-        """Cut the connection without a close frame. Always raises ConnectionEnded."""
+    def drop(self, *, reset: bool = False) -> None:
+        """Cut the connection without a close frame, or `reset` it. Always raises ConnectionEnded."""
         self.ended = "dropped"
-        self.waiting.take(self.clock(), self.conversation.close("server", 1006))
+        self._take_end("server", 1006)
+        if reset:
+            self.connection.reset()
         self.connection.transport.abort()
         raise ConnectionEnded
 
@@ -312,10 +349,15 @@ class ServerSession(abc.ABC):
     def _note_close(self, sender: Sender, code: int, reason: str) -> None:
         if sender == "server":
             self.ended = f"closed {code} {reason}".strip()
-        self.waiting.take(self.clock(), self.conversation.close(sender, code, reason))
+        self._take_end(sender, code, reason)
         if self._recorder is not None:
             direction: Direction = "recv" if sender == "server" else "send"
             self._recorder.control(self.clock(), direction, "close", {"code": code, "reason": reason})
+
+    def _take_end(self, sender: Sender, code: int, reason: str = "") -> None:
+        step = self.conversation.close(sender, code, reason)
+        self.cut_turn = self.cut_turn or "cutTurn" in step.effects
+        self.waiting.take(self.clock(), step)
 
 
 async def cancel(*tasks: asyncio.Task[None] | None) -> None:

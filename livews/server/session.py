@@ -16,6 +16,7 @@ from livews.core import canonical, close_rows, codec, machine, models, protocol
 from livews.core.conversation import Step
 from livews.core.findings import Finding
 from livews.core.model_rules import misnamed, not_found
+from livews.server import faults
 from livews.server.connection import StandInConnection
 from livews.server.context import ServerContext
 from livews.server.server_session import ConnectionEnded, ServerSession
@@ -34,6 +35,7 @@ _LOOK_SECONDS = 1.0
 """How often to look whether a session waits for something."""
 _MENTIONED = 20
 """Notes on a client's messages that are logged in a session."""
+_ON_PURPOSE = "on purpose (--fault)"
 _UNUSABLE_HANDLE = {
     "session-not-found": "it is unknown (RESUME-1)",
     "invalid-session-handle": "it is too old (RESUME-1)",
@@ -74,7 +76,8 @@ class StandInSession(ServerSession):
                     self.log(f"{folded.finding.rule}{folded.words()}")
             if self._resumable is not None:
                 self._resumable.pending = dict(self.conversation.pending)
-                self.context.store.release(self._resumable, clean=self.ended not in ("dropped", "lost"))
+                self._resumable.cut = self._turns.answers_to if self._turns is not None and self.cut_turn else None
+                self.context.store.release(self._resumable, self._held_seconds())
                 self.context.set_up[self.target.credential] -= 1
 
     async def serve(self) -> None:
@@ -208,6 +211,9 @@ class StandInSession(ServerSession):
 
     def _resume(self) -> tuple[int, str] | None:
         """Take up the session of the handle, or begin one; the close, if the handle is refused."""
+        if self._handle and (fault := self.lasting_faults.get("refuse-handles")):
+            self.close_cause = _ON_PURPOSE
+            return faults.close_of(fault.value, **self.reason_values)
         if self._handle:
             self._resumable, refusal = self.context.store.find(self._handle)
         else:
@@ -242,16 +248,21 @@ class StandInSession(ServerSession):
         assert self._resumable is not None
         self._turns = TurnTaking(self, self._resumable)
         await asyncio.sleep(_SETUP_SECONDS * self.config.pace)
+        if self._handle and (slow := self.lasting_faults.get("slow-resume")):
+            await asyncio.sleep(slow.number / self.config.time_scale)
         wire = self._turns.wire
         if not wire["speaks"]:
             self.turn_ends_at = "generationComplete"
         session_id = {"sessionId": self.context.store.new_id("session")} if wire["sessionId"] else {}
         await self.send({"setupComplete": session_id})
         if self._handle:
-            if self._resumable.model != models.bare_id(self.model):
-                self.close_cause = "the handle belongs to another model (RESUME-3)"
+            is_dead = "dead-handle" in self.lasting_faults
+            if is_dead or self._resumable.model != models.bare_id(self.model):
+                self.close_cause = _ON_PURPOSE if is_dead else "the handle belongs to another model (RESUME-3)"
                 await self.close(*close_rows.frame_for(protocol.rules()["RESUME-3"]["close"]))
             self.conversation.pending = dict(self._resumable.pending)
+            if self._resumable.cut is not None and "repeat-reply" in self.lasting_faults:
+                self._turns.reply_again(self._resumable.cut)
         self.start_task(self._send_updates(self._resumable))
         self.start_task(self._leave_in_time(self._resumable))
 
@@ -314,15 +325,29 @@ class StandInSession(ServerSession):
             await asyncio.sleep(2.0 / self.config.time_scale)
             await self._send_handle(session)
 
+    @property
+    def _is_transparent(self) -> bool:
+        """The client asked for the number of the last message that a handle covers; only Vertex takes that."""
+        return machine.values(self.conversation.setup, ("sessionResumption", "transparent")) == [True]
+
+    def _held_seconds(self) -> float:
+        """Seconds of the service's time for which the session is held after its connection (RESUME-2)."""
+        if fault := self.lasting_faults.get("held-handle"):
+            return fault.number
+        is_clean = self.ended not in ("dropped", "lost")
+        return 0.0 if is_clean or self.cut_turn else float(self.conversation.profile["resumption"]["heldSeconds"])
+
     async def turn_ended(self) -> None:
-        if self._sends_updates("turn") and self._resumable is not None:
+        is_due = self._sends_updates("turn") or self._is_transparent
+        if is_due and self._resumable is not None and not self.conversation.pending:
             await self._send_handle(self._resumable)
 
     async def _send_handle(self, session: ResumableSession) -> None:
         profile = self.conversation.profile["resumption"]
         is_uuid = profile.get("handle") == "uuid"
         handle = self.context.store.new_handle(session, profile["handleSeconds"], uuid=is_uuid)
-        await self.send({"sessionResumptionUpdate": {"newHandle": handle, "resumable": True}})
+        covers = {"lastConsumedClientMessageIndex": str(self.received - 1)} if self._is_transparent else {}
+        await self.send({"sessionResumptionUpdate": {"newHandle": handle, "resumable": True, **covers}})
 
 
 def _close_of(finding: Finding, step: Step) -> tuple[int, str] | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from livews.core import codec
+from livews.server.user_input import UserInput
 
 _HANDLES = 8
 """Handles kept per session; some models send one every two seconds."""
@@ -24,8 +25,6 @@ UNLIMITED = -1
 """Uses of a token that has no limit."""
 _INSTRUCTION_TOKENS = 8
 """Tokens of a prompt before the first word."""
-_SETTLE_SECONDS = 1.5
-"""After a drop without a close frame the service keeps a session for about this long (RESUME-2)."""
 
 
 @dataclass
@@ -45,8 +44,10 @@ class ResumableSession:
     saw_video: bool = False
     held: bool = True
     """A connection has it now."""
-    dropped: float = float("-inf")
-    """When its last connection was lost without a close frame."""
+    held_until: float = float("-inf")
+    """The service does not know before then that its last connection is gone (RESUME-2)."""
+    cut: UserInput | None = None
+    """The input whose reply was cut off with the connection."""
     handles: list[str] = field(default_factory=list)
 
 
@@ -123,7 +124,7 @@ class SessionStore:
         now = self.clock()
         if now > until:
             return None, "invalid-session-handle"
-        if session.held or now - session.dropped < _SETTLE_SECONDS / self._scale:
+        if session.held or now < session.held_until:
             return None, "internal-error"  # RESUME-2
         return session, ""
 
@@ -132,11 +133,10 @@ class SessionStore:
         for handle in session.handles:
             self._handles[handle] = (session, float("-inf"))
 
-    def release(self, session: ResumableSession, *, clean: bool) -> None:
-        """Note that a session lost its connection; `clean` when there was a close frame."""
+    def release(self, session: ResumableSession, held: float) -> None:
+        """Note that a session lost its connection, and that it is held for so many seconds of the service's time."""
         session.held = False
-        if not clean:
-            session.dropped = self.clock()
+        session.held_until = self.clock() + held / self._scale
 
     # Tokens
 

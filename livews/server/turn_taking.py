@@ -82,7 +82,7 @@ class TurnTaking:
         self._input = InputBuffer(resumable.context)
         self._calls = PendingCalls(session, resumable, self.wire)
         self._reply: asyncio.Task[None] | None = None
-        self._answers_to = UserInput()
+        self.answers_to = UserInput()
         """The input that the running reply, or the last one, answers."""
         self._queue: deque[UserInput] = deque()
         """Turns that wait for the end of the reply."""
@@ -153,7 +153,7 @@ class TurnTaking:
         """Take clientContent: a history, or a turn. Even if it is not a prompt it cuts a running reply (TURN-1)."""
         if self._traits["clientContent"] == "none":  # TURN-6: the model ignores it
             return
-        cut = self._answers_to if self._is_replying else None
+        cut = self.answers_to if self._is_replying else None
         await self._interrupt()
         user_was_last = self._input.add_turns(message.get("turns", []))
         if not is_prompt:
@@ -171,6 +171,9 @@ class TurnTaking:
         await self._prompt(interrupts=True)
 
     async def _take_results(self, message: dict[str, Any]) -> None:
+        if self._calls.end_stale():
+            await self._end_without_words()
+            return
         continuation, words_by_scheduling = self._calls.respond(message)
         if continuation:
             self._start_reply(UserInput(results=continuation), same_turn=True)
@@ -193,7 +196,9 @@ class TurnTaking:
 
     async def _answer(self, user_input: UserInput, *, interrupts: bool) -> None:
         """Start a reply in place of the running one, or after it."""
-        if self._is_replying and not interrupts:
+        if self._calls.end_stale():
+            await self._end_without_words()
+        elif self._is_replying and not interrupts:
             self._wait(self._queue, user_input)
         else:
             await self._interrupt()
@@ -290,6 +295,10 @@ class TurnTaking:
 
     # Replies
 
+    def reply_again(self, user_input: UserInput) -> None:
+        """Speak the reply to an input of the connection before."""
+        self._start_reply(user_input)
+
     @property
     def _is_replying(self) -> bool:
         """A turn of the model is under way: it speaks, or waits for a function's result."""
@@ -297,7 +306,7 @@ class TurnTaking:
 
     def _start_reply(self, user_input: UserInput, *, same_turn: bool = False) -> None:
         """Start a reply. After a call it belongs to the `same_turn`, and so do the counts so far."""
-        self._answers_to = user_input
+        self.answers_to = user_input
         self._resumable.context += user_input.tokens()
         self._resumable.context[""] = self._resumable.context[""] or self.wire["promptUnlisted"]
         self._prompt_tokens = Counter(self._resumable.context)
@@ -326,7 +335,7 @@ class TurnTaking:
         if self._calls.holding and (withdrawn := self._calls.release_turn()):
             await self._session.send({"toolCallCancellation": {"ids": withdrawn}})
         await self._session.send({"serverContent": {"interrupted": True}})
-        await self._end_utterance(self._answers_to, "IDLE" if self._style.utterances else "")
+        await self._end_utterance(self.answers_to, "IDLE" if self._style.utterances else "")
         await self._session.turn_ended()
 
     async def _run_reply(self, user_input: UserInput) -> None:
@@ -373,6 +382,10 @@ class TurnTaking:
         await self._sleep_until(first_audio + seconds * self._pace)
         await self._end_utterance(user_input, status)
         self._prompt_tokens = Counter(self._resumable.context)
+
+    async def _end_without_words(self) -> None:
+        await self._end_utterance(UserInput(), "IDLE" if self._style.utterances else "")
+        await self._session.turn_ended()
 
     async def _end_utterance(self, user_input: UserInput, status: str) -> None:
         """Send turnComplete with the counts, which are context from now on."""

@@ -31,7 +31,7 @@ several such tables are multiplied. `$column` is its value, `$NAME` what `let` s
   and `nothing` if these are not there, with "..." for `said` and `audio` by turns, without WORD for each `-WORD`.
 - `nothing`: it stays quiet. `closed CODE REASON`: how the stand-in closes; `closes ID [REASON]`: as that row of
   protocol/closes.json says, with its reason or another.
-- `pings` are sent from here on; `wait SECONDS`; `clock SECONDS` sets the clock of handles on. `after LEAST [MOST]`: so
+- `faults NAME ...` are those of connections from here on. `pings` are sent from here on; `wait SECONDS`; `clock SECONDS` sets the clock of handles on. `after LEAST [MOST]`: so
   many seconds after the connection it is now. `idle`: for a reader no turn runs.
 - `status NAME JSON`, `ended HOW`, `log TEXT`: what the stand-in says of the newest session, how the only one that is over
   ended, what a line of its log has (`no-log`: none); `differences N` from its script.
@@ -57,6 +57,7 @@ from websockets.exceptions import ConnectionClosed
 from livews.advice import closes
 from livews.core import codec, protocol
 from livews.server import synth
+from livews.server.faults import parse
 from livews.server.script import Script
 from livews.server.server import StandInServer
 from tests.kit import names, sound, talk
@@ -219,6 +220,9 @@ class Player:
         found = talk.brief_all(self.got, leave - ({"said"} if "..." in words else set()))
         assert (by_turns(found) if "..." in words else found) == words
 
+    async def faults(self, text: str) -> None:
+        self.server.config.faults = [parse(fault) for fault in text.split()]
+
     async def pings(self, text: str) -> None:
         await self.clients[-1][1].enter_async_context(talk.pinging(self.caller))
 
@@ -279,7 +283,7 @@ class Player:
 STEPS: dict[str, Callable[[Player, str], Awaitable[object]]] = {
     ">": Player.send, "<": Player.hear, "=": Player.exchange, "setup": Player.setup, "connect": Player.connect,
     "leave": Player.leave, "lose": Player.lose, "nothing": Player.nothing, "rest": Player.rest, "closed": Player.closed, "closes": Player.closes, "dial": Player.dial,
-    "pings": Player.pings, "wait": Player.wait, "clock": Player.clock, "after": Player.after, "idle": Player.idle,
+    "faults": Player.faults, "pings": Player.pings, "wait": Player.wait, "clock": Player.clock, "after": Player.after, "idle": Player.idle,
     "status": Player.status, "ended": Player.ended, "log": Player.has_logged,
     "no-log": Player.has_not_logged, "differences": Player.differences,
 }  # fmt: skip
@@ -574,6 +578,7 @@ CHECKS: dict[str, Callable[[list[Message], str], None]] = {
     "never": _never,
     "order": _order,
     "last": lambda got, message: _is(got[-1], json.loads(message)),
+    "last-has": lambda got, text: _fits(re.escape(text), json.dumps(got[-1])),
     "calls": _calls,
     "cancels": _cancels,
     "call-ids": _call_ids,

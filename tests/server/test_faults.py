@@ -176,6 +176,45 @@ async def test_burst_audio_comes_at_once() -> None:
     assert took < 0.3 * seconds / 4.5, "without the fault it takes all of that"
 
 
+# The end of a connection
+
+
+async def test_a_cut_in_the_middle_of_a_message_leaves_half_of_its_frame() -> None:
+    plain = as_bytes((await turn())[3])
+    async with talk.serving(faults=["drop-in-message@4"]) as server, dialled(server) as socket:
+        came: list[bytes] = []
+        data_received = socket.data_received
+        socket.data_received = lambda data: (came.append(data), data_received(data))
+        frames, end = await to_the_end(socket, talk.content("hello"))
+        assert len(frames) == 3
+        assert end and end.rcvd is None
+        assert plain[:20] in b"".join(came)
+        assert plain not in b"".join(came)
+
+
+@pytest.mark.parametrize(("fault", "is_reset"), [("reset@3", True), ("drop@3", False)])
+async def test_a_reset_is_one(fault: str, is_reset: bool) -> None:
+    async with talk.serving(faults=[fault]) as server, dialled(server) as socket:
+        lost: list[Exception | None] = []
+        connection_lost = socket.connection_lost
+        socket.connection_lost = lambda problem: (lost.append(problem), connection_lost(problem))
+        frames, end = await to_the_end(socket, talk.content("hello"))
+        assert len(frames) == 2
+        assert end and end.rcvd is None
+        assert isinstance(lost[0], ConnectionResetError) is is_reset
+
+
+async def test_who_is_accepted_and_gets_nothing_gets_no_pongs_either() -> None:
+    async with talk.serving(faults=["accept-and-silent"]) as server, dialled(server) as socket:
+        assert "setupComplete" in json.loads(await socket.recv())
+        pong = await socket.ping()
+        await socket.send(json.dumps(talk.content("hello")))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await pong
+        assert len(server.sessions) == 1
+
+
 # The form of frames
 
 
@@ -441,13 +480,13 @@ async def test_a_scenario_changes_the_form_of_frames(fault: str, frame: bytes | 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("nonsense", 'unknown fault "nonsense": expected one of drop, close, '),
+        ("nonsense", 'unknown fault "nonsense": expected one of drop, drop-in-message, reset, '),
         ("", 'unknown fault ""'),
         ("Drop", 'unknown fault "Drop"'),
         ("drop=3", "drop takes no value"),
         ("drop@0", "drop counts messages from 1"),
-        ("drop@x", "invalid fault drop@x: expected drop@N, N a number from 1"),
-        ("stall@-1", "invalid fault stall@-1: expected stall@N"),
+        ("drop@x", "invalid fault drop@x: expected drop[@N], N a number from 1"),
+        ("stall@-1", "invalid fault stall@-1: expected stall[@N]"),
         ("close", "close needs a value: close=ID"),
         ("close=@3", "close needs a value: close=ID"),
         ("close=nope", "nope is not in protocol/closes.json: expected one of invalid-argument, "),
@@ -457,6 +496,13 @@ async def test_a_scenario_changes_the_form_of_frames(fault: str, frame: bytes | 
         ("slow-audio=nan", "invalid value nan of slow-audio: expected a number above 0 (factor)"),
         ("fragments=-1", "invalid value -1 of fragments: expected a number above 0 (bytes)"),
         ("fragments=1e9", "invalid value 1e9 of fragments: expected a number above 0 (bytes)"),
+        ("drop-every@0", "drop-every counts turns from 1"),
+        ("drop-every=2", "drop-every takes no value"),
+        ("close-every@2", "close-every needs a value: close-every=ID"),
+        (
+            "go-away-every=5@x",
+            "invalid fault go-away-every=5@x: expected go-away-every=SECONDS[@N], N a number from 1",
+        ),
         ("compact@3", "compact lasts all session and takes no @N"),
     ],
 )
@@ -479,9 +525,11 @@ def test_a_bad_fault_is_exit_2_with_its_place_and_a_cure(text: str) -> None:
 def test_how_faults_are_written() -> None:
     for name, kind in faults.KINDS.items():
         value = {"ID": "quota", "SECONDS": "2.5", "FACTOR": "0.25", "BYTES": "7", "": ""}[kind.value]
-        for at in ("", "@7") if kind.once else ("",):
+        for at in ("", "@7") if kind.once or kind.every else ("",):
             fault = faults.parse(name + (f"={value}" if value else "") + at)
-            assert (fault.name, fault.value, fault.at) == (name, value, 7 if at else kind.at if kind.once else 0)
+            number = 7 if at else kind.at if kind.once else 1
+            assert (fault.name, fault.value) == (name, value)
+            assert (fault.at, fault.every) == (number if kind.once else 0, number if kind.every else 0)
 
 
 def test_help_lists_every_fault() -> None:
@@ -489,7 +537,7 @@ def test_help_lists_every_fault() -> None:
     assert done.returncode == 0
     lines = done.stdout.splitlines()
     assert [re.split(r"[=\[ ]", line)[0] for line in lines[: len(faults.KINDS)]] == list(faults.KINDS)
-    assert [line.split(":")[0] for line in lines[len(faults.KINDS) :]] == ["@N", "ID"]
+    assert [line.split(":")[0] for line in lines[len(faults.KINDS) :]] == ["@N", "-every", "ID"]
     for name, kind in faults.KINDS.items():
         assert any(line.startswith(name) and kind.help in line for line in lines)
 
@@ -497,5 +545,5 @@ def test_help_lists_every_fault() -> None:
 def test_every_fault_is_tried() -> None:
     source = Path(__file__).read_text() + (FOLDER / "faults.txt").read_text()
     for name in faults.KINDS:
-        tried = rf'(faults=\[|wrong = \[|turn\(|spread\(|faults": \[)[^)\]]*"{name}|"{name}[@0-9]*": lambda'
+        tried = rf'(faults=\[|wrong = \[|turn\(|spread\(|faults": \[)[^)\]]*"{name}|"{name}[@0-9]*": lambda|\| {name}[@= ]'
         assert re.search(tried, source), name
