@@ -137,6 +137,7 @@ class UsageMeter:
             self._output = str(modalities[0])
         if not (isinstance(resumption, dict) and resumption.get("handle")):
             self.begin_again()
+        self._cut()
 
     def begin_again(self) -> None:
         """The service does not know the session any more: what it counts for a whole session begins at 0."""
@@ -155,16 +156,21 @@ class UsageMeter:
             self._is_late, self._is_open = self._is_open or self._is_late, False
             self._queries.clear()
         elif isinstance(event, Reconnecting | SessionLost):
-            self._uncounted += self._is_open  # the answer was cut
-            self._is_open = False
+            self._cut()
+
+    def _cut(self) -> None:
+        """The connection is over, and with it an answer that was running."""
+        self._uncounted += self._is_open
+        self._is_open = False
 
     def _count(self, usage: events.Usage) -> None:
-        self._is_open = self._is_late = False
         new = (
             _by_modality(usage.prompt, usage.prompt_by),
             _by_modality(usage.response, usage.response_by, self._output),
             Counter(thoughts=usage.thoughts, toolPrompt=usage.tool_prompt),
         )
+        if new[0] or new[1]:  # a total that is of neither side is no count
+            self._is_open = self._is_late = False
         before, self._last = self._last, new
         # a count that is lower than the one before began anew
         is_more = self._counts_session and before and _total(new) >= _total(before)

@@ -134,6 +134,9 @@ def test_the_answer_of_a_text_session_is_text() -> None:
         ([{"serverContent": {}, "usageMetadata": {"promptTokenCount": 90}}, VOICE, ended({})], 1),
         ([VOICE, {"serverContent": {"interrupted": True}}, ended(FIRST)], 0),
         ([OVER], 0),
+        ([VOICE, ended({"totalTokenCount": 40, "thoughtsTokenCount": 40})], 1),
+        # a connection that was cut, and the next one
+        ([VOICE, ended(FIRST), VOICE, {"setup": {"model": "models/gemini-3.8-live"}}, VOICE, ended(FIRST)], 1),
     ],
 )  # fmt: skip
 def test_an_answer_without_a_count_makes_the_cost_a_lower_bound(messages: list[Any], uncounted: int) -> None:

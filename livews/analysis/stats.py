@@ -88,7 +88,8 @@ class SessionStats:
         self._interrupted = 0
         self._barge_in: list[float] = []
         self._heard = Counter[str]()
-        self._meter = UsageMeter(models.profile(""))
+        self._meter: UsageMeter | None = None
+        """There is one from the setup on."""
         self._closes: list[dict[str, Any]] = []
         self._times: dict[str, float] = {}
         """When the first line, the setup and its answer came."""
@@ -146,10 +147,11 @@ class SessionStats:
             if signal in step.signals:
                 self._times.setdefault(signal, record.t)
         if step.sender == "client":
-            if "setup" in step.signals and not step.faults:
+            if self._meter is None and self._session.conversation.setup:
                 self._meter = UsageMeter(self._session.conversation.profile, free=is_local_url(self._session.url))
-            self._meter.sent(step)
-        else:
+            if self._meter is not None:
+                self._meter.sent(step)
+        elif self._meter is not None:
             for event in events.events(step):
                 self._meter.take(event)
 
@@ -172,7 +174,7 @@ class SessionStats:
             if {"setup", "setupComplete"} <= times.keys()
             else {}
         )
-        usage = self._meter.usage()
+        usage = (self._meter or UsageMeter(models.profile(""))).usage()
         sides = {"prompt": (usage.prompt, 0), "response": (usage.response, usage.thoughts)}
         tokens: dict[str, Any] = {
             name: {"total": sum(counts.values()), **counts, **({"thoughts": thoughts} if thoughts else {})}

@@ -402,6 +402,7 @@ def _model(name: str) -> Entry:
     tools = profile["tools"]
     entry.add("tools", ", ".join([*tools["behavior"], *(name for name, on in tools.items() if on is True)]))
     entry.add("ends", f"a turn ends at {profile['turnEndsAt']}")
+    entry.add("costs", _price(profile["price"]))
     for label, key in (("no", "refuses"), ("needs", "requires")):
         rules: dict[str, str] = {}
         for row in profile.get(key, ()):
@@ -411,6 +412,20 @@ def _model(name: str) -> Entry:
     entry.add("notes", notes=profile.get("notes", ""))
     entry.add_evidence(profile.get("evidence", ()))
     return entry
+
+
+def _price(name: str | None) -> str:
+    """The row of a model in prices.json, in words; "" if it has none."""
+    prices = protocol.prices()
+    row = next((row for row in prices["rows"] if row["id"] == name), None)
+    if row is None:
+        return ""
+    sides = [
+        f"{', '.join(f'{kind.lower()} {price:g}' for kind, price in row[side].items())} {side}"
+        for side in ("in", "out")
+    ]
+    search = f"; a search {row['search']:g} USD" if row["search"] else ""
+    return f"{'; '.join(sides)}, in USD a million tokens{search}; by the list of {prices['asOf']}"
 
 
 def _voice(name: str) -> Entry:

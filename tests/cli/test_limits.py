@@ -15,6 +15,7 @@ from livews.cli.console import Environment
 from livews.cli.session_inputs import SessionInputs
 from tests.bench.golden.parts import png
 from tests.kit.command import LIVEWS, livews, serving
+from tests.kit.screen import Terminal
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +130,13 @@ def test_an_idle_prompt_is_left_when_the_time_is_up(server: str) -> None:
         assert (
             process.wait(20) == 0 and "livews: ended by --max-minutes 0.01 after 0." in err and "mid-reply" not in err
         )
+
+
+def test_the_live_view_ends_with_the_time(server: str) -> None:
+    with Terminal([*LIVEWS, "--mute", "--url", server, "--max-minutes", "0.03"], rows=24, columns=110) as terminal:
+        terminal.wait_for("message >")
+        terminal.wait_for("ended by --max-minutes 0.03 after 1.")
+        assert terminal.wait() == 0 and terminal.restored()
 
 
 def test_a_function_that_runs_is_stopped_when_the_time_is_up(tmp_path: Path) -> None:
