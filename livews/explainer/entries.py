@@ -158,8 +158,10 @@ def member_entry(place: MemberLocation, at: str = "") -> Entry:
     limits = next((row for row in protocol.checks() if row["at"] in paths), {})
     if "within" in limits:
         entry.add("takes", "{} to {}".format(*limits["within"]), within=limits["within"])
-    elif limits:
+    elif "among" in limits:
         entry.add("takes", among=protocol.models()[limits["among"]])
+    elif limits:
+        entry.add("takes", limits["form"], form=limits["form"])
     if is_message:
         _add_when(entry, paths)
     entry.add_evidence(note["evidence"])
