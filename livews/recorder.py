@@ -38,6 +38,15 @@ class Recorder(Protocol):
         """
         return  # a recorder of messages only inherits this
 
+    def continued(self, t: float, connections: int) -> None:
+        """What follows is of another connection of the session.
+
+        Args:
+            t: seconds since the start of the session.
+            connections: how many there were before.
+        """
+        return
+
     def close(self) -> None:
         """The session is over."""
         return

@@ -185,6 +185,7 @@ class SessionStats:
             tokens["total"] = sum(side["total"] for side in tokens.values())
         return {
             "session": session.number,
+            **({"connection": session.connection} if session.connection > 1 else {}),
             "started": str(session.header.get("started", "")),
             "url": session.url,
             "model": session.model,
@@ -245,6 +246,8 @@ def _figures(values: list[float]) -> dict[str, float]:
 def words(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """The statistics as text: (name, text) rows."""
     yield "session", f"{row['session']}  {row['started']}  {row['seconds']:,.1f} s  {row['model']}"
+    if "connection" in row:
+        yield "continues", f"the conversation of the session before, on connection {row['connection']}"
     for side, name in (("client", "sent"), ("server", "received")):
         messages = row["messages"][side]
         kinds = ", ".join(f"{kind} {n['count']:,} ({n['bytes']:,} B)" for kind, n in messages["kinds"].items())

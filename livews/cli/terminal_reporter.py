@@ -11,7 +11,7 @@ from livews.core import protocol
 from livews.core.conversation import Step
 from livews.core.rules import Finding
 from livews.core.schema import Sender
-from livews.recorder import Direction, Opcode
+from livews.recorder import Direction, Opcode, Recorder
 from livews.terminal_text import escape_unsafe, paragraph
 from livews.trace.ending import SessionEnding
 from livews.trace.outcome import TurnOutcomes
@@ -59,7 +59,7 @@ class _Watchdog:
         self._alarm()
 
 
-class TerminalReporter:
+class TerminalReporter(Recorder):
     """A recorder that writes to the console.
 
     number: of the session, in front of each line.

@@ -21,7 +21,7 @@ from livews.core.conversation import Step
 from livews.core.rules import Finding
 from livews.core.schema import Sender
 from livews.proxy.injector import MessageInjector
-from livews.recorder import Direction, Opcode
+from livews.recorder import Direction, Opcode, Recorder
 from livews.redactor import Redactor
 from livews.report.data import ReportSession, SessionInfo
 from livews.report.message_excerpt import MemberDocs
@@ -82,7 +82,7 @@ class SessionView:
             self.page.finish()
 
 
-class LiveSession(SessionView):
+class LiveSession(SessionView, Recorder):
     """A session that passes the proxy; a `Recorder` of it, and its `SessionInfo`."""
 
     kept = "a file named with --trace keeps every message"

@@ -396,6 +396,8 @@ class Session:
 
     def new_connection(self, handle: str = "") -> Connection:
         """Another connection, not opened yet."""
+        for recorder in self._recorders if self.connections else ():
+            recorder.continued(self.clock(), self.connections)
         return Connection(
             self.endpoint, self._recorders, self.clock, on_message=self._on_message, on_end=self._on_end, handle=handle,
         )  # fmt: skip

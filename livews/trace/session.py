@@ -14,6 +14,7 @@ from typing import Any
 
 from livews.audio.analysis.input_check import InputAudioCheck
 from livews.conversation import Conversation
+from livews.core import codec
 from livews.core.conversation import Step
 from livews.endpoint_paths import parse_endpoint_path
 from livews.errors import BadRequest
@@ -73,6 +74,12 @@ class RecordedSession:
     @property
     def url(self) -> str:
         return str(self.header.get("url", ""))
+
+    @property
+    def connection(self) -> int:
+        """1, or the number of the connection by which a client went on with the session that the file has before it."""
+        before = codec.whole(self.header.get("continues"))
+        return before + 1 if before is not None and 0 < before < 1_000_000 else 1
 
     @property
     def model(self) -> str:

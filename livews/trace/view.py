@@ -16,7 +16,7 @@ from livews.audio.analysis.pcm import audio_seconds, ms_of, rate_of
 from livews.core import machine
 from livews.core.conversation import Step, function_calls
 from livews.core.rules import Finding
-from livews.recorder import Direction, Opcode
+from livews.recorder import Direction, Opcode, Recorder
 from livews.redactor import Pieces, pseudonym, remember_handles
 from livews.terminal_text import one_line
 from livews.trace.empties import EmptyRun
@@ -27,8 +27,8 @@ INSERTED = "written by hand"
 """The note on a message that livews inserted."""
 
 
-class TraceView:
-    """The trace on a terminal; a `Recorder`.
+class TraceView(Recorder):
+    """The trace on a terminal.
 
     Args:
         say: prints a line.
@@ -52,6 +52,10 @@ class TraceView:
         """Similar frames of audio that will be one line."""
         self._state = machine.machine().initial
         self._empties = EmptyRun()
+
+    def continued(self, t: float, connections: int) -> None:
+        self._release()
+        self._print(self._paint("dim", f"-- connection {connections + 1}"))
 
     def frame(
         self,

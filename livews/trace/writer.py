@@ -58,6 +58,11 @@ class TraceFile:
         self._media = media
         self._templates: dict[Template, tuple[bytes, bytes]] = {}
         self._empties = EmptyRun()
+        self._url, self._side = url, side
+        self._since = 0.0
+        """When its last header was written, on the clock of the session."""
+        self._continues: tuple[float, int] | None = None
+        """Another connection has begun, and nothing of it was written yet: when, and how many there were before."""
         self.inserted: Callable[[], bool] = lambda: False
         """Whether livews inserted the current frame: neither side sent it."""
         try:
@@ -99,7 +104,21 @@ class TraceFile:
         """The trace of a client's session with the endpoint `where`."""
         return cls(path, url=where.shown, side="client", secrets=where.secrets, media=media)
 
+    def continued(self, t: float, connections: int) -> None:
+        if self._continues is None and (last := self._empties.last()):
+            self._frame(*last)
+        self._continues = t, connections
+
+    def _begin(self) -> None:
+        """Write the header of another connection, ahead of its first line: its times count from there."""
+        if self._continues is not None:
+            self._since, connections = self._continues
+            self._continues = None
+            self._write(orjson.dumps(header(self._url, self._side) | {"continues": connections}) + b"\n")
+
     def frame(self, t: float, direction: Direction, opcode: Opcode, step: Step) -> None:
+        self._begin()
+        t -= self._since
         inserted = self.inserted()
         if inserted or not self._empties.take(step, t, direction, opcode):
             self._frame(step, t, direction, opcode, b'"inserted":true,' if inserted else b"")
@@ -128,7 +147,8 @@ class TraceFile:
             self._write(self._hidden(b"".join((head, body, tail))))
 
     def control(self, t: float, direction: Direction, kind: str, about: dict[str, Any]) -> None:
-        row = (t, direction.encode(), self._empty_counts(), kind.encode(), orjson.dumps(about))
+        self._begin()
+        row = (t - self._since, direction.encode(), self._empty_counts(), kind.encode(), orjson.dumps(about))
         self._write(self._hidden(b'{"t":%.6f,"dir":"%s",%s"%s":%s}\n' % row))
 
     def close(self) -> None:

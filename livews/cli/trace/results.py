@@ -87,7 +87,8 @@ def show(options: argparse.Namespace, console: Console) -> int:
     with reader.sessions(options.file, console, number=options.session) as sessions:
         for session in sessions:
             if session.number > 1 and not options.json:
-                say(console.paint_result("dim", f"-- session {session.number}"))
+                goes_on = f", connection {session.connection} of the conversation" if session.connection > 1 else ""
+                say(console.paint_result("dim", f"-- session {session.number}{goes_on}"))
             view = TraceView(say, console.paint_result, hide_named)
             ending, waiting = SessionEnding(), Waiting(session.conversation)
             outcomes = TurnOutcomes(session.conversation)
