@@ -158,7 +158,7 @@ def at(policy: dict[str, Any], place: tuple[Any, ...]) -> dict[str, Any]:
 def test_every_member_of_the_policy_is_shown_by_a_vector(monkeypatch: pytest.MonkeyPatch) -> None:
     unseen = []
     for what, policy in changes():
-        monkeypatch.setattr(protocol, "reconnect", lambda policy=policy: policy)
+        monkeypatch.setattr(protocol, "load", lambda name, policy=policy: policy)
         try:
             if not any(failure for test in TESTS for failure in failures(test)):
                 unseen.append(what)
