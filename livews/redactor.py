@@ -86,6 +86,7 @@ _SHAPE_MARK = re.compile("|".join((*(re.escape(mark.decode()) for mark in _SHAPE
 """One of them is in what `without_shapes` removes."""
 _NAME_MARK = re.compile(f"{_SHAPE_MARK.pattern}|Bearer |[:=]|\\\\u003|%3")
 """One of them is in what `_without_named` removes."""
+_SHAPE_START = re.compile(rb"(?i:AIza)|\b(?i:AQ)\.|ya29\.|auth_tokens/|\beyJ")
 _SHAPE_CUT = re.compile(rb"(?:(?i:AIza)|\b(?i:AQ)\.|ya29\.|auth_tokens/|\beyJ)[0-9A-Za-z._-]{4,}(?=\xe2\x80\xa6)")
 """The beginning of one that a text was cut in, which an ellipsis follows."""
 _SHAPE_BEGUN = re.compile(
@@ -414,7 +415,10 @@ class Pieces:
             found = raw.find(value.plain, max(0, at - size + 1), at + size - 1)
             ends += [found + size] if found >= 0 else []
         if self._redactor is None:
-            ends += [match.end() for match in _SHAPES.finditer(raw) if match.start() < at < match.end()]
+            # what comes after may be long: only where one may begin before `at` it is looked at
+            starts = (mark.start() for mark in _SHAPE_START.finditer(raw, 0, at + len("auth_tokens")))
+            matches = (_SHAPES.match(raw, start) for start in starts if start < at)
+            ends += [match.end() for match in matches if match and at < match.end()]
         return max(ends)
 
 

@@ -228,3 +228,20 @@ def test_of_many_handles_each_beginning_is_found(monkeypatch: pytest.MonkeyPatch
             text = f"so {handle[:cut]}"
             alone = max(known.begins_at_end(text.encode()) for known in redactor._handles.values())
             assert redactor._handles.beginning_at_end(text.encode())[0] == alone
+
+
+def test_a_long_text_after_a_short_beginning_is_not_searched_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text that ends in a letter of a shape is the rule; the next one is looked at only where the two meet."""
+    places: list[int] = []
+
+    class Shapes:
+        def match(self, raw: bytes, at: int) -> None:
+            places.append(at)
+
+    monkeypatch.setattr(redactor, "_SHAPES", Shapes())
+    pieces, long = redactor.Pieces(), "eyJ AIza AQ. " * 10_000
+    assert pieces.hide("a banana", "x") == "a banana" and pieces.hide(long, "x") == long
+    assert places == []
+    pieces.hide("ends in AI", "x")
+    pieces.hide("za" + long, "x")
+    assert places == [0]

@@ -36,6 +36,8 @@ CHUNK = 250
 """Messages that are stored together, and read together when one of them is opened."""
 _MAX_WORDS = 160
 _MAX_UTTERANCE = 400
+_MOST_SAME, _LONGEST_SAME = 16, 4_096
+"""Messages that are remembered because the same may come again, and their bytes."""
 _MAX_LANE = 20_000
 """Things one lane draws; a longer trace is still listed in full."""
 _MEASURED_TURNS = 64
@@ -145,8 +147,8 @@ class ReportSession:
         self._sounded: deque[tuple[int, audio_tracks.AudioRun]] = deque(maxlen=_MEASURED_TURNS)
         """Index of a turn, and the run that holds its first sound."""
         self._end: dict[str, Any] | None = None
-        self._documented: dict[str, bytes] = {}
-        """The last message of each side whose members are among the docs."""
+        self._documented: set[tuple[str, bytes]] = set()
+        """The last short messages whose members are among the docs."""
         self._empties = EmptyRun()
         """Empty messages, which the next row counts."""
         self._ending = SessionEnding()
@@ -189,11 +191,13 @@ class ReportSession:
             as_sent = None if record.elided else step.as_sent
             as_sent = codec.parse(raw if record.elided else step.raw) if as_sent is None else as_sent
             message, left_out = excerpt(with_pseudonyms(as_sent), step.sender)
-            if step.template is None and step.raw != self._documented.get(
-                step.sender
+            if (
+                step.template is None and (step.sender, step.raw) not in self._documented
             ):  # else it has those of an earlier one
                 self._docs.add(step.sender, as_sent)
-                self._documented[step.sender] = step.raw
+                if len(step.raw) <= _LONGEST_SAME:
+                    known = self._documented if len(self._documented) < _MOST_SAME else set()
+                    self._documented = known | {(step.sender, step.raw)}
         level = self._find(row, [*step.findings, *self._outcomes.take(step, elided=record.elided)])
         self._add_row(t, record, step.kind, words, level, message, left_out)
         change = self._timeline.take(t, step, elided=record.elided)

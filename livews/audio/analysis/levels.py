@@ -44,6 +44,10 @@ def peak_db(pcm: bytes) -> float:
     return decibels(float(max(max(samples), -min(samples)) ** 2)) if samples else FLOOR_DB
 
 
+_BLOCK = 480
+"""Samples of which the loudest is looked for at once: most audio begins and ends in silence."""
+
+
 def first_sound(pcm: bytes) -> int | None:
     """Index of the first sample of at least `FIRST_SOUND_DB` dBFS, of either sign; None when all are below."""
     return _loud_sample(pcm, 1)
@@ -57,7 +61,12 @@ def last_sound(pcm: bytes) -> int | None:
 def _loud_sample(pcm: bytes, step: int) -> int | None:
     samples = samples_of(pcm)
     least = _FULL * pow(10, FIRST_SOUND_DB / 20)
-    return next((i for i in range(len(samples))[::step] if not -least < samples[i] < least), None)
+    for start in range(0, len(samples), _BLOCK)[::step]:
+        block = samples[start : start + _BLOCK]
+        if not -least < min(block) <= max(block) < least:
+            places = range(start, start + len(block))[::step]
+            return next(i for i in places if not -least < samples[i] < least)
+    return None
 
 
 QUIET, SOFT, LOUD = 0, 1, 2
