@@ -23,6 +23,8 @@ from livews.core.rules import ApiTarget, Finding
 from livews.core.schema import Sender
 
 OTHER_NAMES = "other names"
+_LOST = 1006
+"""The code of a connection that ended without a close frame."""
 _REMARKS = 30
 """Remarks about media that are made in a session, each once."""
 _CALLS = 1_000
@@ -192,6 +194,8 @@ class CoreConversation(rules.Context):
             code: the close code, 1006 for a connection that ended without a close frame.
             reason: the reason in the close frame.
         """
+        if not self.traits["closedBy"]:
+            self.traits = {**self.traits, "closedBy": "client" if sender == "client" and code != _LOST else "server"}
         transition = self._machine.run(self._state, ("close",), self.traits)
         self._state = transition.states
         is_cut = "cutTurn" in transition.effects

@@ -299,7 +299,8 @@ def _signal(name: str) -> Entry:
         entry.facts["ways"].append(way)
         wanted = f" is {_any([json.dumps(value) for value in as_list(way['is'])])}" if "is" in way else " is there"
         wanted = f" starts with {way['startsWith']}" if "startsWith" in way else wanted
-        entry.add("is", f"in a message where {_any(way['at'])}{wanted}{_if(way)}")
+        is_message = f"in a message where {_any(way['at'])}{wanted}{_if(way)}" if way["at"] else ""
+        entry.add("is", is_message or "a close frame, or the loss of the connection; no message has it")
     rows = _rows(name, "on")
     entry.add("moves", [_move(row) for row in rows], rows=rows)
     return entry

@@ -142,7 +142,7 @@ def _value(member: Member, above: set[str]) -> Any:
         return True if member.plain == "boolean" else _STRINGS.get(member.name, "...")
     of = schema.table(member.target)
     if of.values is not None:
-        return _specified(of.values)[0]
+        return "OBJECT" if "OBJECT" in of.values else _specified(of.values)[0]  # what parameters have to be
     return _object(member.target, above | {member.target}) if of.is_message else _SCALARS[of.name]
 
 

@@ -150,15 +150,15 @@ class StandInSession(ServerSession):
 
     def _mention(self, step: Step) -> None:
         """Say once what the model of the session does not read, or answers in silence."""
-        notes = [note for note in step.notes if note.rule.startswith(("MODEL-", "TOOL-", "AUDIO-"))]
+        rows = protocol.rules()
+        notes = [note for note in step.notes if "logged" in rows[note.rule]]
         for note in self._digest.take(notes, self.received):
-            is_new = note.path not in self._mentioned and len(self._mentioned) < _MENTIONED
-            if is_new and not note.rule.startswith("AUDIO-") and note.path != "/setup/model":
-                self._mentioned.add(note.path)
-                self.log(one_line(f"{note}: {note.fix}", 400))
-            elif note.rule.startswith("AUDIO-"):  # each is made once
+            if rows[note.rule]["logged"] == "each":
                 hears = self.input_check.is_sound and all(is_sound(*audio) for audio in step.audio)
                 self.log(one_line(f"{note}: {note.fix}{'' if hears else ' Nothing of it is heard.'}", 400))
+            elif note.path not in self._mentioned and len(self._mentioned) < _MENTIONED:
+                self._mentioned.add(note.path)
+                self.log(one_line(f"{note}: {note.fix}", 400))
 
     def _step(self, raw: bytes) -> Step:
         """Observe a frame. Where a token fixes the setup, its setup counts, not the client's (AUTH-2)."""

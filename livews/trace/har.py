@@ -18,7 +18,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 
+from livews.conversation import Conversation
 from livews.core import codec
+from livews.core.schema import Sender
 from livews.endpoint_paths import parse_endpoint_path
 from livews.errors import BadRequest
 from livews.redactor import (
@@ -31,6 +33,7 @@ from livews.redactor import (
     with_handles_hidden,
     with_pseudonyms,
 )
+from livews.trace.empties import EmptyRun
 from livews.trace.media import without_credentials
 from livews.trace.reader import MAX_LEVELS, MAX_TIME, header_of, record_of
 from livews.trace.session import RecordedSession
@@ -261,9 +264,22 @@ def write(socket: HarWebSocket, out: BinaryIO) -> tuple[int, int]:
             row["raw"] = codec.encode_base64(raw)
         rows.append(row)
     out.write(without_credentials(orjson.dumps(header)) + b"\n")
-    for row in sorted([*rows, *socket.controls], key=lambda row: float(row["t"])):
+    for row in _without_empties(sorted([*rows, *socket.controls], key=lambda row: float(row["t"]))):
         out.write(without_credentials(orjson.dumps(row)) + b"\n")
     return len(socket.messages) - unreadable, unreadable
+
+
+def _without_empties(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The rows of a session, its empty messages counted on the next one, as in a recorded trace."""
+    conversation, run = Conversation(), EmptyRun()
+    for row in rows:
+        if "message" in row:
+            sender: Sender = "client" if row["dir"] == "send" else "server"
+            if run.take(conversation.step_message(sender, row["message"]), row):
+                continue
+        yield {"t": row["t"], **run.release(), **row}
+    if last := run.last():
+        yield {"t": last[1]["t"], **run.release(), **last[1]}
 
 
 def shown(url: str) -> str:

@@ -368,7 +368,8 @@ class Walked(Conversation):
     def walk(self, line: dict[str, Any], step: Step, before: dict[str, str], traits: dict[str, Any]) -> None:
         if step.kind == "unreadable":
             return
-        signals = ["close"] if step.kind == "close" else read_signals(step.sender, step.body, traits)
+        is_end = step.kind == "close" and not step.raw
+        signals = ["close"] if is_end else read_signals(step.sender, step.body, traits)
         assert signals == list(step.signals)
         now, effects, faults, fired = walk(before, signals, traits)
         self.fired += fired

@@ -177,6 +177,14 @@ def test_har_has_every_message(both: tuple[Path, Path], trace: Run, tmp_path: Pa
     assert len(of_both[0]) == len(of_both[1]) == 13
 
 
+def test_har_comes_back_with_the_counts(both: tuple[Path, Path], trace: Run, tmp_path: Path) -> None:
+    har, out = tmp_path / "t.har", tmp_path / "back.jsonl"
+    assert trace("export", both[1], "--har", "-o", har).code == 0
+    assert trace("import", har, "-o", out).code == 0
+    counts = [[row.get(name, 0) for name in ("empty", "emptyContent")] for row in load(out)]
+    assert counts == [[row.get(name, 0) for name in ("empty", "emptyContent")] for row in load(both[0])]
+
+
 @pytest.mark.parametrize("wrong", [-1, "many", None, 1.5, True, [2], 10**30], ids=str)
 def test_a_count_that_is_none_is_not_counted(wrong: Any, tmp_path: Path) -> None:
     path = write(tmp_path / "t.jsonl", *READY, voice(1.0, tone(0.1)) | {"empty": wrong, "emptyContent": wrong})
