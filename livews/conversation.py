@@ -97,6 +97,14 @@ class Conversation(CoreConversation):
             frozenset(self._holding), self._interrupted, self.turns, len(self._remarks),
         )  # fmt: skip
 
+    def resume(self, previous: "Conversation") -> None:
+        """Take over, after setupComplete, what a resumed session has from its connection before: open calls, and that the
+        turn waits for them."""
+        self.pending, self._holding = dict(previous.pending), set(previous._holding)
+        if self.pending:
+            regions = zip(self._machine.regions, self._state, strict=True)
+            self._state = tuple("waitingForTool" if region == "turn" else state for region, state in regions)
+
     def _read_traits(self) -> None:
         super()._read_traits()
         for templates in self._templates.values():

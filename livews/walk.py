@@ -6,8 +6,10 @@
 """
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, NamedTuple
 
+from livews.core import protocol
 from livews.core.schema import ENVELOPE, Member, Sender, Table, pointer, table
 
 
@@ -31,6 +33,16 @@ class Visit(NamedTuple):
     """Whether this is an item of a list or map."""
     depth: int
     """Levels above it: 0 for the members at the top."""
+
+
+@cache
+def schemas() -> dict[str, dict[str, Any]]:
+    """Every schema by its $id."""
+    by_id = {}
+    for path in sorted((protocol.root() / "schemas").rglob("*.json")):
+        schema = protocol.load(path.relative_to(protocol.root()).as_posix())
+        by_id[schema["$id"]] = schema
+    return by_id
 
 
 def walk(sender: Sender, message: Any, items: int | None = None) -> Iterator[Visit]:

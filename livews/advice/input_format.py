@@ -11,9 +11,11 @@ from functools import cache, lru_cache
 from typing import Any
 
 from livews.core import codec, protocol, schema
-from livews.core.reading import Remark
+from livews.core.reading import Remark, is_audio
 from livews.core.schema import Sender
 
+_HEAD = 88
+"""Characters of base64 in which the format of a picture is recognised."""
 _VARIED = 8
 """How many different bytes the start of a text has at least; a tone that looks like one has fewer."""
 _TEXT = 512
@@ -40,7 +42,7 @@ def remarks(sender: Sender, path: str, blob: dict[str, Any], data: bytes | None)
         sender: who sent it. Of the service only the rate is looked at.
         path: where it is, as in /realtimeInput/audio.
         blob: the Blob.
-        data: its bytes, or the first of them for a picture; None if they are not known.
+        data: its bytes; None for a picture, and for audio that is no base64.
     """
     mime_type, is_picture = blob.get("mimeType"), False
     if sender == "server":
@@ -52,6 +54,8 @@ def remarks(sender: Sender, path: str, blob: dict[str, Any], data: bytes | None)
         yield Remark("AUDIO-1", path, "no mimeType")
     elif isinstance(mime_type, str) and (words := _mime_complaint(path, mime_type)):
         yield Remark("AUDIO-1", f"{path}/mimeType", *words)
+    if data is None and not is_audio(blob):
+        data = _first_bytes(blob.get("data"))
     if data is None:
         return
     if not data:
@@ -66,6 +70,14 @@ def remarks(sender: Sender, path: str, blob: dict[str, Any], data: bytes | None)
             )
     elif len(data) & 1 and not is_picture:
         yield Remark("AUDIO-8", f"{path}/data", "an odd number of bytes: half a sample is left over")
+
+
+def _first_bytes(data: Any) -> bytes | None:
+    """The first bytes of a picture, or of what has no mime type; None if they are no base64."""
+    try:
+        return codec.decode_base64(data[:_HEAD]) if isinstance(data, str) else None
+    except codec.WireError:
+        return None
 
 
 def format_of(data: bytes) -> dict[str, Any] | None:

@@ -235,7 +235,7 @@ def _compression(text: str) -> dict[str, Any]:
     if text == "-":
         return {"slidingWindow": {}}
     at = "/setup/contextWindowCompression/triggerTokens"
-    low, high = next(row["within"] for row in protocol.checks() if row["at"] == at)
+    low, high = next(row["within"] for row in protocol.load("rules.json")["checks"] if row["at"] == at)
     match = re.fullmatch(r"(\d{1,9})(?::(\d{1,9}))?", text)
     trigger, target = (int(match[1]), int(match[2] or 0)) if match else (0, 0)
     if not low <= trigger <= high or target >= trigger:

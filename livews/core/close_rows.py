@@ -42,7 +42,7 @@ def match(code: int, reason: str) -> tuple[Row, dict[str, str]] | None:
 
 def _with_say(row: Row, values: dict[str, str], reason: str) -> tuple[Row, dict[str, str]]:
     """A row with the values of its whole text too, of which `match` is the start."""
-    whole = _regex(row["say"].split(":", 1)[0]).match(reason) if "say" in row else None
+    whole = pattern_of(row["say"].split(":", 1)[0]).match(reason) if "say" in row else None
     return row, {**values, **whole.groupdict()} if whole else values
 
 
@@ -55,10 +55,10 @@ def without_reason(code: int) -> list[Row]:
 def _patterns() -> list[tuple[Row, re.Pattern[str], int]]:
     """The rows that match a reason, each as a pattern, with the number of literal characters in it."""
     rows = [row for row in protocol.closes() if row["match"]]
-    return [(row, _regex(row["match"]), len(re.sub(r"\{\w+\}", "", row["match"]))) for row in rows]
+    return [(row, pattern_of(row["match"]), len(re.sub(r"\{\w+\}", "", row["match"]))) for row in rows]
 
 
-def _regex(template: str) -> re.Pattern[str]:
+def pattern_of(template: str) -> re.Pattern[str]:
     """A template as a pattern: literal text from the start, `{name}` for one or more characters.
 
     A value at the end takes the rest of its word, so that `{to}` in `... to {to}` is only the number.
@@ -74,11 +74,6 @@ def _regex(template: str) -> re.Pattern[str]:
     return re.compile(out, re.DOTALL)
 
 
-def fits(row: Row, reason: str) -> bool:
-    """Whether a reason begins as a row says."""
-    return _regex(row["match"]).match(reason) is not None
-
-
 def _is_cut(template: str, reason: str) -> bool:
     """Whether a reason is the start of a template's literal text."""
     return len(reason) >= 12 and template.split("{", 1)[0].startswith(reason)
@@ -89,7 +84,7 @@ def _cut_inside(template: str, reason: str) -> dict[str, str] | None:
     if len(reason.encode()) <= REASON_LIMIT - 4:  # the last character may have been one of four bytes
         return None
     ends = [value.end() for value in re.finditer(r"\{\w+\}", template)]
-    matches = (_regex(template[:end]).fullmatch(reason) for end in reversed(ends))
+    matches = (pattern_of(template[:end]).fullmatch(reason) for end in reversed(ends))
     return next((match.groupdict() for match in matches if match), None)
 
 

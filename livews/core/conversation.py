@@ -204,14 +204,6 @@ class CoreConversation(rules.Context):
             sender, "close", b"", ("close",), transition.effects, self._state, interrupted=is_cut, parsed=message
         )
 
-    def resume(self, previous: "CoreConversation") -> None:
-        """Take over, after setupComplete, what a resumed session has from its connection before: open calls, and that the
-        turn waits for them."""
-        self.pending, self._holding = dict(previous.pending), set(previous._holding)
-        if self.pending:
-            regions = zip(self._machine.regions, self._state, strict=True)
-            self._state = tuple("waitingForTool" if region == "turn" else state for region, state in regions)
-
     def _step(self, sender: Sender, raw: bytes, message: dict[str, Any], composed: bool) -> Step:
         reading = self._read(sender, message, self._column)
         reading.is_composed = composed

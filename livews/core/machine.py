@@ -46,7 +46,6 @@ class Machine:
     def __init__(self, data: Mapping[str, Any]) -> None:
         self.regions: tuple[str, ...] = tuple(data["regions"])
         self.initial: tuple[str, ...] = tuple(region["initial"] for region in data["regions"].values())
-        self.effects: dict[str, str] = data["effects"]
         self.waiting = {region: row["waiting"] for region, row in data["regions"].items() if "waiting" in row}
         """By region: states in which more comes without another prompt."""
         self._end = (self.regions.index(data["end"]["region"]), data["end"]["state"])

@@ -28,26 +28,22 @@ def limit(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
     setup = {"setup": message["setup"] if is_setup else context.setup}
     seen = set()
     for row in rows:
-        is_off = row.get("field") in seen or _is_switched_off(row, setup)
-        if is_off or not models.holds(row, target.surface, target.as_of):
+        is_off = ("with" in row and not _is_on(setup, row["with"])) or (
+            "unless" in row and _is_on(setup, row["unless"])
+        )
+        if is_off or row.get("field") in seen or not models.holds(row, target.surface, target.as_of):
             continue
-        for path, words, value in _broken(row, message, profile["name"]):
+        for path, words, value in broken(row, message, profile["name"]):
             seen |= {row["field"]} if "field" in row else set()
             close = close_rows.frame_for(row["close"], voice=str(value)) if row.get("close") else None
             yield finding(rule, path, words, close=close, level=None if close else "note", fix=row.get("do", ""))
 
 
-def _is_switched_off(row: dict[str, Any], setup: dict[str, Any]) -> bool:
-    """Whether a row does not apply, since the setup lacks what it goes `with`, or has what it holds `unless`."""
-    is_on = {
-        name: any(value is True for _, value in machine.located(setup, row[name]))
-        for name in ("with", "unless")
-        if name in row
-    }
-    return not is_on.get("with", True) or is_on.get("unless", False)
+def _is_on(setup: dict[str, Any], path: str) -> bool:
+    return any(value is True for _, value in machine.located(setup, path))
 
 
-def _broken(row: dict[str, Any], message: dict[str, Any], model: str) -> Iterator[tuple[str, str, Any]]:
+def broken(row: dict[str, Any], message: dict[str, Any], model: str) -> Iterator[tuple[str, str, Any]]:
     """Where a message breaks a row: path, complaint and value."""
     member = row["at"].rpartition("/")[2]
     if "missing" in row:
@@ -76,12 +72,6 @@ def _broken(row: dict[str, Any], message: dict[str, Any], model: str) -> Iterato
         elif "is" not in row or value is row["is"]:
             shown = f" {str(value).lower()}" if "is" in row else ""
             yield path, f"{model} does not take {member}{shown} at {path}", value
-
-
-def is_silent(profile: models.Profile, setup: dict[str, Any]) -> bool:
-    """Whether the model answers this setup with zeros, since a member that it needs is missing (MODEL-6)."""
-    rows = (row for row in profile["limits"].get(("MODEL-6", "setup"), ()) if "silent" in row)
-    return any(True for row in rows for _ in _broken(row, {"setup": setup}, ""))
 
 
 def _is_unset(value: Any) -> bool:
@@ -164,9 +154,9 @@ def misnamed(model: str, target: ApiTarget) -> tuple[dict[str, Any] | None, tupl
     name is taken all the same."""
     rows = (row for row in models.profile("")["misnamed"] if models.holds(row, target.surface, target.as_of))
     row = next((row for row in rows if not re.search(row["unlike"], model)), None)
-    return row, close_rows.frame_for(
-        row["close"], model=model, version=target.version
-    ) if row and "close" in row else None
+    if row is None or "close" not in row:
+        return row, None
+    return row, close_rows.frame_for(row["close"], model=model, version=target.version)
 
 
 def foreign_model(rule: str, reading: Reading, context: Context) -> Iterator[Finding]:
@@ -210,12 +200,10 @@ def modalities(rule: str, reading: Reading, context: Context) -> Iterator[Findin
     fix = f"ask for {output[0]}"
     if "TEXT" in requested and "TEXT" not in output:
         fix += "; for text add outputAudioTranscription, the transcript of the voice (--text does it)"
-    values = {
-        "modalities": ", ".join(requested),
-        "model": setup_of(reading)["model"],
-        "accepted": "\n* ".join(output),
-    }
-    close = _close_at(context.target, profile["textRefused"], **values)
+    close = _close_at(
+        context.target, profile["textRefused"], modalities=", ".join(requested), model=setup_of(reading)["model"],
+        accepted="\n* ".join(output),
+    )  # fmt: skip
     yield finding(rule, _MODALITIES, words, close=close, fix=fix)
 
 

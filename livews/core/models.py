@@ -67,7 +67,10 @@ def _profile(model: str, surface: str) -> Profile:
     rows_about_members = list(_limits(merged)) if merged["known"] else []
     merged["refuses"] = [row for row in rows_about_members if not {"missing", "among"} & row.keys()]
     merged["limits"] = {}  # by rule and member at the top
-    checks = [{**row, "among": data[row["among"]]} if "among" in row else row for row in protocol.checks()]
+    checks = [
+        {**row, "among": data[row["among"]]} if "among" in row else row
+        for row in protocol.load("rules.json")["checks"]
+    ]
     for limit in (*rows_about_members, *checks):
         merged["limits"].setdefault((limit["rule"], limit["at"].split("/")[1]), []).append(limit)
     return merged

@@ -48,11 +48,6 @@ def rules() -> dict[str, dict[str, Any]]:
     return {row["id"]: row for row in load("rules.json")["rules"]}
 
 
-def checks() -> list[dict[str, Any]]:
-    """The rules about one value that need no code: `at` a path, `within` two numbers or `among` names."""
-    return load("rules.json")["checks"]  # type: ignore[no-any-return]
-
-
 def closes() -> list[dict[str, Any]]:
     return load("closes.json")["closes"]  # type: ignore[no-any-return]
 
@@ -71,21 +66,6 @@ def prices() -> dict[str, Any]:
     return load("prices.json")  # type: ignore[no-any-return]
 
 
-def revision() -> str:
-    """The revision of the protocol folder, as asyncapi.json states it."""
-    return load("asyncapi.json")["info"]["version"]  # type: ignore[no-any-return]
-
-
 def schema(schema_id: str) -> dict[str, Any]:
     """One schema by its $id."""
     return load(f"schemas/{schema_id.removeprefix(SCHEMAS)}")  # type: ignore[no-any-return]
-
-
-@cache
-def schemas() -> dict[str, dict[str, Any]]:
-    """Every schema by its $id."""
-    by_id = {}
-    for path in sorted((root() / "schemas").rglob("*.json")):
-        schema = load(path.relative_to(root()).as_posix())
-        by_id[schema["$id"]] = schema
-    return by_id

@@ -12,9 +12,6 @@ from livews.core import codec, machine, schema, validation
 from livews.core.canonical import Canonical, fold
 from livews.core.schema import Sender
 
-_HEAD = 88
-"""Characters of base64 in which the format of a picture is recognised."""
-
 
 class Remark(NamedTuple):
     """What a rule has to say about a Blob. `fix` is "" where it is the rule's."""
@@ -26,7 +23,7 @@ class Remark(NamedTuple):
 
 
 Inspect = Callable[[Sender, str, dict[str, Any], bytes | None], Iterator[Remark]]
-"""Looks at a Blob: gets the sender, the path, the Blob, and its bytes as far as they are known."""
+"""Looks at a Blob: gets the sender, the path, the Blob, and the bytes of audio that could be decoded."""
 
 
 @dataclass(slots=True)
@@ -89,8 +86,6 @@ def read(
                 reading.undecodable[f"{path}/data"] = str(problem)
                 if len(reading.undecodable) == schema.MOST:
                     break
-        elif inspect and sender == "client":
-            data = _first_bytes(blob.get("data"))
         if inspect and len(reading.remarks) < schema.MOST:
             reading.remarks += inspect(sender, path, blob, data)
     reading.audio = tuple(audio)
@@ -101,14 +96,6 @@ def is_audio(blob: dict[str, Any]) -> bool:
     """Whether a Blob is audio with data."""
     mime_type = blob.get("mimeType")
     return isinstance(mime_type, str) and mime_type.startswith("audio/") and isinstance(blob.get("data"), str)
-
-
-def _first_bytes(data: Any) -> bytes | None:
-    """The first bytes of a picture, or of what has no mime type; None if they are no base64."""
-    try:
-        return codec.decode_base64(data[:_HEAD]) if isinstance(data, str) else None
-    except codec.WireError:
-        return None
 
 
 def _blobs(sender: Sender, message: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -290,7 +290,7 @@ def _completed(text: str) -> str:
         head, pieces = "", re.split(r"(\{\w+\})", row["match"])
         for i, piece in enumerate(pieces):
             for length in () if piece.startswith("{") else range(len(piece), 7, -1):
-                if text.endswith(piece[:length]) and close_rows.fits({"match": head + piece[:length]}, text):
+                if text.endswith(piece[:length]) and close_rows.pattern_of(head + piece[:length]).match(text):
                     rest = piece[length:] + "".join("…" if more.startswith("{") else more for more in pieces[i + 1 :])
                     return f"{text}{rest.rstrip('…')}…"
             head += piece
@@ -372,7 +372,8 @@ def _known_text(line: str) -> tuple[int, int, dict[str, Any]] | None:
     for row, literal, before, _ in _texts():
         at = line.find(literal)
         start = _start(line, at, before) if at >= 0 else -1
-        if start >= 0 and close_rows.fits(row, line[start : start + 3 * close_rows.REASON_LIMIT]):
+        text = line[start : start + 3 * close_rows.REASON_LIMIT]
+        if start >= 0 and close_rows.pattern_of(row["match"]).match(text):
             return start, start + _length(line[start:], row["reason"], line[max(start - 1, 0) : start]), row
     return None
 

@@ -155,7 +155,8 @@ def member_entry(place: MemberLocation, at: str = "") -> Entry:
     words = (f"{_MODELS.get(key, key)} {', '.join(names)}" for key, names in by_models.items())
     entry.add("models", "; ".join(words).replace("*", "every model known here"), models=by_models)
     entry.add("unset", default=default)
-    limits = next((row for row in protocol.checks() if row["at"] in paths), {})
+    checks: list[dict[str, Any]] = protocol.load("rules.json")["checks"]
+    limits = next((row for row in checks if row["at"] in paths), {})
     if "within" in limits:
         entry.add("takes", "{} to {}".format(*limits["within"]), within=limits["within"])
     elif "among" in limits:
@@ -259,7 +260,11 @@ def _rules_about(path: str, paths: list[str], signals: list[Entry]) -> list[str]
     is_common_word = name.islower() and len(steps) > 1 and name not in {signal.name for signal in signals}
     named = re.compile(rf"(?<!\w){re.escape('.'.join(steps[-2:]) if is_common_word else name)}(?!\w)")
     data = protocol.models()
-    rows = [*protocol.checks(), *data["limits"], *(row for p in data["profiles"] for row in p.get("refuses", ()))]
+    rows = [
+        *protocol.load("rules.json")["checks"],
+        *data["limits"],
+        *(row for p in data["profiles"] for row in p.get("refuses", ())),
+    ]
     ids = {row["rule"] for row in rows if row["at"] in paths}
     moves = [row for signal in signals for row in signal.facts["rows"]]
     ids |= {row[level] for row in moves for level in ("fault", "note") if level in row}
@@ -432,7 +437,7 @@ def _price(name: str | None) -> str:
 
 
 def _voice(name: str) -> Entry:
-    checks = [row for row in protocol.checks() if row.get("among") == "voices"]
+    checks = [row for row in protocol.load("rules.json")["checks"] if row.get("among") == "voices"]
     entry = Entry("voice", name, "a prebuilt voice", "a voice")
     entry.add("what", entry.says)
     entry.add("at", at=[row["at"] for row in checks])

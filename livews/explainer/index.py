@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from functools import cache
 from typing import Any, NamedTuple
 
+from livews import walk
 from livews.advice import model_advice
 from livews.core import models, protocol, schema
 from livews.explainer import locations
@@ -175,7 +176,7 @@ def _names() -> dict[str, list[tuple[str, str]]]:
     for ask, place in locations.all_members().items():
         add("member", (place.member.name, place.member.snake), ask)
     notes: dict[str, tuple[str, dict[str, Any]]] = {}  # of types with the same title, the first
-    for type_id, row in protocol.schemas().items():
+    for type_id, row in walk.schemas().items():
         notes.setdefault(row["title"], (type_id, row.get("x-livews", {})))
     for title, (type_id, note) in notes.items():
         proto = note.get("proto", "")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from livews import walk
 from livews.core import protocol, schema
 from livews.core.schema import Member, Sender
 
@@ -64,7 +65,7 @@ def shape_of(member: Member) -> str:
 def all_members() -> dict[str, MemberLocation]:
     """Every member by its `ask`, the nearest to the top first."""
     locations: dict[str, MemberLocation] = {}
-    for type_id, row in protocol.schemas().items():
+    for type_id, row in walk.schemas().items():
         for name in row.get("properties", {}):
             locations.setdefault(
                 f"{row['title']}.{name}", MemberLocation(type_id, schema.table(type_id).members[name], [])

@@ -131,7 +131,8 @@ def _required(type_id: str, above: set[str], but: set[str]) -> dict[str, Any]:
 
 def _value(member: Member, above: set[str]) -> Any:
     """A value of the member's type, without its list or map. `above`: the types that it is inside of."""
-    check = next((row for row in protocol.checks() if row["at"].endswith(f"/{member.name}")), {})
+    checks: list[dict[str, Any]] = protocol.load("rules.json")["checks"]
+    check = next((row for row in checks if row["at"].endswith(f"/{member.name}")), {})
     if "within" in check:
         return check["within"][0]
     if "among" in check:

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from livews import setup_message
+from livews import setup_message, walk
 from livews.advice import model_advice
 from livews.core import codec, models, protocol, schema
 from livews.report.message_excerpt import short_type
@@ -34,7 +34,7 @@ def table() -> dict[str, Any]:
     words, evidence = _Pool(), _Pool()
     templates = codec.parse(Path(__file__).with_name("templates.json").read_bytes())
     words.number("")
-    types = {short_type(schema_id): _type(schema_id, words, evidence) for schema_id in sorted(protocol.schemas())}
+    types = {short_type(schema_id): _type(schema_id, words, evidence) for schema_id in sorted(walk.schemas())}
     for type_name, member, values in _known_values():
         types[type_name]["members"][member]["values"] = values
     return {
@@ -54,7 +54,7 @@ class _Pool(dict[Any, int]):
 
 
 def _type(schema_id: str, words: _Pool, evidence: _Pool) -> dict[str, Any]:
-    about, table = protocol.schemas()[schema_id], schema.table(schema_id)
+    about, table = walk.schemas()[schema_id], schema.table(schema_id)
     out: dict[str, Any] = {"is": table.name, "doc": words.number(about.get("description", ""))}
     if table.values is not None:
         notes = about["x-livews"]["values"]

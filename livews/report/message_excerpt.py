@@ -12,7 +12,7 @@ from livews.core import codec, protocol
 from livews.core.schema import Sender, pointer
 from livews.explainer.locations import says_of
 from livews.redactor import hide
-from livews.walk import walk
+from livews.walk import schemas, walk
 
 MAX_TEXT = 4_000
 """Characters kept of one string of a message."""
@@ -112,7 +112,7 @@ class MemberDocs:
         return {name: self.types[name] for name in dict.fromkeys(self.changes[changes:])}
 
     def _add_value(self, type_id: str, value: str) -> None:
-        about = protocol.schemas()[type_id].get("x-livews", {}).get("values", {}).get(value)
+        about = schemas()[type_id].get("x-livews", {}).get("values", {}).get(value)
         if about and about.get("description") and value not in (values := self._type(type_id)["values"]):
             values[value] = about["description"]
             self.changes.append(short_type(type_id))
@@ -120,7 +120,7 @@ class MemberDocs:
     def _type(self, type_id: str) -> dict[str, Any]:
         name = short_type(type_id)
         if name not in self.types:
-            title = protocol.schemas()[type_id].get("title", "")
+            title = schemas()[type_id].get("title", "")
             self.types[name] = {"is": title, "members": {}, "values": {}}
         return self.types[name]
 

@@ -13,7 +13,7 @@ from collections import Counter, deque
 from typing import Any
 
 from livews.audio.analysis.vad import SpeechLevel, SpeechMark
-from livews.core import machine, model_rules
+from livews.core import machine, model_rules, models
 from livews.core.conversation import Step
 from livews.server import replies
 from livews.server.audio_input import AudioInput
@@ -64,7 +64,7 @@ class TurnTaking:
         """How the model puts things on the wire, with what is overridden."""
         self._reads_text = "text" in profile["input"]
         self._silence_before_end = profile["vad"]["streamEndMs"] / 1000
-        self._is_silent = model_rules.is_silent(profile, setup)
+        self._is_silent = _is_silent(profile, setup)
         self._sends_interims = self.wire["interim"] and self._style.transcribes_input
         realtime = setup.get("realtimeInputConfig", {})
         self._interruptible = realtime.get("activityHandling") != "NO_INTERRUPTION"
@@ -434,3 +434,9 @@ class TurnTaking:
         seconds = time - asyncio.get_running_loop().time()
         if seconds > 0:  # at pace 0 not even a turn of the loop
             await asyncio.sleep(seconds)
+
+
+def _is_silent(profile: models.Profile, setup: dict[str, Any]) -> bool:
+    """Whether the model answers this setup with zeros, since a member that it needs is missing (MODEL-6)."""
+    rows = (row for row in profile["limits"].get(("MODEL-6", "setup"), ()) if "silent" in row)
+    return any(True for row in rows for _ in model_rules.broken(row, {"setup": setup}, ""))

@@ -15,7 +15,8 @@ from typing import Any
 
 import orjson
 
-from livews.core import codec, protocol
+from livews import walk
+from livews.core import codec
 from livews.redactor import HIDDEN, Pieces, hide_named, is_secret_name, pseudonym, redact_url, valid_url
 from livews.trace.media import elided
 from livews.trace.reader import object_of
@@ -126,7 +127,7 @@ class Redaction:
 @cache
 def _enums() -> frozenset[str]:
     """The names of all enum values of the protocol."""
-    schemas = (schema for schema in protocol.schemas().values() if "anyOf" in schema)
+    schemas = (schema for schema in walk.schemas().values() if "anyOf" in schema)
     return frozenset(name for schema in schemas for name in schema.get("x-livews", {}).get("values", ()))
 
 

@@ -225,7 +225,7 @@ def header(url: str, side: str) -> dict[str, Any]:
     """The first line of a trace. `url` has to be redacted already."""
     return {
         "trace": "livews", "version": 1, "started": iso_time(datetime.now(UTC)), "url": valid_url(url), "side": side,
-        "livews": __version__, "protocol": protocol.revision(),
+        "livews": __version__, "protocol": protocol.load("asyncapi.json")["info"]["version"],
     }  # fmt: skip
 
 

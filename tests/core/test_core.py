@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from livews import walk
 from livews.advice import closes, judge
 from livews.conversation import Conversation
 from livews.core import close_rows, codec, events, models, protocol, schema
@@ -54,7 +55,7 @@ def read(conversation: Conversation, sender: Any, raw: bytes | str) -> Step:
 
 # Anything at all
 
-_members = [member for schema in protocol.schemas().values() for member in schema.get("properties", {}).items()]
+_members = [member for schema in walk.schemas().values() for member in schema.get("properties", {}).items()]
 _names = sorted({spelling for name, prop in _members for spelling in (name, prop["x-livews"]["snake"])})
 _odd = ["", "²", "--5", "9" * 5000, "AAAA", "AA==", "audio/pcm", "audio/pcm;rate=16000", "audio/pcm;rate=" + "9" * 5000,
         "models/test", "nans", "1e999s", "\x1b[2J", "é", "IDLE", "idle", "5s", "0"]  # fmt: skip

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from livews import connect_errors
+from livews import connect_errors, walk
 from livews.advice import closes, judge
 from livews.cli import main
 from livews.core import protocol, schema
@@ -51,13 +51,13 @@ def members() -> list[tuple[Sender, str]]:
         waiting, seen = [(schema.ENVELOPE[sender], "")], {schema.ENVELOPE[sender]}
         while waiting:
             type_id, path = waiting.pop()
-            for name, prop in protocol.schemas()[type_id].get("properties", {}).items():
+            for name, prop in walk.schemas()[type_id].get("properties", {}).items():
                 here = f"{path}/{name}"
                 found.append((sender, here))
                 inner = prop.get("items") or prop.get("additionalProperties") or prop
                 target = inner.get("$ref", "").rsplit("/", 1)[-1]
                 target = f"{protocol.SCHEMAS}{sender}/{target}"
-                if target in protocol.schemas() and target not in seen:
+                if target in walk.schemas() and target not in seen:
                     seen.add(target)
                     waiting.append((target, here if inner is prop else f"{here}/0"))
     return found
@@ -125,7 +125,7 @@ def test_a_name_of_several_types_lists_them_and_how_to_ask() -> None:
 
 def test_every_message_is_explained(explain: Out) -> None:
     for sender, envelope in schema.ENVELOPE.items():
-        for name in protocol.schemas()[envelope]["properties"]:
+        for name in walk.schemas()[envelope]["properties"]:
             output = entry(f"/{name}")
             assert output.kind == "message"
             assert output.facts["title"], "from asyncapi.json"
@@ -133,7 +133,7 @@ def test_every_message_is_explained(explain: Out) -> None:
 
 
 def test_every_type_and_value_is_explained() -> None:
-    for of in protocol.schemas().values():
+    for of in walk.schemas().values():
         title = of["title"]
         assert {one.kind for one in index.look_up(title).entries} & {"type", "message"}, title
         for value, about in of.get("x-livews", {}).get("values", {}).items():

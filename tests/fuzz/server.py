@@ -31,6 +31,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from livews import walk
 from livews.advice import closes, judge
 from livews.core import canonical, machine, protocol, schema, validation
 from tests.bench.children import Server, livews, rss, serving
@@ -141,7 +142,7 @@ def all_values() -> list[Any]:
 
 @cache
 def names() -> list[str]:
-    tables = [schema.table(name) for name in protocol.schemas() if "/client/" in name or "/server/" in name]
+    tables = [schema.table(name) for name in walk.schemas() if "/client/" in name or "/server/" in name]
     return sorted({name for table in tables for name in table.members})
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from livews import walk
 from livews.advice import judge
 from livews.core import protocol
 from livews.inspector import completion
@@ -55,7 +56,7 @@ def types() -> dict[str, Any]:
 def test_every_member_and_value_of_every_type_is_there_with_its_words() -> None:
     words = completion.table()["words"]
     seen = 0
-    for schema_id, said in protocol.schemas().items():
+    for schema_id, said in walk.schemas().items():
         answer = types()[schema_id.removeprefix(protocol.SCHEMAS).removesuffix(".json")]
         assert answer["is"] == said["title"] and words[answer["doc"]] == said.get("description", "")
         assert set(answer.get("members", ())) == set(said.get("properties", ()))

@@ -17,6 +17,7 @@ import pytest
 from livews.advice import closes
 from livews.conversation import Conversation
 from livews.core import canonical, close_rows, codec, machine, models, protocol, schema, validation
+from livews.walk import schemas
 from tests.kit import transcript as conversations
 from tests.kit.names import DATA as FOLDER
 from tests.kit.names import ROOT
@@ -441,7 +442,7 @@ def test_models_hold_together() -> None:
         assert set(row) <= allowed, set(row) - allowed
         assert set(row.get("closes", {})) <= {limit.get("field") for limit in data["limits"]}
     refusals = [refusal for row in data["profiles"] for refusal in row.get("refuses", [])]
-    for row in (*data["limits"], *protocol.checks(), *refusals):
+    for row in (*data["limits"], *protocol.load("rules.json")["checks"], *refusals):
         if row.get("close"):
             assert protocol.rules()[row["rule"]]["level"] == "model"
     for row in [*data["retired"], *data["announced"]]:
@@ -478,7 +479,7 @@ def test_asyncapi_has_a_message_for_every_member_of_both_envelopes() -> None:
     assert doc["info"]["version"] == protocol.models()["asOf"]
     messages = doc["components"]["messages"]
     for sender, envelope in schema.ENVELOPE.items():
-        for name, member in protocol.schemas()[envelope]["properties"].items():
+        for name, member in schemas()[envelope]["properties"].items():
             payload = messages[name]["payload"]["schema"]
             target = f"{sender}/{member['$ref']}".replace(f"{sender}/../", "")
             assert payload["properties"][name]["$ref"] == f"schemas/{target}"
@@ -496,7 +497,7 @@ def test_asyncapi_refs_resolve_and_operations_say_who_says_what() -> None:
                 value = value[step]
         elif isinstance(ref, str):
             assert (PROTOCOL / ref).is_file(), place
-    members = {s: set(protocol.schemas()[e]["properties"]) for s, e in schema.ENVELOPE.items()}
+    members = {s: set(schemas()[e]["properties"]) for s, e in schema.ENVELOPE.items()}
     assert {op["action"] for op in doc["operations"].values()} == {"send", "receive"}
     for operation in doc["operations"].values():
         names = {one["$ref"].rsplit("/", 1)[-1] for one in operation["messages"]}
@@ -504,7 +505,7 @@ def test_asyncapi_refs_resolve_and_operations_say_who_says_what() -> None:
 
 
 def test_asyncapi_payloads_judge_as_the_envelopes_do() -> None:
-    registry = jsonschema_rs.Registry(list(protocol.schemas().items()))
+    registry = jsonschema_rs.Registry(list(schemas().items()))
     made = {}
     for name, message in _asyncapi()["components"]["messages"].items():
         made[name] = jsonschema_rs.Draft202012Validator(message["payload"]["schema"], registry=registry)
@@ -514,9 +515,7 @@ def test_asyncapi_payloads_judge_as_the_envelopes_do() -> None:
                 sender = group["sender"]
                 body = canonical.fold(sender, test["message"]).message
                 verdict = not validation.violations(sender, body)
-                for name in (
-                    body.keys() & made.keys() & set(protocol.schemas()[schema.ENVELOPE[sender]]["properties"])
-                ):
+                for name in body.keys() & made.keys() & set(schemas()[schema.ENVELOPE[sender]]["properties"]):
                     if sender == "client":
                         assert made[name].is_valid(body) is verdict, test["id"]
                     elif verdict:
