@@ -20,6 +20,8 @@ WINDOW = 4_000
 """Bytes of a window: an eighth of a second at 16 kHz."""
 _MOST, _LEAST = 48, 24
 """Windows that are listened to, and from how many on there is a result."""
+_GLANCE = 12
+"""After so many windows of sound it is clear that most voices are not slow."""
 _QUIET = 200.0
 """RMS from which a window is sound."""
 _PER_WINDOW = 5
@@ -49,8 +51,8 @@ class HeardRate:
         self._rate = rate
         self._brightness: list[float] = []
         self._powers: list[float] = []
-        self._slow: list[array[int]] = []
-        """The windows of sound at an eighth of the rate."""
+        self._sound: list[bytes] = []
+        """The windows of sound."""
         self.is_done = False
 
     def take(self, window: bytes) -> str:
@@ -63,7 +65,10 @@ class HeardRate:
         self._powers += powers
         if sum(powers) >= _PER_WINDOW * _QUIET**2:
             self._brightness.append(_brightness(samples, self._rate))
-            self._slow.append(_slower(samples))
+            self._sound.append(window)
+            if len(self._sound) % _GLANCE == 0 and not self._may_be_slow():
+                self.is_done = True
+                return ""
         return self.result() if len(self._powers) >= _MOST * _PER_WINDOW else ""
 
     def result(self) -> str:
@@ -71,12 +76,10 @@ class HeardRate:
         if self.is_done or len(self._powers) < _LEAST * _PER_WINDOW:
             return ""
         self.is_done = True
-        if len(self._slow) < _VOICED:
+        if len(self._sound) < _VOICED or not self._may_be_slow():
             return ""
-        scale, limit = self._rate / 16_000, max(bright for _, bright, _ in _MARKS)
-        if quantiles(self._brightness, n=4)[0] > limit * scale:
-            return ""
-        found = [_pitch(slow, self._rate / _DOWN) for slow in self._slow]
+        scale = self._rate / 16_000
+        found = [_pitch(_slower(samples_of(window)), self._rate / _DOWN) for window in self._sound]
         voiced = [n for n, (_, strength) in enumerate(found) if strength >= _PERIODIC]
         if len(voiced) < _VOICED:
             return ""
@@ -94,6 +97,10 @@ class HeardRate:
             f"the voice is too deep and too slow for {self._rate:,} Hz (a pitch of {pitch:.0f} Hz, {syllables:.1f} syllables "
             f"a second): it seems to be recorded at a rate about three times as high, as 48,000 is to 16,000"
         )
+
+    def _may_be_slow(self) -> bool:
+        """Whether the spectrum is low enough to look for the pitch."""
+        return quantiles(self._brightness, n=4)[0] < max(bright for _, bright, _ in _MARKS) * self._rate / 16_000
 
 
 def _power(samples: Sequence[int]) -> float:
