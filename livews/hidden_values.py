@@ -54,10 +54,12 @@ class HiddenHandles(dict[str, HiddenValue]):
         self._sorted: list[bytes] = []
         self._by_plain: dict[bytes, HiddenValue] = {}
         self._longest = 0
+        self.changes = 0
 
     def add(self, handle: str, instead: str, most: int) -> None:
         """Remember a handle; of more than `most` the oldest is forgotten."""
         known = self[handle] = HiddenValue(handle, instead)
+        self.changes += 1
         for piece in _tail_pieces(known.plain):
             self._pieces.setdefault(piece, []).append(known)
         insort(self._sorted, known.plain)

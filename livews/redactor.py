@@ -256,6 +256,11 @@ def _credentials() -> list[HiddenValue]:
     return [value for redactor in _all() for value in redactor.known]
 
 
+def hidden_now() -> tuple[Any, ...]:
+    """What is equal as long as `hide` makes the same of the same text."""
+    return _redactors, _handles.changes
+
+
 def _has_credentials() -> bool:
     return any((redactor := each()) is not None and redactor.known for each in _redactors)
 

@@ -21,7 +21,7 @@ from livews.analysis.timeline import Timeline, TurnChange, user_texts
 from livews.conversation import Conversation
 from livews.core import codec, events, machine, protocol, rules
 from livews.core.conversation import Step
-from livews.redactor import Pieces, hide, hide_json, redact_url, remember_handles, with_pseudonyms
+from livews.redactor import Pieces, hidden_now, hide, hide_json, redact_url, remember_handles, with_pseudonyms
 from livews.report.message_excerpt import LONGEST_KEY, MAX_TEXT, MemberDocs, excerpt
 from livews.terminal_text import one_line
 from livews.trace.empties import EmptyRun
@@ -132,6 +132,9 @@ class ReportSession:
         self._findings: dict[tuple[Any, ...], int] = {}
         """Each different finding, with the number of the one that explains it, and its number."""
         self._digest = FindingDigest()
+        self._rows_of: dict[rules.Finding, tuple[Any, ...]] = {}
+        """Findings as the page has them, as long as the same is hidden."""
+        self._hidden: tuple[Any, ...] = ()
         self._found = _Lane()
         """Row to the numbers of its findings."""
         self._state = tuple(info.conversation.states.values())
@@ -303,12 +306,21 @@ class ReportSession:
         causes = [self._digest.cause(f, row) for f in findings]
         for f, cause in zip(findings, causes, strict=True):
             if cause is None:  # a cause ahead of what it explains
-                self._findings.setdefault((*_row_of(f), None), len(self._findings))
+                self._findings.setdefault((*self._row_of(f), None), len(self._findings))
         for f, cause in zip(findings, causes, strict=True):
-            because = self._findings.get((*_row_of(cause), None)) if cause else None
-            number = self._findings.setdefault((*_row_of(f), because), len(self._findings))
+            because = self._findings.get((*self._row_of(cause), None)) if cause else None
+            number = self._findings.setdefault((*self._row_of(f), because), len(self._findings))
             self._found.put(row, [*self._found.get(row, ()), number], self.moves)
         return max((_LEVELS[f.level] for f in findings), default=0)
+
+    def _row_of(self, finding: rules.Finding) -> tuple[Any, ...]:
+        hidden = hidden_now()
+        if hidden != self._hidden or len(self._rows_of) >= CHUNK:
+            self._hidden, self._rows_of = hidden, {}
+        row = self._rows_of.get(finding)
+        if row is None:
+            row = self._rows_of[finding] = _row_of(finding)
+        return row
 
     # Lanes
 

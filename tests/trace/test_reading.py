@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from livews.cli import main
 from livews.core import codec
 from livews.errors import BadRequest
 from livews.redactor import redact_url
@@ -343,3 +344,39 @@ def test_of_many_sessions_without_anything_a_hundred_are_given(trace: Run, tmp_p
     assert "livews: 401 sessions of " in done.err and " without any message are left out" in done.err
     path.write_bytes(header * 100)
     assert "left out" not in trace("show", path).err and len([*follow(path)]) == 100
+
+
+@pytest.mark.parametrize(("words", "most"), [
+    ("show T", 150), ("show T --json", 140), ("check T", 115), ("stats T", 105), ("redact T --audio --text -o O", 220),
+    ("diff T T", 180), ("html T -o O", 290),
+])  # fmt: skip
+def test_what_a_short_message_costs(
+    words: str, most: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Counted in functions of Python that are called, for one message more: an answer to no call, or one that is refused."""
+    path, out = tmp_path / "t.jsonl", tmp_path / "out.html"
+
+    def calls(count: int) -> int:
+        answer, refused = (
+            {"toolResponse": {"functionResponses": [{"id": "1", "name": "f", "response": {"result": 1}}]}},
+            {"toolResponse": {"functiononses": [{"id": "1", "name": "f"}]}},
+        )
+        rows = [sent(1.0, message) for _ in range(count // 2) for message in (answer, refused)]
+        write(path, *READY, *rows)
+        made, name = 0, {"T": str(path), "O": str(out)}
+
+        def note(frame: object, event: str, argument: object) -> None:
+            nonlocal made
+            made += event == "call"
+
+        sys.setprofile(note)
+        try:
+            main(["trace", *(name.get(word, word) for word in words.split())])
+        finally:
+            sys.setprofile(None)
+        return made
+
+    calls(20)  # what is read the first time
+    per_message = (calls(220) - calls(20)) / 200
+    capsys.readouterr()
+    assert per_message < most, per_message
