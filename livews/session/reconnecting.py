@@ -363,6 +363,8 @@ class Reconnector:
         resent = await self._catch_up(connection, previous, decision, busy=busy)
         lost = round((self.backlog.dropped - dropped) * 1000)
         session.put(Resumed(lost, resent, seconds, not resumed, step=connection.setup_step))
+        if connection.is_over.is_set():
+            return True  # what is to be sent waits for the next one
         self.release()
         await self._send_backlog()
         return True
@@ -450,9 +452,9 @@ class Reconnector:
         at_once = self._delivery.at_once(resumed=resumed)
         self._delivery.opened()
         resent = await self._send_again(connection, at_once)
-        if resumed and busy and not conversation.pending:
-            again = self._delivery.if_silent()
-            if not await self._goes_on(connection):
+        if busy and not conversation.pending:
+            again = self._delivery.if_silent() if resumed else []
+            if not (resumed and await self._goes_on(connection)):
                 resent += await self._send_again(connection, again)
                 if not again and not at_once:  # a turn was cut, and nothing is left that could continue it
                     self._session.put(TurnEnd(True, "", False, step=connection.setup_step))
