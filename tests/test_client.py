@@ -115,11 +115,12 @@ async def test_the_end_of_a_session_is_said_a_minute_before(
                 await session.send_raw({"realtimeInput": picture})
 
             async def read() -> None:
-                said.extend([event async for event in session.events() if isinstance(event, livews.SessionLimit)])
+                async for event in session.events():
+                    if isinstance(event, livews.SessionLimit):
+                        said.append(event)
 
             reader = asyncio.create_task(read())
-            while session.clock() * scale < 910:
-                await asyncio.sleep(0.01)
+            await (until(lambda: bool(said)) if limit else asyncio.sleep(300 / scale))
         await reader
     if not limit:
         assert not said
