@@ -14,6 +14,7 @@ import pytest
 
 from livews.core import protocol
 from livews.session.decisions import Decision, Ending, Reconnects
+from tests.structure import LIVEWS
 
 POLICY = protocol.load("reconnect.json")
 GROUPS = protocol.load("vectors/reconnect.json")
@@ -172,3 +173,8 @@ def test_every_row_and_what_follows_it_is_in_a_vector() -> None:
     rows = {(row["id"], row["action"]) for row in POLICY["rows"]}
     rows |= {(row["id"], "stop") for row in POLICY["rows"] if row.get("then") == "stop"}
     assert decided == rows
+
+
+def test_every_limit_is_read_by_the_client() -> None:
+    source = "".join(path.read_text() for path in (LIVEWS / "session").glob("*.py"))
+    assert [name for name in POLICY["limits"] if f'imits["{name}"]' not in source] == []
