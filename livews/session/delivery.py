@@ -21,16 +21,19 @@ _QUIET = 300
 """Peak of samples that are no speech."""
 _LEAD = 0.3
 """Seconds of audio before the first sound that are sent with it."""
+_IN_FLIGHT = 2.0
+"""Seconds in which audio may still have been on its way when the model began to answer."""
 _OUTPUT = {"modelTurn", "outputTranscription", "toolCall"}
 _VOICE = {"audioIn", "activityStart", "activityEnd", "audioStreamEnd"}
 
 
 @dataclass(slots=True)
 class Sent:
-    """A message that was sent: its payload, its number since the setup, and the seconds of audio in it."""
+    """A message that was sent: its payload, its number since the setup, its time, and the seconds of audio in it."""
 
     raw: bytes
     number: int
+    at: float
     seconds: float = 0.0
     is_loud: bool = False
     is_begun: bool = False
@@ -65,11 +68,11 @@ class Delivery:
         """A connection was set up: messages are counted from here."""
         self._number, self._consumed = 0, None
 
-    def sent(self, step: Step) -> None:
+    def sent(self, step: Step, now: float) -> None:
         """Take a message that is being sent."""
         self._number += 1
         signals = set(step.signals)
-        item = Sent(step.raw, self._number)
+        item = Sent(step.raw, self._number, now)
         if signals & _VOICE:
             item.seconds = sum(
                 len(pcm) / 2 / max(1, codec.rate_of(mime, codec.INPUT_RATE)) for mime, pcm in step.audio
@@ -84,7 +87,7 @@ class Delivery:
         elif "toolResponse" in signals:
             self._results.append(item)
 
-    def received(self, step: Step) -> None:
+    def received(self, step: Step, now: float) -> None:
         """Take a message of the service."""
         signals = step.signals
         if "sessionResumptionUpdate" in signals:
@@ -97,7 +100,7 @@ class Delivery:
         if not _OUTPUT.isdisjoint(signals):
             self._results.clear()
             for item in (*self._prompts, *self._voice):
-                item.is_begun = True
+                item.is_begun = item.is_begun or item.seconds == 0 or now - item.at > _IN_FLIGHT
         if not {"generationComplete", "interrupted", "turnEnd"}.isdisjoint(signals):
             self._answered()
 
@@ -122,10 +125,10 @@ class Delivery:
         """Whether this message is kept."""
         return any(item.raw is raw for kept in (self._prompts, self._results, self._voice) for item in reversed(kept))
 
-    def sent_again(self, item: Sent) -> None:
+    def sent_again(self, item: Sent, now: float) -> None:
         """A message that is kept was sent once more."""
         self._number += 1
-        item.number, item.is_begun, item.is_heard = self._number, False, False
+        item.number, item.at, item.is_begun, item.is_heard = self._number, now, False, False
 
     def at_once(self, *, resumed: bool) -> list[Sent]:
         """What to send first on a new connection: what the service has not received, or may not have."""

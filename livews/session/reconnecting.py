@@ -148,7 +148,7 @@ class Reconnector:
 
     def sent(self, step: Step) -> None:
         """A message is being sent on the connection."""
-        self._delivery.sent(step)
+        self._delivery.sent(step, self._session.clock())
         self._history.sent(step, self._now())
         if "contextUpdate" in step.signals:
             self._update_setup(step.body["contextUpdate"])
@@ -166,7 +166,7 @@ class Reconnector:
 
     def _received(self, connection: Connection, step: Step) -> None:
         signals = step.signals
-        self._delivery.received(step)
+        self._delivery.received(step, self._session.clock())
         self._history.received(step)
         if connection.conversation.handle:
             self.handle = connection.conversation.handle
@@ -294,6 +294,7 @@ class Reconnector:
                 closes.explain(1006), cause=f"livews gave up: nothing came for {limit:g} s, not even a pong."
             )
             connection.given_up = Lost(advice, where=self._session.endpoint.shown, during="in the middle of a turn")
+            self.hold()
             await connection.transport.leave(1001, patience=self._limits["abortSeconds"] / self.policy.time_scale)
             await connection.transport.wait_read()
 
@@ -366,7 +367,7 @@ class Reconnector:
         if connection.is_over.is_set():
             return True  # what is to be sent waits for the next one
         self.release()
-        await self._send_backlog()
+        self._track(session.send_backlog())  # not awaited: it waits for the next connection if this one ends
         return True
 
     def _ending(self, connection: Connection, error: Exception | None, *, busy: bool, planned: bool) -> Ending:
@@ -405,7 +406,9 @@ class Reconnector:
             session.endpoint = await self._refresh()
         self._tries.opened(self._now())
         connection = self._connecting = session.new_connection(self.handle)
-        await connection.open(self._message(connection.handle), *self._timeouts)
+        await connection.open(
+            self._message(connection.handle), *(one / self.policy.time_scale for one in self._timeouts)
+        )
         self._connecting = None
         session.connections += 1
         self._start_age()
@@ -472,17 +475,13 @@ class Reconnector:
         for item in items:
             if not await self._transmit(connection, item.raw):
                 break
-            self._delivery.sent_again(item)
+            self._delivery.sent_again(item, self._session.clock())
             count += 1
         return count
 
     async def _transmit(self, connection: Connection, raw: bytes) -> bool:
         step = connection.conversation.step("client", raw, composed=True)
         return await connection.transport.send(step)
-
-    async def _send_backlog(self) -> None:
-        with contextlib.suppress(LivewsError):  # the next connection takes what is left
-            await self._session.send_backlog()
 
     # What is known of the session
 

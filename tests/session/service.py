@@ -49,6 +49,7 @@ class Link:
         self.setup: dict[str, Any] = {}
         self.turns = 0
         self.opened = asyncio.get_running_loop().time()
+        self.went_away = False
 
     async def send(self, message: dict[str, Any]) -> None:
         await self.socket.send(json.dumps(message).encode())
