@@ -75,7 +75,7 @@ def test_the_stand_in_costs_nothing(server: str) -> None:
     [
         ("--wire usage=none", "cost unknown: the service counted no tokens"),
         ("--fault usage-apart", "cost 0.00"),
-        ("--fault close=unavailable@9", "cost unknown: the service counted no tokens"),
+        ("--fault close=invalid-argument@9", "cost unknown: the service counted no tokens"),
     ],
 )
 def test_what_is_not_counted_is_not_guessed(options: str, says: str, capsys: pytest.CaptureFixture[str]) -> None:

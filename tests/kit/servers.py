@@ -20,8 +20,16 @@ SETUP_COMPLETE = b'{\n  "setupComplete": {}\n}\n'
 
 @contextlib.asynccontextmanager
 async def scripted(script: Script, **options: Any) -> AsyncIterator[str]:
-    """A WebSocket server that runs `script` for each client; gives its ws:// URL. `options` are those of serve()."""
-    given: dict[str, Any] = {"compression": None, "ping_interval": None, "max_size": None, **options}
+    """A WebSocket server that runs `script` for each client; gives its ws:// URL. `options` are those of serve().
+
+    A client that does not read is waited for one second at the end, not ten."""
+    given: dict[str, Any] = {
+        "compression": None,
+        "ping_interval": None,
+        "max_size": None,
+        "close_timeout": 1,
+        **options,
+    }
     async with serve(script, "127.0.0.1", 0, **given) as server:
         yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
