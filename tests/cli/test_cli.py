@@ -62,7 +62,7 @@ NO_SOUND = {"LIVEWS_PORTAUDIO": "/nonexistent/libportaudio.so.2"}
         ("hi --text --url URL", {}, 0, 'I heard "hi".\n', []),
         ("hi --url URL", NO_SOUND, 0, 'I heard "hi".\n', ["--wav"]),
         ("hi --model gemini-9-live --url URL", {}, 5, "", ["is not found", "gemini-3.8-live"]),
-        ("hi --model gemini-2.0-flash-exp --url URL", {}, 5, "", ["use gemini-3.8-live"]),
+        ("hi --model gemini-2.0-flash-exp --url URL", {}, 5, "", ["Use gemini-3.8-live"]),
         ("hi --url ws://127.0.0.1:1", {}, 4, "", ["nothing is listening at the server", "livews serve"]),
         ("hi --device 'no such device' --url URL", {}, 6, "", ["--device no such device"]),
         ("serve --port PORT", {}, 4, "", ["--port 0"]),
