@@ -213,7 +213,7 @@ def test_a_model_that_does_not_compress_is_named() -> None:
     with serving("--pace", "0") as (url, _):
         done = livews("one", "--compress", "--model", "gemini-2.5-flash-native-audio-latest", "--mute", "--url", url)
         assert livews("one", "--compress", "--mute", "--url", url).returncode == 0
-    assert done.returncode == 5 and "does not take contextWindowCompression" in done.stderr
+    assert done.returncode == 0 and "does not take contextWindowCompression" in done.stderr, "one report says so"
 
 
 @pytest.mark.parametrize(

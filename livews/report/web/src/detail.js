@@ -39,7 +39,8 @@ export function open(/** @type {number} */ row) {
     const words = `${rule}${path ? ` at ${path}` : ""}${title ? ` · ${title}` : ""}`;
     parts.push(el("div", `finding l${LEVELS.indexOf(finding.level)}`, tag(finding), el("span", "", complaint),
       el("div", "rule", words),
-      cause ? el("div", "cure", `because of: ${cause.complaint} (${cause.rule})`) : "", cure ? el("div", "cure", `do: ${cure}`) : "",
+      cause ? el("div", "cure", `because of: ${cause.complaint} (${cause.rule})`) : "",
+      cure ? el("div", "cure", `do: ${cure}`) : "",
       close ? el("div", "cure", `the service closes with ${close[0]} “${close[1]}”`) : ""));
   }
   const { end } = session;
