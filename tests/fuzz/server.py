@@ -734,6 +734,7 @@ _SESSION_LINE = re.compile(r"session \d+: .*, (\d+) in, \d+ out, ")
 _FINE = re.compile(
     r"the livews stand-in is listening|session \d+: (the user's speech never ended|audioStreamEnd came before)"
     r"|session \d+: .* is retired: the service refuses it|session \d+: .*\((MODEL|TOOL|AUDIO)-\d+\): "
+    r"|session \d+: (MODEL|TOOL|AUDIO)-\d+, (\d|and )"  # what was counted with it, at the end
 )
 
 
