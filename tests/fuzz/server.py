@@ -58,7 +58,7 @@ Raw = tuple[int, bytes]
 SERVERS: list[tuple[float, list[str]]] = [
     (0.55, ["--pace", "0.02"]),
     (0.15, ["--pace", "0", "--calls", "always", "--reply", "echo"]),
-    (0.1, ["--pace", "0.01", "--require-key", "good", "--as-of", "2026-03", "--sessions-per-key", "20"]),
+    (0.1, ["--pace", "0.01", "--require-key", "good", "--as-of", "2026-10", "--sessions-per-key", "20"]),
     (0.1, ["--pace", "0", "--time-scale", "1000", "--heard", "Hello there.", "--heard", "Bye. é"]),
     (0.05, ["--pace", "0", "--fault", "bundled", "--fault", "snake", "--fault", "utf8", "--fault", "fragments=100"]),
     (0.05, ["--pace", "0.01", "--trace", "FOLDER"]),
@@ -733,8 +733,8 @@ class Report:
 _SESSION_LINE = re.compile(r"session \d+: .*, (\d+) in, \d+ out, ")
 _FINE = re.compile(
     r"the livews stand-in is listening|session \d+: (the user's speech never ended|audioStreamEnd came before)"
-    r"|session \d+: .* is retired: the service refuses it|session \d+: .*\((MODEL|TOOL|AUDIO)-\d+\): "
-    r"|session \d+: (MODEL|TOOL|AUDIO)-\d+, (\d|and )"  # what was counted with it, at the end
+    r"|session \d+: .* is retired: the service refuses it|session \d+: .*\((MODEL|TOOL|AUDIO|ACTIVITY|TURN|SETUP)-\d+\)[:.] "
+    r"|session \d+: [A-Z]+-\d+, (\d|and )"  # what was counted with it, at the end
 )
 
 
