@@ -132,7 +132,7 @@ def connect(
         declarations = toolbox.declarations if toolbox is not None else ()
         message = setup_message.compose(
             where.model, voice=voice, system=system, text=text, setup=setup, functions=declarations,
-            resumption=reconnect is not None, handle=handle, literal=unchecked,
+            resumption=reconnect is not None and not unchecked, handle=handle, literal=unchecked,
         )  # fmt: skip
         composed = not setup and toolbox is None
         found = setup_message.message_findings(message, where.surface, where.version, composed=composed)
