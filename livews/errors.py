@@ -165,7 +165,8 @@ class Closed(LivewsError):
         close += "" if announced is None else f", as announced {announced:.0f} s before"
         what, why = f"{self.verb} {close}", f"{advice.meaning} {advice.cause}".strip()
         super().__init__(what, where=where, why=why, fix=advice.do)
-        self.exit_code = _EXITS.get(advice.kind, Exit.CLOSED)
+        # what a code of an application means is for that application to say
+        self.exit_code = Exit.CLOSED if advice.code >= 3000 else _EXITS.get(advice.kind, Exit.CLOSED)
 
     def blame(self, cause: Suspect, redact: Callable[[str], str]) -> None:
         """Name the finding that is the cause ahead of what is known of such a close."""

@@ -121,7 +121,7 @@ async def connecting(name: str) -> Outcome:
         async with _server(case, handle, Path(folder)) as url:
             began = clock()
             process = await asyncio.create_subprocess_exec(
-                *children.livews("--url", case.url or url, "--mute", "--timeout", str(TIMEOUT), "Hello"),
+                *children.livews("--url", case.url or url, "--mute", "--no-resume", "--timeout", str(TIMEOUT), "Hello"),
                 stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
                 env=children.environment(GOOGLE_API_KEY=KEY, SSL_CERT_FILE=_authority(case, folder)), cwd=folder,
             )  # fmt: skip

@@ -69,7 +69,7 @@ async def _talk(url: str, state: State, session: Session, trace: Path, expected:
         return "done"
 
     opening = livews.connect(
-        url=url, api_key=KEY, trace=trace, tools=[slow] if state.tool else (), open_timeout=OPENING
+        reconnect=None, url=url, api_key=KEY, trace=trace, tools=[slow] if state.tool else (), open_timeout=OPENING
     )
     async with opening as talk:
         if state.speaks:

@@ -16,7 +16,7 @@ from tests.kit.names import KEY
 from tests.kit.screen import Terminal
 from tests.kit.sound import speech, write_wav
 
-OPTIONS = ("--mute", "--timeout", "5", "--turn-timeout", "12")
+OPTIONS = ("--mute", "--no-resume", "--timeout", "5", "--turn-timeout", "12")
 _IDLE = 0.5
 """Seconds after a fault that nothing ends until stdin does."""
 _PATIENT = 3.0
