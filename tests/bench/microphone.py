@@ -76,7 +76,7 @@ def _session() -> tuple[Session, peer.Socket]:
     """A session in the middle of a conversation, beside a socket that is none."""
     where = endpoint.resolve(endpoint.Settings(url="ws://127.0.0.1:1"), "gemini-3.8-live")
     session, socket = Session(where, [], unchecked=False, remarks=[]), peer.Socket([])
-    session.conversation = speaking()
+    session.connection.conversation = speaking()
     session.connection.transport.socket = socket  # type: ignore[assignment]
     return session, socket
 

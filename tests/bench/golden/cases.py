@@ -42,8 +42,10 @@ def runs(name: str, *lines: str | list[str], **more: Any) -> None:
 
 
 def talk(name: str, argv: str, played: Any = TURN, *, url: str = "--url {url} --mute", **more: Any) -> None:
-    """`livews --url URL --mute ARGV` against a server that plays these steps; --json is compared by event."""
-    words = [*url.split(), *shlex.split(argv)]
+    """`livews --url URL --mute --no-resume ARGV` against a server that plays these steps, on one connection; --json is
+    compared by event."""
+    one = ["--no-resume"] if url.startswith(("--", "talk")) else []
+    words = [*url.split(), *one, *shlex.split(argv)]
     case(name, "talk", argv=words, steps=played, out=more.pop("out", "json" if "--json" in words else "text"), **more)
 
 

@@ -70,7 +70,7 @@ def _event(event: Any) -> dict[str, Any]:
 
 async def turn(url: str, given: Any) -> Any:
     """A turn's events, and what a session has."""
-    async with livews.connect(MODEL, url=url, voice="Puck", system="Be brief.") as session:
+    async with livews.connect(MODEL, url=url, reconnect=None, voice="Puck", system="Be brief.") as session:
         await session.say("Hello")
         events = [_event(event) async for event in session.turn()]
         attributes = _public(session)
@@ -82,7 +82,7 @@ async def turn(url: str, given: Any) -> Any:
 async def senders(url: str, given: Any) -> Any:
     """Each sending method once; the server keeps the bytes."""
     off = {"realtimeInputConfig": {"automaticActivityDetection": {"disabled": True}}}
-    async with livews.connect(MODEL, url=url, setup=off, tools=[add]) as session:
+    async with livews.connect(MODEL, url=url, reconnect=None, setup=off, tools=[add]) as session:
         await session.send_turns([{"role": "user", "parts": [{"text": "earlier"}]}], turn_complete=False)
         await session.activity_start()
         await session.send_audio(bytes(640))
@@ -134,7 +134,9 @@ async def closes(url: str, given: Any) -> Any:
             "known": advice.known,
         }
         try:
-            async with livews.connect(MODEL, url=f"{url}/{code}/{ready}/x{reason.encode().hex()}") as session:
+            async with livews.connect(
+                MODEL, url=f"{url}/{code}/{ready}/x{reason.encode().hex()}", reconnect=None
+            ) as session:
                 await session.wait_closed()
             row["ended"] = "without an exception"
         except livews.LivewsError as problem:
@@ -147,7 +149,11 @@ async def tools(url: str, given: Any) -> Any:
     """Functions that are called: their declarations, arguments, answers."""
     runs: list[livews.ToolRun] = []
     async with livews.connect(
-        MODEL, url=url, tools=[add, livews.tool(fails, blocking=False)], on_tool=runs.append
+        MODEL,
+        url=url,
+        tools=[add, livews.tool(fails, blocking=False)],
+        on_tool=runs.append,
+        reconnect=None,
     ) as session:
         await session.say("add")
         events = [_event(event) async for event in session.turn()]
