@@ -8,7 +8,7 @@
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
@@ -86,9 +86,13 @@ def findings(
         yield from _Sessions(ahead, found, side, name, as_of).judge(begin)
         return
     audio = InputAudioCheck()
+    # with messages of the service among them they were recorded, at a time that is not known
+    is_recorded = any(_sent(row, side)[0] == "server" for row in ahead)
     for row in found:
         begin()
         results = [row.problem] if row.problem else _alone(row.value, side, audio, as_of)
+        if is_recorded:
+            results = [replace(result, level="note") if result.level == "refused" else result for result in results]
         yield row.line, [*row.remarks, *results], row.is_message
 
 

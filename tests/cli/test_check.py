@@ -417,3 +417,13 @@ def test_the_rest_of_a_file_is_not_copied_for_each_of_its_values() -> None:
     few, many = (min(spent(count) for _ in range(3)) for count in (16_000, 128_000))
     assert many < 24 * few, "64 times as long, if it were squared"
     assert document.values(b"{}" * 200 + b"{", 100) == ([(1, {})] * 100, None)
+
+
+def test_what_was_recorded_at_a_time_that_is_not_known_is_no_error(check: Run) -> None:
+    """The models of a collection were there when its messages were recorded."""
+    old = {"setup": {"model": "models/gemini-live-2.5-flash-preview"}}
+    rows = [{"realtimeInput": {"text": "Hello"}}, old] * 4
+    recorded = check("\n".join(json.dumps(one) for one in [*rows, {"serverContent": {}}]))
+    assert (recorded.code, "is retired (MODEL-2)" in recorded.stdout) == (0, True), recorded.stdout
+    own = check("\n".join(map(json.dumps, rows)))
+    assert own.code == 1, "of a client's messages nothing says that they were taken"
