@@ -99,7 +99,7 @@ async def main(port: str, *flags: str) -> None:
     flushes: list[dict[str, float]] = []
     turns: dict[int, tuple[PlaybackBuffer, PlayedTurn]] = {}
     fresh = False
-    async with livews.connect(url=f"ws://127.0.0.1:{port}") as session:
+    async with livews.connect(url=f"ws://127.0.0.1:{port}", reconnect=None) as session:
         if how:
             memory.append(held(how))
         cpu, wall = time.process_time(), time.monotonic()

@@ -9,7 +9,7 @@ import livews
 
 
 async def main(port: str, turns: int) -> None:
-    async with livews.connect(url=f"ws://127.0.0.1:{port}") as session:
+    async with livews.connect(url=f"ws://127.0.0.1:{port}", reconnect=None) as session:
         cpu, messages, size = 0.0, 0, 0
         for turn in range(turns + 1):
             started = time.process_time()

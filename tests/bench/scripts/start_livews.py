@@ -7,7 +7,7 @@ import livews
 
 
 async def main() -> None:
-    async with livews.connect(url=sys.argv[1]) as session:
+    async with livews.connect(url=sys.argv[1], reconnect=None) as session:
         await session.say("hi")
 
 

@@ -88,7 +88,7 @@ async def main(port: str, seconds: float) -> None:
                     speaking = False
                     speaker.turn_ended()
 
-    async with livews.connect(url=f"ws://127.0.0.1:{port}", setup=SETUP) as session:
+    async with livews.connect(url=f"ws://127.0.0.1:{port}", reconnect=None, setup=SETUP) as session:
         listening = asyncio.create_task(listen(session))
         print(json.dumps({"ready": True}), flush=True)
         late = sorted(await speak(session, seconds))
