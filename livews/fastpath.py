@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pybase64
@@ -74,7 +75,7 @@ def learn(templates: list[Template], step: Step, states: tuple[str, ...]) -> Non
         states: the states before it.
     """
     blob = _only_blob(step.sender, step.body)
-    if blob is None or step.findings:
+    if blob is None or not _is_clean(step):
         return
     template = next((known for known in templates if known.pcm(step.raw) is not None), None)
     if template is None:
@@ -84,6 +85,17 @@ def learn(templates: list[Template], step: Step, states: tuple[str, ...]) -> Non
         templates.insert(0, template)
         del templates[_TEMPLATES:]
     template.meaning[states] = step.kind, step.signals, step.effects, step.state
+
+
+def _is_clean(step: Step) -> bool:
+    """Whether a rule finds nothing in a frame. One of the server is not judged for it, which would load the schemas: those
+    find nothing in such a shape."""
+    if not isinstance(step.judgement, partial):
+        return not step.findings
+    reading = step.judgement.args[0]
+    return not (
+        reading.broken or reading.noted or reading.undecodable or reading.remarks or reading.canonical.has_remarks
+    )
 
 
 def _only_blob(sender: Sender, message: dict[str, Any]) -> dict[str, Any] | None:

@@ -1,5 +1,6 @@
 """What a message may cost to read (WIRE-15): counted on its bytes, before it is parsed."""
 
+import subprocess
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -213,3 +214,19 @@ def test_the_same_message_is_judged_once(message: bytes, monkeypatch: pytest.Mon
     talk.step("server", b'{"toolCall":{"functionCalls":[{"id":"1","name":"f"}]}}')
     talk.step("client", message)
     assert len(judged) == 2, "what came before is another now"
+
+
+def test_audio_of_the_service_loads_no_schemas() -> None:
+    """The first sound of a session would wait for them."""
+    frame = '{"serverContent": {"modelTurn": {"parts": [{"inlineData": {"mimeType": "audio/pcm;rate=24000", "data": "%s"}}]}}}'
+    code = f"""
+import sys
+from livews.conversation import Conversation
+conversation = Conversation()
+for data in ("AAAA" * 200, "AAEA" * 200):
+    step = conversation.step("server", {frame!r} % data)
+assert step.template is not None, "the second is recognised by the first"
+assert "jsonschema_rs" not in sys.modules
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
