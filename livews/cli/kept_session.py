@@ -1,6 +1,6 @@
 """Where --resume keeps a conversation between two runs: the handle of its session, in a file of its owner.
 
-- The handle gives whoever has it the conversation: the file is created with mode 0600, and the handle is not shown.
+- The handle opens the conversation to anyone who has it: the file is created with mode 0600, and the handle is not shown.
 - A handle belongs to a model and a host (RESUME-3); a file about another is an error, not a session that fails.
 """
 

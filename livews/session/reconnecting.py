@@ -102,6 +102,8 @@ class Reconnector:
         """Open calls of this connection, likewise."""
         self._new_ids: dict[str, str] = {}
         """Of lost calls that the model has made again: to the id that they have now."""
+        self._age: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Future[Any]] = set()
         self._ping: asyncio.Task[object] | None = None
         self._task: asyncio.Task[None] | None = None
         self._connecting: Connection | None = None
@@ -118,7 +120,9 @@ class Reconnector:
 
     async def stop(self) -> None:
         """Open no more connections."""
-        for task in (self._ping, self._task):
+        if self._age is not None:  # it would keep the session for up to an hour
+            self._age.cancel()
+        for task in (self._ping, self._task, *self._tasks):
             if task is not None and task is not asyncio.current_task():
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
@@ -492,6 +496,8 @@ class Reconnector:
     def _start_age(self) -> None:
         """Take the time at which the service closes without a goAway."""
         self._going_away = None
+        if self._age is not None:
+            self._age.cancel()
         life = models.profile(self._setup["model"], self._session.endpoint.surface)["life"]
         age = self._tries.hand_over_at(life)
         if self.policy.hand_over and age is not None:
@@ -507,7 +513,7 @@ class Reconnector:
                 self._going_away = self._session.clock() + seconds / self.policy.time_scale
                 self._look.set()
 
-        loop.call_later(max(0.0, at - self._session.clock()), due)
+        self._age = loop.call_later(max(0.0, at - self._session.clock()), due)
 
     def _pending(self) -> Any:
         return self._session.connection.conversation.pending
@@ -523,4 +529,6 @@ class Reconnector:
 
     def _track(self, work: Any) -> None:
         task = asyncio.ensure_future(work)
+        self._tasks.add(task)  # the event loop keeps only a weak reference
+        task.add_done_callback(self._tasks.discard)
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
